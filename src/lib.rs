@@ -1,0 +1,1 @@
+//! svix-operator keeps a Svix environment in step with Kubernetes custom resources.

@@ -1,0 +1,10 @@
+// Command etcd is the etcd server, as its own module's main package is not importable.
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() { etcdmain.Main(os.Args) }
