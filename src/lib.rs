@@ -1,1 +1,11 @@
 //! svix-operator keeps a Svix environment in step with Kubernetes custom resources.
+
+pub mod api;
+pub mod controller;
+pub mod embedded;
+pub mod engine;
+pub mod files;
+pub mod plan;
+pub mod schema;
+pub mod svix;
+pub mod telemetry;

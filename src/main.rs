@@ -1,1 +1,3 @@
-fn main(){}
+//! The `svix-operator` program.
+
+fn main() {}

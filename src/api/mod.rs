@@ -1,0 +1,1 @@
+//! The custom resources and their conditions; no behaviour beyond defaults.

@@ -1,0 +1,1 @@
+//! The Kubernetes shell around the engine: watch, dereference, write status and Events.

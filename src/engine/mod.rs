@@ -1,0 +1,1 @@
+//! The reconciliation loop that `run` and `dev` share: queue, wake-ups, executing plans.

@@ -1,0 +1,1 @@
+//! JSON Schemas of payloads: compile within limits, validate, describe violations.

@@ -1,0 +1,1 @@
+//! Talking to Svix: client, errors, mirror, budget.
