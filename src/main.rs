@@ -1,3 +1,7 @@
-//! The `svix-operator` program.
+//! The `svix-operator` program: hands over to [`svix_operator::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    svix_operator::cli::main()
+}

@@ -1,1 +1,83 @@
-//! The custom resources and their conditions; no behaviour beyond defaults.
+//! The custom resources of group `svix-operator.dev` and their conditions.
+//!
+//! Types, their bounds and their defaults; no behaviour beyond that, and no I/O. The CRDs in `crds/` are
+//! generated from here. Optional fields have their defaults in code (the accessor methods below), never as
+//! a CRD `default:`, so that what a Git tool applied is what it reads back.
+
+mod condition;
+mod connection;
+mod endpoint;
+mod event_type;
+mod json;
+mod reference;
+
+pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use connection::{
+    ChannelEncoding, CreateApplications, EventTypeNames, SvixConnection, SvixConnectionSpec,
+    SvixConnectionStatus,
+};
+pub use endpoint::{
+    EndpointDeletionPolicy, EndpointInSvix, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
+};
+pub use event_type::{
+    EventTypeDeletionPolicy, EventTypeInSvix, Example, SchemaSource, WebhookEventType, WebhookEventTypeSpec,
+    WebhookEventTypeStatus,
+};
+pub use json::{InvalidJson, JsonObject};
+pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+
+/// API group of all resources.
+pub const GROUP: &str = "svix-operator.dev";
+
+/// Finalizer that holds an object until what it declares in Svix has been cleaned up.
+pub const FINALIZER: &str = "svix-operator.dev/cleanup";
+
+/// Annotation that records, before the first write to Svix, which thing in Svix this object is about to
+/// make: `<metadata.uid> <what> <digest>`. It names the object's own uid, so a copy of the manifest or a
+/// restored backup does not carry the claim along.
+pub const CLAIM_ANNOTATION: &str = "svix-operator.dev/claim";
+
+/// Key in the metadata of an endpoint in Svix that says which object declares it:
+/// `<ownerId>/<namespace>/<name>`.
+pub const OWNER_METADATA_KEY: &str = "svix-operator.dev/owner";
+
+/// Prefix of the keys in Svix metadata that are ours; a spec must not use them.
+pub const RESERVED_METADATA_PREFIX: &str = "svix-operator.dev/";
+
+/// Name of the [`SvixConnection`] that resources without a `connectionRef` use.
+pub const DEFAULT_CONNECTION: &str = "default";
+
+/// The definitions of all kinds, in the order in which `svix-operator crds` prints them.
+#[must_use]
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![SvixConnection::crd(), WebhookEventType::crd(), WebhookEndpoint::crd()]
+}
+
+/// A definition as it is published: without the empty status and the empty lists that kube's type carries
+/// along, which Git tools would show as a difference, and without number formats, which say nothing that the
+/// bounds do not say and which OpenAPI does not know for unsigned integers.
+#[must_use]
+pub fn tidy_crd(crd: &CustomResourceDefinition) -> serde_json::Value {
+    fn tidy(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(map) => {
+                if map.get("type").is_some_and(|kind| kind == "integer" || kind == "number") {
+                    map.remove("format");
+                }
+                map.retain(|_, value| value.as_array().is_none_or(|array| !array.is_empty()));
+                map.values_mut().for_each(tidy);
+            }
+            serde_json::Value::Array(array) => array.iter_mut().for_each(tidy),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(crd).unwrap_or_default();
+    if let Some(map) = value.as_object_mut() {
+        map.remove("status");
+    }
+    tidy(&mut value);
+    value
+}

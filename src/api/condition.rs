@@ -1,0 +1,159 @@
+//! Conditions in status, as kstatus and `kubectl wait` understand them.
+//!
+//! `Ready` is always there. `Reconciling` and `Stalled` are "abnormal-true": they are there only while they
+//! hold (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>).
+
+use k8s_openapi::jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One condition of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Which condition this is.
+    #[serde(rename = "type")]
+    pub type_: ConditionType,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// Why, in one word for programs.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z]+$"))]
+    pub reason: String,
+    /// Why, and what to do, for people.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+    /// When `status` last changed.
+    #[schemars(with = "String", length(max = 64), extend("format" = "date-time"))]
+    pub last_transition_time: Timestamp,
+    /// The generation of the spec that this speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// The conditions that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionType {
+    /// What the spec declares is what Svix holds.
+    Ready,
+    /// The controller is at work, or waits for something that will come by itself.
+    Reconciling,
+    /// The controller waits for a person: nothing changes until the spec, a Secret or Svix is changed.
+    Stalled,
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Not known yet.
+    Unknown,
+}
+
+/// Why an object is as it is. The names are stable: they are the conditions' reasons, the Events' reasons
+/// and what `docs/conditions.md` explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// Svix holds what the spec declares.
+    InSync,
+    /// The connection works: its server answers and takes the token.
+    Connected,
+    /// An endpoint waits for an event type that is not in Svix yet.
+    WaitingForEventType,
+    /// The object names a SvixConnection that does not exist.
+    ConnectionNotFound,
+    /// The connection is there but does not work; its own status says why.
+    ConnectionNotReady,
+    /// The spec cannot be carried out as it is written.
+    InvalidSpec,
+    /// The JSON Schema is not valid, or one of the examples does not match it.
+    InvalidSchema,
+    /// The ConfigMap or its key is not there.
+    SchemaSourceNotFound,
+    /// Something of that name exists in Svix, is not ours, and differs.
+    NotOurs,
+    /// Another object declares the same thing in Svix, and holds it.
+    Conflict,
+    /// The Svix application is missing and the connection forbids to create it.
+    ApplicationNotFound,
+    /// Svix refuses the content; trying again does not help.
+    RefusedBySvix,
+    /// Svix took the write but not every field of it.
+    FieldsIgnored,
+    /// Svix is unreachable or answers with an error that may pass.
+    SvixUnavailable,
+    /// Svix asks to slow down (429).
+    Throttled,
+    /// The Secret with the token, or its key, is not there.
+    TokenNotFound,
+    /// Svix does not accept the token.
+    AuthenticationFailed,
+    /// The connection's spec cannot be used (address, CA bundle or interval).
+    InvalidConnection,
+    /// Objects still use the connection that is being deleted.
+    InUse,
+    /// The object is being deleted and is not cleaned up yet.
+    Deleting,
+}
+
+impl Reason {
+    /// Every reason, for documentation and for metrics.
+    pub const ALL: [Self; 20] = [
+        Self::InSync,
+        Self::Connected,
+        Self::WaitingForEventType,
+        Self::ConnectionNotFound,
+        Self::ConnectionNotReady,
+        Self::InvalidSpec,
+        Self::InvalidSchema,
+        Self::SchemaSourceNotFound,
+        Self::NotOurs,
+        Self::Conflict,
+        Self::ApplicationNotFound,
+        Self::RefusedBySvix,
+        Self::FieldsIgnored,
+        Self::SvixUnavailable,
+        Self::Throttled,
+        Self::TokenNotFound,
+        Self::AuthenticationFailed,
+        Self::InvalidConnection,
+        Self::InUse,
+        Self::Deleting,
+    ];
+
+    /// The reason as conditions and Events carry it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InSync => "InSync",
+            Self::Connected => "Connected",
+            Self::WaitingForEventType => "WaitingForEventType",
+            Self::ConnectionNotFound => "ConnectionNotFound",
+            Self::ConnectionNotReady => "ConnectionNotReady",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::InvalidSchema => "InvalidSchema",
+            Self::SchemaSourceNotFound => "SchemaSourceNotFound",
+            Self::NotOurs => "NotOurs",
+            Self::Conflict => "Conflict",
+            Self::ApplicationNotFound => "ApplicationNotFound",
+            Self::RefusedBySvix => "RefusedBySvix",
+            Self::FieldsIgnored => "FieldsIgnored",
+            Self::SvixUnavailable => "SvixUnavailable",
+            Self::Throttled => "Throttled",
+            Self::TokenNotFound => "TokenNotFound",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::InvalidConnection => "InvalidConnection",
+            Self::InUse => "InUse",
+            Self::Deleting => "Deleting",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

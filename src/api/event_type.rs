@@ -1,0 +1,202 @@
+//! `WebhookEventType`: a name, a description, and the JSON Schema of the payloads of its events.
+
+use kube::{CustomResource, KubeSchema, ResourceExt as _};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, JsonObject};
+
+/// An event type in Svix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[kube(
+    group = "svix-operator.dev",
+    version = "v1alpha1",
+    kind = "WebhookEventType",
+    plural = "webhookeventtypes",
+    singular = "webhookeventtype",
+    shortname = "whet",
+    category = "svix",
+    namespaced,
+    status = "WebhookEventTypeStatus",
+    doc = "An event type in Svix: its name, its description, and the JSON Schema of its events' payloads.",
+    derive = "PartialEq",
+    validation = Rule::new("(has(self.spec.name) ? self.spec.name : self.metadata.name) == (has(oldSelf.spec.name) ? oldSelf.spec.name : oldSelf.metadata.name)")
+        .message("spec.name cannot be changed: make another WebhookEventType and delete this one")
+        .field_path(".spec.name"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Event Type", type_ = "string", json_path = ".status.svix.name"),
+    printcolumn(name = "Connection", type_ = "string", json_path = ".status.svix.connection", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    )
+)]
+#[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1")
+    .message("exactly one of schema, schemaText and schemaFrom must be given"))]
+#[x_kube(validation = Rule::new("(has(self.connectionRef) ? self.connectionRef.name : 'default') == (has(oldSelf.connectionRef) ? oldSelf.connectionRef.name : 'default')")
+    .message("connectionRef cannot be changed: make another WebhookEventType and delete this one")
+    .field_path(".connectionRef"))]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookEventTypeSpec {
+    /// Name of the event type in Svix, `<group>.<event>`, such as `origin.create`. Default: the object's
+    /// name. Cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
+    pub name: Option<String>,
+
+    /// What the event means, for the people who subscribe to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16_384))]
+    pub description: Option<String>,
+
+    /// The JSON Schema of the payload, as YAML. A key with the value `null` does not survive a client-side
+    /// `kubectl apply`; use `schemaText` for such a schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<JsonObject>,
+
+    /// The JSON Schema of the payload, as JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 524_288))]
+    pub schema_text: Option<String>,
+
+    /// The JSON Schema of the payload, as JSON or YAML text elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_from: Option<SchemaSource>,
+
+    /// Example payloads, each of which must match the schema. Svix shows them to subscribers, and sends the
+    /// first as its example message.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub examples: Vec<Example>,
+
+    /// Whether a `format` in the schema is enforced on the examples. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format_assertion: Option<bool>,
+
+    /// The group that Svix Cloud shows the event type in. The open-source server has no groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
+    pub group_name: Option<String>,
+
+    /// The feature flag that a consumer must have to see the event type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
+    pub feature_flag: Option<String>,
+
+    /// Whether the event type is marked as deprecated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<bool>,
+
+    /// What happens in Svix when this object is deleted. Default: `Archive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<EventTypeDeletionPolicy>,
+
+    /// The connection to reconcile through. Default: the SvixConnection named `default`. Cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_ref: Option<ConnectionRef>,
+}
+
+/// Where a schema is kept outside the object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaSource {
+    /// A key of a ConfigMap in the same namespace.
+    pub config_map_key_ref: ConfigMapKeyRef,
+}
+
+/// A payload that matches the schema.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.text)").message("exactly one of value and text must be given"))]
+#[serde(rename_all = "camelCase")]
+pub struct Example {
+    /// What the example is called in messages about it.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The payload, as YAML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<JsonObject>,
+    /// The payload, as JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 262_144))]
+    pub text: Option<String>,
+}
+
+/// What happens to the event type in Svix when this object is deleted. Default: `Archive`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EventTypeDeletionPolicy {
+    /// Archive it: subscriptions stay, new ones are refused.
+    #[default]
+    Archive,
+    /// Remove it for good.
+    Expunge,
+    /// Leave it as it is.
+    Retain,
+}
+
+impl WebhookEventType {
+    /// The name in Svix.
+    #[must_use]
+    pub fn event_type_name(&self) -> String {
+        self.spec.name.clone().unwrap_or_else(|| self.name_any())
+    }
+
+    /// The name of the connection.
+    #[must_use]
+    pub fn connection_name(&self) -> &str {
+        self.spec.connection_ref.as_ref().map_or(DEFAULT_CONNECTION, |reference| &reference.name)
+    }
+}
+
+impl WebhookEventTypeSpec {
+    /// What happens in Svix on deletion.
+    #[must_use]
+    pub fn deletion_policy(&self) -> EventTypeDeletionPolicy {
+        self.deletion_policy.unwrap_or_default()
+    }
+
+    /// Whether formats are enforced.
+    #[must_use]
+    pub fn format_assertion(&self) -> bool {
+        self.format_assertion.unwrap_or(true)
+    }
+}
+
+/// What is known of an event type.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookEventTypeStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What this object holds in Svix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub svix: Option<EventTypeInSvix>,
+    /// Whether Svix holds what the spec declares, and if not, why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The event type in Svix that an object holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventTypeInSvix {
+    /// The connection it was made through.
+    #[schemars(length(max = 253))]
+    pub connection: String,
+    /// Its name.
+    #[schemars(length(max = 256))]
+    pub name: String,
+    /// The fields that the spec named when it was last written; one that the spec stops naming goes back to
+    /// Svix's default.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub fields: Vec<String>,
+}
