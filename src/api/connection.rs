@@ -41,6 +41,9 @@ use super::{Condition, SecretKeyRef};
         priority = 1
     )
 )]
+#[x_kube(validation = Rule::new("(has(self.defaultApplication) ? self.defaultApplication : 'default') == (has(oldSelf.defaultApplication) ? oldSelf.defaultApplication : 'default')")
+    .message("defaultApplication cannot be changed: endpoints live in it; name application in each new endpoint instead")
+    .field_path(".defaultApplication"))]
 #[serde(rename_all = "camelCase")]
 pub struct SvixConnectionSpec {
     /// Address of the Svix server, such as `https://api.eu.svix.com`. Left out: the Svix Cloud region that
@@ -64,7 +67,7 @@ pub struct SvixConnectionSpec {
     ))]
     pub owner_id: String,
 
-    /// Uid of the Svix application for endpoints that name none. Default: `default`.
+    /// Uid of the Svix application for endpoints that name none. Default: `default`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(

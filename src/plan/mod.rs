@@ -1,1 +1,62 @@
-//! The pure core: desired + observed → steps and status. No clock, no client, no I/O.
+//! The pure core: from what is declared and what Svix holds to what has to be done, and to what status says.
+//!
+//! No clock, no I/O, no Kubernetes client, no Svix client. `run` and `dev` share it, so both do the same.
+
+pub mod channels;
+pub mod claims;
+pub mod digest;
+pub mod endpoint;
+pub mod event_type;
+pub mod ids;
+pub mod status;
+
+use crate::api::Reason;
+
+/// A reason why a spec cannot be carried out: what conditions and Events say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// In one word.
+    pub reason: Reason,
+    /// In words for a person: the field (JSON Pointer), what was found, what was expected, what to do.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// One field that differs between Svix and what is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The field's name in the spec.
+    pub field: &'static str,
+    /// What Svix holds, shortened, without credentials.
+    pub found: String,
+    /// What is declared, shortened, without credentials.
+    pub expected: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is {} in Svix, declared {}", self.field, self.found, self.expected)
+    }
+}
+
+/// The differences in one line.
+#[must_use]
+pub fn describe(differences: &[Difference]) -> String {
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A value for messages: quoted, at most 80 characters.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}

@@ -1,0 +1,82 @@
+//! Channels: any text for us, a narrow alphabet for Svix.
+//!
+//! swh-webhooks sends every channel as the version 5 UUID of its text in the DNS namespace, and keeps the
+//! text in the endpoint's metadata under that UUID. Channels that Svix does not accept are mapped the same way.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::api::ChannelEncoding;
+
+/// Longest channel that Svix documents, in bytes.
+pub const MAX_CHANNEL: usize = 128;
+
+/// A channel as Svix sees it.
+#[must_use]
+pub fn encode(channel: &str, encoding: ChannelEncoding) -> String {
+    match encoding {
+        ChannelEncoding::WhenNeeded if is_svix_channel(channel) => channel.to_owned(),
+        ChannelEncoding::WhenNeeded | ChannelEncoding::Always => uuid_of(channel),
+    }
+}
+
+/// The UUID that a channel is mapped to.
+#[must_use]
+pub fn uuid_of(channel: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_DNS, channel.as_bytes()).to_string()
+}
+
+/// The metadata that lets a person read the mapped ones among these channels: from UUID to text.
+#[must_use]
+pub fn metadata(channels: &[String], encoding: ChannelEncoding) -> BTreeMap<String, String> {
+    channels
+        .iter()
+        .map(|channel| (encode(channel, encoding), channel.clone()))
+        .filter(|(encoded, channel)| encoded != channel)
+        .collect()
+}
+
+/// Whether a metadata entry is one that [`metadata`] makes: it can then be removed with its channel.
+#[must_use]
+pub fn is_mapping(key: &str, value: &str) -> bool {
+    key.len() == 36 && uuid_of(value) == key
+}
+
+/// Svix's alphabet for channels; Cloud adds `:` and `+`, which are mapped so that both servers see the same.
+fn is_svix_channel(channel: &str) -> bool {
+    !channel.is_empty()
+        && channel.len() <= MAX_CHANNEL
+        && channel.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_svix_refuses_is_mapped() {
+        for plain in ["my-channel", "a.b_c-1", "A"] {
+            assert_eq!(encode(plain, ChannelEncoding::WhenNeeded), plain);
+        }
+        for mapped in ["https://example.org/repo", "a b", "ü", "a:b", "a+b", &"x".repeat(129)] {
+            assert_eq!(encode(mapped, ChannelEncoding::WhenNeeded), uuid_of(mapped));
+        }
+        assert_eq!(encode("my-channel", ChannelEncoding::Always), uuid_of("my-channel"));
+    }
+
+    #[test]
+    fn the_uuid_is_the_one_that_swh_webhooks_makes() {
+        // Python: uuid.uuid5(uuid.NAMESPACE_DNS, "python.org"), from the standard library's documentation.
+        assert_eq!(uuid_of("python.org"), "886313e1-3b8a-5372-9b90-0c9aee199e5d");
+    }
+
+    #[test]
+    fn mapped_channels_can_be_read_back_from_metadata() {
+        let channels = ["plain".to_owned(), "https://a.example/".to_owned()];
+        let metadata = metadata(&channels, ChannelEncoding::WhenNeeded);
+        assert_eq!(metadata.len(), 1);
+        assert!(metadata.iter().all(|(key, value)| value == "https://a.example/" && is_mapping(key, value)));
+        assert!(!is_mapping("plain", "plain"));
+    }
+}

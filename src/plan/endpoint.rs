@@ -1,0 +1,392 @@
+//! Endpoints: from spec and what Svix holds to the next step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
+
+use crate::api::{OWNER_METADATA_KEY, Reason, RESERVED_METADATA_PREFIX, SvixConnectionSpec, WebhookEndpoint};
+
+use super::{Difference, Refusal, channels, ids};
+
+/// Most bytes that an endpoint's metadata may take in Svix, as JSON.
+pub const MAX_METADATA_BYTES: usize = 4096;
+
+/// What an object declares. In the optional fields `None` means: not ours to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Uid of the application.
+    pub application: String,
+    /// Uid of the endpoint.
+    pub uid: String,
+    /// The owner mark.
+    pub mark: String,
+    /// The address, in the form in which Svix keeps it.
+    pub url: String,
+    /// The event types.
+    pub event_types: BTreeSet<String>,
+    /// The description.
+    pub description: Option<String>,
+    /// The channels as Svix sees them; `Some(None)`: none.
+    pub channels: Option<Option<BTreeSet<String>>>,
+    /// Messages per second; `Some(None)`: no limit.
+    pub throttle_rate: Option<Option<u16>>,
+    /// Whether disabled.
+    pub disabled: Option<bool>,
+    /// Metadata entries beside the mark: those that the spec names, and the text of mapped channels.
+    pub metadata: BTreeMap<String, String>,
+    /// Metadata keys that an earlier spec named and this one does not.
+    pub forgotten_metadata: BTreeSet<String>,
+    /// The optional fields that the spec names, for status.
+    pub named: Vec<String>,
+    /// The metadata keys that the spec names, for status.
+    pub named_metadata: Vec<String>,
+}
+
+/// What Svix holds, as the mirror keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Id, given by Svix.
+    pub id: Box<str>,
+    /// Uid, given by whoever made it.
+    pub uid: Option<Box<str>>,
+    /// The address.
+    pub url: Box<str>,
+    /// The description.
+    pub description: Box<str>,
+    /// The event types, sorted; `None`: all.
+    pub event_types: Option<Box<[Box<str>]>>,
+    /// The channels, sorted; `None`: all.
+    pub channels: Option<Box<[Box<str>]>>,
+    /// Messages per second.
+    pub throttle_rate: Option<u16>,
+    /// Whether disabled.
+    pub disabled: bool,
+    /// Metadata, sorted by key.
+    pub metadata: Box<[(Box<str>, Box<str>)]>,
+}
+
+impl Observed {
+    /// A metadata value.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.iter().find(|(found, _)| &**found == key).map(|(_, value)| &**value)
+    }
+
+    /// The owner mark.
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
+        self.metadata(OWNER_METADATA_KEY)
+    }
+}
+
+/// Whose an endpoint in Svix is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours: it carries our mark, or status names its id, or its mark is of an object that is gone.
+    Ours,
+    /// It carries no mark.
+    Nobody,
+    /// It carries the mark of somebody else.
+    Other,
+}
+
+/// The fields of an endpoint to write; `None`: leave as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// Uid.
+    pub uid: Option<String>,
+    /// Address.
+    pub url: Option<String>,
+    /// Description.
+    pub description: Option<String>,
+    /// Event types.
+    pub event_types: Option<BTreeSet<String>>,
+    /// Channels; `Some(None)` clears.
+    pub channels: Option<Option<BTreeSet<String>>>,
+    /// Messages per second; `Some(None)` clears.
+    pub throttle_rate: Option<Option<u16>>,
+    /// Whether disabled.
+    pub disabled: Option<bool>,
+    /// The whole metadata: Svix knows no partial change of it.
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// What has to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Nothing: Svix holds what is declared.
+    InSync,
+    /// It is not there: make it.
+    Create,
+    /// It is there, equal, and nobody's: write the mark and nothing else.
+    Adopt(Change),
+    /// These fields differ: change them and no others.
+    Change(Change, Vec<Difference>),
+    /// It must not be touched.
+    Refuse(Refusal),
+}
+
+/// What an earlier spec named, from status.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Owned<'a> {
+    /// Optional fields.
+    pub fields: &'a [String],
+    /// Metadata keys.
+    pub metadata_keys: &'a [String],
+}
+
+/// Builds what an object declares; `owned` is what an earlier spec named.
+pub fn desired(
+    object: &WebhookEndpoint,
+    connection: &SvixConnectionSpec,
+    owned: Owned<'_>,
+) -> Result<Desired, Refusal> {
+    let spec = &object.spec;
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let invalid = |message: String| Refusal::new(Reason::InvalidSpec, message);
+
+    let application = spec.application(connection).to_owned();
+    for (field, uid) in [("/spec/application", Some(&application)), ("/spec/uid", spec.uid.as_ref())] {
+        if let Some(uid) = uid.filter(|uid| !ids::is_uid(uid)) {
+            return Err(invalid(format!("{field}: found {uid:?}, expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_")));
+        }
+    }
+    if let Some((index, bad)) = spec.event_types.iter().enumerate().find(|(_, name)| !ids::is_name(name)) {
+        return Err(invalid(format!("/spec/eventTypes/{index}: found {bad:?}, expected the name of an event type")));
+    }
+    let throttle_rate = match spec.throttle_rate.map(u16::try_from) {
+        None => None,
+        Some(Ok(rate)) if rate > 0 => Some(rate),
+        Some(_) => return Err(invalid("/spec/throttleRate: expected 1 to 65535 messages per second".into())),
+    };
+    let encoding = connection.channel_encoding();
+    let mut metadata = spec.metadata.clone().unwrap_or_default();
+    if let Some(key) = metadata.keys().find(|key| key.starts_with(RESERVED_METADATA_PREFIX)) {
+        return Err(invalid(format!("/spec/metadata: key {key:?} is reserved; use another prefix")));
+    }
+    let named_metadata: Vec<_> = metadata.keys().cloned().collect();
+    for (key, channel) in channels::metadata(spec.channels.as_deref().unwrap_or_default(), encoding) {
+        metadata.entry(key).or_insert(channel);
+    }
+    let encoded: Option<BTreeSet<_>> = spec
+        .channels
+        .as_ref()
+        .map(|channels| channels.iter().map(|channel| channels::encode(channel, encoding)).collect());
+
+    let was_named = |field: &str| owned.fields.iter().any(|owned| owned == field);
+    // A field that the spec stopped naming goes back to what Svix would have made of it.
+    fn or_reset<T>(named: Option<T>, was_named: bool, default: T) -> Option<T> {
+        named.or_else(|| was_named.then_some(default))
+    }
+    let named = [
+        ("description", spec.description.is_some()),
+        ("channels", spec.channels.is_some()),
+        ("throttleRate", throttle_rate.is_some()),
+        ("disabled", spec.disabled.is_some()),
+    ];
+    Ok(Desired {
+        application,
+        uid: spec.uid.clone().unwrap_or_else(|| ids::default_uid(&connection.owner_id, namespace, name)),
+        mark: ids::owner_mark(&connection.owner_id, namespace, name),
+        url: normal_url(&spec.url).map_err(|problem| invalid(format!("/spec/url: {problem}")))?,
+        event_types: spec.event_types.iter().cloned().collect(),
+        description: or_reset(spec.description.clone(), was_named("description"), String::new()),
+        channels: or_reset(encoded.map(Some), was_named("channels"), None),
+        throttle_rate: or_reset(throttle_rate.map(Some), was_named("throttleRate"), None),
+        disabled: or_reset(spec.disabled, was_named("disabled"), false),
+        forgotten_metadata: owned.metadata_keys.iter().filter(|key| !metadata.contains_key(*key)).cloned().collect(),
+        metadata,
+        named: named.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).to_owned()).collect(),
+        named_metadata,
+    })
+}
+
+/// A URL in the form in which Svix keeps it (`https://a.example` becomes `https://a.example/`): Svix parses
+/// it by the same WHATWG rules. The message never repeats the URL, which may be a credential.
+pub fn normal_url(text: &str) -> Result<String, String> {
+    let expected = "expected an absolute http or https URL";
+    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {expected}"))?;
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(host)) if !host.is_empty() => Ok(url.into()),
+        ("http" | "https", _) => Err(format!("the URL has no host; {expected}")),
+        (scheme, _) => Err(format!("found scheme {scheme:?}; {expected}")),
+    }
+}
+
+/// What may be said of a URL in messages, logs and metrics: its scheme and host. The rest can be a credential.
+#[must_use]
+pub fn host_of(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) => format!("{}://{}/…", url.scheme(), url.host_str().unwrap_or("?")),
+        Err(_) => "(not a URL)".to_owned(),
+    }
+}
+
+/// What metadata has to become: what Svix holds, with our entries set and the forgotten ones removed.
+#[must_use]
+pub fn merge_metadata(desired: &Desired, held: Option<&Observed>) -> BTreeMap<String, String> {
+    let mut metadata: BTreeMap<String, String> = held
+        .iter()
+        .flat_map(|held| held.metadata.iter())
+        .filter(|(key, value)| {
+            !desired.forgotten_metadata.contains(&**key)
+                // The text of a channel that is gone from the spec, while the channels are ours to say.
+                && (desired.channels.is_none() || !channels::is_mapping(key, value))
+        })
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect();
+    metadata.extend(desired.metadata.iter().map(|(key, value)| (key.clone(), value.clone())));
+    metadata.insert(OWNER_METADATA_KEY.to_owned(), desired.mark.clone());
+    metadata
+}
+
+/// Refuses metadata that Svix would refuse.
+pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let bytes = serde_json::to_string(metadata).map_or(0, |text| text.len());
+    if bytes > MAX_METADATA_BYTES {
+        return Err(Refusal::new(
+            Reason::InvalidSpec,
+            format!(
+                "/spec/metadata: with the owner mark, the text of mapped channels and what Svix already holds it takes \
+                 {bytes} bytes of JSON, at most {MAX_METADATA_BYTES} are allowed; shorten the metadata or the channels"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The change that makes Svix hold what is declared, and what differs, field by field. The owner mark is in
+/// the change when it is missing, but it is no difference: it does not come from the spec.
+#[must_use]
+pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference>) {
+    // No `..`: a new field must be thought of here.
+    let Desired {
+        application: _,
+        uid,
+        mark: _,
+        url,
+        event_types,
+        description,
+        channels,
+        throttle_rate,
+        disabled,
+        metadata,
+        forgotten_metadata,
+        named: _,
+        named_metadata: _,
+    } = desired;
+    let mut change = Change::default();
+    let mut differences = Vec::new();
+    let mut differs = |field, found: String, expected: String| differences.push(Difference { field, found, expected });
+
+    if observed.uid.as_deref() != Some(uid) {
+        differs("uid", say_one(observed.uid.as_deref()), say_one(Some(uid)));
+        change.uid = Some(uid.clone());
+    }
+    if *observed.url != **url {
+        differs("url", host_of(&observed.url), host_of(url));
+        change.url = Some(url.clone());
+    }
+    if !same(observed.event_types.as_deref(), Some(event_types)) {
+        differs("eventTypes", say_held(observed.event_types.as_deref()), say(Some(event_types)));
+        change.event_types = Some(event_types.clone());
+    }
+    if let Some(expected) = description.as_ref().filter(|expected| ***expected != *observed.description) {
+        differs("description", super::quoted(&observed.description), super::quoted(expected));
+        change.description = Some(expected.clone());
+    }
+    if let Some(expected) = channels.as_ref().filter(|set| !same(observed.channels.as_deref(), set.as_ref())) {
+        differs("channels", say_held(observed.channels.as_deref()), say(expected.as_ref()));
+        change.channels = Some(expected.clone());
+    }
+    if let Some(expected) = throttle_rate.filter(|expected| *expected != observed.throttle_rate) {
+        let say = |rate: Option<u16>| rate.map_or_else(|| "none".into(), |rate| rate.to_string());
+        differs("throttleRate", say(observed.throttle_rate), say(expected));
+        change.throttle_rate = Some(expected);
+    }
+    if let Some(expected) = disabled.filter(|expected| *expected != observed.disabled) {
+        differs("disabled", observed.disabled.to_string(), expected.to_string());
+        change.disabled = Some(expected);
+    }
+    let merged = merge_metadata(desired, Some(observed));
+    if !(merged.len() == observed.metadata.len()
+        && observed.metadata.iter().all(|(key, value)| merged.get(&**key).is_some_and(|v| **v == **value)))
+    {
+        for key in metadata.keys().chain(forgotten_metadata) {
+            if observed.metadata(key) != merged.get(key).map(String::as_str) {
+                differs(
+                    "metadata",
+                    format!("{key}={}", say_one(observed.metadata(key))),
+                    format!("{key}={}", say_one(merged.get(key).map(String::as_str))),
+                );
+            }
+        }
+        change.metadata = Some(merged);
+    }
+    (change, differences)
+}
+
+/// What has to be done, given what Svix holds and whose it is.
+#[must_use]
+pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership) -> Step {
+    let Some(observed) = observed else {
+        return match check_metadata(&merge_metadata(desired, None)) {
+            Ok(()) => Step::Create,
+            Err(refusal) => Step::Refuse(refusal),
+        };
+    };
+    let (change, differences) = change(desired, observed);
+    let nothing = change == Change::default();
+    let refuse = |what: &str| {
+        Step::Refuse(Refusal::new(
+            Reason::NotOurs,
+            format!(
+                "endpoint {} in application {} exists in Svix as {} and {what}",
+                desired.uid, desired.application, observed.id
+            ),
+        ))
+    };
+    match ownership {
+        Ownership::Ours if nothing => Step::InSync,
+        Ownership::Other => refuse(&format!(
+            "is marked as {}; delete it there, or give this one another spec.uid",
+            super::quoted(observed.mark().unwrap_or_default())
+        )),
+        Ownership::Nobody if !differences.is_empty() => refuse(&format!(
+            "was not made by this object, and differs: {}. Make the spec equal to adopt it, or delete it in Svix",
+            super::describe(&differences)
+        )),
+        Ownership::Ours | Ownership::Nobody => {
+            if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
+                return Step::Refuse(refusal);
+            }
+            if ownership == Ownership::Ours { Step::Change(change, differences) } else { Step::Adopt(change) }
+        }
+    }
+}
+
+fn same(held: Option<&[Box<str>]>, wanted: Option<&BTreeSet<String>>) -> bool {
+    match (held, wanted) {
+        (None, None) => true,
+        (Some(held), Some(wanted)) => {
+            held.len() == wanted.len() && held.iter().zip(wanted).all(|(held, wanted)| **held == **wanted)
+        }
+        _ => false,
+    }
+}
+
+fn say_one(text: Option<&str>) -> String {
+    text.map_or_else(|| "none".into(), super::quoted)
+}
+
+fn say(set: Option<&BTreeSet<String>>) -> String {
+    set.map_or_else(|| "all".into(), |set| super::quoted(&set.iter().cloned().collect::<Vec<_>>().join(", ")))
+}
+
+fn say_held(set: Option<&[Box<str>]>) -> String {
+    set.map_or_else(|| "all".into(), |set| super::quoted(&set.join(", ")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! From the outcome of a reconcile to conditions, as kstatus understands them.
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
+
+use super::Refusal;
+
+/// How an object stands after a reconcile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Svix holds what is declared: `Ready`.
+    Ready(Reason, String),
+    /// Something will come by itself, or is tried again: `Reconciling`.
+    Waiting(Refusal),
+    /// Waits for a person: `Stalled`.
+    Stalled(Refusal),
+}
+
+impl Verdict {
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Ready(reason, _) => *reason,
+            Self::Waiting(refusal) | Self::Stalled(refusal) => refusal.reason,
+        }
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Ready(_, message) => message,
+            Self::Waiting(refusal) | Self::Stalled(refusal) => &refusal.message,
+        }
+    }
+
+    /// Whether `Ready` is true.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready(..))
+    }
+}
+
+/// Longest message in a condition, in bytes; the CRD bounds it at 4096 characters.
+const MAX_MESSAGE: usize = 2048;
+
+/// The conditions that say a verdict.
+///
+/// A condition that does not change keeps its `lastTransitionTime`, so that equal verdicts give equal
+/// conditions and nothing is written. `Ready` comes last, after what it rests on.
+#[must_use]
+pub fn conditions(verdict: &Verdict, before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let condition = |type_: ConditionType, status: ConditionStatus| {
+        let since = before.iter().find(|old| old.type_ == type_ && old.status == status);
+        Condition {
+            type_,
+            status,
+            reason: verdict.reason().as_str().to_owned(),
+            message: shortened(verdict.message()),
+            last_transition_time: since.map_or(now, |old| old.last_transition_time),
+            observed_generation: generation,
+        }
+    };
+    match verdict {
+        Verdict::Ready(..) => vec![condition(ConditionType::Ready, ConditionStatus::True)],
+        Verdict::Waiting(_) => vec![
+            condition(ConditionType::Reconciling, ConditionStatus::True),
+            condition(ConditionType::Ready, ConditionStatus::False),
+        ],
+        Verdict::Stalled(_) => vec![
+            condition(ConditionType::Stalled, ConditionStatus::True),
+            condition(ConditionType::Ready, ConditionStatus::False),
+        ],
+    }
+}
+
+fn shortened(message: &str) -> String {
+    if message.len() <= MAX_MESSAGE {
+        return message.to_owned();
+    }
+    let mut end = MAX_MESSAGE;
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &message[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn equal_verdicts_give_equal_conditions() {
+        let verdict = Verdict::Stalled(Refusal::new(Reason::NotOurs, "m"));
+        let first = conditions(&verdict, &[], Some(1), at(10));
+        assert_eq!(conditions(&verdict, &first, Some(1), at(20)), first);
+    }
+
+    #[test]
+    fn abnormal_conditions_are_there_only_while_they_hold() {
+        let waiting = conditions(&Verdict::Waiting(Refusal::new(Reason::Throttled, "m")), &[], Some(1), at(1));
+        let types = |conditions: &[Condition]| conditions.iter().map(|c| (c.type_, c.status)).collect::<Vec<_>>();
+        assert_eq!(
+            types(&waiting),
+            [
+                (ConditionType::Reconciling, ConditionStatus::True),
+                (ConditionType::Ready, ConditionStatus::False)
+            ]
+        );
+        let ready = conditions(&Verdict::Ready(Reason::InSync, String::new()), &waiting, Some(1), at(2));
+        assert_eq!(types(&ready), [(ConditionType::Ready, ConditionStatus::True)]);
+        assert_eq!(ready[0].last_transition_time, at(2));
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        let verdict = Verdict::Waiting(Refusal::new(Reason::Throttled, "é".repeat(3000)));
+        let message = &conditions(&verdict, &[], None, at(1))[0].message;
+        assert!(message.ends_with('…') && message.len() < 2100);
+    }
+}

@@ -1,0 +1,178 @@
+//! Between Svix's JSON and the plan's types. Reading is lenient: a server may leave out what it does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use js_option::JsOption;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::plan::{digest::Digest, endpoint, event_type};
+
+/// An event type with its schemas, as read one at a time before a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventTypeDocument {
+    /// What the mirror keeps of it.
+    pub observed: event_type::Observed,
+    /// All versions of its schema.
+    pub schemas: Option<Value>,
+}
+
+/// `EventTypeOut`. Cloud has `featureFlags`, the open-source server `featureFlag`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventTypeOut {
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    archived: bool,
+    #[serde(default)]
+    deprecated: bool,
+    schemas: Option<Value>,
+    group_name: Option<String>,
+    feature_flag: Option<String>,
+    feature_flags: Option<Vec<String>>,
+}
+
+impl From<EventTypeOut> for EventTypeDocument {
+    fn from(out: EventTypeOut) -> Self {
+        let schema = out.schemas.as_ref().and_then(|schemas| schemas.get(event_type::SCHEMA_VERSION));
+        Self {
+            observed: event_type::Observed {
+                schema_digest: schema.filter(|schema| !schema.is_null()).map(Digest::of_json),
+                name: out.name,
+                description: out.description,
+                archived: out.archived,
+                deprecated: out.deprecated,
+                group_name: out.group_name,
+                feature_flag: out.feature_flag.or_else(|| out.feature_flags.map(|flags| flags.join(","))),
+            },
+            schemas: out.schemas,
+        }
+    }
+}
+
+/// `EndpointOut`. Servers before 1.99 say `filterTypes` where later ones say `eventTypes`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndpointOut {
+    id: Box<str>,
+    uid: Option<Box<str>>,
+    url: Box<str>,
+    #[serde(default)]
+    description: Box<str>,
+    event_types: Option<BTreeSet<Box<str>>>,
+    filter_types: Option<BTreeSet<Box<str>>>,
+    channels: Option<BTreeSet<Box<str>>>,
+    throttle_rate: Option<u16>,
+    rate_limit: Option<u16>,
+    #[serde(default)]
+    disabled: bool,
+    #[serde(default)]
+    metadata: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl From<EndpointOut> for endpoint::Observed {
+    fn from(out: EndpointOut) -> Self {
+        Self {
+            id: out.id,
+            uid: out.uid,
+            url: out.url,
+            description: out.description,
+            event_types: out.event_types.or(out.filter_types).map(|set| set.into_iter().collect()),
+            channels: out.channels.map(|set| set.into_iter().collect()),
+            throttle_rate: out.throttle_rate.or(out.rate_limit),
+            disabled: out.disabled,
+            metadata: out.metadata.into_iter().collect(),
+        }
+    }
+}
+
+/// `ListResponse…`.
+#[derive(Deserialize)]
+pub(super) struct List<T> {
+    pub data: Vec<T>,
+    pub iterator: Option<String>,
+    pub done: bool,
+}
+
+/// The body of an event type's creation.
+pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
+    let mut body = svix::models::EventTypeIn::new(desired.name.clone(), desired.description.clone().unwrap_or_default());
+    body.deprecated = desired.deprecated;
+    body.schemas = Some(event_type::merge_schemas(desired, None));
+    body.group_name = desired.group_name.clone().flatten();
+    body.feature_flags = desired.feature_flag.clone().flatten().map(|flag| BTreeSet::from([flag]));
+    let mut body = serde_json::to_value(body).unwrap_or_default();
+    add_feature_flag(&mut body, desired.feature_flag.as_ref().filter(|flag| flag.is_some()));
+    body
+}
+
+/// The body of an event type's change: the fields that differ.
+pub(super) fn event_type_patch(
+    desired: &event_type::Desired,
+    fields: &[&str],
+    revive: bool,
+    held: Option<&Value>,
+) -> Value {
+    let mut body = svix::models::EventTypePatch::new();
+    let has = |field: &str| fields.contains(&field);
+    body.archived = revive.then_some(false);
+    body.description = desired.description.clone().filter(|_| has("description"));
+    body.deprecated = desired.deprecated.filter(|_| has("deprecated"));
+    if has("schema") {
+        body.schemas = JsOption::Some(event_type::merge_schemas(desired, held));
+    }
+    if let Some(group) = desired.group_name.as_ref().filter(|_| has("groupName")) {
+        body.group_name = nullable(group.clone());
+    }
+    let flag = desired.feature_flag.as_ref().filter(|_| has("featureFlag"));
+    if let Some(flag) = flag {
+        body.feature_flags = nullable(flag.clone().map(|flag| BTreeSet::from([flag])));
+    }
+    let mut body = serde_json::to_value(body).unwrap_or_default();
+    add_feature_flag(&mut body, flag);
+    body
+}
+
+/// The open-source server's `featureFlag`, which the SDK's model does not have.
+fn add_feature_flag(body: &mut Value, flag: Option<&Option<String>>) {
+    if let (Some(flag), Some(body)) = (flag, body.as_object_mut()) {
+        body.insert("featureFlag".to_owned(), flag.clone().into());
+    }
+}
+
+/// The body of an endpoint's creation. Enabled unless the spec says otherwise.
+pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::EndpointIn {
+    let mut body = svix::models::EndpointIn::new(desired.url.clone());
+    body.uid = Some(desired.uid.clone());
+    body.description = desired.description.clone();
+    body.event_types = Some(desired.event_types.clone());
+    body.channels = desired.channels.clone().flatten();
+    body.throttle_rate = desired.throttle_rate.flatten();
+    body.disabled = desired.disabled;
+    body.metadata = Some(endpoint::merge_metadata(desired, None));
+    body
+}
+
+/// The body of an endpoint's change: the fields that differ.
+pub(super) fn endpoint_patch(change: &endpoint::Change) -> svix::models::EndpointPatch {
+    // No `..`: a new field must be thought of here.
+    let endpoint::Change { uid, url, description, event_types, channels, throttle_rate, disabled, metadata } =
+        change.clone();
+    let mut body = svix::models::EndpointPatch::new();
+    body.uid = uid.map_or(JsOption::Undefined, |uid| nullable(Some(uid)));
+    body.url = url;
+    body.description = description;
+    body.event_types = event_types.map_or(JsOption::Undefined, |set| nullable(Some(set)));
+    body.channels = channels.map_or(JsOption::Undefined, nullable);
+    body.throttle_rate = throttle_rate.map_or(JsOption::Undefined, nullable);
+    body.disabled = disabled;
+    body.metadata = metadata;
+    body
+}
+
+/// A value that is written, `None` as null.
+fn nullable<T>(value: Option<T>) -> JsOption<T> {
+    value.map_or(JsOption::Null, JsOption::Some)
+}

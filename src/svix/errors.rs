@@ -1,0 +1,216 @@
+//! What can go wrong in a call to Svix, and what follows from it.
+
+use std::time::Duration;
+
+/// A failed call.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{operation}: {kind}")]
+pub struct Error {
+    /// Which operation, such as `endpoint.create`.
+    pub operation: &'static str,
+    /// What went wrong.
+    pub kind: ErrorKind,
+}
+
+/// What went wrong in a call. Messages hold no token, and no more of a URL than its host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ErrorKind {
+    /// No answer: refused, reset, timed out. The call may have taken effect.
+    #[error("no answer from Svix: {0}")]
+    Transport(String),
+    /// An answer that cannot be understood. The call may have taken effect.
+    #[error("cannot understand Svix's answer ({status}): {message}")]
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// 5xx. The call may have taken effect.
+    #[error("Svix failed with status {status}")]
+    Server {
+        /// HTTP status.
+        status: u16,
+    },
+    /// 429.
+    #[error("Svix asks to slow down (429)")]
+    Throttled {
+        /// How long to wait, where Svix says so.
+        retry_after: Option<Duration>,
+    },
+    /// 401 or 403.
+    #[error("Svix does not accept the token (status {status}: {detail})")]
+    Unauthorized {
+        /// HTTP status.
+        status: u16,
+        /// Svix's words.
+        detail: String,
+    },
+    /// 404.
+    #[error("not found in Svix")]
+    NotFound,
+    /// 409.
+    #[error("exists in Svix already: {detail}")]
+    Conflict {
+        /// Svix's words.
+        detail: String,
+    },
+    /// Any other 4xx: the content is refused.
+    #[error("Svix refuses it (status {status}): {detail}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Svix's words.
+        detail: String,
+    },
+}
+
+/// What follows from an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Try again, with back-off.
+    Transient,
+    /// The whole connection slows down; then try again.
+    Throttled,
+    /// The token is wrong: nothing works until it changes.
+    Unauthorized,
+    /// Trying again does not help until something changes.
+    Terminal,
+}
+
+impl Error {
+    /// What follows from it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self.kind {
+            // 408 and 425 are the server's word that the same request may pass later.
+            ErrorKind::Transport(_)
+            | ErrorKind::Answer { .. }
+            | ErrorKind::Server { .. }
+            | ErrorKind::NotFound
+            | ErrorKind::Conflict { .. }
+            | ErrorKind::Refused { status: 408 | 425, .. } => Class::Transient,
+            ErrorKind::Throttled { .. } => Class::Throttled,
+            ErrorKind::Unauthorized { .. } => Class::Unauthorized,
+            ErrorKind::Refused { .. } => Class::Terminal,
+        }
+    }
+
+    /// Whether the call may have taken effect although it failed.
+    #[must_use]
+    pub fn effect_unknown(&self) -> bool {
+        matches!(self.kind, ErrorKind::Transport(_) | ErrorKind::Answer { .. } | ErrorKind::Server { .. })
+    }
+
+    /// The class as a metric's label.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Transport(_) => "transport",
+            ErrorKind::Answer { .. } => "answer",
+            ErrorKind::Server { .. } => "server",
+            ErrorKind::Throttled { .. } => "throttled",
+            ErrorKind::Unauthorized { .. } => "unauthorized",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Conflict { .. } => "conflict",
+            ErrorKind::Refused { .. } => "refused",
+        }
+    }
+}
+
+impl ErrorKind {
+    /// Reads an answer that is no success.
+    #[must_use]
+    pub fn from_answer(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
+        match status {
+            429 => Self::Throttled { retry_after },
+            401 | 403 => Self::Unauthorized { status, detail: detail(body) },
+            404 => Self::NotFound,
+            409 => Self::Conflict { detail: detail(body) },
+            400..=499 => Self::Refused { status, detail: detail(body) },
+            500..=599 => Self::Server { status },
+            _ => Self::Answer { status, message: "unexpected status".into() },
+        }
+    }
+}
+
+/// Svix's words in one line: `detail` is a text, or a list of `{loc, msg}`.
+fn detail(body: &[u8]) -> String {
+    let text = match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(value) => match &value["detail"] {
+            serde_json::Value::String(detail) => detail.clone(),
+            serde_json::Value::Array(items) => items
+                .iter()
+                .map(|item| {
+                    let place = item["loc"].as_array().into_iter().flatten().filter_map(|part| part.as_str());
+                    format!("/{}: {}", place.collect::<Vec<_>>().join("/"), item["msg"].as_str().unwrap_or("refused"))
+                })
+                .collect::<Vec<_>>()
+                .join("; "),
+            _ => "no detail given".to_owned(),
+        },
+        Err(_) => "the answer is not JSON; is this address a Svix server?".to_owned(),
+    };
+    redact_urls(&text).chars().take(600).collect()
+}
+
+/// Cuts every URL in a text down to its host: Svix's messages may quote an endpoint's address.
+fn redact_urls(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let after = start + 3;
+        let end = rest[after..]
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | ',' | ')'))
+            .map_or(rest.len(), |end| after + end);
+        let address = &rest[after..end];
+        let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        out.push_str(&rest[..after]);
+        out.push_str(host);
+        if address.len() > authority.len() {
+            out.push_str("/…");
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_fall_into_their_class() {
+        let class = |status| {
+            Error { operation: "x", kind: ErrorKind::from_answer(status, None, b"{}") }.class()
+        };
+        for transient in [500, 502, 503, 504, 404, 409, 408, 302] {
+            assert_eq!(class(transient), Class::Transient, "{transient}");
+        }
+        assert_eq!(class(429), Class::Throttled);
+        for terminal in [400, 413, 422] {
+            assert_eq!(class(terminal), Class::Terminal, "{terminal}");
+        }
+        for token in [401, 403] {
+            assert_eq!(class(token), Class::Unauthorized, "{token}");
+        }
+    }
+
+    #[test]
+    fn both_forms_of_detail_become_one_line() {
+        let list = br#"{"detail":[{"loc":["body","url"],"msg":"bad","type":"value_error"},{"loc":["body"],"msg":"x"}]}"#;
+        assert_eq!(detail(list), "/body/url: bad; /body: x");
+        assert_eq!(detail(br#"{"code":"conflict","detail":"A conflict has occurred"}"#), "A conflict has occurred");
+        assert!(detail(b"<html>").contains("is this address a Svix server?"));
+    }
+
+    #[test]
+    fn urls_in_messages_are_cut_to_their_host() {
+        assert_eq!(
+            redact_urls(r#"invalid value: string "https://u:p@h.example/secret?k=v", expected https://ok.example"#),
+            r#"invalid value: string "https://h.example/…", expected https://ok.example"#
+        );
+    }
+}

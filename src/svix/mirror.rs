@@ -1,0 +1,328 @@
+//! What Svix holds, as last seen: one mirror per connection.
+//!
+//! It is filled by listing, kept current by our own writes, and refreshed now and then. A listing takes a
+//! while, and meanwhile we write: an entry that was written after a listing began keeps its own value, since
+//! the listing may have been read before.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::plan::{endpoint, event_type};
+
+/// A thing in Svix that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Changed {
+    /// The event type of this name.
+    EventType(Box<str>),
+    /// An endpoint.
+    Endpoint {
+        /// Uid of its application.
+        application: Box<str>,
+        /// Its id.
+        id: Box<str>,
+        /// Its uid, before or after.
+        uid: Option<Box<str>>,
+    },
+}
+
+/// A listing that has begun. Pages are added as they come; nothing is forgotten before it is finished.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing {
+    began: u64,
+}
+
+/// The mirror of one connection.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Counts up with every write and every listing.
+    clock: u64,
+    event_types: Table<Arc<event_type::Observed>>,
+    applications: HashMap<Box<str>, Application>,
+}
+
+#[derive(Debug, Default)]
+struct Application {
+    present: bool,
+    endpoints: Table<Arc<endpoint::Observed>>,
+    by_uid: HashMap<Box<str>, Box<str>>,
+}
+
+/// Entries of one list in Svix, by name or id.
+#[derive(Debug)]
+struct Table<T> {
+    loaded: bool,
+    entries: HashMap<Box<str>, Entry<T>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    /// `None`: deleted by us, remembered until a listing that began after the deletion has ended.
+    value: Option<T>,
+    /// When we wrote it; 0: read from a listing.
+    written: u64,
+    /// The listing that saw it last.
+    seen: u64,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { loaded: false, entries: HashMap::new() }
+    }
+}
+
+impl<T: PartialEq> Table<T> {
+    fn get(&self, key: &str) -> Option<&T> {
+        self.entries.get(key).and_then(|entry| entry.value.as_ref())
+    }
+
+    /// Takes a value from a listing; answers whether it is another than before.
+    fn list(&mut self, listing: Listing, key: &str, value: T) -> bool {
+        match self.entries.get_mut(key) {
+            Some(entry) => {
+                entry.seen = listing.began;
+                if entry.written > listing.began || entry.value.as_ref() == Some(&value) {
+                    return false;
+                }
+                entry.value = Some(value);
+                entry.written = 0;
+            }
+            None => {
+                self.entries.insert(key.into(), Entry { value: Some(value), written: 0, seen: listing.began });
+            }
+        }
+        true
+    }
+
+    /// Ends a listing: what it did not see is gone, unless it was written since. Answers what went.
+    fn finish(&mut self, listing: Listing) -> Vec<(Box<str>, Option<T>)> {
+        self.loaded = true;
+        self.entries
+            .extract_if(|_, entry| {
+                let unwritten = entry.written <= listing.began;
+                unwritten && (entry.seen < listing.began || entry.value.is_none())
+            })
+            .map(|(key, entry)| (key, entry.value))
+            .collect()
+    }
+
+    fn write(&mut self, now: u64, key: &str, value: Option<T>) {
+        match self.entries.get_mut(key) {
+            Some(entry) => {
+                entry.value = value;
+                entry.written = now;
+            }
+            None => {
+                self.entries.insert(key.into(), Entry { value, written: now, seen: 0 });
+            }
+        }
+    }
+}
+
+impl Mirror {
+    /// Begins a listing.
+    #[must_use]
+    pub fn begin(&self) -> Listing {
+        Listing { began: self.lock().tick() }
+    }
+
+    /// Takes a page of event types; answers what changed.
+    pub fn list_event_types(&self, listing: Listing, page: Vec<event_type::Observed>) -> Vec<Changed> {
+        let mut inner = self.lock();
+        let mut changed = Vec::new();
+        for observed in page {
+            let name: Box<str> = observed.name.as_str().into();
+            if inner.event_types.list(listing, &name, Arc::new(observed)) {
+                changed.push(Changed::EventType(name));
+            }
+        }
+        changed
+    }
+
+    /// Ends a listing of event types; answers what is gone.
+    pub fn finish_event_types(&self, listing: Listing) -> Vec<Changed> {
+        let gone = self.lock().event_types.finish(listing);
+        gone.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| Changed::EventType(name)).collect()
+    }
+
+    /// Takes a page of an application's endpoints; answers what changed.
+    pub fn list_endpoints(
+        &self,
+        listing: Listing,
+        application: &str,
+        page: Vec<endpoint::Observed>,
+    ) -> Vec<Changed> {
+        let mut inner = self.lock();
+        let app = inner.application(application);
+        let mut changed = Vec::new();
+        for observed in page {
+            let (id, uid) = (observed.id.clone(), observed.uid.clone());
+            let before = app.endpoints.get(&id).and_then(|before| before.uid.clone());
+            if !app.endpoints.list(listing, &id, Arc::new(observed)) {
+                continue;
+            }
+            let endpoint = |uid| Changed::Endpoint { application: application.into(), id: id.clone(), uid };
+            // A uid that was changed by hand concerns whoever has the old one and whoever has the new one.
+            if before != uid {
+                if let Some(before) = before {
+                    app.by_uid.remove(&before);
+                    changed.push(endpoint(Some(before)));
+                }
+                if let Some(uid) = &uid {
+                    app.by_uid.insert(uid.clone(), id.clone());
+                }
+            }
+            changed.push(endpoint(uid));
+        }
+        changed
+    }
+
+    /// Ends a listing of an application's endpoints; `present` says whether the application is there at all.
+    /// Answers what is gone.
+    pub fn finish_endpoints(&self, listing: Listing, application: &str, present: bool) -> Vec<Changed> {
+        let mut inner = self.lock();
+        let app = inner.application(application);
+        let gone = app.endpoints.finish(listing);
+        // An application that we made while the listing ran is there, whatever the listing says.
+        app.present = present || app.endpoints.entries.values().any(|entry| entry.value.is_some());
+        gone.into_iter()
+            .filter_map(|(id, value)| value.map(|value| (id, value)))
+            .map(|(id, value)| {
+                if let Some(uid) = value.uid.as_ref().filter(|uid| app.by_uid.get(*uid) == Some(&id)) {
+                    app.by_uid.remove(uid);
+                }
+                Changed::Endpoint { application: application.into(), id, uid: value.uid.clone() }
+            })
+            .collect()
+    }
+
+    /// Whether the event types have been listed.
+    #[must_use]
+    pub fn event_types_loaded(&self) -> bool {
+        self.lock().event_types.loaded
+    }
+
+    /// Whether an application's endpoints have been listed.
+    #[must_use]
+    pub fn application_loaded(&self, application: &str) -> bool {
+        self.lock().applications.get(application).is_some_and(|app| app.endpoints.loaded)
+    }
+
+    /// Whether an application is there.
+    #[must_use]
+    pub fn application_present(&self, application: &str) -> bool {
+        self.lock().applications.get(application).is_some_and(|app| app.present)
+    }
+
+    /// The applications whose endpoints have been listed.
+    #[must_use]
+    pub fn applications(&self) -> Vec<Box<str>> {
+        self.lock().applications.iter().filter(|(_, app)| app.endpoints.loaded).map(|(uid, _)| uid.clone()).collect()
+    }
+
+    /// Forgets an application that no object uses any more.
+    pub fn forget_application(&self, application: &str) {
+        self.lock().applications.remove(application);
+    }
+
+    /// An event type, archived or not.
+    #[must_use]
+    pub fn event_type(&self, name: &str) -> Option<Arc<event_type::Observed>> {
+        self.lock().event_types.get(name).cloned()
+    }
+
+    /// Whether an event type is there and not archived: endpoints can subscribe to it.
+    #[must_use]
+    pub fn event_type_live(&self, name: &str) -> bool {
+        self.lock().event_types.get(name).is_some_and(|observed| !observed.archived)
+    }
+
+    /// An endpoint by its id, else by its uid.
+    #[must_use]
+    pub fn endpoint(&self, application: &str, id: Option<&str>, uid: &str) -> Option<Arc<endpoint::Observed>> {
+        let inner = self.lock();
+        let app = inner.applications.get(application)?;
+        id.and_then(|id| app.endpoints.get(id))
+            .or_else(|| app.by_uid.get(uid).and_then(|id| app.endpoints.get(id)))
+            .cloned()
+    }
+
+    /// Records an event type as just written or read.
+    pub fn put_event_type(&self, observed: event_type::Observed) {
+        let mut inner = self.lock();
+        let now = inner.tick();
+        let name = observed.name.clone();
+        inner.event_types.write(now, &name, Some(Arc::new(observed)));
+    }
+
+    /// Records that an event type is gone.
+    pub fn remove_event_type(&self, name: &str) {
+        let mut inner = self.lock();
+        let now = inner.tick();
+        inner.event_types.write(now, name, None);
+    }
+
+    /// Records an application as there, with no endpoints unless they are known already.
+    pub fn put_application(&self, application: &str) {
+        let mut inner = self.lock();
+        let app = inner.application(application);
+        app.present = true;
+    }
+
+    /// Records an endpoint as just written or read.
+    pub fn put_endpoint(&self, application: &str, observed: endpoint::Observed) {
+        let mut inner = self.lock();
+        let now = inner.tick();
+        let app = inner.application(application);
+        app.present = true;
+        let id = observed.id.clone();
+        let before = app.endpoints.get(&id).and_then(|before| before.uid.clone());
+        if let Some(before) = before.filter(|before| observed.uid.as_ref() != Some(before)) {
+            app.by_uid.remove(&before);
+        }
+        if let Some(uid) = &observed.uid {
+            app.by_uid.insert(uid.clone(), id.clone());
+        }
+        app.endpoints.write(now, &id, Some(Arc::new(observed)));
+    }
+
+    /// Records that an endpoint is gone.
+    pub fn remove_endpoint(&self, application: &str, id: &str) {
+        let mut inner = self.lock();
+        let now = inner.tick();
+        let app = inner.application(application);
+        if let Some(uid) = app.endpoints.get(id).and_then(|before| before.uid.clone())
+            && app.by_uid.get(&uid).is_some_and(|found| &**found == id)
+        {
+            app.by_uid.remove(&uid);
+        }
+        app.endpoints.write(now, id, None);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    fn application(&mut self, uid: &str) -> &mut Application {
+        if !self.applications.contains_key(uid) {
+            self.applications.insert(uid.into(), Application::default());
+        }
+        self.applications.entry(uid.into()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
