@@ -1,0 +1,88 @@
+//! What a schema may ask for: bounds on its size, and no reference out of it.
+
+use serde_json::Value;
+
+use super::InvalidSchema;
+
+/// Largest schema, in bytes of compact JSON.
+pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
+/// Deepest nesting of objects and arrays.
+pub const MAX_DEPTH: usize = 64;
+/// Most objects in a schema: each may be a subschema.
+pub const MAX_SUBSCHEMAS: usize = 10_000;
+
+/// Refuses a schema beyond the bounds.
+pub(super) fn check(schema: &Value) -> Result<(), InvalidSchema> {
+    if !schema.is_object() && !schema.is_boolean() {
+        return Err(InvalidSchema::Limit("expected a JSON Schema: an object".to_owned()));
+    }
+    let mut count = 0;
+    walk(schema, &mut String::new(), 0, &mut count)?;
+    // After the walk: printing recurses, and the depth is bounded by now.
+    let bytes = schema.to_string().len();
+    if bytes > MAX_SCHEMA_BYTES {
+        return Err(InvalidSchema::Limit(format!(
+            "the schema has {bytes} bytes, at most {MAX_SCHEMA_BYTES} are allowed"
+        )));
+    }
+    Ok(())
+}
+
+fn walk(value: &Value, pointer: &mut String, depth: usize, count: &mut usize) -> Result<(), InvalidSchema> {
+    if depth > MAX_DEPTH {
+        return Err(InvalidSchema::Limit(format!("the schema is nested deeper than {MAX_DEPTH} levels")));
+    }
+    match value {
+        Value::Object(map) => {
+            *count += 1;
+            if *count > MAX_SUBSCHEMAS {
+                return Err(InvalidSchema::Limit(format!("the schema has more than {MAX_SUBSCHEMAS} parts")));
+            }
+            if let Some(Value::String(target)) = map.get("$ref")
+                && !target.starts_with('#')
+                && !(target.is_empty())
+            {
+                return Err(InvalidSchema::RemoteReference {
+                    pointer: pointer.clone(),
+                    target: target.chars().take(200).collect(),
+                });
+            }
+            for (key, item) in map {
+                let length = pointer.len();
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                walk(item, pointer, depth + 1, count)?;
+                pointer.truncate(length);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let length = pointer.len();
+                pointer.push_str(&format!("/{index}"));
+                walk(item, pointer, depth + 1, count)?;
+                pointer.truncate(length);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_bound_refuses_what_is_beyond_it() {
+        let deep = (0..MAX_DEPTH + 1).fold(json!({}), |inner, _| json!({ "not": inner }));
+        assert!(check(&deep).unwrap_err().to_string().contains("deeper than 64"));
+        let many = json!({"anyOf": vec![json!({}); MAX_SUBSCHEMAS]});
+        assert!(check(&many).unwrap_err().to_string().contains("more than 10000 parts"));
+        let large = json!({"description": "x".repeat(MAX_SCHEMA_BYTES)});
+        assert!(check(&large).unwrap_err().to_string().contains("at most 524288"));
+        assert!(check(&json!({"type": "object"})).is_ok());
+    }
+}
