@@ -10,5 +10,15 @@ impl Metrics {
     /// x
     pub fn budget_waited(&self, _: Duration) {}
     /// x
+    pub fn queue_waited(&self, _: Duration) {}
+    /// x
+    pub fn reconciled(&self, _: &'static str, _: &'static str, _: Duration) {}
+    /// x
+    pub fn reconcile_error(&self, _: &'static str, _: &'static str) {}
+    /// x
+    pub fn status_patched(&self, _: &'static str) {}
+    /// x
+    pub fn drift(&self, _: &'static str) {}
+    /// x
     pub fn svix_call(&self, _: &'static str, _: &'static str, _: Duration) {}
 }

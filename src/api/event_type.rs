@@ -63,7 +63,8 @@ pub struct WebhookEventTypeSpec {
     #[schemars(length(min = 2, max = 524_288))]
     pub schema_text: Option<String>,
 
-    /// The JSON Schema of the payload, as JSON or YAML text elsewhere.
+    /// The JSON Schema of the payload, as JSON text elsewhere. It is followed: a change of the text is a change
+    /// of the schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_from: Option<SchemaSource>,
 

@@ -1,1 +1,320 @@
-//! The reconciliation loop that `run` and `dev` share: queue, wake-ups, executing plans.
+//! The reconciliation loop that `run` and `dev` share.
+//!
+//! Objects come in by [`Engine::upsert`] and [`Engine::remove`], from a watch or from a folder. Each is
+//! looked at when it changes, when what it refers to changes, and when Svix turns out to differ; the plan says
+//! what to do, the Svix client does it, and the [`Shell`] records it. One driver per connection lists Svix.
+//!
+//! kube's own `Controller` is not used: it knows one kind, has no back-off per object and no lanes, and `dev`
+//! has no cluster.
+
+mod connection;
+mod endpoint;
+mod event_type;
+mod object;
+mod queue;
+mod reconcile;
+mod registry;
+mod shell;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{svix::Changed, telemetry::Metrics};
+
+pub use object::{Key, Kind, Object, Status};
+pub use registry::Readiness;
+pub use shell::{Missing, Note, Shell, ShellError};
+
+use connection::Runtime;
+use queue::Queue;
+use registry::{Registry, Taken, Thing};
+
+/// How the engine works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most objects of one connection that are worked on at once.
+    pub concurrency: usize,
+    /// How long a call to Svix may take.
+    pub call_timeout: Duration,
+    /// How long work in progress may go on after a stop.
+    pub grace: Duration,
+    /// How long an object may wait for something before its status says so: what takes less is not worth a
+    /// write.
+    pub settle: Duration,
+    /// How long an object that is being deleted waits for a missing connection or token before it is let go.
+    pub orphan_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            concurrency: 32,
+            call_timeout: Duration::from_secs(15),
+            grace: Duration::from_secs(4),
+            settle: Duration::from_secs(1),
+            orphan_after: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The engine.
+pub struct Engine<S: Shell> {
+    shell: S,
+    options: Options,
+    metrics: Metrics,
+    registry: Registry,
+    queue: Queue,
+    connections: RwLock<HashMap<Arc<str>, Arc<Runtime>>>,
+    waiting: Mutex<HashMap<(Arc<str>, Awaited), HashSet<Key>>>,
+    memory: Mutex<HashMap<Key, Memory>>,
+    tasks: TaskTracker,
+    running: AtomicBool,
+    /// Ends everything at once.
+    abort: CancellationToken,
+}
+
+/// Something in Svix that an object waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Awaited {
+    EventType(Box<str>),
+    Application(Box<str>),
+}
+
+/// What is remembered of an object between looks, and may be lost.
+#[derive(Default)]
+struct Memory {
+    /// Since when it has waited, while that is not told in status yet.
+    waiting_since: Option<tokio::time::Instant>,
+    /// Fields that the server ignored, of this generation of the spec.
+    ignored: Option<(Option<i64>, Vec<&'static str>)>,
+    /// It took over the thing in Svix from an object that went.
+    inherited: bool,
+}
+
+impl<S: Shell> Engine<S> {
+    /// An engine that does nothing yet.
+    pub fn new(shell: S, options: Options, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Queue::new(options.concurrency),
+            shell,
+            options,
+            metrics,
+            registry: Registry::default(),
+            connections: RwLock::default(),
+            waiting: Mutex::default(),
+            memory: Mutex::default(),
+            tasks: TaskTracker::new(),
+            running: AtomicBool::new(false),
+            abort: CancellationToken::new(),
+        })
+    }
+
+    /// The shell.
+    pub fn shell(&self) -> &S {
+        &self.shell
+    }
+
+    /// Takes in an object that is there or has changed.
+    pub fn upsert(self: &Arc<Self>, object: Object) {
+        let key = object.key();
+        let is_new_connection = key.kind == Kind::Connection && self.registry.get(&key).is_none();
+        if self.registry.upsert(object) == Taken::Unchanged || !self.is_running() {
+            return;
+        }
+        if key.kind == Kind::Connection {
+            self.drive(&key.name);
+            if is_new_connection {
+                self.wake_all(self.registry.users_of(&key.name));
+            }
+        } else {
+            self.wake(&key);
+        }
+    }
+
+    /// Takes in that an object is gone.
+    pub fn remove(self: &Arc<Self>, key: &Key) {
+        let connection = self.registry.get(key).map(|object| object.connection_name().to_owned());
+        let heirs = self.registry.remove(key);
+        self.lock(&self.memory).remove(key);
+        self.lock(&self.waiting).retain(|_, keys| {
+            keys.remove(key);
+            !keys.is_empty()
+        });
+        if !self.is_running() {
+            return;
+        }
+        if key.kind == Kind::Connection {
+            self.poke(&key.name);
+            self.wake_all(self.registry.users_of(&key.name));
+        } else {
+            // One of those that declared the same thing holds it now; and a connection that is being deleted
+            // may have waited for its last user.
+            self.wake_all(heirs);
+            if let Some(connection) = connection
+                && self.registry.connection(&connection).is_some_and(|c| c.metadata.deletion_timestamp.is_some())
+            {
+                self.poke(&connection);
+            }
+        }
+    }
+
+    /// Keys of all objects of a kind that are known: what a new list no longer names is gone.
+    #[must_use]
+    pub fn keys(&self, kind: Kind) -> Vec<Key> {
+        self.registry.keys(kind)
+    }
+
+    /// One object, with the status that was last recorded.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Object> {
+        self.registry.get(key)
+    }
+
+    /// Takes in that a Secret changed, in the namespace where tokens are kept.
+    pub fn secret_changed(self: &Arc<Self>, name: &str) {
+        for key in self.registry.users_of_secret(name) {
+            self.poke(&key.name);
+        }
+    }
+
+    /// Takes in that a ConfigMap changed.
+    pub fn config_map_changed(&self, namespace: &str, name: &str) {
+        self.wake_all(self.registry.users_of_config_map(namespace, name));
+    }
+
+    /// The namespaces in which objects refer to ConfigMaps.
+    #[must_use]
+    pub fn config_map_namespaces(&self) -> std::collections::BTreeSet<Arc<str>> {
+        self.registry.config_map_namespaces()
+    }
+
+    /// How many objects there are, by what their `Ready` says.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> Readiness {
+        self.registry.count(kind)
+    }
+
+    /// How many objects wait to be looked at, and how many are being looked at.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        self.queue.depth()
+    }
+
+    /// Whether there is nothing to do, now or later, but to wait for a change.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.queue.idle()
+    }
+
+    /// Works until `stop`, then lets work in progress end within the grace. After [`Engine::abort`] it ends
+    /// at once.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        self.running.store(true, Ordering::SeqCst);
+        for key in self.registry.keys(Kind::Connection) {
+            self.drive(&key.name);
+        }
+        for kind in [Kind::EventType, Kind::Endpoint] {
+            self.wake_all(self.registry.keys(kind));
+        }
+        loop {
+            let work = tokio::select! {
+                biased;
+                () = self.abort.cancelled() => break,
+                () = stop.cancelled() => break,
+                work = self.queue.next() => work,
+            };
+            let engine = self.clone();
+            self.tasks.spawn(async move {
+                let next = tokio::select! {
+                    biased;
+                    () = engine.abort.cancelled() => return,
+                    next = engine.look(&work) => next,
+                };
+                engine.queue.done(&work, next);
+            });
+        }
+        self.running.store(false, Ordering::SeqCst);
+        for runtime in self.write(&self.connections).drain().map(|(_, runtime)| runtime) {
+            runtime.stop();
+        }
+        self.tasks.close();
+        let drained = tokio::time::timeout(self.options.grace, self.tasks.wait()).await;
+        if drained.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "work in progress did not end in time and is dropped");
+        }
+        self.abort.cancel();
+    }
+
+    /// Drops all work at once: the right to write is lost.
+    pub fn abort(&self) {
+        self.abort.cancel();
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst)
+    }
+
+    fn wake(&self, key: &Key) {
+        if let Some(object) = self.registry.get(key) {
+            self.queue.wake(key.clone(), reconcile::lane(&object));
+        }
+    }
+
+    fn wake_all(&self, keys: impl IntoIterator<Item = Key>) {
+        keys.into_iter().for_each(|key| self.wake(&key));
+    }
+
+    /// Wakes whom a change in Svix concerns.
+    fn svix_changed(&self, connection: &str, changes: &[Changed]) {
+        for change in changes {
+            let thing = match change {
+                Changed::EventType(name) => {
+                    self.release_waiting(connection, &Awaited::EventType(name.clone()));
+                    Thing::EventType(name.clone())
+                }
+                Changed::Endpoint { application, uid: Some(uid), .. } => {
+                    Thing::Endpoint(application.clone(), uid.clone())
+                }
+                // Nobody declares an endpoint without a uid; one whose uid was taken off is found by its old one.
+                Changed::Endpoint { uid: None, .. } => continue,
+            };
+            self.wake_all(self.registry.claimants(connection, &thing));
+        }
+    }
+
+    /// Notes that an object waits for something in Svix.
+    fn wait_for(&self, connection: &str, awaited: Awaited, key: &Key) {
+        self.lock(&self.waiting).entry((connection.into(), awaited)).or_default().insert(key.clone());
+    }
+
+    /// Wakes who waits for something in Svix.
+    fn release_waiting(&self, connection: &str, awaited: &Awaited) {
+        let keys = self.lock(&self.waiting).remove(&(connection.into(), awaited.clone()));
+        self.wake_all(keys.into_iter().flatten());
+    }
+
+    fn remember<T>(&self, key: &Key, with: impl FnOnce(&mut Memory) -> T) -> T {
+        with(self.lock(&self.memory).entry(key.clone()).or_default())
+    }
+
+    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<'a, T>(&self, lock: &'a RwLock<T>) -> std::sync::RwLockWriteGuard<'a, T> {
+        lock.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A random part of a duration.
+fn jitter(most: Duration) -> Duration {
+    most.mul_f64(rand::random::<f64>())
+}

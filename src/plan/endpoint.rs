@@ -42,6 +42,22 @@ pub struct Desired {
     pub named_metadata: Vec<String>,
 }
 
+impl Desired {
+    /// The same, with a field that the server ignores no longer ours to say: writing it again and again
+    /// would change nothing.
+    #[must_use]
+    pub fn without(mut self, field: &str) -> Self {
+        match field {
+            "description" => self.description = None,
+            "channels" => self.channels = None,
+            "throttleRate" => self.throttle_rate = None,
+            "disabled" => self.disabled = None,
+            _ => {}
+        }
+        self
+    }
+}
+
 /// What Svix holds, as the mirror keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -88,6 +104,24 @@ pub enum Ownership {
     Nobody,
     /// It carries the mark of somebody else.
     Other,
+}
+
+/// Whose an endpoint in Svix is: by its mark, and by the id that status holds where the mark was lost.
+/// `gone` says of another mark whether it is of an object of ours that does not exist any more.
+#[must_use]
+pub fn ownership(
+    observed: &Observed,
+    mark: &str,
+    held_id: Option<&str>,
+    gone: impl FnOnce(&str) -> bool,
+) -> Ownership {
+    match observed.mark() {
+        Some(found) if found == mark => Ownership::Ours,
+        None if held_id == Some(&*observed.id) => Ownership::Ours,
+        None => Ownership::Nobody,
+        Some(found) if gone(found) => Ownership::Ours,
+        Some(_) => Ownership::Other,
+    }
 }
 
 /// The fields of an endpoint to write; `None`: leave as it is.

@@ -30,6 +30,22 @@ pub struct Desired {
     pub named: Vec<String>,
 }
 
+impl Desired {
+    /// The same, with a field that the server ignores no longer ours to say: writing it again and again
+    /// would change nothing.
+    #[must_use]
+    pub fn without(mut self, field: &str) -> Self {
+        match field {
+            "description" => self.description = None,
+            "deprecated" => self.deprecated = None,
+            "groupName" => self.group_name = None,
+            "featureFlag" => self.feature_flag = None,
+            _ => {}
+        }
+        self
+    }
+}
+
 /// What Svix holds, as the mirror keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {

@@ -1,0 +1,445 @@
+//! One driver per connection: it reads the token, lists Svix, repeats that at every interval, and says in the
+//! connection's status whether it works.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{Reason, SvixConnection, SvixConnectionSpec, SvixConnectionStatus},
+    plan::{Refusal, status, status::Verdict},
+    svix::{Budget, Changed, Class, Client, ClientOptions, Error, Listing, Mirror},
+};
+
+use super::{Awaited, Engine, Key, Missing, Note, Object, Shell, ShellError, Status, jitter};
+
+/// How often one page of a listing is tried before the listing has failed.
+const PAGE_TRIES: u32 = 5;
+/// How long to wait after a failed listing at first, and at most.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// How long to wait for a Secret or a token that a person has to mend, when no change is noticed.
+const TOKEN_RETRY: Duration = Duration::from_secs(60);
+
+/// A connection as its driver holds it.
+pub(super) struct Runtime {
+    live: RwLock<Option<Arc<Live>>>,
+    trouble: Mutex<Option<Refusal>>,
+    poke: Notify,
+    stop: CancellationToken,
+}
+
+/// A connection that has been listed and can be used.
+pub(super) struct Live {
+    pub client: Client,
+    pub mirror: Mirror,
+    shape: Shape,
+    /// One at a time lists or makes an application.
+    applications: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// What a client is made from; another shape needs another client and another mirror.
+#[derive(Clone, PartialEq)]
+struct Shape {
+    server_url: Option<String>,
+    ca_bundle: Option<String>,
+    requests_per_second: Option<u32>,
+    /// Where the token chooses the server.
+    region: Option<String>,
+}
+
+impl Shape {
+    fn new(spec: &SvixConnectionSpec, token: &str) -> Self {
+        Self {
+            server_url: spec.server_url.clone(),
+            ca_bundle: spec.ca_bundle.clone(),
+            requests_per_second: spec.requests_per_second(),
+            region: match spec.server_url {
+                Some(_) => None,
+                None => token.rsplit('.').next().map(str::to_owned),
+            },
+        }
+    }
+}
+
+impl Runtime {
+    fn new() -> Self {
+        Self {
+            live: RwLock::default(),
+            trouble: Mutex::default(),
+            poke: Notify::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    fn live(&self) -> Option<Arc<Live>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_live(&self, live: Option<Arc<Live>>) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+    }
+
+    fn set_trouble(&self, trouble: Option<Refusal>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    fn trouble(&self) -> Option<Refusal> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Live {
+    /// Takes the turn to list or make an application.
+    pub(super) async fn turn(&self, application: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(application.into()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+}
+
+/// What a round of a driver came to.
+enum Round {
+    /// Listed; next after the interval.
+    Listed,
+    /// Failed in a way that may pass.
+    Retry(Refusal),
+    /// Waits for a change.
+    Blocked(Refusal),
+    /// The connection is gone.
+    Gone,
+}
+
+impl<S: Shell> Engine<S> {
+    /// Starts the driver of a connection, or has it look again.
+    pub(super) fn drive(self: &Arc<Self>, name: &str) {
+        let mut connections = self.write(&self.connections);
+        if let Some(runtime) = connections.get(name) {
+            runtime.poke.notify_one();
+            return;
+        }
+        let runtime = Arc::new(Runtime::new());
+        connections.insert(name.into(), runtime.clone());
+        let (engine, name) = (self.clone(), Arc::<str>::from(name));
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = engine.abort.cancelled() => {}
+                () = runtime.stop.cancelled() => {}
+                () = engine.driver(&name, &runtime) => {}
+            }
+        });
+    }
+
+    /// Has a connection's driver look again, now.
+    pub(super) fn poke(&self, name: &str) {
+        if let Some(runtime) = self.runtime(name) {
+            runtime.poke.notify_one();
+        }
+    }
+
+    fn runtime(&self, name: &str) -> Option<Arc<Runtime>> {
+        self.connections.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// A connection that can be used, or why there is none.
+    pub(super) fn live(&self, name: &str) -> Result<Arc<Live>, Refusal> {
+        if self.registry.connection(name).is_none() {
+            return Err(Refusal::new(
+                Reason::ConnectionNotFound,
+                format!("there is no SvixConnection named {name:?}; create it, or name another in spec.connectionRef"),
+            ));
+        }
+        let runtime = self.runtime(name);
+        runtime.as_ref().and_then(|runtime| runtime.live()).ok_or_else(|| {
+            let why = match runtime.and_then(|runtime| runtime.trouble()) {
+                Some(trouble) => format!("{}: {}", trouble.reason, trouble.message),
+                None => "it is being connected".to_owned(),
+            };
+            Refusal::new(Reason::ConnectionNotReady, format!("SvixConnection {name:?} cannot be used yet ({why})"))
+        })
+    }
+
+    async fn driver(self: &Arc<Self>, name: &Arc<str>, runtime: &Arc<Runtime>) {
+        let mut retry = FIRST_RETRY;
+        let mut failing_since: Option<Instant> = None;
+        loop {
+            let round = self.round(name, runtime).await;
+            let Some(connection) = self.registry.connection(name) else {
+                self.write(&self.connections).remove(name);
+                return;
+            };
+            let interval = connection.spec.resync_interval().unwrap_or(Duration::from_secs(600));
+            let pause = match &round {
+                Round::Gone => continue,
+                Round::Listed => {
+                    retry = FIRST_RETRY;
+                    // Up to a tenth more, so that connections and replicas do not list in step.
+                    interval + jitter(interval / 10)
+                }
+                Round::Retry(_) => {
+                    let pause = retry / 2 + jitter(retry / 2);
+                    retry = (retry * 2).min(LONGEST_RETRY);
+                    pause
+                }
+                Round::Blocked(_) => TOKEN_RETRY,
+            };
+            let verdict = match round {
+                Round::Gone => continue,
+                Round::Listed => Some(Verdict::Ready(Reason::Connected, "Svix answers and takes the token".into())),
+                Round::Retry(refusal) => {
+                    let since = *failing_since.get_or_insert_with(Instant::now);
+                    runtime.set_trouble(Some(refusal.clone()));
+                    // What passes within a moment is not worth a write.
+                    (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
+                }
+                Round::Blocked(refusal) => {
+                    runtime.set_trouble(Some(refusal.clone()));
+                    Some(Verdict::Stalled(refusal))
+                }
+            };
+            if verdict.as_ref().is_some_and(Verdict::is_ready) {
+                failing_since = None;
+                runtime.set_trouble(None);
+            }
+            if let Some(verdict) = verdict {
+                self.report_connection(&connection, runtime, &verdict).await;
+            }
+            tokio::select! {
+                () = runtime.poke.notified() => retry = FIRST_RETRY,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One round: clean up if it is being deleted, else connect and list.
+    async fn round(self: &Arc<Self>, name: &Arc<str>, runtime: &Arc<Runtime>) -> Round {
+        let Some(connection) = self.registry.connection(name) else { return Round::Gone };
+        let object = Object::Connection(connection.clone());
+        if connection.metadata.deletion_timestamp.is_some() {
+            let users = self.registry.users_of(name).len();
+            if users == 0 {
+                if let Err(error) = self.shell.release(&object).await
+                    && !matches!(error, ShellError::Gone)
+                {
+                    return Round::Retry(Refusal::new(Reason::Deleting, format!("cannot remove the finalizer: {error}")));
+                }
+                return Round::Blocked(Refusal::new(Reason::Deleting, "released"));
+            }
+        } else if !object.held() {
+            match self.shell.claim(&object, true, None).await {
+                Ok(object) => self.registry.wrote(object),
+                Err(error) => return Round::Retry(Refusal::new(Reason::SvixUnavailable, error.to_string())),
+            }
+        }
+        let live = match self.connect(&connection, runtime).await {
+            Ok(live) => live,
+            Err(round) => return round,
+        };
+        let first = runtime.live().is_none_or(|before| !Arc::ptr_eq(&before, &live));
+        let listed = self.list(name, &live, !first).await;
+        match listed {
+            Ok(()) => {
+                runtime.set_trouble(None);
+                runtime.set_live(Some(live));
+                let users = self.registry.users_of(name);
+                self.wake_all(if first { users } else { self.only_waiting(users) });
+                match connection.metadata.deletion_timestamp {
+                    None => Round::Listed,
+                    Some(_) => {
+                        let users = self.registry.users_of(name).len();
+                        let message = format!(
+                            "{users} objects still use this connection; it goes when the last of them is deleted"
+                        );
+                        Round::Blocked(Refusal::new(Reason::InUse, message))
+                    }
+                }
+            }
+            Err(error) if error.class() == Class::Unauthorized => {
+                runtime.set_live(None);
+                Round::Blocked(Refusal::new(
+                    Reason::AuthenticationFailed,
+                    format!("{} does not accept the token ({}); correct the Secret", live.client.server_url(), error.kind),
+                ))
+            }
+            Err(error) => {
+                tracing::warn!(connection = %name, error = %error, "cannot list Svix");
+                let reason = match error.class() {
+                    Class::Throttled => Reason::Throttled,
+                    Class::Terminal => Reason::RefusedBySvix,
+                    Class::Transient | Class::Unauthorized => Reason::SvixUnavailable,
+                };
+                let message = format!("cannot list {}: {}", live.client.server_url(), error.kind);
+                Round::Retry(Refusal::new(reason, message))
+            }
+        }
+    }
+
+    /// The client and mirror for a connection as it is now: those before, with the token of now, unless its
+    /// spec needs others.
+    async fn connect(&self, connection: &SvixConnection, runtime: &Runtime) -> Result<Arc<Live>, Round> {
+        let token = match self.shell.token(connection).await {
+            Ok(token) => token,
+            Err(Missing::NotFound(message)) => {
+                runtime.set_live(None);
+                return Err(Round::Blocked(Refusal::new(Reason::TokenNotFound, message)));
+            }
+            Err(Missing::Failed(message)) => {
+                return Err(Round::Retry(Refusal::new(Reason::TokenNotFound, message)));
+            }
+        };
+        let invalid = |error: crate::svix::InvalidConnection| {
+            runtime.set_live(None);
+            Round::Blocked(Refusal::new(Reason::InvalidConnection, error.to_string()))
+        };
+        let shape = Shape::new(&connection.spec, &token);
+        if let Some(live) = runtime.live().filter(|live| live.shape == shape) {
+            live.client.set_token(&token).map_err(invalid)?;
+            return Ok(live);
+        }
+        let options = ClientOptions {
+            server_url: connection.spec.server_url.as_deref(),
+            token: &token,
+            ca_bundle: connection.spec.ca_bundle.as_deref(),
+            timeout: self.options.call_timeout,
+        };
+        let budget = Arc::new(Budget::new(shape.requests_per_second));
+        let client = Client::new(&options, budget, self.metrics.clone()).map_err(invalid)?;
+        Ok(Arc::new(Live { client, mirror: Mirror::default(), shape, applications: Mutex::default() }))
+    }
+
+    /// Lists everything that this connection's objects are about. With `wake`, those that differ are woken as
+    /// soon as the page with the difference is read.
+    async fn list(&self, name: &str, live: &Live, wake: bool) -> Result<(), Error> {
+        let tell = |changes: Vec<Changed>| {
+            if wake {
+                self.svix_changed(name, &changes);
+            }
+        };
+        let listing = live.mirror.begin();
+        let mut from: Option<String> = None;
+        loop {
+            let page = tried(|| live.client.list_event_types(from.as_deref())).await?;
+            tell(live.mirror.list_event_types(listing, page.items));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        tell(live.mirror.finish_event_types(listing));
+        let used = self.registry.applications(name);
+        for application in live.mirror.applications().iter().filter(|known| !used.contains(*known)) {
+            live.mirror.forget_application(application);
+        }
+        for application in &used {
+            let _turn = live.turn(application).await;
+            tell(list_application(live, application).await?);
+            if live.mirror.application_present(application) {
+                self.release_waiting(name, &Awaited::Application(application.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that an application's endpoints have been listed.
+    pub(super) async fn ensure_listed(&self, live: &Live, application: &str) -> Result<(), Error> {
+        if live.mirror.application_loaded(application) {
+            return Ok(());
+        }
+        let _turn = live.turn(application).await;
+        if !live.mirror.application_loaded(application) {
+            list_application(live, application).await?;
+        }
+        Ok(())
+    }
+
+    /// Those that wait for something: it may have come without a difference that names them.
+    fn only_waiting(&self, keys: Vec<Key>) -> Vec<Key> {
+        let memory = self.lock(&self.memory);
+        keys.into_iter().filter(|key| memory.get(key).is_some_and(|memory| memory.waiting_since.is_some())).collect()
+    }
+
+    async fn report_connection(&self, connection: &Arc<SvixConnection>, runtime: &Runtime, verdict: &Verdict) {
+        let object = Object::Connection(connection.clone());
+        let before = object.conditions();
+        let generation = connection.metadata.generation;
+        let changed = before.iter().all(|old| old.reason != verdict.reason().as_str());
+        let server_url = runtime
+            .live()
+            .map(|live| live.client.server_url().to_owned())
+            .or_else(|| connection.status.as_ref().and_then(|status| status.server_url.clone()));
+        let status = SvixConnectionStatus {
+            observed_generation: generation,
+            server_url,
+            conditions: status::conditions(verdict, before, generation, jiff::Timestamp::now()),
+        };
+        if object.has_status(&Status::Connection(status.clone())) {
+            return;
+        }
+        if changed {
+            tracing::info!(connection = %object.key().name, reason = %verdict.reason(), message = verdict.message(), "connection");
+            self.shell.tell(
+                &object,
+                Note {
+                    warning: !verdict.is_ready(),
+                    reason: verdict.reason().as_str(),
+                    message: verdict.message().to_owned(),
+                },
+            );
+        }
+        match self.shell.report(&object, Status::Connection(status)).await {
+            Ok(object) => self.registry.wrote(object),
+            Err(ShellError::Gone) => {}
+            Err(error) => {
+                tracing::warn!(connection = %Key::connection(connection.metadata.name.as_deref().unwrap_or_default()), %error, "cannot write status");
+            }
+        }
+    }
+}
+
+/// Lists an application's endpoints; the caller has the turn.
+async fn list_application(live: &Live, application: &str) -> Result<Vec<Changed>, Error> {
+    let listing: Listing = live.mirror.begin();
+    let mut from: Option<String> = None;
+    let mut changed = Vec::new();
+    loop {
+        let page = tried(|| live.client.list_endpoints(application, from.as_deref())).await?;
+        let Some(page) = page else {
+            changed.extend(live.mirror.finish_endpoints(listing, application, false));
+            return Ok(changed);
+        };
+        changed.extend(live.mirror.list_endpoints(listing, application, page.items));
+        from = page.next;
+        if from.is_none() {
+            changed.extend(live.mirror.finish_endpoints(listing, application, true));
+            return Ok(changed);
+        }
+    }
+}
+
+/// Tries one page a few times: at ten thousand objects a listing has forty of them, and one that fails
+/// should not cost the others.
+async fn tried<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> F) -> Result<T, Error> {
+    let mut delay = Duration::from_millis(100);
+    let mut tries = 1;
+    loop {
+        match call().await {
+            Err(error) if tries < PAGE_TRIES && matches!(error.class(), Class::Transient | Class::Throttled) => {
+                tokio::time::sleep(delay / 2 + jitter(delay / 2)).await;
+                delay *= 2;
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Event types: carrying out the plan.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    api::{EventTypeDeletionPolicy, EventTypeInSvix, JsonObject, Reason, WebhookEventType},
+    plan::{
+        Difference, Refusal, claims, describe,
+        event_type::{self, Desired, Observed, Step},
+    },
+    schema,
+    svix::{ErrorKind, EventTypeDocument},
+};
+
+use super::{
+    Awaited, Engine, Key, Missing, Object, Shell,
+    connection::Live,
+    queue::Next,
+    reconcile::{Failed, Hold, Outcome},
+};
+
+/// More turns than any sequence of surprises takes; then the object is looked at anew.
+const MAX_TURNS: usize = 6;
+
+impl<S: Shell> Engine<S> {
+    /// Makes Svix hold what an event type declares.
+    pub(super) async fn event_type(
+        &self,
+        object: &Object,
+        event_type: &Arc<WebhookEventType>,
+    ) -> Result<Outcome, Failed> {
+        let key = object.key();
+        let connection_name = event_type.connection_name();
+        let (Some(connection), Ok(live)) = (self.registry.connection(connection_name), self.live(connection_name))
+        else {
+            return Ok(self.without_connection(connection_name));
+        };
+        if let Some(holder) = self.registry.other_holder(&key) {
+            return Ok(Outcome::stalled(conflict(&format!("event type {}", event_type.event_type_name()), &holder)));
+        }
+        let status = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
+        let owned = status.map_or(&[][..], |svix| &svix.fields);
+        let schema = match self.schema_of(event_type).await {
+            Ok(schema) => schema,
+            Err(SchemaTrouble::Refused(refusal)) => return Ok(Outcome::stalled(refusal)),
+            Err(SchemaTrouble::Unreadable(message)) => {
+                return Ok(Outcome {
+                    next: Next::Failed,
+                    ..Outcome::waiting(Refusal::new(Reason::SchemaSourceNotFound, message))
+                });
+            }
+        };
+        let desired = match judged(event_type, schema).and_then(|(schema, examples)| {
+            event_type::desired(event_type, schema, examples, connection.spec.event_type_names(), owned)
+        }) {
+            Ok(desired) => desired,
+            Err(refusal) => return Ok(Outcome::stalled(refusal)),
+        };
+        let ignored = self.ignored(&key, object);
+        let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
+        let held = status.is_some_and(|svix| svix.connection == connection_name && svix.name == wanted.name)
+            || self.remember(&key, |memory| memory.inherited);
+        let ignored_now = self.carry_out_event_type(object, &live, &wanted, held).await?;
+        let ignored: Vec<&'static str> = match ignored_now {
+            Carried::Refused(refusal) => return Ok(Outcome::stalled(refusal)),
+            Carried::Done(now) => ignored.into_iter().chain(now).collect(),
+        };
+        let hold = Hold::EventType(EventTypeInSvix {
+            connection: connection_name.to_owned(),
+            name: wanted.name.clone(),
+            fields: wanted.named.clone(),
+        });
+        Ok(self.with_ignored(&key, object, ignored, hold))
+    }
+
+    /// Does what the plan says until Svix holds what is wanted.
+    async fn carry_out_event_type(
+        &self,
+        object: &Object,
+        live: &Live,
+        wanted: &Desired,
+        held: bool,
+    ) -> Result<Carried, Failed> {
+        let connection = object.connection_name();
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let mut object = object.clone();
+        let mut seen = live.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
+        // The whole document, once it was read for this look: what the mirror says may be old.
+        let mut fresh: Option<EventTypeDocument> = None;
+        for _ in 0..MAX_TURNS {
+            // The claim that was recorded before a write whose end we did not see.
+            let claimed = |observed: &Observed| {
+                observed.schema_digest.is_some_and(|digest| {
+                    let value = claims::claim_value(uid, &wanted.name, digest);
+                    claims::is_claimed(object.meta().annotations.as_ref(), &value)
+                })
+            };
+            let ours = held || seen.as_ref().is_some_and(claimed);
+            let step = event_type::plan(wanted, seen.as_ref(), ours);
+            let needs_reading = matches!(step, Step::Revive(_) | Step::Change(_) | Step::Refuse(_));
+            if needs_reading && fresh.is_none() {
+                let document = live.client.get_event_type(&wanted.name).await?;
+                match &document {
+                    Some(document) => live.mirror.put_event_type(document.observed.clone()),
+                    None => live.mirror.remove_event_type(&wanted.name),
+                }
+                seen = document.as_ref().map(|document| document.observed.clone());
+                fresh = document;
+                continue;
+            }
+            match step {
+                Step::InSync | Step::Adopt => {
+                    object = self.claim(&object, None).await?;
+                    if step == Step::Adopt {
+                        self.did(&object, "Adopted", format!("event type {} was in Svix already, equal", wanted.name));
+                    }
+                    self.release_waiting(connection, &Awaited::EventType(wanted.name.as_str().into()));
+                    return Ok(Carried::Done(Vec::new()));
+                }
+                Step::Refuse(refusal) => return Ok(Carried::Refused(refusal)),
+                Step::Create => {
+                    let value = claims::claim_value(uid, &wanted.name, wanted.schema_digest);
+                    object = self.claim(&object, Some(&value)).await?;
+                    match live.client.create_event_type(wanted).await {
+                        Ok(document) => {
+                            if self.is_drift(&object) {
+                                self.mended(&object, format!("event type {} was gone from Svix; made again", wanted.name));
+                            } else {
+                                self.did(&object, "Created", format!("event type {}", wanted.name));
+                            }
+                            return Ok(self.took_event_type(connection, live, wanted, document));
+                        }
+                        // Somebody was faster, or it was us before a lost answer: the claim tells.
+                        Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
+                            let document = live.client.get_event_type(&wanted.name).await?;
+                            seen = document.as_ref().map(|document| document.observed.clone());
+                            if let Some(document) = &document {
+                                live.mirror.put_event_type(document.observed.clone());
+                            }
+                            fresh = document;
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Step::Revive(differences) | Step::Change(differences) => {
+                    let revive = seen.as_ref().is_some_and(|observed| observed.archived);
+                    object = self.claim(&object, None).await?;
+                    let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
+                    let schemas = fresh.as_ref().and_then(|document| document.schemas.as_ref());
+                    match live.client.patch_event_type(wanted, &fields, revive, schemas).await {
+                        Ok(document) => {
+                            self.tell_event_type_changed(&object, wanted, revive, &differences);
+                            return Ok(self.took_event_type(connection, live, wanted, document));
+                        }
+                        // Expunged since it was read.
+                        Err(error) if error.kind == ErrorKind::NotFound => {
+                            live.mirror.remove_event_type(&wanted.name);
+                            (seen, fresh) = (None, None);
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+        }
+        Err(Failed::Svix(unsteady("event-type")))
+    }
+
+    fn tell_event_type_changed(&self, object: &Object, wanted: &Desired, revived: bool, differences: &[Difference]) {
+        let what = match (revived, describe(differences)) {
+            (true, text) if text.is_empty() => format!("event type {} was archived", wanted.name),
+            (true, text) => format!("event type {} was archived; {text}", wanted.name),
+            (false, text) => format!("event type {}: {text}", wanted.name),
+        };
+        if self.is_drift(object) {
+            self.mended(object, what);
+        } else {
+            self.did(object, if revived { "Revived" } else { "Updated" }, what);
+        }
+    }
+
+    /// Takes in Svix's answer to a write; answers the fields that it ignored.
+    fn took_event_type(&self, connection: &str, live: &Live, wanted: &Desired, answer: EventTypeDocument) -> Carried {
+        let differences = event_type::differences(wanted, &answer.observed);
+        live.mirror.put_event_type(answer.observed);
+        self.release_waiting(connection, &Awaited::EventType(wanted.name.as_str().into()));
+        Carried::Done(differences.into_iter().map(|difference| difference.field).collect())
+    }
+
+    /// The schema that an event type names, wherever it is kept.
+    async fn schema_of(&self, event_type: &WebhookEventType) -> Result<Value, SchemaTrouble> {
+        let spec = &event_type.spec;
+        let parsed = |field: &str, text: &str| {
+            JsonObject::parse(text).map(|schema| schema.to_value()).map_err(|error| {
+                SchemaTrouble::Refused(Refusal::new(Reason::InvalidSchema, format!("{field}: {error}")))
+            })
+        };
+        match (&spec.schema, &spec.schema_text, &spec.schema_from) {
+            (Some(schema), None, None) => Ok(schema.to_value()),
+            (None, Some(text), None) => parsed("/spec/schemaText", text),
+            (None, None, Some(source)) => {
+                let namespace = event_type.metadata.namespace.as_deref().unwrap_or_default();
+                match self.shell.config_map(namespace, &source.config_map_key_ref).await {
+                    Ok(text) => parsed("/spec/schemaFrom/configMapKeyRef", &text),
+                    Err(Missing::NotFound(message)) => Err(SchemaTrouble::Refused(Refusal::new(
+                        Reason::SchemaSourceNotFound,
+                        format!("/spec/schemaFrom/configMapKeyRef: {message}"),
+                    ))),
+                    Err(Missing::Failed(message)) => Err(SchemaTrouble::Unreadable(message)),
+                }
+            }
+            _ => Err(SchemaTrouble::Refused(Refusal::new(
+                Reason::InvalidSpec,
+                "/spec: exactly one of schema, schemaText and schemaFrom must be given",
+            ))),
+        }
+    }
+
+    /// Archives or removes what an event type holds. `None`: nothing is left to do.
+    pub(super) async fn clean_up_event_type(
+        &self,
+        object: &Object,
+        event_type: &WebhookEventType,
+    ) -> Result<Option<Outcome>, Failed> {
+        let key = object.key();
+        let status = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
+        let connection = status.map_or_else(|| event_type.connection_name(), |svix| svix.connection.as_str());
+        let name = status.map_or_else(|| event_type.event_type_name(), |svix| svix.name.clone());
+        if self.registry.other_holder(&key).is_some() {
+            return Ok(None);
+        }
+        if let Some(heir) = self.registry.successor(&key) {
+            if status.is_some() {
+                self.remember(&heir, |memory| memory.inherited = true);
+                self.did(object, "HandedOver", format!("event type {name} stays in Svix for {heir}"));
+            }
+            return Ok(None);
+        }
+        // Nothing was ever written for it.
+        let annotation = object.meta().annotations.as_ref().and_then(|all| all.get(crate::api::CLAIM_ANNOTATION));
+        if status.is_none() && annotation.is_none() {
+            return Ok(None);
+        }
+        let live = match self.live(connection) {
+            Ok(live) => live,
+            Err(refusal) => return Ok(self.clean_up_without_connection(object, refusal)),
+        };
+        let Some(document) = live.client.get_event_type(&name).await? else { return Ok(None) };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let ours = status.is_some()
+            || document.observed.schema_digest.is_some_and(|digest| {
+                annotation.is_some_and(|found| *found == claims::claim_value(uid, &name, digest))
+            });
+        let expunge = event_type.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+        if ours && (expunge || !document.observed.archived) {
+            live.client.delete_event_type(&name, expunge).await?;
+            if expunge {
+                live.mirror.remove_event_type(&name);
+            } else {
+                live.mirror.put_event_type(Observed { archived: true, ..document.observed });
+            }
+            self.did(object, if expunge { "Expunged" } else { "Archived" }, format!("event type {name}"));
+        }
+        Ok(None)
+    }
+
+    /// The fields of the present spec that the server is known to ignore.
+    pub(super) fn ignored(&self, key: &Key, object: &Object) -> Vec<&'static str> {
+        self.remember(key, |memory| match &memory.ignored {
+            Some((generation, fields)) if *generation == object.meta().generation => fields.clone(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// In step, but for the fields that the server ignores.
+    pub(super) fn with_ignored(
+        &self,
+        key: &Key,
+        object: &Object,
+        mut ignored: Vec<&'static str>,
+        hold: Hold,
+    ) -> Outcome {
+        ignored.sort_unstable();
+        ignored.dedup();
+        if ignored.is_empty() {
+            return Outcome::ready(hold);
+        }
+        let message = format!(
+            "this Svix server took the write but not {}: it does not know the field, or only Svix Cloud does; take it \
+             out of the spec",
+            ignored.join(", ")
+        );
+        self.remember(key, |memory| memory.ignored = Some((object.meta().generation, ignored)));
+        Outcome { hold: Some(hold), ..Outcome::stalled(Refusal::new(Reason::FieldsIgnored, message)) }
+    }
+
+    /// What an object does whose connection cannot be used: it waits.
+    pub(super) fn without_connection(&self, connection: &str) -> Outcome {
+        let refusal = match self.live(connection) {
+            Err(refusal) => refusal,
+            Ok(_) => Refusal::new(Reason::ConnectionNotReady, "the connection is being connected"),
+        };
+        Outcome::waiting(refusal)
+    }
+}
+
+/// What carrying out a plan came to.
+pub(super) enum Carried {
+    /// Done, but for these fields, which the server ignored.
+    Done(Vec<&'static str>),
+    /// It must not be done.
+    Refused(Refusal),
+}
+
+/// Why there is no schema.
+enum SchemaTrouble {
+    /// Until something changes.
+    Refused(Refusal),
+    /// Now.
+    Unreadable(String),
+}
+
+/// The schema and the examples, once the schema is found valid and the examples to match it.
+fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), Refusal> {
+    let invalid = |message: String| Refusal::new(Reason::InvalidSchema, message);
+    let source = match &event_type.spec {
+        spec if spec.schema.is_some() => "/spec/schema",
+        spec if spec.schema_text.is_some() => "/spec/schemaText",
+        _ => "/spec/schemaFrom",
+    };
+    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
+        .map_err(|error| invalid(format!("{source}: {error}")))?;
+    let mut examples = Vec::with_capacity(event_type.spec.examples.len());
+    for (index, example) in event_type.spec.examples.iter().enumerate() {
+        let place = format!("/spec/examples/{index} ({:?})", example.name);
+        let value = match (&example.value, &example.text) {
+            (Some(value), None) => value.to_value(),
+            (None, Some(text)) => {
+                JsonObject::parse(text).map_err(|error| invalid(format!("{place}: {error}")))?.to_value()
+            }
+            _ => return Err(invalid(format!("{place}: exactly one of value and text must be given"))),
+        };
+        let (violations, more) = compiled.violations(&value);
+        if !violations.is_empty() {
+            return Err(invalid(format!(
+                "{place} does not match the schema: {}",
+                schema::describe(&violations, more)
+            )));
+        }
+        examples.push(value);
+    }
+    Ok((schema, examples))
+}
+
+/// Another object holds what this one declares.
+pub(super) fn conflict(thing: &str, holder: &Key) -> Refusal {
+    Refusal::new(
+        Reason::Conflict,
+        format!("{thing} is held by {holder}, which declares it, too; delete one of the two, or rename it"),
+    )
+}
+
+/// Svix's answers contradict each other for longer than any race explains.
+pub(super) fn unsteady(operation: &'static str) -> crate::svix::Error {
+    crate::svix::Error {
+        operation,
+        kind: ErrorKind::Answer { status: 200, message: "it keeps changing while it is being changed".to_owned() },
+    }
+}

@@ -1,0 +1,220 @@
+//! The objects that are reconciled, whatever kind they are and wherever they come from.
+
+use std::{fmt, sync::Arc};
+
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
+
+use crate::api::{
+    Condition, ConditionStatus, ConditionType, FINALIZER, SvixConnection, SvixConnectionStatus, WebhookEndpoint,
+    WebhookEndpointStatus, WebhookEventType, WebhookEventTypeStatus,
+};
+
+/// The kinds, in the order in which they depend on each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `SvixConnection`.
+    Connection,
+    /// `WebhookEventType`.
+    EventType,
+    /// `WebhookEndpoint`.
+    Endpoint,
+}
+
+impl Kind {
+    /// The kind as manifests, logs and metrics say it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "SvixConnection",
+            Self::EventType => "WebhookEventType",
+            Self::Endpoint => "WebhookEndpoint",
+        }
+    }
+}
+
+/// Names one object. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; empty for connections.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// The key of a connection.
+    #[must_use]
+    pub fn connection(name: &str) -> Self {
+        Self { kind: Kind::Connection, namespace: "".into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.namespace {
+            "" => write!(f, "{}/{}", self.kind.as_str(), self.name),
+            namespace => write!(f, "{}/{namespace}/{}", self.kind.as_str(), self.name),
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One object, shared.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A connection.
+    Connection(Arc<SvixConnection>),
+    /// An event type.
+    EventType(Arc<WebhookEventType>),
+    /// An endpoint.
+    Endpoint(Arc<WebhookEndpoint>),
+}
+
+/// The status of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Status {
+    /// Of a connection.
+    Connection(SvixConnectionStatus),
+    /// Of an event type.
+    EventType(WebhookEventTypeStatus),
+    /// Of an endpoint.
+    Endpoint(WebhookEndpointStatus),
+}
+
+impl Object {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Connection(_) => Kind::Connection,
+            Self::EventType(_) => Kind::EventType,
+            Self::Endpoint(_) => Kind::Endpoint,
+        }
+    }
+
+    /// Its metadata.
+    #[must_use]
+    pub fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Connection(object) => &object.metadata,
+            Self::EventType(object) => &object.metadata,
+            Self::Endpoint(object) => &object.metadata,
+        }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        let meta = self.meta();
+        Key {
+            kind: self.kind(),
+            namespace: meta.namespace.as_deref().unwrap_or_default().into(),
+            name: meta.name.as_deref().unwrap_or_default().into(),
+        }
+    }
+
+    /// The connection that it is reconciled through; its own name for a connection.
+    #[must_use]
+    pub fn connection_name(&self) -> &str {
+        match self {
+            Self::Connection(object) => object.metadata.name.as_deref().unwrap_or_default(),
+            Self::EventType(object) => object.connection_name(),
+            Self::Endpoint(object) => object.connection_name(),
+        }
+    }
+
+    /// Its conditions.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        let conditions = match self {
+            Self::Connection(object) => object.status.as_ref().map(|status| &status.conditions),
+            Self::EventType(object) => object.status.as_ref().map(|status| &status.conditions),
+            Self::Endpoint(object) => object.status.as_ref().map(|status| &status.conditions),
+        };
+        conditions.map_or(&[], Vec::as_slice)
+    }
+
+    /// The generation that its status speaks of.
+    #[must_use]
+    pub fn observed_generation(&self) -> Option<i64> {
+        match self {
+            Self::Connection(object) => object.status.as_ref().and_then(|status| status.observed_generation),
+            Self::EventType(object) => object.status.as_ref().and_then(|status| status.observed_generation),
+            Self::Endpoint(object) => object.status.as_ref().and_then(|status| status.observed_generation),
+        }
+    }
+
+    /// Whether its status equals this one.
+    #[must_use]
+    pub fn has_status(&self, status: &Status) -> bool {
+        match (self, status) {
+            (Self::Connection(object), Status::Connection(status)) => object.status.as_ref() == Some(status),
+            (Self::EventType(object), Status::EventType(status)) => object.status.as_ref() == Some(status),
+            (Self::Endpoint(object), Status::Endpoint(status)) => object.status.as_ref() == Some(status),
+            _ => false,
+        }
+    }
+
+    /// The same object with another status.
+    #[must_use]
+    pub fn with_status(&self, status: Status) -> Self {
+        match (self, status) {
+            (Self::Connection(object), Status::Connection(status)) => {
+                Self::Connection(Arc::new(SvixConnection { status: Some(status), ..(**object).clone() }))
+            }
+            (Self::EventType(object), Status::EventType(status)) => {
+                Self::EventType(Arc::new(WebhookEventType { status: Some(status), ..(**object).clone() }))
+            }
+            (Self::Endpoint(object), Status::Endpoint(status)) => {
+                Self::Endpoint(Arc::new(WebhookEndpoint { status: Some(status), ..(**object).clone() }))
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// What its `Ready` condition says of the present spec: `None` when it says nothing of it.
+    #[must_use]
+    pub fn ready(&self) -> Option<bool> {
+        let ready = self.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready)?;
+        (self.observed_generation() == self.meta().generation).then_some(ready.status == ConditionStatus::True)
+    }
+
+    /// Whether it is being deleted.
+    #[must_use]
+    pub fn deleting(&self) -> bool {
+        self.meta().deletion_timestamp.is_some()
+    }
+
+    /// Whether our finalizer holds it.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.meta().finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn created(&self) -> Option<Timestamp> {
+        self.meta().creation_timestamp.as_ref().map(|time| time.0)
+    }
+
+    /// The connection and status-recorded hold of the thing in Svix, if any: the name of the connection.
+    #[must_use]
+    pub fn holds_through(&self) -> Option<&str> {
+        match self {
+            Self::Connection(_) => None,
+            Self::EventType(object) => {
+                object.status.as_ref().and_then(|status| status.svix.as_ref()).map(|svix| svix.connection.as_str())
+            }
+            Self::Endpoint(object) => {
+                object.status.as_ref().and_then(|status| status.svix.as_ref()).map(|svix| svix.connection.as_str())
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The work queue: which object is looked at next.
+//!
+//! - An object is looked at by one task at a time; woken meanwhile, it is looked at once more.
+//! - Each connection has a lane of its own with a bound on tasks, so that a Svix that does not answer holds
+//!   up only its own objects.
+//! - Failures of one object push back that object alone, with growing, random delays.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::object::Key;
+
+/// The first delay after a failure, and the longest.
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// What to do with an object after a look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing until it is woken.
+    Settled,
+    /// Look again after this, unless woken before.
+    After(Duration),
+    /// It failed: look again after a delay that grows with each failure.
+    Failed,
+}
+
+/// An object to look at now.
+#[derive(Debug)]
+pub struct Work {
+    /// Which.
+    pub key: Key,
+    /// How long it waited since it was due.
+    pub waited: Duration,
+    lane: Arc<str>,
+}
+
+/// The queue.
+pub struct Queue {
+    inner: Mutex<Inner>,
+    changed: Notify,
+    lane_limit: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    lanes: HashMap<Arc<str>, Lane>,
+    keys: HashMap<Key, State>,
+    delayed: BinaryHeap<Reverse<(Instant, Key)>>,
+    ready: usize,
+    running: usize,
+}
+
+#[derive(Default)]
+struct Lane {
+    ready: VecDeque<Key>,
+    running: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queued: Option<Instant>,
+    due: Option<Instant>,
+    running: bool,
+    again: bool,
+    failures: u32,
+    lane: Option<Arc<str>>,
+}
+
+impl Queue {
+    /// A queue that lets so many objects of one lane be looked at at once.
+    #[must_use]
+    pub fn new(lane_limit: usize) -> Self {
+        Self { inner: Mutex::default(), changed: Notify::new(), lane_limit: lane_limit.max(1) }
+    }
+
+    /// Has an object looked at as soon as possible.
+    pub fn wake(&self, key: Key, lane: &str) {
+        let mut inner = self.lock();
+        let state = inner.keys.entry(key.clone()).or_default();
+        if state.lane.as_deref() != Some(lane) && state.queued.is_none() {
+            state.lane = Some(lane.into());
+        }
+        state.due = None;
+        if state.running {
+            state.again = true;
+        } else {
+            inner.enqueue(key);
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// The next object to look at; waits for one.
+    pub async fn next(&self) -> Work {
+        loop {
+            let (work, due) = self.lock().pop(self.lane_limit, Instant::now());
+            if let Some(work) = work {
+                return work;
+            }
+            let changed = self.changed.notified();
+            match due {
+                None => changed.await,
+                Some(due) => {
+                    let _ = tokio::time::timeout_at(due, changed).await;
+                }
+            }
+        }
+    }
+
+    /// Ends a look at an object.
+    pub fn done(&self, work: &Work, next: Next) {
+        let mut inner = self.lock();
+        inner.running = inner.running.saturating_sub(1);
+        if let Some(lane) = inner.lanes.get_mut(&work.lane) {
+            lane.running = lane.running.saturating_sub(1);
+            if lane.running == 0 && lane.ready.is_empty() {
+                inner.lanes.remove(&work.lane);
+            }
+        }
+        if let Some(state) = inner.keys.get_mut(&work.key) {
+            state.running = false;
+            let again = std::mem::take(&mut state.again);
+            let due = match next {
+                Next::Settled => {
+                    state.failures = 0;
+                    None
+                }
+                Next::After(delay) => {
+                    state.failures = 0;
+                    Some(delay)
+                }
+                Next::Failed => {
+                    state.failures = state.failures.saturating_add(1);
+                    Some(delay(state.failures))
+                }
+            };
+            match (again, due) {
+                // Woken meanwhile. A failing object is not let around its delay by that more than once.
+                (true, _) => inner.enqueue(work.key.clone()),
+                (false, Some(delay)) => {
+                    let due = Instant::now() + delay;
+                    state.due = Some(due);
+                    inner.delayed.push(Reverse((due, work.key.clone())));
+                }
+                (false, None) => {
+                    inner.keys.remove(&work.key);
+                }
+            }
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// How many objects wait to be looked at now, and how many are being looked at.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.ready, inner.running)
+    }
+
+    /// Whether nothing waits, nothing runs, and nothing is due again.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.lock().keys.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn enqueue(&mut self, key: Key) {
+        let Some(state) = self.keys.get_mut(&key) else { return };
+        if state.queued.is_some() {
+            return;
+        }
+        state.queued = Some(Instant::now());
+        state.due = None;
+        let lane = state.lane.clone().unwrap_or_else(|| "".into());
+        self.lanes.entry(lane).or_default().ready.push_back(key);
+        self.ready += 1;
+    }
+
+    /// An object to look at, or when the next is due.
+    fn pop(&mut self, lane_limit: usize, now: Instant) -> (Option<Work>, Option<Instant>) {
+        while let Some(Reverse((due, _))) = self.delayed.peek() {
+            if *due > now {
+                break;
+            }
+            let Some(Reverse((due, key))) = self.delayed.pop() else { break };
+            // Woken or rescheduled meanwhile: this entry is void.
+            if self.keys.get(&key).is_some_and(|state| state.due == Some(due)) {
+                self.enqueue(key);
+            }
+        }
+        // The lane with the fewest tasks first, so that none starves.
+        let free = self.lanes.iter().filter(|(_, lane)| !lane.ready.is_empty() && lane.running < lane_limit);
+        let name = free.min_by_key(|(_, lane)| lane.running).map(|(name, _)| name.clone());
+        let work = name.and_then(|name| {
+            let lane = self.lanes.get_mut(&name)?;
+            let key = lane.ready.pop_front()?;
+            lane.running += 1;
+            self.ready -= 1;
+            self.running += 1;
+            let state = self.keys.entry(key.clone()).or_default();
+            state.running = true;
+            let waited = state.queued.take().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued));
+            Some(Work { key, waited, lane: name })
+        });
+        (work, self.delayed.peek().map(|Reverse((due, _))| *due))
+    }
+}
+
+/// The delay after so many failures: doubling, capped, and at random between half and all of that, so that
+/// objects that failed together do not come back together.
+fn delay(failures: u32) -> Duration {
+    let full = FIRST_DELAY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_DELAY);
+    full.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::object::Kind, *};
+
+    fn key(name: &str) -> Key {
+        Key { kind: Kind::Endpoint, namespace: "ns".into(), name: name.into() }
+    }
+
+    async fn none_now(queue: &Queue) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), queue.next()).await.is_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_woken_twice_is_looked_at_once_and_woken_while_running_once_more() {
+        let queue = Queue::new(8);
+        queue.wake(key("a"), "c");
+        queue.wake(key("a"), "c");
+        let work = queue.next().await;
+        assert!(none_now(&queue).await);
+        queue.wake(key("a"), "c");
+        queue.wake(key("a"), "c");
+        assert!(none_now(&queue).await, "never two at once");
+        queue.done(&work, Next::Settled);
+        let work = queue.next().await;
+        queue.done(&work, Next::Settled);
+        assert!(none_now(&queue).await);
+        assert!(queue.idle());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_lane_does_not_hold_up_another() {
+        let queue = Queue::new(2);
+        for name in ["a", "b", "c"] {
+            queue.wake(key(name), "slow");
+        }
+        let _first = (queue.next().await, queue.next().await);
+        assert!(none_now(&queue).await);
+        queue.wake(key("d"), "fast");
+        assert_eq!(queue.next().await.key, key("d"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_delay_only_the_object_that_failed_and_longer_each_time() {
+        let queue = Queue::new(8);
+        queue.wake(key("bad"), "c");
+        let mut delays = Vec::new();
+        for _ in 0..12 {
+            let begun = Instant::now();
+            let work = queue.next().await;
+            delays.push(begun.elapsed());
+            queue.done(&work, Next::Failed);
+            queue.wake(key("good"), "c");
+            let good = queue.next().await;
+            assert_eq!(good.key, key("good"));
+            queue.done(&good, Next::Settled);
+        }
+        assert!(delays[1] >= FIRST_DELAY / 2 && delays[1] <= FIRST_DELAY, "{delays:?}");
+        assert!(delays[4] > delays[1] * 3, "{delays:?}");
+        assert!(delays[11] >= LONGEST_DELAY / 2 && delays[11] <= LONGEST_DELAY, "{delays:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waking_an_object_overrides_its_delay() {
+        let queue = Queue::new(8);
+        queue.wake(key("a"), "c");
+        let work = queue.next().await;
+        queue.done(&work, Next::After(Duration::from_secs(600)));
+        queue.wake(key("a"), "c");
+        let begun = Instant::now();
+        let work = queue.next().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        queue.done(&work, Next::Settled);
+        tokio::time::advance(Duration::from_secs(601)).await;
+        assert!(none_now(&queue).await, "the overridden delay is void");
+    }
+}

@@ -1,0 +1,320 @@
+//! One look at one object: what every kind has in common.
+
+use std::time::Duration;
+
+use crate::{
+    api::{
+        ConditionType, EndpointDeletionPolicy, EndpointInSvix, EventTypeDeletionPolicy, EventTypeInSvix, Reason,
+        WebhookEndpointStatus, WebhookEventTypeStatus,
+    },
+    plan::{Refusal, status, status::Verdict},
+    svix::{Class, Error},
+};
+
+use super::{Engine, Key, Note, Object, Shell, ShellError, Status, queue::{Next, Work}};
+
+/// How long to wait for a token that Svix does not take, when no change of the Secret is noticed.
+const TOKEN_RETRY: Duration = Duration::from_secs(60);
+
+/// What a look came to.
+pub(super) struct Outcome {
+    /// How the object stands.
+    pub verdict: Verdict,
+    /// What it holds in Svix from now on; `None`: as before.
+    pub hold: Option<Hold>,
+    /// What to do next.
+    pub next: Next,
+}
+
+/// What an object holds in Svix.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Hold {
+    EventType(EventTypeInSvix),
+    Endpoint(EndpointInSvix),
+}
+
+impl Outcome {
+    /// In step.
+    pub fn ready(hold: Hold) -> Self {
+        Self {
+            verdict: Verdict::Ready(Reason::InSync, "Svix holds what is declared".to_owned()),
+            hold: Some(hold),
+            next: Next::Settled,
+        }
+    }
+
+    /// Waits for a person.
+    pub fn stalled(refusal: Refusal) -> Self {
+        Self { verdict: Verdict::Stalled(refusal), hold: None, next: Next::Settled }
+    }
+
+    /// Waits for something that wakes it.
+    pub fn waiting(refusal: Refusal) -> Self {
+        Self { verdict: Verdict::Waiting(refusal), hold: None, next: Next::Settled }
+    }
+}
+
+/// Why a look came to nothing.
+pub(super) enum Failed {
+    /// A call to Svix failed.
+    Svix(Error),
+    /// A record in Kubernetes could not be written.
+    Shell(ShellError),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Svix(error)
+    }
+}
+
+impl From<ShellError> for Failed {
+    fn from(error: ShellError) -> Self {
+        Self::Shell(error)
+    }
+}
+
+/// The lane of an object: its connection's, or one for those that need no Svix to be let go.
+pub(super) fn lane(object: &Object) -> &str {
+    if object.deleting() && retains(object) { "" } else { object.connection_name() }
+}
+
+/// Whether deleting the object leaves Svix as it is.
+pub(super) fn retains(object: &Object) -> bool {
+    match object {
+        Object::Connection(_) => true,
+        Object::EventType(object) => object.spec.deletion_policy() == EventTypeDeletionPolicy::Retain,
+        Object::Endpoint(object) => object.spec.deletion_policy() == EndpointDeletionPolicy::Retain,
+    }
+}
+
+impl<S: Shell> Engine<S> {
+    /// Looks at an object, and does what there is to do.
+    pub(super) async fn look(self: &std::sync::Arc<Self>, work: &Work) -> Next {
+        let begun = std::time::Instant::now();
+        self.metrics.queue_waited(work.waited);
+        let key = &work.key;
+        let Some(object) = self.registry.get(key) else { return Next::Settled };
+        let deleting = object.deleting();
+        let result = if deleting {
+            self.clean_up(&object).await
+        } else {
+            match &object {
+                Object::Connection(_) => return Next::Settled,
+                Object::EventType(event_type) => self.event_type(&object, event_type).await.map(Some),
+                Object::Endpoint(endpoint) => self.endpoint(&object, endpoint).await.map(Some),
+            }
+        };
+        let outcome = match result {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => {
+                self.metrics.reconciled(key.kind.as_str(), "released", begun.elapsed());
+                return Next::Settled;
+            }
+            Err(failed) => match self.failed(key, failed) {
+                Ok(outcome) => outcome,
+                Err(next) => return next,
+            },
+        };
+        let label = match (&outcome.verdict, outcome.next) {
+            (Verdict::Ready(..), _) => "ready",
+            (Verdict::Waiting(_), Next::Failed) => "failed",
+            (Verdict::Waiting(_), _) => "waiting",
+            (Verdict::Stalled(_), _) => "stalled",
+        };
+        self.metrics.reconciled(key.kind.as_str(), label, begun.elapsed());
+        self.record(key, &object, outcome).await
+    }
+
+    /// What follows from a failure: an outcome to record, or just another look.
+    fn failed(&self, key: &Key, failed: Failed) -> Result<Outcome, Next> {
+        let error = match failed {
+            Failed::Shell(ShellError::Gone) => return Err(Next::Settled),
+            Failed::Shell(error) => {
+                // The watch brings the newer object; until then another look would fail the same way.
+                tracing::debug!(object = %key, %error, "cannot write to Kubernetes");
+                self.metrics.reconcile_error(key.kind.as_str(), "kubernetes");
+                return Err(Next::Failed);
+            }
+            Failed::Svix(error) => error,
+        };
+        self.metrics.reconcile_error(key.kind.as_str(), error.label());
+        tracing::debug!(object = %key, %error, "a call to Svix failed");
+        // Messages in status do not name the cause of the moment: they would change with every try.
+        let waiting = |reason, message: String, next| Outcome {
+            verdict: Verdict::Waiting(Refusal::new(reason, message)),
+            hold: None,
+            next,
+        };
+        Ok(match error.class() {
+            Class::Transient => waiting(
+                Reason::SvixUnavailable,
+                format!("Svix fails or does not answer ({}); the operator keeps trying", error.operation),
+                Next::Failed,
+            ),
+            Class::Throttled => waiting(
+                Reason::Throttled,
+                "Svix asks to slow down (429); the operator goes on as fast as Svix allows".to_owned(),
+                Next::Failed,
+            ),
+            Class::Unauthorized => {
+                if let Some(object) = self.registry.get(key) {
+                    self.poke(object.connection_name());
+                }
+                waiting(
+                    Reason::ConnectionNotReady,
+                    "Svix does not accept the connection's token; see the SvixConnection".to_owned(),
+                    Next::After(TOKEN_RETRY),
+                )
+            }
+            Class::Terminal => {
+                Outcome::stalled(Refusal::new(Reason::RefusedBySvix, format!("{error}; change the spec")))
+            }
+        })
+    }
+
+    /// Records an outcome in status, when it says something new.
+    async fn record(&self, key: &Key, looked_at: &Object, outcome: Outcome) -> Next {
+        let Outcome { verdict, hold, next } = outcome;
+        // The object may have been claimed meanwhile: status goes onto what is there now.
+        let Some(object) = self.registry.get(key).filter(|now| now.meta().uid == looked_at.meta().uid) else {
+            return next;
+        };
+        if let Verdict::Waiting(_) = verdict {
+            let since = self.remember(key, |memory| *memory.waiting_since.get_or_insert_with(tokio::time::Instant::now));
+            let (waited, settle) = (since.elapsed(), self.options.settle);
+            // Waiting is told once it has lasted; unless status already says that something is amiss.
+            if waited < settle {
+                return if next == Next::Failed { next } else { Next::After(settle - waited) };
+            }
+        } else {
+            self.remember(key, |memory| memory.waiting_since = None);
+        }
+        // What was looked at, not what came since: a newer spec is looked at again.
+        let generation = looked_at.meta().generation;
+        let before = object.conditions();
+        let conditions = status::conditions(&verdict, before, generation, jiff::Timestamp::now());
+        let status = match (&object, hold) {
+            (Object::EventType(object), hold) => Status::EventType(WebhookEventTypeStatus {
+                observed_generation: generation,
+                svix: match hold {
+                    Some(Hold::EventType(hold)) => Some(hold),
+                    _ => object.status.as_ref().and_then(|status| status.svix.clone()),
+                },
+                conditions,
+            }),
+            (Object::Endpoint(object), hold) => Status::Endpoint(WebhookEndpointStatus {
+                observed_generation: generation,
+                svix: match hold {
+                    Some(Hold::Endpoint(hold)) => Some(hold),
+                    _ => object.status.as_ref().and_then(|status| status.svix.clone()),
+                },
+                conditions,
+            }),
+            (Object::Connection(_), _) => return next,
+        };
+        if object.has_status(&status) {
+            return next;
+        }
+        let ready = before.iter().find(|condition| condition.type_ == ConditionType::Ready);
+        let news = ready.is_none_or(|ready| ready.reason != verdict.reason().as_str());
+        if news && !verdict.is_ready() {
+            tracing::warn!(object = %key, reason = %verdict.reason(), message = verdict.message(), "not ready");
+            let note =
+                Note { warning: true, reason: verdict.reason().as_str(), message: verdict.message().to_owned() };
+            self.shell.tell(&object, note);
+        }
+        self.metrics.status_patched(key.kind.as_str());
+        match self.shell.report(&object, status).await {
+            Ok(object) => {
+                self.registry.wrote(object);
+                next
+            }
+            Err(ShellError::Gone) => Next::Settled,
+            Err(error) => {
+                tracing::debug!(object = %key, %error, "cannot write status");
+                self.metrics.reconcile_error(key.kind.as_str(), "kubernetes");
+                Next::Failed
+            }
+        }
+    }
+
+    /// Records the claim on what is about to be made, unless it is recorded already. Answers the object as
+    /// it is then.
+    pub(super) async fn claim(&self, object: &Object, annotation: Option<&str>) -> Result<Object, ShellError> {
+        let finalizer = !retains(object) && !object.held();
+        let annotation = annotation.filter(|value| {
+            !crate::plan::claims::is_claimed(object.meta().annotations.as_ref(), value)
+        });
+        if !finalizer && annotation.is_none() {
+            return Ok(object.clone());
+        }
+        let object = self.shell.claim(object, finalizer, annotation).await?;
+        self.registry.wrote(object.clone());
+        Ok(object)
+    }
+
+    /// Tells of something that was done in Svix: a line in the log, and a note for people.
+    pub(super) fn did(&self, object: &Object, reason: &'static str, message: String) {
+        tracing::info!(object = %object.key(), action = reason, "{message}");
+        self.shell.tell(object, Note { warning: false, reason, message });
+    }
+
+    /// Whether what differs in Svix was changed there, not here: the present spec had been carried out.
+    pub(super) fn is_drift(&self, object: &Object) -> bool {
+        object.ready() == Some(true)
+    }
+
+    /// Tells of drift that was mended.
+    pub(super) fn mended(&self, object: &Object, message: String) {
+        self.metrics.drift(object.kind().as_str());
+        tracing::warn!(object = %object.key(), action = "DriftRepaired", "{message}");
+        self.shell.tell(object, Note { warning: true, reason: "DriftRepaired", message });
+    }
+
+    /// Lets go of an object that is being deleted, after its clean-up. `Ok(None)`: it is let go.
+    async fn clean_up(&self, object: &Object) -> Result<Option<Outcome>, Failed> {
+        if !object.held() {
+            return Ok(None);
+        }
+        if !retains(object) {
+            let waiting = match object {
+                Object::Connection(_) => None,
+                Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await?,
+                Object::Endpoint(endpoint) => self.clean_up_endpoint(object, endpoint).await?,
+            };
+            if let Some(outcome) = waiting {
+                return Ok(Some(outcome));
+            }
+        }
+        match self.shell.release(object).await {
+            Ok(()) | Err(ShellError::Gone) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What an object that is being deleted does when its connection cannot be used: it waits, and when the
+    /// connection or its token stays away, it is let go. `None`: let it go.
+    pub(super) fn clean_up_without_connection(&self, object: &Object, refusal: Refusal) -> Option<Outcome> {
+        let waited = object
+            .meta()
+            .deletion_timestamp
+            .as_ref()
+            .map_or(0, |time| jiff::Timestamp::now().duration_since(time.0).as_secs());
+        let waited = Duration::from_secs(u64::try_from(waited).unwrap_or(0));
+        let missing = refusal.reason == Reason::ConnectionNotFound
+            || refusal.message.contains(Reason::TokenNotFound.as_str());
+        if missing && waited >= self.options.orphan_after {
+            let message = format!("let go without clean-up in Svix, since {}", refusal.message);
+            tracing::warn!(object = %object.key(), action = "Orphaned", "{message}");
+            self.shell.tell(object, Note { warning: true, reason: "Orphaned", message });
+            return None;
+        }
+        let message = format!(
+            "clean-up in Svix waits: {}. With deletionPolicy: Retain it is let go at once",
+            refusal.message
+        );
+        let next = if missing { Next::After(self.options.orphan_after.saturating_sub(waited)) } else { Next::Settled };
+        Some(Outcome { verdict: Verdict::Waiting(Refusal::new(Reason::Deleting, message)), hold: None, next })
+    }
+}

@@ -1,0 +1,330 @@
+//! All declared objects, and who declares what.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    api::{SvixConnection, WebhookEndpoint},
+    plan::{claims, ids},
+};
+
+use super::object::{Key, Kind, Object};
+
+/// A thing in Svix that an object declares, within one connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Thing {
+    /// The event type of this name.
+    EventType(Box<str>),
+    /// The endpoint of this application and uid.
+    Endpoint(Box<str>, Box<str>),
+}
+
+/// What came of taking in an object.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is as it was, or only our own write: nothing to do.
+    Unchanged,
+    /// It has to be looked at.
+    Changed,
+}
+
+/// The objects. Holds the only copy of each in memory.
+#[derive(Default)]
+pub struct Registry {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    objects: HashMap<Key, Object>,
+    /// The resource version of our own last write to an object: its echo is no news.
+    own_writes: HashMap<Key, String>,
+    things: HashMap<(Arc<str>, Thing), BTreeSet<Key>>,
+    thing_of: HashMap<Key, (Arc<str>, Thing)>,
+    by_connection: HashMap<Arc<str>, HashSet<Key>>,
+    by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
+}
+
+impl Registry {
+    /// Takes in an object as it was read.
+    pub fn upsert(&self, object: Object) -> Taken {
+        let key = object.key();
+        let mut inner = self.lock();
+        if let (Some(version), Some(own)) = (&object.meta().resource_version, inner.own_writes.get(&key))
+            && version == own
+        {
+            return Taken::Unchanged;
+        }
+        // Old news, which a watch may bring after our own write's answer.
+        if let Some(present) = inner.objects.get(&key)
+            && is_older(&object, present)
+        {
+            return Taken::Unchanged;
+        }
+        inner.own_writes.remove(&key);
+        inner.insert(key, object);
+        Taken::Changed
+    }
+
+    /// Takes in an object as our own write left it.
+    pub fn wrote(&self, object: Object) {
+        let key = object.key();
+        let mut inner = self.lock();
+        match inner.objects.get(&key) {
+            // It is gone meanwhile, or we know newer.
+            None => return,
+            Some(present) if is_older(&object, present) => return,
+            Some(_) => {}
+        }
+        if let Some(version) = &object.meta().resource_version {
+            inner.own_writes.insert(key.clone(), version.clone());
+        }
+        inner.insert(key, object);
+    }
+
+    /// Forgets an object; answers those that declared the same thing, which one of them holds now.
+    pub fn remove(&self, key: &Key) -> Vec<Key> {
+        let mut inner = self.lock();
+        let thing = inner.thing_of.get(key).cloned();
+        inner.unindex(key);
+        inner.objects.remove(key);
+        inner.own_writes.remove(key);
+        thing.and_then(|thing| inner.things.get(&thing)).into_iter().flatten().cloned().collect()
+    }
+
+    /// One object.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Object> {
+        self.lock().objects.get(key).cloned()
+    }
+
+    /// One connection.
+    #[must_use]
+    pub fn connection(&self, name: &str) -> Option<Arc<SvixConnection>> {
+        match self.lock().objects.get(&Key::connection(name)) {
+            Some(Object::Connection(connection)) => Some(connection.clone()),
+            _ => None,
+        }
+    }
+
+    /// The keys of a kind.
+    #[must_use]
+    pub fn keys(&self, kind: Kind) -> Vec<Key> {
+        self.lock().objects.keys().filter(|key| key.kind == kind).cloned().collect()
+    }
+
+    /// The objects that are reconciled through a connection.
+    #[must_use]
+    pub fn users_of(&self, connection: &str) -> Vec<Key> {
+        self.lock().by_connection.get(connection).into_iter().flatten().cloned().collect()
+    }
+
+    /// The objects that take their schema from a ConfigMap.
+    #[must_use]
+    pub fn users_of_config_map(&self, namespace: &str, name: &str) -> Vec<Key> {
+        let inner = self.lock();
+        inner.by_config_map.get(&(namespace.into(), name.into())).into_iter().flatten().cloned().collect()
+    }
+
+    /// The namespaces in which an object takes its schema from a ConfigMap.
+    #[must_use]
+    pub fn config_map_namespaces(&self) -> BTreeSet<Arc<str>> {
+        self.lock().by_config_map.keys().map(|(namespace, _)| namespace.clone()).collect()
+    }
+
+    /// The connections whose token is in this Secret.
+    #[must_use]
+    pub fn users_of_secret(&self, secret: &str) -> Vec<Key> {
+        let inner = self.lock();
+        inner
+            .objects
+            .iter()
+            .filter(|(_, object)| match object {
+                Object::Connection(connection) => connection.spec.token_secret_ref.name == secret,
+                _ => false,
+            })
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// The applications that endpoints of a connection declare.
+    #[must_use]
+    pub fn applications(&self, connection: &str) -> BTreeSet<Box<str>> {
+        let inner = self.lock();
+        let things = inner.by_connection.get(connection).into_iter().flatten();
+        things
+            .filter_map(|key| match inner.thing_of.get(key) {
+                Some((_, Thing::Endpoint(application, _))) => Some(application.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Everyone who declares a thing.
+    #[must_use]
+    pub fn claimants(&self, connection: &str, thing: &Thing) -> Vec<Key> {
+        self.lock().things.get(&(connection.into(), thing.clone())).into_iter().flatten().cloned().collect()
+    }
+
+    /// Whoever holds the thing that this object declares, when that is another object.
+    #[must_use]
+    pub fn other_holder(&self, key: &Key) -> Option<Key> {
+        let inner = self.lock();
+        let thing = inner.thing_of.get(key)?;
+        let keys: Vec<&Key> = inner.things.get(thing)?.iter().collect();
+        if keys.len() < 2 {
+            return None;
+        }
+        let claimants: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let object = inner.objects.get(key);
+                claims::Claimant {
+                    holds: object.and_then(Object::holds_through).is_some(),
+                    created: object.and_then(Object::created).map_or(0, |time| time.as_second()),
+                    namespace: &key.namespace,
+                    name: &key.name,
+                }
+            })
+            .collect();
+        let holder = keys[claims::holder(&claimants)?];
+        (holder != key).then(|| holder.clone())
+    }
+
+    /// Another object that declares the same thing and is not being deleted: it takes the thing over.
+    #[must_use]
+    pub fn successor(&self, key: &Key) -> Option<Key> {
+        let inner = self.lock();
+        let thing = inner.thing_of.get(key)?;
+        let others = inner.things.get(thing)?.iter().filter(|other| *other != key);
+        others.into_iter().find(|other| inner.objects.get(other).is_some_and(|object| !object.deleting())).cloned()
+    }
+
+    /// How many objects there are of a kind, and what their `Ready` says.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> Readiness {
+        let mut count = Readiness::default();
+        for object in self.lock().objects.values().filter(|object| object.kind() == kind) {
+            match object.ready() {
+                Some(true) => count.ready += 1,
+                Some(false) => count.not_ready += 1,
+                None => count.unknown += 1,
+            }
+        }
+        count
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Objects by what their `Ready` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// True.
+    pub ready: u32,
+    /// False.
+    pub not_ready: u32,
+    /// Nothing yet of the present spec.
+    pub unknown: u32,
+}
+
+/// Resource versions of one object can be compared as numbers
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). Objects from a folder
+/// have none.
+fn is_older(object: &Object, than: &Object) -> bool {
+    let version = |object: &Object| object.meta().resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
+    let same_object = object.meta().uid == than.meta().uid;
+    same_object && matches!((version(object), version(than)), (Some(new), Some(old)) if new < old)
+}
+
+impl Inner {
+    fn insert(&mut self, key: Key, object: Object) {
+        self.unindex(&key);
+        if !matches!(object, Object::Connection(_)) {
+            let connection: Arc<str> = object.connection_name().into();
+            self.by_connection.entry(connection).or_default().insert(key.clone());
+        }
+        if let Some(name) = config_map(&object) {
+            self.by_config_map.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
+        }
+        let is_connection = matches!(object, Object::Connection(_));
+        self.objects.insert(key.clone(), object);
+        self.index_thing(&key);
+        if is_connection {
+            // What endpoints declare depends on the connection's ownerId and default application.
+            let users: Vec<_> = self.by_connection.get(&*key.name).into_iter().flatten().cloned().collect();
+            users.iter().for_each(|user| self.index_thing(user));
+        }
+    }
+
+    fn index_thing(&mut self, key: &Key) {
+        let Some(object) = self.objects.get(key) else { return };
+        let connection: Arc<str> = object.connection_name().into();
+        let thing = match object {
+            Object::Connection(_) => None,
+            Object::EventType(object) => Some(Thing::EventType(object.event_type_name().into())),
+            Object::Endpoint(endpoint) => match self.objects.get(&Key::connection(&connection)) {
+                Some(Object::Connection(connection)) => Some(endpoint_thing(endpoint, connection)),
+                _ => None,
+            },
+        };
+        self.unindex_thing(key);
+        if let Some(thing) = thing {
+            let thing = (connection, thing);
+            self.things.entry(thing.clone()).or_default().insert(key.clone());
+            self.thing_of.insert(key.clone(), thing);
+        }
+    }
+
+    fn unindex_thing(&mut self, key: &Key) {
+        if let Some(thing) = self.thing_of.remove(key)
+            && let Some(keys) = self.things.get_mut(&thing)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.things.remove(&thing);
+            }
+        }
+    }
+
+    fn unindex(&mut self, key: &Key) {
+        self.unindex_thing(key);
+        let Some(object) = self.objects.get(key) else { return };
+        if let Some(keys) = self.by_connection.get_mut(object.connection_name()) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_connection.remove(object.connection_name());
+            }
+        }
+        if let Some(name) = config_map(object) {
+            let place = (key.namespace.clone(), Box::from(name));
+            if let Some(keys) = self.by_config_map.get_mut(&place) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_config_map.remove(&place);
+                }
+            }
+        }
+    }
+}
+
+fn config_map(object: &Object) -> Option<&str> {
+    match object {
+        Object::EventType(object) => {
+            object.spec.schema_from.as_ref().map(|source| source.config_map_key_ref.name.as_str())
+        }
+        _ => None,
+    }
+}
+
+fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> Thing {
+    let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
+    let name = endpoint.metadata.name.as_deref().unwrap_or_default();
+    let uid =
+        endpoint.spec.uid.clone().unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
+    Thing::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
+}
