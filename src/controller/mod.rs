@@ -1,1 +1,15 @@
 //! The Kubernetes shell around the engine: watch, dereference, write status and Events.
+//!
+//! Nothing is decided here. [`watch`] brings objects to the engine, [`KubernetesShell`] records what it did.
+
+mod events;
+mod references;
+mod shell;
+mod watch;
+
+pub use references::{watch_config_maps, watch_secrets};
+pub use shell::KubernetesShell;
+pub use watch::{watch_kind, Watched};
+
+/// The name under which fields are managed, Events are reported and Leases are held.
+pub const MANAGER: &str = "svix-operator";

@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{svix::Changed, telemetry::Metrics};
@@ -75,6 +76,8 @@ pub struct Engine<S: Shell> {
     connections: RwLock<HashMap<Arc<str>, Arc<Runtime>>>,
     waiting: Mutex<HashMap<(Arc<str>, Awaited), HashSet<Key>>>,
     memory: Mutex<HashMap<Key, Memory>>,
+    /// The set of namespaces with references to ConfigMaps may have changed.
+    references: Notify,
     tasks: TaskTracker,
     running: AtomicBool,
     /// Ends everything at once.
@@ -111,6 +114,7 @@ impl<S: Shell> Engine<S> {
             connections: RwLock::default(),
             waiting: Mutex::default(),
             memory: Mutex::default(),
+            references: Notify::new(),
             tasks: TaskTracker::new(),
             running: AtomicBool::new(false),
             abort: CancellationToken::new(),
@@ -126,7 +130,12 @@ impl<S: Shell> Engine<S> {
     pub fn upsert(self: &Arc<Self>, object: Object) {
         let key = object.key();
         let is_new_connection = key.kind == Kind::Connection && self.registry.get(&key).is_none();
-        if self.registry.upsert(object) == Taken::Unchanged || !self.is_running() {
+        let refers = matches!(&object, Object::EventType(event_type) if event_type.spec.schema_from.is_some());
+        let taken = self.registry.upsert(object);
+        if refers {
+            self.references.notify_one();
+        }
+        if taken == Taken::Unchanged || !self.is_running() {
             return;
         }
         if key.kind == Kind::Connection {
@@ -148,6 +157,7 @@ impl<S: Shell> Engine<S> {
             keys.remove(key);
             !keys.is_empty()
         });
+        self.references.notify_one();
         if !self.is_running() {
             return;
         }
@@ -194,6 +204,11 @@ impl<S: Shell> Engine<S> {
     #[must_use]
     pub fn config_map_namespaces(&self) -> std::collections::BTreeSet<Arc<str>> {
         self.registry.config_map_namespaces()
+    }
+
+    /// Waits until those namespaces may be others.
+    pub async fn references_changed(&self) {
+        self.references.notified().await;
     }
 
     /// How many objects there are, by what their `Ready` says.

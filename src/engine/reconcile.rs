@@ -261,8 +261,12 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Whether what differs in Svix was changed there, not here: the present spec had been carried out.
+    ///
+    /// A schema in a ConfigMap may have changed without the spec, so there nothing is said.
     pub(super) fn is_drift(&self, object: &Object) -> bool {
-        object.ready() == Some(true)
+        let schema_elsewhere =
+            matches!(object, Object::EventType(event_type) if event_type.spec.schema_from.is_some());
+        object.ready() == Some(true) && !schema_elsewhere
     }
 
     /// Tells of drift that was mended.

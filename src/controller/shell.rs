@@ -1,0 +1,208 @@
+//! Records of the engine, in Kubernetes.
+//!
+//! Only status, our finalizer and our own annotation are ever written to an object. Each write names the
+//! object's uid or resource version, so one that was deleted and made again is not taken for the one before.
+
+use std::{fmt::Debug, sync::Arc};
+
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, Client, Resource,
+    api::{Patch, PatchParams},
+    core::NamespaceResourceScope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
+    engine::{Missing, Note, Object, Shell, ShellError, Status},
+};
+
+use super::{MANAGER, events::Events, watch::slim};
+
+/// How often the removal of a finalizer is tried when the object keeps changing.
+const RELEASE_TRIES: usize = 5;
+
+/// The cluster, as the engine sees it.
+pub struct KubernetesShell {
+    client: Client,
+    events: Events,
+    secrets_namespace: String,
+}
+
+impl KubernetesShell {
+    /// A shell that reads tokens from Secrets in one namespace. `instance` names this process in Events.
+    #[must_use]
+    pub fn new(client: Client, secrets_namespace: impl Into<String>, instance: impl Into<String>) -> Self {
+        let events = Events::start(client.clone(), instance.into());
+        Self { client, events, secrets_namespace: secrets_namespace.into() }
+    }
+
+    fn namespaced<K>(&self, object: &K) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), object.meta().namespace.as_deref().unwrap_or_default())
+    }
+}
+
+impl Shell for KubernetesShell {
+    async fn claim(&self, object: &Object, finalizer: bool, annotation: Option<&str>) -> Result<Object, ShellError> {
+        let mut patch = json!({"metadata": {"resourceVersion": object.meta().resource_version}});
+        if finalizer {
+            let mut finalizers = object.meta().finalizers.clone().unwrap_or_default();
+            finalizers.push(FINALIZER.to_owned());
+            patch["metadata"]["finalizers"] = json!(finalizers);
+        }
+        if let Some(annotation) = annotation {
+            patch["metadata"]["annotations"] = json!({ CLAIM_ANNOTATION: annotation });
+        }
+        Ok(match object {
+            Object::Connection(o) => Object::Connection(merge(&Api::all(self.client.clone()), &**o, &patch).await?),
+            Object::EventType(o) => Object::EventType(merge(&self.namespaced(&**o), &**o, &patch).await?),
+            Object::Endpoint(o) => Object::Endpoint(merge(&self.namespaced(&**o), &**o, &patch).await?),
+        })
+    }
+
+    async fn report(&self, object: &Object, status: Status) -> Result<Object, ShellError> {
+        Ok(match (object, status) {
+            (Object::Connection(o), Status::Connection(status)) => {
+                Object::Connection(apply_status(&Api::all(self.client.clone()), &**o, &status).await?)
+            }
+            (Object::EventType(o), Status::EventType(status)) => {
+                Object::EventType(apply_status(&self.namespaced(&**o), &**o, &status).await?)
+            }
+            (Object::Endpoint(o), Status::Endpoint(status)) => {
+                Object::Endpoint(apply_status(&self.namespaced(&**o), &**o, &status).await?)
+            }
+            (object, _) => object.clone(),
+        })
+    }
+
+    async fn release(&self, object: &Object) -> Result<(), ShellError> {
+        match object {
+            Object::Connection(o) => release(&Api::all(self.client.clone()), &**o).await,
+            Object::EventType(o) => release(&self.namespaced(&**o), &**o).await,
+            Object::Endpoint(o) => release(&self.namespaced(&**o), &**o).await,
+        }
+    }
+
+    fn tell(&self, object: &Object, note: Note) {
+        let reference = match object {
+            Object::Connection(o) => o.object_ref(&()),
+            Object::EventType(o) => o.object_ref(&()),
+            Object::Endpoint(o) => o.object_ref(&()),
+        };
+        self.events.tell(reference, note);
+    }
+
+    async fn token(&self, connection: &SvixConnection) -> Result<String, Missing> {
+        let reference = &connection.spec.token_secret_ref;
+        let place = format!("/spec/tokenSecretRef: Secret {}/{}", self.secrets_namespace, reference.name);
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.secrets_namespace);
+        let secret = api
+            .get_opt(&reference.name)
+            .await
+            .map_err(|error| Missing::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .ok_or_else(|| Missing::NotFound(format!("{place} is not there; create it with the token of Svix")))?;
+        let bytes = secret
+            .data
+            .and_then(|mut data| data.remove(&reference.key))
+            .ok_or_else(|| Missing::NotFound(format!("{place} has no key {:?}", reference.key)))?;
+        match String::from_utf8(bytes.0) {
+            Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
+            _ => Err(Missing::NotFound(format!("{place} key {:?} is empty or not a text", reference.key))),
+        }
+    }
+
+    async fn config_map(&self, namespace: &str, reference: &ConfigMapKeyRef) -> Result<String, Missing> {
+        let place = format!("ConfigMap {namespace}/{}", reference.name);
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let map = api
+            .get_opt(&reference.name)
+            .await
+            .map_err(|error| Missing::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .ok_or_else(|| Missing::NotFound(format!("{place} is not there; create it, or correct the name")))?;
+        map.data
+            .and_then(|mut data| data.remove(&reference.key))
+            .ok_or_else(|| Missing::NotFound(format!("{place} has no key {:?}", reference.key)))
+    }
+}
+
+async fn merge<K>(api: &Api<K>, object: &K, patch: &Value) -> Result<Arc<K>, ShellError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let name = object.meta().name.as_deref().unwrap_or_default();
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let mut object = api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error))?;
+    slim(object.meta_mut());
+    Ok(Arc::new(object))
+}
+
+async fn apply_status<K>(api: &Api<K>, object: &K, status: &impl Serialize) -> Result<Arc<K>, ShellError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let ObjectMeta { name, uid, .. } = object.meta();
+    let name = name.as_deref().unwrap_or_default();
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        // With the uid, an object that was deleted and made again is a conflict and not written.
+        "metadata": {"name": name, "uid": uid},
+        "status": status,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    let mut object = api.patch_status(name, &params, &Patch::Apply(patch)).await.map_err(|error| shell_error(&error))?;
+    slim(object.meta_mut());
+    Ok(Arc::new(object))
+}
+
+async fn release<K>(api: &Api<K>, object: &K) -> Result<(), ShellError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let name = object.meta().name.as_deref().unwrap_or_default();
+    let uid = object.meta().uid.clone();
+    let mut meta = object.meta().clone();
+    for _ in 0..RELEASE_TRIES {
+        let mut finalizers = meta.finalizers.clone().unwrap_or_default();
+        if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+            return Ok(());
+        }
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+        let patch = json!({"metadata": {"resourceVersion": meta.resource_version, "finalizers": finalizers}});
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error)) {
+            Ok(_) | Err(ShellError::Gone) => return Ok(()),
+            Err(ShellError::Conflict) => match api.get_opt(name).await.map_err(|error| shell_error(&error))? {
+                Some(now) if now.meta().uid == uid => meta = now.meta().clone(),
+                _ => return Ok(()),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ShellError::Conflict)
+}
+
+fn shell_error(error: &kube::Error) -> ShellError {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => ShellError::Gone,
+        kube::Error::Api(status) if status.code == 409 => ShellError::Conflict,
+        error => ShellError::Failed(describe(error)),
+    }
+}
+
+/// An error of the API server in its own words.
+fn describe(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,124 @@
+//! From watches to the engine.
+
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
+
+use futures::{StreamExt as _, pin_mut};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{
+    Api, Client, Resource,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    api::{SvixConnection, WebhookEndpoint, WebhookEventType},
+    engine::{Engine, Key, Kind, Object, Shell},
+};
+
+/// Page of a first list: small enough that one page in flight costs little memory.
+const PAGE: u32 = 250;
+
+/// A kind that is watched.
+pub trait Watched: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {
+    /// The kind, for the engine.
+    const KIND: Kind;
+    /// The object, for the engine.
+    fn into_object(self) -> Object;
+}
+
+impl Watched for SvixConnection {
+    const KIND: Kind = Kind::Connection;
+    fn into_object(self) -> Object {
+        Object::Connection(Arc::new(self))
+    }
+}
+
+impl Watched for WebhookEventType {
+    const KIND: Kind = Kind::EventType;
+    fn into_object(self) -> Object {
+        Object::EventType(Arc::new(self))
+    }
+}
+
+impl Watched for WebhookEndpoint {
+    const KIND: Kind = Kind::Endpoint;
+    fn into_object(self) -> Object {
+        Object::Endpoint(Arc::new(self))
+    }
+}
+
+/// Takes out of an object what only costs memory: who managed which field, and the manifest as it was applied.
+pub(super) fn slim(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    if let Some(annotations) = meta.annotations.as_mut() {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        if annotations.is_empty() {
+            meta.annotations = None;
+        }
+    }
+}
+
+/// Brings every object of a kind to the engine, for ever. `synced` is called when the first list is in.
+///
+/// An object that does not decode is told of in the log and left out; the others go on.
+pub async fn watch_kind<K: Watched, S: Shell>(client: Client, engine: Arc<Engine<S>>, synced: impl FnOnce() + Send) {
+    let api: Api<DeserializeGuard<K>> = Api::all(client);
+    let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
+    pin_mut!(stream);
+    let mut synced = Some(synced);
+    let mut listed: HashSet<Key> = HashSet::new();
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(guard)) => {
+                if let Some(key) = take(&engine, guard) {
+                    listed.insert(key);
+                }
+            }
+            Ok(Event::InitDone) => {
+                for gone in engine.keys(K::KIND).iter().filter(|key| !listed.contains(key)) {
+                    engine.remove(gone);
+                }
+                listed = HashSet::new();
+                if let Some(synced) = synced.take() {
+                    synced();
+                }
+            }
+            Ok(Event::Apply(guard)) => {
+                take(&engine, guard);
+            }
+            Ok(Event::Delete(guard)) => engine.remove(&key_of(K::KIND, &guard)),
+            Err(error) => {
+                tracing::warn!(kind = K::KIND.as_str(), %error, "watch failed; it is begun again");
+            }
+        }
+    }
+}
+
+/// Takes in one object; answers its key also when it does not decode, since it is there all the same.
+fn take<K: Watched, S: Shell>(engine: &Arc<Engine<S>>, guard: DeserializeGuard<K>) -> Option<Key> {
+    let key = key_of(K::KIND, &guard);
+    match guard.0 {
+        Ok(mut object) => {
+            slim(object.meta_mut());
+            engine.upsert(object.into_object());
+        }
+        Err(error) => {
+            tracing::error!(object = %key, error = %error.error, "the object cannot be read and is left as it is; mend its spec");
+        }
+    }
+    Some(key)
+}
+
+fn key_of<K: Watched>(kind: Kind, guard: &DeserializeGuard<K>) -> Key {
+    let meta = guard.meta();
+    Key {
+        kind,
+        namespace: meta.namespace.as_deref().unwrap_or_default().into(),
+        name: meta.name.as_deref().unwrap_or_default().into(),
+    }
+}
