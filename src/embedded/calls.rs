@@ -1,0 +1,67 @@
+//! The record of the requests that were made, for tests that count them.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::http::Method;
+
+use super::operations;
+
+/// The oldest are forgotten beyond this many.
+const KEPT: usize = 100_000;
+
+/// One request that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// `GET`, `POST`, …
+    pub method: Method,
+    /// The path as it was asked for, without the query.
+    pub path: String,
+    /// The stable short name: `event-type.create`, `endpoint.patch`, …; `unknown` for anything else.
+    pub operation: &'static str,
+    /// The status of the answer, and 0 when the connection was dropped instead.
+    pub status: u16,
+}
+
+impl Call {
+    /// Whether it asked for a change (anything but GET, HEAD and OPTIONS), granted or not.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        operations::writes(&self.method)
+    }
+}
+
+/// Keeps calls, if it was asked to.
+pub(super) struct Recorder {
+    on: bool,
+    calls: Mutex<VecDeque<Call>>,
+}
+
+impl Recorder {
+    pub(super) fn new(on: bool) -> Self {
+        Self { on, calls: Mutex::default() }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, VecDeque<Call>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn record(&self, call: impl FnOnce() -> Call) {
+        if !self.on {
+            return;
+        }
+        let mut calls = self.calls();
+        if calls.len() == KEPT {
+            calls.pop_front();
+        }
+        calls.push_back(call());
+    }
+
+    pub(super) fn all(&self) -> Vec<Call> {
+        self.calls().iter().cloned().collect()
+    }
+
+    pub(super) fn clear(&self) {
+        self.calls().clear();
+    }
+}

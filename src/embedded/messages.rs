@@ -1,0 +1,325 @@
+//! Messages: accepted with 202, whatever their event type or payload; found by id or by eventId.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::applications;
+use super::delivery::{self, Job};
+use super::errors::{ApiError, ApiResult};
+use super::extract::{Authorized, Body, EventTypesParam, Params};
+use super::ids;
+use super::limits::{self, Check, Problems};
+use super::pagination::{Page, Paging, Times};
+use super::state::{Application, Message, Shared, Store, now};
+
+const MAX_CHANNELS: usize = 5;
+const CHANNELS: &str = "Channels must have at least 1 and at most 5 items, or be set to null.";
+const RETENTION_DAYS: std::ops::RangeInclusive<i64> = 5..=90;
+const SECONDS_PER_DAY: u64 = 86_400;
+const PING: &str = "svix.ping";
+const PING_PAYLOAD: &str = r#"{"success": true}"#;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Input {
+    event_id: Option<String>,
+    event_type: String,
+    #[serde(alias = "data")]
+    payload: Box<RawValue>,
+    channels: Option<BTreeSet<String>>,
+    #[serde(default = "ninety")]
+    payload_retention_period: i64,
+    transformations_params: Option<TransformationsParams>,
+    application: Option<applications::Input>,
+}
+
+/// Its `rawPayload`, where there is one, is what is sent.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TransformationsParams {
+    raw_payload: Option<String>,
+}
+
+fn ninety() -> i64 {
+    90
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Check for Input {
+    fn check(&self, problems: &mut Problems) {
+        problems.uid("uid", self.event_id.as_deref(), ids::MESSAGE);
+        problems.name("event_type", &self.event_type);
+        if !self.payload.get().starts_with('{') {
+            problems.add(&["payload"], "Payload must be an object.");
+        }
+        problems.names("channels", self.channels.as_ref(), MAX_CHANNELS, CHANNELS);
+        if !RETENTION_DAYS.contains(&self.payload_retention_period) {
+            problems.add(&["payload_retention_period"], "Validation error");
+        }
+        if let Some(app) = &self.application {
+            app.check(problems);
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ContentParams {
+    #[serde(default = "yes")]
+    with_content: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ListParams {
+    channel: Option<String>,
+    before: Option<Timestamp>,
+    after: Option<Timestamp>,
+    #[serde(default = "yes")]
+    with_content: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Example {
+    event_type: String,
+}
+
+impl Check for ContentParams {
+    fn check(&self, _: &mut Problems) {}
+}
+
+impl Check for ListParams {
+    fn check(&self, problems: &mut Problems) {
+        if let Some(channel) = &self.channel {
+            problems.name("channel", channel);
+        }
+    }
+}
+
+impl Check for Example {
+    fn check(&self, _: &mut Problems) {}
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Out {
+    event_id: Option<String>,
+    event_type: String,
+    payload: Box<RawValue>,
+    channels: Option<BTreeSet<String>>,
+    id: String,
+    timestamp: Timestamp,
+}
+
+impl Out {
+    pub(super) fn of(message: &Message, with_content: bool) -> Self {
+        // A raw payload that is not JSON reads back as an expired one does.
+        let payload = if with_content {
+            let raw = message.payload().and_then(|text| RawValue::from_string(text.to_string()).ok());
+            raw.unwrap_or_else(|| constant(r#"{"expired":true}"#))
+        } else {
+            constant("{}")
+        };
+        Self {
+            event_id: message.event_id.clone(),
+            event_type: message.event_type.clone(),
+            payload,
+            channels: message.channels.clone(),
+            id: message.id.clone(),
+            timestamp: message.created_at,
+        }
+    }
+}
+
+/// A JSON text that is known to be one.
+fn constant(text: &'static str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+impl Application {
+    /// Stores a message and says which endpoints it goes to; `only` narrows that to one.
+    fn accept(&mut self, message: Message, only: Option<&str>) -> ApiResult<Vec<Job>> {
+        if let Some(event_id) = &message.event_id {
+            if self.event_ids.contains_key(event_id) {
+                return Err(ApiError::conflict());
+            }
+            self.event_ids.insert(event_id.clone(), message.id.clone());
+        }
+        let takes = |id: &&String| {
+            let endpoint = self.endpoints.get(*id);
+            endpoint.is_some_and(|it| it.takes(&message.event_type, message.channels.as_ref()))
+        };
+        let job = |endpoint: &String| Job::scheduled(&self.id, endpoint, &message.id);
+        let jobs = match only {
+            Some(only) => self
+                .endpoints
+                .get_key_value(only)
+                .map(|(id, _)| id)
+                .filter(takes)
+                .map(job)
+                .into_iter()
+                .collect(),
+            None => self.endpoints.keys().filter(takes).map(job).collect(),
+        };
+        self.messages.insert(message.id.clone(), message);
+        Ok(jobs)
+    }
+}
+
+fn message(event_id: Option<String>, event_type: String, payload: &str, days: u64) -> Message {
+    let at = now();
+    let retention = Duration::from_secs(days.saturating_mul(SECONDS_PER_DAY));
+    Message {
+        id: ids::new(ids::MESSAGE, at),
+        event_id,
+        event_type,
+        channels: None,
+        payload: Some(Arc::from(payload)),
+        expires: at.saturating_add(retention).unwrap_or(Timestamp::MAX),
+        created_at: at,
+        attempts: Default::default(),
+    }
+}
+
+/// The application that a message is sent to, made on the way if the body asks for it.
+fn application_id(store: &mut Store, key: &str, create: Option<applications::Input>) -> ApiResult<String> {
+    if let Err(msg) = limits::name(key) {
+        return Err(ApiError::invalid(&["path", "app_id_or_uid", "__all__"], msg));
+    }
+    if let Ok(found) = store.application(key) {
+        return Ok(found.id.clone());
+    }
+    let Some(create) = create else {
+        return Err(ApiError::not_found_because("Application not found"));
+    };
+    let loc = ["body", "application", "uid"];
+    match create.uid.as_deref() {
+        Some(uid) if uid == key => store.create_application(create),
+        Some(_) => {
+            let msg = "Application UID in the path and body must match";
+            Err(ApiError::invalid_as("application_uid_mismatch", &loc, msg))
+        }
+        None => {
+            let msg = "Application UID not set in body";
+            Err(ApiError::invalid_as("application_uid_missing", &loc, msg))
+        }
+    }
+}
+
+pub(super) async fn create(
+    State(svix): State<Shared>,
+    Params(params): Params<ContentParams>,
+    Path(app): Path<String>,
+    _: Authorized,
+    Body(input): Body<Input>,
+) -> ApiResult<impl IntoResponse> {
+    let Input { event_id, event_type, payload, channels, payload_retention_period, .. } = input;
+    let raw = input.transformations_params.and_then(|params| params.raw_payload);
+    let text = raw.as_deref().unwrap_or(payload.get());
+    let (out, jobs) = {
+        let mut store = svix.store();
+        let id = application_id(&mut store, &app, input.application)?;
+        let app = store.application_mut(&id)?;
+        let days = u64::try_from(payload_retention_period).unwrap_or_default();
+        let new = Message { channels, ..message(event_id, event_type, text, days) };
+        let out = Out::of(&new, params.with_content);
+        (out, app.accept(new, None)?)
+    };
+    delivery::start(&svix, jobs);
+    Ok((StatusCode::ACCEPTED, Json(out)))
+}
+
+pub(super) async fn list(
+    State(svix): State<Shared>,
+    Path(app): Path<String>,
+    Params(paging): Params<Paging>,
+    Params(params): Params<ListParams>,
+    EventTypesParam(types): EventTypesParam,
+    _: Authorized,
+) -> ApiResult<Json<Page<Out>>> {
+    paging.check_ids(ids::MESSAGE)?;
+    let store = svix.store();
+    let app = store.application(&app)?;
+    let times = Times { before: params.before, after: params.after };
+    let on_channel = |message: &Message| match &params.channel {
+        Some(channel) => message.channels.as_ref().is_some_and(|its| its.contains(channel)),
+        None => true,
+    };
+    Ok(Json(paging.page_of_times(&app.messages, &times, ids::MESSAGE, |message| {
+        let of_type = types.is_empty() || types.contains(&message.event_type);
+        (of_type && on_channel(message)).then(|| Out::of(message, params.with_content))
+    })))
+}
+
+pub(super) async fn get(
+    State(svix): State<Shared>,
+    Path((app, id)): Path<(String, String)>,
+    Params(params): Params<ContentParams>,
+    _: Authorized,
+) -> ApiResult<Json<Out>> {
+    let store = svix.store();
+    Ok(Json(Out::of(store.application(&app)?.message(&id)?, params.with_content)))
+}
+
+/// Forgets a payload: it can be neither shown nor sent again.
+pub(super) async fn expunge(
+    State(svix): State<Shared>,
+    Path((app, id)): Path<(String, String)>,
+    _: Authorized,
+) -> ApiResult<StatusCode> {
+    let mut store = svix.store();
+    store.application_mut(&app)?.message_mut(&id)?.payload = None;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends the first example of an event type's version `"1"` to one endpoint, if that endpoint takes the type.
+pub(super) async fn send_example(
+    State(svix): State<Shared>,
+    Path((app, endpoint)): Path<(String, String)>,
+    _: Authorized,
+    Body(Example { event_type }): Body<Example>,
+) -> ApiResult<Json<Out>> {
+    let (out, jobs) = {
+        let mut store = svix.store();
+        let endpoint = store.application(&app)?.endpoint(&endpoint)?.id.clone();
+        let text = match event_type.as_str() {
+            PING => PING_PAYLOAD.to_owned(),
+            name => example(&store, name)?,
+        };
+        let new = message(None, event_type, &text, 90);
+        let out = Out::of(&new, false);
+        (out, store.application_mut(&app)?.accept(new, Some(&endpoint))?)
+    };
+    delivery::start(&svix, jobs);
+    Ok(Json(out))
+}
+
+fn example(store: &Store, event_type: &str) -> ApiResult<String> {
+    let event_type = store.event_types.get(event_type).ok_or_else(ApiError::not_found)?;
+    let schema = event_type.schemas.as_ref().and_then(|schemas| schemas.get("1"));
+    schema.and_then(|schema| first_example(schema.get())).ok_or_else(|| {
+        let detail = "Unable to generate example message from event-type schema";
+        ApiError::bad_request("invalid_scheme", detail)
+    })
+}
+
+/// As text, because its numbers must arrive as they were written.
+fn first_example(schema: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Examples {
+        examples: Vec<Box<RawValue>>,
+    }
+    let found: Examples = serde_json::from_str(schema).ok()?;
+    found.examples.first().map(|example| example.get().to_owned())
+}

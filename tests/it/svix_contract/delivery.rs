@@ -1,0 +1,364 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use svix::webhooks::Webhook;
+
+use super::receiver::{DELIVERY, Received, Receiver};
+use super::{Svix, contract, eventually};
+
+/// A receiver, and an application with an endpoint of it called `mine` that takes every event type.
+struct Given {
+    receiver: Receiver,
+    app: String,
+}
+
+impl Given {
+    async fn new(svix: &Svix, more: Value) -> Self {
+        let given = Self { receiver: Receiver::start().await, app: svix.app().await };
+        let mut endpoint = json!({"url": given.receiver.url(), "uid": "mine"});
+        endpoint.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        svix.post(&given.endpoints(), endpoint).await.expect(201);
+        given
+    }
+
+    fn endpoints(&self) -> String {
+        format!("/app/{}/endpoint/", self.app)
+    }
+
+    fn mine(&self) -> String {
+        format!("{}mine/", self.endpoints())
+    }
+
+    /// Sends a message and gives back its id.
+    async fn send(&self, svix: &Svix, more: Value) -> String {
+        let mut message = json!({"eventType": "a.b", "payload": {}});
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let sent = svix.post(&format!("/app/{}/msg/", self.app), message).await.expect(202);
+        sent["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn arrives(&self, svix: &Svix, message: &str) -> Option<Received> {
+        self.receiver.wait_for(svix, &self.app, message, 1).await.map(|mut all| all.remove(0))
+    }
+
+    async fn attempts(&self, svix: &Svix, message: &str) -> Vec<Value> {
+        svix.all(&format!("/app/{}/attempt/msg/{message}/", self.app)).await
+    }
+
+    /// Waits until the server has written down so many attempts, newest first.
+    async fn attempted(&self, svix: &Svix, message: &str, times: usize) -> Vec<Value> {
+        let what = format!("{times} attempts of {message}");
+        eventually(&what, DELIVERY, async || {
+            let attempts = self.attempts(svix, message).await;
+            (attempts.len() >= times).then_some(attempts)
+        })
+        .await
+    }
+
+    async fn secret(&self, svix: &Svix) -> String {
+        let secret = svix.get(&format!("{}secret/", self.mine())).await.expect(200);
+        secret["key"].as_str().unwrap().to_owned()
+    }
+}
+
+fn signed_by(received: &Received, secret: &str) -> bool {
+    Webhook::new(secret).unwrap().verify(received.body.as_bytes(), &received.headers).is_ok()
+}
+
+#[tokio::test]
+async fn a_message_arrives_signed_with_the_secret_of_the_endpoint() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let id = given.send(svix, json!({"payload": {"x": 1}})).await;
+        let Some(received) = given.arrives(svix, &id).await else { return };
+        assert_eq!(received.body, r#"{"x":1}"#);
+        assert_eq!(received.header("svix-id"), id);
+        assert_eq!(received.header("content-type"), "application/json");
+        assert!(received.header("user-agent").starts_with("Svix-Webhooks/"), "{received:?}");
+        assert!(received.header("svix-timestamp").parse::<i64>().is_ok(), "{received:?}");
+        assert!(received.header("svix-signature").starts_with("v1,"), "{received:?}");
+        assert!(signed_by(&received, &given.secret(svix).await), "{received:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payload_is_delivered_byte_for_byte() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let payload = r#"{ "b":1.0, "a" : 12345678901234567890123, "a":null }"#;
+        let body = format!(r#"{{"eventType":"a.b","payload":{payload}}}"#);
+        let path = format!("/app/{}/msg/?with_content=false", given.app);
+        let sent = svix.send(reqwest::Method::POST, &path, Some(body)).await.expect(202);
+        let Some(received) = given.arrives(svix, sent["id"].as_str().unwrap()).await else { return };
+        assert_eq!(received.body, payload);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_raw_payload_is_delivered_as_it_stands() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let params = json!({"rawPayload": "not json at all"});
+        let id = given.send(svix, json!({"transformationsParams": params})).await;
+        let Some(received) = given.arrives(svix, &id).await else { return };
+        assert_eq!(received.body, "not json at all");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_delivery_carries_the_headers_of_the_endpoint() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let headers = json!({"headers": {"X-Team": "a", "Authorization": "Bearer t"}});
+        svix.put(&format!("{}headers/", given.mine()), headers).await.expect(204);
+        let id = given.send(svix, json!({})).await;
+        let Some(received) = given.arrives(svix, &id).await else { return };
+        assert_eq!(received.header("x-team"), "a");
+        assert_eq!(received.header("authorization"), "Bearer t");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_of_headers_reaches_deliveries_within_half_a_minute() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        // After a first message the server may hold on to what it knows of the endpoint.
+        let id = given.send(svix, json!({})).await;
+        if given.arrives(svix, &id).await.is_none() {
+            return;
+        }
+        let headers = json!({"headers": {"X-Team": "changed"}});
+        svix.put(&format!("{}headers/", given.mine()), headers).await.expect(204);
+        eventually("a delivery with the changed header", Duration::from_secs(45), async || {
+            let id = given.send(svix, json!({})).await;
+            (given.arrives(svix, &id).await?.header("x-team") == "changed").then_some(())
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_the_event_types_it_subscribes_to() {
+    contract(async |svix| {
+        let (mine, other) = (svix.event_type("mine").await, svix.event_type("other").await);
+        let given = Given::new(svix, json!({"eventTypes": [mine]})).await;
+        let unwanted = given.send(svix, json!({"eventType": other})).await;
+        let wanted = given.send(svix, json!({"eventType": mine})).await;
+        if given.arrives(svix, &wanted).await.is_none() {
+            return;
+        }
+        assert!(given.receiver.received(&unwanted).is_empty());
+        assert!(given.attempts(svix, &unwanted).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_without_channels_gets_events_of_any_channel() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        for channels in [Value::Null, json!(["c"])] {
+            let id = given.send(svix, json!({"channels": channels})).await;
+            if given.arrives(svix, &id).await.is_none() {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_with_channels_gets_only_events_that_share_one() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({"channels": ["c", "d"]})).await;
+        let without = given.send(svix, json!({})).await;
+        let other = given.send(svix, json!({"channels": ["e"]})).await;
+        let shared = given.send(svix, json!({"channels": ["d", "e"]})).await;
+        if given.arrives(svix, &shared).await.is_none() {
+            return;
+        }
+        for unwanted in [without, other] {
+            assert!(given.receiver.received(&unwanted).is_empty());
+            assert!(given.attempts(svix, &unwanted).await.is_empty());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_disabled_endpoint_gets_nothing_until_it_is_enabled() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({"disabled": true})).await;
+        let before = given.send(svix, json!({})).await;
+        svix.patch(&given.mine(), json!({"disabled": false})).await.expect(200);
+        let after = given.send(svix, json!({})).await;
+        if given.arrives(svix, &after).await.is_none() {
+            return;
+        }
+        assert!(given.receiver.received(&before).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_rotation_deliveries_are_signed_with_both_secrets() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let old = given.secret(svix).await;
+        svix.post(&format!("{}secret/rotate/", given.mine()), json!({})).await.expect(204);
+        let new = given.secret(svix).await;
+        let id = given.send(svix, json!({})).await;
+        let Some(received) = given.arrives(svix, &id).await else { return };
+        assert_eq!(received.header("svix-signature").split(' ').count(), 2, "{received:?}");
+        assert!(signed_by(&received, &old) && signed_by(&received, &new), "{received:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_rotation_without_grace_deliveries_are_signed_with_the_new_secret_only() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let old = given.secret(svix).await;
+        let rotate = json!({"gracePeriodSeconds": 0});
+        svix.post(&format!("{}secret/rotate/", given.mine()), rotate).await.expect(204);
+        let id = given.send(svix, json!({})).await;
+        let Some(received) = given.arrives(svix, &id).await else { return };
+        assert!(
+            !signed_by(&received, &old) && signed_by(&received, &given.secret(svix).await),
+            "{received:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_tells_what_became_of_a_delivery() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let endpoint = svix.get(&given.mine()).await.expect(200)["id"].clone();
+        let id = given.send(svix, json!({})).await;
+        if given.arrives(svix, &id).await.is_none() {
+            return;
+        }
+        let attempt = given.attempted(svix, &id, 1).await.remove(0);
+        assert!(attempt["id"].as_str().unwrap().starts_with("atmpt_"), "{attempt}");
+        assert_eq!(attempt["msgId"], json!(id));
+        assert_eq!(attempt["endpointId"], endpoint);
+        assert_eq!(attempt["url"], given.receiver.url());
+        assert_eq!((&attempt["status"], &attempt["statusText"]), (&json!(0), &json!("success")));
+        assert_eq!(attempt["triggerType"], 0);
+        assert_eq!(attempt["responseStatusCode"], 200);
+        assert_eq!(attempt["response"], "answered 200");
+        assert!(attempt["responseDurationMs"].is_u64() && attempt["timestamp"].is_string(), "{attempt}");
+
+        let app = &given.app;
+        let by_endpoint = svix.get(&format!("/app/{app}/attempt/endpoint/mine/")).await.expect(200);
+        assert_eq!(by_endpoint["data"], json!([attempt]));
+        let one = format!("/app/{app}/msg/{id}/attempt/{}/", attempt["id"].as_str().unwrap());
+        assert_eq!(svix.get(&one).await.expect(200), attempt);
+        let stats = svix.get(&format!("{}stats/", given.mine())).await.expect(200);
+        assert_eq!(stats, json!({"success": 1, "pending": 0, "sending": 0, "fail": 0, "canceled": 0}));
+        let messages = svix.get(&format!("/app/{app}/endpoint/mine/msg/")).await.expect(200);
+        assert_eq!(messages["data"][0]["id"], json!(id));
+        assert_eq!(messages["data"][0]["status"], 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_delivery_is_tried_again_with_the_same_id() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        given.receiver.answer_next(&[500]);
+        let id = given.send(svix, json!({})).await;
+        let Some(received) = given.receiver.wait_for(svix, &given.app, &id, 2).await else { return };
+        assert_eq!(received[0].body, received[1].body);
+        let attempts = given.attempted(svix, &id, 2).await;
+        assert_eq!((&attempts[0]["status"], &attempts[0]["statusText"]), (&json!(0), &json!("success")));
+        assert_eq!((&attempts[1]["status"], &attempts[1]["statusText"]), (&json!(2), &json!("fail")));
+        assert_eq!(attempts[1]["responseStatusCode"], 500);
+        let failed = svix.all(&format!("/app/{}/attempt/msg/{id}/?status=2", given.app)).await;
+        assert_eq!(failed.len(), 1);
+        let failed = svix.all(&format!("/app/{}/attempt/msg/{id}/?status_code_class=500", given.app)).await;
+        assert_eq!(failed.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_failure() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        given.receiver.answer_next(&[302]);
+        let id = given.send(svix, json!({})).await;
+        if given.arrives(svix, &id).await.is_none() {
+            return;
+        }
+        let attempts = given.attempted(svix, &id, 1).await;
+        let first = attempts.last().unwrap();
+        assert_eq!((&first["status"], &first["responseStatusCode"]), (&json!(2), &json!(302)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_is_resent_by_hand_to_an_endpoint_that_does_not_subscribe_to_it() {
+    contract(async |svix| {
+        let event_type = svix.event_type("a").await;
+        let given = Given::new(svix, json!({"eventTypes": [event_type]})).await;
+        let id = given.send(svix, json!({"eventType": svix.name("other")})).await;
+        let resend = format!("/app/{}/msg/{id}/endpoint/mine/resend/", given.app);
+        svix.post(&resend, json!({})).await.expect(202);
+        if given.arrives(svix, &id).await.is_none() {
+            return;
+        }
+        assert_eq!(given.attempted(svix, &id, 1).await[0]["triggerType"], 1);
+        svix.delete(&format!("/app/{}/msg/{id}/content/", given.app)).await.expect(204);
+        svix.post(&resend, json!({})).await.expect_error(400, "missing_payload");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_example_of_version_1_is_what_send_example_sends() {
+    contract(async |svix| {
+        let name = svix.name("a");
+        let schemas = json!({"1": {"examples": [{"x": 1}, {"x": 2}]}, "2": {"examples": [{"x": 3}]}});
+        svix.post("/event-type/", json!({"name": name, "description": "", "schemas": schemas}))
+            .await
+            .expect(201);
+        let given = Given::new(svix, json!({"eventTypes": [name]})).await;
+        let sent = svix
+            .post(&format!("{}send-example/", given.mine()), json!({"eventType": name}))
+            .await
+            .expect(200);
+        assert_eq!(sent["payload"], json!({}));
+        let Some(received) = given.arrives(svix, sent["id"].as_str().unwrap()).await else { return };
+        assert_eq!(received.body, r#"{"x":1}"#);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_type_without_an_example_in_version_1_has_none_to_send() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let name = svix.name("a");
+        let schemas = json!({"2": {"examples": [{"x": 3}]}});
+        svix.post("/event-type/", json!({"name": name, "description": "", "schemas": schemas}))
+            .await
+            .expect(201);
+        let send = async |name: &str| {
+            svix.post(&format!("{}send-example/", given.mine()), json!({"eventType": name})).await
+        };
+        send(&name).await.expect_error(400, "invalid_scheme");
+        send(&svix.name("nowhere")).await.expect_error(404, "not_found");
+    })
+    .await;
+}
