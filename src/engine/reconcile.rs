@@ -155,7 +155,8 @@ impl<S: Shell> Engine<S> {
             Class::Throttled => waiting(
                 Reason::Throttled,
                 "Svix asks to slow down (429); the operator goes on as fast as Svix allows".to_owned(),
-                Next::Failed,
+                // The connection's budget holds it back as long as Svix asked; the object did nothing wrong.
+                Next::After(super::jitter(Duration::from_millis(100))),
             ),
             Class::Unauthorized => {
                 if let Some(object) = self.registry.get(key) {

@@ -1,5 +1,9 @@
 //! The integration tests: one binary, a module per topic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
+mod support;
+
+mod control_plane;
 mod embedded_faults;
+mod engine;
 mod svix_contract;

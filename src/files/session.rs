@@ -1,0 +1,193 @@
+//! The engine at work on a set of objects that are declared as a whole: a folder, as it is now.
+//!
+//! It plays the part of the API server: it gives uids and generations, and lets an object go when its clean-up
+//! is done.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    engine::{Engine, Key, Note, Object, Options},
+    telemetry::Metrics,
+};
+
+use super::shell::{FolderShell, RELEASED, References, with_meta};
+
+/// A running engine and what it is told to keep up.
+pub struct Session {
+    inner: Arc<Inner>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+struct Inner {
+    engine: OnceLock<Weak<Engine<FolderShell>>>,
+    declared: Mutex<BTreeMap<Key, Object>>,
+}
+
+impl Session {
+    /// Starts an engine with nothing declared. `tell` is called with everything that happens to an object.
+    pub fn start(
+        references: References,
+        options: Options,
+        metrics: Metrics,
+        tell: impl Fn(&Object, &Note) + Send + Sync + 'static,
+    ) -> Self {
+        let inner = Arc::new(Inner { engine: OnceLock::new(), declared: Mutex::default() });
+        let weak = Arc::downgrade(&inner);
+        let listener = move |object: &Object, note: &Note| {
+            if note.reason == RELEASED {
+                if let Some(inner) = weak.upgrade() {
+                    inner.released(&object.key());
+                }
+            } else {
+                tell(object, note);
+            }
+        };
+        let engine = Engine::new(FolderShell::new(references, Box::new(listener)), options, metrics);
+        let _ = inner.engine.set(Arc::downgrade(&engine));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(engine.run(stop.clone()));
+        Self { inner, stop, task }
+    }
+
+    /// Declares this set of objects, in place of the one before: what is new is made, what differs is changed,
+    /// what is missing is deleted as its policy says.
+    pub fn declare(&self, objects: Vec<Object>, references: References) {
+        let Some(engine) = self.inner.engine() else { return };
+        engine.shell().set_references(references);
+        let new: BTreeMap<Key, Object> = objects.into_iter().map(|object| (object.key(), object)).collect();
+        let old = std::mem::replace(&mut *self.inner.declared(), new.clone());
+        for (key, declared) in &new {
+            self.inner.take(&engine, key, declared);
+        }
+        for key in old.keys().filter(|key| !new.contains_key(key)) {
+            match engine.get(key) {
+                Some(object) if object.held() => {
+                    engine.upsert(with_meta(&object, |meta| {
+                        meta.deletion_timestamp.get_or_insert(Time(jiff::Timestamp::now()));
+                    }));
+                }
+                _ => engine.remove(key),
+            }
+        }
+    }
+
+    /// Has every event type whose schema is in a ConfigMap looked at, and every connection listed anew.
+    pub fn look_again(&self) {
+        let Some(engine) = self.inner.engine() else { return };
+        for object in self.inner.declared().values() {
+            match object {
+                Object::EventType(event_type) => {
+                    if let Some(source) = &event_type.spec.schema_from {
+                        let namespace = event_type.metadata.namespace.as_deref().unwrap_or_default();
+                        engine.config_map_changed(namespace, &source.config_map_key_ref.name);
+                    }
+                }
+                Object::Connection(connection) => engine.secret_changed(&connection.spec.token_secret_ref.name),
+                Object::Endpoint(_) => {}
+            }
+        }
+    }
+
+    /// What is declared, with the status of now; and what is being deleted.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Object> {
+        let Some(engine) = self.inner.engine() else { return Vec::new() };
+        let kinds = [crate::engine::Kind::Connection, crate::engine::Kind::EventType, crate::engine::Kind::Endpoint];
+        let mut keys: Vec<_> = kinds.into_iter().flat_map(|kind| engine.keys(kind)).collect();
+        keys.sort();
+        keys.iter().filter_map(|key| engine.get(key)).collect()
+    }
+
+    /// One object, with the status of now.
+    #[must_use]
+    pub fn object(&self, key: &Key) -> Option<Object> {
+        self.inner.engine().and_then(|engine| engine.get(key))
+    }
+
+    /// Stops, within the engine's grace.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // A task that panicked has said so itself.
+        let _ = self.task.await;
+    }
+}
+
+impl Inner {
+    fn engine(&self) -> Option<Arc<Engine<FolderShell>>> {
+        self.engine.get().and_then(Weak::upgrade)
+    }
+
+    fn declared(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Object>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, engine: &Arc<Engine<FolderShell>>, key: &Key, declared: &Object) {
+        match engine.get(key) {
+            // It comes back when its clean-up is done.
+            Some(present) if present.deleting() => {}
+            Some(present) => {
+                if !same_spec(&present, declared) {
+                    engine.upsert(changed(&present, declared));
+                }
+            }
+            None => engine.upsert(with_meta(declared, |meta| {
+                let given = meta.uid.is_some();
+                meta.uid.get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
+                meta.creation_timestamp.get_or_insert(Time(jiff::Timestamp::now()));
+                // A restart of an engine hands in objects with all that they had.
+                if !given {
+                    meta.generation = Some(1);
+                }
+            })),
+        }
+    }
+
+    fn released(&self, key: &Key) {
+        let Some(engine) = self.engine() else { return };
+        engine.remove(key);
+        let again = self.declared().get(key).cloned();
+        if let Some(declared) = again {
+            self.take(&engine, key, &declared);
+        }
+    }
+}
+
+fn same_spec(a: &Object, b: &Object) -> bool {
+    match (a, b) {
+        (Object::Connection(a), Object::Connection(b)) => a.spec == b.spec,
+        (Object::EventType(a), Object::EventType(b)) => a.spec == b.spec,
+        (Object::Endpoint(a), Object::Endpoint(b)) => a.spec == b.spec,
+        _ => false,
+    }
+}
+
+/// The present object with the declared spec, one generation on.
+fn changed(present: &Object, declared: &Object) -> Object {
+    let object = match (present, declared) {
+        (Object::Connection(a), Object::Connection(b)) => {
+            let mut object = (**a).clone();
+            object.spec = b.spec.clone();
+            Object::Connection(Arc::new(object))
+        }
+        (Object::EventType(a), Object::EventType(b)) => {
+            let mut object = (**a).clone();
+            object.spec = b.spec.clone();
+            Object::EventType(Arc::new(object))
+        }
+        (Object::Endpoint(a), Object::Endpoint(b)) => {
+            let mut object = (**a).clone();
+            object.spec = b.spec.clone();
+            Object::Endpoint(Arc::new(object))
+        }
+        _ => present.clone(),
+    };
+    with_meta(&object, |meta| meta.generation = Some(meta.generation.unwrap_or(0) + 1))
+}

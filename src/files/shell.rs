@@ -1,0 +1,101 @@
+//! Records of the engine without a cluster: claims and status live in memory, tokens and ConfigMaps come from
+//! the folder.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection, WebhookEndpoint, WebhookEventType},
+    engine::{Missing, Note, Object, Shell, ShellError, Status},
+};
+
+/// What the objects of a folder refer to.
+#[derive(Clone, Debug, Default)]
+pub struct References {
+    /// The token of every connection: there is one server.
+    pub token: String,
+    /// Texts by namespace, ConfigMap and key.
+    pub config_maps: HashMap<(String, String, String), String>,
+}
+
+/// Called with everything that happens to an object.
+pub type Listener = Box<dyn Fn(&Object, &Note) + Send + Sync>;
+
+/// A folder, as the engine sees it.
+pub struct FolderShell {
+    references: RwLock<References>,
+    listener: Listener,
+}
+
+impl FolderShell {
+    /// A shell whose objects refer to this.
+    #[must_use]
+    pub fn new(references: References, listener: Listener) -> Self {
+        Self { references: RwLock::new(references), listener }
+    }
+
+    /// Replaces what objects refer to.
+    pub fn set_references(&self, references: References) {
+        *self.references.write().unwrap_or_else(PoisonError::into_inner) = references;
+    }
+}
+
+impl Shell for FolderShell {
+    async fn claim(&self, object: &Object, finalizer: bool, annotation: Option<&str>) -> Result<Object, ShellError> {
+        Ok(with_meta(object, |meta| {
+            if finalizer {
+                meta.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
+            }
+            if let Some(annotation) = annotation {
+                meta.annotations.get_or_insert_default().insert(CLAIM_ANNOTATION.to_owned(), annotation.to_owned());
+            }
+        }))
+    }
+
+    async fn report(&self, object: &Object, status: Status) -> Result<Object, ShellError> {
+        Ok(object.with_status(status))
+    }
+
+    async fn release(&self, object: &Object) -> Result<(), ShellError> {
+        (self.listener)(object, &Note { warning: false, reason: RELEASED, message: String::new() });
+        Ok(())
+    }
+
+    fn tell(&self, object: &Object, note: Note) {
+        (self.listener)(object, &note);
+    }
+
+    async fn token(&self, _: &SvixConnection) -> Result<String, Missing> {
+        Ok(self.references.read().unwrap_or_else(PoisonError::into_inner).token.clone())
+    }
+
+    async fn config_map(&self, namespace: &str, reference: &ConfigMapKeyRef) -> Result<String, Missing> {
+        let place = (namespace.to_owned(), reference.name.clone(), reference.key.clone());
+        let references = self.references.read().unwrap_or_else(PoisonError::into_inner);
+        references.config_maps.get(&place).cloned().ok_or_else(|| {
+            Missing::NotFound(format!(
+                "no file declares ConfigMap {namespace}/{} with key {:?}",
+                reference.name, reference.key
+            ))
+        })
+    }
+}
+
+/// The reason of the note that an object has been let go: whoever holds the objects forgets it then.
+pub const RELEASED: &str = "Released";
+
+/// The same object with other metadata.
+#[must_use]
+pub fn with_meta(object: &Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
+    let mut meta = object.meta().clone();
+    change(&mut meta);
+    match object {
+        Object::Connection(o) => Object::Connection(Arc::new(SvixConnection { metadata: meta, ..(**o).clone() })),
+        Object::EventType(o) => Object::EventType(Arc::new(WebhookEventType { metadata: meta, ..(**o).clone() })),
+        Object::Endpoint(o) => Object::Endpoint(Arc::new(WebhookEndpoint { metadata: meta, ..(**o).clone() })),
+    }
+}

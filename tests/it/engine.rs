@@ -1,0 +1,6 @@
+//! The engine against the embedded Svix: what is declared becomes what Svix holds, and stays so.
+
+mod convergence;
+mod drift;
+mod failures;
+mod lifecycle;

@@ -1,0 +1,170 @@
+//! When Svix fails, is slow, or says no.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use svix_operator::embedded::FaultPlan;
+
+use crate::support::{
+    objects::{Manifest, connection, endpoint, event_type},
+    wait::eventually,
+    world::{PATIENCE, World},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_objects_converge_through_every_kind_of_fault_with_bounded_calls() {
+    let mut world = World::with_connection(|connection| connection).await;
+    world.svix.faults().set(FaultPlan {
+        latency: Duration::from_millis(1),
+        throttled: 0.1,
+        retry_after: 0..=1,
+        errors: 0.1,
+        slow: 0.1,
+        slow_for: Duration::from_millis(200),
+        drop_before: 0.1,
+        drop_after: 0.1,
+        seed: 7,
+        only: None,
+    });
+    let names: Vec<_> = (0..100).map(|i| format!("group.event{i:03}")).collect();
+    let manifests: Vec<Manifest> = names
+        .iter()
+        .enumerate()
+        .flat_map(|(i, name)| {
+            [event_type(name).with("description", format!("{i}")), endpoint(&format!("hook{i:03}"), &[name])]
+        })
+        .collect();
+    world.declare(manifests);
+    world.all_in_step().await;
+    let calls = world.svix.calls().len();
+    world.svix.faults().clear();
+    let held = world.svix.snapshot();
+    assert_eq!(held.event_types.len(), 100);
+    assert!(held.event_types.iter().enumerate().all(|(i, (_, kind))| kind.description == i.to_string()));
+    let endpoints = &held.applications["default"].endpoints;
+    assert_eq!(endpoints.len(), 100, "no duplicate, nothing missing");
+    assert_eq!(held.applications.len(), 1);
+    for (i, name) in names.iter().enumerate() {
+        let made = held.endpoint("default", &format!("test.default.hook{i:03}")).unwrap();
+        assert_eq!(made.event_types.iter().flatten().collect::<Vec<_>>(), [name]);
+    }
+    // Half of all calls fail in one way or another: two tries an object, and a read after a lost answer.
+    assert!(calls < 200 * 6, "{calls} calls for 200 objects");
+}
+
+#[tokio::test]
+async fn one_that_svix_refuses_is_told_and_not_tried_again_while_others_go_on() {
+    let mut world = World::new().await;
+    // Svix compiles schemas as Draft 7, where this is no schema; by its own `$schema` it is one.
+    let bad = event_type("a.bad").with("description", "control \u{1} character");
+    world.declare([bad.clone(), event_type("a.good")]);
+    let ready = world.reason(&bad.key(), "RefusedBySvix").await;
+    assert!(ready.message.contains("/body/description"), "{}", ready.message);
+    world.reason(&event_type("a.good").key(), "InSync").await;
+    world.svix.clear_calls();
+    eventually("two listings", PATIENCE, async || {
+        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2).then_some(())
+    })
+    .await;
+    assert_eq!(world.writes(), Vec::<String>::new());
+    world.declare([bad.with("description", "fine")]);
+    world.all_in_step().await;
+}
+
+#[tokio::test]
+async fn a_field_that_the_server_ignores_is_told_and_not_written_again() {
+    let mut world = World::new().await;
+    let grouped = event_type("a.one").with("groupName", "a");
+    world.declare([grouped.clone()]);
+    let ready = world.reason(&grouped.key(), "FieldsIgnored").await;
+    assert!(ready.message.contains("groupName"), "{}", ready.message);
+    world.svix.clear_calls();
+    eventually("two listings", PATIENCE, async || {
+        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2).then_some(())
+    })
+    .await;
+    assert_eq!(world.writes(), Vec::<String>::new());
+    assert!(world.svix.snapshot().event_types.contains_key("a.one"));
+    world.declare([event_type("a.one")]);
+    world.all_in_step().await;
+}
+
+#[tokio::test]
+async fn the_whole_connection_waits_as_long_as_svix_asks() {
+    let mut world = World::new().await;
+    world.declare([event_type("a.seed")]);
+    world.all_in_step().await;
+    let only = Some(vec!["event-type.create".to_owned()]);
+    world.svix.faults().set(FaultPlan { throttled: 1.0, retry_after: 2..=2, only, ..FaultPlan::default() });
+    world.declare([event_type("a.first")]);
+    eventually("a 429", PATIENCE, async || world.svix.calls().iter().any(|call| call.status == 429).then_some(())).await;
+    let asked = Instant::now();
+    world.svix.faults().clear();
+    world.svix.clear_calls();
+    world.declare([event_type("a.second")]);
+    world.all_in_step().await;
+    assert!(asked.elapsed() > Duration::from_millis(1500), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn a_token_that_svix_refuses_is_told_on_the_connection_and_a_new_one_is_used_at_once() {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one")]);
+    world.all_in_step().await;
+    let token = world.svix.token().to_owned();
+    world.set_token("wrong");
+    let connection = connection("").key();
+    let ready = world.reason(&connection, "AuthenticationFailed").await;
+    assert!(!ready.message.contains("wrong"), "{}", ready.message);
+    world.declare([event_type("a.two")]);
+    world.reason(&event_type("a.two").key(), "ConnectionNotReady").await;
+    world.set_token(&token);
+    world.all_in_step().await;
+}
+
+#[tokio::test]
+async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_with_retain() {
+    let mut world = World::new().await;
+    let (lost, kept) = (event_type("a.lost").with("connectionRef", json!({"name": "dead"})), event_type("a.kept"));
+    let retained = event_type("b.retained").with("deletionPolicy", "Retain");
+    // A port that nobody listens on.
+    let dead = connection("http://127.0.0.1:9").named("dead");
+    world.declare([dead.clone(), kept.clone(), retained.clone(), lost.clone()]);
+    world.reason(&kept.key(), "InSync").await;
+    world.reason(&retained.key(), "InSync").await;
+    world.reason(&dead.key(), "SvixUnavailable").await;
+    world.reason(&lost.key(), "ConnectionNotReady").await;
+    world.svix.faults().down(true);
+    world.delete(&retained.key());
+    eventually("the retained one to go", Duration::from_secs(5), async || {
+        world.object(&retained.key()).is_none().then_some(())
+    })
+    .await;
+    world.delete(&kept.key());
+    world.reason(&kept.key(), "SvixUnavailable").await;
+    world.svix.faults().down(false);
+    eventually("the other to go", PATIENCE, async || world.object(&kept.key()).is_none().then_some(())).await;
+    assert!(world.svix.snapshot().event_types["a.kept"].archived);
+}
+
+#[tokio::test]
+async fn a_crash_between_a_write_and_its_record_makes_no_second_and_loses_nothing() {
+    let mut world = World::with_connection(|connection| connection).await;
+    // Every write takes effect, and no answer arrives: as when the process dies in between.
+    let only = ["event-type.create", "endpoint.create"].map(str::to_owned).to_vec();
+    world.declare([event_type("a.seed")]);
+    world.all_in_step().await;
+    world.svix.faults().set(FaultPlan { drop_after: 1.0, only: Some(only), ..FaultPlan::default() });
+    let (kind, hook) = (event_type("a.one").with("description", "d"), endpoint("hook", &["a.seed"]));
+    world.declare([kind.clone(), hook.clone()]);
+    eventually("both to be made", PATIENCE, async || {
+        let held = world.svix.snapshot();
+        (held.event_types.contains_key("a.one") && held.endpoint("default", "test.default.hook").is_some()).then_some(())
+    })
+    .await;
+    let before = world.svix.snapshot();
+    world.crash_and_restart().await;
+    world.svix.faults().clear();
+    world.all_in_step().await;
+    assert_eq!(world.svix.snapshot(), before);
+}

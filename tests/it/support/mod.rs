@@ -1,0 +1,6 @@
+//! What several topics need: the real control plane, an engine without a cluster, and waiting without sleeping.
+
+pub mod control_plane;
+pub mod objects;
+pub mod wait;
+pub mod world;

@@ -1,0 +1,169 @@
+//! An embedded Svix and an engine that keeps it in step, without a cluster.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use svix_operator::{
+    api::Condition,
+    embedded::{self, EmbeddedSvix},
+    engine::{Key, Note, Object, Options},
+    files::{References, Session},
+    telemetry::Metrics,
+};
+
+use super::{
+    objects::{Manifest, connection},
+    wait::eventually,
+};
+
+/// Longer than anything here takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct World {
+    pub svix: EmbeddedSvix,
+    session: Option<Session>,
+    manifests: BTreeMap<Key, Manifest>,
+    references: References,
+    notes: Arc<Mutex<Vec<(Key, Note)>>>,
+    options: Options,
+}
+
+impl World {
+    /// A world with a connection named `default` that lists Svix every second.
+    pub async fn new() -> Self {
+        Self::with_connection(|connection| connection.with("resyncInterval", "1s")).await
+    }
+
+    /// A world with a connection of one's own making.
+    pub async fn with_connection(change: impl FnOnce(Manifest) -> Manifest) -> Self {
+        let svix = EmbeddedSvix::start(embedded::Options::default()).await.unwrap();
+        let mut world = Self {
+            session: None,
+            manifests: BTreeMap::new(),
+            references: References { token: svix.token().to_owned(), ..References::default() },
+            notes: Arc::default(),
+            options: Options { settle: Duration::from_millis(100), ..Options::default() },
+            svix,
+        };
+        let connection = change(connection(&world.svix.url()));
+        world.manifests.insert(connection.key(), connection);
+        world.start();
+        world.declare_all(Vec::new());
+        world
+    }
+
+    fn start(&mut self) {
+        let notes = self.notes.clone();
+        let tell = move |object: &Object, note: &Note| notes.lock().unwrap().push((object.key(), note.clone()));
+        let metrics = Metrics::default();
+        self.session = Some(Session::start(self.references.clone(), self.options.clone(), metrics, tell));
+    }
+
+    fn session(&self) -> &Session {
+        self.session.as_ref().unwrap()
+    }
+
+    fn declare_all(&self, given: Vec<Object>) {
+        let mut objects: BTreeMap<Key, Object> =
+            self.manifests.iter().map(|(key, manifest)| (key.clone(), manifest.object())).collect();
+        objects.extend(given.into_iter().map(|object| (object.key(), object)));
+        self.session().declare(objects.into_values().collect(), self.references.clone());
+    }
+
+    /// Declares these beside, or in place of, what is declared.
+    pub fn declare(&mut self, manifests: impl IntoIterator<Item = Manifest>) {
+        self.manifests.extend(manifests.into_iter().map(|manifest| (manifest.key(), manifest)));
+        self.declare_all(Vec::new());
+    }
+
+    /// Deletes an object.
+    pub fn delete(&mut self, key: &Key) {
+        self.manifests.remove(key).expect("it was declared");
+        self.declare_all(Vec::new());
+    }
+
+    /// Ends the engine as a crash would, and begins another that knows what Kubernetes would: the objects, their
+    /// status and annotations.
+    pub async fn crash_and_restart(&mut self) {
+        let objects = self.session().objects();
+        self.session.take().unwrap().stop().await;
+        self.start();
+        self.declare_all(objects);
+    }
+
+    pub fn set_token(&mut self, token: &str) {
+        self.references.token = token.to_owned();
+        self.declare_all(Vec::new());
+        self.session().look_again();
+    }
+
+    pub fn object(&self, key: &Key) -> Option<Object> {
+        self.session().object(key)
+    }
+
+    /// The condition `Ready` of the present spec.
+    pub fn ready(&self, key: &Key) -> Result<Condition, String> {
+        let object = self.object(key).ok_or_else(|| format!("{key} is not there"))?;
+        let condition = object
+            .conditions()
+            .iter()
+            .find(|condition| format!("{:?}", condition.type_) == "Ready")
+            .ok_or_else(|| format!("{key} has no Ready"))?;
+        if object.observed_generation() != object.meta().generation {
+            return Err(format!("{key} is not looked at yet; before: {} {}", condition.reason, condition.message));
+        }
+        Ok(condition.clone())
+    }
+
+    /// Waits until an object's `Ready` has this reason.
+    pub async fn reason(&self, key: &Key, reason: &str) -> Condition {
+        eventually(&format!("{key} to be {reason}"), PATIENCE, async || {
+            let ready = self.ready(key)?;
+            if ready.reason == reason { Ok(ready) } else { Err(format!("{}: {}", ready.reason, ready.message)) }
+        })
+        .await
+    }
+
+    /// Waits until everything that is declared is in step.
+    pub async fn all_in_step(&self) {
+        eventually("everything to be in step", PATIENCE, async || {
+            for key in self.manifests.keys() {
+                let ready = self.ready(key)?;
+                if !["InSync", "Connected"].contains(&ready.reason.as_str()) {
+                    return Err(format!("{key}: {}: {}", ready.reason, ready.message));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+
+    /// The reasons of the notes about an object so far.
+    pub fn notes(&self, key: &Key) -> Vec<&'static str> {
+        self.notes.lock().unwrap().iter().filter(|(of, _)| of == key).map(|(_, note)| note.reason).collect()
+    }
+
+    pub fn all_notes(&self) -> Vec<(Key, Note)> {
+        self.notes.lock().unwrap().clone()
+    }
+
+    /// Writes that Svix took so far, by operation.
+    pub fn writes(&self) -> Vec<String> {
+        let calls = self.svix.calls();
+        calls.iter().filter(|call| call.is_write() && call.status < 400).map(|call| format!("{} {}", call.operation, call.path)).collect()
+    }
+
+    /// Edits Svix by hand, as somebody with the token would.
+    pub async fn by_hand(&self, method: &str, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let request = reqwest::Client::new()
+            .request(method.parse().unwrap(), format!("{}/api/v1{path}", self.svix.url()))
+            .bearer_auth(self.svix.token());
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{method} {path}: {}", response.status());
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default()
+    }
+}
