@@ -1,6 +1,7 @@
 //! The command line: one file per command, each from arguments to library calls and nothing else.
 
 mod crds;
+mod run;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Crds(crds::Arguments),
 }
 
@@ -23,6 +25,25 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Run(arguments) => run::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     }
+}
+
+/// Runs a command on a runtime of its own; an error is told in one line.
+fn block_on(command: impl Future<Output = Result<ExitCode, String>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(command);
+    // A task that hangs in a library must not hold up the end.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|message| {
+        eprintln!("error: {message}");
+        ExitCode::FAILURE
+    })
 }

@@ -3,6 +3,7 @@
 //! Nothing is decided here. [`watch`] brings objects to the engine, [`KubernetesShell`] records what it did.
 
 mod events;
+pub mod lease;
 mod references;
 mod shell;
 mod watch;

@@ -186,7 +186,11 @@ impl<S: Shell> Engine<S> {
             let (waited, settle) = (since.elapsed(), self.options.settle);
             // Waiting is told once it has lasted; unless status already says that something is amiss.
             if waited < settle {
-                return if next == Next::Failed { next } else { Next::After(settle - waited) };
+                return match next {
+                    Next::Failed => next,
+                    Next::After(delay) => Next::After(delay.min(settle - waited)),
+                    Next::Settled => Next::After(settle - waited),
+                };
             }
         } else {
             self.remember(key, |memory| memory.waiting_since = None);

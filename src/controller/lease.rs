@@ -1,0 +1,429 @@
+//! Leader election by a `coordination.k8s.io/v1` Lease: of several replicas, one writes.
+//!
+//! The protocol is client-go's, with its numbers: the leader renews every two seconds and stops ten
+//! seconds after the start of the last renewal that succeeded; others take over when they have seen
+//! no change for fifteen. The five seconds between are what a write may still need to arrive. Each
+//! side measures by its own monotonic clock; no two clocks are compared. Every write is bound to
+//! the version that was read, so of two that try at once one is refused.
+//!
+//! [`record`] decides, [`term`] keeps the time, and this file talks to Kubernetes. What is led is
+//! not its business.
+
+mod record;
+mod term;
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+pub use record::Loss;
+use record::{Bid, Sighting};
+pub use term::Term;
+use term::TermKeeper;
+
+/// Which lease, who we are, and how long everything may take.
+#[derive(Clone, Debug)]
+pub struct LeaseConfig {
+    /// Where the Lease is: the operator's own namespace.
+    pub namespace: String,
+    /// The Lease's name, which all replicas share.
+    pub name: String,
+    /// Who this candidate is; no two may be the same. See [`identity`].
+    pub identity: String,
+    /// For how long others leave a silent leader alone. Stored in whole seconds, rounded up.
+    pub lease_duration: Duration,
+    /// For how long after the start of its last successful renewal a leader goes on.
+    pub renew_deadline: Duration,
+    /// The pause between two tries, to which up to a fifth is added at random.
+    pub retry_period: Duration,
+}
+
+impl LeaseConfig {
+    /// A configuration with client-go's times: 15 s, 10 s and 2 s.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>, identity: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            identity: identity.into(),
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        }
+    }
+
+    /// One request may take half of the deadline, so that one lost answer leaves time for a
+    /// second try on a new connection.
+    fn request_timeout(&self) -> Duration {
+        self.renew_deadline / 2
+    }
+
+    fn validate(&self) -> Result<(), LeaseError> {
+        if self.identity.is_empty() {
+            return Err(LeaseError::Config("the identity is empty"));
+        }
+        if self.retry_period.is_zero() {
+            return Err(LeaseError::Config("the retry period must be more than zero"));
+        }
+        if self.renew_deadline <= self.retry_period + self.retry_period / 5 {
+            return Err(LeaseError::Config("the renew deadline must be more than 1.2 retry periods"));
+        }
+        if self.lease_duration <= self.renew_deadline {
+            return Err(LeaseError::Config("the lease duration must be more than the renew deadline"));
+        }
+        Ok(())
+    }
+}
+
+/// An identity that people recognise and that no other process has: the Pod's name and a random
+/// suffix, as a restarted container keeps the name but must not take over its predecessor's term.
+#[must_use]
+pub fn identity(pod_name: &str) -> String {
+    format!("{pod_name}_{}", uuid::Uuid::new_v4())
+}
+
+/// What can go wrong with a lease where the caller has to know.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// The times or the identity cannot work.
+    #[error("leader election: {0}")]
+    Config(&'static str),
+    /// Kubernetes refused a request.
+    #[error("the lease {name}: {source}")]
+    Kubernetes {
+        /// The Lease's name.
+        name: String,
+        /// What Kubernetes said.
+        source: Box<kube::Error>,
+    },
+    /// Kubernetes did not answer.
+    #[error("the lease {name}: no answer within {after:?}")]
+    Timeout {
+        /// The Lease's name.
+        name: String,
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+/// One candidate.
+#[derive(Clone)]
+pub struct LeaderElection {
+    api: Api<Lease>,
+    config: LeaseConfig,
+}
+
+impl LeaderElection {
+    /// A candidate that does nothing yet.
+    ///
+    /// # Errors
+    /// [`LeaseError::Config`] when the times contradict each other.
+    pub fn new(client: Client, config: LeaseConfig) -> Result<Self, LeaseError> {
+        config.validate()?;
+        Ok(Self { api: Api::namespaced(client, &config.namespace), config })
+    }
+
+    /// Waits until this candidate leads. Errors are logged and tried again for ever; the first
+    /// of a kind as a warning.
+    ///
+    /// Dropping the future gives up. If that happens while the winning request is under way, the
+    /// lease is held by nobody who works until it expires.
+    pub async fn acquire(&self) -> Leadership {
+        let mut seen = None;
+        let mut last_problem = String::new();
+        loop {
+            let wait = match self.try_acquire(&mut seen).await {
+                Ok(Ok(leadership)) => return leadership,
+                Ok(Err(wait)) => {
+                    last_problem.clear();
+                    wait
+                }
+                Err(problem) => {
+                    let text = problem.to_string();
+                    if text == last_problem {
+                        debug!(error = text, "still not able to take part in the leader election");
+                    } else {
+                        warn!(error = text, "not able to take part in the leader election");
+                        last_problem = text;
+                    }
+                    Duration::MAX
+                }
+            };
+            // A holder's last moments are not slept through.
+            tokio::time::sleep(self.pause().min(wait)).await;
+        }
+    }
+
+    /// One look and, if the lease is free, one write. `Err` inside is how long the holder lives.
+    async fn try_acquire(
+        &self,
+        seen: &mut Option<Sighting>,
+    ) -> Result<Result<Leadership, Duration>, LeaseError> {
+        let lease = self.answer(self.config.request_timeout(), self.api.get_opt(&self.config.name)).await?;
+        // After the answer: later than the change, never earlier.
+        let now = Instant::now();
+        let seen = match seen {
+            Some(seen) => {
+                seen.update(lease, now);
+                seen
+            }
+            None => seen.insert(Sighting::new(lease, now)),
+        };
+        match record::bid(&self.config.identity, seen, self.config.lease_duration, now) {
+            Bid::Wait(left) => {
+                debug!(lease = self.config.name, holder = ?seen.lease().and_then(holder), "another leads");
+                Ok(Err(left))
+            }
+            Bid::Acquire => {
+                let started = Instant::now();
+                match self.write(self.config.request_timeout(), seen.lease()).await {
+                    Ok(lease) => Ok(Ok(self.lead(lease, started))),
+                    // Another was faster; the next look says who.
+                    Err(error) if is_conflict(&error) => Ok(Err(Duration::MAX)),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    fn lead(&self, lease: Lease, started: Instant) -> Leadership {
+        info!(lease = self.config.name, identity = self.config.identity, "leading");
+        let keeper = TermKeeper::new(started + self.config.renew_deadline);
+        let renewals = tokio::spawn(self.clone().renew(lease, keeper.clone()));
+        Leadership { election: self.clone(), term: keeper.term(), keeper, renewals }
+    }
+
+    /// Renews until the term ends.
+    async fn renew(self, mut lease: Lease, keeper: TermKeeper) {
+        let term = keeper.term();
+        let loss = loop {
+            tokio::time::sleep(self.pause()).await;
+            match self.renew_once(lease, &term, &keeper).await {
+                Ok(renewed) => lease = renewed,
+                Err(loss) => break loss,
+            }
+        };
+        keeper.end(loss.clone());
+        warn!(lease = self.config.name, identity = self.config.identity, reason = %loss, "no longer leading");
+    }
+
+    /// One renewal. A failure that may pass gives the lease back as it is known, for the next try.
+    async fn renew_once(&self, lease: Lease, term: &Term, keeper: &TermKeeper) -> Result<Lease, Loss> {
+        let mut lease = lease;
+        loop {
+            let time_left = term.remaining();
+            if time_left.is_zero() {
+                return Err(Loss::Expired);
+            }
+            let timeout = time_left.min(self.config.request_timeout());
+            // The record is at least this young wherever it is seen; the answer may take its time.
+            let started = Instant::now();
+            let error = match self.write(timeout, Some(&lease)).await {
+                Ok(renewed) => {
+                    keeper.extend(started + self.config.renew_deadline)?;
+                    return Ok(renewed);
+                }
+                Err(error) => error,
+            };
+            if !(is_conflict(&error) || is_not_found(&error)) {
+                warn!(lease = self.config.name, %error, time_left = ?term.remaining(), "lease not renewed");
+                return Ok(lease);
+            }
+            // Somebody wrote: perhaps ourselves, in a request whose answer was lost.
+            let timeout = term.remaining().min(self.config.request_timeout());
+            match self.answer(timeout, self.api.get_opt(&self.config.name)).await {
+                Ok(found) => {
+                    record::still_held(&self.config.identity, found.as_ref())?;
+                    lease = found.unwrap_or(lease);
+                }
+                Err(error) => {
+                    warn!(lease = self.config.name, %error, time_left = ?term.remaining(), "lease not read");
+                    return Ok(lease);
+                }
+            }
+        }
+    }
+
+    /// Writes a record that names us over `seen`, or creates the lease; refused when it is no
+    /// longer what was seen.
+    async fn write(&self, timeout: Duration, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
+        let LeaseConfig { identity, name, lease_duration, .. } = &self.config;
+        let spec = seen.and_then(|lease| lease.spec.as_ref());
+        let spec = record::held(identity, *lease_duration, spec, Timestamp::now());
+        let parameters = PostParams::default();
+        match seen {
+            Some(lease) => {
+                let lease = Lease { spec: Some(spec), ..lease.clone() };
+                self.answer(timeout, self.api.replace(name, &parameters, &lease)).await
+            }
+            None => {
+                let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+                self.answer(timeout, self.api.create(&parameters, &Lease { metadata, spec: Some(spec) }))
+                    .await
+            }
+        }
+    }
+
+    /// Clears the record if it names us.
+    async fn clear(&self) -> Result<(), LeaseError> {
+        let timeout = self.config.request_timeout();
+        loop {
+            let found = self.answer(timeout, self.api.get_opt(&self.config.name)).await?;
+            let Some(mut lease) = found else { return Ok(()) };
+            let Some(spec) =
+                lease.spec.take().filter(|spec| record::holder(spec) == Some(&self.config.identity))
+            else {
+                return Ok(());
+            };
+            lease.spec = Some(record::released(&spec, Timestamp::now()));
+            let replaced = self.api.replace(&self.config.name, &PostParams::default(), &lease);
+            match self.answer(timeout, replaced).await {
+                // A last renewal of ours arrived in between.
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// The answer to a request, within `timeout`.
+    async fn answer<T>(
+        &self,
+        timeout: Duration,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, LeaseError> {
+        let name = || self.config.name.clone();
+        match tokio::time::timeout(timeout, request).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(source)) => Err(LeaseError::Kubernetes { name: name(), source: Box::new(source) }),
+            Err(_) => Err(LeaseError::Timeout { name: name(), after: timeout }),
+        }
+    }
+
+    /// The retry period and up to a fifth of it, so that replicas do not ask in step.
+    fn pause(&self) -> Duration {
+        self.config.retry_period.mul_f64(1.0 + rand::random_range(0.0..0.2))
+    }
+}
+
+fn holder(lease: &Lease) -> Option<&str> {
+    lease.spec.as_ref().and_then(record::holder)
+}
+
+fn status_code(error: &LeaseError) -> Option<u16> {
+    match error {
+        LeaseError::Kubernetes { source, .. } => match source.as_ref() {
+            kube::Error::Api(status) => Some(status.code),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_conflict(error: &LeaseError) -> bool {
+    status_code(error) == Some(409)
+}
+
+fn is_not_found(error: &LeaseError) -> bool {
+    status_code(error) == Some(404)
+}
+
+/// That this process leads. The lease is renewed in the background until this is dropped or
+/// released, or until the term is lost.
+///
+/// Dropping it ends the term at once, but others wait until the lease expires:
+/// [`Leadership::release`] is the polite way.
+pub struct Leadership {
+    election: LeaderElection,
+    term: Term,
+    keeper: TermKeeper,
+    renewals: JoinHandle<()>,
+}
+
+impl Leadership {
+    /// The term, for everybody who writes.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.term.clone()
+    }
+
+    /// See [`Term::lost`].
+    pub async fn lost(&self) -> Loss {
+        self.term.lost().await
+    }
+
+    /// See [`Term::valid_until`].
+    #[must_use]
+    pub fn valid_until(&self) -> Instant {
+        self.term.valid_until()
+    }
+
+    /// See [`Term::remaining`].
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.term.remaining()
+    }
+
+    /// Ends the term and clears the record, so that another takes over at its next look. The
+    /// caller has stopped writing before. A term that is lost already is not an error.
+    ///
+    /// # Errors
+    /// When Kubernetes refuses or does not answer within half of the renew deadline; others then
+    /// wait until the lease expires.
+    pub async fn release(mut self) -> Result<(), LeaseError> {
+        self.keeper.end(Loss::GivenUp);
+        self.renewals.abort();
+        // No renewal is sent after this; one under way is bound to an older version.
+        let _ = (&mut self.renewals).await;
+        let timeout = self.election.config.request_timeout();
+        let timed_out = || LeaseError::Timeout { name: self.election.config.name.clone(), after: timeout };
+        tokio::time::timeout(timeout, self.election.clear()).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+}
+
+impl Drop for Leadership {
+    fn drop(&mut self) {
+        self.keeper.end(Loss::GivenUp);
+        self.renewals.abort();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_times_are_valid() {
+        assert!(LeaseConfig::new("operators", "svix-operator", "me").validate().is_ok());
+    }
+
+    #[test]
+    fn times_that_let_two_lead_are_refused() {
+        let config = LeaseConfig::new("operators", "svix-operator", "me");
+        let second = Duration::from_secs(1);
+
+        let refused = [
+            LeaseConfig { renew_deadline: config.lease_duration, ..config.clone() },
+            LeaseConfig { retry_period: Duration::from_secs(9), ..config.clone() },
+            LeaseConfig { retry_period: Duration::ZERO, ..config.clone() },
+            LeaseConfig { lease_duration: second, ..config.clone() },
+            LeaseConfig { identity: String::new(), ..config },
+        ];
+
+        for config in refused {
+            assert!(config.validate().is_err(), "{config:?}");
+        }
+    }
+
+    #[test]
+    fn a_restarted_pod_is_somebody_else() {
+        assert!(identity("svix-operator-0").starts_with("svix-operator-0_"));
+        assert_ne!(identity("svix-operator-0"), identity("svix-operator-0"));
+    }
+}

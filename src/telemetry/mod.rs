@@ -1,0 +1,9 @@
+//! Logs, metrics and health: how people and machines see the operator at work.
+
+mod health;
+mod logs;
+mod metrics;
+
+pub use health::{Gate, Readiness, serve};
+pub use logs::{LogFormat, init_logs};
+pub use metrics::{Metrics, ObjectCount};
