@@ -116,6 +116,7 @@ impl Store {
     /// Makes an application and gives back its id. A uid that is taken is a conflict.
     pub(super) fn create_application(&mut self, input: Input) -> ApiResult<String> {
         let Input { name, rate_limit, throttle_rate, uid, metadata } = input;
+        let metadata = metadata.storable()?;
         let at = now();
         let id = ids::new(ids::APPLICATION, at);
         if let Some(uid) = &uid {
@@ -129,7 +130,7 @@ impl Store {
             uid,
             name,
             throttle_rate: throttle_rate.or(rate_limit),
-            metadata: metadata.0,
+            metadata,
             created_at: at,
             updated_at: at,
             endpoints: BTreeMap::new(),
@@ -211,11 +212,12 @@ pub(super) async fn put(
         return Ok((StatusCode::CREATED, Json(Out::from(store.application(&id)?))));
     };
     let Input { name, rate_limit, throttle_rate, uid, metadata } = input;
+    let metadata = metadata.storable()?;
     store.rename_application(&id, uid)?;
     let found = store.application_mut(&id)?;
     found.name = name;
     found.throttle_rate = throttle_rate.or(rate_limit);
-    found.metadata = metadata.0;
+    found.metadata = metadata;
     found.updated_at = moved(found.updated_at);
     Ok((StatusCode::OK, Json(Out::from(&*found))))
 }
@@ -229,6 +231,7 @@ pub(super) async fn patch(
     let mut store = svix.store();
     let id = store.application(&app)?.id.clone();
     let Patch { name, rate_limit, throttle_rate, uid, metadata } = patch;
+    let metadata = metadata.map(Metadata::storable).transpose()?;
     if let Some(uid) = uid {
         store.rename_application(&id, uid)?;
     }
@@ -240,7 +243,7 @@ pub(super) async fn patch(
         found.throttle_rate = rate;
     }
     if let Some(metadata) = metadata {
-        found.metadata = metadata.0;
+        found.metadata = metadata;
     }
     found.updated_at = moved(found.updated_at);
     Ok(Json(Out::from(&*found)))

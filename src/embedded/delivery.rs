@@ -132,16 +132,14 @@ impl Request {
         headers
     }
 
+    async fn answer(&self, svix: &Server, seconds: i64) -> reqwest::Result<reqwest::Response> {
+        let post = svix.http()?.post(&self.url).headers(self.headers(seconds));
+        post.body(self.payload.to_string()).timeout(svix.delivery.timeout).send().await
+    }
+
     async fn send(&self, svix: &Server) -> Outcome {
         let (at, started) = (now(), Instant::now());
-        let sending = svix
-            .http
-            .post(&self.url)
-            .headers(self.headers(at.as_second()))
-            .body(self.payload.to_string())
-            .timeout(svix.delivery.timeout)
-            .send();
-        let (status, response) = match sending.await {
+        let (status, response) = match self.answer(svix, at.as_second()).await {
             Ok(answer) => (answer.status().as_u16(), read(answer).await),
             Err(error) => (0, error.to_string()),
         };

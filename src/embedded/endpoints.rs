@@ -11,6 +11,7 @@ use super::endpoint_input::{Create, Input, Out, Patch};
 use super::errors::{ApiError, ApiResult};
 use super::extract::{Authorized, Body, Params};
 use super::ids;
+use super::limits::Metadata;
 use super::pagination::{Order, Page, Paging};
 use super::secrets::Secret;
 use super::state::{Application, Endpoint, Shared, moved, now};
@@ -34,6 +35,7 @@ impl Application {
             channels,
             metadata,
         } = input;
+        let metadata = metadata.storable()?;
         let at = now();
         let id = ids::new(ids::ENDPOINT, at);
         if let Some(uid) = &uid {
@@ -49,7 +51,7 @@ impl Application {
             disabled,
             event_types,
             channels,
-            metadata: metadata.0,
+            metadata,
             headers: BTreeMap::new(),
             secret: secret.unwrap_or_else(Secret::generate),
             old_secrets: Vec::new(),
@@ -92,6 +94,7 @@ impl Application {
             channels,
             metadata,
         } = input;
+        let metadata = metadata.storable()?;
         self.rename_endpoint(id, uid)?;
         let endpoint = self.endpoints.get_mut(id).ok_or_else(ApiError::not_found)?;
         endpoint.description = description;
@@ -101,7 +104,7 @@ impl Application {
         endpoint.disabled = disabled;
         endpoint.event_types = event_types;
         endpoint.channels = channels;
-        endpoint.metadata = metadata.0;
+        endpoint.metadata = metadata;
         endpoint.updated_at = moved(endpoint.updated_at);
         Ok(endpoint)
     }
@@ -119,6 +122,7 @@ impl Application {
             channels,
             metadata,
         } = patch;
+        let metadata = metadata.map(Metadata::storable).transpose()?;
         if let Some(uid) = uid {
             self.rename_endpoint(id, uid)?;
         }
@@ -145,7 +149,7 @@ impl Application {
             endpoint.channels = channels;
         }
         if let Some(metadata) = metadata {
-            endpoint.metadata = metadata.0;
+            endpoint.metadata = metadata;
         }
         endpoint.updated_at = moved(endpoint.updated_at);
         Ok(endpoint)

@@ -62,6 +62,14 @@ impl ApiError {
         Self::standard(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "Request payload is too large.")
     }
 
+    /// The real server's database holds no NUL in JSON, and its write fails.
+    pub(super) fn unless_storable<'a>(texts: impl IntoIterator<Item = &'a str>) -> ApiResult<()> {
+        if texts.into_iter().any(|text| text.contains('\0')) {
+            return Err(Self::Internal("a NUL cannot be stored".to_owned()));
+        }
+        Ok(())
+    }
+
     /// A single problem of the kind that a check of a value finds.
     pub(super) fn invalid(loc: &[&str], msg: impl Into<String>) -> Self {
         Self::invalid_as("value_error", loc, msg)

@@ -7,30 +7,15 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use jiff::Timestamp;
-use jsonschema::Draft;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::errors::{ApiError, ApiResult};
 use super::extract::{Authorized, Body, Params, named, nullable};
 use super::limits::{Check, FeatureFlag, Problems};
 use super::pagination::{Order, Page, Paging};
+use super::schemas::Schemas;
 use super::state::{EventType, Shared, moved, now};
-
-/// Schemas by version, each of which compiles as Draft 7.
-#[derive(Debug)]
-struct Schemas(BTreeMap<String, Box<RawValue>>);
-
-impl<'de> Deserialize<'de> for Schemas {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let schemas = BTreeMap::<String, Box<RawValue>>::deserialize(deserializer)?;
-        for schema in schemas.values() {
-            let schema = serde_json::from_str(schema.get()).map_err(de::Error::custom)?;
-            jsonschema::options().with_draft(Draft::Draft7).build(&schema).map_err(de::Error::custom)?;
-        }
-        Ok(Self(schemas))
-    }
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -145,26 +130,28 @@ impl Out {
 }
 
 impl Replace {
-    fn into_new(self, name: String) -> EventType {
+    fn into_new(self, name: String) -> ApiResult<EventType> {
         let Self { description, archived, deprecated, schemas, feature_flag } = self;
+        let schemas = schemas.map(Schemas::storable).transpose()?;
         let at = now();
-        EventType {
+        Ok(EventType {
             name,
             description,
             archived,
             deprecated,
-            schemas: schemas.map(|schemas| schemas.0),
+            schemas,
             feature_flag: feature_flag.map(|flag| flag.0),
             created_at: at,
             updated_at: at,
-        }
+        })
     }
 
     /// Everything is replaced: what the body leaves out is gone.
-    fn replace(self, event_type: &mut EventType) {
-        let new = self.into_new(event_type.name.clone());
+    fn replace(self, event_type: &mut EventType) -> ApiResult<()> {
+        let new = self.into_new(event_type.name.clone())?;
         let (created_at, before) = (event_type.created_at, event_type.updated_at);
         *event_type = EventType { created_at, updated_at: moved(before), ..new };
+        Ok(())
     }
 }
 
@@ -191,7 +178,7 @@ pub(super) async fn create(
     let mut store = svix.store();
     let out = match store.event_types.get_mut(&name) {
         Some(found) if found.archived => {
-            rest.replace(found);
+            rest.replace(found)?;
             Out::of(found, true)
         }
         Some(_) => {
@@ -199,7 +186,7 @@ pub(super) async fn create(
             return Err(ApiError::conflict_because("event_type_exists", detail));
         }
         None => {
-            let new = rest.into_new(name.clone());
+            let new = rest.into_new(name.clone())?;
             let out = Out::of(&new, true);
             store.event_types.insert(name, new);
             out
@@ -223,16 +210,16 @@ pub(super) async fn put(
     Path(name): Path<String>,
     _: Authorized,
     Body(new): Body<Replace>,
-) -> impl IntoResponse {
+) -> ApiResult<impl IntoResponse> {
     let mut store = svix.store();
     if let Some(found) = store.event_types.get_mut(&name) {
-        new.replace(found);
-        return (StatusCode::OK, Json(Out::of(found, true)));
+        new.replace(found)?;
+        return Ok((StatusCode::OK, Json(Out::of(found, true))));
     }
-    let new = new.into_new(name.clone());
+    let new = new.into_new(name.clone())?;
     let out = Out::of(&new, true);
     store.event_types.insert(name, new);
-    (StatusCode::CREATED, Json(out))
+    Ok((StatusCode::CREATED, Json(out)))
 }
 
 pub(super) async fn patch(
@@ -244,6 +231,10 @@ pub(super) async fn patch(
     let mut store = svix.store();
     let found = store.event_types.get_mut(&name).ok_or_else(ApiError::not_found)?;
     let Patch { description, archived, deprecated, schemas, feature_flag } = patch;
+    let schemas = match schemas {
+        Some(schemas) => Some(schemas.map(Schemas::storable).transpose()?),
+        None => None,
+    };
     if let Some(description) = description {
         found.description = description;
     }
@@ -254,7 +245,7 @@ pub(super) async fn patch(
         found.deprecated = deprecated;
     }
     if let Some(schemas) = schemas {
-        found.schemas = schemas.map(|schemas| schemas.0);
+        found.schemas = schemas;
     }
     if let Some(flag) = feature_flag {
         found.feature_flag = flag.map(|flag| flag.0);

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::errors::ApiResult;
+use super::errors::{ApiError, ApiResult};
 use super::extract::{Authorized, Body};
 use super::limits::{self, Check, Headers, Problems};
 use super::state::{Shared, moved};
@@ -85,6 +85,10 @@ pub(super) async fn patch(
     _: Authorized,
     Body(Patch { headers }): Body<Patch>,
 ) -> ApiResult<StatusCode> {
+    // The real server stores such a value, and cannot show or list the endpoint from then on.
+    if headers.values().flatten().any(|value| HeaderValue::try_from(value).is_err()) {
+        return Err(ApiError::Internal("a header value that would make the endpoint unreadable".to_owned()));
+    }
     let mut store = svix.store();
     let endpoint = store.application_mut(&app)?.endpoint_mut(&endpoint)?;
     for (key, value) in headers {

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use url::Url;
 
-use super::errors::Problem;
+use super::errors::{ApiError, ApiResult, Problem};
 
 const NAME_MAX: usize = 256;
 const METADATA_MAX: usize = 4096;
@@ -171,6 +171,15 @@ impl<'de> Deserialize<'de> for Metadata {
             )));
         }
         Ok(Self(metadata))
+    }
+}
+
+impl Metadata {
+    /// Fails for what the real server fails to store.
+    pub(super) fn storable(self) -> ApiResult<BTreeMap<String, String>> {
+        let texts = self.0.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+        ApiError::unless_storable(texts)?;
+        Ok(self.0)
     }
 }
 

@@ -25,8 +25,6 @@ const MAX_CHANNELS: usize = 5;
 const CHANNELS: &str = "Channels must have at least 1 and at most 5 items, or be set to null.";
 const RETENTION_DAYS: std::ops::RangeInclusive<i64> = 5..=90;
 const SECONDS_PER_DAY: u64 = 86_400;
-const PING: &str = "svix.ping";
-const PING_PAYLOAD: &str = r#"{"success": true}"#;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,12 +87,6 @@ pub(super) struct ListParams {
     with_content: bool,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Example {
-    event_type: String,
-}
-
 impl Check for ContentParams {
     fn check(&self, _: &mut Problems) {}
 }
@@ -105,10 +97,6 @@ impl Check for ListParams {
             problems.name("channel", channel);
         }
     }
-}
-
-impl Check for Example {
-    fn check(&self, _: &mut Problems) {}
 }
 
 #[derive(Debug, Serialize)]
@@ -149,7 +137,7 @@ fn constant(text: &'static str) -> Box<RawValue> {
 
 impl Application {
     /// Stores a message and says which endpoints it goes to; `only` narrows that to one.
-    fn accept(&mut self, message: Message, only: Option<&str>) -> ApiResult<Vec<Job>> {
+    pub(super) fn accept(&mut self, message: Message, only: Option<&str>) -> ApiResult<Vec<Job>> {
         if let Some(event_id) = &message.event_id {
             if self.event_ids.contains_key(event_id) {
                 return Err(ApiError::conflict());
@@ -177,7 +165,8 @@ impl Application {
     }
 }
 
-fn message(event_id: Option<String>, event_type: String, payload: &str, days: u64) -> Message {
+/// A message of this moment, on no channel.
+pub(super) fn message(event_id: Option<String>, event_type: String, payload: &str, days: u64) -> Message {
     let at = now();
     let retention = Duration::from_secs(days.saturating_mul(SECONDS_PER_DAY));
     Message {
@@ -281,45 +270,4 @@ pub(super) async fn expunge(
     let mut store = svix.store();
     store.application_mut(&app)?.message_mut(&id)?.payload = None;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Sends the first example of an event type's version `"1"` to one endpoint, if that endpoint takes the type.
-pub(super) async fn send_example(
-    State(svix): State<Shared>,
-    Path((app, endpoint)): Path<(String, String)>,
-    _: Authorized,
-    Body(Example { event_type }): Body<Example>,
-) -> ApiResult<Json<Out>> {
-    let (out, jobs) = {
-        let mut store = svix.store();
-        let endpoint = store.application(&app)?.endpoint(&endpoint)?.id.clone();
-        let text = match event_type.as_str() {
-            PING => PING_PAYLOAD.to_owned(),
-            name => example(&store, name)?,
-        };
-        let new = message(None, event_type, &text, 90);
-        let out = Out::of(&new, false);
-        (out, store.application_mut(&app)?.accept(new, Some(&endpoint))?)
-    };
-    delivery::start(&svix, jobs);
-    Ok(Json(out))
-}
-
-fn example(store: &Store, event_type: &str) -> ApiResult<String> {
-    let event_type = store.event_types.get(event_type).ok_or_else(ApiError::not_found)?;
-    let schema = event_type.schemas.as_ref().and_then(|schemas| schemas.get("1"));
-    schema.and_then(|schema| first_example(schema.get())).ok_or_else(|| {
-        let detail = "Unable to generate example message from event-type schema";
-        ApiError::bad_request("invalid_scheme", detail)
-    })
-}
-
-/// As text, because its numbers must arrive as they were written.
-fn first_example(schema: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Examples {
-        examples: Vec<Box<RawValue>>,
-    }
-    let found: Examples = serde_json::from_str(schema).ok()?;
-    found.examples.first().map(|example| example.get().to_owned())
 }

@@ -24,26 +24,22 @@ mod messages;
 mod operations;
 mod pagination;
 mod routes;
+mod schemas;
 mod secrets;
+mod send_example;
 mod serve;
 mod snapshot;
 mod state;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use calls::Call;
 pub use faults::{FaultPlan, Faults};
 pub use snapshot::{ApplicationState, EndpointState, EventTypeState, MessageState, Snapshot, Times};
-
-/// How many deliveries are on the wire at once, as in the real server.
-const CONCURRENT_DELIVERIES: usize = 500;
 
 /// How to run an embedded Svix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,23 +99,12 @@ impl EmbeddedSvix {
     /// Starts a server on the current runtime. It answers from the moment this returns.
     ///
     /// # Errors
-    /// The address cannot be listened on, or no HTTP client for deliveries can be made.
+    /// The address cannot be listened on.
     pub async fn start(options: Options) -> std::io::Result<Self> {
         let Options { listen, token, delivery, record_calls } = options;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let server = Arc::new(state::Server {
-            token,
-            delivery,
-            http: delivery_client().map_err(std::io::Error::other)?,
-            sending: Semaphore::new(CONCURRENT_DELIVERIES),
-            faults: Faults::default(),
-            calls: calls::Recorder::new(record_calls),
-            answers: idempotency::Answers::default(),
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            store: Mutex::default(),
-        });
+        let server = Arc::new(state::Server::new(token, delivery, record_calls));
         server.tasks.spawn(serve::accept(listener, Arc::clone(&server)));
         Ok(Self { address, server })
     }
@@ -171,11 +156,4 @@ impl Drop for EmbeddedSvix {
     fn drop(&mut self) {
         self.server.stop.cancel();
     }
-}
-
-/// The client of deliveries: no redirects, which Svix counts as failures, and no proxy, for receivers are local.
-fn delivery_client() -> reqwest::Result<reqwest::Client> {
-    // reqwest takes the process's TLS provider. Where one is set already, that one is meant.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::limits::{Check, Problems};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 250;
+const LONGEST_LOOK: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -85,9 +87,16 @@ impl Paging {
         prefix: &str,
         show: impl Fn(&V) -> Option<T>,
     ) -> Page<T> {
+        // A list by time looks at 90 days: those that end at `before`, else those that begin at `after`.
+        let Times { mut before, mut after } = *times;
+        match (before, after) {
+            (Some(end), _) => after = after.max(end.checked_sub(LONGEST_LOOK).ok()),
+            (None, Some(start)) => before = start.checked_add(LONGEST_LOOK).ok(),
+            (None, None) => {}
+        }
         let window = Window {
-            after: times.after.map(|at| ids::first_of(prefix, at)),
-            before: times.before.map(|at| ids::first_of(prefix, at)),
+            after: after.map(|at| ids::first_of(prefix, at)),
+            before: before.map(|at| ids::first_of(prefix, at)),
             oldest_first: self.iterator.is_none() && times.before.is_none() && times.after.is_some(),
         };
         self.page_between(entries, Order::Descending, &window, show)

@@ -13,7 +13,9 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::state::Shared;
-use super::{applications, attempts, endpoints, event_types, headers, idempotency, messages, secrets};
+use super::{
+    applications, attempts, endpoints, event_types, headers, idempotency, messages, secrets, send_example,
+};
 
 pub(super) fn router(svix: &Shared) -> Router {
     let one_endpoint =
@@ -34,7 +36,7 @@ pub(super) fn router(svix: &Shared) -> Router {
         .route("/app/{app}/endpoint/{endpoint}/secret", get(secrets::get))
         .route("/app/{app}/endpoint/{endpoint}/secret/rotate", post(secrets::rotate))
         .route("/app/{app}/endpoint/{endpoint}/stats", get(attempts::stats))
-        .route("/app/{app}/endpoint/{endpoint}/send-example", post(messages::send_example))
+        .route("/app/{app}/endpoint/{endpoint}/send-example", post(send_example::send_example))
         .route("/app/{app}/endpoint/{endpoint}/msg", get(attempts::messages_of_endpoint))
         .route(
             "/app/{app}/endpoint/{endpoint}/headers",

@@ -152,14 +152,14 @@ impl Snapshot {
 
 impl From<&EventType> for EventTypeState {
     fn from(it: &EventType) -> Self {
-        let read = |(version, text): (&String, &Box<serde_json::value::RawValue>)| {
-            (version.clone(), serde_json::from_str(text.get()).unwrap_or_default())
-        };
         Self {
             description: it.description.clone(),
             archived: it.archived,
             deprecated: it.deprecated,
-            schemas: it.schemas.as_ref().map(|schemas| schemas.iter().map(read).collect()),
+            schemas: it.schemas.as_ref().map(|schemas| {
+                let read = |text: &str| serde_json::from_str(text).unwrap_or_default();
+                schemas.iter().map(|(version, text)| (version.clone(), read(text.get()))).collect()
+            }),
             feature_flag: it.feature_flag.clone(),
             times: Some(Times { created_at: it.created_at, updated_at: it.updated_at }),
         }

@@ -4,7 +4,7 @@
 //! for its own work and never across an await.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -19,13 +19,17 @@ use super::faults::Faults;
 use super::idempotency::Answers;
 use super::secrets::Secret;
 
+/// How many deliveries are on the wire at once, as in the real server.
+const CONCURRENT_DELIVERIES: usize = 500;
+
 pub(super) type Shared = Arc<Server>;
 
 /// The running server.
 pub(super) struct Server {
     pub(super) token: String,
     pub(super) delivery: DeliveryOptions,
-    pub(super) http: reqwest::Client,
+    /// Made for the first delivery: reading the system's certificates takes longer than starting a server.
+    http: OnceLock<reqwest::Client>,
     /// How many deliveries may be on the wire at once.
     pub(super) sending: Semaphore,
     pub(super) faults: Faults,
@@ -37,6 +41,33 @@ pub(super) struct Server {
 }
 
 impl Server {
+    pub(super) fn new(token: String, delivery: DeliveryOptions, record_calls: bool) -> Self {
+        // reqwest takes the process's TLS provider. Where one is set already, that one is meant.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Self {
+            token,
+            delivery,
+            http: OnceLock::new(),
+            sending: Semaphore::new(CONCURRENT_DELIVERIES),
+            faults: Faults::default(),
+            calls: Recorder::new(record_calls),
+            answers: Answers::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            store: Mutex::default(),
+        }
+    }
+
+    /// The client of deliveries: no redirects, which Svix counts as failures, and no proxy, for receivers are local.
+    pub(super) fn http(&self) -> reqwest::Result<&reqwest::Client> {
+        if let Some(client) = self.http.get() {
+            return Ok(client);
+        }
+        let client =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
+        Ok(self.http.get_or_init(|| client))
+    }
+
     /// The data. A handler that panicked while it held the lock left whole entries, so poison means nothing here.
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)

@@ -265,3 +265,29 @@ async fn the_same_uid_may_be_used_in_two_applications() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_nul_in_metadata_is_an_internal_error() {
+    contract(async |svix| {
+        let path = svix.endpoints().await;
+        let body = json!({"url": "https://a.example/", "uid": "mine", "metadata": {"k": "\0"}});
+        assert_eq!(svix.post(&path, body).await.expect(500), json!({}));
+        svix.get(&format!("{path}mine/")).await.expect(404);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_server_takes_longer_channels_and_urls_than_its_specification_says() {
+    contract(async |svix| {
+        let path = svix.endpoints().await;
+        let channel = async |n: usize| {
+            svix.post(&path, json!({"url": "https://a.example/", "channels": ["c".repeat(n)]})).await
+        };
+        channel(256).await.expect(201);
+        channel(257).await.expect_invalid("body.channels.__all__");
+        let url = format!("https://a.example/{}", "x".repeat(70_000));
+        svix.post(&path, json!({"url": url})).await.expect(201);
+    })
+    .await;
+}

@@ -289,3 +289,50 @@ async fn a_list_of_event_types_shows_archived_ones_and_schemas_only_when_asked()
     })
     .await;
 }
+
+#[tokio::test]
+async fn put_does_not_check_the_name_of_an_event_type() {
+    contract(async |svix| {
+        let name = svix.name("a b");
+        let made = svix.put(&format!("/event-type/{name}/"), json!({"description": "d"})).await.expect(201);
+        assert_eq!(made["name"], json!(name));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reference_to_another_document_is_never_stored() {
+    contract(async |svix| {
+        let path = format!("/event-type/{}/", svix.name("a"));
+        // Port 9 of this machine: nobody is there. A real server may fail rather than refuse.
+        for wrong in [json!({"$ref": "http://127.0.0.1:9/a.json"}), json!({"$ref": "#/definitions/missing"})]
+        {
+            let body = json!({"description": "d", "schemas": {"1": wrong}}).to_string();
+            let answer = svix.request(reqwest::Method::PUT, &path, Some(body)).send().await;
+            assert!(answer.is_err() || answer.is_ok_and(|it| !it.status().is_success()));
+            svix.get(&path).await.expect(404);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_description_has_no_control_characters() {
+    contract(async |svix| {
+        let path = format!("/event-type/{}/", svix.name("a"));
+        svix.put(&path, json!({"description": "a\u{1}"})).await.expect_invalid("body.description");
+        svix.put(&path, json!({"description": "a\nb\tc"})).await.expect(201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_nul_in_a_schema_is_an_internal_error() {
+    contract(async |svix| {
+        let path = format!("/event-type/{}/", svix.name("a"));
+        let body = json!({"description": "d", "schemas": {"1": {"const": "\0"}}});
+        assert_eq!(svix.put(&path, body).await.expect(500), json!({}));
+        svix.get(&path).await.expect(404);
+    })
+    .await;
+}

@@ -227,3 +227,24 @@ async fn a_message_that_no_endpoint_takes_has_no_attempts() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_list_of_messages_that_begins_at_a_time_looks_90_days_ahead_and_shows_the_oldest_first_page() {
+    contract(async |svix| {
+        let (path, event_type) = messages(svix).await;
+        for _ in 0..3 {
+            svix.post(&path, json!({"eventType": event_type, "payload": {}})).await.expect(202);
+        }
+        let ids = |page: &Value| -> Vec<String> {
+            page["data"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+        };
+        let newest_first = ids(&svix.get(&path).await.expect(200));
+        let long_ago = svix.get(&format!("{path}?after=2020-01-01T00:00:00Z")).await.expect(200);
+        assert_eq!(long_ago["data"], json!([]));
+        let hour_ago = jiff::Timestamp::now() - std::time::Duration::from_secs(3600);
+        let page = svix.get(&format!("{path}?limit=2&after={hour_ago}")).await.expect(200);
+        assert_eq!(ids(&page), newest_first[1..]);
+        assert_eq!(page["done"], false);
+    })
+    .await;
+}
