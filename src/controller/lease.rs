@@ -281,7 +281,8 @@ impl LeaderElection {
                 return Ok(());
             };
             lease.spec = Some(record::released(&spec, Timestamp::now()));
-            let replaced = self.api.replace(&self.config.name, &PostParams::default(), &lease);
+            let params = PostParams::default();
+            let replaced = self.api.replace(&self.config.name, &params, &lease);
             match self.answer(timeout, replaced).await {
                 // A last renewal of ours arrived in between.
                 Err(error) if is_conflict(&error) => {}

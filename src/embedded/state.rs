@@ -42,8 +42,6 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(token: String, delivery: DeliveryOptions, record_calls: bool) -> Self {
-        // reqwest takes the process's TLS provider. Where one is set already, that one is meant.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Self {
             token,
             delivery,

@@ -55,7 +55,6 @@ pub(crate) async fn contract(test: impl AsyncFnOnce(&Svix)) {
 
 impl Svix {
     async fn start() -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (base, token, embedded) = match (std::env::var("SVIX_SERVER_URL"), std::env::var("SVIX_TOKEN")) {
             (Ok(url), Ok(token)) => (url.trim_end_matches('/').to_owned(), token, None),
             (Err(_), Err(_)) => {
