@@ -63,18 +63,23 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
     let readiness = Readiness::default();
-    let gates = ["svixconnections", "webhookeventtypes", "webhookendpoints"].map(|name| readiness.register(name));
+    let gates =
+        ["svixconnections", "webhookeventtypes", "webhookendpoints"].map(|name| readiness.register(name));
     let [connections_in, event_types_in, endpoints_in] = gates;
-    let (address, _) = telemetry::serve(arguments.health_addr, readiness.clone(), metrics.clone(), CancellationToken::new())
-        .await
-        .map_err(|error| format!("cannot listen at {}: {error}", arguments.health_addr))?;
+    let (address, _) =
+        telemetry::serve(arguments.health_addr, readiness.clone(), metrics.clone(), CancellationToken::new())
+            .await
+            .map_err(|error| format!("cannot listen at {}: {error}", arguments.health_addr))?;
 
     let config = kube::Config::infer().await.map_err(|error| {
         format!("no cluster: {error}; run inside a Pod, or set KUBECONFIG. Without a cluster there is `svix-operator dev`")
     })?;
     let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config).map_err(|error| format!("cannot make a Kubernetes client: {error}"))?;
-    let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "local".to_owned());
+    let client =
+        Client::try_from(config).map_err(|error| format!("cannot make a Kubernetes client: {error}"))?;
+    let pod = std::env::var("POD_NAME")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| "local".to_owned());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %namespace, health = %address, "starting");
 
     let shell = KubernetesShell::new(client.clone(), namespace.clone(), pod.clone());
@@ -99,9 +104,15 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
 
     // Caches are filled by every replica, so that one that takes over starts at once.
     let watches = [
-        tokio::spawn(watch_kind::<SvixConnection, _>(client.clone(), engine.clone(), move || connections_in.ready())),
-        tokio::spawn(watch_kind::<WebhookEventType, _>(client.clone(), engine.clone(), move || event_types_in.ready())),
-        tokio::spawn(watch_kind::<WebhookEndpoint, _>(client.clone(), engine.clone(), move || endpoints_in.ready())),
+        tokio::spawn(watch_kind::<SvixConnection, _>(client.clone(), engine.clone(), move || {
+            connections_in.ready()
+        })),
+        tokio::spawn(watch_kind::<WebhookEventType, _>(client.clone(), engine.clone(), move || {
+            event_types_in.ready()
+        })),
+        tokio::spawn(watch_kind::<WebhookEndpoint, _>(client.clone(), engine.clone(), move || {
+            endpoints_in.ready()
+        })),
         tokio::spawn(watch_secrets(client.clone(), engine.clone(), namespace.clone())),
         tokio::spawn(watch_config_maps(client.clone(), engine.clone())),
     ];

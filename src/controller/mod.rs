@@ -10,7 +10,7 @@ mod watch;
 
 pub use references::{watch_config_maps, watch_secrets};
 pub use shell::KubernetesShell;
-pub use watch::{watch_kind, Watched};
+pub use watch::{Watched, watch_kind};
 
 /// The name under which fields are managed, Events are reported and Leases are held.
 pub const MANAGER: &str = "svix-operator";

@@ -60,7 +60,10 @@ impl Drop for Watch {
 /// that changed while nobody watched.
 async fn watch_names<K>(client: Client, namespace: &str, changed: impl Fn(&str))
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
     K: Send + 'static,
 {
     let api: Api<PartialObjectMeta<K>> = Api::namespaced(client, namespace);

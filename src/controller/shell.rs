@@ -52,7 +52,12 @@ impl KubernetesShell {
 }
 
 impl Shell for KubernetesShell {
-    async fn claim(&self, object: &Object, finalizer: bool, annotation: Option<&str>) -> Result<Object, ShellError> {
+    async fn claim(
+        &self,
+        object: &Object,
+        finalizer: bool,
+        annotation: Option<&str>,
+    ) -> Result<Object, ShellError> {
         let mut patch = json!({"metadata": {"resourceVersion": object.meta().resource_version}});
         if finalizer {
             let mut finalizers = object.meta().finalizers.clone().unwrap_or_default();
@@ -63,7 +68,9 @@ impl Shell for KubernetesShell {
             patch["metadata"]["annotations"] = json!({ CLAIM_ANNOTATION: annotation });
         }
         Ok(match object {
-            Object::Connection(o) => Object::Connection(merge(&Api::all(self.client.clone()), &**o, &patch).await?),
+            Object::Connection(o) => {
+                Object::Connection(merge(&Api::all(self.client.clone()), &**o, &patch).await?)
+            }
             Object::EventType(o) => Object::EventType(merge(&self.namespaced(&**o), &**o, &patch).await?),
             Object::Endpoint(o) => Object::Endpoint(merge(&self.namespaced(&**o), &**o, &patch).await?),
         })
@@ -109,7 +116,9 @@ impl Shell for KubernetesShell {
             .get_opt(&reference.name)
             .await
             .map_err(|error| Missing::Failed(format!("{place} cannot be read: {}", describe(&error))))?
-            .ok_or_else(|| Missing::NotFound(format!("{place} is not there; create it with the token of Svix")))?;
+            .ok_or_else(|| {
+                Missing::NotFound(format!("{place} is not there; create it with the token of Svix"))
+            })?;
         let bytes = secret
             .data
             .and_then(|mut data| data.remove(&reference.key))
@@ -127,7 +136,9 @@ impl Shell for KubernetesShell {
             .get_opt(&reference.name)
             .await
             .map_err(|error| Missing::Failed(format!("{place} cannot be read: {}", describe(&error))))?
-            .ok_or_else(|| Missing::NotFound(format!("{place} is not there; create it, or correct the name")))?;
+            .ok_or_else(|| {
+                Missing::NotFound(format!("{place} is not there; create it, or correct the name"))
+            })?;
         map.data
             .and_then(|mut data| data.remove(&reference.key))
             .ok_or_else(|| Missing::NotFound(format!("{place} has no key {:?}", reference.key)))
@@ -140,7 +151,8 @@ where
 {
     let name = object.meta().name.as_deref().unwrap_or_default();
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let mut object = api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error))?;
+    let mut object =
+        api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error))?;
     slim(object.meta_mut());
     Ok(Arc::new(object))
 }
@@ -159,7 +171,8 @@ where
         "status": status,
     });
     let params = PatchParams::apply(MANAGER).force();
-    let mut object = api.patch_status(name, &params, &Patch::Apply(patch)).await.map_err(|error| shell_error(&error))?;
+    let mut object =
+        api.patch_status(name, &params, &Patch::Apply(patch)).await.map_err(|error| shell_error(&error))?;
     slim(object.meta_mut());
     Ok(Arc::new(object))
 }
@@ -181,10 +194,12 @@ where
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         match api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error)) {
             Ok(_) | Err(ShellError::Gone) => return Ok(()),
-            Err(ShellError::Conflict) => match api.get_opt(name).await.map_err(|error| shell_error(&error))? {
-                Some(now) if now.meta().uid == uid => meta = now.meta().clone(),
-                _ => return Ok(()),
-            },
+            Err(ShellError::Conflict) => {
+                match api.get_opt(name).await.map_err(|error| shell_error(&error))? {
+                    Some(now) if now.meta().uid == uid => meta = now.meta().clone(),
+                    _ => return Ok(()),
+                }
+            }
             Err(error) => return Err(error),
         }
     }

@@ -23,7 +23,9 @@ use crate::{
 const PAGE: u32 = 250;
 
 /// A kind that is watched.
-pub trait Watched: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {
+pub trait Watched:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
     /// The kind, for the engine.
     const KIND: Kind;
     /// The object, for the engine.
@@ -65,7 +67,11 @@ pub(super) fn slim(meta: &mut ObjectMeta) {
 /// Brings every object of a kind to the engine, for ever. `synced` is called when the first list is in.
 ///
 /// An object that does not decode is told of in the log and left out; the others go on.
-pub async fn watch_kind<K: Watched, S: Shell>(client: Client, engine: Arc<Engine<S>>, synced: impl FnOnce() + Send) {
+pub async fn watch_kind<K: Watched, S: Shell>(
+    client: Client,
+    engine: Arc<Engine<S>>,
+    synced: impl FnOnce() + Send,
+) {
     let api: Api<DeserializeGuard<K>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);

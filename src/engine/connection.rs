@@ -157,7 +157,9 @@ impl<S: Shell> Engine<S> {
         if self.registry.connection(name).is_none() {
             return Err(Refusal::new(
                 Reason::ConnectionNotFound,
-                format!("there is no SvixConnection named {name:?}; create it, or name another in spec.connectionRef"),
+                format!(
+                    "there is no SvixConnection named {name:?}; create it, or name another in spec.connectionRef"
+                ),
             ));
         }
         let runtime = self.runtime(name);
@@ -166,7 +168,10 @@ impl<S: Shell> Engine<S> {
                 Some(trouble) => format!("{}: {}", trouble.reason, trouble.message),
                 None => "it is being connected".to_owned(),
             };
-            Refusal::new(Reason::ConnectionNotReady, format!("SvixConnection {name:?} cannot be used yet ({why})"))
+            Refusal::new(
+                Reason::ConnectionNotReady,
+                format!("SvixConnection {name:?} cannot be used yet ({why})"),
+            )
         })
     }
 
@@ -196,7 +201,9 @@ impl<S: Shell> Engine<S> {
             };
             let verdict = match round {
                 Round::Gone => continue,
-                Round::Listed => Some(Verdict::Ready(Reason::Connected, "Svix answers and takes the token".into())),
+                Round::Listed => {
+                    Some(Verdict::Ready(Reason::Connected, "Svix answers and takes the token".into()))
+                }
                 Round::Retry(refusal) => {
                     let since = *failing_since.get_or_insert_with(Instant::now);
                     runtime.set_trouble(Some(refusal.clone()));
@@ -232,7 +239,10 @@ impl<S: Shell> Engine<S> {
                 if let Err(error) = self.shell.release(&object).await
                     && !matches!(error, ShellError::Gone)
                 {
-                    return Round::Retry(Refusal::new(Reason::Deleting, format!("cannot remove the finalizer: {error}")));
+                    return Round::Retry(Refusal::new(
+                        Reason::Deleting,
+                        format!("cannot remove the finalizer: {error}"),
+                    ));
                 }
                 return Round::Blocked(Refusal::new(Reason::Deleting, "released"));
             }
@@ -269,7 +279,11 @@ impl<S: Shell> Engine<S> {
                 runtime.set_live(None);
                 Round::Blocked(Refusal::new(
                     Reason::AuthenticationFailed,
-                    format!("{} does not accept the token ({}); correct the Secret", live.client.server_url(), error.kind),
+                    format!(
+                        "{} does not accept the token ({}); correct the Secret",
+                        live.client.server_url(),
+                        error.kind
+                    ),
                 ))
             }
             Err(error) => {
@@ -366,10 +380,17 @@ impl<S: Shell> Engine<S> {
     /// Those that wait for something: it may have come without a difference that names them.
     fn only_waiting(&self, keys: Vec<Key>) -> Vec<Key> {
         let memory = self.lock(&self.memory);
-        keys.into_iter().filter(|key| memory.get(key).is_some_and(|memory| memory.waiting_since.is_some())).collect()
+        keys.into_iter()
+            .filter(|key| memory.get(key).is_some_and(|memory| memory.waiting_since.is_some()))
+            .collect()
     }
 
-    async fn report_connection(&self, connection: &Arc<SvixConnection>, runtime: &Runtime, verdict: &Verdict) {
+    async fn report_connection(
+        &self,
+        connection: &Arc<SvixConnection>,
+        runtime: &Runtime,
+        verdict: &Verdict,
+    ) {
         let object = Object::Connection(connection.clone());
         let before = object.conditions();
         let generation = connection.metadata.generation;
@@ -434,7 +455,9 @@ async fn tried<T, F: Future<Output = Result<T, Error>>>(call: impl Fn() -> F) ->
     let mut tries = 1;
     loop {
         match call().await {
-            Err(error) if tries < PAGE_TRIES && matches!(error.class(), Class::Transient | Class::Throttled) => {
+            Err(error)
+                if tries < PAGE_TRIES && matches!(error.class(), Class::Transient | Class::Throttled) =>
+            {
                 tokio::time::sleep(delay / 2 + jitter(delay / 2)).await;
                 delay *= 2;
                 tries += 1;

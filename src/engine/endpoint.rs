@@ -32,10 +32,15 @@ enum Done {
 
 impl<S: Shell> Engine<S> {
     /// Makes Svix hold what an endpoint declares.
-    pub(super) async fn endpoint(&self, object: &Object, endpoint: &Arc<WebhookEndpoint>) -> Result<Outcome, Failed> {
+    pub(super) async fn endpoint(
+        &self,
+        object: &Object,
+        endpoint: &Arc<WebhookEndpoint>,
+    ) -> Result<Outcome, Failed> {
         let key = object.key();
         let connection_name = endpoint.connection_name();
-        let (Some(connection), Ok(live)) = (self.registry.connection(connection_name), self.live(connection_name))
+        let (Some(connection), Ok(live)) =
+            (self.registry.connection(connection_name), self.live(connection_name))
         else {
             return Ok(self.without_connection(connection_name));
         };
@@ -87,7 +92,8 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Done, Failed> {
         let application = wanted.application.as_str();
         let mut object = object.clone();
-        let mut seen = live.mirror.endpoint(application, held_id, &wanted.uid).map(|observed| (*observed).clone());
+        let mut seen =
+            live.mirror.endpoint(application, held_id, &wanted.uid).map(|observed| (*observed).clone());
         // Whether `seen` was read for this look: what the mirror says may be old.
         let mut fresh = false;
         for _ in 0..MAX_TURNS {
@@ -97,7 +103,9 @@ impl<S: Shell> Engine<S> {
                 })
             });
             let step = endpoint::plan(wanted, seen.as_ref(), ownership);
-            if let (false, Some(observed), Step::Adopt(_) | Step::Change(..) | Step::Refuse(_)) = (fresh, &seen, &step) {
+            if let (false, Some(observed), Step::Adopt(_) | Step::Change(..) | Step::Refuse(_)) =
+                (fresh, &seen, &step)
+            {
                 seen = self.read_endpoint(live, application, &observed.id, &wanted.uid).await?;
                 fresh = true;
                 continue;
@@ -113,16 +121,25 @@ impl<S: Shell> Engine<S> {
                     if let Some(outcome) = self.await_event_types(&object, live, &wanted.event_types) {
                         return Ok(Done::Not(outcome));
                     }
-                    if let Some(outcome) = self.ensure_application(&object, connection, live, application).await? {
+                    if let Some(outcome) =
+                        self.ensure_application(&object, connection, live, application).await?
+                    {
                         return Ok(Done::Not(outcome));
                     }
                     object = self.claim(&object, None).await?;
                     match live.client.create_endpoint(wanted).await {
                         Ok(made) => {
                             if self.is_drift(&object) {
-                                self.mended(&object, format!("endpoint {} was gone from Svix; made again", wanted.uid));
+                                self.mended(
+                                    &object,
+                                    format!("endpoint {} was gone from Svix; made again", wanted.uid),
+                                );
                             } else {
-                                self.did(&object, "Created", format!("endpoint {} in application {application}", made.id));
+                                self.did(
+                                    &object,
+                                    "Created",
+                                    format!("endpoint {} in application {application}", made.id),
+                                );
                             }
                             return self.took_endpoint(live, wanted, made, true).await;
                         }
@@ -192,7 +209,13 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Takes in Svix's answer to a write.
-    async fn took_endpoint(&self, live: &Live, wanted: &Desired, answer: Observed, made: bool) -> Result<Done, Failed> {
+    async fn took_endpoint(
+        &self,
+        live: &Live,
+        wanted: &Desired,
+        answer: Observed,
+        made: bool,
+    ) -> Result<Done, Failed> {
         let application = wanted.application.as_str();
         let (_, differences) = endpoint::change(wanted, &answer);
         let id = answer.id.clone();
@@ -240,7 +263,12 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Waits for the event types that are not in Svix, if any.
-    fn await_event_types(&self, object: &Object, live: &Live, event_types: &BTreeSet<String>) -> Option<Outcome> {
+    fn await_event_types(
+        &self,
+        object: &Object,
+        live: &Live,
+        event_types: &BTreeSet<String>,
+    ) -> Option<Outcome> {
         let key = object.key();
         let missing = |name: &&String| !live.mirror.event_type_live(name);
         // Waiting is noted before the look that decides: what comes in between wakes the object.
@@ -283,7 +311,11 @@ impl<S: Shell> Engine<S> {
                 Ok(None)
             }
             CreateApplications::Never => {
-                self.wait_for(object.connection_name(), Awaited::Application(application.into()), &object.key());
+                self.wait_for(
+                    object.connection_name(),
+                    Awaited::Application(application.into()),
+                    &object.key(),
+                );
                 Ok(Some(Outcome::stalled(Refusal::new(
                     Reason::ApplicationNotFound,
                     format!(
@@ -295,14 +327,24 @@ impl<S: Shell> Engine<S> {
         }
     }
 
-    fn tell_endpoint_changed(&self, object: &Object, wanted: &Desired, before: &Observed, ownership: Ownership) {
+    fn tell_endpoint_changed(
+        &self,
+        object: &Object,
+        wanted: &Desired,
+        before: &Observed,
+        ownership: Ownership,
+    ) {
         let (_, differences) = endpoint::change(wanted, before);
         let text = match describe(&differences) {
             text if text.is_empty() => format!("endpoint {}: owner mark", before.id),
             text => format!("endpoint {}: {text}", before.id),
         };
         if ownership == Ownership::Nobody {
-            self.did(object, "Adopted", format!("endpoint {} was in Svix already, equal; marked as ours", before.id));
+            self.did(
+                object,
+                "Adopted",
+                format!("endpoint {} was in Svix already, equal; marked as ours", before.id),
+            );
         } else if self.is_drift(object) {
             self.mended(object, text);
         } else {
@@ -349,11 +391,10 @@ impl<S: Shell> Engine<S> {
         let (application, id) = match status {
             Some(svix) => (svix.application.clone(), svix.id.clone()),
             None => {
-                let uid = endpoint
-                    .spec
-                    .uid
-                    .clone()
-                    .unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, object_name));
+                let uid =
+                    endpoint.spec.uid.clone().unwrap_or_else(|| {
+                        ids::default_uid(&connection.spec.owner_id, namespace, object_name)
+                    });
                 if !ids::is_uid(&uid) || !ids::is_uid(endpoint.spec.application(&connection.spec)) {
                     return Ok(None);
                 }

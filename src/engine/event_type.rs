@@ -33,12 +33,16 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Outcome, Failed> {
         let key = object.key();
         let connection_name = event_type.connection_name();
-        let (Some(connection), Ok(live)) = (self.registry.connection(connection_name), self.live(connection_name))
+        let (Some(connection), Ok(live)) =
+            (self.registry.connection(connection_name), self.live(connection_name))
         else {
             return Ok(self.without_connection(connection_name));
         };
         if let Some(holder) = self.registry.other_holder(&key) {
-            return Ok(Outcome::stalled(conflict(&format!("event type {}", event_type.event_type_name()), &holder)));
+            return Ok(Outcome::stalled(conflict(
+                &format!("event type {}", event_type.event_type_name()),
+                &holder,
+            )));
         }
         let status = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
         let owned = status.map_or(&[][..], |svix| &svix.fields);
@@ -114,7 +118,11 @@ impl<S: Shell> Engine<S> {
                 Step::InSync | Step::Adopt => {
                     object = self.claim(&object, None).await?;
                     if step == Step::Adopt {
-                        self.did(&object, "Adopted", format!("event type {} was in Svix already, equal", wanted.name));
+                        self.did(
+                            &object,
+                            "Adopted",
+                            format!("event type {} was in Svix already, equal", wanted.name),
+                        );
                     }
                     self.release_waiting(connection, &Awaited::EventType(wanted.name.as_str().into()));
                     return Ok(Carried::Done(Vec::new()));
@@ -126,7 +134,10 @@ impl<S: Shell> Engine<S> {
                     match live.client.create_event_type(wanted).await {
                         Ok(document) => {
                             if self.is_drift(&object) {
-                                self.mended(&object, format!("event type {} was gone from Svix; made again", wanted.name));
+                                self.mended(
+                                    &object,
+                                    format!("event type {} was gone from Svix; made again", wanted.name),
+                                );
                             } else {
                                 self.did(&object, "Created", format!("event type {}", wanted.name));
                             }
@@ -167,7 +178,13 @@ impl<S: Shell> Engine<S> {
         Err(Failed::Svix(unsteady("event-type")))
     }
 
-    fn tell_event_type_changed(&self, object: &Object, wanted: &Desired, revived: bool, differences: &[Difference]) {
+    fn tell_event_type_changed(
+        &self,
+        object: &Object,
+        wanted: &Desired,
+        revived: bool,
+        differences: &[Difference],
+    ) {
         let what = match (revived, describe(differences)) {
             (true, text) if text.is_empty() => format!("event type {} was archived", wanted.name),
             (true, text) => format!("event type {} was archived; {text}", wanted.name),
@@ -181,7 +198,13 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Takes in Svix's answer to a write; answers the fields that it ignored.
-    fn took_event_type(&self, connection: &str, live: &Live, wanted: &Desired, answer: EventTypeDocument) -> Carried {
+    fn took_event_type(
+        &self,
+        connection: &str,
+        live: &Live,
+        wanted: &Desired,
+        answer: EventTypeDocument,
+    ) -> Carried {
         let differences = event_type::differences(wanted, &answer.observed);
         live.mirror.put_event_type(answer.observed);
         self.release_waiting(connection, &Awaited::EventType(wanted.name.as_str().into()));
@@ -238,7 +261,8 @@ impl<S: Shell> Engine<S> {
             return Ok(None);
         }
         // Nothing was ever written for it.
-        let annotation = object.meta().annotations.as_ref().and_then(|all| all.get(crate::api::CLAIM_ANNOTATION));
+        let annotation =
+            object.meta().annotations.as_ref().and_then(|all| all.get(crate::api::CLAIM_ANNOTATION));
         if status.is_none() && annotation.is_none() {
             return Ok(None);
         }
@@ -365,6 +389,9 @@ pub(super) fn conflict(thing: &str, holder: &Key) -> Refusal {
 pub(super) fn unsteady(operation: &'static str) -> crate::svix::Error {
     crate::svix::Error {
         operation,
-        kind: ErrorKind::Answer { status: 200, message: "it keeps changing while it is being changed".to_owned() },
+        kind: ErrorKind::Answer {
+            status: 200,
+            message: "it keeps changing while it is being changed".to_owned(),
+        },
     }
 }

@@ -130,7 +130,8 @@ impl<S: Shell> Engine<S> {
     pub fn upsert(self: &Arc<Self>, object: Object) {
         let key = object.key();
         let is_new_connection = key.kind == Kind::Connection && self.registry.get(&key).is_none();
-        let refers = matches!(&object, Object::EventType(event_type) if event_type.spec.schema_from.is_some());
+        let refers =
+            matches!(&object, Object::EventType(event_type) if event_type.spec.schema_from.is_some());
         let taken = self.registry.upsert(object);
         if refers {
             self.references.notify_one();
@@ -169,7 +170,10 @@ impl<S: Shell> Engine<S> {
             // may have waited for its last user.
             self.wake_all(heirs);
             if let Some(connection) = connection
-                && self.registry.connection(&connection).is_some_and(|c| c.metadata.deletion_timestamp.is_some())
+                && self
+                    .registry
+                    .connection(&connection)
+                    .is_some_and(|c| c.metadata.deletion_timestamp.is_some())
             {
                 self.poke(&connection);
             }

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 
 use crate::api::{
-    Condition, ConditionStatus, ConditionType, FINALIZER, SvixConnection, SvixConnectionStatus, WebhookEndpoint,
-    WebhookEndpointStatus, WebhookEventType, WebhookEventTypeStatus,
+    Condition, ConditionStatus, ConditionType, FINALIZER, SvixConnection, SvixConnectionStatus,
+    WebhookEndpoint, WebhookEndpointStatus, WebhookEventType, WebhookEventTypeStatus,
 };
 
 /// The kinds, in the order in which they depend on each other.
@@ -183,7 +183,8 @@ impl Object {
     #[must_use]
     pub fn ready(&self) -> Option<bool> {
         let ready = self.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready)?;
-        (self.observed_generation() == self.meta().generation).then_some(ready.status == ConditionStatus::True)
+        (self.observed_generation() == self.meta().generation)
+            .then_some(ready.status == ConditionStatus::True)
     }
 
     /// Whether it is being deleted.
@@ -209,12 +210,16 @@ impl Object {
     pub fn holds_through(&self) -> Option<&str> {
         match self {
             Self::Connection(_) => None,
-            Self::EventType(object) => {
-                object.status.as_ref().and_then(|status| status.svix.as_ref()).map(|svix| svix.connection.as_str())
-            }
-            Self::Endpoint(object) => {
-                object.status.as_ref().and_then(|status| status.svix.as_ref()).map(|svix| svix.connection.as_str())
-            }
+            Self::EventType(object) => object
+                .status
+                .as_ref()
+                .and_then(|status| status.svix.as_ref())
+                .map(|svix| svix.connection.as_str()),
+            Self::Endpoint(object) => object
+                .status
+                .as_ref()
+                .and_then(|status| status.svix.as_ref())
+                .map(|svix| svix.connection.as_str()),
         }
     }
 }

@@ -212,7 +212,8 @@ impl Inner {
             self.running += 1;
             let state = self.keys.entry(key.clone()).or_default();
             state.running = true;
-            let waited = state.queued.take().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued));
+            let waited =
+                state.queued.take().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued));
             Some(Work { key, waited, lane: name })
         });
         (work, self.delayed.peek().map(|Reverse((due, _))| *due))

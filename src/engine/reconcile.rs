@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use crate::{
     api::{
-        ConditionType, EndpointDeletionPolicy, EndpointInSvix, EventTypeDeletionPolicy, EventTypeInSvix, Reason,
-        WebhookEndpointStatus, WebhookEventTypeStatus,
+        ConditionType, EndpointDeletionPolicy, EndpointInSvix, EventTypeDeletionPolicy, EventTypeInSvix,
+        Reason, WebhookEndpointStatus, WebhookEventTypeStatus,
     },
     plan::{Refusal, status, status::Verdict},
     svix::{Class, Error},
 };
 
-use super::{Engine, Key, Note, Object, Shell, ShellError, Status, queue::{Next, Work}};
+use super::{
+    Engine, Key, Note, Object, Shell, ShellError, Status,
+    queue::{Next, Work},
+};
 
 /// How long to wait for a token that Svix does not take, when no change of the Secret is noticed.
 const TOKEN_RETRY: Duration = Duration::from_secs(60);
@@ -182,7 +185,8 @@ impl<S: Shell> Engine<S> {
             return next;
         };
         if let Verdict::Waiting(_) = verdict {
-            let since = self.remember(key, |memory| *memory.waiting_since.get_or_insert_with(tokio::time::Instant::now));
+            let since = self
+                .remember(key, |memory| *memory.waiting_since.get_or_insert_with(tokio::time::Instant::now));
             let (waited, settle) = (since.elapsed(), self.options.settle);
             // Waiting is told once it has lasted; unless status already says that something is amiss.
             if waited < settle {
@@ -225,8 +229,11 @@ impl<S: Shell> Engine<S> {
         let news = ready.is_none_or(|ready| ready.reason != verdict.reason().as_str());
         if news && !verdict.is_ready() {
             tracing::warn!(object = %key, reason = %verdict.reason(), message = verdict.message(), "not ready");
-            let note =
-                Note { warning: true, reason: verdict.reason().as_str(), message: verdict.message().to_owned() };
+            let note = Note {
+                warning: true,
+                reason: verdict.reason().as_str(),
+                message: verdict.message().to_owned(),
+            };
             self.shell.tell(&object, note);
         }
         self.metrics.status_patched(key.kind.as_str());
@@ -246,11 +253,14 @@ impl<S: Shell> Engine<S> {
 
     /// Records the claim on what is about to be made, unless it is recorded already. Answers the object as
     /// it is then.
-    pub(super) async fn claim(&self, object: &Object, annotation: Option<&str>) -> Result<Object, ShellError> {
+    pub(super) async fn claim(
+        &self,
+        object: &Object,
+        annotation: Option<&str>,
+    ) -> Result<Object, ShellError> {
         let finalizer = !retains(object) && !object.held();
-        let annotation = annotation.filter(|value| {
-            !crate::plan::claims::is_claimed(object.meta().annotations.as_ref(), value)
-        });
+        let annotation = annotation
+            .filter(|value| !crate::plan::claims::is_claimed(object.meta().annotations.as_ref(), value));
         if !finalizer && annotation.is_none() {
             return Ok(object.clone());
         }
@@ -323,7 +333,11 @@ impl<S: Shell> Engine<S> {
             "clean-up in Svix waits: {}. With deletionPolicy: Retain it is let go at once",
             refusal.message
         );
-        let next = if missing { Next::After(self.options.orphan_after.saturating_sub(waited)) } else { Next::Settled };
+        let next = if missing {
+            Next::After(self.options.orphan_after.saturating_sub(waited))
+        } else {
+            Next::Settled
+        };
         Some(Outcome { verdict: Verdict::Waiting(Refusal::new(Reason::Deleting, message)), hold: None, next })
     }
 }

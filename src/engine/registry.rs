@@ -199,7 +199,10 @@ impl Registry {
         let inner = self.lock();
         let thing = inner.thing_of.get(key)?;
         let others = inner.things.get(thing)?.iter().filter(|other| *other != key);
-        others.into_iter().find(|other| inner.objects.get(other).is_some_and(|object| !object.deleting())).cloned()
+        others
+            .into_iter()
+            .find(|other| inner.objects.get(other).is_some_and(|object| !object.deleting()))
+            .cloned()
     }
 
     /// How many objects there are of a kind, and what their `Ready` says.
@@ -236,7 +239,8 @@ pub struct Readiness {
 /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). Objects from a folder
 /// have none.
 fn is_older(object: &Object, than: &Object) -> bool {
-    let version = |object: &Object| object.meta().resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
+    let version =
+        |object: &Object| object.meta().resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
     let same_object = object.meta().uid == than.meta().uid;
     same_object && matches!((version(object), version(than)), (Some(new), Some(old)) if new < old)
 }
@@ -324,7 +328,10 @@ fn config_map(object: &Object) -> Option<&str> {
 fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> Thing {
     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
     let name = endpoint.metadata.name.as_deref().unwrap_or_default();
-    let uid =
-        endpoint.spec.uid.clone().unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
+    let uid = endpoint
+        .spec
+        .uid
+        .clone()
+        .unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
     Thing::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
 }

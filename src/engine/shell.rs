@@ -19,7 +19,11 @@ pub trait Shell: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Object, ShellError>> + Send;
 
     /// Writes status. Called only when it differs. Answers the object as it is then.
-    fn report(&self, object: &Object, status: Status) -> impl Future<Output = Result<Object, ShellError>> + Send;
+    fn report(
+        &self,
+        object: &Object,
+        status: Status,
+    ) -> impl Future<Output = Result<Object, ShellError>> + Send;
 
     /// Takes our finalizer off an object that is being deleted.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), ShellError>> + Send;

@@ -90,7 +90,9 @@ impl Session {
                         engine.config_map_changed(namespace, &source.config_map_key_ref.name);
                     }
                 }
-                Object::Connection(connection) => engine.secret_changed(&connection.spec.token_secret_ref.name),
+                Object::Connection(connection) => {
+                    engine.secret_changed(&connection.spec.token_secret_ref.name)
+                }
                 Object::Endpoint(_) => {}
             }
         }
@@ -100,7 +102,8 @@ impl Session {
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {
         let Some(engine) = self.inner.engine() else { return Vec::new() };
-        let kinds = [crate::engine::Kind::Connection, crate::engine::Kind::EventType, crate::engine::Kind::Endpoint];
+        let kinds =
+            [crate::engine::Kind::Connection, crate::engine::Kind::EventType, crate::engine::Kind::Endpoint];
         let mut keys: Vec<_> = kinds.into_iter().flat_map(|kind| engine.keys(kind)).collect();
         keys.sort();
         keys.iter().filter_map(|key| engine.get(key)).collect()

@@ -45,13 +45,20 @@ impl FolderShell {
 }
 
 impl Shell for FolderShell {
-    async fn claim(&self, object: &Object, finalizer: bool, annotation: Option<&str>) -> Result<Object, ShellError> {
+    async fn claim(
+        &self,
+        object: &Object,
+        finalizer: bool,
+        annotation: Option<&str>,
+    ) -> Result<Object, ShellError> {
         Ok(with_meta(object, |meta| {
             if finalizer {
                 meta.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
             }
             if let Some(annotation) = annotation {
-                meta.annotations.get_or_insert_default().insert(CLAIM_ANNOTATION.to_owned(), annotation.to_owned());
+                meta.annotations
+                    .get_or_insert_default()
+                    .insert(CLAIM_ANNOTATION.to_owned(), annotation.to_owned());
             }
         }))
     }
@@ -94,8 +101,14 @@ pub fn with_meta(object: &Object, change: impl FnOnce(&mut ObjectMeta)) -> Objec
     let mut meta = object.meta().clone();
     change(&mut meta);
     match object {
-        Object::Connection(o) => Object::Connection(Arc::new(SvixConnection { metadata: meta, ..(**o).clone() })),
-        Object::EventType(o) => Object::EventType(Arc::new(WebhookEventType { metadata: meta, ..(**o).clone() })),
-        Object::Endpoint(o) => Object::Endpoint(Arc::new(WebhookEndpoint { metadata: meta, ..(**o).clone() })),
+        Object::Connection(o) => {
+            Object::Connection(Arc::new(SvixConnection { metadata: meta, ..(**o).clone() }))
+        }
+        Object::EventType(o) => {
+            Object::EventType(Arc::new(WebhookEventType { metadata: meta, ..(**o).clone() }))
+        }
+        Object::Endpoint(o) => {
+            Object::Endpoint(Arc::new(WebhookEndpoint { metadata: meta, ..(**o).clone() }))
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-use crate::api::{OWNER_METADATA_KEY, Reason, RESERVED_METADATA_PREFIX, SvixConnectionSpec, WebhookEndpoint};
+use crate::api::{OWNER_METADATA_KEY, RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint};
 
 use super::{Difference, Refusal, channels, ids};
 
@@ -183,11 +183,15 @@ pub fn desired(
     let application = spec.application(connection).to_owned();
     for (field, uid) in [("/spec/application", Some(&application)), ("/spec/uid", spec.uid.as_ref())] {
         if let Some(uid) = uid.filter(|uid| !ids::is_uid(uid)) {
-            return Err(invalid(format!("{field}: found {uid:?}, expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_")));
+            return Err(invalid(format!(
+                "{field}: found {uid:?}, expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_"
+            )));
         }
     }
     if let Some((index, bad)) = spec.event_types.iter().enumerate().find(|(_, name)| !ids::is_name(name)) {
-        return Err(invalid(format!("/spec/eventTypes/{index}: found {bad:?}, expected the name of an event type")));
+        return Err(invalid(format!(
+            "/spec/eventTypes/{index}: found {bad:?}, expected the name of an event type"
+        )));
     }
     let throttle_rate = match spec.throttle_rate.map(u16::try_from) {
         None => None,
@@ -229,7 +233,12 @@ pub fn desired(
         channels: or_reset(encoded.map(Some), was_named("channels"), None),
         throttle_rate: or_reset(throttle_rate.map(Some), was_named("throttleRate"), None),
         disabled: or_reset(spec.disabled, was_named("disabled"), false),
-        forgotten_metadata: owned.metadata_keys.iter().filter(|key| !metadata.contains_key(*key)).cloned().collect(),
+        forgotten_metadata: owned
+            .metadata_keys
+            .iter()
+            .filter(|key| !metadata.contains_key(*key))
+            .cloned()
+            .collect(),
         metadata,
         named: named.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).to_owned()).collect(),
         named_metadata,
@@ -312,7 +321,8 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
     } = desired;
     let mut change = Change::default();
     let mut differences = Vec::new();
-    let mut differs = |field, found: String, expected: String| differences.push(Difference { field, found, expected });
+    let mut differs =
+        |field, found: String, expected: String| differences.push(Difference { field, found, expected });
 
     if observed.uid.as_deref() != Some(uid) {
         differs("uid", say_one(observed.uid.as_deref()), say_one(Some(uid)));
@@ -330,7 +340,8 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         differs("description", super::quoted(&observed.description), super::quoted(expected));
         change.description = Some(expected.clone());
     }
-    if let Some(expected) = channels.as_ref().filter(|set| !same(observed.channels.as_deref(), set.as_ref())) {
+    if let Some(expected) = channels.as_ref().filter(|set| !same(observed.channels.as_deref(), set.as_ref()))
+    {
         differs("channels", say_held(observed.channels.as_deref()), say(expected.as_ref()));
         change.channels = Some(expected.clone());
     }

@@ -96,7 +96,8 @@ pub fn desired(
     let spec = &object.spec;
     let name = object.event_type_name();
     ids::check_event_type_name(&name, names).map_err(|problem| {
-        let field = if spec.name.is_some() { "/spec/name" } else { "/metadata/name (spec.name is not given)" };
+        let field =
+            if spec.name.is_some() { "/spec/name" } else { "/metadata/name (spec.name is not given)" };
         Refusal::new(Reason::InvalidSpec, format!("{field}: {problem}"))
     })?;
     let was_named = |field: &str| owned.iter().any(|owned| owned == field);
@@ -136,8 +137,16 @@ fn with_examples(mut schema: Value, examples: Vec<Value>) -> Value {
 #[must_use]
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     // No `..`: a new field must be thought of here.
-    let Desired { name: _, schema: _, schema_digest, description, deprecated, group_name, feature_flag, named: _ } =
-        desired;
+    let Desired {
+        name: _,
+        schema: _,
+        schema_digest,
+        description,
+        deprecated,
+        group_name,
+        feature_flag,
+        named: _,
+    } = desired;
     let mut found = Vec::new();
     if observed.schema_digest != Some(*schema_digest) {
         found.push(Difference {
@@ -279,7 +288,8 @@ mod tests {
 
     #[test]
     fn a_field_that_the_spec_stops_naming_goes_back_to_the_default() {
-        let desired = desire(json!({"schema": {}}), &["description", "deprecated", "groupName", "featureFlag"]);
+        let desired =
+            desire(json!({"schema": {}}), &["description", "deprecated", "groupName", "featureFlag"]);
         let before = Observed {
             description: "d".into(),
             deprecated: true,
@@ -313,7 +323,8 @@ mod tests {
     fn examples_go_into_the_schema() {
         let object = object(json!({"schema": {"type": "object"}}));
         let desired =
-            desired(&object, json!({"type": "object"}), vec![json!({"a": 1})], EventTypeNames::Grouped, &[]).unwrap();
+            desired(&object, json!({"type": "object"}), vec![json!({"a": 1})], EventTypeNames::Grouped, &[])
+                .unwrap();
         assert_eq!(desired.schema, json!({"type": "object", "examples": [{"a": 1}]}));
     }
 
@@ -321,7 +332,10 @@ mod tests {
     fn a_bad_name_is_refused_with_the_field_it_comes_from() {
         let object = object(json!({"schema": {}, "name": "nodot"}));
         let refusal = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
-        assert!(refusal.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"), "{refusal}");
+        assert!(
+            refusal.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"),
+            "{refusal}"
+        );
         assert!(desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).is_ok());
     }
 }

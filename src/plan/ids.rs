@@ -13,7 +13,11 @@ pub const MAX_NAME: usize = 256;
 /// of a URL, so they are no names here.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(is_name_byte) && text != "." && text != ".."
+    !text.is_empty()
+        && text.len() <= MAX_NAME
+        && text.bytes().all(is_name_byte)
+        && text != "."
+        && text != ".."
 }
 
 /// Whether Svix takes a text as the uid of an application or endpoint: a name that cannot be taken for an id.
@@ -92,7 +96,10 @@ mod tests {
 
     #[test]
     fn long_default_uids_are_cut_and_stay_distinct() {
-        let (a, b) = (default_uid("o", "n", &"a".repeat(253)), default_uid("o", "n", &format!("{}b", "a".repeat(252))));
+        let (a, b) = (
+            default_uid("o", "n", &"a".repeat(253)),
+            default_uid("o", "n", &format!("{}b", "a".repeat(252))),
+        );
         assert_ne!(a, b);
         assert!(is_uid(&a) && is_uid(&b), "{a} {b}");
     }

@@ -51,7 +51,12 @@ const MAX_MESSAGE: usize = 2048;
 /// A condition that does not change keeps its `lastTransitionTime`, so that equal verdicts give equal
 /// conditions and nothing is written. `Ready` comes last, after what it rests on.
 #[must_use]
-pub fn conditions(verdict: &Verdict, before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+pub fn conditions(
+    verdict: &Verdict,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
     let condition = |type_: ConditionType, status: ConditionStatus| {
         let since = before.iter().find(|old| old.type_ == type_ && old.status == status);
         Condition {
@@ -105,8 +110,10 @@ mod tests {
 
     #[test]
     fn abnormal_conditions_are_there_only_while_they_hold() {
-        let waiting = conditions(&Verdict::Waiting(Refusal::new(Reason::Throttled, "m")), &[], Some(1), at(1));
-        let types = |conditions: &[Condition]| conditions.iter().map(|c| (c.type_, c.status)).collect::<Vec<_>>();
+        let waiting =
+            conditions(&Verdict::Waiting(Refusal::new(Reason::Throttled, "m")), &[], Some(1), at(1));
+        let types =
+            |conditions: &[Condition]| conditions.iter().map(|c| (c.type_, c.status)).collect::<Vec<_>>();
         assert_eq!(
             types(&waiting),
             [

@@ -20,7 +20,9 @@ pub enum InvalidSchema {
     #[error("{0}")]
     Limit(String),
     /// A reference leaves the document.
-    #[error("{pointer}/$ref: found {target}, expected a reference within the schema (`#…`): nothing outside is read")]
+    #[error(
+        "{pointer}/$ref: found {target}, expected a reference within the schema (`#…`): nothing outside is read"
+    )]
     RemoteReference {
         /// Where it stands, as a JSON Pointer.
         pointer: String,
@@ -172,16 +174,25 @@ mod tests {
         assert!(error.to_string().starts_with("/properties/a/type: "), "{error}");
         let error = Compiled::new(&json!({"pattern": "("}), true).unwrap_err();
         assert!(error.to_string().starts_with("/pattern: "), "{error}");
-        let error = Compiled::new(&json!({"properties": {"a": {"$ref": "#/definitions/none"}}}), true).unwrap_err();
+        let error =
+            Compiled::new(&json!({"properties": {"a": {"$ref": "#/definitions/none"}}}), true).unwrap_err();
         assert!(matches!(error, InvalidSchema::Invalid { .. }), "{error}");
     }
 
     #[test]
     fn references_never_leave_the_document() {
-        for target in ["http://a.example/s.json", "https://a.example/s", "file:///etc/passwd", "other.json", "//a.example"]
-        {
+        for target in [
+            "http://a.example/s.json",
+            "https://a.example/s",
+            "file:///etc/passwd",
+            "other.json",
+            "//a.example",
+        ] {
             let error = Compiled::new(&json!({"items": {"$ref": target}}), true).unwrap_err();
-            assert!(matches!(&error, InvalidSchema::RemoteReference { pointer, .. } if pointer == "/items"), "{error}");
+            assert!(
+                matches!(&error, InvalidSchema::RemoteReference { pointer, .. } if pointer == "/items"),
+                "{error}"
+            );
         }
         assert!(Compiled::new(&json!({"$ref": "#/definitions/a", "definitions": {"a": {}}}), true).is_ok());
     }

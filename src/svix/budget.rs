@@ -3,10 +3,7 @@
 //! Requests are spaced so that no more than the rate leave in any second beyond a short burst, and when Svix
 //! answers 429 every request of the connection waits as long as Svix asks.
 
-use std::{
-    sync::Mutex,
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 

@@ -143,7 +143,11 @@ fn detail(body: &[u8]) -> String {
                 .iter()
                 .map(|item| {
                     let place = item["loc"].as_array().into_iter().flatten().filter_map(|part| part.as_str());
-                    format!("/{}: {}", place.collect::<Vec<_>>().join("/"), item["msg"].as_str().unwrap_or("refused"))
+                    format!(
+                        "/{}: {}",
+                        place.collect::<Vec<_>>().join("/"),
+                        item["msg"].as_str().unwrap_or("refused")
+                    )
                 })
                 .collect::<Vec<_>>()
                 .join("; "),
@@ -183,9 +187,8 @@ mod tests {
 
     #[test]
     fn answers_fall_into_their_class() {
-        let class = |status| {
-            Error { operation: "x", kind: ErrorKind::from_answer(status, None, b"{}") }.class()
-        };
+        let class =
+            |status| Error { operation: "x", kind: ErrorKind::from_answer(status, None, b"{}") }.class();
         for transient in [500, 502, 503, 504, 404, 409, 408, 302] {
             assert_eq!(class(transient), Class::Transient, "{transient}");
         }
@@ -202,14 +205,19 @@ mod tests {
     fn both_forms_of_detail_become_one_line() {
         let list = br#"{"detail":[{"loc":["body","url"],"msg":"bad","type":"value_error"},{"loc":["body"],"msg":"x"}]}"#;
         assert_eq!(detail(list), "/body/url: bad; /body: x");
-        assert_eq!(detail(br#"{"code":"conflict","detail":"A conflict has occurred"}"#), "A conflict has occurred");
+        assert_eq!(
+            detail(br#"{"code":"conflict","detail":"A conflict has occurred"}"#),
+            "A conflict has occurred"
+        );
         assert!(detail(b"<html>").contains("is this address a Svix server?"));
     }
 
     #[test]
     fn urls_in_messages_are_cut_to_their_host() {
         assert_eq!(
-            redact_urls(r#"invalid value: string "https://u:p@h.example/secret?k=v", expected https://ok.example"#),
+            redact_urls(
+                r#"invalid value: string "https://u:p@h.example/secret?k=v", expected https://ok.example"#
+            ),
             r#"invalid value: string "https://h.example/…", expected https://ok.example"#
         );
     }

@@ -94,7 +94,8 @@ impl<T: PartialEq> Table<T> {
                 entry.written = 0;
             }
             None => {
-                self.entries.insert(key.into(), Entry { value: Some(value), written: 0, seen: listing.began });
+                self.entries
+                    .insert(key.into(), Entry { value: Some(value), written: 0, seen: listing.began });
             }
         }
         true
@@ -148,7 +149,10 @@ impl Mirror {
     /// Ends a listing of event types; answers what is gone.
     pub fn finish_event_types(&self, listing: Listing) -> Vec<Changed> {
         let gone = self.lock().event_types.finish(listing);
-        gone.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| Changed::EventType(name)).collect()
+        gone.into_iter()
+            .filter(|(_, value)| value.is_some())
+            .map(|(name, _)| Changed::EventType(name))
+            .collect()
     }
 
     /// Takes a page of an application's endpoints; answers what changed.
@@ -223,7 +227,12 @@ impl Mirror {
     /// The applications whose endpoints have been listed.
     #[must_use]
     pub fn applications(&self) -> Vec<Box<str>> {
-        self.lock().applications.iter().filter(|(_, app)| app.endpoints.loaded).map(|(uid, _)| uid.clone()).collect()
+        self.lock()
+            .applications
+            .iter()
+            .filter(|(_, app)| app.endpoints.loaded)
+            .map(|(uid, _)| uid.clone())
+            .collect()
     }
 
     /// Forgets an application that no object uses any more.
@@ -245,7 +254,12 @@ impl Mirror {
 
     /// An endpoint by its id, else by its uid.
     #[must_use]
-    pub fn endpoint(&self, application: &str, id: Option<&str>, uid: &str) -> Option<Arc<endpoint::Observed>> {
+    pub fn endpoint(
+        &self,
+        application: &str,
+        id: Option<&str>,
+        uid: &str,
+    ) -> Option<Arc<endpoint::Observed>> {
         let inner = self.lock();
         let app = inner.applications.get(application)?;
         id.and_then(|id| app.endpoints.get(id))

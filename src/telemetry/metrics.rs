@@ -123,7 +123,11 @@ impl Default for Metrics {
             Unit::Seconds,
             inner.reconcile_seconds.clone(),
         );
-        r.register("reconcile_errors", "Looks that failed, by class of error", inner.reconcile_errors.clone());
+        r.register(
+            "reconcile_errors",
+            "Looks that failed, by class of error",
+            inner.reconcile_errors.clone(),
+        );
         r.register_with_unit(
             "queue_latency",
             "How long objects waited to be looked at after they were due",
@@ -145,7 +149,11 @@ impl Default for Metrics {
             Unit::Seconds,
             inner.budget_seconds.clone(),
         );
-        r.register("drift", "Changes made in Svix behind the operator's back that were repaired", inner.drift.clone());
+        r.register(
+            "drift",
+            "Changes made in Svix behind the operator's back that were repaired",
+            inner.drift.clone(),
+        );
         r.register("status_patches", "Writes of status to Kubernetes", inner.status_patches.clone());
         r.register("objects", "Objects by kind and what their Ready condition says", inner.objects.clone());
         r.register("leader", "1 while this process holds the lease and may write", inner.leader.clone());
@@ -209,8 +217,13 @@ impl Metrics {
         if let Some(read) = &*self.0.scrape.read().unwrap_or_else(PoisonError::into_inner) {
             let (counts, (waiting, running)) = read();
             for count in counts {
-                for (ready, number) in [("true", count.ready), ("false", count.not_ready), ("unknown", count.unknown)] {
-                    self.0.objects.get_or_create(&OfReadiness { kind: count.kind, ready }).set(i64::from(number));
+                for (ready, number) in
+                    [("true", count.ready), ("false", count.not_ready), ("unknown", count.unknown)]
+                {
+                    self.0
+                        .objects
+                        .get_or_create(&OfReadiness { kind: count.kind, ready })
+                        .set(i64::from(number));
                 }
             }
             self.0.queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
@@ -236,7 +249,9 @@ mod tests {
         metrics.reconcile_error("WebhookEndpoint", "transport");
         metrics.drift("WebhookEndpoint");
         metrics.leading(true);
-        metrics.on_scrape(|| (vec![ObjectCount { kind: "WebhookEndpoint", ready: 2, not_ready: 1, unknown: 0 }], (5, 3)));
+        metrics.on_scrape(|| {
+            (vec![ObjectCount { kind: "WebhookEndpoint", ready: 2, not_ready: 1, unknown: 0 }], (5, 3))
+        });
         let text = metrics.encode();
         for line in [
             r#"svix_operator_reconciles_total{kind="WebhookEndpoint",outcome="ready"} 1"#,

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod cluster;
 mod control_plane;
 mod embedded_faults;
 mod engine;

@@ -35,14 +35,20 @@ fn made(desired: &Desired) -> Observed {
         channels: desired.channels.clone().flatten().as_ref().map(boxed),
         throttle_rate: desired.throttle_rate.flatten(),
         disabled: desired.disabled.unwrap_or(false),
-        metadata: merge_metadata(desired, None).iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect(),
+        metadata: merge_metadata(desired, None)
+            .iter()
+            .map(|(k, v)| (k.as_str().into(), v.as_str().into()))
+            .collect(),
     }
 }
 
 fn with_metadata(observed: &Observed, entries: &[(&str, &str)]) -> Observed {
     let mut metadata: BTreeMap<&str, &str> = observed.metadata.iter().map(|(k, v)| (&**k, &**v)).collect();
     metadata.extend(entries.iter().copied());
-    Observed { metadata: metadata.into_iter().map(|(k, v)| (k.into(), v.into())).collect(), ..observed.clone() }
+    Observed {
+        metadata: metadata.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+        ..observed.clone()
+    }
 }
 
 #[test]
@@ -125,7 +131,8 @@ fn an_equal_one_that_is_nobodys_gets_the_mark_and_nothing_else() {
     let desired = desire(json!({}));
     let held = Observed { metadata: Box::new([("k".into(), "v".into())]), ..made(&desired) };
     let Step::Adopt(change) = plan(&desired, Some(&held), Ownership::Nobody) else { panic!() };
-    let metadata = BTreeMap::from([("k".into(), "v".into()), (OWNER_METADATA_KEY.into(), "prod/team/hook".into())]);
+    let metadata =
+        BTreeMap::from([("k".into(), "v".into()), (OWNER_METADATA_KEY.into(), "prod/team/hook".into())]);
     assert_eq!(change, Change { metadata: Some(metadata), ..Change::default() });
 }
 
@@ -164,7 +171,8 @@ fn messages_say_the_host_of_a_url_and_no_more() {
 #[test]
 fn metadata_beyond_what_svix_takes_is_refused_before_it_is_sent() {
     let channels: Vec<_> = (0..3).map(|i| format!("https://example.org/{i}/{}", "x".repeat(1500))).collect();
-    let Step::Refuse(refusal) = plan(&desire(json!({ "channels": channels })), None, Ownership::Nobody) else {
+    let Step::Refuse(refusal) = plan(&desire(json!({ "channels": channels })), None, Ownership::Nobody)
+    else {
         panic!()
     };
     assert_eq!(refusal.reason, Reason::InvalidSpec);

@@ -84,7 +84,11 @@ struct Inner {
 
 impl Client {
     /// Makes a client. Nothing is sent yet. Proxies are taken from the environment, as curl does.
-    pub fn new(options: &ClientOptions<'_>, budget: Arc<Budget>, metrics: Metrics) -> Result<Self, InvalidConnection> {
+    pub fn new(
+        options: &ClientOptions<'_>,
+        budget: Arc<Budget>,
+        metrics: Metrics,
+    ) -> Result<Self, InvalidConnection> {
         let base = match options.server_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => region_url(options.token).to_owned(),
@@ -191,8 +195,9 @@ impl Client {
         application: &str,
         from: Option<&str>,
     ) -> Result<Option<Page<endpoint::Observed>>, Error> {
-        let mut request =
-            self.request(Method::GET, &["app", application, "endpoint"]).query(&[("limit", PAGE), ("order", "ascending")]);
+        let mut request = self
+            .request(Method::GET, &["app", application, "endpoint"])
+            .query(&[("limit", PAGE), ("order", "ascending")]);
         if let Some(from) = from {
             request = request.query(&[("iterator", from)]);
         }
@@ -201,7 +206,11 @@ impl Client {
     }
 
     /// One endpoint by id or uid; `None`: it or its application is not there.
-    pub async fn get_endpoint(&self, application: &str, id: &str) -> Result<Option<endpoint::Observed>, Error> {
+    pub async fn get_endpoint(
+        &self,
+        application: &str,
+        id: &str,
+    ) -> Result<Option<endpoint::Observed>, Error> {
         let request = self.request(Method::GET, &["app", application, "endpoint", id]);
         found(self.read::<wire::EndpointOut>("endpoint.get", request).await.map(Into::into))
     }
@@ -221,14 +230,18 @@ impl Client {
         id: &str,
         change: &endpoint::Change,
     ) -> Result<endpoint::Observed, Error> {
-        let request =
-            self.request(Method::PATCH, &["app", application, "endpoint", id]).json(&wire::endpoint_patch(change));
+        let request = self
+            .request(Method::PATCH, &["app", application, "endpoint", id])
+            .json(&wire::endpoint_patch(change));
         Ok(self.read::<wire::EndpointOut>("endpoint.patch", request).await?.into())
     }
 
     /// Deletes an endpoint. Gone already is success.
     pub async fn delete_endpoint(&self, application: &str, id: &str) -> Result<(), Error> {
-        gone(self.send("endpoint.delete", self.request(Method::DELETE, &["app", application, "endpoint", id])).await)
+        gone(
+            self.send("endpoint.delete", self.request(Method::DELETE, &["app", application, "endpoint", id]))
+                .await,
+        )
     }
 
     /// Makes an application of this uid, or finds the one that is there.
@@ -247,11 +260,16 @@ impl Client {
             // Names, uids and ids are of an alphabet that a path takes as it is (plan::ids).
             url.push_str(segment);
         }
-        let authorization = self.inner.authorization.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let authorization =
+            self.inner.authorization.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         self.inner.http.request(method, url).header(header::AUTHORIZATION, authorization)
     }
 
-    async fn read<T: DeserializeOwned>(&self, operation: &'static str, request: RequestBuilder) -> Result<T, Error> {
+    async fn read<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+    ) -> Result<T, Error> {
         let (status, body) = self.send(operation, request).await?;
         serde_json::from_slice(&body).map_err(|error| {
             // The message of serde_json may quote a value, so only its place is told.
@@ -278,7 +296,9 @@ impl Client {
         let result = match outcome {
             Err(error) => Err(ErrorKind::Transport(root_cause(&error.without_url()))),
             Ok((status, _, body)) if status.is_success() => Ok((status, body.to_vec())),
-            Ok((status, retry_after, body)) => Err(ErrorKind::from_answer(status.as_u16(), retry_after, &body)),
+            Ok((status, retry_after, body)) => {
+                Err(ErrorKind::from_answer(status.as_u16(), retry_after, &body))
+            }
         };
         let result = result.map_err(|kind| Error { operation, kind });
         if let Err(Error { kind: ErrorKind::Throttled { retry_after }, .. }) = &result {
@@ -303,8 +323,8 @@ fn region_url(token: &str) -> &'static str {
 }
 
 fn authorization(token: &str) -> Result<header::HeaderValue, InvalidConnection> {
-    let mut value =
-        header::HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| InvalidConnection::Token)?;
+    let mut value = header::HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+        .map_err(|_| InvalidConnection::Token)?;
     value.set_sensitive(true);
     Ok(value)
 }

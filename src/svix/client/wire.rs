@@ -98,7 +98,8 @@ pub(super) struct List<T> {
 
 /// The body of an event type's creation.
 pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
-    let mut body = svix::models::EventTypeIn::new(desired.name.clone(), desired.description.clone().unwrap_or_default());
+    let mut body =
+        svix::models::EventTypeIn::new(desired.name.clone(), desired.description.clone().unwrap_or_default());
     body.deprecated = desired.deprecated;
     body.schemas = Some(event_type::merge_schemas(desired, None));
     body.group_name = desired.group_name.clone().flatten();

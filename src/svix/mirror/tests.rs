@@ -73,7 +73,10 @@ fn a_later_listing_overrides_what_was_written_before_it() {
     mirror.put_endpoint("app", endpoint("ep_1", "u", "ours"));
     mirror.put_endpoint("app", endpoint("ep_2", "v", "ours"));
     let listing = mirror.begin();
-    assert_eq!(mirror.list_endpoints(listing, "app", vec![endpoint("ep_1", "u", "drifted")]), [changed("ep_1", "u")]);
+    assert_eq!(
+        mirror.list_endpoints(listing, "app", vec![endpoint("ep_1", "u", "drifted")]),
+        [changed("ep_1", "u")]
+    );
     assert_eq!(mirror.finish_endpoints(listing, "app", true), [changed("ep_2", "v")]);
     assert!(mirror.endpoint("app", None, "v").is_none());
 }

@@ -65,7 +65,8 @@ async fn many_objects_declared_in_the_wrong_order_cause_no_failed_call_and_no_ex
     world.declare(endpoints.chain(event_types).collect::<Vec<_>>());
     world.all_in_step().await;
     let calls = world.svix.calls();
-    let failed: Vec<_> = calls.iter().filter(|call| call.status >= 400 && call.operation != "endpoint.list").collect();
+    let failed: Vec<_> =
+        calls.iter().filter(|call| call.status >= 400 && call.operation != "endpoint.list").collect();
     assert!(failed.is_empty(), "{failed:?}");
     let writes = calls.iter().filter(|call| call.is_write()).count();
     assert_eq!(writes, 601, "600 objects and one application");
@@ -103,10 +104,22 @@ async fn a_change_of_the_spec_changes_just_that_in_svix() {
     world.declare([kind.clone(), hook.clone()]);
     world.all_in_step().await;
     // Fields that the specs do not name, and another version of the schema.
-    world.by_hand("PATCH", "/event-type/a.one", json!({"deprecated": true, "schemas": {
-        "1": {"type": "object", "title": "a.one"}, "2": {"title": "by hand"},
-    }})).await;
-    world.by_hand("PATCH", "/app/default/endpoint/test.default.hook", json!({"throttleRate": 3, "disabled": true})).await;
+    world
+        .by_hand(
+            "PATCH",
+            "/event-type/a.one",
+            json!({"deprecated": true, "schemas": {
+                "1": {"type": "object", "title": "a.one"}, "2": {"title": "by hand"},
+            }}),
+        )
+        .await;
+    world
+        .by_hand(
+            "PATCH",
+            "/app/default/endpoint/test.default.hook",
+            json!({"throttleRate": 3, "disabled": true}),
+        )
+        .await;
     world.svix.clear_calls();
     world.declare([
         kind.with("schema", json!({"type": "object"})).with("description", "new"),
@@ -148,14 +161,18 @@ async fn a_field_taken_out_of_the_spec_goes_back_to_what_a_new_object_would_have
     assert_eq!((&stripped.description, stripped.deprecated), (&fresh.description, fresh.deprecated));
     assert_eq!((&stripped.feature_flag, &stripped.schemas), (&fresh.feature_flag, &fresh.schemas));
     let hook = held.endpoint("default", "test.default.hook").unwrap();
-    assert_eq!((hook.description.as_str(), &hook.channels, hook.throttle_rate, hook.disabled), ("", &None, None, false));
+    assert_eq!(
+        (hook.description.as_str(), &hook.channels, hook.throttle_rate, hook.disabled),
+        ("", &None, None, false)
+    );
     assert_eq!(hook.metadata.keys().collect::<Vec<_>>(), ["svix-operator.dev/owner"]);
 }
 
 #[tokio::test]
 async fn every_channel_is_mapped_when_the_connection_says_so() {
     let mut world = World::with_connection(|connection| connection.with("channelEncoding", "Always")).await;
-    world.declare([event_type("a.one"), endpoint("hook", &["a.one"]).with("channels", json!(["python.org"]))]);
+    world
+        .declare([event_type("a.one"), endpoint("hook", &["a.one"]).with("channels", json!(["python.org"]))]);
     world.all_in_step().await;
     let held = world.svix.snapshot();
     let hook = held.endpoint("default", "test.default.hook").unwrap();
@@ -191,12 +208,18 @@ async fn a_schema_in_a_config_map_is_found_missing_and_bad_ones_are_explained() 
     let example = example.with("examples", json!([{"name": "first", "value": {}}]));
     world.declare([from.clone(), bad.clone(), text.clone(), example.clone()]);
     let message = world.reason(&from.key(), "SchemaSourceNotFound").await.message;
-    assert!(message.contains(r#"no file declares ConfigMap default/schemas with key "one.json""#), "{message}");
+    assert!(
+        message.contains(r#"no file declares ConfigMap default/schemas with key "one.json""#),
+        "{message}"
+    );
     let message = world.reason(&bad.key(), "InvalidSchema").await.message;
     assert!(message.starts_with("/spec/schema: /type: "), "{message}");
     let message = world.reason(&text.key(), "InvalidSchema").await.message;
     assert!(message.starts_with("/spec/schemaText: not valid JSON: "), "{message}");
     let message = world.reason(&example.key(), "InvalidSchema").await.message;
-    assert!(message.starts_with(r#"/spec/examples/0 ("first") does not match the schema: /: "x" is a required"#), "{message}");
+    assert!(
+        message.starts_with(r#"/spec/examples/0 ("first") does not match the schema: /: "x" is a required"#),
+        "{message}"
+    );
     assert!(world.svix.snapshot().event_types.is_empty(), "nothing invalid reaches Svix");
 }

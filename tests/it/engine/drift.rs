@@ -51,7 +51,8 @@ async fn deletions_are_undone() {
     world.by_hand("DELETE", "/event-type/a.one?expunge=true", json!(null)).await;
     world.by_hand("DELETE", "/app/default/endpoint/test.default.hook", json!(null)).await;
     eventually("both to be back", PATIENCE, async || {
-        (description(&world) == before && world.svix.snapshot().event_types.contains_key("a.one")).then_some(())
+        (description(&world) == before && world.svix.snapshot().event_types.contains_key("a.one"))
+            .then_some(())
     })
     .await;
     world.by_hand("DELETE", "/event-type/a.one", json!(null)).await;
@@ -60,14 +61,18 @@ async fn deletions_are_undone() {
     })
     .await;
     world.by_hand("DELETE", "/app/default", json!(null)).await;
-    eventually("the application to be back", PATIENCE, async || (description(&world) == before).then_some(())).await;
+    eventually("the application to be back", PATIENCE, async || {
+        (description(&world) == before).then_some(())
+    })
+    .await;
     world.all_in_step().await;
 }
 
 #[tokio::test]
 async fn disabling_is_left_alone_unless_the_spec_says_otherwise() {
     let mut world = converged().await;
-    let disabled = |world: &World| world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled;
+    let disabled =
+        |world: &World| world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled;
     world.by_hand("PATCH", "/app/default/endpoint/test.default.hook", json!({"disabled": true})).await;
     // A change elsewhere in the spec does not enable it, either.
     world.declare([endpoint("hook", &["a.one"]).with("description", "x")]);

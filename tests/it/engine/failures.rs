@@ -63,7 +63,8 @@ async fn one_that_svix_refuses_is_told_and_not_tried_again_while_others_go_on() 
     world.reason(&event_type("a.good").key(), "InSync").await;
     world.svix.clear_calls();
     eventually("two listings", PATIENCE, async || {
-        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2).then_some(())
+        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2)
+            .then_some(())
     })
     .await;
     assert_eq!(world.writes(), Vec::<String>::new());
@@ -80,7 +81,8 @@ async fn a_field_that_the_server_ignores_is_told_and_not_written_again() {
     assert!(ready.message.contains("groupName"), "{}", ready.message);
     world.svix.clear_calls();
     eventually("two listings", PATIENCE, async || {
-        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2).then_some(())
+        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2)
+            .then_some(())
     })
     .await;
     assert_eq!(world.writes(), Vec::<String>::new());
@@ -97,7 +99,10 @@ async fn the_whole_connection_waits_as_long_as_svix_asks() {
     let only = Some(vec!["event-type.create".to_owned()]);
     world.svix.faults().set(FaultPlan { throttled: 1.0, retry_after: 2..=2, only, ..FaultPlan::default() });
     world.declare([event_type("a.first")]);
-    eventually("a 429", PATIENCE, async || world.svix.calls().iter().any(|call| call.status == 429).then_some(())).await;
+    eventually("a 429", PATIENCE, async || {
+        world.svix.calls().iter().any(|call| call.status == 429).then_some(())
+    })
+    .await;
     let asked = Instant::now();
     world.svix.faults().clear();
     world.svix.clear_calls();
@@ -125,7 +130,8 @@ async fn a_token_that_svix_refuses_is_told_on_the_connection_and_a_new_one_is_us
 #[tokio::test]
 async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_with_retain() {
     let mut world = World::new().await;
-    let (lost, kept) = (event_type("a.lost").with("connectionRef", json!({"name": "dead"})), event_type("a.kept"));
+    let (lost, kept) =
+        (event_type("a.lost").with("connectionRef", json!({"name": "dead"})), event_type("a.kept"));
     let retained = event_type("b.retained").with("deletionPolicy", "Retain");
     // A port that nobody listens on.
     let dead = connection("http://127.0.0.1:9").named("dead");
@@ -159,7 +165,8 @@ async fn a_crash_between_a_write_and_its_record_makes_no_second_and_loses_nothin
     world.declare([kind.clone(), hook.clone()]);
     eventually("both to be made", PATIENCE, async || {
         let held = world.svix.snapshot();
-        (held.event_types.contains_key("a.one") && held.endpoint("default", "test.default.hook").is_some()).then_some(())
+        (held.event_types.contains_key("a.one") && held.endpoint("default", "test.default.hook").is_some())
+            .then_some(())
     })
     .await;
     let before = world.svix.snapshot();

@@ -64,7 +64,9 @@ async fn an_archived_event_type_comes_back_with_the_new_content_and_keeps_other_
 async fn what_is_there_and_equal_is_adopted_with_no_write_but_the_mark() {
     let mut world = World::new().await;
     let schemas = json!({"1": {"type": "object", "title": "a.one"}});
-    world.by_hand("POST", "/event-type", json!({"name": "a.one", "description": "x", "schemas": schemas})).await;
+    world
+        .by_hand("POST", "/event-type", json!({"name": "a.one", "description": "x", "schemas": schemas}))
+        .await;
     world.by_hand("POST", "/app", json!({"name": "x", "uid": "default"})).await;
     let hook = json!({
         "url": "https://hooks.example.org/hook", "uid": "legacy", "eventTypes": ["a.one"], "metadata": {"by": "hand"},
@@ -94,7 +96,8 @@ async fn what_is_there_and_differs_is_never_changed_even_when_the_mirror_is_old(
     world.by_hand("POST", "/app/default/endpoint", hook).await;
     // And this one was ours, was deleted by hand, and its uid given to something else.
     world.by_hand("DELETE", "/app/default/endpoint/test.default.seed", json!(null)).await;
-    let hook = json!({"url": "https://theirs.example/", "uid": "test.default.seed", "eventTypes": ["a.seed"]});
+    let hook =
+        json!({"url": "https://theirs.example/", "uid": "test.default.seed", "eventTypes": ["a.seed"]});
     world.by_hand("POST", "/app/default/endpoint", hook).await;
     let before = world.svix.snapshot();
     let theirs = (event_type("a.theirs"), endpoint("theirs", &["a.seed"]));
@@ -155,7 +158,8 @@ async fn of_two_that_declare_the_same_one_holds_it_and_the_other_takes_over_with
 async fn event_type_and_endpoint_can_be_deleted_together_in_any_order() {
     for endpoint_first in [true, false] {
         let mut world = World::new().await;
-        let (kind, hook) = (event_type("a.one").with("deletionPolicy", "Expunge"), endpoint("hook", &["a.one"]));
+        let (kind, hook) =
+            (event_type("a.one").with("deletionPolicy", "Expunge"), endpoint("hook", &["a.one"]));
         world.declare([kind.clone(), hook.clone()]);
         world.all_in_step().await;
         let order = if endpoint_first { [&hook, &kind] } else { [&kind, &hook] };

@@ -2,5 +2,7 @@
 
 pub mod control_plane;
 pub mod objects;
+pub mod operator;
+pub mod tenant;
 pub mod wait;
 pub mod world;

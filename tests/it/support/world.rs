@@ -57,7 +57,8 @@ impl World {
 
     fn start(&mut self) {
         let notes = self.notes.clone();
-        let tell = move |object: &Object, note: &Note| notes.lock().unwrap().push((object.key(), note.clone()));
+        let tell =
+            move |object: &Object, note: &Note| notes.lock().unwrap().push((object.key(), note.clone()));
         let metrics = Metrics::default();
         self.session = Some(Session::start(self.references.clone(), self.options.clone(), metrics, tell));
     }
@@ -113,7 +114,10 @@ impl World {
             .find(|condition| format!("{:?}", condition.type_) == "Ready")
             .ok_or_else(|| format!("{key} has no Ready"))?;
         if object.observed_generation() != object.meta().generation {
-            return Err(format!("{key} is not looked at yet; before: {} {}", condition.reason, condition.message));
+            return Err(format!(
+                "{key} is not looked at yet; before: {} {}",
+                condition.reason, condition.message
+            ));
         }
         Ok(condition.clone())
     }
@@ -122,7 +126,11 @@ impl World {
     pub async fn reason(&self, key: &Key, reason: &str) -> Condition {
         eventually(&format!("{key} to be {reason}"), PATIENCE, async || {
             let ready = self.ready(key)?;
-            if ready.reason == reason { Ok(ready) } else { Err(format!("{}: {}", ready.reason, ready.message)) }
+            if ready.reason == reason {
+                Ok(ready)
+            } else {
+                Err(format!("{}: {}", ready.reason, ready.message))
+            }
         })
         .await
     }
@@ -153,7 +161,11 @@ impl World {
     /// Writes that Svix took so far, by operation.
     pub fn writes(&self) -> Vec<String> {
         let calls = self.svix.calls();
-        calls.iter().filter(|call| call.is_write() && call.status < 400).map(|call| format!("{} {}", call.operation, call.path)).collect()
+        calls
+            .iter()
+            .filter(|call| call.is_write() && call.status < 400)
+            .map(|call| format!("{} {}", call.operation, call.path))
+            .collect()
     }
 
     /// Edits Svix by hand, as somebody with the token would.

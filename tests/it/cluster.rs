@@ -1,0 +1,6 @@
+//! The operator as a process on a real control plane.
+
+mod citizen;
+mod crash;
+mod crds;
+mod objects;
