@@ -1,6 +1,7 @@
 //! The command line: one file per command, each from arguments to library calls and nothing else.
 
 mod crds;
+mod dev;
 mod run;
 
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Dev(dev::Arguments),
     Crds(crds::Arguments),
 }
 
@@ -26,17 +28,18 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Dev(arguments) => dev::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     }
 }
 
-/// Runs a command on a runtime of its own; an error is told in one line.
-fn block_on(command: impl Future<Output = Result<ExitCode, String>>) -> ExitCode {
+/// Runs a command on a runtime of its own; an error is told in one line, and ends it with `failed`.
+fn block_on(command: impl Future<Output = Result<ExitCode, String>>, failed: ExitCode) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start: {error}");
-            return ExitCode::FAILURE;
+            return failed;
         }
     };
     let result = runtime.block_on(command);
@@ -44,6 +47,6 @@ fn block_on(command: impl Future<Output = Result<ExitCode, String>>) -> ExitCode
     runtime.shutdown_background();
     result.unwrap_or_else(|message| {
         eprintln!("error: {message}");
-        ExitCode::FAILURE
+        failed
     })
 }

@@ -4,7 +4,7 @@
 //! is done.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
@@ -28,7 +28,15 @@ pub struct Session {
 
 struct Inner {
     engine: OnceLock<Weak<Engine<FolderShell>>>,
-    declared: Mutex<BTreeMap<Key, Object>>,
+    declared: Mutex<Declared>,
+}
+
+/// What is declared. The objects themselves are with the engine: at ten thousand, a second copy counts.
+#[derive(Default)]
+struct Declared {
+    keys: BTreeSet<Key>,
+    /// Declared again while the one before is still being cleaned up.
+    coming_back: BTreeMap<Key, Object>,
 }
 
 impl Session {
@@ -62,15 +70,16 @@ impl Session {
     pub fn declare(&self, objects: Vec<Object>, references: References) {
         let Some(engine) = self.inner.engine() else { return };
         engine.shell().set_references(references);
-        let new: BTreeMap<Key, Object> = objects.into_iter().map(|object| (object.key(), object)).collect();
-        let old = std::mem::replace(&mut *self.inner.declared(), new.clone());
-        for (key, declared) in &new {
-            self.inner.take(&engine, key, declared);
+        let keys: BTreeSet<Key> = objects.iter().map(Object::key).collect();
+        let old = std::mem::replace(&mut self.inner.declared().keys, keys.clone());
+        self.inner.declared().coming_back.clear();
+        for object in objects {
+            self.inner.take(&engine, object);
         }
-        for key in old.keys().filter(|key| !new.contains_key(key)) {
+        for key in old.difference(&keys) {
             match engine.get(key) {
                 Some(object) if object.held() => {
-                    engine.upsert(with_meta(&object, |meta| {
+                    engine.upsert(with_meta(object, |meta| {
                         meta.deletion_timestamp.get_or_insert(Time(jiff::Timestamp::now()));
                     }));
                 }
@@ -82,7 +91,7 @@ impl Session {
     /// Has every event type whose schema is in a ConfigMap looked at, and every connection listed anew.
     pub fn look_again(&self) {
         let Some(engine) = self.inner.engine() else { return };
-        for object in self.inner.declared().values() {
+        for object in self.objects() {
             match object {
                 Object::EventType(event_type) => {
                     if let Some(source) = &event_type.spec.schema_from {
@@ -90,12 +99,16 @@ impl Session {
                         engine.config_map_changed(namespace, &source.config_map_key_ref.name);
                     }
                 }
-                Object::Connection(connection) => {
-                    engine.secret_changed(&connection.spec.token_secret_ref.name)
-                }
+                Object::Connection(connection) => engine.secret_changed(&connection.spec.token_secret_ref.name),
                 Object::Endpoint(_) => {}
             }
         }
+    }
+
+    /// Whether there is nothing to do but to wait for a change.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.inner.engine().is_none_or(|engine| engine.idle())
     }
 
     /// What is declared, with the status of now; and what is being deleted.
@@ -128,17 +141,19 @@ impl Inner {
         self.engine.get().and_then(Weak::upgrade)
     }
 
-    fn declared(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Object>> {
+    fn declared(&self) -> std::sync::MutexGuard<'_, Declared> {
         self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, engine: &Arc<Engine<FolderShell>>, key: &Key, declared: &Object) {
-        match engine.get(key) {
-            // It comes back when its clean-up is done.
-            Some(present) if present.deleting() => {}
+    fn take(&self, engine: &Arc<Engine<FolderShell>>, declared: Object) {
+        let key = declared.key();
+        match engine.get(&key) {
+            Some(present) if present.deleting() => {
+                self.declared().coming_back.insert(key, declared);
+            }
             Some(present) => {
-                if !same_spec(&present, declared) {
-                    engine.upsert(changed(&present, declared));
+                if !same_spec(&present, &declared) {
+                    engine.upsert(changed(present, &declared));
                 }
             }
             None => engine.upsert(with_meta(declared, |meta| {
@@ -156,9 +171,9 @@ impl Inner {
     fn released(&self, key: &Key) {
         let Some(engine) = self.engine() else { return };
         engine.remove(key);
-        let again = self.declared().get(key).cloned();
+        let again = self.declared().coming_back.remove(key);
         if let Some(declared) = again {
-            self.take(&engine, key, &declared);
+            self.take(&engine, declared);
         }
     }
 }
@@ -173,24 +188,21 @@ fn same_spec(a: &Object, b: &Object) -> bool {
 }
 
 /// The present object with the declared spec, one generation on.
-fn changed(present: &Object, declared: &Object) -> Object {
+fn changed(present: Object, declared: &Object) -> Object {
     let object = match (present, declared) {
-        (Object::Connection(a), Object::Connection(b)) => {
-            let mut object = (**a).clone();
-            object.spec = b.spec.clone();
-            Object::Connection(Arc::new(object))
+        (Object::Connection(mut a), Object::Connection(b)) => {
+            Arc::make_mut(&mut a).spec = b.spec.clone();
+            Object::Connection(a)
         }
-        (Object::EventType(a), Object::EventType(b)) => {
-            let mut object = (**a).clone();
-            object.spec = b.spec.clone();
-            Object::EventType(Arc::new(object))
+        (Object::EventType(mut a), Object::EventType(b)) => {
+            Arc::make_mut(&mut a).spec = b.spec.clone();
+            Object::EventType(a)
         }
-        (Object::Endpoint(a), Object::Endpoint(b)) => {
-            let mut object = (**a).clone();
-            object.spec = b.spec.clone();
-            Object::Endpoint(Arc::new(object))
+        (Object::Endpoint(mut a), Object::Endpoint(b)) => {
+            Arc::make_mut(&mut a).spec = b.spec.clone();
+            Object::Endpoint(a)
         }
-        _ => present.clone(),
+        (present, _) => present,
     };
-    with_meta(&object, |meta| meta.generation = Some(meta.generation.unwrap_or(0) + 1))
+    with_meta(object, |meta| meta.generation = Some(meta.generation.unwrap_or(0) + 1))
 }

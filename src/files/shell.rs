@@ -9,7 +9,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection, WebhookEndpoint, WebhookEventType},
+    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     engine::{Missing, Note, Object, Shell, ShellError, Status},
 };
 
@@ -51,7 +51,7 @@ impl Shell for FolderShell {
         finalizer: bool,
         annotation: Option<&str>,
     ) -> Result<Object, ShellError> {
-        Ok(with_meta(object, |meta| {
+        Ok(with_meta(object.clone(), |meta| {
             if finalizer {
                 meta.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
             }
@@ -95,20 +95,21 @@ impl Shell for FolderShell {
 /// The reason of the note that an object has been let go: whoever holds the objects forgets it then.
 pub const RELEASED: &str = "Released";
 
-/// The same object with other metadata.
+/// The same object with other metadata. Nothing is copied when nobody else holds the object.
 #[must_use]
-pub fn with_meta(object: &Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
-    let mut meta = object.meta().clone();
-    change(&mut meta);
+pub fn with_meta(object: Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
     match object {
-        Object::Connection(o) => {
-            Object::Connection(Arc::new(SvixConnection { metadata: meta, ..(**o).clone() }))
+        Object::Connection(mut o) => {
+            change(&mut Arc::make_mut(&mut o).metadata);
+            Object::Connection(o)
         }
-        Object::EventType(o) => {
-            Object::EventType(Arc::new(WebhookEventType { metadata: meta, ..(**o).clone() }))
+        Object::EventType(mut o) => {
+            change(&mut Arc::make_mut(&mut o).metadata);
+            Object::EventType(o)
         }
-        Object::Endpoint(o) => {
-            Object::Endpoint(Arc::new(WebhookEndpoint { metadata: meta, ..(**o).clone() }))
+        Object::Endpoint(mut o) => {
+            change(&mut Arc::make_mut(&mut o).metadata);
+            Object::Endpoint(o)
         }
     }
 }

@@ -81,7 +81,14 @@ impl Compiled {
                     "" => "/".to_owned(),
                     pointer => pointer.to_owned(),
                 },
-                message: shortened(&error.to_string()),
+                message: match error.instance_path().as_str().rsplit('/').next() {
+                    // The meta-schema's own words name no type.
+                    Some("type") => shortened(&format!(
+                        "found {}, expected array, boolean, integer, null, number, object or string, or a list of these",
+                        error.instance()
+                    )),
+                    _ => shortened(&error.to_string()),
+                },
             })?;
         Ok(Self { validator })
     }

@@ -5,6 +5,7 @@ mod support;
 
 mod cluster;
 mod control_plane;
+mod dev;
 mod embedded_faults;
 mod engine;
 mod svix_contract;

@@ -1,0 +1,383 @@
+//! `svix-operator dev`: a folder of manifests kept in step with Svix, without a cluster.
+
+use std::{
+    collections::HashMap,
+    io::{IsTerminal as _, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{ConditionType, DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
+    embedded::{self, EmbeddedSvix},
+    engine::{Note, Object, Options},
+    files::{
+        self, Loaded, References, Session,
+        table::{Report, Row, State, Style},
+        watch::FolderWatch,
+    },
+    telemetry::{self, LogFormat, Metrics},
+};
+
+/// How long a folder must have had nothing to do before it counts as settled.
+const QUIET: Duration = Duration::from_millis(100);
+/// How often to look whether it has.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Keep Svix in step with a folder of manifests, without a cluster.
+///
+/// Starts an embedded Svix on loopback, unless --svix-url names a server; reconciles the manifests in DIR and
+/// then each change of them. Exit codes: 0 all in step, 1 not all in step (with --once), 2 it could not begin.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Folder of manifests (YAML or JSON), or one file.
+    dir: PathBuf,
+
+    /// Settle, print how everything stands, and exit.
+    #[arg(long)]
+    once: bool,
+
+    /// Seconds that --once waits for everything to settle.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+
+    /// Use this Svix server, with the token in SVIX_TOKEN, in place of the embedded one.
+    #[arg(long, value_name = "URL")]
+    svix_url: Option<String>,
+
+    /// Where the embedded Svix listens.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "svix_url")]
+    listen: SocketAddr,
+
+    /// Most objects that are worked on at once.
+    #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+
+    /// Form of the report.
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// Runs until everything is settled (`--once`), or until SIGINT or SIGTERM.
+pub fn run(arguments: Arguments) -> ExitCode {
+    // What happens is printed as it is for people; the log is for what is amiss.
+    telemetry::init_logs(LogFormat::Text, "error");
+    super::block_on(work(arguments), ExitCode::from(2))
+}
+
+/// The Svix that objects are reconciled into.
+struct Server {
+    url: String,
+    token: String,
+    embedded: Option<EmbeddedSvix>,
+}
+
+impl Server {
+    async fn new(arguments: &Arguments) -> Result<Self, String> {
+        if let Some(url) = &arguments.svix_url {
+            let token = std::env::var("SVIX_TOKEN").unwrap_or_default();
+            if token.trim().is_empty() {
+                return Err("--svix-url needs the server's token in the environment variable SVIX_TOKEN".to_owned());
+            }
+            return Ok(Self { url: url.clone(), token: token.trim().to_owned(), embedded: None });
+        }
+        let options = embedded::Options { listen: arguments.listen, record_calls: false, ..embedded::Options::default() };
+        let svix = EmbeddedSvix::start(options)
+            .await
+            .map_err(|error| format!("the embedded Svix cannot listen at {}: {error}", arguments.listen))?;
+        Ok(Self { url: svix.url(), token: svix.token().to_owned(), embedded: Some(svix) })
+    }
+}
+
+async fn work(arguments: Arguments) -> Result<ExitCode, String> {
+    if !arguments.dir.exists() {
+        return Err(format!("{} is not there; name a folder of manifests", arguments.dir.display()));
+    }
+    let stop = super::run::stop_on_signals()?;
+    let server = Server::new(&arguments).await?;
+    // Before the first reading: a change after it is then never missed.
+    let mut watch = match arguments.once {
+        true => None,
+        false => Some(FolderWatch::start(&arguments.dir).map_err(|error| error.to_string())?),
+    };
+    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+    let said = notes.clone();
+    let show_notes = !arguments.once;
+    let tell = move |object: &Object, note: &Note| {
+        if show_notes {
+            let line = format!("  {} {}: {}", note.reason, object.key(), note.message);
+            said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    };
+    let options = Options {
+        concurrency: usize::from(arguments.concurrency),
+        settle: Duration::from_millis(300),
+        ..Options::default()
+    };
+    let session = Session::start(References::default(), options, Metrics::default(), tell);
+
+    let mut broken = take(&arguments.dir, &server, &session).await;
+    settle(&session, Duration::from_secs(arguments.timeout), &stop).await;
+    let mut before = rows(&session, &broken);
+    let report = Report::new(before.clone());
+    let code = if report.all_in_sync() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    print(&report, arguments.output);
+
+    if let Some(watch) = &mut watch {
+        announce(&server, &arguments);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = watch.changed() => {
+                    if !changed {
+                        return Err(format!("{} cannot be watched any more", arguments.dir.display()));
+                    }
+                    broken = take(&arguments.dir, &server, &session).await;
+                }
+                // What comes by itself, such as drift in Svix, is shown as it comes.
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            }
+            settle(&session, Duration::from_secs(5), &stop).await;
+            let lines = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+            let now = rows(&session, &broken);
+            if now != before {
+                lines.iter().for_each(|line| println!("{line}"));
+                let changed = now.iter().filter(|row| !before.contains(row)).cloned().collect();
+                print_changes(&Report::new(changed), &Report::new(now.clone()), arguments.output);
+                before = now;
+            } else {
+                lines.iter().for_each(|line| println!("{line}"));
+            }
+        }
+    }
+    session.stop().await;
+    if let Some(embedded) = server.embedded {
+        embedded.shutdown().await;
+    }
+    Ok(if arguments.once { code } else { ExitCode::SUCCESS })
+}
+
+/// Reads the folder and declares what it holds. Answers a row for each object that cannot be used.
+async fn take(dir: &Path, server: &Server, session: &Session) -> Vec<Row> {
+    let path = dir.to_owned();
+    let Ok(loaded) = tokio::task::spawn_blocking(move || files::load(&path)).await else { return Vec::new() };
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let broken = loaded.problems.iter().map(broken_row).collect();
+    let (objects, references) = declared(loaded, server, session);
+    session.declare(objects, references);
+    session.look_again();
+    broken
+}
+
+/// The objects of a folder as they are reconciled here: every connection goes to the one server.
+fn declared(loaded: Loaded, server: &Server, session: &Session) -> (Vec<Object>, References) {
+    let mut objects = Vec::new();
+    let mut has_default = false;
+    // An object that was good and is now broken stays as it was: a slip of the pen deletes nothing.
+    for object in session.objects().into_iter().filter(|object| !object.deleting()) {
+        let key = object.key();
+        let namespace = Some(&*key.namespace).filter(|namespace| !namespace.is_empty());
+        if loaded.may_lack_objects() || loaded.is_broken(key.kind.as_str(), namespace, &key.name) {
+            has_default |= key == crate::engine::Key::connection(DEFAULT_CONNECTION);
+            objects.push(object);
+        }
+    }
+    let kept: std::collections::BTreeSet<_> = objects.iter().map(Object::key).collect();
+    let mut add = |object: Object| {
+        let key = object.key();
+        if kept.contains(&key) {
+            objects.retain(|kept| kept.key() != key);
+        }
+        objects.push(object);
+    };
+    for declared in loaded.connections {
+        let mut connection = declared.object;
+        connection.spec.server_url = Some(server.url.clone());
+        if server.embedded.is_some() {
+            connection.spec.ca_bundle = None;
+            connection.spec.requests_per_second = Some(0);
+        }
+        has_default |= connection.metadata.name.as_deref() == Some(DEFAULT_CONNECTION);
+        add(Object::Connection(Arc::new(connection)));
+    }
+    if !has_default {
+        let spec = SvixConnectionSpec {
+            server_url: Some(server.url.clone()),
+            ca_bundle: None,
+            token_secret_ref: SecretKeyRef { name: "svix-token".to_owned(), key: "token".to_owned() },
+            owner_id: "dev".to_owned(),
+            default_application: None,
+            create_applications: None,
+            event_type_names: None,
+            channel_encoding: None,
+            resync_interval: None,
+            requests_per_second: server.embedded.is_some().then_some(0),
+        };
+        add(Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec))));
+    }
+    for declared in loaded.event_types {
+        add(Object::EventType(Arc::new(declared.object)));
+    }
+    for declared in loaded.endpoints {
+        add(Object::Endpoint(Arc::new(declared.object)));
+    }
+    let mut config_maps = HashMap::new();
+    for map in loaded.config_maps.into_iter().map(|declared| declared.object) {
+        let (namespace, name) = (map.metadata.namespace.unwrap_or_default(), map.metadata.name.unwrap_or_default());
+        for (key, text) in map.data.unwrap_or_default() {
+            config_maps.insert((namespace.clone(), name.clone(), key), text);
+        }
+    }
+    (objects, References { token: server.token.clone(), config_maps })
+}
+
+/// Waits until everything has settled, at most so long.
+async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
+    let end = Instant::now() + most;
+    let mut quiet_since: Option<Instant> = None;
+    while Instant::now() < end && !stop.is_cancelled() {
+        let objects = session.objects();
+        if objects.iter().all(|object| object.ready() == Some(true) && !object.deleting()) && session.idle() {
+            return;
+        }
+        // A connection has a driver of its own, which the queue knows nothing of.
+        let connecting = objects.iter().any(|object| {
+            matches!(object, Object::Connection(_)) && !matches!(state(object), State::InSync | State::Problem)
+        });
+        let working = objects.iter().any(|object| object.deleting() || object.ready().is_none());
+        if session.idle() && !working && !connecting {
+            if quiet_since.get_or_insert_with(Instant::now).elapsed() >= QUIET {
+                return;
+            }
+        } else {
+            quiet_since = None;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn rows(session: &Session, broken: &[Row]) -> Vec<Row> {
+    let mut rows: Vec<Row> = session.objects().iter().map(row).collect();
+    for broken in broken {
+        rows.retain(|row| (&row.kind, &row.namespace, &row.name) != (&broken.kind, &broken.namespace, &broken.name));
+    }
+    rows.extend(broken.iter().cloned());
+    rows
+}
+
+fn row(object: &Object) -> Row {
+    let key = object.key();
+    let ready = object.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready);
+    let state = state(object);
+    let svix = match object {
+        Object::Connection(connection) => {
+            connection.status.as_ref().and_then(|status| status.server_url.clone()).unwrap_or_default()
+        }
+        Object::EventType(event_type) => {
+            let held = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
+            held.map_or_else(String::new, |svix| svix.name.clone())
+        }
+        Object::Endpoint(endpoint) => {
+            let held = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
+            held.map_or_else(String::new, |svix| format!("{}/{}", svix.application, svix.id))
+        }
+    };
+    Row {
+        kind: key.kind.as_str().to_owned(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        state,
+        svix,
+        reason: ready.map_or_else(String::new, |ready| ready.reason.clone()),
+        message: match (state, ready) {
+            (State::Waiting | State::Problem, Some(ready)) => ready.message.clone(),
+            _ => String::new(),
+        },
+    }
+}
+
+fn state(object: &Object) -> State {
+    let holds = |type_| object.conditions().iter().any(|condition| condition.type_ == type_);
+    match object.ready() {
+        None => State::Working,
+        Some(true) => State::InSync,
+        Some(false) if holds(ConditionType::Stalled) => State::Problem,
+        Some(false) => State::Waiting,
+    }
+}
+
+fn broken_row(problem: &files::Problem) -> Row {
+    let (kind, namespace, name) = match &problem.object {
+        Some(object) => (object.kind.clone(), object.namespace.clone().unwrap_or_default(), object.name.clone()),
+        None => ("File".to_owned(), String::new(), problem.file.clone()),
+    };
+    let (svix, reason) = (String::new(), "InvalidManifest".to_owned());
+    Row { kind, namespace, name, state: State::Problem, svix, reason, message: problem.to_string() }
+}
+
+fn print(report: &Report, output: Output) {
+    let text = match output {
+        Output::Table => report.table(style()),
+        Output::Json => format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default()),
+    };
+    write(&text);
+}
+
+/// What changed, and how many stand how.
+fn print_changes(changed: &Report, all: &Report, output: Output) {
+    match output {
+        Output::Json => print(all, output),
+        Output::Table => {
+            let table = changed.table(style());
+            // The totals of the part that changed say nothing.
+            let lines: Vec<_> = table.lines().collect();
+            let shown = lines[..lines.len().saturating_sub(1)].join("\n");
+            let gap = if shown.is_empty() { "" } else { "\n" };
+            write(&format!("{shown}{gap}{}\n", all.totals()));
+        }
+    }
+}
+
+fn write(text: &str) {
+    // A reader that has gone, as `head` does, is no error.
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn style() -> Style {
+    let terminal = std::io::stdout().is_terminal();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    Style { color: terminal && !no_color, unicode: terminal, width: if terminal { width.or(Some(100)) } else { None } }
+}
+
+fn announce(server: &Server, arguments: &Arguments) {
+    if arguments.output == Output::Json {
+        return;
+    }
+    if server.embedded.is_some() {
+        println!(
+            "\nSvix is at {url}, token {token}. Send an event:\n  curl {url}/api/v1/app/default/msg -H 'Authorization: Bearer \
+             {token}' \\\n    -H 'Content-Type: application/json' -d '{{\"eventType\": \"…\", \"payload\": {{}}}}'",
+            url = server.url,
+            token = server.token,
+        );
+    }
+    println!("\nWatching {}; Ctrl-C ends.", arguments.dir.display());
+}

@@ -1,0 +1,152 @@
+//! `svix-operator dev` as a user runs it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use svix_operator::embedded::{EmbeddedSvix, Options};
+
+use crate::support::{
+    objects::{Manifest, endpoint, event_type},
+    wait::eventually,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
+
+fn once(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).arg("dev").args(arguments).arg("--once").output().unwrap()
+}
+
+fn write(dir: &Path, file: &str, manifests: &[Manifest]) {
+    let text: String = manifests.iter().map(|manifest| format!("---\n{}\n", manifest.0)).collect();
+    std::fs::write(dir.join(file), text).unwrap();
+}
+
+#[test]
+fn the_examples_are_in_step_at_once() {
+    for example in ["quickstart", "software-heritage"] {
+        let dir = format!("{}/examples/{example}", env!("CARGO_MANIFEST_DIR"));
+        let output = once(&[&dir]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.ends_with("6 objects: 6 in step\n"), "{text}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[test]
+fn what_is_not_in_step_is_told_with_its_reason_and_the_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.json", &[event_type("a.good"), endpoint("waits", &["a.none"])]);
+    write(dir.path(), "b.yaml", &[event_type("a.bad").with("schema", json!({"type": "strin"}))]);
+    std::fs::write(dir.path().join("c.yaml"), "kind: [").unwrap();
+    let output = once(&[dir.path().to_str().unwrap(), "--output", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let reason = |name: &str| {
+        let objects = report["objects"].as_array().unwrap();
+        let object = objects.iter().find(|object| object["name"].as_str().unwrap().ends_with(name));
+        object.unwrap_or_else(|| panic!("{name} is not in {report}"))["reason"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(reason("a.good"), "InSync");
+    assert_eq!(reason("waits"), "WaitingForEventType");
+    assert_eq!(reason("a.bad"), "InvalidSchema");
+    assert_eq!(reason("c.yaml"), "InvalidManifest");
+    assert_eq!(once(&["/nowhere/at/all"]).status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outside_server_takes_the_place_of_the_embedded_one() {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one"), endpoint("hook", &["a.one"])]);
+    let run = |token: &'static str| {
+        let (dir, url) = (dir.path().to_owned(), svix.url());
+        tokio::task::spawn_blocking(move || {
+            Command::new(PROGRAM)
+                .args(["dev", "--once", "--timeout", "5", "--svix-url", &url])
+                .arg(dir)
+                .env("SVIX_TOKEN", token)
+                .output()
+                .unwrap()
+        })
+    };
+    let output = run("testsk_embedded").await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
+    let output = run("wrong").await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("AuthenticationFailed"));
+    let output = run("").await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("SVIX_TOKEN"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_change_of_the_folder_reaches_svix_within_a_second() {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one").with("description", "first")]);
+    let mut child = tokio::process::Command::new(PROGRAM)
+        .args(["dev", "--svix-url", &svix.url()])
+        .arg(dir.path())
+        .env("SVIX_TOKEN", svix.token())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let printed: Arc<Mutex<String>> = Arc::default();
+    let out = child.stdout.take().unwrap().into_owned_fd().unwrap();
+    let sink = printed.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(std::fs::File::from(out)).lines().map_while(Result::ok) {
+            sink.lock().unwrap().push_str(&format!("{line}\n"));
+        }
+    });
+    let says = async |text: &str| {
+        eventually(text, Duration::from_secs(30), async || {
+            let printed = printed.lock().unwrap();
+            if printed.contains(text) { Ok(()) } else { Err(printed.clone()) }
+        })
+        .await;
+    };
+    says("Ctrl-C ends.").await;
+
+    // Five changes; the median counts, since the machine may be busy.
+    let mut took = Vec::new();
+    for i in 0..5 {
+        let wanted = format!("change {i}");
+        let begun = Instant::now();
+        write(dir.path(), "a.yaml", &[event_type("a.one").with("description", wanted.as_str())]);
+        eventually("the change to be in Svix", Duration::from_secs(30), async || {
+            (svix.snapshot().event_types["a.one"].description == wanted).then_some(())
+        })
+        .await;
+        took.push(begun.elapsed());
+    }
+    took.sort();
+    assert!(took[2] < Duration::from_secs(1), "{took:?}");
+
+    // A slip of the pen deletes nothing.
+    write(dir.path(), "b.yaml", &[endpoint("hook", &["a.one"])]);
+    eventually("the endpoint to be made", Duration::from_secs(30), async || {
+        svix.snapshot().endpoint("default", "dev.default.hook").map(drop)
+    })
+    .await;
+    std::fs::write(dir.path().join("b.yaml"), "kind: WebhookEndpoint\nmetadata: {name: hook").unwrap();
+    says("InvalidManifest").await;
+    assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
+
+    // A file that is gone is a deletion.
+    std::fs::remove_file(dir.path().join("b.yaml")).unwrap();
+    eventually("the endpoint to be deleted", Duration::from_secs(30), async || {
+        svix.snapshot().endpoint("default", "dev.default.hook").is_none().then_some(())
+    })
+    .await;
+    says("Deleted WebhookEndpoint/default/hook").await;
+}
