@@ -129,7 +129,9 @@ impl<S: Shell> Engine<S> {
     /// Takes in an object that is there or has changed.
     pub fn upsert(self: &Arc<Self>, object: Object) {
         let key = object.key();
-        let is_new_connection = key.kind == Kind::Connection && self.registry.get(&key).is_none();
+        let generation = object.meta().generation;
+        let new_policy = key.kind == Kind::Connection
+            && self.registry.get(&key).is_none_or(|before| before.meta().generation != generation);
         let refers =
             matches!(&object, Object::EventType(event_type) if event_type.spec.schema_from.is_some());
         let taken = self.registry.upsert(object);
@@ -141,7 +143,8 @@ impl<S: Shell> Engine<S> {
         }
         if key.kind == Kind::Connection {
             self.drive(&key.name);
-            if is_new_connection {
+            // What its objects declare in Svix depends on its policy.
+            if new_policy {
                 self.wake_all(self.registry.users_of(&key.name));
             }
         } else {

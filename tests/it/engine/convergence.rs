@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{
-    objects::{endpoint, event_type},
+    objects::{connection, endpoint, event_type},
     wait::eventually,
     world::{PATIENCE, World},
 };
@@ -180,6 +180,22 @@ async fn every_channel_is_mapped_when_the_connection_says_so() {
     let uuid = "886313e1-3b8a-5372-9b90-0c9aee199e5d";
     assert_eq!(hook.channels.iter().flatten().collect::<Vec<_>>(), [uuid]);
     assert_eq!(hook.metadata[uuid], "python.org");
+}
+
+#[tokio::test]
+async fn a_change_of_the_connections_policy_reaches_what_is_there_already() {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one"), endpoint("hook", &["a.one"]).with("channels", json!(["python.org"]))]);
+    world.all_in_step().await;
+    let url = world.svix.url();
+    world.declare([connection(&url).with("channelEncoding", "Always")]);
+    eventually("the channel to be mapped", PATIENCE, async || {
+        let held = world.svix.snapshot();
+        let channels = held.endpoint("default", "test.default.hook").unwrap().channels.clone();
+        let mapped = channels.iter().flatten().eq(["886313e1-3b8a-5372-9b90-0c9aee199e5d"]);
+        if mapped { Ok(()) } else { Err(format!("{channels:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test]
