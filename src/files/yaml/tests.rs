@@ -1,0 +1,194 @@
+//! Reading YAML: what kubectl reads, where things stand, and what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn one(text: &str) -> Value {
+    documents(text).next().unwrap().unwrap().value
+}
+
+fn refusal(text: &str) -> String {
+    documents(text).find_map(Result::err).expect("must be refused").to_string()
+}
+
+#[test]
+fn anchors_aliases_tags_and_merge_keys() {
+    let text = "base: &base {a: 1, b: [x]}\nmerged: {<<: *base, b: 2}\nalias: *base\nboth: {<<: [{b: 2}, {b: 3}]}\n\
+                quoted: {\"<<\": 1}\ntagged: [!!str 12, ! 12, !!float 1, !foo bar, !!binary aGVsbG8=]\n";
+    assert_eq!(
+        one(text),
+        json!({
+            "base": {"a": 1, "b": ["x"]}, "merged": {"a": 1, "b": 2}, "alias": {"a": 1, "b": ["x"]},
+            "both": {"b": 2}, "quoted": {"<<": 1}, "tagged": ["12", "12", 1, "bar", "hello"],
+        })
+    );
+}
+
+#[test]
+fn what_would_be_lost_is_refused_with_its_line() {
+    for (text, expected) in [
+        ("a: 1\nb: 2\na: 3\n", "3:1: the key \"a\" is given twice, first on line 1: keep one of them"),
+        ("on: 1\nyes: 2\n", "2:1: the key \"true\" is given twice, first on line 1: keep one of them"),
+        (
+            "b: 1\n<<: {b: 2}\n",
+            "2:5: << brings \"b\" again, which stands before it: write << first, what follows it overrides it",
+        ),
+        ("<<: 1\n", "1:5: << takes an object, or a list of objects"),
+        ("a: -.inf\n", "1:4: -.inf is not a number that JSON has: write a number, or put the text in quotes"),
+        ("~: 1\n", "1:1: a key must be text, found null: put it in quotes if it is a name"),
+        ("[a]: 1\n", "1:1: a key must be text, found a list or an object"),
+        ("a: &x [*x]\n", "1:8: an alias inside its own anchor"),
+        ("a: !!int no\n", "1:4: a text tagged !!int that is no int"),
+        (
+            "{\"a\": \"\\ud83d\\ude00\", \"b\": 1,\n \"b\": 1}",
+            "2:8: the key \"b\" is given twice: keep one of them",
+        ),
+    ] {
+        assert_eq!(refusal(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn syntax_errors_say_where_and_what_is_likely_wrong() {
+    assert!(
+        refusal("a:\n\tb: 1\n").contains("indent with spaces, not with tabs"),
+        "{}",
+        refusal("a:\n\tb: 1\n")
+    );
+    let colon = refusal("x: 1\na: b: c\n");
+    assert!(colon.starts_with("2:5: not valid YAML: mapping values are not allowed"), "{colon}");
+    assert!(colon.ends_with("put a text that contains \": \" in quotes"), "{colon}");
+}
+
+#[test]
+fn a_broken_document_does_not_hide_the_others() {
+    let text = "# first\n---\na: 1\n--- # comment\nb: [\n---\n\n--- {c: 3}\n---\nd: 4\n...\n";
+    let all: Vec<_> = documents(text).map(|document| document.map(|document| document.value)).collect();
+    assert_eq!(all.len(), 4);
+    assert_eq!(all[0].as_ref().unwrap(), &json!({"a": 1}));
+    assert!(all[1].is_err());
+    assert_eq!(all[2].as_ref().unwrap(), &json!({"c": 3}));
+    assert_eq!(all[3].as_ref().unwrap(), &json!({"d": 4}));
+    assert_eq!(one("%YAML 1.1\n---\na: 1\n"), json!({"a": 1}));
+    assert_eq!(documents("# nothing\n---\n").count(), 0);
+}
+
+#[test]
+fn places_are_those_of_the_keys() {
+    let text = "---\na: 1\n---\nspec:\n  list:\n  - x\n  - y/z: 1\n";
+    let document = documents(text).nth(1).unwrap().unwrap();
+    for (pointer, line, column) in [
+        ("", 4, 1),
+        ("/spec", 4, 1),
+        ("/spec/list/0", 6, 5),
+        ("/spec/list/1/y~1z", 7, 5),
+        ("/spec/nothing", 4, 1),
+    ] {
+        assert_eq!(document.locate(pointer), Mark { line, column }, "{pointer}");
+    }
+}
+
+#[test]
+fn words_that_kubectl_reads_as_booleans_are_found() {
+    let document = documents("a: [no, 'no', maybe]\nb: {y: 1}\n").next().unwrap().unwrap();
+    assert_eq!(document.value, json!({"a": [false, "no", "maybe"], "b": {"true": 1}}));
+    let found: Vec<_> = document
+        .ambiguous
+        .iter()
+        .map(|word| (word.text.as_str(), word.pointer.as_str(), word.is_key))
+        .collect();
+    assert_eq!(found, [("no", "/a/0", false), ("y", "/b", true)]);
+}
+
+#[test]
+fn json_that_is_no_yaml_is_read_too() {
+    let long = "k".repeat(2000);
+    assert_eq!(one(&format!("{{\"{long}\": \"\\ud83d\\ude00\"}}")), json!({long: "😀"}));
+    assert_eq!(one("{\n\t\"a\":\t[1,\n\t2]\n}"), json!({"a": [1, 2]}));
+    let two: Vec<_> = documents("{\"a\": 1}\n{\"a\": 2}\n").map(|document| document.unwrap().value).collect();
+    assert_eq!(two, [json!({"a": 1}), json!({"a": 2})]);
+}
+
+#[test]
+fn bombs_and_towers_are_refused() {
+    let mut bomb = "a: &a [xxxxxxxxxxxxxxxxxxxxxxxxx]\n".to_owned();
+    for pair in ('a'..='k').collect::<Vec<_>>().windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        bomb += &format!(
+            "{to}: &{to} [*{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}]\n"
+        );
+    }
+    assert!(refusal(&bomb).contains("aliases make this document too large"), "{}", refusal(&bomb));
+    assert!(refusal(&"[".repeat(5000)).contains("nested more than 100 levels deep"));
+    assert!(refusal(&"- ".repeat(5000)).contains("nested more than 100 levels deep"));
+    let spaced = (0..2000).fold(String::new(), |text, depth| text + &" ".repeat(depth) + "a:\n");
+    assert!(refusal(&spaced).contains("nested more than 100 levels deep"));
+}
+
+/// Numbers as the API server keeps them; everything else as it is.
+fn normal(value: Value) -> Value {
+    match value {
+        Value::Number(number) if !number.is_i64() => {
+            number.as_f64().and_then(scalar::normal).map_or(Value::Null, Value::Number)
+        }
+        Value::Array(items) => items.into_iter().map(normal).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, normal(value))).collect(),
+        other => other,
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "(yes|no|on|~|null|1e3|0x1|<<|- a|a: b|# c|\\t x|---)".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 48, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((any::<String>(), inner), 0..6)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn json_reads_back_equal(value in any_json()) {
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let read: Vec<_> = documents(&text).collect::<Result<_, _>>().map_err(|e| TestCaseError::fail(format!("{e} in {text:?}")))?;
+            match read.as_slice() {
+                [] => prop_assert!(value.is_null()),
+                [document] => prop_assert_eq!(&document.value, &normal(value.clone())),
+                more => prop_assert!(false, "{} documents", more.len()),
+            }
+        }
+    }
+
+    #[test]
+    fn block_yaml_reads_back_equal(value in any_json()) {
+        let text = serde_yaml::to_string(&normal(value.clone())).unwrap();
+        // serde_yaml writes for YAML 1.2: words such as `yes` stay without quotes.
+        if !["yes", "no", "on"].iter().any(|word| text.contains(word)) && !value.is_null() {
+            let read = documents(&text).next();
+            prop_assert!(read.is_some_and(|read| read.is_ok()), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = documents(&String::from_utf8_lossy(&bytes)).count();
+    }
+
+    #[test]
+    fn nothing_that_looks_like_yaml_panics(text in "([\\[\\]{}:,\\-?&*!|>'\"%@`#~<a0\\\\ \n\t.]|---\n|&a |\\*a|<<: |!!|\\.\\.\\.\n|\u{85}|\u{2028}|\r){0,60}") {
+        let _ = documents(&text).count();
+    }
+}
