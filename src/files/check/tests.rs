@@ -1,0 +1,106 @@
+//! What the CRDs refuse is refused here, in words.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn violations(kind: &str, spec: Value) -> Vec<(String, String)> {
+    let object = json!({"apiVersion": "svix-operator.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+    let found = Checker::new().unwrap().check(kind, &object);
+    found.into_iter().map(|violation| (violation.pointer, violation.message)).collect()
+}
+
+fn expect(kind: &str, spec: Value, expected: &[(&str, &str)]) {
+    let expected: Vec<_> = expected.iter().map(|(p, m)| ((*p).to_owned(), (*m).to_owned())).collect();
+    assert_eq!(violations(kind, spec), expected);
+}
+
+#[test]
+fn every_violation_of_an_endpoint_is_named_at_once() {
+    expect(
+        "WebhookEndpoint",
+        json!({"url": "ftp://user:pw@hooks.example.org/secret", "eventtypes": ["a.b"], "channels": ["x", "x"], "throttleRate": 0,
+            "uid": "ep_1", "deletionPolicy": "Keep", "disabled": "no", "description": null, "metadata": {"svix-operator.dev/x": 1}}),
+        &[
+            ("/spec/channels/1", "found \"x\" again, as in item 0: each may be there once"),
+            ("/spec/deletionPolicy", "found \"Keep\", expected one of Delete, Retain"),
+            ("/spec/disabled", "found \"no\", expected true or false"),
+            ("/spec/eventTypes", "missing, expected a list: add it"),
+            ("/spec/eventtypes", "there is no such field; did you mean eventTypes?"),
+            ("/spec/metadata/svix-operator.dev~1x", "found 1, expected text: put it in quotes"),
+            (
+                "/spec/metadata/svix-operator.dev~1x",
+                "metadata keys that start with svix-operator.dev/ are reserved",
+            ),
+            ("/spec/throttleRate", "found 0, expected 1 or more"),
+            ("/spec/uid", "a uid in Svix must not start with app_, ep_ or msg_"),
+            (
+                "/spec/url",
+                "found ftp://hooks.example.org/..., expected text that matches ^https?://[^\\s/?#]+([/?#][^\\s]*)?$",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_schema_and_an_example_have_one_source() {
+    expect(
+        "WebhookEventType",
+        json!({"schema": {"a": 1}, "schemaText": "{}", "examples": [{"name": "a"}, {"name": "a", "value": {}}]}),
+        &[
+            ("/spec", "exactly one of schema, schemaText and schemaFrom must be given"),
+            ("/spec/examples/0", "exactly one of value and text must be given"),
+            ("/spec/examples/1", "found \"a\" again, as in item 0: each may be there once"),
+        ],
+    );
+}
+
+#[test]
+fn intervals_are_bounded() {
+    for interval in ["", "200h", "0s"] {
+        let spec =
+            json!({"tokenSecretRef": {"name": "t", "key": "k"}, "ownerId": "o", "resyncInterval": interval});
+        let found = violations("SvixConnection", spec);
+        assert!(found.iter().any(|(pointer, _)| pointer == "/spec/resyncInterval"), "{interval}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_right_passes() {
+    expect(
+        "WebhookEventType",
+        json!({"schema": {"anything": [1, null]}, "examples": [{"name": "a", "text": "{}"}]}),
+        &[],
+    );
+    expect(
+        "WebhookEndpoint",
+        json!({"url": "https://hooks.example.org", "eventTypes": ["a.b"], "channels": null}),
+        &[],
+    );
+}
+
+/// The rules in the CRDs about one state of an object, all of which `rules` knows.
+#[test]
+fn every_cel_rule_is_known() {
+    fn collect(value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| match value {
+                Value::String(rule) if key == "rule" && !rule.contains("oldSelf") => out.push(rule.clone()),
+                value => collect(value, out),
+            }),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, out)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    collect(&serde_json::to_value(api::crds()).unwrap(), &mut found);
+    found.sort();
+    found.dedup();
+    let known = [
+        "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
+        "[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1",
+        "has(self.value) != has(self.text)",
+        "self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')",
+        "self.all(key, !key.startsWith('svix-operator.dev/'))",
+    ];
+    assert_eq!(found, known, "write a new rule into src/files/check.rs, fn rules, then here");
+}

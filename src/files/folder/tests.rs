@@ -1,0 +1,152 @@
+//! Folders as they are found: good and bad side by side.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use std::fs;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn said(dir: &tempfile::TempDir, problems: &[Problem]) -> Vec<String> {
+    let prefix = format!("{}/", dir.path().display());
+    problems.iter().map(|problem| problem.to_string().replace(&prefix, "")).collect()
+}
+
+const ENDPOINT: &str = "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEndpoint\nmetadata: {name: e}\n\
+                        spec: {url: 'https://hooks.example.org/', eventTypes: [a.b]}\n";
+
+#[test]
+fn all_kinds_are_read_in_order_and_the_rest_is_noted() {
+    let dir = folder(&[
+        ("b/1.yml", ENDPOINT),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: b2xk, b: eA==}\nstringData: {a: new}\n---\n\
+                    apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: ns}\ndata: {k: '{}'}\n",
+        ),
+        (
+            "c.json",
+            r#"{"apiVersion":"v1","kind":"List","items":[
+            {"apiVersion":"svix-operator.dev/v1alpha1","kind":"SvixConnection","metadata":{"name":"default","namespace":"x"},
+             "spec":{"tokenSecretRef":{"name":"t","key":"k"},"ownerId":"o"}},
+            {"apiVersion":"svix-operator.dev/v1alpha1","kind":"WebhookEventType","metadata":{"name":"a.b","uid":"u","resourceVersion":"7"},
+             "spec":{"schema":{}},"status":{}}]}"#,
+        ),
+        ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Namespace\n"),
+        ("kustomization.yaml", "resources: [a.yaml]\n"),
+        (".hidden/x.yaml", "not: read"),
+        ("README.md", "not: read"),
+    ]);
+    let loaded = load(dir.path());
+    assert_eq!(said(&dir, &loaded.problems), [""; 0]);
+    let secret = &loaded.secrets[0].object;
+    assert_eq!(secret.data.as_ref().unwrap()["a"].0, b"new");
+    assert_eq!(loaded.config_maps[0].object.metadata.namespace.as_deref(), Some("ns"));
+    assert_eq!(loaded.config_maps[0].origin.line, 7);
+    assert_eq!(loaded.connections[0].object.metadata.namespace, None);
+    let event_type = &loaded.event_types[0].object;
+    assert_eq!(event_type.metadata.namespace.as_deref(), Some("default"));
+    assert_eq!((&event_type.metadata.uid, &event_type.metadata.resource_version), (&None, &None));
+    assert_eq!(loaded.event_types[0].origin.line, 4);
+    assert_eq!(loaded.endpoints.len(), 1);
+    assert_eq!(
+        loaded.notes,
+        [
+            "left out: 1 Deployment (apps), 1 Kustomization, 1 Namespace; only svix-operator.dev, ConfigMap and Secret are read"
+        ]
+    );
+    assert!(!loaded.may_lack_objects());
+}
+
+#[test]
+fn one_bad_document_never_hides_the_others() {
+    let bad = format!(
+        "a: [\n---\n{}---\napiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEndpont\n---\n\
+         apiVersion: svix-operator.dev/v1\nkind: WebhookEndpoint\nmetadata: {{name: v}}\n---\n{ENDPOINT}---\njust text\n",
+        ENDPOINT.replace("url", "uri").replace("name: e", "name: bad, label: {}"),
+    );
+    let dir = folder(&[("a.yaml", &bad), ("b.yaml", &format!("---\n{ENDPOINT}"))]);
+    let loaded = load(dir.path());
+    let problems = said(&dir, &loaded.problems);
+    assert_eq!(
+        problems[1..],
+        [
+            "a.yaml:5:23: WebhookEndpoint default/bad: /metadata/label: there is no such field; did you mean labels?",
+            "a.yaml:6:8: WebhookEndpoint default/bad: /spec/uri: there is no such field; did you mean url?",
+            "a.yaml:6:1: WebhookEndpoint default/bad: /spec/url: missing, expected text: add it",
+            "a.yaml:9:1: /kind: svix-operator.dev has no kind \"WebhookEndpont\"; did you mean WebhookEndpoint?",
+            "a.yaml:11:1: WebhookEndpoint default/v: /apiVersion: svix-operator.dev has no version \"v1\", expected svix-operator.dev/v1alpha1",
+            "a.yaml:20:1: not a Kubernetes object: found a plain value, expected apiVersion, kind and metadata",
+            "b.yaml:2:1: WebhookEndpoint default/e: declared twice, first at a.yaml:15, which is used: remove one of the two",
+        ]
+    );
+    assert!(problems[0].starts_with("a.yaml:"), "{}", problems[0]);
+    assert_eq!(loaded.endpoints.len(), 1);
+    assert!(loaded.may_lack_objects());
+    assert!(loaded.is_broken("WebhookEndpoint", Some("default"), "bad"));
+    assert!(!loaded.is_broken("WebhookEndpoint", Some("default"), "gone"));
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let dir = folder(&[(
+        "s.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: hunter2!, b: 12345}\nstringData: {c: [hunter2]}\nhunter: 1\n",
+    )]);
+    let problems = said(&dir, &load(dir.path()).problems);
+    assert_eq!(problems.len(), 4);
+    assert!(!problems.join("").contains("hunter2") && !problems.join("").contains("12345"), "{problems:?}");
+}
+
+#[test]
+fn booleans_that_look_like_words_are_warned_of_where_they_matter() {
+    let dir = folder(&[(
+        "t.yaml",
+        "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {name: a.b}\nspec:\n  deprecated: no\n  schema:\n\
+         \x20   properties:\n      y: {enum: [on, 'off']}\n  examples:\n  - name: first\n    value: {a: no}\n",
+    )]);
+    let loaded = load(dir.path());
+    assert_eq!(
+        said(&dir, &loaded.warnings),
+        [
+            "t.yaml:8:7: WebhookEventType default/a.b: /spec/schema/properties: the key y is read as true: write \"y\" in quotes",
+            "t.yaml:8:18: WebhookEventType default/a.b: /spec/schema/properties/true/enum/0: on is read as true: \
+             write \"on\" in quotes for the text, or true for the boolean",
+            "t.yaml:11:16: WebhookEventType default/a.b: /spec/examples/0/value/a: no is read as false: \
+             write \"no\" in quotes for the text, or false for the boolean",
+        ]
+    );
+    assert_eq!(loaded.event_types.len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mounted_config_map_is_read_once_and_loops_end() {
+    use std::os::unix::fs::symlink;
+    let dir = folder(&[("..2026/e.yaml", ENDPOINT), ("deep/x.txt", "")]);
+    symlink("..2026", dir.path().join("..data")).unwrap();
+    symlink("..data/e.yaml", dir.path().join("e.yaml")).unwrap();
+    symlink("..", dir.path().join("deep/loop")).unwrap();
+    let loaded = load(dir.path());
+    assert_eq!((loaded.endpoints.len(), loaded.problems.len()), (1, 0));
+
+    symlink("nowhere", dir.path().join("z.yaml")).unwrap();
+    assert!(load(dir.path()).may_lack_objects());
+    assert!(load(&dir.path().join("no such folder")).may_lack_objects());
+    assert_eq!(load(&dir.path().join("e.yaml")).endpoints.len(), 1);
+}
+
+#[test]
+fn text_that_is_not_utf8_says_which_line() {
+    let dir = folder(&[]);
+    fs::write(dir.path().join("a.yaml"), b"a: 1\nb: \xff\n").unwrap();
+    let problems = said(&dir, &load(dir.path()).problems);
+    assert_eq!(problems, ["a.yaml: not UTF-8 text: line 2 has bytes that are none; save the file as UTF-8"]);
+}
