@@ -122,6 +122,11 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, YamlError>
 }
 
 fn read_chunk(text: &str, lines_before: usize) -> Vec<Result<Document, YamlError>> {
+    if let Some(line) = stray_directive(text) {
+        let mark = Mark { line: lines_before + line, column: 1 };
+        let message = "not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes";
+        return vec![Err(mark.error(message))];
+    }
     let mut composer = Composer::new(text, lines_before);
     let mut documents = Vec::new();
     while let Some(document) = composer.document() {
@@ -143,6 +148,20 @@ fn read_chunk(text: &str, lines_before: usize) -> Vec<Result<Document, YamlError
         break;
     }
     documents
+}
+
+/// The line of a directive behind content, where the parser would end the document and drop the line.
+fn stray_directive(text: &str) -> Option<usize> {
+    let mut has_content = false;
+    for (number, line) in text.lines().enumerate() {
+        match line.as_bytes() {
+            [b'%', ..] if has_content => return Some(number + 1),
+            [b'%' | b'#', ..] => {}
+            _ if line.starts_with("...") => has_content = false,
+            _ => has_content |= !line.trim().is_empty(),
+        }
+    }
+    None
 }
 
 fn json_documents(text: &str, lines_before: usize, values: Vec<Value>) -> Vec<Result<Document, YamlError>> {

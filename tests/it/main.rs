@@ -1,11 +1,4 @@
 //! The integration tests: one binary, a module per topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
-mod support;
-
-mod cluster;
-mod control_plane;
-mod dev;
-mod embedded_faults;
-mod engine;
-mod svix_contract;
+mod examples;

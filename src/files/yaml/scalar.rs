@@ -25,7 +25,11 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
         _ => {}
     }
     let number = match text.as_bytes().first() {
-        Some(b'.') if is_float(text) => float(text),
+        // Go's ParseFloat: here an underscore must stand between digits.
+        Some(b'.') if !text.contains("__") && !text.starts_with("._") && !text.ends_with('_') => {
+            let plain = text.replace('_', "");
+            is_float(&plain).then(|| float(&plain)).flatten()
+        }
         Some(b'0'..=b'9' | b'+' | b'-') => {
             let plain: String = text.chars().filter(|c| *c != '_').collect();
             integer(&plain).or_else(|| is_float(&plain).then(|| float(&plain)).flatten())
@@ -141,6 +145,9 @@ fn integer(text: &str) -> Option<Number> {
 fn float_key(value: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "go-yaml prints keys with 32 bits")]
     let value = value as f32;
+    if value.is_infinite() {
+        return if value > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
     let scientific = format!("{value:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     match exponent.parse::<i32>() {
@@ -182,6 +189,8 @@ mod tests {
             ("+1", json!(1)),
             ("1.", json!(1)),
             (".5", json!(0.5)),
+            (".7_39", json!(0.739)),
+            ("._5", json!("._5")),
             ("1e3", json!(1000)),
             ("1.50", json!(1.5)),
             ("190:20:30", json!("190:20:30")),
@@ -216,6 +225,7 @@ mod tests {
             ("1e3", "1000"),
             ("123456789.5", "1.2345679e+08"),
             ("1e30", "1e+30"),
+            ("1e70", ".inf"),
             ("-.5", "-0.5"),
             ("0.1", "0.1"),
             ("2001-12-14", "2001-12-14"),

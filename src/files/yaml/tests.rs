@@ -40,6 +40,10 @@ fn what_would_be_lost_is_refused_with_its_line() {
         ("a: -.inf\n", "1:4: -.inf is not a number that JSON has: write a number, or put the text in quotes"),
         ("~: 1\n", "1:1: a key must be text, found null: put it in quotes if it is a name"),
         ("[a]: 1\n", "1:1: a key must be text, found a list or an object"),
+        (
+            "a: 1\n%b\n",
+            "2:1: not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes",
+        ),
         ("a: &x [*x]\n", "1:8: an alias inside its own anchor"),
         ("a: !!int no\n", "1:4: a text tagged !!int that is no int"),
         (

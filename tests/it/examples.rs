@@ -1,0 +1,132 @@
+//! The examples work as they stand: the manifests load without a word, the payloads do what their names say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jsonschema::{Draft, Validator};
+use serde_json::Value;
+use svix_operator::api::WebhookEventType;
+use svix_operator::files::{Loaded, load};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+fn clean(folder: &str) -> Loaded {
+    let loaded = load(&examples().join(folder));
+    let said: Vec<String> = loaded.problems.iter().chain(&loaded.warnings).map(ToString::to_string).collect();
+    assert_eq!(said, [""; 0], "{folder}");
+    assert_eq!(loaded.notes, [""; 0], "{folder}");
+    loaded
+}
+
+fn schema(event_type: &WebhookEventType) -> Value {
+    let spec = &event_type.spec;
+    spec.schema
+        .as_ref()
+        .map(|schema| schema.to_value())
+        .or_else(|| spec.schema_text.as_deref().map(|text| serde_json::from_str(text).unwrap()))
+        .expect("an example with an inline schema")
+}
+
+fn validator(event_type: &WebhookEventType) -> Validator {
+    jsonschema::options()
+        .with_draft(Draft::Draft7)
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(false)
+        .offline()
+        .build(&schema(event_type))
+        .unwrap_or_else(|error| panic!("{}: {error}", event_type.event_type_name()))
+}
+
+#[test]
+fn the_manifests_load_without_a_word() {
+    for (folder, event_types) in [
+        ("quickstart", ["order.placed", "order.shipped"]),
+        ("software-heritage", ["origin.create", "origin.visit"]),
+    ] {
+        let loaded = clean(folder);
+        let names: Vec<_> =
+            loaded.event_types.iter().map(|declared| declared.object.event_type_name()).collect();
+        assert_eq!(names, event_types);
+        assert_eq!(loaded.endpoints.len(), 3, "{folder}");
+        assert_eq!(loaded.connections.len(), 1, "{folder}");
+        // What an endpoint subscribes to is declared beside it, so that `dev` has nothing to wait for.
+        for endpoint in &loaded.endpoints {
+            assert!(endpoint.object.spec.event_types.iter().all(|name| names.contains(name)), "{folder}");
+            assert!(endpoint.object.spec.url.starts_with("https://hooks.example.org/"));
+        }
+        let with_channel = loaded.endpoints.iter().filter(|e| e.object.spec.channels.is_some()).count();
+        assert!((1..loaded.endpoints.len()).contains(&with_channel), "{folder}: with and without a channel");
+    }
+}
+
+#[test]
+fn the_examples_in_the_manifests_match_their_schemas() {
+    for event_type in
+        ["quickstart", "software-heritage"].into_iter().flat_map(|folder| clean(folder).event_types)
+    {
+        let event_type = event_type.object;
+        let validator = validator(&event_type);
+        assert!(!event_type.spec.examples.is_empty(), "{}", event_type.event_type_name());
+        for example in &event_type.spec.examples {
+            let value = example.value.as_ref().map(|value| value.to_value());
+            let value = value
+                .or_else(|| serde_json::from_str(example.text.as_deref().unwrap()).ok())
+                .expect("a payload");
+            assert!(validator.is_valid(&value), "{}: {}", event_type.event_type_name(), example.name);
+        }
+    }
+}
+
+#[test]
+fn payloads_do_what_their_names_say() {
+    let event_types: Vec<_> = ["quickstart", "software-heritage"]
+        .into_iter()
+        .flat_map(|folder| clean(folder).event_types)
+        .collect();
+    let (mut matches, mut refusals) = (0, 0);
+    for folder in fs::read_dir(examples().join("payloads")).unwrap() {
+        let folder = folder.unwrap();
+        let name = folder.file_name().into_string().unwrap();
+        let event_type = event_types
+            .iter()
+            .find(|declared| declared.object.event_type_name() == name)
+            .unwrap_or_else(|| panic!("payloads/{name}: no example declares that event type"));
+        let validator = validator(&event_type.object);
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let path = file.unwrap().path();
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            let payload: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            let errors: Vec<String> =
+                validator.iter_errors(&payload).map(|error| error.to_string()).collect();
+            if stem.starts_with("match-") {
+                assert_eq!(errors, [""; 0], "{}", path.display());
+                matches += 1;
+            } else {
+                assert!(stem.starts_with("no-match-"), "{}", path.display());
+                assert!(!errors.is_empty(), "{} matches", path.display());
+                refusals += 1;
+            }
+        }
+    }
+    assert!(matches >= 6 && refusals >= 11, "{matches} that match, {refusals} that do not");
+}
+
+/// The event types of swh-webhooks 0.3.2, in what a schema refuses.
+#[test]
+fn the_software_heritage_types_are_those_of_swh_webhooks() {
+    let loaded = clean("software-heritage");
+    let visit = schema(&loaded.event_types[1].object);
+    assert_eq!(
+        visit["required"],
+        serde_json::json!(["origin_url", "visit_type", "visit_date", "visit_status", "snapshot_swhid"])
+    );
+    assert_eq!(
+        visit["properties"]["visit_status"]["enum"],
+        serde_json::json!(["created", "ongoing", "full", "partial", "not_found", "failed"])
+    );
+    assert_eq!(visit["properties"]["snapshot_swhid"]["type"], serde_json::json!(["string", "null"]));
+    assert_eq!(visit["properties"]["snapshot_swhid"]["pattern"], "^swh:1:snp:[0-9a-f]{40}$");
+    assert_eq!(schema(&loaded.event_types[0].object)["required"], serde_json::json!(["origin_url"]));
+}
