@@ -96,10 +96,8 @@ impl<S: Shell> Engine<S> {
         for _ in 0..MAX_TURNS {
             // The claim that was recorded before a write whose end we did not see.
             let claimed = |observed: &Observed| {
-                observed.schema_digest.is_some_and(|digest| {
-                    let value = claims::claim_value(uid, &wanted.name, digest);
-                    claims::is_claimed(object.meta().annotations.as_ref(), &value)
-                })
+                let value = claims::claim_value(uid, &wanted.name, observed.content_digest());
+                claims::is_claimed(object.meta().annotations.as_ref(), &value)
             };
             let ours = held || seen.as_ref().is_some_and(claimed);
             let step = event_type::plan(wanted, seen.as_ref(), ours);
@@ -129,7 +127,7 @@ impl<S: Shell> Engine<S> {
                 }
                 Step::Refuse(refusal) => return Ok(Carried::Refused(refusal)),
                 Step::Create => {
-                    let value = claims::claim_value(uid, &wanted.name, wanted.schema_digest);
+                    let value = claims::claim_value(uid, &wanted.name, wanted.content_digest());
                     object = self.claim(&object, Some(&value)).await?;
                     match live.client.create_event_type(wanted).await {
                         Ok(document) => {
@@ -273,9 +271,8 @@ impl<S: Shell> Engine<S> {
         let Some(document) = live.client.get_event_type(&name).await? else { return Ok(None) };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let ours = status.is_some()
-            || document.observed.schema_digest.is_some_and(|digest| {
-                annotation.is_some_and(|found| *found == claims::claim_value(uid, &name, digest))
-            });
+            || annotation
+                .is_some_and(|found| *found == claims::claim_value(uid, &name, document.observed.content_digest()));
         let expunge = event_type.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
         if ours && (expunge || !document.observed.archived) {
             live.client.delete_event_type(&name, expunge).await?;

@@ -1,13 +1,15 @@
 //! A folder of YAML as the source of the same objects that a cluster holds.
 //!
 //! Reading ([`yaml`]), checking what the API server would check ([`check`]), the folder as typed objects
-//! ([`folder`]), noticing changes ([`watch`]) and telling people how it stands ([`table`]). No Svix and no
-//! Kubernetes here.
+//! ([`folder`]), noticing changes ([`watch`]), the engine at work on it ([`Session`]), and telling people how it
+//! stands ([`table`]). No Kubernetes here.
 
 pub mod check;
 pub mod folder;
 mod object;
 mod problem;
+mod session;
+mod shell;
 pub mod table;
 mod walk;
 pub mod watch;
@@ -16,3 +18,5 @@ pub mod yaml;
 
 pub use folder::{Loaded, load};
 pub use problem::{Declared, ObjectId, Origin, Problem};
+pub use session::Session;
+pub use shell::{FolderShell, Listener, RELEASED, References, with_meta};

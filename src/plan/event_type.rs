@@ -31,6 +31,13 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// The digest of the content that a create writes, for the claim that is recorded before it.
+    #[must_use]
+    pub fn content_digest(&self) -> Digest {
+        let description = self.description.as_deref().unwrap_or_default();
+        content_digest(description, self.deprecated.unwrap_or(false), Some(self.schema_digest))
+    }
+
     /// The same, with a field that the server ignores no longer ours to say: writing it again and again
     /// would change nothing.
     #[must_use]
@@ -63,6 +70,20 @@ pub struct Observed {
     pub group_name: Option<String>,
     /// The feature flag.
     pub feature_flag: Option<String>,
+}
+
+impl Observed {
+    /// The digest of what a create wrote, as [`Desired::content_digest`] has it.
+    #[must_use]
+    pub fn content_digest(&self) -> Digest {
+        content_digest(&self.description, self.deprecated, self.schema_digest)
+    }
+}
+
+/// Covers what every server keeps of a create; groups and feature flags are not known to all.
+fn content_digest(description: &str, deprecated: bool, schema: Option<Digest>) -> Digest {
+    let schema = schema.map(|digest| digest.to_string());
+    Digest::of_json(&serde_json::json!([description, deprecated, schema]))
 }
 
 /// What has to be done.

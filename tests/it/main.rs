@@ -1,4 +1,12 @@
 //! The integration tests: one binary, a module per topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
+mod support;
+
+mod cluster;
+mod control_plane;
+mod dev;
+mod embedded_faults;
+mod engine;
 mod examples;
+mod svix_contract;

@@ -73,6 +73,10 @@ async fn what_is_there_and_equal_is_adopted_with_no_write_but_the_mark() {
     });
     world.by_hand("POST", "/app/default/endpoint", hook).await;
     world.svix.clear_calls();
+    eventually("a listing to have seen them", PATIENCE, async || {
+        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2).then_some(())
+    })
+    .await;
     let (kind, hook) = (event_type("a.one"), endpoint("hook", &["a.one"]).with("uid", "legacy"));
     world.declare([kind.clone(), hook.clone()]);
     world.all_in_step().await;
@@ -91,7 +95,10 @@ async fn what_is_there_and_differs_is_never_changed_even_when_the_mirror_is_old(
     world.declare([event_type("a.seed"), endpoint("seed", &["a.seed"])]);
     world.all_in_step().await;
     // Since then somebody made these; the mirror does not know.
-    world.by_hand("POST", "/event-type", json!({"name": "a.theirs", "description": "theirs"})).await;
+    world.by_hand("POST", "/event-type", json!({
+        // The schema is the one that will be declared; the rest is not.
+        "name": "a.theirs", "description": "theirs", "schemas": {"1": {"type": "object", "title": "a.theirs"}},
+    })).await;
     let hook = json!({"url": "https://theirs.example/secret", "uid": "test.default.theirs", "eventTypes": ["a.seed"]});
     world.by_hand("POST", "/app/default/endpoint", hook).await;
     // And this one was ours, was deleted by hand, and its uid given to something else.
@@ -100,7 +107,7 @@ async fn what_is_there_and_differs_is_never_changed_even_when_the_mirror_is_old(
         json!({"url": "https://theirs.example/", "uid": "test.default.seed", "eventTypes": ["a.seed"]});
     world.by_hand("POST", "/app/default/endpoint", hook).await;
     let before = world.svix.snapshot();
-    let theirs = (event_type("a.theirs"), endpoint("theirs", &["a.seed"]));
+    let theirs = (event_type("a.theirs").with("description", "mine"), endpoint("theirs", &["a.seed"]));
     let seed = endpoint("seed", &["a.seed"]).with("description", "changed");
     world.declare([theirs.0.clone(), theirs.1.clone(), seed.clone()]);
     for key in [theirs.0.key(), theirs.1.key(), seed.key()] {
