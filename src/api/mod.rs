@@ -4,6 +4,9 @@
 //! generated from here. Optional fields have their defaults in code (the accessor methods below), never as
 //! a CRD `default:`, so that what a Git tool applied is what it reads back.
 
+// kube's attributes for columns and rules are repeatable; the lint does not know them.
+#![allow(clippy::duplicated_attributes)]
+
 mod condition;
 mod connection;
 mod endpoint;

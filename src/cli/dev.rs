@@ -1,7 +1,6 @@
 //! `svix-operator dev`: a folder of manifests kept in step with Svix, without a cluster.
 
 use std::{
-    collections::HashMap,
     io::{IsTerminal as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -14,11 +13,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{ConditionType, DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
     embedded::{self, EmbeddedSvix},
     engine::{Note, Object, Options},
     files::{
-        self, Loaded, References, Session,
+        self, References, Session,
         table::{Report, Row, State, Style},
         watch::FolderWatch,
     },
@@ -91,11 +89,17 @@ impl Server {
         if let Some(url) = &arguments.svix_url {
             let token = std::env::var("SVIX_TOKEN").unwrap_or_default();
             if token.trim().is_empty() {
-                return Err("--svix-url needs the server's token in the environment variable SVIX_TOKEN".to_owned());
+                return Err(
+                    "--svix-url needs the server's token in the environment variable SVIX_TOKEN".to_owned()
+                );
             }
             return Ok(Self { url: url.clone(), token: token.trim().to_owned(), embedded: None });
         }
-        let options = embedded::Options { listen: arguments.listen, record_calls: false, ..embedded::Options::default() };
+        let options = embedded::Options {
+            listen: arguments.listen,
+            record_calls: false,
+            ..embedded::Options::default()
+        };
         let svix = EmbeddedSvix::start(options)
             .await
             .map_err(|error| format!("the embedded Svix cannot listen at {}: {error}", arguments.listen))?;
@@ -178,73 +182,12 @@ async fn take(dir: &Path, server: &Server, session: &Session) -> Vec<Row> {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    let broken = loaded.problems.iter().map(broken_row).collect();
-    let (objects, references) = declared(loaded, server, session);
+    let broken = loaded.problems.iter().map(files::broken_row).collect();
+    let place = files::Server { url: &server.url, token: &server.token, ours: server.embedded.is_some() };
+    let (objects, references) = files::declared(loaded, &place, session.objects());
     session.declare(objects, references);
     session.look_again();
     broken
-}
-
-/// The objects of a folder as they are reconciled here: every connection goes to the one server.
-fn declared(loaded: Loaded, server: &Server, session: &Session) -> (Vec<Object>, References) {
-    let mut objects = Vec::new();
-    let mut has_default = false;
-    // An object that was good and is now broken stays as it was: a slip of the pen deletes nothing.
-    for object in session.objects().into_iter().filter(|object| !object.deleting()) {
-        let key = object.key();
-        let namespace = Some(&*key.namespace).filter(|namespace| !namespace.is_empty());
-        if loaded.may_lack_objects() || loaded.is_broken(key.kind.as_str(), namespace, &key.name) {
-            has_default |= key == crate::engine::Key::connection(DEFAULT_CONNECTION);
-            objects.push(object);
-        }
-    }
-    let kept: std::collections::BTreeSet<_> = objects.iter().map(Object::key).collect();
-    let mut add = |object: Object| {
-        let key = object.key();
-        if kept.contains(&key) {
-            objects.retain(|kept| kept.key() != key);
-        }
-        objects.push(object);
-    };
-    for declared in loaded.connections {
-        let mut connection = declared.object;
-        connection.spec.server_url = Some(server.url.clone());
-        if server.embedded.is_some() {
-            connection.spec.ca_bundle = None;
-            connection.spec.requests_per_second = Some(0);
-        }
-        has_default |= connection.metadata.name.as_deref() == Some(DEFAULT_CONNECTION);
-        add(Object::Connection(Arc::new(connection)));
-    }
-    if !has_default {
-        let spec = SvixConnectionSpec {
-            server_url: Some(server.url.clone()),
-            ca_bundle: None,
-            token_secret_ref: SecretKeyRef { name: "svix-token".to_owned(), key: "token".to_owned() },
-            owner_id: "dev".to_owned(),
-            default_application: None,
-            create_applications: None,
-            event_type_names: None,
-            channel_encoding: None,
-            resync_interval: None,
-            requests_per_second: server.embedded.is_some().then_some(0),
-        };
-        add(Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec))));
-    }
-    for declared in loaded.event_types {
-        add(Object::EventType(Arc::new(declared.object)));
-    }
-    for declared in loaded.endpoints {
-        add(Object::Endpoint(Arc::new(declared.object)));
-    }
-    let mut config_maps = HashMap::new();
-    for map in loaded.config_maps.into_iter().map(|declared| declared.object) {
-        let (namespace, name) = (map.metadata.namespace.unwrap_or_default(), map.metadata.name.unwrap_or_default());
-        for (key, text) in map.data.unwrap_or_default() {
-            config_maps.insert((namespace.clone(), name.clone(), key), text);
-        }
-    }
-    (objects, References { token: server.token.clone(), config_maps })
 }
 
 /// Waits until everything has settled, at most so long.
@@ -258,7 +201,8 @@ async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
         }
         // A connection has a driver of its own, which the queue knows nothing of.
         let connecting = objects.iter().any(|object| {
-            matches!(object, Object::Connection(_)) && !matches!(state(object), State::InSync | State::Problem)
+            matches!(object, Object::Connection(_))
+                && !matches!(files::state(object), State::InSync | State::Problem)
         });
         let working = objects.iter().any(|object| object.deleting() || object.ready().is_none());
         if session.idle() && !working && !connecting {
@@ -273,62 +217,14 @@ async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
 }
 
 fn rows(session: &Session, broken: &[Row]) -> Vec<Row> {
-    let mut rows: Vec<Row> = session.objects().iter().map(row).collect();
+    let mut rows: Vec<Row> = session.objects().iter().map(files::row).collect();
     for broken in broken {
-        rows.retain(|row| (&row.kind, &row.namespace, &row.name) != (&broken.kind, &broken.namespace, &broken.name));
+        rows.retain(|row| {
+            (&row.kind, &row.namespace, &row.name) != (&broken.kind, &broken.namespace, &broken.name)
+        });
     }
     rows.extend(broken.iter().cloned());
     rows
-}
-
-fn row(object: &Object) -> Row {
-    let key = object.key();
-    let ready = object.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready);
-    let state = state(object);
-    let svix = match object {
-        Object::Connection(connection) => {
-            connection.status.as_ref().and_then(|status| status.server_url.clone()).unwrap_or_default()
-        }
-        Object::EventType(event_type) => {
-            let held = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
-            held.map_or_else(String::new, |svix| svix.name.clone())
-        }
-        Object::Endpoint(endpoint) => {
-            let held = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
-            held.map_or_else(String::new, |svix| format!("{}/{}", svix.application, svix.id))
-        }
-    };
-    Row {
-        kind: key.kind.as_str().to_owned(),
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
-        state,
-        svix,
-        reason: ready.map_or_else(String::new, |ready| ready.reason.clone()),
-        message: match (state, ready) {
-            (State::Waiting | State::Problem, Some(ready)) => ready.message.clone(),
-            _ => String::new(),
-        },
-    }
-}
-
-fn state(object: &Object) -> State {
-    let holds = |type_| object.conditions().iter().any(|condition| condition.type_ == type_);
-    match object.ready() {
-        None => State::Working,
-        Some(true) => State::InSync,
-        Some(false) if holds(ConditionType::Stalled) => State::Problem,
-        Some(false) => State::Waiting,
-    }
-}
-
-fn broken_row(problem: &files::Problem) -> Row {
-    let (kind, namespace, name) = match &problem.object {
-        Some(object) => (object.kind.clone(), object.namespace.clone().unwrap_or_default(), object.name.clone()),
-        None => ("File".to_owned(), String::new(), problem.file.clone()),
-    };
-    let (svix, reason) = (String::new(), "InvalidManifest".to_owned());
-    Row { kind, namespace, name, state: State::Problem, svix, reason, message: problem.to_string() }
 }
 
 fn print(report: &Report, output: Output) {
@@ -364,7 +260,11 @@ fn style() -> Style {
     let terminal = std::io::stdout().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    Style { color: terminal && !no_color, unicode: terminal, width: if terminal { width.or(Some(100)) } else { None } }
+    Style {
+        color: terminal && !no_color,
+        unicode: terminal,
+        width: if terminal { width.or(Some(100)) } else { None },
+    }
 }
 
 fn announce(server: &Server, arguments: &Arguments) {

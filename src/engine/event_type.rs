@@ -271,8 +271,9 @@ impl<S: Shell> Engine<S> {
         let Some(document) = live.client.get_event_type(&name).await? else { return Ok(None) };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let ours = status.is_some()
-            || annotation
-                .is_some_and(|found| *found == claims::claim_value(uid, &name, document.observed.content_digest()));
+            || annotation.is_some_and(|found| {
+                *found == claims::claim_value(uid, &name, document.observed.content_digest())
+            });
         let expunge = event_type.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
         if ours && (expunge || !document.observed.archived) {
             live.client.delete_event_type(&name, expunge).await?;

@@ -5,9 +5,11 @@
 //! stands ([`table`]). No Kubernetes here.
 
 pub mod check;
+mod declared;
 pub mod folder;
 mod object;
 mod problem;
+mod rows;
 mod session;
 mod shell;
 pub mod table;
@@ -16,7 +18,9 @@ pub mod watch;
 mod words;
 pub mod yaml;
 
+pub use declared::{Server, declared};
 pub use folder::{Loaded, load};
 pub use problem::{Declared, ObjectId, Origin, Problem};
+pub use rows::{broken_row, row, state};
 pub use session::Session;
 pub use shell::{FolderShell, Listener, RELEASED, References, with_meta};

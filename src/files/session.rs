@@ -99,7 +99,9 @@ impl Session {
                         engine.config_map_changed(namespace, &source.config_map_key_ref.name);
                     }
                 }
-                Object::Connection(connection) => engine.secret_changed(&connection.spec.token_secret_ref.name),
+                Object::Connection(connection) => {
+                    engine.secret_changed(&connection.spec.token_secret_ref.name)
+                }
                 Object::Endpoint(_) => {}
             }
         }

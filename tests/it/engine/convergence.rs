@@ -185,7 +185,8 @@ async fn every_channel_is_mapped_when_the_connection_says_so() {
 #[tokio::test]
 async fn a_change_of_the_connections_policy_reaches_what_is_there_already() {
     let mut world = World::new().await;
-    world.declare([event_type("a.one"), endpoint("hook", &["a.one"]).with("channels", json!(["python.org"]))]);
+    world
+        .declare([event_type("a.one"), endpoint("hook", &["a.one"]).with("channels", json!(["python.org"]))]);
     world.all_in_step().await;
     let url = world.svix.url();
     world.declare([connection(&url).with("channelEncoding", "Always")]);

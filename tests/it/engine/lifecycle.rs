@@ -74,7 +74,8 @@ async fn what_is_there_and_equal_is_adopted_with_no_write_but_the_mark() {
     world.by_hand("POST", "/app/default/endpoint", hook).await;
     world.svix.clear_calls();
     eventually("a listing to have seen them", PATIENCE, async || {
-        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2).then_some(())
+        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2)
+            .then_some(())
     })
     .await;
     let (kind, hook) = (event_type("a.one"), endpoint("hook", &["a.one"]).with("uid", "legacy"));
