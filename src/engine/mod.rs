@@ -74,7 +74,7 @@ pub struct Engine<S: Shell> {
     registry: Registry,
     queue: Queue,
     connections: RwLock<HashMap<Arc<str>, Arc<Runtime>>>,
-    waiting: Mutex<HashMap<(Arc<str>, Awaited), HashSet<Key>>>,
+    waiting: Mutex<Waiting>,
     memory: Mutex<HashMap<Key, Memory>>,
     /// The set of namespaces with references to ConfigMaps may have changed.
     references: Notify,
@@ -83,6 +83,9 @@ pub struct Engine<S: Shell> {
     /// Ends everything at once.
     abort: CancellationToken,
 }
+
+/// Who waits, by connection and what for.
+type Waiting = HashMap<(Arc<str>, Awaited), HashSet<Key>>;
 
 /// Something in Svix that an object waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

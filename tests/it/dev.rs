@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use svix_operator::embedded::{EmbeddedSvix, Options};
 
 use crate::support::{
+    control_plane::no_build_under_way,
     objects::{Manifest, endpoint, event_type},
     wait::eventually,
 };
@@ -25,6 +26,36 @@ fn once(arguments: &[&str]) -> Output {
 fn write(dir: &Path, file: &str, manifests: &[Manifest]) {
     let text: String = manifests.iter().map(|manifest| format!("---\n{}\n", manifest.0)).collect();
     std::fs::write(dir.join(file), text).unwrap();
+}
+
+/// Starts `dev` on a folder; what it prints is collected.
+fn start(dir: &Path, arguments: &[&str]) -> (tokio::process::Child, Arc<Mutex<String>>) {
+    let mut child = tokio::process::Command::new(PROGRAM)
+        .arg("dev")
+        .args(arguments)
+        .arg(dir)
+        .env("SVIX_TOKEN", "testsk_embedded")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let printed: Arc<Mutex<String>> = Arc::default();
+    let out = child.stdout.take().unwrap().into_owned_fd().unwrap();
+    let sink = printed.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(std::fs::File::from(out)).lines().map_while(Result::ok) {
+            sink.lock().unwrap().push_str(&format!("{line}\n"));
+        }
+    });
+    (child, printed)
+}
+
+async fn says(printed: &Mutex<String>, text: &str) {
+    eventually(text, Duration::from_secs(30), async || {
+        let printed = printed.lock().unwrap();
+        if printed.contains(text) { Ok(()) } else { Err(printed.clone()) }
+    })
+    .await;
 }
 
 #[test]
@@ -88,34 +119,57 @@ async fn an_outside_server_takes_the_place_of_the_embedded_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
+    type Received = Arc<Mutex<Vec<(axum::http::HeaderMap, String)>>>;
+    let received: Received = Arc::default();
+    let sink = received.clone();
+    let app = axum::Router::new().fallback(async move |headers: axum::http::HeaderMap, body: String| {
+        sink.lock().unwrap().push((headers, body));
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let receiver = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let dir = tempfile::tempdir().unwrap();
+    let hook = |name: &str| endpoint(name, &["a.one"]).with("url", receiver.as_str());
+    let manifests = [event_type("a.one"), event_type("a.two"), hook("hook")];
+    write(dir.path(), "a.yaml", &manifests);
+    write(dir.path(), "b.yaml", &[hook("other").with("channels", json!(["vip"]))]);
+    let (_child, printed) = start(dir.path(), &[]);
+    says(&printed, "Ctrl-C ends.").await;
+    let text = printed.lock().unwrap().clone();
+    let url = text.split("Svix is at ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let token = text.split("token ").nth(1).unwrap().split('.').next().unwrap().to_owned();
+    let api = |method: reqwest::Method, path: &str| {
+        reqwest::Client::new().request(method, format!("{url}/api/v1{path}")).bearer_auth(&token)
+    };
+    for (event_type, payload) in [("a.two", json!({"not": "subscribed"})), ("a.one", json!({"n": 1}))] {
+        let body = json!({"eventType": event_type, "payload": payload});
+        let sent = api(reqwest::Method::POST, "/app/default/msg").json(&body).send().await.unwrap();
+        assert!(sent.status().is_success(), "{}", sent.status());
+    }
+    let (headers, body) = eventually("the event to arrive", Duration::from_secs(30), async || {
+        received.lock().unwrap().first().cloned()
+    })
+    .await;
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), json!({"n": 1}));
+    let secret =
+        api(reqwest::Method::GET, "/app/default/endpoint/dev.default.hook/secret").send().await.unwrap();
+    let secret: Value = secret.json().await.unwrap();
+    let webhook = svix::webhooks::Webhook::new(secret["key"].as_str().unwrap()).unwrap();
+    webhook.verify(body.as_bytes(), &headers).expect("the official library takes the signature");
+    assert_eq!(received.lock().unwrap().len(), 1, "not the other type, and not the endpoint of a channel");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_of_the_folder_reaches_svix_within_a_second() {
+    no_build_under_way().await;
     let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one").with("description", "first")]);
-    let mut child = tokio::process::Command::new(PROGRAM)
-        .args(["dev", "--svix-url", &svix.url()])
-        .arg(dir.path())
-        .env("SVIX_TOKEN", svix.token())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let printed: Arc<Mutex<String>> = Arc::default();
-    let out = child.stdout.take().unwrap().into_owned_fd().unwrap();
-    let sink = printed.clone();
-    std::thread::spawn(move || {
-        for line in BufReader::new(std::fs::File::from(out)).lines().map_while(Result::ok) {
-            sink.lock().unwrap().push_str(&format!("{line}\n"));
-        }
-    });
-    let says = async |text: &str| {
-        eventually(text, Duration::from_secs(30), async || {
-            let printed = printed.lock().unwrap();
-            if printed.contains(text) { Ok(()) } else { Err(printed.clone()) }
-        })
-        .await;
-    };
-    says("Ctrl-C ends.").await;
+    let url = svix.url();
+    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
+    says(&printed, "Ctrl-C ends.").await;
 
     // Five changes; the median counts, since the machine may be busy.
     let mut took = Vec::new();
@@ -139,7 +193,7 @@ async fn each_change_of_the_folder_reaches_svix_within_a_second() {
     })
     .await;
     std::fs::write(dir.path().join("b.yaml"), "kind: WebhookEndpoint\nmetadata: {name: hook").unwrap();
-    says("InvalidManifest").await;
+    says(&printed, "InvalidManifest").await;
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
 
     // A file that is gone is a deletion.
@@ -148,5 +202,5 @@ async fn each_change_of_the_folder_reaches_svix_within_a_second() {
         svix.snapshot().endpoint("default", "dev.default.hook").is_none().then_some(())
     })
     .await;
-    says("Deleted WebhookEndpoint/default/hook").await;
+    says(&printed, "Deleted WebhookEndpoint/default/hook").await;
 }

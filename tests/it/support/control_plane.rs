@@ -44,6 +44,13 @@ pub struct ControlPlane {
     started_in: Duration,
 }
 
+/// Waits for a build of the programs that is under way or still to come. On a machine that has never seen
+/// them it takes minutes and every core, and what measures time should not run beside it.
+pub async fn no_build_under_way() {
+    // What is wrong with a build is told by the tests that need it.
+    let _ = tokio::task::spawn_blocking(Programs::find).await;
+}
+
 /// What a program said when it ended.
 #[derive(Debug)]
 pub struct Finished {

@@ -39,6 +39,7 @@ impl World {
 
     /// A world with a connection of one's own making.
     pub async fn with_connection(change: impl FnOnce(Manifest) -> Manifest) -> Self {
+        super::control_plane::no_build_under_way().await;
         let svix = EmbeddedSvix::start(embedded::Options::default()).await.unwrap();
         let mut world = Self {
             session: None,
