@@ -141,6 +141,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let code = if report.all_in_sync() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     print(&report, arguments.output);
 
+    // The report says how everything stands; from here on each change is told.
+    notes.lock().unwrap_or_else(PoisonError::into_inner).clear();
     if let Some(watch) = &mut watch {
         announce(&server, &arguments);
         loop {
