@@ -6,9 +6,10 @@
 //! side measures by its own monotonic clock; no two clocks are compared. Every write is bound to
 //! the version that was read, so of two that try at once one is refused.
 //!
-//! [`record`] decides, [`term`] keeps the time, and this file talks to Kubernetes. What is led is
+//! `record` decides, `term` keeps the time, and this file talks to Kubernetes. What is led is
 //! not its business.
 
+mod config;
 mod record;
 mod term;
 
@@ -21,95 +22,11 @@ use kube::{Api, Client};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+pub use config::{LeaseConfig, LeaseError, identity};
 pub use record::Loss;
 use record::{Bid, Sighting};
 pub use term::Term;
 use term::TermKeeper;
-
-/// Which lease, who we are, and how long everything may take.
-#[derive(Clone, Debug)]
-pub struct LeaseConfig {
-    /// Where the Lease is: the operator's own namespace.
-    pub namespace: String,
-    /// The Lease's name, which all replicas share.
-    pub name: String,
-    /// Who this candidate is; no two may be the same. See [`identity`].
-    pub identity: String,
-    /// For how long others leave a silent leader alone. Stored in whole seconds, rounded up.
-    pub lease_duration: Duration,
-    /// For how long after the start of its last successful renewal a leader goes on.
-    pub renew_deadline: Duration,
-    /// The pause between two tries, to which up to a fifth is added at random.
-    pub retry_period: Duration,
-}
-
-impl LeaseConfig {
-    /// A configuration with client-go's times: 15 s, 10 s and 2 s.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>, identity: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-            identity: identity.into(),
-            lease_duration: Duration::from_secs(15),
-            renew_deadline: Duration::from_secs(10),
-            retry_period: Duration::from_secs(2),
-        }
-    }
-
-    /// One request may take half of the deadline, so that one lost answer leaves time for a
-    /// second try on a new connection.
-    fn request_timeout(&self) -> Duration {
-        self.renew_deadline / 2
-    }
-
-    fn validate(&self) -> Result<(), LeaseError> {
-        if self.identity.is_empty() {
-            return Err(LeaseError::Config("the identity is empty"));
-        }
-        if self.retry_period.is_zero() {
-            return Err(LeaseError::Config("the retry period must be more than zero"));
-        }
-        if self.renew_deadline <= self.retry_period + self.retry_period / 5 {
-            return Err(LeaseError::Config("the renew deadline must be more than 1.2 retry periods"));
-        }
-        if self.lease_duration <= self.renew_deadline {
-            return Err(LeaseError::Config("the lease duration must be more than the renew deadline"));
-        }
-        Ok(())
-    }
-}
-
-/// An identity that people recognise and that no other process has: the Pod's name and a random
-/// suffix, as a restarted container keeps the name but must not take over its predecessor's term.
-#[must_use]
-pub fn identity(pod_name: &str) -> String {
-    format!("{pod_name}_{}", uuid::Uuid::new_v4())
-}
-
-/// What can go wrong with a lease where the caller has to know.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LeaseError {
-    /// The times or the identity cannot work.
-    #[error("leader election: {0}")]
-    Config(&'static str),
-    /// Kubernetes refused a request.
-    #[error("the lease {name}: {source}")]
-    Kubernetes {
-        /// The Lease's name.
-        name: String,
-        /// What Kubernetes said.
-        source: Box<kube::Error>,
-    },
-    /// Kubernetes did not answer.
-    #[error("the lease {name}: no answer within {after:?}")]
-    Timeout {
-        /// The Lease's name.
-        name: String,
-        /// How long was waited.
-        after: Duration,
-    },
-}
 
 /// One candidate.
 #[derive(Clone)]
@@ -184,7 +101,7 @@ impl LeaderElection {
                 match self.write(self.config.request_timeout(), seen.lease()).await {
                     Ok(lease) => Ok(Ok(self.lead(lease, started))),
                     // Another was faster; the next look says who.
-                    Err(error) if is_conflict(&error) => Ok(Err(Duration::MAX)),
+                    Err(error) if error.is(409) => Ok(Err(Duration::MAX)),
                     Err(error) => Err(error),
                 }
             }
@@ -230,7 +147,7 @@ impl LeaderElection {
                 }
                 Err(error) => error,
             };
-            if !(is_conflict(&error) || is_not_found(&error)) {
+            if !(error.is(409) || error.is(404)) {
                 warn!(lease = self.config.name, %error, time_left = ?term.remaining(), "lease not renewed");
                 return Ok(lease);
             }
@@ -275,17 +192,16 @@ impl LeaderElection {
         loop {
             let found = self.answer(timeout, self.api.get_opt(&self.config.name)).await?;
             let Some(mut lease) = found else { return Ok(()) };
-            let Some(spec) =
-                lease.spec.take().filter(|spec| record::holder(spec) == Some(&self.config.identity))
-            else {
+            let identity = self.config.identity.as_str();
+            let Some(spec) = lease.spec.take().filter(|spec| record::holder(spec) == Some(identity)) else {
                 return Ok(());
             };
             lease.spec = Some(record::released(&spec, Timestamp::now()));
-            let params = PostParams::default();
-            let replaced = self.api.replace(&self.config.name, &params, &lease);
+            let parameters = PostParams::default();
+            let replaced = self.api.replace(&self.config.name, &parameters, &lease);
             match self.answer(timeout, replaced).await {
                 // A last renewal of ours arrived in between.
-                Err(error) if is_conflict(&error) => {}
+                Err(error) if error.is(409) => {}
                 Err(error) => return Err(error),
                 Ok(_) => return Ok(()),
             }
@@ -314,24 +230,6 @@ impl LeaderElection {
 
 fn holder(lease: &Lease) -> Option<&str> {
     lease.spec.as_ref().and_then(record::holder)
-}
-
-fn status_code(error: &LeaseError) -> Option<u16> {
-    match error {
-        LeaseError::Kubernetes { source, .. } => match source.as_ref() {
-            kube::Error::Api(status) => Some(status.code),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn is_conflict(error: &LeaseError) -> bool {
-    status_code(error) == Some(409)
-}
-
-fn is_not_found(error: &LeaseError) -> bool {
-    status_code(error) == Some(404)
 }
 
 /// That this process leads. The lease is renewed in the background until this is dropped or
@@ -391,40 +289,5 @@ impl Drop for Leadership {
     fn drop(&mut self) {
         self.keeper.end(Loss::GivenUp);
         self.renewals.abort();
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_times_are_valid() {
-        assert!(LeaseConfig::new("operators", "svix-operator", "me").validate().is_ok());
-    }
-
-    #[test]
-    fn times_that_let_two_lead_are_refused() {
-        let config = LeaseConfig::new("operators", "svix-operator", "me");
-        let second = Duration::from_secs(1);
-
-        let refused = [
-            LeaseConfig { renew_deadline: config.lease_duration, ..config.clone() },
-            LeaseConfig { retry_period: Duration::from_secs(9), ..config.clone() },
-            LeaseConfig { retry_period: Duration::ZERO, ..config.clone() },
-            LeaseConfig { lease_duration: second, ..config.clone() },
-            LeaseConfig { identity: String::new(), ..config },
-        ];
-
-        for config in refused {
-            assert!(config.validate().is_err(), "{config:?}");
-        }
-    }
-
-    #[test]
-    fn a_restarted_pod_is_somebody_else() {
-        assert!(identity("svix-operator-0").starts_with("svix-operator-0_"));
-        assert_ne!(identity("svix-operator-0"), identity("svix-operator-0"));
     }
 }

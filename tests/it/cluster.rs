@@ -3,4 +3,5 @@
 mod citizen;
 mod crash;
 mod crds;
+mod lease;
 mod objects;

@@ -3,6 +3,7 @@
 //! `tests/control-plane` pins their versions; the cache is keyed by what would change the build.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -70,7 +71,7 @@ fn build_or_cached() -> Result<PathBuf, String> {
     let lock_path = root.join("lock");
     let lock = File::create(&lock_path).map_err(at("creating", &lock_path))?;
     if lock.try_lock().is_err() {
-        eprintln!("control plane: waiting for another test run, which is building its programs");
+        say("waiting for another test run, which is building its programs");
         lock.lock().map_err(at("locking", &lock_path))?;
     }
     // The other run may have built what this one needs.
@@ -88,19 +89,15 @@ fn build_or_cached() -> Result<PathBuf, String> {
 }
 
 fn build(into: &Path, flags: &str) -> Result<(), String> {
-    eprintln!(
-        "control plane: building etcd, kube-apiserver, kube-controller-manager and kubectl with Go. \
-         This happens once and takes about 6 to 10 minutes; set KUBEBUILDER_ASSETS to use others."
-    );
     let start = Instant::now();
-    let status = Command::new("go")
+    let mut go = Command::new("go")
         .current_dir(MODULE)
         .args(["build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o"])
         .arg(format!("{}/", into.display()))
         .args(PACKAGES)
         // A workspace above this one must not change what is built.
         .env("GOWORK", "off")
-        .status()
+        .spawn()
         .map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => "the integration tests need a Kubernetes API: install Go \
                  (https://go.dev/dl) so that it can be built, or set KUBEBUILDER_ASSETS to a directory \
@@ -108,11 +105,19 @@ fn build(into: &Path, flags: &str) -> Result<(), String> {
                 .to_owned(),
             _ => format!("go did not start: {error}"),
         })?;
+    say("building etcd, kube-apiserver, kube-controller-manager and kubectl with Go. This happens once and \
+         takes about 6 to 10 minutes; set KUBEBUILDER_ASSETS to use others");
+    let status = go.wait().map_err(|error| format!("waiting for go: {error}"))?;
     if !status.success() || !is_complete(into) {
         return Err(format!("`go build` in {MODULE} ended with {status}; what it said is above"));
     }
-    eprintln!("control plane: built in {} s", start.elapsed().as_secs());
+    say(&format!("built in {} s", start.elapsed().as_secs()));
     Ok(())
+}
+
+/// Tells the person at the terminal. Not by `eprintln!`, which the test harness keeps back.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "control plane: {what}");
 }
 
 /// The version goes in by hand, as a release's build does it: clients and a chart's `kubeVersion`
