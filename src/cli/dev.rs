@@ -1,7 +1,8 @@
 //! `svix-operator dev`: a folder of manifests kept in step with Svix, without a cluster.
 
 use std::{
-    io::{IsTerminal as _, Write as _},
+    collections::HashSet,
+    io::{BufWriter, IsTerminal as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -74,7 +75,7 @@ enum Output {
 pub fn run(arguments: Arguments) -> ExitCode {
     // What happens is printed as it is for people; the log is for what is amiss.
     telemetry::init_logs(LogFormat::Text, "error");
-    super::block_on(work(arguments), ExitCode::from(2))
+    super::block_on(super::Threads::One, work(arguments), ExitCode::from(2))
 }
 
 /// The Svix that objects are reconciled into.
@@ -134,12 +135,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     };
     let session = Session::start(References::default(), options, Metrics::default(), tell);
 
-    let mut broken = take(&arguments.dir, &server, &session).await;
+    let mut broken = take(&arguments.dir, &server, &session);
     settle(&session, Duration::from_secs(arguments.timeout), &stop).await;
-    let mut before = rows(&session, &broken);
-    let report = Report::new(before.clone());
-    let code = if report.all_in_sync() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    print(&report, arguments.output);
+    let mut before = Report::new(rows(&session, &broken));
+    let code = if before.all_in_sync() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    print(&before, arguments.output);
 
     // The report says how everything stands; from here on each change is told.
     notes.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -152,21 +152,18 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
                     if !changed {
                         return Err(format!("{} cannot be watched any more", arguments.dir.display()));
                     }
-                    broken = take(&arguments.dir, &server, &session).await;
+                    broken = take(&arguments.dir, &server, &session);
                 }
                 // What comes by itself, such as drift in Svix, is shown as it comes.
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
             }
             settle(&session, Duration::from_secs(5), &stop).await;
             let lines = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
-            let now = rows(&session, &broken);
+            lines.iter().for_each(|line| println!("{line}"));
+            let now = Report::new(rows(&session, &broken));
             if now != before {
-                lines.iter().for_each(|line| println!("{line}"));
-                let changed = now.iter().filter(|row| !before.contains(row)).cloned().collect();
-                print_changes(&Report::new(changed), &Report::new(now.clone()), arguments.output);
+                print_changes(&before, &now, arguments.output);
                 before = now;
-            } else {
-                lines.iter().for_each(|line| println!("{line}"));
             }
         }
     }
@@ -178,9 +175,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
 }
 
 /// Reads the folder and declares what it holds. Answers a row for each object that cannot be used.
-async fn take(dir: &Path, server: &Server, session: &Session) -> Vec<Row> {
-    let path = dir.to_owned();
-    let Ok(loaded) = tokio::task::spawn_blocking(move || files::load(&path)).await else { return Vec::new() };
+fn take(dir: &Path, server: &Server, session: &Session) -> Vec<Row> {
+    // Here and not on a thread of its own, whose heap would stay: ten thousand objects are read in half a
+    // second, and nothing that others wait for runs on this one.
+    let loaded = files::load(dir);
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
@@ -220,43 +218,41 @@ async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
 }
 
 fn rows(session: &Session, broken: &[Row]) -> Vec<Row> {
+    let named: HashSet<_> = broken.iter().map(|row| (&row.kind, &row.namespace, &row.name)).collect();
     let mut rows: Vec<Row> = session.objects().iter().map(files::row).collect();
-    for broken in broken {
-        rows.retain(|row| {
-            (&row.kind, &row.namespace, &row.name) != (&broken.kind, &broken.namespace, &broken.name)
-        });
-    }
+    rows.retain(|row| !named.contains(&(&row.kind, &row.namespace, &row.name)));
     rows.extend(broken.iter().cloned());
     rows
 }
 
 fn print(report: &Report, output: Output) {
-    let text = match output {
-        Output::Table => report.table(style()),
-        Output::Json => format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default()),
-    };
-    write(&text);
+    write(|out| match output {
+        Output::Table => report.write_table(out, style()),
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut *out, report)?;
+            writeln!(out)
+        }
+    });
 }
 
 /// What changed, and how many stand how.
-fn print_changes(changed: &Report, all: &Report, output: Output) {
-    match output {
-        Output::Json => print(all, output),
-        Output::Table => {
-            let table = changed.table(style());
-            // The totals of the part that changed say nothing.
-            let lines: Vec<_> = table.lines().collect();
-            let shown = lines[..lines.len().saturating_sub(1)].join("\n");
-            let gap = if shown.is_empty() { "" } else { "\n" };
-            write(&format!("{shown}{gap}{}\n", all.totals()));
-        }
+fn print_changes(before: &Report, now: &Report, output: Output) {
+    if output == Output::Json {
+        return print(now, output);
     }
+    let known: HashSet<&Row> = before.objects.iter().collect();
+    let changed = now.objects.iter().filter(|row| !known.contains(row)).cloned().collect();
+    write(|out| {
+        // The totals of the part that changed say nothing.
+        Report::new(changed).write_rows(out, style())?;
+        writeln!(out, "{}", now.totals())
+    });
 }
 
-fn write(text: &str) {
+fn write(print: impl FnOnce(&mut BufWriter<std::io::StdoutLock<'_>>) -> std::io::Result<()>) {
+    let mut out = BufWriter::new(std::io::stdout().lock());
     // A reader that has gone, as `head` does, is no error.
-    let mut out = std::io::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = print(&mut out).and_then(|()| out.flush());
 }
 
 fn style() -> Style {

@@ -33,9 +33,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How many threads a command works on.
+#[derive(Clone, Copy)]
+enum Threads {
+    /// One: what a single person does at a desk. Threads would cost memory: each has a heap of its own.
+    One,
+    /// As many as there are processors.
+    Many,
+}
+
 /// Runs a command on a runtime of its own; an error is told in one line, and ends it with `failed`.
-fn block_on(command: impl Future<Output = Result<ExitCode, String>>, failed: ExitCode) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+fn block_on(
+    threads: Threads,
+    command: impl Future<Output = Result<ExitCode, String>>,
+    failed: ExitCode,
+) -> ExitCode {
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::Many => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start: {error}");

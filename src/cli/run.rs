@@ -56,7 +56,7 @@ pub struct Arguments {
 /// Runs until SIGTERM or SIGINT, or until the Lease is lost.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(arguments.log_format, "info");
-    super::block_on(work(arguments), ExitCode::FAILURE)
+    super::block_on(super::Threads::Many, work(arguments), ExitCode::FAILURE)
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {

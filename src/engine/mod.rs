@@ -95,7 +95,7 @@ enum Awaited {
 }
 
 /// What is remembered of an object between looks, and may be lost.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Memory {
     /// Since when it has waited, while that is not told in status yet.
     waiting_since: Option<tokio::time::Instant>,
@@ -326,8 +326,15 @@ impl<S: Shell> Engine<S> {
         self.wake_all(keys.into_iter().flatten());
     }
 
+    /// Reads or changes what is remembered of an object. Of most there is nothing, and no entry is kept.
     fn remember<T>(&self, key: &Key, with: impl FnOnce(&mut Memory) -> T) -> T {
-        with(self.lock(&self.memory).entry(key.clone()).or_default())
+        let mut memories = self.lock(&self.memory);
+        let mut memory = memories.remove(key).unwrap_or_default();
+        let answer = with(&mut memory);
+        if memory != Memory::default() {
+            memories.insert(key.clone(), memory);
+        }
+        answer
     }
 
     fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {

@@ -21,6 +21,9 @@ pub enum Thing {
     Endpoint(Box<str>, Box<str>),
 }
 
+/// A thing and the connection that it is declared through.
+type Place = (Arc<str>, Thing);
+
 /// What came of taking in an object.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -41,8 +44,9 @@ struct Inner {
     objects: HashMap<Key, Object>,
     /// The resource version of our own last write to an object: its echo is no news.
     own_writes: HashMap<Key, String>,
-    things: HashMap<(Arc<str>, Thing), BTreeSet<Key>>,
-    thing_of: HashMap<Key, (Arc<str>, Thing)>,
+    /// Who declares a thing, sorted; nearly always one.
+    things: HashMap<Arc<Place>, Vec<Key>>,
+    thing_of: HashMap<Key, Arc<Place>>,
     by_connection: HashMap<Arc<str>, HashSet<Key>>,
     by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
 }
@@ -155,9 +159,9 @@ impl Registry {
         let inner = self.lock();
         let things = inner.by_connection.get(connection).into_iter().flatten();
         things
-            .filter_map(|key| match inner.thing_of.get(key) {
-                Some((_, Thing::Endpoint(application, _))) => Some(application.clone()),
-                _ => None,
+            .filter_map(|key| match &inner.thing_of.get(key)?.1 {
+                Thing::Endpoint(application, _) => Some(application.clone()),
+                Thing::EventType(_) => None,
             })
             .collect()
     }
@@ -248,8 +252,10 @@ fn is_older(object: &Object, than: &Object) -> bool {
 impl Inner {
     fn insert(&mut self, key: Key, object: Object) {
         self.unindex(&key);
+        // All maps share one copy of the names.
+        let key = self.objects.get_key_value(&key).map_or(key, |(known, _)| known.clone());
         if !matches!(object, Object::Connection(_)) {
-            let connection: Arc<str> = object.connection_name().into();
+            let connection = self.connection_name(&object);
             self.by_connection.entry(connection).or_default().insert(key.clone());
         }
         if let Some(name) = config_map(&object) {
@@ -267,7 +273,7 @@ impl Inner {
 
     fn index_thing(&mut self, key: &Key) {
         let Some(object) = self.objects.get(key) else { return };
-        let connection: Arc<str> = object.connection_name().into();
+        let connection = self.connection_name(object);
         let thing = match object {
             Object::Connection(_) => None,
             Object::EventType(object) => Some(Thing::EventType(object.event_type_name().into())),
@@ -278,17 +284,26 @@ impl Inner {
         };
         self.unindex_thing(key);
         if let Some(thing) = thing {
-            let thing = (connection, thing);
-            self.things.entry(thing.clone()).or_default().insert(key.clone());
-            self.thing_of.insert(key.clone(), thing);
+            let place = Arc::new((connection, thing));
+            let claimants = self.things.entry(place.clone()).or_insert_with(|| Vec::with_capacity(1));
+            if let Err(at) = claimants.binary_search(key) {
+                claimants.insert(at, key.clone());
+            }
+            self.thing_of.insert(key.clone(), place);
         }
+    }
+
+    /// The name of an object's connection, in the one copy that there is.
+    fn connection_name(&self, object: &Object) -> Arc<str> {
+        let name = object.connection_name();
+        self.by_connection.get_key_value(name).map_or_else(|| name.into(), |(known, _)| known.clone())
     }
 
     fn unindex_thing(&mut self, key: &Key) {
         if let Some(thing) = self.thing_of.remove(key)
             && let Some(keys) = self.things.get_mut(&thing)
         {
-            keys.remove(key);
+            keys.retain(|claimant| claimant != key);
             if keys.is_empty() {
                 self.things.remove(&thing);
             }

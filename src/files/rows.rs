@@ -27,7 +27,7 @@ pub fn row(object: &Object) -> Row {
         }
     };
     Row {
-        kind: key.kind.as_str().to_owned(),
+        kind: key.kind.as_str().into(),
         namespace: key.namespace.to_string(),
         name: key.name.to_string(),
         state,
@@ -57,9 +57,9 @@ pub fn state(object: &Object) -> State {
 pub fn broken_row(problem: &Problem) -> Row {
     let (kind, namespace, name) = match &problem.object {
         Some(object) => {
-            (object.kind.clone(), object.namespace.clone().unwrap_or_default(), object.name.clone())
+            (object.kind.clone().into(), object.namespace.clone().unwrap_or_default(), object.name.clone())
         }
-        None => ("File".to_owned(), String::new(), problem.file.clone()),
+        None => ("File".into(), String::new(), problem.file.clone()),
     };
     let (svix, reason) = (String::new(), "InvalidManifest".to_owned());
     Row { kind, namespace, name, state: State::Problem, svix, reason, message: problem.to_string() }

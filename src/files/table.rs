@@ -1,6 +1,10 @@
 //! How each object stands, as a table for people and as JSON for programs.
 
-use std::fmt::Write as _;
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 
@@ -50,11 +54,11 @@ impl State {
 }
 
 /// One object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Its kind.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Its namespace; empty: the kind has none.
     pub namespace: String,
     /// Its name.
@@ -102,7 +106,7 @@ impl Report {
     /// Counts and sorts.
     #[must_use]
     pub fn new(mut rows: Vec<Row>) -> Self {
-        rows.sort_by(|a, b| order(a).cmp(&order(b)));
+        rows.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
         let count = |state| rows.iter().filter(|row| row.state == state).count();
         Self {
             total: rows.len(),
@@ -140,37 +144,45 @@ impl Report {
         line
     }
 
-    /// The table, each line ended, the totals last. Messages stand under the row they belong to.
-    #[must_use]
-    pub fn table(&self, style: Style) -> String {
+    /// Writes the table: the totals last, and each message under the row it belongs to.
+    pub fn write_table(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
+        self.write_rows(out, style)?;
+        writeln!(out, "{}", self.totals())
+    }
+
+    /// Writes the table without the totals.
+    pub fn write_rows(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
         const HEAD: [&str; 6] = ["KIND", "NAMESPACE", "NAME", "STATE", "SVIX", "REASON"];
-        let lines: Vec<[String; 6]> = self
-            .objects
-            .iter()
-            .map(|row| {
-                let symbol = if style.unicode { row.state.symbol() } else { "" };
-                let state = format!("{symbol}{}", row.state.words(1));
-                let cells = [&row.kind, &row.namespace, &row.name, &state, &row.svix, &row.reason];
-                cells.map(|cell| if cell.is_empty() { "-".to_owned() } else { clean(cell) })
-            })
-            .collect();
-        let widths: [usize; 6] = std::array::from_fn(|column| {
-            let cells = lines.iter().map(|line| line[column].chars().count());
-            cells.max().unwrap_or_default().max(HEAD[column].len())
-        });
-        let mut out = String::new();
-        if !lines.is_empty() {
-            push_line(&mut out, &HEAD.map(ToOwned::to_owned), &widths, None);
+        if self.objects.is_empty() {
+            return Ok(());
         }
-        for (row, line) in self.objects.iter().zip(&lines) {
-            push_line(&mut out, line, &widths, style.color.then(|| row.state.color()));
-            for text in wrap(&clean(&row.message), style.width.map(|width| width.saturating_sub(4))) {
-                let _ = writeln!(out, "    {text}");
+        // A first pass for the widths, so that ten thousand rows are never held as text.
+        let mut widths = HEAD.map(str::len);
+        for row in &self.objects {
+            for (width, cell) in widths.iter_mut().zip(cells(row, style)) {
+                *width = cell.chars().count().max(*width);
             }
         }
-        let _ = writeln!(out, "{}", self.totals());
-        out
+        write_line(out, &HEAD.map(Cow::Borrowed), &widths, None)?;
+        for row in &self.objects {
+            write_line(out, &cells(row, style), &widths, style.color.then(|| row.state.color()))?;
+            for text in wrap(&clean(&row.message), style.width.map(|width| width.saturating_sub(4))) {
+                writeln!(out, "    {text}")?;
+            }
+        }
+        Ok(())
     }
+}
+
+/// What a row shows in each column.
+fn cells(row: &Row, style: Style) -> [Cow<'_, str>; 6] {
+    let symbol = if style.unicode { row.state.symbol() } else { "" };
+    let state = match symbol {
+        "" => Cow::Borrowed(row.state.words(1)),
+        symbol => Cow::Owned(format!("{symbol}{}", row.state.words(1))),
+    };
+    let text = |text| if str::is_empty(text) { Cow::Borrowed("-") } else { clean(text) };
+    [text(&row.kind), text(&row.namespace), text(&row.name), state, text(&row.svix), text(&row.reason)]
 }
 
 /// Connections first, then what they carry, in the order in which they depend on each other.
@@ -180,26 +192,31 @@ fn order(row: &Row) -> (usize, &str, &str, &str) {
     (rank, &row.kind, &row.namespace, &row.name)
 }
 
-fn push_line(out: &mut String, cells: &[String; 6], widths: &[usize; 6], color: Option<&str>) {
+fn write_line(
+    out: &mut impl Write,
+    cells: &[Cow<'_, str>; 6],
+    widths: &[usize; 6],
+    color: Option<&str>,
+) -> io::Result<()> {
     let mut line = String::new();
     for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
         // Padded before it is coloured: escapes have no width.
-        let padding = " ".repeat(width.saturating_sub(cell.chars().count()) + 3);
-        match color {
-            Some(color) if column == 3 => {
-                let _ = write!(line, "\u{1b}[{color}m{cell}\u{1b}[0m{padding}");
-            }
-            _ => {
-                let _ = write!(line, "{cell}{padding}");
-            }
-        }
+        let padding = width.saturating_sub(cell.chars().count()) + 3;
+        let _ = match color {
+            Some(color) if column == 3 => write!(line, "\u{1b}[{color}m{cell}\u{1b}[0m{:padding$}", ""),
+            _ => write!(line, "{cell}{:padding$}", ""),
+        };
     }
-    let _ = writeln!(out, "{}", line.trim_end());
+    writeln!(out, "{}", line.trim_end())
 }
 
 /// Text that cannot move the cursor or change colours: names and messages come from files and servers.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+fn clean(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        Cow::Owned(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Words in lines of at most `width`; a longer word has a line of its own.
@@ -233,9 +250,16 @@ mod tests {
 
     fn row(kind: &str, name: &str, state: State, svix: &str, reason: &str, message: &str) -> Row {
         let namespace = if kind == "SvixConnection" { "" } else { "default" };
-        let [kind, namespace, name, svix, reason, message] =
-            [kind, namespace, name, svix, reason, message].map(ToOwned::to_owned);
+        let kind = kind.to_owned().into();
+        let [namespace, name, svix, reason, message] =
+            [namespace, name, svix, reason, message].map(ToOwned::to_owned);
         Row { kind, namespace, name, state, svix, reason, message }
+    }
+
+    fn table(report: &Report, style: Style) -> String {
+        let mut out = Vec::new();
+        report.write_table(&mut out, style).unwrap();
+        String::from_utf8(out).unwrap()
     }
 
     fn report() -> Report {
@@ -257,7 +281,7 @@ mod tests {
     #[test]
     fn plain_text_is_ascii_in_columns() {
         assert_eq!(
-            report().table(Style::default()),
+            table(&report(), Style::default()),
             "\
 KIND               NAMESPACE   NAME            STATE     SVIX            REASON
 SvixConnection     -           default         in step   -               Connected
@@ -272,7 +296,7 @@ WebhookEndpoint    default     b               waiting   -               Waiting
 
     #[test]
     fn a_terminal_gets_symbols_colours_and_wrapped_messages() {
-        let table = report().table(Style { color: true, unicode: true, width: Some(40) });
+        let table = table(&report(), Style { color: true, unicode: true, width: Some(40) });
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(
             lines[4..],
@@ -288,7 +312,7 @@ WebhookEndpoint    default     b               waiting   -               Waiting
 
     #[test]
     fn totals_name_what_there_is() {
-        assert_eq!(Report::new(Vec::new()).table(Style::default()), "0 objects\n");
+        assert_eq!(table(&Report::new(Vec::new()), Style::default()), "0 objects\n");
         let rows =
             [State::Problem, State::Working, State::Problem].map(|state| row("K", "n", state, "", "R", ""));
         assert_eq!(Report::new(rows.to_vec()).totals(), "3 objects: 1 working, 2 problems");

@@ -150,8 +150,8 @@ impl Client {
         if let Some(from) = from {
             request = request.query(&[("iterator", from)]);
         }
-        let list: wire::List<wire::EventTypeOut> = self.read("event-type.list", request).await?;
-        Ok(page(list, |out| EventTypeDocument::from(out).observed))
+        let list: wire::List<wire::ListedEventType> = self.read("event-type.list", request).await?;
+        Ok(page(list, |listed| listed.0))
     }
 
     /// One event type; `None`: it is not there.

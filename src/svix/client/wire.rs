@@ -52,6 +52,18 @@ impl From<EventTypeOut> for EventTypeDocument {
     }
 }
 
+/// An event type in a list. Each item's schemas become a digest before the next item is read: a page of parsed
+/// schemas takes megabytes.
+#[derive(Deserialize)]
+#[serde(from = "EventTypeOut")]
+pub(super) struct ListedEventType(pub event_type::Observed);
+
+impl From<EventTypeOut> for ListedEventType {
+    fn from(out: EventTypeOut) -> Self {
+        Self(EventTypeDocument::from(out).observed)
+    }
+}
+
 /// `EndpointOut`. Servers before 1.99 say `filterTypes` where later ones say `eventTypes`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
