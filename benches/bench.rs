@@ -1,1 +1,3 @@
+//! Measures what docs/performance.md reports; `cargo bench` prints a table at the end.
+
 fn main() {}
