@@ -13,10 +13,11 @@ use crate::{
 };
 
 use super::{
-    Awaited, Engine, Key, Kind, Object, Shell,
+    Awaited, Engine, Happened, Key, Kind, Object, Shell,
     connection::Live,
     event_type::{conflict, unsteady},
     reconcile::{Failed, Hold, Outcome},
+    registry::Thing,
 };
 
 /// More turns than any sequence of surprises takes; then the object is looked at anew.
@@ -137,7 +138,7 @@ impl<S: Shell> Engine<S> {
                             } else {
                                 self.did(
                                     &object,
-                                    "Created",
+                                    Happened::Created,
                                     format!("endpoint {} in application {application}", made.id),
                                 );
                             }
@@ -253,7 +254,7 @@ impl<S: Shell> Engine<S> {
             Some(outcome) => {
                 // Whoever declares it does not know yet that it is gone.
                 for name in wanted.event_types.iter().filter(|name| !live.mirror.event_type_live(name)) {
-                    let thing = super::registry::Thing::EventType(name.as_str().into());
+                    let thing = Thing::EventType(name.as_str().into());
                     self.wake_all(self.registry.claimants(object.connection_name(), &thing));
                 }
                 Ok(Done::Not(outcome))
@@ -282,9 +283,17 @@ impl<S: Shell> Engine<S> {
         let more = missing.len().saturating_sub(5);
         let names = missing.iter().take(5).map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let declared = missing.iter().find_map(|name| {
+            let thing = Thing::EventType(name.as_str().into());
+            self.registry.claimants(object.connection_name(), &thing).into_iter().next()
+        });
+        let advice = match declared {
+            Some(key) => format!("{key} declares it, and says in its status why it is not there"),
+            None => "a WebhookEventType that declares it is enough".to_owned(),
+        };
         Some(Outcome::waiting(Refusal::new(
             Reason::WaitingForEventType,
-            format!("not in Svix yet: {names}{more}; a WebhookEventType that declares it is enough"),
+            format!("not in Svix yet: {names}{more}; {advice}"),
         )))
     }
 
@@ -307,7 +316,7 @@ impl<S: Shell> Engine<S> {
             CreateApplications::IfMissing => {
                 live.client.create_application(application).await?;
                 live.mirror.put_application(application);
-                self.did(object, "ApplicationCreated", format!("application {application}"));
+                self.did(object, Happened::ApplicationCreated, format!("application {application}"));
                 Ok(None)
             }
             CreateApplications::Never => {
@@ -342,13 +351,13 @@ impl<S: Shell> Engine<S> {
         if ownership == Ownership::Nobody {
             self.did(
                 object,
-                "Adopted",
+                Happened::Adopted,
                 format!("endpoint {} was in Svix already, equal; marked as ours", before.id),
             );
         } else if self.is_drift(object) {
             self.mended(object, text);
         } else {
-            self.did(object, "Updated", text);
+            self.did(object, Happened::Updated, text);
         }
     }
 
@@ -375,7 +384,7 @@ impl<S: Shell> Engine<S> {
         }
         if let Some(heir) = self.registry.successor(&key) {
             // It finds the mark of an object that is gone, and puts its own there.
-            self.did(object, "HandedOver", format!("the endpoint stays in Svix for {heir}"));
+            self.did(object, Happened::HandedOver, format!("the endpoint stays in Svix for {heir}"));
             return Ok(None);
         }
         let name = status.map_or_else(|| endpoint.connection_name(), |svix| svix.connection.as_str());
@@ -412,7 +421,11 @@ impl<S: Shell> Engine<S> {
         if ours {
             live.client.delete_endpoint(&application, &observed.id).await?;
             live.mirror.remove_endpoint(&application, &observed.id);
-            self.did(object, "Deleted", format!("endpoint {} in application {application}", observed.id));
+            self.did(
+                object,
+                Happened::Deleted,
+                format!("endpoint {} in application {application}", observed.id),
+            );
         }
         Ok(None)
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Awaited, Engine, Key, Missing, Object, Shell,
+    Awaited, Engine, Happened, Key, Missing, Object, Shell,
     connection::Live,
     queue::Next,
     reconcile::{Failed, Hold, Outcome},
@@ -118,7 +118,7 @@ impl<S: Shell> Engine<S> {
                     if step == Step::Adopt {
                         self.did(
                             &object,
-                            "Adopted",
+                            Happened::Adopted,
                             format!("event type {} was in Svix already, equal", wanted.name),
                         );
                     }
@@ -137,7 +137,7 @@ impl<S: Shell> Engine<S> {
                                     format!("event type {} was gone from Svix; made again", wanted.name),
                                 );
                             } else {
-                                self.did(&object, "Created", format!("event type {}", wanted.name));
+                                self.did(&object, Happened::Created, format!("event type {}", wanted.name));
                             }
                             return Ok(self.took_event_type(connection, live, wanted, document));
                         }
@@ -191,7 +191,7 @@ impl<S: Shell> Engine<S> {
         if self.is_drift(object) {
             self.mended(object, what);
         } else {
-            self.did(object, if revived { "Revived" } else { "Updated" }, what);
+            self.did(object, if revived { Happened::Revived } else { Happened::Updated }, what);
         }
     }
 
@@ -254,7 +254,7 @@ impl<S: Shell> Engine<S> {
         if let Some(heir) = self.registry.successor(&key) {
             if status.is_some() {
                 self.remember(&heir, |memory| memory.inherited = true);
-                self.did(object, "HandedOver", format!("event type {name} stays in Svix for {heir}"));
+                self.did(object, Happened::HandedOver, format!("event type {name} stays in Svix for {heir}"));
             }
             return Ok(None);
         }
@@ -282,7 +282,11 @@ impl<S: Shell> Engine<S> {
             } else {
                 live.mirror.put_event_type(Observed { archived: true, ..document.observed });
             }
-            self.did(object, if expunge { "Expunged" } else { "Archived" }, format!("event type {name}"));
+            self.did(
+                object,
+                if expunge { Happened::Expunged } else { Happened::Archived },
+                format!("event type {name}"),
+            );
         }
         Ok(None)
     }
@@ -352,7 +356,7 @@ fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Va
         _ => "/spec/schemaFrom",
     };
     let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
-        .map_err(|error| invalid(format!("{source}: {error}")))?;
+        .map_err(|error| invalid(at(source, &error)))?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
     for (index, example) in event_type.spec.examples.iter().enumerate() {
         let place = format!("/spec/examples/{index} ({:?})", example.name);
@@ -373,6 +377,17 @@ fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Va
         examples.push(value);
     }
     Ok((schema, examples))
+}
+
+/// An error in a schema, with the place of the whole in front of the place in it.
+fn at(source: &str, error: &schema::InvalidSchema) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("/: ") {
+        Some(text) => format!("{source}: {text}"),
+        // A pointer into the object goes on into the schema; one into a text does not.
+        None if text.starts_with('/') && source == "/spec/schema" => format!("{source}{text}"),
+        None => format!("{source}: {text}"),
+    }
 }
 
 /// Another object holds what this one declares.

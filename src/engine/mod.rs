@@ -32,7 +32,7 @@ use crate::{svix::Changed, telemetry::Metrics};
 
 pub use object::{Key, Kind, Object, Status};
 pub use registry::Readiness;
-pub use shell::{Missing, Note, Shell, ShellError};
+pub use shell::{Happened, Missing, Note, Shell, ShellError};
 
 use connection::Runtime;
 use queue::Queue;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    Engine, Key, Note, Object, Shell, ShellError, Status,
+    Engine, Happened, Key, Note, Object, Shell, ShellError, Status,
     queue::{Next, Work},
 };
 
@@ -270,7 +270,8 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Tells of something that was done in Svix: a line in the log, and a note for people.
-    pub(super) fn did(&self, object: &Object, reason: &'static str, message: String) {
+    pub(super) fn did(&self, object: &Object, what: Happened, message: String) {
+        let reason = what.as_str();
         tracing::info!(object = %object.key(), action = reason, "{message}");
         self.shell.tell(object, Note { warning: false, reason, message });
     }
@@ -288,7 +289,7 @@ impl<S: Shell> Engine<S> {
     pub(super) fn mended(&self, object: &Object, message: String) {
         self.metrics.drift(object.kind().as_str());
         tracing::warn!(object = %object.key(), action = "DriftRepaired", "{message}");
-        self.shell.tell(object, Note { warning: true, reason: "DriftRepaired", message });
+        self.shell.tell(object, Note { warning: true, reason: Happened::DriftRepaired.as_str(), message });
     }
 
     /// Lets go of an object that is being deleted, after its clean-up. `Ok(None)`: it is let go.
@@ -326,7 +327,7 @@ impl<S: Shell> Engine<S> {
         if missing && waited >= self.options.orphan_after {
             let message = format!("let go without clean-up in Svix, since {}", refusal.message);
             tracing::warn!(object = %object.key(), action = "Orphaned", "{message}");
-            self.shell.tell(object, Note { warning: true, reason: "Orphaned", message });
+            self.shell.tell(object, Note { warning: true, reason: Happened::Orphaned.as_str(), message });
             return None;
         }
         let message = format!(

@@ -77,3 +77,66 @@ pub enum Missing {
     #[error("{0}")]
     Failed(String),
 }
+
+/// What was done for an object: the reasons of Events that are not those of conditions. The names are stable;
+/// `docs/conditions.md` explains them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// Something was made in Svix.
+    Created,
+    /// Fields in Svix were changed to what is declared.
+    Updated,
+    /// It was in Svix already, equal, and is now ours.
+    Adopted,
+    /// An archived event type was brought back.
+    Revived,
+    /// An event type was archived with its object.
+    Archived,
+    /// An event type was removed for good with its object.
+    Expunged,
+    /// An endpoint was deleted with its object.
+    Deleted,
+    /// Another object took over what this one held.
+    HandedOver,
+    /// An application was missing and was made.
+    ApplicationCreated,
+    /// What somebody changed in Svix was changed back.
+    DriftRepaired,
+    /// An object was let go without clean-up.
+    Orphaned,
+}
+
+impl Happened {
+    /// All of them, for documentation.
+    pub const ALL: [Self; 11] = [
+        Self::Created,
+        Self::Updated,
+        Self::Adopted,
+        Self::Revived,
+        Self::Archived,
+        Self::Expunged,
+        Self::Deleted,
+        Self::HandedOver,
+        Self::ApplicationCreated,
+        Self::DriftRepaired,
+        Self::Orphaned,
+    ];
+
+    /// The reason as Events carry it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "Created",
+            Self::Updated => "Updated",
+            Self::Adopted => "Adopted",
+            Self::Revived => "Revived",
+            Self::Archived => "Archived",
+            Self::Expunged => "Expunged",
+            Self::Deleted => "Deleted",
+            Self::HandedOver => "HandedOver",
+            Self::ApplicationCreated => "ApplicationCreated",
+            Self::DriftRepaired => "DriftRepaired",
+            Self::Orphaned => "Orphaned",
+        }
+    }
+}

@@ -5,3 +5,4 @@ mod crash;
 mod crds;
 mod lease;
 mod objects;
+mod rbac;

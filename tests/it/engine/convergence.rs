@@ -230,7 +230,7 @@ async fn a_schema_in_a_config_map_is_found_missing_and_bad_ones_are_explained() 
         "{message}"
     );
     let message = world.reason(&bad.key(), "InvalidSchema").await.message;
-    assert!(message.starts_with("/spec/schema: /type: "), "{message}");
+    assert!(message.starts_with("/spec/schema/type: "), "{message}");
     let message = world.reason(&text.key(), "InvalidSchema").await.message;
     assert!(message.starts_with("/spec/schemaText: not valid JSON: "), "{message}");
     let message = world.reason(&example.key(), "InvalidSchema").await.message;

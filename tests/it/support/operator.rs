@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -49,8 +49,13 @@ impl Operator {
             .await
     }
 
-    /// Starts an operator; the custom resources must be installed.
+    /// Starts an operator that may do everything; the custom resources must be installed.
     pub fn start(control_plane: &ControlPlane, arguments: &[&str]) -> Self {
+        Self::start_with(control_plane, control_plane.kubeconfig(), arguments)
+    }
+
+    /// Starts an operator that may do what the user of a kubeconfig may.
+    pub fn start_with(control_plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let health = free_address();
         let log = control_plane.dir().join(format!("operator-{}.log", health.port()));
         let mut shell = Command::new("sh")
@@ -59,7 +64,7 @@ impl Operator {
             .args(["run", "--namespace", OPERATOR_NAMESPACE, "--health-addr", &health.to_string()])
             .args(["--lease-duration", "3", "--log-format", "text"])
             .args(arguments)
-            .env("KUBECONFIG", control_plane.kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .env("LOG", &log)
             .env_remove("RUST_LOG")
             .env("SVIX_OPERATOR_LOG", "svix_operator=debug")
