@@ -77,6 +77,11 @@ impl Operator {
         Self { shell, pid: line.trim().parse().unwrap(), health, log }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Waits until it is ready.
     pub async fn ready(&self) {
         eventually("the operator to be ready", PATIENCE, async || {

@@ -1,0 +1,43 @@
+//! Measures what docs/performance.md reports; `cargo bench` prints a table at the end.
+//!
+//! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
+//! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
+//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster` and `memory`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
+
+#[path = "../../tests/it/support/mod.rs"]
+mod support;
+
+mod cluster;
+mod converge;
+mod memory;
+mod process;
+mod table;
+
+use table::Table;
+
+/// Tasks at once, in the engine and in every baseline.
+const CONCURRENCY: usize = 32;
+/// Latency of the embedded Svix, where nothing else is said.
+const LATENCY: std::time::Duration = std::time::Duration::from_millis(3);
+
+fn main() {
+    // Cargo adds `--bench`; what does not begin with a dash names parts.
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let runs = |part: &str| wanted.is_empty() || wanted.iter().any(|name| part.contains(name.as_str()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut table = Table::default();
+    runtime.block_on(async {
+        if runs("converge") {
+            converge::run(&mut table).await;
+        }
+        if runs("cluster") {
+            cluster::run(&mut table).await;
+        }
+        if runs("memory") {
+            memory::run(&mut table).await;
+        }
+    });
+    table.print();
+}
