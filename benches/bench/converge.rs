@@ -96,7 +96,7 @@ async fn converge(target: &Target, name: &str) -> f64 {
         if session.idle() && session.objects().iter().all(|object| object.ready() == Some(true)) {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
     let took = begun.elapsed();
     session.stop().await;

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt as _, stream};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,8 @@ use crate::{
 
 use super::{Awaited, Engine, Key, Missing, Note, Object, Shell, ShellError, Status, jitter};
 
+/// How many applications are listed at once.
+const LISTED_AT_ONCE: usize = 4;
 /// How often one page of a listing is tried before the listing has failed.
 const PAGE_TRIES: u32 = 5;
 /// How long to wait after a failed listing at first, and at most.
@@ -340,27 +343,50 @@ impl<S: Shell> Engine<S> {
                 self.svix_changed(name, &changes);
             }
         };
-        let listing = live.mirror.begin();
-        let mut from: Option<String> = None;
-        loop {
-            let page = tried(|| live.client.list_event_types(from.as_deref())).await?;
-            tell(live.mirror.list_event_types(listing, page.items));
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
-        tell(live.mirror.finish_event_types(listing));
         let used = self.registry.applications(name);
         for application in live.mirror.applications().iter().filter(|known| !used.contains(*known)) {
             live.mirror.forget_application(application);
         }
-        for application in &used {
-            let _turn = live.turn(application).await;
-            tell(list_application(live, application).await?);
-            if live.mirror.application_present(application) {
-                self.release_waiting(name, &Awaited::Application(application.clone()));
+        let event_types = async {
+            let listing = live.mirror.begin();
+            let mut from: Option<String> = None;
+            loop {
+                let page = tried(|| live.client.list_event_types(from.as_deref())).await?;
+                tell(live.mirror.list_event_types(listing, page.items));
+                from = page.next;
+                if from.is_none() {
+                    tell(live.mirror.finish_event_types(listing));
+                    return Ok(());
+                }
             }
+        };
+        let applications = async {
+            let mut listings = stream::iter(used)
+                .map(|application| self.list_used(name, live, application, wake))
+                .buffer_unordered(LISTED_AT_ONCE);
+            while let Some(listed) = listings.next().await {
+                listed?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(event_types, applications).map(drop)
+    }
+
+    /// Lists the endpoints of an application that objects use.
+    async fn list_used(
+        &self,
+        name: &str,
+        live: &Live,
+        application: Box<str>,
+        wake: bool,
+    ) -> Result<(), Error> {
+        let _turn = live.turn(&application).await;
+        let changes = list_application(live, &application).await?;
+        if wake {
+            self.svix_changed(name, &changes);
+        }
+        if live.mirror.application_present(&application) {
+            self.release_waiting(name, &Awaited::Application(application));
         }
         Ok(())
     }

@@ -256,14 +256,22 @@ impl<S: Shell> Engine<S> {
                 () = stop.cancelled() => break,
                 work = self.queue.next() => work,
             };
-            let engine = self.clone();
+            let (engine, stop) = (self.clone(), stop.clone());
             self.tasks.spawn(async move {
-                let next = tokio::select! {
-                    biased;
-                    () = engine.abort.cancelled() => return,
-                    next = engine.look(&work) => next,
-                };
-                engine.queue.done(&work, next);
+                let mut work = work;
+                loop {
+                    let next = tokio::select! {
+                        biased;
+                        () = engine.abort.cancelled() => return,
+                        next = engine.look(&work) => next,
+                    };
+                    engine.queue.done(&work, next);
+                    // What is due now goes on in this task: that saves two switches between threads.
+                    match engine.queue.try_next() {
+                        Some(more) if !stop.is_cancelled() => work = more,
+                        _ => return,
+                    }
+                }
             });
         }
         self.running.store(false, Ordering::SeqCst);

@@ -114,6 +114,11 @@ impl Queue {
         }
     }
 
+    /// The next object to look at, if there is one that may be looked at now.
+    pub fn try_next(&self) -> Option<Work> {
+        self.lock().pop(self.lane_limit, Instant::now()).0
+    }
+
     /// Ends a look at an object.
     pub fn done(&self, work: &Work, next: Next) {
         let mut inner = self.lock();
