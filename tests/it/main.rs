@@ -11,4 +11,5 @@ mod embedded_faults;
 mod engine;
 mod examples;
 mod layering;
+mod svix_client;
 mod svix_contract;

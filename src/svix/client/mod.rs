@@ -27,6 +27,10 @@ pub use wire::EventTypeDocument;
 
 /// Svix's own limit on a page.
 const PAGE: &str = "250";
+/// Most of an answer that is read, in bytes: a page of 250 event types with the largest schemas, and a whole
+/// message of an error.
+const MAX_BODY: usize = 256 * 1024 * 1024;
+const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// How a client is made.
 #[derive(Clone, Debug)]
@@ -115,7 +119,11 @@ impl Client {
             }
             builder = builder.tls_certs_merge(certificates);
         }
-        let http = builder.build().map_err(|error| InvalidConnection::Client(root_cause(&error)))?;
+        let http = builder.build().map_err(|error| match options.ca_bundle {
+            // Certificates are only looked into here.
+            Some(_) => InvalidConnection::CaBundle(root_cause(&error)),
+            None => InvalidConnection::Client(root_cause(&error)),
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
@@ -290,13 +298,18 @@ impl Client {
             let response = request.send().await?;
             let status = response.status();
             let retry_after = retry_after(response.headers());
-            Ok::<_, reqwest::Error>((status, retry_after, response.bytes().await?))
+            let most = if status.is_success() { MAX_BODY } else { MAX_ERROR_BODY };
+            Ok::<_, reqwest::Error>((status, retry_after, body(response, most).await?))
         }
         .await;
         let result = match outcome {
             Err(error) => Err(ErrorKind::Transport(root_cause(&error.without_url()))),
-            Ok((status, _, body)) if status.is_success() => Ok((status, body.to_vec())),
-            Ok((status, retry_after, body)) => {
+            Ok((status, _, Body::Whole(body))) if status.is_success() => Ok((status, body)),
+            Ok((status, _, Body::Beginning(_))) if status.is_success() => Err(ErrorKind::Answer {
+                status: status.as_u16(),
+                message: format!("more than {MAX_BODY} bytes; is this address a Svix server?"),
+            }),
+            Ok((status, retry_after, Body::Whole(body) | Body::Beginning(body))) => {
                 Err(ErrorKind::from_answer(status.as_u16(), retry_after, &body))
             }
         };
@@ -308,6 +321,27 @@ impl Client {
         self.inner.metrics.svix_call(operation, label, begun.elapsed());
         result
     }
+}
+
+/// The body of an answer.
+enum Body {
+    Whole(Vec<u8>),
+    /// It has more than was asked for.
+    Beginning(Vec<u8>),
+}
+
+/// Reads a body, but no more of it than so many bytes.
+async fn body(mut response: reqwest::Response, most: usize) -> reqwest::Result<Body> {
+    let mut read = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = most - read.len();
+        if chunk.len() > room {
+            read.extend_from_slice(&chunk[..room]);
+            return Ok(Body::Beginning(read));
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(Body::Whole(read))
 }
 
 /// The server of the region that a token names in its last part, as Svix's libraries choose it.
