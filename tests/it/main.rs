@@ -11,5 +11,6 @@ mod embedded_faults;
 mod engine;
 mod examples;
 mod layering;
+mod properties;
 mod svix_client;
 mod svix_contract;
