@@ -251,7 +251,7 @@ impl<S: Shell> Engine<S> {
             }
         } else if !object.held() {
             match self.shell.claim(&object, true, None).await {
-                Ok(object) => self.registry.wrote(object),
+                Ok(object) => self.wrote(object),
                 Err(error) => return Round::Retry(Refusal::new(Reason::SvixUnavailable, error.to_string())),
             }
         }
@@ -445,7 +445,7 @@ impl<S: Shell> Engine<S> {
             );
         }
         match self.shell.report(&object, Status::Connection(status)).await {
-            Ok(object) => self.registry.wrote(object),
+            Ok(object) => self.wrote(object),
             Err(ShellError::Gone) => {}
             Err(error) => {
                 tracing::warn!(connection = %Key::connection(connection.metadata.name.as_deref().unwrap_or_default()), %error, "cannot write status");

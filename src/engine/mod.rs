@@ -155,6 +155,21 @@ impl<S: Shell> Engine<S> {
         }
     }
 
+    /// Takes in an object as our own write left it, with whatever else it brings.
+    fn wrote(&self, object: Object) {
+        let key = object.key();
+        if self.registry.wrote(object) == Taken::Unchanged {
+            return;
+        }
+        self.references.notify_one();
+        if key.kind == Kind::Connection {
+            self.poke(&key.name);
+            self.wake_all(self.registry.users_of(&key.name));
+        } else {
+            self.wake(&key);
+        }
+    }
+
     /// Takes in that an object is gone.
     pub fn remove(self: &Arc<Self>, key: &Key) {
         let connection = self.registry.get(key).map(|object| object.connection_name().to_owned());

@@ -239,7 +239,7 @@ impl<S: Shell> Engine<S> {
         self.metrics.status_patched(key.kind.as_str());
         match self.shell.report(&object, status).await {
             Ok(object) => {
-                self.registry.wrote(object);
+                self.wrote(object);
                 next
             }
             Err(ShellError::Gone) => Next::Settled,
@@ -265,7 +265,7 @@ impl<S: Shell> Engine<S> {
             return Ok(object.clone());
         }
         let object = self.shell.claim(object, finalizer, annotation).await?;
-        self.registry.wrote(object.clone());
+        self.wrote(object.clone());
         Ok(object)
     }
 

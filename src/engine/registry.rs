@@ -72,20 +72,25 @@ impl Registry {
         Taken::Changed
     }
 
-    /// Takes in an object as our own write left it.
-    pub fn wrote(&self, object: Object) {
+    /// Takes in an object as our own write left it. That answer is [`Taken::Changed`] when it brings a change of
+    /// somebody else along: a new spec, or a deletion, that came just before the write. The watch tells of it,
+    /// too, but as something older than what is known by then.
+    pub fn wrote(&self, object: Object) -> Taken {
         let key = object.key();
         let mut inner = self.lock();
-        match inner.objects.get(&key) {
+        let taken = match inner.objects.get(&key) {
             // It is gone meanwhile, or we know newer.
-            None => return,
-            Some(present) if is_older(&object, present) => return,
-            Some(_) => {}
-        }
+            None => return Taken::Unchanged,
+            Some(present) if is_older(&object, present) => return Taken::Unchanged,
+            // A deletion moves the generation, too.
+            Some(present) if present.meta().generation != object.meta().generation => Taken::Changed,
+            Some(_) => Taken::Unchanged,
+        };
         if let Some(version) = &object.meta().resource_version {
             inner.own_writes.insert(key.clone(), version.clone());
         }
         inner.insert(key, object);
+        taken
     }
 
     /// Forgets an object; answers those that declared the same thing, which one of them holds now.

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use kube::{
+    Api,
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -198,4 +202,47 @@ async fn a_schema_in_a_config_map_is_followed() {
         .await;
     }
     tenant.all_ready(1).await;
+}
+
+#[tokio::test]
+async fn changes_and_deletions_that_come_while_status_is_written_are_not_lost() {
+    Operator::shared().await;
+    // No resync may come to the rescue.
+    let tenant = Tenant::with_connection(ControlPlane::shared().await, "busy", |connection| {
+        connection.with("resyncInterval", "1h")
+    })
+    .await;
+    let names: Vec<_> = (0..40).map(|i| format!("hook{i:02}")).collect();
+    let event_types = [event_type("a.one")];
+    let hooks = names.iter().map(|name| endpoint(name, &["a.one"]));
+    tenant.apply(event_types.into_iter().chain(hooks)).await;
+
+    let resource =
+        ApiResource::from_gvk(&GroupVersionKind::gvk("svix-operator.dev", "v1alpha1", "WebhookEndpoint"));
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(tenant.control_plane.client(), &tenant.name, &resource);
+    // Each object is changed again and again while the operator is at work on it; half of them then go.
+    futures::future::join_all(names.iter().enumerate().map(async |(index, name)| {
+        for turn in 0..25 {
+            let patch = json!({"spec": {"description": format!("turn {turn}")}});
+            api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+        }
+        if index % 2 == 1 {
+            api.delete(name, &DeleteParams::default()).await.unwrap();
+        }
+    }))
+    .await;
+
+    tenant.all_ready(21).await;
+    eventually("Svix to hold the last of each", Duration::from_secs(30), async || {
+        let snapshot = tenant.svix.snapshot();
+        let endpoints: Vec<_> = snapshot.applications["default"].endpoints.values().collect();
+        let last = endpoints.iter().filter(|endpoint| endpoint.description == "turn 24").count();
+        if (endpoints.len(), last) == (20, 20) {
+            Ok(())
+        } else {
+            Err(format!("{} endpoints, {last} of them as last declared", endpoints.len()))
+        }
+    })
+    .await;
 }
