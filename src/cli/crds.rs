@@ -26,6 +26,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn write(arguments: &Arguments) -> Result<(), String> {
+    if let Some(dir) = &arguments.output_dir {
+        fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
+    }
     for crd in api::crds() {
         let text = yaml(&crd).map_err(|error| format!("cannot write {}: {error}", crd.spec.names.plural))?;
         match &arguments.output_dir {
