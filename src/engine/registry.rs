@@ -79,8 +79,9 @@ impl Registry {
         let key = object.key();
         let mut inner = self.lock();
         let taken = match inner.objects.get(&key) {
-            // It is gone meanwhile, or we know newer.
+            // It is gone meanwhile, or made again, or we know newer.
             None => return Taken::Unchanged,
+            Some(present) if present.meta().uid != object.meta().uid => return Taken::Unchanged,
             Some(present) if is_older(&object, present) => return Taken::Unchanged,
             // A deletion moves the generation, too.
             Some(present) if present.meta().generation != object.meta().generation => Taken::Changed,
@@ -354,4 +355,59 @@ fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> Th
         .clone()
         .unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
     Thing::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(uid: &str, version: u64, generation: i64) -> Object {
+        let object = serde_json::from_value(json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEndpoint",
+            "metadata": {
+                "name": "hook", "namespace": "ns", "uid": uid, "resourceVersion": version.to_string(),
+                "generation": generation,
+            },
+            "spec": {"url": "https://a.example", "eventTypes": ["a.one"]},
+        }));
+        Object::Endpoint(Arc::new(object.unwrap()))
+    }
+
+    fn version(registry: &Registry) -> String {
+        registry.get(&object("", 0, 0).key()).unwrap().meta().resource_version.clone().unwrap()
+    }
+
+    #[test]
+    fn the_echo_of_our_own_write_is_no_news() {
+        let registry = Registry::default();
+        assert_eq!(registry.upsert(object("u", 1, 1)), Taken::Changed);
+        assert_eq!(registry.wrote(object("u", 2, 1)), Taken::Unchanged);
+        assert_eq!(registry.upsert(object("u", 2, 1)), Taken::Unchanged);
+        assert_eq!(registry.upsert(object("u", 3, 1)), Taken::Changed);
+    }
+
+    #[test]
+    fn a_change_that_our_own_write_brings_along_is_news() {
+        let registry = Registry::default();
+        registry.upsert(object("u", 1, 1));
+        // Somebody changed the spec (version 2), then we wrote status (version 3).
+        assert_eq!(registry.wrote(object("u", 3, 2)), Taken::Changed);
+        assert_eq!(registry.upsert(object("u", 2, 2)), Taken::Unchanged, "the watch is behind");
+    }
+
+    #[test]
+    fn an_object_that_was_made_again_is_not_replaced_by_the_one_before() {
+        let registry = Registry::default();
+        registry.upsert(object("new", 5, 1));
+        assert_eq!(registry.wrote(object("old", 4, 1)), Taken::Unchanged);
+        assert_eq!(version(&registry), "5");
+        assert_eq!(
+            registry.upsert(object("even newer", 2, 1)),
+            Taken::Changed,
+            "versions of two objects do not compare"
+        );
+    }
 }
