@@ -18,6 +18,7 @@ mod shell;
 
 use std::{
     collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -278,7 +280,7 @@ impl<S: Shell> Engine<S> {
                     let next = tokio::select! {
                         biased;
                         () = engine.abort.cancelled() => return,
-                        next = engine.look(&work) => next,
+                        next = engine.look_safely(&work) => next,
                     };
                     engine.queue.done(&work, next);
                     // What is due now goes on in this task: that saves two switches between threads.
@@ -299,6 +301,15 @@ impl<S: Shell> Engine<S> {
             tracing::warn!(tasks = self.tasks.len(), "work in progress did not end in time and is dropped");
         }
         self.abort.cancel();
+    }
+
+    /// A look whose panic, a defect of ours or of a library, costs this object its turn and no other anything.
+    async fn look_safely(self: &Arc<Self>, work: &queue::Work) -> queue::Next {
+        AssertUnwindSafe(self.look(work)).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(object = %work.key, "a defect: the look at this object panicked; it is tried again");
+            self.metrics.reconcile_error(work.key.kind.as_str(), "panic");
+            queue::Next::Failed
+        })
     }
 
     /// Drops all work at once: the right to write is lost.

@@ -4,6 +4,7 @@
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
 mod limits;
+mod work;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
@@ -12,6 +13,8 @@ pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
 
 /// Most violations that are told of one payload: more do not help a person.
 const MAX_VIOLATIONS: usize = 10;
+/// Deepest nesting of a payload; JSON parsers stop there, too.
+pub const MAX_PAYLOAD_DEPTH: usize = 128;
 
 /// A schema that cannot be used. The message says where and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,11 +24,13 @@ pub enum InvalidSchema {
     Limit(String),
     /// A reference leaves the document.
     #[error(
-        "{pointer}/$ref: found {target}, expected a reference within the schema (`#…`): nothing outside is read"
+        "{pointer}/{keyword}: found {target}, expected a reference within the schema (`#…`): nothing outside is read"
     )]
     RemoteReference {
         /// Where it stands, as a JSON Pointer.
         pointer: String,
+        /// The keyword that refers: `$ref`, `$dynamicRef` or `$recursiveRef`.
+        keyword: String,
         /// What it refers to.
         target: String,
     },
@@ -59,16 +64,16 @@ impl std::fmt::Display for Violation {
 #[derive(Debug)]
 pub struct Compiled {
     validator: Validator,
+    /// Payloads that are nested deeper would be too much work.
+    deepest: usize,
 }
 
 impl Compiled {
     /// Compiles a schema. `format_assertion`: whether a `format` must match, or is only a remark.
     pub fn new(schema: &Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
         limits::check(schema)?;
-        let draft = match schema.get("$schema") {
-            Some(Value::String(_)) => Draft::default().detect(schema),
-            _ => Draft::Draft7,
-        };
+        let deepest = work::deepest_payload(schema)?;
+        let draft = draft(schema)?;
         let validator = jsonschema::options()
             .with_draft(draft)
             .should_validate_formats(format_assertion)
@@ -90,13 +95,20 @@ impl Compiled {
                     _ => shortened(&error.to_string()),
                 },
             })?;
-        Ok(Self { validator })
+        Ok(Self { validator, deepest })
     }
 
     /// How a payload breaks the schema: the first violations, and how many there are beyond them. Empty: it
     /// matches.
     #[must_use]
     pub fn violations(&self, payload: &Value) -> (Vec<Violation>, usize) {
+        if let Some(pointer) = deeper_than(payload, self.deepest) {
+            let message = format!(
+                "nested deeper than {} levels, which is all that this schema can judge in bounded time",
+                self.deepest
+            );
+            return (vec![Violation { pointer, message }], 0);
+        }
         let mut errors = self.validator.iter_errors(payload);
         let told = errors
             .by_ref()
@@ -108,6 +120,46 @@ impl Compiled {
             .collect();
         (told, errors.count())
     }
+}
+
+/// The draft that a schema is written in.
+fn draft(schema: &Value) -> Result<Draft, InvalidSchema> {
+    match schema.get("$schema") {
+        None => Ok(Draft::Draft7),
+        Some(named) => match Draft::default().detect(schema) {
+            Draft::Unknown => Err(InvalidSchema::Invalid {
+                pointer: "/$schema".to_owned(),
+                message: format!(
+                    "found {}, expected JSON Schema draft 4, 6, 7, 2019-09 or 2020-12, such as \
+                     http://json-schema.org/draft-07/schema#",
+                    shortened(&named.to_string())
+                ),
+            }),
+            draft => Ok(draft),
+        },
+    }
+}
+
+/// Where a payload is nested deeper than so many levels, if it is.
+fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
+    fn walk(value: &Value, left: usize) -> Option<Vec<String>> {
+        let below = |key: String, item: &Value| {
+            let mut path = match left {
+                0 => Vec::new(),
+                _ => walk(item, left - 1)?,
+            };
+            path.push(key.replace('~', "~0").replace('/', "~1"));
+            Some(path)
+        };
+        match value {
+            Value::Object(map) => map.iter().find_map(|(key, item)| below(key.clone(), item)),
+            Value::Array(items) => items.iter().enumerate().find_map(|(i, item)| below(i.to_string(), item)),
+            _ => None,
+        }
+    }
+    let mut path = walk(payload, levels)?;
+    path.reverse();
+    Some(format!("/{}", path.join("/")))
 }
 
 /// Violations in one line.
@@ -184,6 +236,22 @@ mod tests {
         let error =
             Compiled::new(&json!({"properties": {"a": {"$ref": "#/definitions/none"}}}), true).unwrap_err();
         assert!(matches!(error, InvalidSchema::Invalid { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_schema_of_an_unknown_draft_is_refused() {
+        for named in [json!("https://nobody.example/schema"), json!("draft-07"), json!("")] {
+            let error = Compiled::new(&json!({"$schema": named}), true).unwrap_err().to_string();
+            assert!(error.starts_with("/$schema: found ") && error.contains("2020-12"), "{error}");
+        }
+        for known in ["http://json-schema.org/draft-04/schema#", "http://json-schema.org/draft-07/schema"] {
+            assert!(Compiled::new(&json!({"$schema": known}), true).is_ok(), "{known}");
+        }
+        // Nobody is asked what it means deeper down either.
+        let inner = json!({"properties": {"a": {"$schema": "https://nobody.example/schema"}}});
+        let _ = Compiled::new(&inner, true);
+        let inner = json!({"properties": {"a": {"$id": "https://x.example/", "$schema": "https://nobody.example/s"}}});
+        let _ = Compiled::new(&inner, true);
     }
 
     #[test]

@@ -175,3 +175,37 @@ async fn a_crash_between_a_write_and_its_record_makes_no_second_and_loses_nothin
     world.all_in_step().await;
     assert_eq!(world.svix.snapshot(), before);
 }
+
+#[tokio::test]
+async fn schemas_that_are_meant_to_hang_or_crash_a_validator_are_told_and_hold_up_nobody() {
+    let mut world = World::new().await;
+    let twice = |target: String| json!({"allOf": [{"$ref": target}, {"$ref": target}]});
+    let mut doubling: serde_json::Map<_, _> =
+        (1..40).map(|i| (format!("d{i}"), twice(format!("#/definitions/d{}", i - 1)))).collect();
+    doubling.insert("d0".to_owned(), json!({"type": "object"}));
+    let deep = (0..100).fold(json!({}), |inner, _| json!({ "a": inner }));
+    let hostile = [
+        ("unknown", json!({"$schema": "https://nobody.example/s"}), "/spec/schema/$schema: found"),
+        ("doubling", json!({"definitions": doubling, "$ref": "#/definitions/d39"}), "again and again"),
+        ("recursive", json!({"properties": {"a": twice("#".to_owned())}}), "/spec/examples/0"),
+        ("pattern", json!({"pattern": "(((a{100}){100}){100}){100}"}), "/spec/schema/pattern"),
+        (
+            "remote",
+            json!({"items": {"$dynamicRef": "https://a.example/s"}}),
+            "/spec/schema/items/$dynamicRef",
+        ),
+    ];
+    let example = json!([{"name": "deep", "value": deep}]);
+    world.declare(hostile.iter().map(|(name, schema, _)| {
+        event_type(&format!("hostile.{name}"))
+            .with("schema", schema.clone())
+            .with("examples", example.clone())
+    }));
+    world.declare([event_type("a.good"), endpoint("hook", &["a.good"])]);
+    for (name, _, expected) in hostile {
+        let ready = world.reason(&event_type(&format!("hostile.{name}")).key(), "InvalidSchema").await;
+        assert!(ready.message.contains(expected), "{name}: {}", ready.message);
+        assert!(ready.message.len() < 1500, "{name}: {}", ready.message);
+    }
+    world.reason(&endpoint("hook", &[]).key(), "InSync").await;
+}
