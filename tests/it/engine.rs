@@ -4,3 +4,4 @@ mod convergence;
 mod drift;
 mod failures;
 mod lifecycle;
+mod races;

@@ -4,6 +4,7 @@ pub mod control_plane;
 pub mod objects;
 pub mod operator;
 pub mod raw_server;
+pub mod records;
 pub mod tcp_proxy;
 pub mod tenant;
 pub mod wait;

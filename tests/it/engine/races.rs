@@ -1,0 +1,78 @@
+//! What happens between a look at an object and the record of it.
+
+use std::time::Duration;
+
+use svix_operator::engine::{Key, Kind};
+
+use crate::support::{
+    objects::{connection, endpoint, event_type, key},
+    records::Recorded,
+    wait::eventually,
+};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Waits until the engine knows the version that its own status write made, before the watch brings it.
+async fn recorded(world: &Recorded, key: &Key) {
+    eventually("the engine to know its own write", SOON, async || {
+        let stored = world.stored(key).ok_or("gone")?.meta().resource_version.clone();
+        let known = world.engine.get(key).ok_or("unknown")?.meta().resource_version.clone();
+        if stored == known { Ok(()) } else { Err(format!("{stored:?} {known:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_edit_right_before_a_status_write_is_carried_out() {
+    let world = Recorded::new().await;
+    let kind = event_type("a.one").with("description", "first");
+    let edited = kind.clone().with("description", "second");
+    world.records.before_report(&kind.key(), move |records| records.apply(&edited));
+    world.apply(&kind);
+    // Given that the answer to the status write comes before the watch brings the edit
+    eventually("the status", SOON, async || world.stored(&kind.key()).unwrap().observed_generation()).await;
+    recorded(&world, &kind.key()).await;
+    world.watch();
+
+    eventually("the edit to reach Svix", SOON, async || {
+        let description = world.svix.snapshot().event_types["a.one"].description.clone();
+        if description == "second" { Ok(()) } else { Err(description) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_right_before_a_status_write_is_carried_out() {
+    let world = Recorded::new().await;
+    world.apply(&event_type("a.one"));
+    let hook = endpoint("hook", &["a.one"]);
+    let deleted = hook.key();
+    world.records.before_report(&hook.key(), move |records| records.delete(&deleted, Duration::ZERO));
+    world.apply(&hook);
+    eventually("the status", SOON, async || {
+        world.stored(&hook.key()).is_none_or(|hook| hook.observed_generation().is_some()).then_some(())
+    })
+    .await;
+    if world.stored(&hook.key()).is_some() {
+        recorded(&world, &hook.key()).await;
+    }
+
+    world.gone(&hook.key()).await;
+    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_none());
+}
+
+#[tokio::test]
+async fn a_deletion_of_a_connection_right_before_a_status_write_is_carried_out() {
+    let world = Recorded::new().await;
+    let deleted = key(Kind::Connection, "default");
+    world.reason(&deleted, "Connected").await;
+    let (of, again) = (deleted.clone(), connection("http://127.0.0.1:9").with("resyncInterval", "1h"));
+    world.records.before_report(&deleted, move |records| records.delete(&of, Duration::ZERO));
+    world.apply(&again);
+    eventually("the status", SOON, async || {
+        world.stored(&deleted).is_none_or(|connection| connection.deleting()).then_some(())
+    })
+    .await;
+
+    world.gone(&deleted).await;
+}
