@@ -10,7 +10,7 @@ use crate::support::{
     wait::eventually,
 };
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Waits until the engine knows the version that its own status write made, before the watch brings it.
 async fn recorded(world: &Recorded, key: &Key) {

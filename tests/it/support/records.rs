@@ -174,6 +174,7 @@ pub struct Recorded {
 impl Recorded {
     /// With a connection named `default` that lists Svix once an hour.
     pub async fn new() -> Self {
+        super::control_plane::no_build_under_way().await;
         let svix = EmbeddedSvix::start(embedded::Options::default()).await.unwrap();
         let records = Arc::<Records>::default();
         *records.token.lock().unwrap() = Some(Ok(svix.token().to_owned()));
@@ -240,7 +241,7 @@ impl Recorded {
 
     /// Waits until an object is gone.
     pub async fn gone(&self, key: &Key) {
-        eventually(&format!("{key} to be gone"), Duration::from_secs(20), async || {
+        eventually(&format!("{key} to be gone"), Duration::from_secs(60), async || {
             self.watch();
             match self.stored(key) {
                 None => Ok(()),
