@@ -179,8 +179,8 @@ proptest! {
     #[test]
     fn block_yaml_reads_back_equal(value in any_json()) {
         let text = serde_yaml::to_string(&normal(value.clone())).unwrap();
-        // serde_yaml writes for YAML 1.2: words such as `yes` stay without quotes.
-        if !["yes", "no", "on"].iter().any(|word| text.contains(word)) && !value.is_null() {
+        // serde_yaml writes for YAML 1.2: words such as `yes`, and the key of a merge, stay without quotes.
+        if !["yes", "no", "on", "<<"].iter().any(|word| text.contains(word)) && !value.is_null() {
             let read = documents(&text).next();
             prop_assert!(read.is_some_and(|read| read.is_ok()), "{text}");
         }
