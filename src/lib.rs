@@ -1,6 +1,7 @@
 //! svix-operator keeps a Svix environment in step with Kubernetes custom resources.
 
 pub mod api;
+pub mod catalogue;
 pub mod cli;
 pub mod controller;
 pub mod embedded;

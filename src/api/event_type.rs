@@ -75,9 +75,13 @@ pub struct WebhookEventTypeSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub examples: Vec<Example>,
 
-    /// Whether a `format` in the schema is enforced on the examples. Default: true.
+    /// Whether a `format` in the schema is enforced, on the examples and on events. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format_assertion: Option<bool>,
+
+    /// What happens to an event whose payload does not match the schema. Default: `Enforce`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_policy: Option<PayloadPolicy>,
 
     /// The group that Svix Cloud shows the event type in. The open-source server has no groups.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +143,30 @@ pub enum EventTypeDeletionPolicy {
     Retain,
 }
 
+/// What happens to an event whose payload does not match the schema. Default: `Enforce`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum PayloadPolicy {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It is let through, and whoever sends it is warned.
+    Warn,
+    /// It is let through, and counted.
+    Audit,
+}
+
+impl PayloadPolicy {
+    /// The policy as manifests and metrics say it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "Enforce",
+            Self::Warn => "Warn",
+            Self::Audit => "Audit",
+        }
+    }
+}
+
 impl WebhookEventType {
     /// The name in Svix.
     #[must_use]
@@ -158,6 +186,12 @@ impl WebhookEventTypeSpec {
     #[must_use]
     pub fn deletion_policy(&self) -> EventTypeDeletionPolicy {
         self.deletion_policy.unwrap_or_default()
+    }
+
+    /// What happens to an event that does not match.
+    #[must_use]
+    pub fn payload_policy(&self) -> PayloadPolicy {
+        self.payload_policy.unwrap_or_default()
     }
 
     /// Whether formats are enforced.

@@ -23,8 +23,8 @@ pub use endpoint::{
     EndpointDeletionPolicy, EndpointInSvix, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
 };
 pub use event_type::{
-    EventTypeDeletionPolicy, EventTypeInSvix, Example, SchemaSource, WebhookEventType, WebhookEventTypeSpec,
-    WebhookEventTypeStatus,
+    EventTypeDeletionPolicy, EventTypeInSvix, Example, PayloadPolicy, SchemaSource, WebhookEventType,
+    WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};

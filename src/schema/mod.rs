@@ -4,15 +4,20 @@
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
 mod limits;
+mod payload;
+mod words;
 mod work;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
+pub use payload::{MAX_PAYLOAD_BYTES, parse, parts};
 
 /// Most violations that are told of one payload: more do not help a person.
 const MAX_VIOLATIONS: usize = 10;
+/// Most violations that are counted beyond those: a hostile payload has as many as it has bytes.
+const MAX_COUNTED: usize = 990;
 /// Deepest nesting of a payload; JSON parsers stop there, too.
 pub const MAX_PAYLOAD_DEPTH: usize = 128;
 
@@ -49,7 +54,7 @@ pub enum InvalidSchema {
 pub struct Violation {
     /// Where in the payload, as a JSON Pointer; empty: the whole payload.
     pub pointer: String,
-    /// What was expected.
+    /// What was found, and what was expected.
     pub message: String,
 }
 
@@ -109,16 +114,13 @@ impl Compiled {
             );
             return (vec![Violation { pointer, message }], 0);
         }
+        // Most payloads match, and the way to one bit is shorter than the way to all errors.
+        if self.validator.is_valid(payload) {
+            return (Vec::new(), 0);
+        }
         let mut errors = self.validator.iter_errors(payload);
-        let told = errors
-            .by_ref()
-            .take(MAX_VIOLATIONS)
-            .map(|error| Violation {
-                pointer: error.instance_path().as_str().to_owned(),
-                message: shortened(&error.to_string()),
-            })
-            .collect();
-        (told, errors.count())
+        let told = errors.by_ref().take(MAX_VIOLATIONS).map(|error| words::violation(&error)).collect();
+        (told, errors.take(MAX_COUNTED).count())
     }
 }
 
@@ -162,14 +164,26 @@ fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
     Some(format!("/{}", path.join("/")))
 }
 
-/// Violations in one line.
+/// Violations in one line; `more`: how many there are beyond them.
 #[must_use]
 pub fn describe(violations: &[Violation], more: usize) -> String {
     let mut text = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    if more > 0 {
-        text.push_str(&format!("; and {more} more"));
+    match more {
+        0 => {}
+        MAX_COUNTED.. => text.push_str(&format!("; and at least {more} more")),
+        _ => text.push_str(&format!("; and {more} more")),
     }
     text
+}
+
+/// Appends a part to a JSON Pointer.
+fn push_part(pointer: &mut String, part: &str) {
+    pointer.push('/');
+    if part.contains(['~', '/']) {
+        pointer.push_str(&part.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(part);
+    }
 }
 
 fn shortened(message: &str) -> String {
@@ -195,8 +209,8 @@ mod tests {
     fn violations_say_where_and_what_was_expected_all_at_once() {
         let schema = json!({"type": "object", "required": ["a"], "properties": {"b": {"type": "integer"}}});
         let text = violations(&schema, &json!({"b": "x"}));
-        assert!(text.contains(r#"/b: "x" is not of type "integer""#), "{text}");
-        assert!(text.contains(r#"/: "a" is a required property"#), "{text}");
+        assert!(text.contains(r#"/b: found "x", expected an integer"#), "{text}");
+        assert!(text.contains(r#"/: found no "a", which is required"#), "{text}");
         assert_eq!(violations(&schema, &json!({"a": 1, "b": 2})), "");
     }
 
@@ -205,7 +219,7 @@ mod tests {
         let schema = json!({"additionalProperties": {"type": "integer"}});
         let payload: serde_json::Map<_, _> = (0..1000).map(|i| (format!("k{i}"), json!("x"))).collect();
         let text = violations(&schema, &Value::Object(payload));
-        assert!(text.ends_with("; and 990 more") && text.len() < 1000, "{text}");
+        assert!(text.ends_with("; and at least 990 more") && text.len() < 1000, "{text}");
     }
 
     #[test]

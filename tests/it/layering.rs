@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 /// For each module, the others that it may name.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("api", &[]),
     ("schema", &[]),
     ("telemetry", &[]),
     ("embedded", &[]),
+    ("catalogue", &["api", "schema"]),
     ("plan", &["api", "schema"]),
     ("svix", &["api", "plan", "telemetry"]),
     ("engine", &["api", "schema", "plan", "svix", "telemetry"]),

@@ -1,0 +1,276 @@
+//! The schemas that events are judged by: what admission and the gateway look up in every request.
+//!
+//! Readers take no lock: they see the catalogue as it was before a change or as it is after it, whole. A schema
+//! that does not compile never displaces the good one before it. Schemas are kept as text and compiled on
+//! first use; a bounded number stays compiled, since that takes about twenty times the memory of the text.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::{
+    api::{JsonObject, PayloadPolicy},
+    schema::{Compiled, InvalidSchema, Violation},
+};
+
+/// How many schemas stay compiled unless something else is asked for.
+pub const DEFAULT_COMPILED: usize = 1024;
+
+/// The schema of an event type, as it is declared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// The schema.
+    pub schema: JsonObject,
+    /// Whether a `format` is enforced.
+    pub format_assertion: bool,
+    /// What happens to a payload that does not match.
+    pub policy: PayloadPolicy,
+}
+
+/// What the catalogue says of a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It matches.
+    Valid,
+    /// It does not.
+    Invalid {
+        /// What is to happen to it.
+        policy: PayloadPolicy,
+        /// The first violations.
+        violations: Vec<Violation>,
+        /// How many there are beyond them.
+        more: usize,
+    },
+    /// Nobody declares this event type.
+    Undeclared,
+}
+
+/// Event types by the connection that they are declared through and by name.
+type Tables = HashMap<Box<str>, Arc<HashMap<Box<str>, Arc<Entry>>>>;
+
+/// The catalogue. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalogue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tables: ArcSwap<Tables>,
+    /// One at a time changes the tables.
+    writer: Mutex<()>,
+    compiled: Mutex<Clock>,
+    loaded: watch::Sender<bool>,
+}
+
+/// One event type.
+struct Entry {
+    declared: Declared,
+    compiled: ArcSwapOption<Compiled>,
+    /// Whether it was used since the clock's hand last passed.
+    used: AtomicBool,
+}
+
+/// The entries that are compiled, in the order in which their turn comes to be forgotten: those used since the
+/// last turn get another one ("second chance").
+struct Clock {
+    most: usize,
+    entries: VecDeque<Arc<Entry>>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self::new(DEFAULT_COMPILED)
+    }
+}
+
+impl Catalogue {
+    /// An empty catalogue that keeps at most so many schemas compiled.
+    #[must_use]
+    pub fn new(most_compiled: usize) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                tables: ArcSwap::default(),
+                writer: Mutex::default(),
+                compiled: Mutex::new(Clock { most: most_compiled.max(1), entries: VecDeque::new() }),
+                loaded: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// Judges a payload by the schema of an event type.
+    #[must_use]
+    pub fn judge(&self, connection: &str, event_type: &str, payload: &Value) -> Judgement {
+        let Some(entry) = self.entry(connection, event_type) else { return Judgement::Undeclared };
+        let Some(compiled) = self.compiled(&entry) else { return Judgement::Undeclared };
+        let (violations, more) = compiled.violations(payload);
+        if violations.is_empty() {
+            Judgement::Valid
+        } else {
+            Judgement::Invalid { policy: entry.declared.policy, violations, more }
+        }
+    }
+
+    /// Whether an event type is declared.
+    #[must_use]
+    pub fn contains(&self, connection: &str, event_type: &str) -> bool {
+        self.inner.tables.load().get(connection).is_some_and(|table| table.contains_key(event_type))
+    }
+
+    /// The event types of a connection that are declared, sorted.
+    #[must_use]
+    pub fn names(&self, connection: &str) -> Vec<String> {
+        let tables = self.inner.tables.load();
+        let mut names: Vec<_> = tables
+            .get(connection)
+            .into_iter()
+            .flat_map(|table| table.keys())
+            .map(ToString::to_string)
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Takes in an event type that is declared. When its schema does not compile, the one before it stays.
+    pub fn put(&self, connection: &str, name: &str, declared: Declared) -> Result<(), InvalidSchema> {
+        if self.entry(connection, name).is_some_and(|entry| entry.declared == declared) {
+            return Ok(());
+        }
+        let entry = Arc::new(Entry::new(declared));
+        self.compile(&entry)?;
+        self.change(connection, |table| {
+            table.insert(name.into(), entry);
+        });
+        Ok(())
+    }
+
+    /// Takes in that nobody declares an event type any more.
+    pub fn remove(&self, connection: &str, name: &str) {
+        if self.contains(connection, name) {
+            self.change(connection, |table| {
+                table.remove(name);
+            });
+        }
+    }
+
+    /// Takes in all event types of a connection at once: what is not among them is gone. Answers those whose
+    /// schema does not compile; of them the one before stays.
+    pub fn replace(
+        &self,
+        connection: &str,
+        all: impl IntoIterator<Item = (String, Declared)>,
+    ) -> Vec<(String, InvalidSchema)> {
+        let mut broken = Vec::new();
+        let mut table = HashMap::new();
+        for (name, declared) in all {
+            let before = self.entry(connection, &name);
+            let entry = match &before {
+                Some(before) if before.declared == declared => before.clone(),
+                _ => {
+                    let entry = Arc::new(Entry::new(declared));
+                    match (self.compile(&entry), before) {
+                        (Ok(_), _) => entry,
+                        (Err(error), before) => {
+                            broken.push((name.clone(), error));
+                            let Some(before) = before else { continue };
+                            before
+                        }
+                    }
+                }
+            };
+            table.insert(name.into(), entry);
+        }
+        self.change(connection, |present| *present = table);
+        broken
+    }
+
+    /// Says that all that there is has been taken in once.
+    pub fn loaded(&self) {
+        self.inner.loaded.send_replace(true);
+    }
+
+    /// Whether all that there is has been taken in once.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        *self.inner.loaded.borrow()
+    }
+
+    /// Waits until all that there is has been taken in once.
+    pub async fn wait_loaded(&self) {
+        // The sender lives as long as this handle.
+        let _ = self.inner.loaded.subscribe().wait_for(|loaded| *loaded).await;
+    }
+
+    fn entry(&self, connection: &str, name: &str) -> Option<Arc<Entry>> {
+        self.inner.tables.load().get(connection)?.get(name).cloned()
+    }
+
+    fn change(&self, connection: &str, with: impl FnOnce(&mut HashMap<Box<str>, Arc<Entry>>)) {
+        let _turn = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = Tables::clone(&self.inner.tables.load());
+        let mut table = tables.get(connection).map(|table| HashMap::clone(table)).unwrap_or_default();
+        with(&mut table);
+        if table.is_empty() {
+            tables.remove(connection);
+        } else {
+            tables.insert(connection.into(), Arc::new(table));
+        }
+        self.inner.tables.store(Arc::new(tables));
+    }
+
+    /// The compiled schema of an entry, compiled now if it is not. It did compile when it was taken in.
+    fn compiled(&self, entry: &Arc<Entry>) -> Option<Arc<Compiled>> {
+        // Writing to what is read by all would make the processors wait for each other.
+        if !entry.used.load(Ordering::Relaxed) {
+            entry.used.store(true, Ordering::Relaxed);
+        }
+        if let Some(compiled) = entry.compiled.load_full() {
+            return Some(compiled);
+        }
+        self.compile(entry).ok()
+    }
+
+    fn compile(&self, entry: &Arc<Entry>) -> Result<Arc<Compiled>, InvalidSchema> {
+        let Declared { schema, format_assertion, policy: _ } = &entry.declared;
+        let compiled = Arc::new(Compiled::new(&schema.to_value(), *format_assertion)?);
+        entry.compiled.store(Some(compiled.clone()));
+        self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.clone());
+        Ok(compiled)
+    }
+}
+
+impl Entry {
+    fn new(declared: Declared) -> Self {
+        Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false) }
+    }
+}
+
+impl Clock {
+    fn insert(&mut self, entry: Arc<Entry>) {
+        // Two requests may have compiled it at once.
+        if self.entries.iter().any(|present| Arc::ptr_eq(present, &entry)) {
+            return;
+        }
+        while self.entries.len() >= self.most {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            // One that only the clock still knows has been displaced from the catalogue.
+            let wanted = Arc::strong_count(&oldest) > 1 && oldest.used.swap(false, Ordering::Relaxed);
+            if wanted {
+                self.entries.push_back(oldest);
+            } else {
+                oldest.compiled.store(None);
+            }
+        }
+        self.entries.push_back(entry);
+    }
+}

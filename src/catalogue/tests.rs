@@ -1,0 +1,114 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::json;
+
+use super::*;
+
+fn declared(schema: &Value) -> Declared {
+    Declared {
+        schema: JsonObject::from_value(schema).unwrap(),
+        format_assertion: true,
+        policy: PayloadPolicy::Enforce,
+    }
+}
+
+fn integer() -> Declared {
+    declared(&json!({"properties": {"a": {"type": "integer"}}}))
+}
+
+fn compiled_now(catalogue: &Catalogue) -> usize {
+    let tables = catalogue.inner.tables.load();
+    tables.values().flat_map(|table| table.values()).filter(|entry| entry.compiled.load().is_some()).count()
+}
+
+#[test]
+fn an_event_type_is_judged_by_its_own_connections_schema() {
+    let catalogue = Catalogue::default();
+    catalogue.put("one", "a.b", integer()).unwrap();
+    catalogue.put("two", "a.b", declared(&json!({"required": ["z"]}))).unwrap();
+    assert_eq!(catalogue.judge("one", "a.b", &json!({"a": 1})), Judgement::Valid);
+    assert!(matches!(catalogue.judge("one", "a.b", &json!({"a": "x"})), Judgement::Invalid { .. }));
+    assert!(matches!(catalogue.judge("two", "a.b", &json!({"a": 1})), Judgement::Invalid { .. }));
+    assert_eq!(catalogue.judge("one", "a.c", &json!({})), Judgement::Undeclared);
+    assert_eq!(catalogue.judge("three", "a.b", &json!({})), Judgement::Undeclared);
+    catalogue.remove("one", "a.b");
+    assert_eq!(catalogue.judge("one", "a.b", &json!({})), Judgement::Undeclared);
+    assert_eq!(catalogue.names("two"), ["a.b"]);
+}
+
+#[test]
+fn a_broken_schema_never_displaces_the_good_one() {
+    let catalogue = Catalogue::default();
+    let broken = || declared(&json!({"type": "nothing"}));
+    catalogue.put("c", "a.b", integer()).unwrap();
+    assert!(catalogue.put("c", "a.b", broken()).is_err());
+    assert!(matches!(catalogue.judge("c", "a.b", &json!({"a": "x"})), Judgement::Invalid { .. }));
+    let told = catalogue.replace("c", [("a.b".to_owned(), broken()), ("a.c".to_owned(), broken())]);
+    assert_eq!(told.len(), 2);
+    assert!(matches!(catalogue.judge("c", "a.b", &json!({"a": "x"})), Judgement::Invalid { .. }));
+    assert_eq!(catalogue.judge("c", "a.c", &json!({})), Judgement::Undeclared);
+    assert!(catalogue.replace("c", []).is_empty());
+    assert!(catalogue.names("c").is_empty(), "what is not among all is gone");
+}
+
+#[test]
+fn a_bounded_number_stays_compiled_and_those_in_use_among_them() {
+    let catalogue = Catalogue::new(10);
+    for n in 0..100 {
+        catalogue.put("c", &format!("a.b{n}"), declared(&json!({"required": [format!("k{n}")]}))).unwrap();
+        assert!(matches!(catalogue.judge("c", "a.b0", &json!({})), Judgement::Invalid { .. }));
+    }
+    assert_eq!(compiled_now(&catalogue), 10);
+    let first = catalogue.entry("c", "a.b0").unwrap();
+    assert!(first.compiled.load().is_some(), "the one in use stays");
+    for n in 0..100 {
+        let payload = json!({ format!("k{n}"): 1 });
+        assert_eq!(catalogue.judge("c", &format!("a.b{n}"), &payload), Judgement::Valid);
+        assert!(matches!(catalogue.judge("c", &format!("a.b{n}"), &json!({})), Judgement::Invalid { .. }));
+    }
+    assert_eq!(compiled_now(&catalogue), 10);
+}
+
+#[test]
+fn readers_see_one_schema_or_the_other_while_it_changes() {
+    let catalogue = Catalogue::new(1);
+    let old = declared(&json!({"required": ["old"]}));
+    let new = declared(&json!({"required": ["new"]}));
+    catalogue.put("c", "a.b", old.clone()).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = || {
+            let mut judged = 0;
+            while !stop.load(Ordering::Relaxed) || judged < 1000 {
+                let (by_old, by_new) = (json!({"old": 1}), json!({"new": 1}));
+                for payload in [by_old, by_new] {
+                    match catalogue.judge("c", "a.b", &payload) {
+                        Judgement::Valid => {}
+                        Judgement::Invalid { violations, more: 0, .. } if violations.len() == 1 => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+                judged += 1;
+            }
+        };
+        let readers = [scope.spawn(reader), scope.spawn(reader)];
+        for n in 0..500 {
+            let next = if n % 2 == 0 { &new } else { &old };
+            catalogue.put("c", "a.b", next.clone()).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
+}
+
+#[tokio::test]
+async fn it_is_loaded_once_it_is_said_so() {
+    let catalogue = Catalogue::default();
+    assert!(!catalogue.is_loaded());
+    let waiter = catalogue.clone();
+    let waiting = tokio::spawn(async move { waiter.wait_loaded().await });
+    catalogue.loaded();
+    waiting.await.unwrap();
+    assert!(catalogue.is_loaded());
+}

@@ -1,0 +1,305 @@
+//! A violation in words: what was found and what was expected, short enough for a terminal.
+
+use jsonschema::{
+    ValidationError,
+    error::{TypeKind, ValidationErrorKind as Kind},
+    types::JsonType,
+};
+use serde_json::Value;
+
+use super::Violation;
+
+/// Most characters of a value that are told.
+const MAX_VALUE: usize = 60;
+/// Most allowed values, or unexpected keys, that are told.
+const MAX_LISTED: usize = 8;
+
+/// What an error of the validator says, for a person.
+pub(super) fn violation(error: &ValidationError<'_>) -> Violation {
+    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error) }
+}
+
+fn message(error: &ValidationError<'_>) -> String {
+    let value: &Value = error.instance();
+    let found = short(value);
+    match error.kind() {
+        Kind::Type { kind } => format!("found {found}, expected {}", types(kind)),
+        Kind::Required { property } => format!("found no {}, which is required", short(property)),
+        Kind::Enum { options } => format!("found {found}, expected {}", one_of(options)),
+        Kind::Constant { expected_value } => format!("found {found}, expected {}", short(expected_value)),
+        Kind::Format { format } => format!("found {found}, expected {}", format_words(format)),
+        Kind::Pattern { pattern } => format!("found {found}, expected text that matches {}", quoted(pattern)),
+        Kind::Minimum { limit } => format!("found {found}, expected at least {limit}"),
+        Kind::Maximum { limit } => format!("found {found}, expected at most {limit}"),
+        Kind::ExclusiveMinimum { limit } => format!("found {found}, expected more than {limit}"),
+        Kind::ExclusiveMaximum { limit } => format!("found {found}, expected less than {limit}"),
+        Kind::MultipleOf { multiple_of } => format!("found {found}, expected a multiple of {multiple_of}"),
+        Kind::MinLength { limit } => {
+            format!("found {found}, expected at least {limit} characters, not {}", characters(value))
+        }
+        Kind::MaxLength { limit } => {
+            format!("found {found}, expected at most {limit} characters, not {}", characters(value))
+        }
+        Kind::MinItems { limit } => format!("found {} items, expected at least {limit}", size(value)),
+        Kind::MaxItems { limit } => format!("found {} items, expected at most {limit}", size(value)),
+        Kind::MinProperties { limit } => format!("found {} keys, expected at least {limit}", size(value)),
+        Kind::MaxProperties { limit } => format!("found {} keys, expected at most {limit}", size(value)),
+        Kind::AdditionalItems { limit } => format!("found {} items, expected at most {limit}", size(value)),
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            format!(
+                "found {}, which the schema does not know",
+                listed(unexpected.iter().map(|key| quoted(key)))
+            )
+        }
+        Kind::UnevaluatedItems { unexpected } => {
+            format!("found {} items more than the schema knows", unexpected.len())
+        }
+        Kind::UniqueItems => format!("found {found}, expected items that all differ"),
+        Kind::Contains => format!("found {found}, expected an item that the schema asks for (contains)"),
+        Kind::FalseSchema => format!("found {found}, expected nothing here"),
+        Kind::Not { schema } => {
+            format!("found {found}, expected anything but what matches {}", short(schema))
+        }
+        Kind::PropertyNames { error } => format!("a key of this object: {}", message(error)),
+        Kind::AnyOf { context } => alternatives("at least one of", error, context),
+        Kind::OneOfNotValid { context } => alternatives("exactly one of", error, context),
+        Kind::OneOfMultipleValid { context } => format!(
+            "found {found}, which matches several of {} alternatives (oneOf), expected exactly one",
+            context.len()
+        ),
+        Kind::ContentEncoding { content_encoding } => {
+            format!("found {found}, expected text in {content_encoding}")
+        }
+        Kind::ContentMediaType { content_media_type } => {
+            format!("found {found}, expected text of type {content_media_type}")
+        }
+        // The rest is about the schema or the library; it quotes little of the payload.
+        Kind::FromUtf8 { .. }
+        | Kind::BacktrackLimitExceeded { .. }
+        | Kind::RegexEngineFailure { .. }
+        | Kind::Custom { .. }
+        | Kind::Referencing(_) => super::shortened(&error.to_string()),
+    }
+}
+
+/// What each of several alternatives lacks is long; what the nearest lacks is what helps.
+fn alternatives(
+    expected: &str,
+    error: &ValidationError<'_>,
+    context: &[Vec<ValidationError<'static>>],
+) -> String {
+    let found = short(error.instance());
+    let keyword = error.kind().keyword();
+    let mut text = format!("found {found}, expected {expected} {} alternatives ({keyword})", context.len());
+    // Errors of another type than the value's are further away than errors deeper inside.
+    let distance = |errors: &Vec<ValidationError<'static>>| {
+        let elsewhere = errors
+            .iter()
+            .filter(|inner| {
+                matches!(
+                    inner.kind(),
+                    Kind::Type { .. } | Kind::FalseSchema | Kind::Constant { .. } | Kind::Enum { .. }
+                ) && inner.instance_path() == error.instance_path()
+            })
+            .count();
+        (elsewhere, errors.len())
+    };
+    let nearest = context.iter().enumerate().filter(|(_, errors)| !errors.is_empty());
+    if let Some((index, errors)) = nearest.min_by_key(|(_, errors)| distance(errors))
+        && let Some(first) = errors.first()
+    {
+        let inner = violation(first);
+        let place = match inner.pointer.strip_prefix(error.instance_path().as_str()) {
+            Some("") | None => String::new(),
+            Some(_) => format!("{}: ", inner.pointer),
+        };
+        // Alternatives nest; a person reads one level.
+        let inner = match first.kind() {
+            Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => "matches none of its alternatives".to_owned(),
+            _ => inner.message,
+        };
+        text.push_str(&format!("; the nearest is number {}: {place}{inner}", index + 1));
+    }
+    text
+}
+
+fn types(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(one) => with_article(*one).to_owned(),
+        TypeKind::Multiple(set) => {
+            let names: Vec<_> = set.iter().map(with_article).collect();
+            match names.split_last() {
+                Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                _ => names.concat(),
+            }
+        }
+    }
+}
+
+fn with_article(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Array => "an array",
+        JsonType::Boolean => "a boolean",
+        JsonType::Integer => "an integer",
+        JsonType::Null => "null",
+        JsonType::Number => "a number",
+        JsonType::Object => "an object",
+        JsonType::String => "a string",
+    }
+}
+
+fn one_of(options: &Value) -> String {
+    match options.as_array().map(Vec::as_slice) {
+        Some([only]) => short(only),
+        Some(all) => format!("one of {}", listed(all.iter().map(short))),
+        None => short(options),
+    }
+}
+
+fn listed(mut items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(MAX_LISTED);
+    let mut text = items.by_ref().take(MAX_LISTED).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// Formats whose name does not say how they look.
+fn format_words(format: &str) -> String {
+    let example = match format {
+        "date-time" => " such as 2026-01-31T12:00:00Z",
+        "date" => " such as 2026-01-31",
+        "time" => " such as 12:00:00Z",
+        "duration" => " such as P1DT12H",
+        _ => "",
+    };
+    format!("the format {format}{example}")
+}
+
+fn characters(value: &Value) -> usize {
+    value.as_str().map_or(0, |text| text.chars().count())
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.len(),
+        Value::Object(map) => map.len(),
+        _ => 0,
+    }
+}
+
+/// A value as compact JSON, of which no more than [`MAX_VALUE`] characters are made.
+pub(super) fn short(value: &Value) -> String {
+    struct Beginning(Vec<u8>);
+    impl std::io::Write for Beginning {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            // A character has up to four bytes.
+            if self.0.len() > MAX_VALUE * 4 {
+                return Err(std::io::ErrorKind::WriteZero.into());
+            }
+            let room = MAX_VALUE * 4 + 4;
+            self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut beginning = Beginning(Vec::new());
+    let whole = serde_json::to_writer(&mut beginning, value).is_ok();
+    let text = String::from_utf8_lossy(&beginning.0);
+    match text.char_indices().nth(MAX_VALUE) {
+        None if whole => text.into_owned(),
+        None => format!("{text}…"),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// Text in quotes, of which no more than [`MAX_VALUE`] characters are told.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::super::{Compiled, describe};
+    use super::*;
+
+    fn said(schema: &Value, payload: &Value) -> String {
+        let (told, more) = Compiled::new(schema, true).unwrap().violations(payload);
+        describe(&told, more)
+    }
+
+    #[test]
+    fn each_keyword_says_what_was_found_and_what_was_expected() {
+        for (schema, payload, expected) in [
+            (json!({"type": ["string", "null"]}), json!(1), "/: found 1, expected null or a string"),
+            (json!({"enum": ["a", "b"]}), json!("c"), r#"/: found "c", expected one of "a", "b""#),
+            (json!({"enum": ["a"]}), json!("c"), r#"/: found "c", expected "a""#),
+            (json!({"const": {"a": 1}}), json!(null), r#"/: found null, expected {"a":1}"#),
+            (
+                json!({"format": "date-time"}),
+                json!("yesterday"),
+                r#"/: found "yesterday", expected the format date-time such as 2026-01-31T12:00:00Z"#,
+            ),
+            (json!({"pattern": "^a+$"}), json!("b"), r#"/: found "b", expected text that matches "^a+$""#),
+            (json!({"minimum": 5}), json!(4), "/: found 4, expected at least 5"),
+            (json!({"exclusiveMaximum": 5}), json!(5), "/: found 5, expected less than 5"),
+            (json!({"multipleOf": 2}), json!(3), "/: found 3, expected a multiple of 2"),
+            (json!({"minLength": 3}), json!("é"), r#"/: found "é", expected at least 3 characters, not 1"#),
+            (json!({"maxItems": 1}), json!([1, 2]), "/: found 2 items, expected at most 1"),
+            (json!({"minProperties": 1}), json!({}), "/: found 0 keys, expected at least 1"),
+            (
+                json!({"properties": {"a": {}}, "additionalProperties": false}),
+                json!({"a": 1, "b": 2, "c": 3}),
+                r#"/: found "b", "c", which the schema does not know"#,
+            ),
+            (json!({"uniqueItems": true}), json!([1, 1]), "/: found [1,1], expected items that all differ"),
+            (json!({"properties": {"a": false}}), json!({"a": 1}), "/a: found 1, expected nothing here"),
+            (
+                json!({"not": {"type": "string"}}),
+                json!("x"),
+                r#"/: found "x", expected anything but what matches {"type":"string"}"#,
+            ),
+            (
+                json!({"propertyNames": {"maxLength": 2}}),
+                json!({"long": 1}),
+                r#"/: a key of this object: found "long", expected at most 2 characters, not 4"#,
+            ),
+        ] {
+            assert_eq!(said(&schema, &payload), expected);
+        }
+    }
+
+    #[test]
+    fn of_alternatives_the_nearest_is_told() {
+        let schema = json!({"oneOf": [
+            {"type": "string"},
+            {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}},
+        ]});
+        assert_eq!(
+            said(&json!({"properties": {"x": schema}}), &json!({"x": {"id": "7"}})),
+            "/x: found {\"id\":\"7\"}, expected exactly one of 2 alternatives (oneOf); the nearest is number 2: \
+             /x/id: found \"7\", expected an integer"
+        );
+    }
+
+    #[test]
+    fn long_values_are_cut_and_never_built() {
+        let long = json!("x".repeat(1_000_000));
+        assert_eq!(short(&long).chars().count(), MAX_VALUE + 1);
+        let wide = json!(vec!["é"; 100_000]);
+        assert!(short(&wide).ends_with('…') && short(&wide).chars().count() == MAX_VALUE + 1);
+        assert_eq!(short(&json!({"a": [1, null]})), r#"{"a":[1,null]}"#);
+        let options: Vec<_> = (0..100).collect();
+        assert!(said(&json!({"enum": options}), &json!("x")).ends_with("5, 6, 7 and 92 more"));
+    }
+}
