@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, SecretKeyRef};
+use super::{Condition, SecretKeyRef, duration};
 
 /// A Svix environment and how resources are reconciled into it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -171,23 +171,7 @@ impl SvixConnectionSpec {
     #[must_use]
     pub fn resync_interval(&self) -> Option<Duration> {
         let Some(text) = self.resync_interval.as_deref() else { return Some(Duration::from_secs(600)) };
-        let (mut seconds, mut digits, mut units) = (0u64, String::new(), "hms".chars());
-        for c in text.chars() {
-            if c.is_ascii_digit() {
-                digits.push(c);
-                continue;
-            }
-            // Each unit at most once, in falling order, as the pattern in the CRD has it.
-            units.find(|unit| *unit == c)?;
-            let factor = match c {
-                'h' => 3600,
-                'm' => 60,
-                _ => 1,
-            };
-            seconds = seconds.checked_add(digits.parse::<u64>().ok()?.checked_mul(factor)?)?;
-            digits.clear();
-        }
-        (digits.is_empty() && (1..=604_800).contains(&seconds)).then(|| Duration::from_secs(seconds))
+        duration::parse(text).filter(|interval| (1..=604_800).contains(&interval.as_secs()))
     }
 }
 

@@ -9,7 +9,9 @@
 
 mod condition;
 mod connection;
+mod duration;
 mod endpoint;
+mod event;
 mod event_type;
 mod json;
 mod reference;
@@ -22,6 +24,7 @@ pub use connection::{
 pub use endpoint::{
     EndpointDeletionPolicy, EndpointInSvix, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
 };
+pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
     EventTypeDeletionPolicy, EventTypeInSvix, Example, PayloadPolicy, SchemaSource, WebhookEventType,
     WebhookEventTypeSpec, WebhookEventTypeStatus,
@@ -56,7 +59,7 @@ pub const DEFAULT_CONNECTION: &str = "default";
 /// The definitions of all kinds, in the order in which `svix-operator crds` prints them.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![SvixConnection::crd(), WebhookEventType::crd(), WebhookEndpoint::crd()]
+    vec![SvixConnection::crd(), WebhookEventType::crd(), WebhookEndpoint::crd(), WebhookEvent::crd()]
 }
 
 /// A definition as it is published: without the empty status and the empty lists that kube's type carries

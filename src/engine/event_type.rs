@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::{
     api::{EventTypeDeletionPolicy, EventTypeInSvix, JsonObject, Reason, WebhookEventType},
     plan::{
-        Difference, Refusal, claims, describe,
+        Difference, Refusal, claims,
+        declared::{self, Source},
+        describe,
         event_type::{self, Desired, Observed, Step},
     },
-    schema,
     svix::{ErrorKind, EventTypeDocument},
 };
 
@@ -56,7 +55,7 @@ impl<S: Shell> Engine<S> {
                 });
             }
         };
-        let desired = match judged(event_type, schema).and_then(|(schema, examples)| {
+        let desired = match declared::judged(event_type, schema.to_value()).and_then(|(schema, examples)| {
             event_type::desired(event_type, schema, examples, connection.spec.event_type_names(), owned)
         }) {
             Ok(desired) => desired,
@@ -210,31 +209,22 @@ impl<S: Shell> Engine<S> {
     }
 
     /// The schema that an event type names, wherever it is kept.
-    async fn schema_of(&self, event_type: &WebhookEventType) -> Result<Value, SchemaTrouble> {
-        let spec = &event_type.spec;
-        let parsed = |field: &str, text: &str| {
-            JsonObject::parse(text).map(|schema| schema.to_value()).map_err(|error| {
-                SchemaTrouble::Refused(Refusal::new(Reason::InvalidSchema, format!("{field}: {error}")))
-            })
-        };
-        match (&spec.schema, &spec.schema_text, &spec.schema_from) {
-            (Some(schema), None, None) => Ok(schema.to_value()),
-            (None, Some(text), None) => parsed("/spec/schemaText", text),
-            (None, None, Some(source)) => {
+    pub(super) async fn schema_of(&self, event_type: &WebhookEventType) -> Result<JsonObject, SchemaTrouble> {
+        let text = match declared::schema_text(event_type) {
+            Ok(Source::Here(schema)) => return Ok(schema),
+            Ok(Source::ConfigMap(reference)) => {
                 let namespace = event_type.metadata.namespace.as_deref().unwrap_or_default();
-                match self.shell.config_map(namespace, &source.config_map_key_ref).await {
-                    Ok(text) => parsed("/spec/schemaFrom/configMapKeyRef", &text),
-                    Err(Missing::NotFound(message)) => Err(SchemaTrouble::Refused(Refusal::new(
-                        Reason::SchemaSourceNotFound,
-                        format!("/spec/schemaFrom/configMapKeyRef: {message}"),
-                    ))),
-                    Err(Missing::Failed(message)) => Err(SchemaTrouble::Unreadable(message)),
-                }
+                self.shell.config_map(namespace, reference).await
             }
-            _ => Err(SchemaTrouble::Refused(Refusal::new(
-                Reason::InvalidSpec,
-                "/spec: exactly one of schema, schemaText and schemaFrom must be given",
+            Err(refusal) => return Err(SchemaTrouble::Refused(refusal)),
+        };
+        match text {
+            Ok(text) => declared::parse_schema(event_type, &text).map_err(SchemaTrouble::Refused),
+            Err(Missing::NotFound(message)) => Err(SchemaTrouble::Refused(Refusal::new(
+                Reason::SchemaSourceNotFound,
+                format!("/spec/schemaFrom/configMapKeyRef: {message}"),
             ))),
+            Err(Missing::Failed(message)) => Err(SchemaTrouble::Unreadable(message)),
         }
     }
 
@@ -340,54 +330,11 @@ pub(super) enum Carried {
 }
 
 /// Why there is no schema.
-enum SchemaTrouble {
+pub(super) enum SchemaTrouble {
     /// Until something changes.
     Refused(Refusal),
     /// Now.
     Unreadable(String),
-}
-
-/// The schema and the examples, once the schema is found valid and the examples to match it.
-fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), Refusal> {
-    let invalid = |message: String| Refusal::new(Reason::InvalidSchema, message);
-    let source = match &event_type.spec {
-        spec if spec.schema.is_some() => "/spec/schema",
-        spec if spec.schema_text.is_some() => "/spec/schemaText",
-        _ => "/spec/schemaFrom",
-    };
-    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
-        .map_err(|error| invalid(at(source, &error)))?;
-    let mut examples = Vec::with_capacity(event_type.spec.examples.len());
-    for (index, example) in event_type.spec.examples.iter().enumerate() {
-        let place = format!("/spec/examples/{index} ({:?})", example.name);
-        let value = match (&example.value, &example.text) {
-            (Some(value), None) => value.to_value(),
-            (None, Some(text)) => {
-                JsonObject::parse(text).map_err(|error| invalid(format!("{place}: {error}")))?.to_value()
-            }
-            _ => return Err(invalid(format!("{place}: exactly one of value and text must be given"))),
-        };
-        let (violations, more) = compiled.violations(&value);
-        if !violations.is_empty() {
-            return Err(invalid(format!(
-                "{place} does not match the schema: {}",
-                schema::describe(&violations, more)
-            )));
-        }
-        examples.push(value);
-    }
-    Ok((schema, examples))
-}
-
-/// An error in a schema, with the place of the whole in front of the place in it.
-fn at(source: &str, error: &schema::InvalidSchema) -> String {
-    let text = error.to_string();
-    match text.strip_prefix("/: ") {
-        Some(text) => format!("{source}: {text}"),
-        // A pointer into the object goes on into the schema; one into a text does not.
-        None if text.starts_with('/') && source == "/spec/schema" => format!("{source}{text}"),
-        None => format!("{source}: {text}"),
-    }
 }
 
 /// Another object holds what this one declares.

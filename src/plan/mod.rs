@@ -4,6 +4,7 @@
 
 pub mod channels;
 pub mod claims;
+pub mod declared;
 pub mod digest;
 pub mod endpoint;
 pub mod event_type;

@@ -5,7 +5,7 @@ use svix_operator::api;
 
 use crate::support::{
     control_plane::ControlPlane,
-    objects::{Manifest, connection, endpoint, event_type},
+    objects::{Manifest, connection, endpoint, event, event_type},
     operator::Operator,
     tenant::Tenant,
 };
@@ -78,6 +78,7 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
     let tenant = Tenant::new(ControlPlane::shared().await, "refuse").await;
     let hook = || endpoint("hook", &["a.one"]);
     let kind = || event_type("a.one");
+    let sent = || event("e", "a.one");
     let long = "x".repeat(300);
     let many: Vec<_> = (0..501).map(|i| format!("a.e{i}")).collect();
     let eleven: Vec<_> = (0..11).map(|i| format!("c{i}")).collect();
@@ -111,6 +112,15 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
         (hook().with("metadata", json!({"svix-operator.dev/owner": "x"})), "are reserved"),
         (hook().with("disabled", "yes"), "spec.disabled"),
         (hook().with("unknown", 1), "unknown"),
+        (sent().with("payload", json!(null)), "exactly one of payload and payloadText"),
+        (sent().with("payloadText", "{}"), "exactly one of payload and payloadText"),
+        (sent().with("payload", json!([1])), "spec.payload"),
+        (sent().with("channels", json!([])), "spec.channels"),
+        (sent().with("channels", json!(["1", "2", "3", "4", "5", "6"])), "spec.channels"),
+        (sent().with("eventId", "msg_1"), "must not start with app_"),
+        (sent().with("application", "ep_1"), "must not start with app_"),
+        (sent().with("ttlAfterFinished", "1d"), "spec.ttlAfterFinished"),
+        (sent().with("ttlAfterFinished", "9000h"), "between 0s and 8760h"),
         (connection("https://a.example").named(&long), "metadata.name"),
         (connection("https://a.example").with("ownerId", "a.b"), "spec.ownerId"),
         (connection("https://a.example").with("ownerId", json!(null)), "spec.ownerId"),
@@ -176,4 +186,34 @@ async fn what_cannot_be_changed_is_refused_with_what_to_do_instead() {
     // Saying what was the default is no change.
     let patch = json!({"spec": {"name": "a.one"}}).to_string();
     tenant.kubectl(&["patch", "webhookeventtype/a.one", "--type=merge", "-p", &patch]).await.expect_success();
+}
+
+#[tokio::test]
+async fn nothing_of_an_event_can_be_changed_its_payload_included() {
+    Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "event").await;
+    let payload = json!({"a": {"b": [1, {"c": "x"}]}, "d": 1});
+    tenant.apply([event("e", "a.one").with("payload", payload.clone())]).await;
+    let text = event("t", "a.one").with("payload", json!(null)).with("payloadText", r#"{"a":1}"#);
+    tenant.apply([text]).await;
+    for (name, spec) in [
+        ("e", json!({"eventType": "a.two"})),
+        ("e", json!({"payload": {"d": 2}})),
+        ("e", json!({"payload": {"new": 1}})),
+        ("e", json!({"payload": {"d": null}})),
+        ("e", json!({"payload": {"a": {"b": [1, {"c": "y"}]}}})),
+        ("e", json!({"payload": {"a": {"b": [1]}}})),
+        ("e", json!({"channels": ["c"]})),
+        ("e", json!({"ttlAfterFinished": "1h"})),
+        ("t", json!({"payloadText": r#"{"a":2}"#})),
+        ("t", json!({"payloadText": null, "payload": {"a": 1}})),
+    ] {
+        let patch = json!({ "spec": spec }).to_string();
+        let object = format!("webhookevent/{name}");
+        let refused = tenant.kubectl(&["patch", &object, "--type=merge", "-p", &patch]).await;
+        assert!(!refused.success, "accepted: {object} {patch}");
+        assert!(refused.stderr.contains("an event cannot be changed"), "{patch}: {}", refused.stderr);
+    }
+    let patch = json!({"spec": {"payload": payload}, "metadata": {"labels": {"x": "y"}}}).to_string();
+    tenant.kubectl(&["patch", "webhookevent/e", "--type=merge", "-p", &patch]).await.expect_success();
 }

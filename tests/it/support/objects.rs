@@ -39,6 +39,15 @@ pub fn endpoint(name: &str, event_types: &[&str]) -> Manifest {
     }))
 }
 
+/// An event of this type.
+pub fn event(name: &str, event_type: &str) -> Manifest {
+    Manifest(json!({
+        "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEvent",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"eventType": event_type, "payload": {"name": name}},
+    }))
+}
+
 impl Manifest {
     /// With a field of the spec; `Value::Null` takes it out.
     #[must_use]
