@@ -1,5 +1,7 @@
 //! Attempts: what became of each delivery, by message or by endpoint; resending; an endpoint's numbers.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -8,12 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, Job};
+use super::endpoint_input;
 use super::errors::{ApiError, ApiResult};
 use super::extract::{Authorized, EventTypesParam, Params};
 use super::ids;
 use super::limits::{Check, Problems};
 use super::messages;
-use super::pagination::{Page, Paging, Times};
+use super::pagination::{Order, Page, Paging, Times};
 use super::state::{Application, Attempt, Shared};
 
 const SUCCESS: u8 = 0;
@@ -178,6 +181,46 @@ pub(super) async fn messages_of_endpoint(
             status,
             status_text,
             next_attempt: latest.next,
+        })
+    })))
+}
+
+/// An endpoint that a message was tried on, with how that stands.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DestinationOut {
+    #[serde(flatten)]
+    endpoint: endpoint_input::Shown,
+    id: String,
+    status: u8,
+    status_text: &'static str,
+    next_attempt: Option<Timestamp>,
+}
+
+/// The endpoints that a message was tried on, each with its latest attempt. One that waits for its first attempt
+/// is not among them.
+pub(super) async fn destinations(
+    State(svix): State<Shared>,
+    Params(paging): Params<Paging>,
+    Path((app, message)): Path<(String, String)>,
+    _: Authorized,
+) -> ApiResult<Json<Page<DestinationOut>>> {
+    paging.check_ids(ids::ENDPOINT)?;
+    let store = svix.store();
+    let app = store.application(&app)?;
+    let mut latest: BTreeMap<String, &Attempt> = BTreeMap::new();
+    for attempt in app.message(&message)?.attempts.values() {
+        latest.insert(attempt.endpoint.clone(), attempt);
+    }
+    Ok(Json(paging.page(&latest, Order::Ascending, |attempt| {
+        let endpoint = app.endpoints.get(&attempt.endpoint)?;
+        let (status, status_text) = if attempt.succeeded { (SUCCESS, "success") } else { (FAIL, "fail") };
+        Some(DestinationOut {
+            endpoint: endpoint.into(),
+            id: endpoint.id.clone(),
+            status,
+            status_text,
+            next_attempt: attempt.next,
         })
     })))
 }

@@ -186,10 +186,10 @@ impl Check for Patch {
     }
 }
 
-/// An endpoint as the API shows it. The event types appear under both their names.
+/// An endpoint as every answer shows it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Out {
+pub(super) struct Shown {
     description: String,
     rate_limit: Option<u16>,
     throttle_rate: Option<u16>,
@@ -202,11 +202,19 @@ pub(super) struct Out {
     channels: Option<BTreeSet<String>>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+/// An endpoint as the API shows it. The event types appear under both their names.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Out {
+    #[serde(flatten)]
+    common: Shown,
     id: String,
     metadata: BTreeMap<String, String>,
 }
 
-impl From<&Endpoint> for Out {
+impl From<&Endpoint> for Shown {
     fn from(endpoint: &Endpoint) -> Self {
         Self {
             description: endpoint.description.clone(),
@@ -221,8 +229,12 @@ impl From<&Endpoint> for Out {
             channels: endpoint.channels.clone(),
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
-            id: endpoint.id.clone(),
-            metadata: endpoint.metadata.clone(),
         }
+    }
+}
+
+impl From<&Endpoint> for Out {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self { common: endpoint.into(), id: endpoint.id.clone(), metadata: endpoint.metadata.clone() }
     }
 }

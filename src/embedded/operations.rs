@@ -43,6 +43,7 @@ pub(super) fn name(method: &Method, path: &str) -> &'static str {
         ("GET", ["app", _, "msg", _]) => "message.get",
         ("DELETE", ["app", _, "msg", _, "content"]) => "message.expunge-content",
         ("GET", ["app", _, "msg", _, "attempt", _]) => "message-attempt.get",
+        ("GET", ["app", _, "msg", _, "endpoint"]) => "message-attempt.list-attempted-destinations",
         ("POST", ["app", _, "msg", _, "endpoint", _, "resend"]) => "message-attempt.resend",
         ("GET", ["app", _, "attempt", "endpoint", _]) => "message-attempt.list-by-endpoint",
         ("GET", ["app", _, "attempt", "msg", _]) => "message-attempt.list-by-msg",

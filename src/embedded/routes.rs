@@ -46,6 +46,7 @@ pub(super) fn router(svix: &Shared) -> Router {
         .route("/app/{app}/msg/{msg}", get(messages::get))
         .route("/app/{app}/msg/{msg}/content", delete(messages::expunge))
         .route("/app/{app}/msg/{msg}/attempt/{attempt}", get(attempts::get))
+        .route("/app/{app}/msg/{msg}/endpoint", get(attempts::destinations))
         .route("/app/{app}/msg/{msg}/endpoint/{endpoint}/resend", post(attempts::resend))
         .route("/app/{app}/attempt/endpoint/{endpoint}", get(attempts::by_endpoint))
         .route("/app/{app}/attempt/msg/{msg}", get(attempts::by_message))

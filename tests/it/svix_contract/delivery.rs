@@ -292,6 +292,46 @@ async fn a_failed_delivery_is_tried_again_with_the_same_id() {
 }
 
 #[tokio::test]
+async fn the_endpoints_that_a_message_was_tried_on_are_listed_with_how_that_stands() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let failing = Receiver::start().await;
+        failing.answer_next(&[500; 50]);
+        svix.post(&given.endpoints(), json!({"url": failing.url(), "uid": "failing"})).await.expect(201);
+        let other = json!({"url": failing.url(), "uid": "other", "channels": ["c"]});
+        svix.post(&given.endpoints(), other).await.expect(201);
+        let event_id = svix.name("event");
+        let id = given.send(svix, json!({"eventId": event_id})).await;
+        given.attempted(svix, &id, 2).await;
+        // Found by either id.
+        let path = format!("/app/{}/msg/{event_id}/endpoint/", given.app);
+        let tried = svix.all(&path).await;
+        let of = |uid: &str| tried.iter().find(|it| it["uid"] == uid).unwrap_or(&Value::Null);
+        assert_eq!((&of("mine")["status"], &of("mine")["statusText"]), (&json!(0), &json!("success")));
+        assert!(of("mine")["nextAttempt"].is_null() && of("mine").get("metadata").is_none(), "{tried:?}");
+        // A failure is "fail" at once; that it is tried again shows in the time of the next attempt.
+        assert_eq!(of("failing")["status"], 2);
+        assert!(of("failing")["nextAttempt"].is_string(), "{tried:?}");
+        assert!(of("failing")["id"].as_str().unwrap().starts_with("ep_"));
+        assert_eq!(tried.len(), 2, "one that does not match is not tried: {tried:?}");
+        let page = svix.get(&format!("{path}?limit=1")).await.expect(200);
+        assert_eq!((page["data"].as_array().unwrap().len(), &page["done"]), (1, &json!(false)));
+        svix.get(&format!("/app/{}/msg/nothing/endpoint/", given.app)).await.expect(404);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_no_endpoint_matches_is_tried_on_none() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({"channels": ["c"]})).await;
+        let id = given.send(svix, json!({})).await;
+        assert_eq!(svix.all(&format!("/app/{}/msg/{id}/endpoint/", given.app)).await, Vec::<Value>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_a_failure() {
     contract(async |svix| {
         let given = Given::new(svix, json!({})).await;
