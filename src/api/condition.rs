@@ -34,7 +34,13 @@ pub struct Condition {
 /// The conditions that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionType {
-    /// What the spec declares is what Svix holds.
+    /// An event's payload was judged, and may be sent.
+    Accepted,
+    /// Svix took the event.
+    Sent,
+    /// The event's deliveries ended well.
+    Delivered,
+    /// What the spec declares is what Svix holds; of an event: it is sent.
     Ready,
     /// The controller is at work, or waits for something that will come by itself.
     Reconciling,
@@ -97,11 +103,33 @@ pub enum Reason {
     InUse,
     /// The object is being deleted and is not cleaned up yet.
     Deleting,
+    /// The payload does not match the schema of its event type.
+    InvalidPayload,
+    /// The payload matches the schema of its event type.
+    PayloadValid,
+    /// The payload does not match, and the event type lets it through all the same.
+    PayloadMismatch,
+    /// The event is being sent.
+    Sending,
+    /// Svix took the event; its deliveries go on.
+    Sent,
+    /// Every endpoint that the event was meant for has it.
+    Delivered,
+    /// No endpoint subscribes to the event.
+    NoEndpointMatched,
+    /// Svix gave up on at least one endpoint.
+    DeliveryFailed,
+    /// The deliveries had not ended when they ceased to be followed.
+    DeliveryUnknown,
+    /// Another event was sent under this id.
+    EventIdTaken,
+    /// It could not be sent within 24 hours of the first attempt.
+    NotSent,
 }
 
 impl Reason {
     /// Every reason, for documentation and for metrics.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 31] = [
         Self::InSync,
         Self::Connected,
         Self::WaitingForEventType,
@@ -122,6 +150,17 @@ impl Reason {
         Self::InvalidConnection,
         Self::InUse,
         Self::Deleting,
+        Self::InvalidPayload,
+        Self::PayloadValid,
+        Self::PayloadMismatch,
+        Self::Sending,
+        Self::Sent,
+        Self::Delivered,
+        Self::NoEndpointMatched,
+        Self::DeliveryFailed,
+        Self::DeliveryUnknown,
+        Self::EventIdTaken,
+        Self::NotSent,
     ];
 
     /// The reason as conditions and Events carry it.
@@ -148,6 +187,17 @@ impl Reason {
             Self::InvalidConnection => "InvalidConnection",
             Self::InUse => "InUse",
             Self::Deleting => "Deleting",
+            Self::InvalidPayload => "InvalidPayload",
+            Self::PayloadValid => "PayloadValid",
+            Self::PayloadMismatch => "PayloadMismatch",
+            Self::Sending => "Sending",
+            Self::Sent => "Sent",
+            Self::Delivered => "Delivered",
+            Self::NoEndpointMatched => "NoEndpointMatched",
+            Self::DeliveryFailed => "DeliveryFailed",
+            Self::DeliveryUnknown => "DeliveryUnknown",
+            Self::EventIdTaken => "EventIdTaken",
+            Self::NotSent => "NotSent",
         }
     }
 }

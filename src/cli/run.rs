@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{SvixConnection, WebhookEndpoint, WebhookEventType},
+    api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     controller::{
         KubernetesShell,
         lease::{self, LeaderElection, LeaseConfig},
@@ -63,9 +63,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
     let readiness = Readiness::default();
-    let gates =
-        ["svixconnections", "webhookeventtypes", "webhookendpoints"].map(|name| readiness.register(name));
-    let [connections_in, event_types_in, endpoints_in] = gates;
+    let gates = ["svixconnections", "webhookeventtypes", "webhookendpoints", "webhookevents"]
+        .map(|name| readiness.register(name));
+    let [connections_in, event_types_in, endpoints_in, events_in] = gates;
     let (address, _) =
         telemetry::serve(arguments.health_addr, readiness.clone(), metrics.clone(), CancellationToken::new())
             .await
@@ -98,7 +98,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
                 let (ready, not_ready, unknown) = (count.ready, count.not_ready, count.unknown);
                 ObjectCount { kind: kind.as_str(), ready, not_ready, unknown }
             };
-            ([Kind::Connection, Kind::EventType, Kind::Endpoint].map(count).into(), engine.depth())
+            (Kind::ALL.map(count).into(), engine.depth())
         }
     });
 
@@ -112,6 +112,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         })),
         tokio::spawn(watch_kind::<WebhookEndpoint, _>(client.clone(), engine.clone(), move || {
             endpoints_in.ready()
+        })),
+        tokio::spawn(watch_kind::<WebhookEvent, _>(client.clone(), engine.clone(), move || {
+            events_in.ready()
         })),
         tokio::spawn(watch_secrets(client.clone(), engine.clone(), namespace.clone())),
         tokio::spawn(watch_config_maps(client.clone(), engine.clone())),

@@ -1,6 +1,7 @@
 //! Records of the engine, in Kubernetes.
 //!
-//! Only status, our finalizer and our own annotation are ever written to an object. Each write names the
+//! Only status, our finalizer and our own annotation are ever written to an object, and only an event whose time is
+//! over is ever deleted. Each write names the
 //! object's uid or resource version, so one that was deleted and made again is not taken for the one before.
 
 use std::{fmt::Debug, sync::Arc};
@@ -11,7 +12,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,7 +23,11 @@ use crate::{
     engine::{Missing, Note, Object, Shell, ShellError, Status},
 };
 
-use super::{MANAGER, events::Events, watch::slim};
+use super::{
+    MANAGER,
+    events::Events,
+    watch::{forget_payload, slim},
+};
 
 /// How often the removal of a finalizer is tried when the object keeps changing.
 const RELEASE_TRIES: usize = 5;
@@ -73,6 +78,7 @@ impl Shell for KubernetesShell {
             }
             Object::EventType(o) => Object::EventType(merge(&self.namespaced(&**o), &**o, &patch).await?),
             Object::Endpoint(o) => Object::Endpoint(merge(&self.namespaced(&**o), &**o, &patch).await?),
+            Object::Event(o) => Object::Event(merge(&self.namespaced(&**o), &**o, &patch).await?),
         })
     }
 
@@ -87,6 +93,11 @@ impl Shell for KubernetesShell {
             (Object::Endpoint(o), Status::Endpoint(status)) => {
                 Object::Endpoint(apply_status(&self.namespaced(&**o), &**o, &status).await?)
             }
+            (Object::Event(o), Status::Event(status)) => {
+                let mut event = apply_status(&self.namespaced(&**o), &**o, &status).await?;
+                forget_payload(Arc::make_mut(&mut event));
+                Object::Event(event)
+            }
             (object, _) => object.clone(),
         })
     }
@@ -96,6 +107,16 @@ impl Shell for KubernetesShell {
             Object::Connection(o) => release(&Api::all(self.client.clone()), &**o).await,
             Object::EventType(o) => release(&self.namespaced(&**o), &**o).await,
             Object::Endpoint(o) => release(&self.namespaced(&**o), &**o).await,
+            Object::Event(o) => release(&self.namespaced(&**o), &**o).await,
+        }
+    }
+
+    async fn delete(&self, object: &Object) -> Result<(), ShellError> {
+        match object {
+            Object::Connection(o) => delete(&Api::all(self.client.clone()), &**o).await,
+            Object::EventType(o) => delete(&self.namespaced(&**o), &**o).await,
+            Object::Endpoint(o) => delete(&self.namespaced(&**o), &**o).await,
+            Object::Event(o) => delete(&self.namespaced(&**o), &**o).await,
         }
     }
 
@@ -104,6 +125,7 @@ impl Shell for KubernetesShell {
             Object::Connection(o) => o.object_ref(&()),
             Object::EventType(o) => o.object_ref(&()),
             Object::Endpoint(o) => o.object_ref(&()),
+            Object::Event(o) => o.object_ref(&()),
         };
         self.events.tell(reference, note);
     }
@@ -204,6 +226,23 @@ where
         }
     }
     Err(ShellError::Conflict)
+}
+
+async fn delete<K>(api: &Api<K>, object: &K) -> Result<(), ShellError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let ObjectMeta { name, uid, .. } = object.meta();
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: uid.clone(), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    match api.delete(name.as_deref().unwrap_or_default(), &params).await.map_err(|error| shell_error(&error))
+    {
+        // With another uid, it was made again: that one is not meant.
+        Ok(_) | Err(ShellError::Gone | ShellError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn shell_error(error: &kube::Error) -> ShellError {

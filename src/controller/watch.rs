@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    api::{SvixConnection, WebhookEndpoint, WebhookEventType},
+    api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     engine::{Engine, Key, Kind, Object, Shell},
 };
 
@@ -50,6 +50,22 @@ impl Watched for WebhookEndpoint {
     const KIND: Kind = Kind::Endpoint;
     fn into_object(self) -> Object {
         Object::Endpoint(Arc::new(self))
+    }
+}
+
+impl Watched for WebhookEvent {
+    const KIND: Kind = Kind::Event;
+    fn into_object(mut self) -> Object {
+        forget_payload(&mut self);
+        Object::Event(Arc::new(self))
+    }
+}
+
+/// Drops the payload of an event that is sent: it is needed no more, and ten thousand of them are much memory.
+pub(super) fn forget_payload(event: &mut WebhookEvent) {
+    if event.status.as_ref().is_some_and(|status| status.message_id.is_some()) {
+        event.spec.payload = None;
+        event.spec.payload_text = None;
     }
 }
 

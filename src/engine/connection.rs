@@ -343,7 +343,8 @@ impl<S: Shell> Engine<S> {
                 self.svix_changed(name, &changes);
             }
         };
-        let used = self.registry.applications(name);
+        let mut used = self.registry.applications(name);
+        used.extend(self.awaited_applications(name));
         for application in live.mirror.applications().iter().filter(|known| !used.contains(*known)) {
             live.mirror.forget_application(application);
         }

@@ -298,7 +298,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Makes sure that the application is there, if that is allowed.
-    async fn ensure_application(
+    pub(super) async fn ensure_application(
         &self,
         object: &Object,
         connection: &SvixConnection,

@@ -9,6 +9,7 @@
 
 mod connection;
 mod endpoint;
+mod event;
 mod event_type;
 mod object;
 mod queue;
@@ -30,7 +31,7 @@ use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{svix::Changed, telemetry::Metrics};
+use crate::{catalogue::Catalogue, svix::Changed, telemetry::Metrics};
 
 pub use object::{Key, Kind, Object, Status};
 pub use registry::Readiness;
@@ -39,6 +40,9 @@ pub use shell::{Happened, Missing, Note, Shell, ShellError};
 use connection::Runtime;
 use queue::Queue;
 use registry::{Registry, Taken, Thing};
+
+/// How many schemas stay compiled: each takes about a hundred kilobytes.
+const COMPILED_SCHEMAS: usize = 32;
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -78,6 +82,8 @@ pub struct Engine<S: Shell> {
     connections: RwLock<HashMap<Arc<str>, Arc<Runtime>>>,
     waiting: Mutex<Waiting>,
     memory: Mutex<HashMap<Key, Memory>>,
+    /// The schemas that events are judged by, as far as they were needed.
+    catalogue: Catalogue,
     /// The set of namespaces with references to ConfigMaps may have changed.
     references: Notify,
     tasks: TaskTracker,
@@ -105,6 +111,8 @@ struct Memory {
     ignored: Option<(Option<i64>, Vec<&'static str>)>,
     /// It took over the thing in Svix from an object that went.
     inherited: bool,
+    /// Since when an event has been held back for the endpoints that are to receive it.
+    held_back_since: Option<tokio::time::Instant>,
 }
 
 impl<S: Shell> Engine<S> {
@@ -119,6 +127,7 @@ impl<S: Shell> Engine<S> {
             connections: RwLock::default(),
             waiting: Mutex::default(),
             memory: Mutex::default(),
+            catalogue: Catalogue::new(COMPILED_SCHEMAS),
             references: Notify::new(),
             tasks: TaskTracker::new(),
             running: AtomicBool::new(false),
@@ -263,7 +272,7 @@ impl<S: Shell> Engine<S> {
         for key in self.registry.keys(Kind::Connection) {
             self.drive(&key.name);
         }
-        for kind in [Kind::EventType, Kind::Endpoint] {
+        for kind in [Kind::EventType, Kind::Endpoint, Kind::Event] {
             self.wake_all(self.registry.keys(kind));
         }
         loop {
@@ -352,6 +361,30 @@ impl<S: Shell> Engine<S> {
     /// Notes that an object waits for something in Svix.
     fn wait_for(&self, connection: &str, awaited: Awaited, key: &Key) {
         self.lock(&self.waiting).entry((connection.into(), awaited)).or_default().insert(key.clone());
+    }
+
+    /// The applications of a connection that objects wait for.
+    fn awaited_applications(&self, connection: &str) -> Vec<Box<str>> {
+        let waiting = self.lock(&self.waiting);
+        let awaited = waiting.keys().filter(|(of, _)| &**of == connection);
+        awaited
+            .filter_map(|(_, awaited)| match awaited {
+                Awaited::Application(application) => Some(application.clone()),
+                Awaited::EventType(_) => None,
+            })
+            .collect()
+    }
+
+    /// Notes that an object waits for it no more.
+    fn waits_no_more(&self, connection: &str, awaited: Awaited, key: &Key) {
+        let mut waiting = self.lock(&self.waiting);
+        let place = (Arc::from(connection), awaited);
+        if let Some(keys) = waiting.get_mut(&place) {
+            keys.remove(key);
+            if keys.is_empty() {
+                waiting.remove(&place);
+            }
+        }
     }
 
     /// Wakes who waits for something in Svix.

@@ -6,7 +6,8 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp
 
 use crate::api::{
     Condition, ConditionStatus, ConditionType, FINALIZER, SvixConnection, SvixConnectionStatus,
-    WebhookEndpoint, WebhookEndpointStatus, WebhookEventType, WebhookEventTypeStatus,
+    WebhookEndpoint, WebhookEndpointStatus, WebhookEvent, WebhookEventStatus, WebhookEventType,
+    WebhookEventTypeStatus,
 };
 
 /// The kinds, in the order in which they depend on each other.
@@ -18,9 +19,14 @@ pub enum Kind {
     EventType,
     /// `WebhookEndpoint`.
     Endpoint,
+    /// `WebhookEvent`.
+    Event,
 }
 
 impl Kind {
+    /// All of them, in that order.
+    pub const ALL: [Self; 4] = [Self::Connection, Self::EventType, Self::Endpoint, Self::Event];
+
     /// The kind as manifests, logs and metrics say it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -28,6 +34,7 @@ impl Kind {
             Self::Connection => "SvixConnection",
             Self::EventType => "WebhookEventType",
             Self::Endpoint => "WebhookEndpoint",
+            Self::Event => "WebhookEvent",
         }
     }
 }
@@ -75,6 +82,8 @@ pub enum Object {
     EventType(Arc<WebhookEventType>),
     /// An endpoint.
     Endpoint(Arc<WebhookEndpoint>),
+    /// An event.
+    Event(Arc<WebhookEvent>),
 }
 
 /// The status of one object.
@@ -86,6 +95,8 @@ pub enum Status {
     EventType(WebhookEventTypeStatus),
     /// Of an endpoint.
     Endpoint(WebhookEndpointStatus),
+    /// Of an event.
+    Event(WebhookEventStatus),
 }
 
 impl Object {
@@ -96,6 +107,7 @@ impl Object {
             Self::Connection(_) => Kind::Connection,
             Self::EventType(_) => Kind::EventType,
             Self::Endpoint(_) => Kind::Endpoint,
+            Self::Event(_) => Kind::Event,
         }
     }
 
@@ -106,6 +118,7 @@ impl Object {
             Self::Connection(object) => &object.metadata,
             Self::EventType(object) => &object.metadata,
             Self::Endpoint(object) => &object.metadata,
+            Self::Event(object) => &object.metadata,
         }
     }
 
@@ -127,6 +140,7 @@ impl Object {
             Self::Connection(object) => object.metadata.name.as_deref().unwrap_or_default(),
             Self::EventType(object) => object.connection_name(),
             Self::Endpoint(object) => object.connection_name(),
+            Self::Event(object) => object.connection_name(),
         }
     }
 
@@ -137,6 +151,7 @@ impl Object {
             Self::Connection(object) => object.status.as_ref().map(|status| &status.conditions),
             Self::EventType(object) => object.status.as_ref().map(|status| &status.conditions),
             Self::Endpoint(object) => object.status.as_ref().map(|status| &status.conditions),
+            Self::Event(object) => object.status.as_ref().map(|status| &status.conditions),
         };
         conditions.map_or(&[], Vec::as_slice)
     }
@@ -148,6 +163,7 @@ impl Object {
             Self::Connection(object) => object.status.as_ref().and_then(|status| status.observed_generation),
             Self::EventType(object) => object.status.as_ref().and_then(|status| status.observed_generation),
             Self::Endpoint(object) => object.status.as_ref().and_then(|status| status.observed_generation),
+            Self::Event(object) => object.status.as_ref().and_then(|status| status.observed_generation),
         }
     }
 
@@ -158,6 +174,7 @@ impl Object {
             (Self::Connection(object), Status::Connection(status)) => object.status.as_ref() == Some(status),
             (Self::EventType(object), Status::EventType(status)) => object.status.as_ref() == Some(status),
             (Self::Endpoint(object), Status::Endpoint(status)) => object.status.as_ref() == Some(status),
+            (Self::Event(object), Status::Event(status)) => object.status.as_ref() == Some(status),
             _ => false,
         }
     }
@@ -174,6 +191,9 @@ impl Object {
             }
             (Self::Endpoint(object), Status::Endpoint(status)) => {
                 Self::Endpoint(Arc::new(WebhookEndpoint { status: Some(status), ..(**object).clone() }))
+            }
+            (Self::Event(object), Status::Event(status)) => {
+                Self::Event(Arc::new(WebhookEvent { status: Some(status), ..(**object).clone() }))
             }
             _ => self.clone(),
         }
@@ -209,7 +229,7 @@ impl Object {
     #[must_use]
     pub fn holds_through(&self) -> Option<&str> {
         match self {
-            Self::Connection(_) => None,
+            Self::Connection(_) | Self::Event(_) => None,
             Self::EventType(object) => object
                 .status
                 .as_ref()

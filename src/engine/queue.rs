@@ -27,6 +27,8 @@ pub enum Next {
     Settled,
     /// Look again after this, unless woken before.
     After(Duration),
+    /// Look again after this, unless woken before; until then it counts as settled.
+    Later(Duration),
     /// It failed: look again after a delay that grows with each failure.
     Failed,
 }
@@ -69,6 +71,8 @@ struct State {
     due: Option<Instant>,
     running: bool,
     again: bool,
+    /// What is due counts as settled until then.
+    later: bool,
     failures: u32,
     lane: Option<Arc<str>>,
 }
@@ -132,12 +136,13 @@ impl Queue {
         if let Some(state) = inner.keys.get_mut(&work.key) {
             state.running = false;
             let again = std::mem::take(&mut state.again);
+            state.later = matches!(next, Next::Later(_)) && !again;
             let due = match next {
                 Next::Settled => {
                     state.failures = 0;
                     None
                 }
-                Next::After(delay) => {
+                Next::After(delay) | Next::Later(delay) => {
                     state.failures = 0;
                     Some(delay)
                 }
@@ -170,10 +175,10 @@ impl Queue {
         (inner.ready, inner.running)
     }
 
-    /// Whether nothing waits, nothing runs, and nothing is due again.
+    /// Whether nothing waits, nothing runs, and nothing is due again but what counts as settled.
     #[must_use]
     pub fn idle(&self) -> bool {
-        self.lock().keys.is_empty()
+        self.lock().keys.values().all(|state| state.later)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -188,6 +193,7 @@ impl Inner {
             return;
         }
         state.queued = Some(Instant::now());
+        state.later = false;
         state.due = None;
         let lane = state.lane.clone().unwrap_or_else(|| "".into());
         self.lanes.entry(lane).or_default().ready.push_back(key);
@@ -291,6 +297,23 @@ mod tests {
         assert!(delays[1] >= FIRST_DELAY / 2 && delays[1] <= FIRST_DELAY, "{delays:?}");
         assert!(delays[4] > delays[1] * 3, "{delays:?}");
         assert!(delays[11] >= LONGEST_DELAY / 2 && delays[11] <= LONGEST_DELAY, "{delays:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_looked_at_later_counts_as_settled_until_then() {
+        let queue = Queue::new(8);
+        queue.wake(key("a"), "c");
+        let work = queue.next().await;
+        assert!(!queue.idle());
+        queue.done(&work, Next::Later(Duration::from_secs(60)));
+        assert!(queue.idle());
+        let begun = Instant::now();
+        let work = queue.next().await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(60));
+        assert!(!queue.idle());
+        queue.wake(key("a"), "c");
+        queue.done(&work, Next::Later(Duration::from_secs(60)));
+        assert!(!queue.idle(), "woken meanwhile");
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,14 +5,15 @@ use std::time::Duration;
 use crate::{
     api::{
         ConditionType, EndpointDeletionPolicy, EndpointInSvix, EventTypeDeletionPolicy, EventTypeInSvix,
-        Reason, WebhookEndpointStatus, WebhookEventTypeStatus,
+        Reason, WebhookEndpointStatus, WebhookEventStatus, WebhookEventTypeStatus,
     },
-    plan::{Refusal, status, status::Verdict},
+    plan::{Refusal, event, status, status::Verdict},
     svix::{Class, Error},
 };
 
 use super::{
-    Engine, Happened, Key, Note, Object, Shell, ShellError, Status,
+    Engine, Happened, Key, Kind, Note, Object, Shell, ShellError, Status,
+    event::Looked,
     queue::{Next, Work},
 };
 
@@ -34,6 +35,16 @@ pub(super) struct Outcome {
 pub(super) enum Hold {
     EventType(EventTypeInSvix),
     Endpoint(EndpointInSvix),
+    Event(EventHold),
+}
+
+/// What is known of an event beside its conditions.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct EventHold {
+    /// Its status, but for generation and conditions.
+    pub status: WebhookEventStatus,
+    /// What its payload was found to be; `None`: nothing new.
+    pub accepted: Option<(Reason, String)>,
 }
 
 impl Outcome {
@@ -88,6 +99,7 @@ pub(super) fn retains(object: &Object) -> bool {
         Object::Connection(_) => true,
         Object::EventType(object) => object.spec.deletion_policy() == EventTypeDeletionPolicy::Retain,
         Object::Endpoint(object) => object.spec.deletion_policy() == EndpointDeletionPolicy::Retain,
+        Object::Event(_) => true,
     }
 }
 
@@ -106,6 +118,11 @@ impl<S: Shell> Engine<S> {
                 Object::Connection(_) => return Next::Settled,
                 Object::EventType(event_type) => self.event_type(&object, event_type).await.map(Some),
                 Object::Endpoint(endpoint) => self.endpoint(&object, endpoint).await.map(Some),
+                Object::Event(event) => match self.event(&object, event).await {
+                    Ok(Looked::Came(outcome)) => Ok(Some(outcome)),
+                    Ok(Looked::Nothing(next)) => return next,
+                    Err(failed) => Err(failed),
+                },
             }
         };
         let outcome = match result {
@@ -172,7 +189,11 @@ impl<S: Shell> Engine<S> {
                 )
             }
             Class::Terminal => {
-                Outcome::stalled(Refusal::new(Reason::RefusedBySvix, format!("{error}; change the spec")))
+                let advice = match key.kind {
+                    Kind::Event => "make another WebhookEvent",
+                    _ => "change the spec",
+                };
+                Outcome::stalled(Refusal::new(Reason::RefusedBySvix, format!("{error}; {advice}")))
             }
         })
     }
@@ -192,7 +213,7 @@ impl<S: Shell> Engine<S> {
             if waited < settle {
                 return match next {
                     Next::Failed => next,
-                    Next::After(delay) => Next::After(delay.min(settle - waited)),
+                    Next::After(delay) | Next::Later(delay) => Next::After(delay.min(settle - waited)),
                     Next::Settled => Next::After(settle - waited),
                 };
             }
@@ -202,7 +223,8 @@ impl<S: Shell> Engine<S> {
         // What was looked at, not what came since: a newer spec is looked at again.
         let generation = looked_at.meta().generation;
         let before = object.conditions();
-        let conditions = status::conditions(&verdict, before, generation, jiff::Timestamp::now());
+        let now = jiff::Timestamp::now();
+        let conditions = status::conditions(&verdict, before, generation, now);
         let status = match (&object, hold) {
             (Object::EventType(object), hold) => Status::EventType(WebhookEventTypeStatus {
                 observed_generation: generation,
@@ -220,6 +242,15 @@ impl<S: Shell> Engine<S> {
                 },
                 conditions,
             }),
+            (Object::Event(object), hold) => {
+                let (held, accepted) = match hold {
+                    Some(Hold::Event(EventHold { status, accepted })) => (status, accepted),
+                    _ => (object.status.clone().unwrap_or_default(), None),
+                };
+                let accepted = accepted.as_ref().map(|(reason, message)| (*reason, message.as_str()));
+                let conditions = event::conditions(&verdict, &held, accepted, before, generation, now);
+                Status::Event(WebhookEventStatus { observed_generation: generation, conditions, ..held })
+            }
             (Object::Connection(_), _) => return next,
         };
         if object.has_status(&status) {
@@ -299,7 +330,7 @@ impl<S: Shell> Engine<S> {
         }
         if !retains(object) {
             let waiting = match object {
-                Object::Connection(_) => None,
+                Object::Connection(_) | Object::Event(_) => None,
                 Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await?,
                 Object::Endpoint(endpoint) => self.clean_up_endpoint(object, endpoint).await?,
             };

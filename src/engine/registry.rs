@@ -49,6 +49,8 @@ struct Inner {
     thing_of: HashMap<Key, Arc<Place>>,
     by_connection: HashMap<Arc<str>, HashSet<Key>>,
     by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
+    /// Endpoints of whose present spec nothing is said yet.
+    new_endpoints: HashSet<Key>,
 }
 
 impl Registry {
@@ -183,24 +185,27 @@ impl Registry {
     pub fn other_holder(&self, key: &Key) -> Option<Key> {
         let inner = self.lock();
         let thing = inner.thing_of.get(key)?;
-        let keys: Vec<&Key> = inner.things.get(thing)?.iter().collect();
-        if keys.len() < 2 {
-            return None;
-        }
-        let claimants: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let object = inner.objects.get(key);
-                claims::Claimant {
-                    holds: object.and_then(Object::holds_through).is_some(),
-                    created: object.and_then(Object::created).map_or(0, |time| time.as_second()),
-                    namespace: &key.namespace,
-                    name: &key.name,
-                }
-            })
-            .collect();
-        let holder = keys[claims::holder(&claimants)?];
-        (holder != key).then(|| holder.clone())
+        inner.holder(thing).filter(|holder| *holder != key).cloned()
+    }
+
+    /// Whoever holds a thing, of those that declare it.
+    #[must_use]
+    pub fn holder(&self, connection: &str, thing: Thing) -> Option<Object> {
+        let inner = self.lock();
+        let holder = inner.holder(&(connection.into(), thing))?;
+        inner.objects.get(holder).cloned()
+    }
+
+    /// The endpoints of a connection that are new: nothing is said of their present spec yet.
+    #[must_use]
+    pub fn new_endpoints(&self, connection: &str) -> Vec<Arc<WebhookEndpoint>> {
+        let inner = self.lock();
+        let new = inner.new_endpoints.iter().filter_map(|key| inner.objects.get(key));
+        new.filter_map(|object| match object {
+            Object::Endpoint(endpoint) if endpoint.connection_name() == connection => Some(endpoint.clone()),
+            _ => None,
+        })
+        .collect()
     }
 
     /// Another object that declares the same thing and is not being deleted: it takes the thing over.
@@ -256,6 +261,26 @@ fn is_older(object: &Object, than: &Object) -> bool {
 }
 
 impl Inner {
+    fn holder(&self, thing: &Place) -> Option<&Key> {
+        let keys = self.things.get(thing)?;
+        if keys.len() < 2 {
+            return keys.first();
+        }
+        let claimants: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let object = self.objects.get(key);
+                claims::Claimant {
+                    holds: object.and_then(Object::holds_through).is_some(),
+                    created: object.and_then(Object::created).map_or(0, |time| time.as_second()),
+                    namespace: &key.namespace,
+                    name: &key.name,
+                }
+            })
+            .collect();
+        keys.get(claims::holder(&claimants)?)
+    }
+
     fn insert(&mut self, key: Key, object: Object) {
         self.unindex(&key);
         // All maps share one copy of the names.
@@ -266,6 +291,9 @@ impl Inner {
         }
         if let Some(name) = config_map(&object) {
             self.by_config_map.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
+        }
+        if key.kind == Kind::Endpoint && object.ready().is_none() && !object.deleting() {
+            self.new_endpoints.insert(key.clone());
         }
         let is_connection = matches!(object, Object::Connection(_));
         self.objects.insert(key.clone(), object);
@@ -281,7 +309,7 @@ impl Inner {
         let Some(object) = self.objects.get(key) else { return };
         let connection = self.connection_name(object);
         let thing = match object {
-            Object::Connection(_) => None,
+            Object::Connection(_) | Object::Event(_) => None,
             Object::EventType(object) => Some(Thing::EventType(object.event_type_name().into())),
             Object::Endpoint(endpoint) => match self.objects.get(&Key::connection(&connection)) {
                 Some(Object::Connection(connection)) => Some(endpoint_thing(endpoint, connection)),
@@ -318,6 +346,7 @@ impl Inner {
 
     fn unindex(&mut self, key: &Key) {
         self.unindex_thing(key);
+        self.new_endpoints.remove(key);
         let Some(object) = self.objects.get(key) else { return };
         if let Some(keys) = self.by_connection.get_mut(object.connection_name()) {
             keys.remove(key);

@@ -28,6 +28,9 @@ pub trait Shell: Send + Sync + 'static {
     /// Takes our finalizer off an object that is being deleted.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), ShellError>> + Send;
 
+    /// Deletes an object whose time is over. Gone already is success.
+    fn delete(&self, object: &Object) -> impl Future<Output = Result<(), ShellError>> + Send;
+
     /// Tells people of something that happened to an object. Never fails and never waits.
     fn tell(&self, object: &Object, note: Note);
 
@@ -104,11 +107,15 @@ pub enum Happened {
     DriftRepaired,
     /// An object was let go without clean-up.
     Orphaned,
+    /// An event was sent.
+    EventSent,
+    /// The deliveries of an event ended well.
+    EventDelivered,
 }
 
 impl Happened {
     /// All of them, for documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Created,
         Self::Updated,
         Self::Adopted,
@@ -120,6 +127,8 @@ impl Happened {
         Self::ApplicationCreated,
         Self::DriftRepaired,
         Self::Orphaned,
+        Self::EventSent,
+        Self::EventDelivered,
     ];
 
     /// The reason as Events carry it.
@@ -137,6 +146,8 @@ impl Happened {
             Self::ApplicationCreated => "ApplicationCreated",
             Self::DriftRepaired => "DriftRepaired",
             Self::Orphaned => "Orphaned",
+            Self::EventSent => "EventSent",
+            Self::EventDelivered => "EventDelivered",
         }
     }
 }

@@ -10,7 +10,7 @@ use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use super::{words, yaml::join};
-use crate::api::{self, RESERVED_METADATA_PREFIX, SvixConnectionSpec};
+use crate::api::{self, RESERVED_METADATA_PREFIX, SvixConnectionSpec, WebhookEventSpec};
 
 /// Something that an API server would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -268,7 +268,7 @@ fn rules(kind: &str, object: &Value) -> Vec<Violation> {
     let has = |object: &Value, field: &str| object.get(field).is_some_and(|value| !value.is_null());
     let mut refuse =
         |pointer: String, message: &str| out.push(Violation { pointer, message: message.into() });
-    for field in ["defaultApplication", "application", "uid"] {
+    for field in ["defaultApplication", "application", "uid", "eventId"] {
         let text = spec.get(field).and_then(Value::as_str).unwrap_or_default();
         if ["app_", "ep_", "msg_"].iter().any(|prefix| text.starts_with(prefix)) {
             refuse(format!("/spec/{field}"), "a uid in Svix must not start with app_, ep_ or msg_");
@@ -295,6 +295,21 @@ fn rules(kind: &str, object: &Value) -> Vec<Violation> {
                         "metadata keys that start with svix-operator.dev/ are reserved",
                     );
                 }
+            }
+        }
+        "WebhookEvent" => {
+            if has(spec, "payload") == has(spec, "payloadText") {
+                refuse("/spec".into(), "exactly one of payload and payloadText must be given");
+            }
+            // The rule is the accessor's: what it cannot read, the CRD refuses.
+            let ttl = spec.get("ttlAfterFinished").and_then(Value::as_str).is_some();
+            let parsed = serde_json::from_value::<WebhookEventSpec>(spec.clone());
+            let most = std::time::Duration::from_secs(8760 * 3600);
+            if ttl && parsed.is_ok_and(|spec| spec.ttl_after_finished().is_none_or(|ttl| ttl > most)) {
+                refuse(
+                    "/spec/ttlAfterFinished".into(),
+                    "ttlAfterFinished must be between 0s and 8760h, such as 24h",
+                );
             }
         }
         "SvixConnection" => {

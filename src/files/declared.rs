@@ -76,6 +76,9 @@ pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> (Ve
     for declared in loaded.endpoints {
         add(Object::Endpoint(Arc::new(declared.object)));
     }
+    for declared in loaded.events {
+        add(Object::Event(Arc::new(declared.object)));
+    }
     let mut config_maps = HashMap::new();
     for map in loaded.config_maps.into_iter().map(|declared| declared.object) {
         let (namespace, name) =

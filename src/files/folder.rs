@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::check::{Checker, Violation};
 use super::yaml::{self, Ambiguous, Document, Mark};
 use super::{Declared, ObjectId, Origin, Problem, object, walk, words};
-use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEventType};
+use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType};
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Loaded {
     pub event_types: Vec<Declared<WebhookEventType>>,
     /// Endpoints.
     pub endpoints: Vec<Declared<WebhookEndpoint>>,
+    /// Events.
+    pub events: Vec<Declared<WebhookEvent>>,
     /// ConfigMaps, which schemas may come from.
     pub config_maps: Vec<Declared<ConfigMap>>,
     /// Secrets, which tokens may come from.
@@ -158,7 +160,9 @@ impl Loader {
         match (group, version, kind) {
             ("", "v1", "ConfigMap" | "Secret") => self.known(item, kind, true),
             (GROUP, "v1alpha1", "SvixConnection") => self.known(item, kind, false),
-            (GROUP, "v1alpha1", "WebhookEventType" | "WebhookEndpoint") => self.known(item, kind, true),
+            (GROUP, "v1alpha1", "WebhookEventType" | "WebhookEndpoint" | "WebhookEvent") => {
+                self.known(item, kind, true);
+            }
             (GROUP, _, _) => {
                 let (pointer, message) = self.unknown_kind(version, kind);
                 let object = object::id_of(item.value, kind, kind != "SvixConnection");
@@ -242,6 +246,11 @@ impl Loader {
                 object.metadata = metadata;
                 loaded.event_types.push(Declared { object, origin });
             }
+            "WebhookEvent" => {
+                let mut object = WebhookEvent::new(&id.name, typed(spec())?);
+                object.metadata = metadata;
+                loaded.events.push(Declared { object, origin });
+            }
             _ => {
                 let mut object = WebhookEndpoint::new(&id.name, typed(spec())?);
                 object.metadata = metadata;
@@ -257,7 +266,7 @@ impl Loader {
             let Some(pointer) = word.pointer.strip_prefix(&item.base) else { continue };
             let mut parts = pointer.split('/').skip(1);
             let inside = match (parts.next(), parts.next()) {
-                (Some("spec"), Some("schema")) => true,
+                (Some("spec"), Some("schema" | "payload")) => true,
                 (Some("spec"), Some("examples")) => parts.nth(1) == Some("value"),
                 _ => false,
             };

@@ -25,6 +25,9 @@ pub fn row(object: &Object) -> Row {
             let held = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
             held.map_or_else(String::new, |svix| format!("{}/{}", svix.application, svix.id))
         }
+        Object::Event(event) => {
+            event.status.as_ref().and_then(|status| status.message_id.clone()).unwrap_or_default()
+        }
     };
     Row {
         kind: key.kind.as_str().into(),

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    engine::{Engine, Key, Note, Object, Options},
+    engine::{Engine, Key, Kind, Note, Object, Options},
     telemetry::Metrics,
 };
 
@@ -102,7 +102,7 @@ impl Session {
                 Object::Connection(connection) => {
                     engine.secret_changed(&connection.spec.token_secret_ref.name)
                 }
-                Object::Endpoint(_) => {}
+                Object::Endpoint(_) | Object::Event(_) => {}
             }
         }
     }
@@ -117,9 +117,7 @@ impl Session {
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {
         let Some(engine) = self.inner.engine() else { return Vec::new() };
-        let kinds =
-            [crate::engine::Kind::Connection, crate::engine::Kind::EventType, crate::engine::Kind::Endpoint];
-        let mut keys: Vec<_> = kinds.into_iter().flat_map(|kind| engine.keys(kind)).collect();
+        let mut keys: Vec<_> = Kind::ALL.into_iter().flat_map(|kind| engine.keys(kind)).collect();
         keys.sort();
         keys.iter().filter_map(|key| engine.get(key)).collect()
     }
@@ -153,6 +151,11 @@ impl Inner {
             Some(present) if present.deleting() => {
                 self.declared().coming_back.insert(key, declared);
             }
+            // An event cannot be changed: another spec is another event.
+            Some(present) if key.kind == Kind::Event && !same_spec(&present, &declared) => {
+                engine.remove(&key);
+                self.take(engine, declared);
+            }
             Some(present) => {
                 if !same_spec(&present, &declared) {
                     engine.upsert(changed(present, &declared));
@@ -185,6 +188,7 @@ fn same_spec(a: &Object, b: &Object) -> bool {
         (Object::Connection(a), Object::Connection(b)) => a.spec == b.spec,
         (Object::EventType(a), Object::EventType(b)) => a.spec == b.spec,
         (Object::Endpoint(a), Object::Endpoint(b)) => a.spec == b.spec,
+        (Object::Event(a), Object::Event(b)) => a.spec == b.spec,
         _ => false,
     }
 }

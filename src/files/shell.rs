@@ -72,6 +72,12 @@ impl Shell for FolderShell {
         Ok(())
     }
 
+    async fn delete(&self, object: &Object) -> Result<(), ShellError> {
+        // The file is still there; only its object goes, as in a cluster whose Git tool does not look.
+        (self.listener)(object, &Note { warning: false, reason: RELEASED, message: String::new() });
+        Ok(())
+    }
+
     fn tell(&self, object: &Object, note: Note) {
         (self.listener)(object, &note);
     }
@@ -110,6 +116,10 @@ pub fn with_meta(object: Object, change: impl FnOnce(&mut ObjectMeta)) -> Object
         Object::Endpoint(mut o) => {
             change(&mut Arc::make_mut(&mut o).metadata);
             Object::Endpoint(o)
+        }
+        Object::Event(mut o) => {
+            change(&mut Arc::make_mut(&mut o).metadata);
+            Object::Event(o)
         }
     }
 }

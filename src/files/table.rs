@@ -187,7 +187,7 @@ fn cells(row: &Row, style: Style) -> [Cow<'_, str>; 6] {
 
 /// Connections first, then what they carry, in the order in which they depend on each other.
 fn order(row: &Row) -> (usize, &str, &str, &str) {
-    let kinds = ["SvixConnection", "WebhookEventType", "WebhookEndpoint"];
+    let kinds = ["SvixConnection", "WebhookEventType", "WebhookEndpoint", "WebhookEvent"];
     let rank = kinds.iter().position(|kind| *kind == row.kind).unwrap_or(kinds.len());
     (rank, &row.kind, &row.namespace, &row.name)
 }

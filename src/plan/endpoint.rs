@@ -88,6 +88,17 @@ impl Observed {
         self.metadata.iter().find(|(found, _)| &**found == key).map(|(_, value)| &**value)
     }
 
+    /// Whether events of a type on these channels are delivered to it. One without channels receives them all, one
+    /// with channels only those that share one.
+    #[must_use]
+    pub fn receives(&self, event_type: &str, channels: Option<&BTreeSet<String>>) -> bool {
+        !self.disabled
+            && self.event_types.as_ref().is_none_or(|all| all.iter().any(|name| &**name == event_type))
+            && self.channels.as_ref().is_none_or(|mine| {
+                channels.is_some_and(|its| mine.iter().any(|channel| its.contains(&**channel)))
+            })
+    }
+
     /// The owner mark.
     #[must_use]
     pub fn mark(&self) -> Option<&str> {

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod declared;
 pub mod digest;
 pub mod endpoint;
+pub mod event;
 pub mod event_type;
 pub mod ids;
 pub mod status;

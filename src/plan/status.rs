@@ -58,15 +58,7 @@ pub fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let condition = |type_: ConditionType, status: ConditionStatus| {
-        let since = before.iter().find(|old| old.type_ == type_ && old.status == status);
-        Condition {
-            type_,
-            status,
-            reason: verdict.reason().as_str().to_owned(),
-            message: shortened(verdict.message()),
-            last_transition_time: since.map_or(now, |old| old.last_transition_time),
-            observed_generation: generation,
-        }
+        self::condition(type_, status, verdict.reason(), verdict.message(), before, generation, now)
     };
     match verdict {
         Verdict::Ready(..) => vec![condition(ConditionType::Ready, ConditionStatus::True)],
@@ -78,6 +70,28 @@ pub fn conditions(
             condition(ConditionType::Stalled, ConditionStatus::True),
             condition(ConditionType::Ready, ConditionStatus::False),
         ],
+    }
+}
+
+/// One condition. It keeps the time of its last change from `before` while its status is the same.
+#[must_use]
+pub fn condition(
+    type_: ConditionType,
+    status: ConditionStatus,
+    reason: Reason,
+    message: &str,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let since = before.iter().find(|old| old.type_ == type_ && old.status == status);
+    Condition {
+        type_,
+        status,
+        reason: reason.as_str().to_owned(),
+        message: shortened(message),
+        last_transition_time: since.map_or(now, |old| old.last_transition_time),
+        observed_generation: generation,
     }
 }
 

@@ -5,7 +5,7 @@
 //! the listing may have been read before.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -265,6 +265,21 @@ impl Mirror {
         id.and_then(|id| app.endpoints.get(id))
             .or_else(|| app.by_uid.get(uid).and_then(|id| app.endpoints.get(id)))
             .cloned()
+    }
+
+    /// How many enabled endpoints of an application receive events of a type on these channels.
+    #[must_use]
+    pub fn matching(
+        &self,
+        application: &str,
+        event_type: &str,
+        channels: Option<&BTreeSet<String>>,
+    ) -> usize {
+        let inner = self.lock();
+        let application = inner.applications.get(application);
+        let entries = application.into_iter().flat_map(|it| it.endpoints.entries.values());
+        let endpoints = entries.filter_map(|entry| entry.value.as_ref());
+        endpoints.filter(|endpoint| endpoint.receives(event_type, channels)).count()
     }
 
     /// Records an event type as just written or read.

@@ -50,6 +50,7 @@ struct Inner {
     svix_request_seconds: Family<Operation, Histogram>,
     budget_seconds: Histogram,
     drift: Family<OfKind, Counter>,
+    payload_mismatches: Family<OfPolicy, Counter>,
     status_patches: Family<OfKind, Counter>,
     objects: Family<OfReadiness, Gauge>,
     leader: Gauge,
@@ -64,6 +65,11 @@ struct Reconcile {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfKind {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPolicy {
+    policy: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -111,6 +117,7 @@ impl Default for Metrics {
             svix_request_seconds: calls,
             budget_seconds: milliseconds_to_minute(),
             drift: Family::default(),
+            payload_mismatches: Family::default(),
             status_patches: Family::default(),
             objects: Family::default(),
             leader: Gauge::default(),
@@ -154,6 +161,11 @@ impl Default for Metrics {
             "Changes made in Svix behind the operator's back that were repaired",
             inner.drift.clone(),
         );
+        r.register(
+            "payload_mismatches",
+            "Payloads of events that did not match their schema, by what their event type says of that",
+            inner.payload_mismatches.clone(),
+        );
         r.register("status_patches", "Writes of status to Kubernetes", inner.status_patches.clone());
         r.register("objects", "Objects by kind and what their Ready condition says", inner.objects.clone());
         r.register("leader", "1 while this process holds the lease and may write", inner.leader.clone());
@@ -194,6 +206,11 @@ impl Metrics {
     /// Drift was repaired.
     pub fn drift(&self, kind: &'static str) {
         self.0.drift.get_or_create(&OfKind { kind }).inc();
+    }
+
+    /// The payload of an event did not match its schema; `policy` says what happened to it.
+    pub fn payload_mismatch(&self, policy: &'static str) {
+        self.0.payload_mismatches.get_or_create(&OfPolicy { policy }).inc();
     }
 
     /// Status was written.
@@ -248,6 +265,7 @@ mod tests {
         metrics.svix_call("endpoint.create", "throttled", Duration::from_millis(2));
         metrics.reconcile_error("WebhookEndpoint", "transport");
         metrics.drift("WebhookEndpoint");
+        metrics.payload_mismatch("Warn");
         metrics.leading(true);
         metrics.on_scrape(|| {
             (vec![ObjectCount { kind: "WebhookEndpoint", ready: 2, not_ready: 1, unknown: 0 }], (5, 3))
@@ -258,6 +276,7 @@ mod tests {
             r#"svix_operator_svix_requests_total{operation="endpoint.create",status="throttled"} 1"#,
             r#"svix_operator_reconcile_errors_total{kind="WebhookEndpoint",class="transport"} 1"#,
             r#"svix_operator_drift_total{kind="WebhookEndpoint"} 1"#,
+            r#"svix_operator_payload_mismatches_total{policy="Warn"} 1"#,
             r#"svix_operator_objects{kind="WebhookEndpoint",ready="false"} 1"#,
             "svix_operator_queue_depth 5",
             "svix_operator_leader 1",

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod drift;
+mod events;
 mod failures;
 mod lifecycle;
 mod races;

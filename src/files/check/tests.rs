@@ -65,6 +65,23 @@ fn intervals_are_bounded() {
 }
 
 #[test]
+fn an_event_has_one_payload_and_a_duration_that_is_one() {
+    let field = "exactly one of payload and payloadText must be given";
+    expect("WebhookEvent", json!({"eventType": "a.b"}), &[("/spec", field)]);
+    expect(
+        "WebhookEvent",
+        json!({"eventType": "a.b", "payload": {}, "payloadText": "{}"}),
+        &[("/spec", field)],
+    );
+    expect("WebhookEvent", json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": "0s"}), &[]);
+    for ttl in ["1m1h", "9000h"] {
+        let found =
+            violations("WebhookEvent", json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": ttl}));
+        assert!(found.iter().any(|(pointer, _)| pointer == "/spec/ttlAfterFinished"), "{ttl}: {found:?}");
+    }
+}
+
+#[test]
 fn what_is_right_passes() {
     expect(
         "WebhookEventType",
@@ -98,7 +115,9 @@ fn every_cel_rule_is_known() {
     let known = [
         "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
         "[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1",
+        "has(self.payload) != has(self.payloadText)",
         "has(self.value) != has(self.text)",
+        "self != '' && duration(self) <= duration('8760h')",
         "self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')",
         "self.all(key, !key.startsWith('svix-operator.dev/'))",
     ];

@@ -19,7 +19,7 @@ use super::{
     errors::{Error, ErrorKind},
 };
 use crate::{
-    plan::{endpoint, event_type},
+    plan::{endpoint, event, event_type},
     telemetry::Metrics,
 };
 
@@ -259,6 +259,50 @@ impl Client {
             .query(&[("get_if_exists", "true")])
             .json(&json!({"uid": uid, "name": uid}));
         self.send("application.create", request).await.map(drop)
+    }
+
+    /// Sends a message. Svix takes each event id once: the second time is a conflict, whatever the content.
+    pub async fn create_message(&self, desired: &event::Desired) -> Result<event::Message, Error> {
+        let request = self
+            .request(Method::POST, &["app", &desired.application, "msg"])
+            .query(&[("with_content", "false")])
+            .json(&wire::message_in(desired));
+        Ok(self.read::<wire::MessageOut>("message.create", request).await?.into())
+    }
+
+    /// One message by its id or event id; `None`: it or its application is not there.
+    pub async fn get_message(&self, application: &str, id: &str) -> Result<Option<event::Message>, Error> {
+        let request = self.request(Method::GET, &["app", application, "msg", id]);
+        found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
+    }
+
+    /// How the deliveries of a message stand: one entry for each endpoint that was tried. `None`: the message or
+    /// its application is not there.
+    pub async fn deliveries(
+        &self,
+        application: &str,
+        message: &str,
+    ) -> Result<Option<Vec<event::Delivery>>, Error> {
+        let mut deliveries = Vec::new();
+        let mut from: Option<String> = None;
+        loop {
+            let mut request = self
+                .request(Method::GET, &["app", application, "msg", message, "endpoint"])
+                .query(&[("limit", PAGE)]);
+            if let Some(from) = &from {
+                request = request.query(&[("iterator", from)]);
+            }
+            let operation = "message-attempt.list-attempted-destinations";
+            let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
+            let Some(page) = found(list.map(|list| page(list, event::Delivery::from)))? else {
+                return Ok(None);
+            };
+            deliveries.extend(page.items);
+            from = page.next;
+            if from.is_none() {
+                return Ok(Some(deliveries));
+            }
+        }
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {

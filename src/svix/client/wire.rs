@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use js_option::JsOption;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 
-use crate::plan::{digest::Digest, endpoint, event_type};
+use crate::plan::{digest::Digest, endpoint, event, event_type};
 
 /// An event type with its schemas, as read one at a time before a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,4 +188,70 @@ pub(super) fn endpoint_patch(change: &endpoint::Change) -> svix::models::Endpoin
 /// A value that is written, `None` as null.
 fn nullable<T>(value: Option<T>) -> JsOption<T> {
     value.map_or(JsOption::Null, JsOption::Some)
+}
+
+/// `MessageIn`. The SDK's model holds a parsed payload; ours is sent as it stands.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageIn<'a> {
+    event_type: &'a str,
+    event_id: &'a str,
+    payload: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<&'a BTreeSet<String>>,
+}
+
+pub(super) fn message_in(desired: &event::Desired) -> MessageIn<'_> {
+    MessageIn {
+        event_type: &desired.event_type,
+        event_id: &desired.event_id,
+        // The text was parsed when the event was judged, so it is JSON.
+        payload: serde_json::from_str(&desired.payload_text).unwrap_or(RawValue::NULL),
+        channels: desired.channels.as_ref(),
+    }
+}
+
+/// `MessageOut`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageOut {
+    id: String,
+    event_type: String,
+    channels: Option<BTreeSet<String>>,
+    payload: Option<Value>,
+}
+
+impl From<MessageOut> for event::Message {
+    fn from(out: MessageOut) -> Self {
+        // What Svix says in place of a payload that it does not keep any more.
+        let expired = serde_json::json!({"expired": true});
+        Self {
+            id: out.id,
+            event_type: out.event_type,
+            channels: out.channels,
+            payload: out
+                .payload
+                .filter(|payload| !payload.is_null() && *payload != expired)
+                .map(|payload| Digest::of_json(&payload)),
+        }
+    }
+}
+
+/// `MessageEndpointOut`, of which only the outcome counts. The open-source server shows the latest attempt: one
+/// that failed is tried again when there is a time for it. Cloud says so in the status.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageEndpointOut {
+    status: u8,
+    next_attempt: Option<String>,
+}
+
+impl From<MessageEndpointOut> for event::Delivery {
+    fn from(out: MessageEndpointOut) -> Self {
+        match (out.status, out.next_attempt) {
+            (0, _) => Self::Succeeded,
+            (2, None) => Self::Failed,
+            _ => Self::Pending,
+        }
+    }
 }

@@ -84,6 +84,7 @@ impl Manifest {
         match self.0["kind"].as_str().unwrap() {
             "SvixConnection" => Object::Connection(Arc::new(serde_json::from_value(value).unwrap())),
             "WebhookEventType" => Object::EventType(Arc::new(serde_json::from_value(value).unwrap())),
+            "WebhookEvent" => Object::Event(Arc::new(serde_json::from_value(value).unwrap())),
             _ => Object::Endpoint(Arc::new(serde_json::from_value(value).unwrap())),
         }
     }

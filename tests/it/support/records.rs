@@ -97,6 +97,7 @@ fn status_of(object: &Object) -> Option<Status> {
         Object::Connection(object) => object.status.clone().map(Status::Connection),
         Object::EventType(object) => object.status.clone().map(Status::EventType),
         Object::Endpoint(object) => object.status.clone().map(Status::Endpoint),
+        Object::Event(object) => object.status.clone().map(Status::Event),
     }
 }
 
@@ -140,6 +141,10 @@ impl Shell for Shared {
             meanwhile(&self.0);
         }
         Ok(self.store(self.stored(object)?.with_status(status)))
+    }
+
+    async fn delete(&self, object: &Object) -> Result<(), ShellError> {
+        self.release(object).await
     }
 
     async fn release(&self, object: &Object) -> Result<(), ShellError> {

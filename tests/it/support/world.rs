@@ -7,8 +7,8 @@ use std::{
 };
 
 use svix_operator::{
-    api::Condition,
-    embedded::{self, EmbeddedSvix},
+    api::{Condition, ConditionStatus},
+    embedded::{self, DeliveryOptions, EmbeddedSvix},
     engine::{Key, Note, Object, Options},
     files::{References, Session},
     telemetry::Metrics,
@@ -40,7 +40,13 @@ impl World {
     /// A world with a connection of one's own making.
     pub async fn with_connection(change: impl FnOnce(Manifest) -> Manifest) -> Self {
         super::control_plane::no_build_under_way().await;
-        let svix = EmbeddedSvix::start(embedded::Options::default()).await.unwrap();
+        let delivery = DeliveryOptions {
+            // One retry soon, another that no test waits for.
+            retry_schedule: vec![Duration::from_millis(20), Duration::from_secs(3600)],
+            ..DeliveryOptions::default()
+        };
+        let options = embedded::Options { delivery, ..embedded::Options::default() };
+        let svix = EmbeddedSvix::start(options).await.unwrap();
         let mut world = Self {
             session: None,
             manifests: BTreeMap::new(),
@@ -102,6 +108,14 @@ impl World {
         self.session().look_again();
     }
 
+    /// Has the engine begin with these objects, as if it had been started with them in the cluster.
+    pub async fn restart_with(&mut self, change: impl Fn(Object) -> Object) {
+        let objects = self.session().objects().into_iter().map(change).collect();
+        self.session.take().unwrap().stop().await;
+        self.start();
+        self.declare_all(objects);
+    }
+
     pub fn object(&self, key: &Key) -> Option<Object> {
         self.session().object(key)
     }
@@ -141,7 +155,8 @@ impl World {
         eventually("everything to be in step", PATIENCE, async || {
             for key in self.manifests.keys() {
                 let ready = self.ready(key)?;
-                if !["InSync", "Connected"].contains(&ready.reason.as_str()) {
+                // Of an event: its deliveries have ended, too.
+                if ready.status != ConditionStatus::True || ready.reason == "Sent" {
                     return Err(format!("{key}: {}: {}", ready.reason, ready.message));
                 }
             }

@@ -1,0 +1,354 @@
+//! Events: judged, sent once, followed until their deliveries end.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{PayloadPolicy, Reason, SvixConnection, WebhookEvent, WebhookEventStatus},
+    catalogue::{Declared, Judgement},
+    plan::{
+        Refusal,
+        event::{self, Desired, Message, Step},
+        status::Verdict,
+    },
+    svix::ErrorKind,
+};
+
+use super::{
+    Awaited, Engine, Happened, Note, Object, Shell, Status,
+    connection::Live,
+    event_type::{SchemaTrouble, unsteady},
+    queue::Next,
+    reconcile::{EventHold, Failed, Hold, Outcome},
+    registry::Thing,
+};
+
+/// How long an event waits for endpoints that are declared with it and not in Svix yet: what is applied together
+/// belongs together.
+const HOLD_BACK: Duration = Duration::from_secs(5);
+/// How often it looks for them.
+const HOLD_BACK_LOOK: Duration = Duration::from_millis(100);
+/// How long after sending an event counts as being worked on: most deliveries end within.
+const WORKED_ON: Duration = Duration::from_secs(5);
+
+/// What a look at an event came to.
+pub(super) enum Looked {
+    /// Something to record.
+    Came(Outcome),
+    /// Nothing.
+    Nothing(Next),
+}
+
+impl From<Outcome> for Looked {
+    fn from(outcome: Outcome) -> Self {
+        Self::Came(outcome)
+    }
+}
+
+impl<S: Shell> Engine<S> {
+    /// Takes an event one step on.
+    pub(super) async fn event(&self, object: &Object, event: &Arc<WebhookEvent>) -> Result<Looked, Failed> {
+        let step = event::step(event, Timestamp::now());
+        match step {
+            Step::Keep(None) => return Ok(Looked::Nothing(Next::Settled)),
+            Step::Keep(Some(left)) => return Ok(Looked::Nothing(Next::Later(left))),
+            Step::Delete => {
+                self.shell.delete(object).await?;
+                tracing::info!(object = %object.key(), action = "Expired", "its ttlAfterFinished is over");
+                return Ok(Looked::Nothing(Next::Settled));
+            }
+            Step::Send | Step::SendAgain | Step::Find | Step::Follow => {}
+        }
+        let name = event.connection_name();
+        let (Some(connection), Ok(live)) = (self.registry.connection(name), self.live(name)) else {
+            return Ok(self.without_connection(name).into());
+        };
+        if step == Step::Follow {
+            return Ok(self.follow(object, event, &connection, &live).await?.into());
+        }
+        let desired = match event::desired(event, &connection.spec) {
+            Ok(desired) => desired,
+            Err(refusal) => return Ok(Outcome::stalled(refusal).into()),
+        };
+        if step != Step::Send {
+            match live.client.get_message(&desired.application, &desired.event_id).await? {
+                Some(found) => return Ok(self.found(object, event, &desired, &found, None).into()),
+                None if step == Step::Find => return Ok(Outcome::stalled(not_sent(event)).into()),
+                None => {}
+            }
+        }
+        self.send(object, event, &connection, &live, &desired, step).await
+    }
+
+    /// Judges an event and sends it.
+    async fn send(
+        &self,
+        object: &Object,
+        event: &WebhookEvent,
+        connection: &SvixConnection,
+        live: &Live,
+        desired: &Desired,
+        step: Step,
+    ) -> Result<Looked, Failed> {
+        let accepted = match self.judge(object, event, live, desired).await {
+            Ok(accepted) => accepted,
+            Err(outcome) => return Ok(outcome.into()),
+        };
+        if step == Step::Send && self.is_held_back(object, event, connection) {
+            return Ok(Looked::Nothing(Next::After(HOLD_BACK_LOOK)));
+        }
+        self.ensure_listed(live, &desired.application).await?;
+        if let Some(outcome) = self.ensure_application(object, connection, live, &desired.application).await?
+        {
+            return Ok(outcome.into());
+        }
+        let event = self.record_attempt(object, event, desired, &accepted).await?;
+        match live.client.create_message(desired).await {
+            Ok(message) => {
+                let what = format!("message {} of event type {}", message.id, desired.event_type);
+                self.did(object, Happened::EventSent, what);
+                Ok(sent(&event, &message, Some(accepted)).into())
+            }
+            // The id is taken: perhaps by us, before a lost answer or in another life.
+            Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
+                match live.client.get_message(&desired.application, &desired.event_id).await? {
+                    Some(found) => Ok(self.found(object, &event, desired, &found, Some(accepted)).into()),
+                    None => Err(unsteady("message").into()),
+                }
+            }
+            // The application went since it was listed.
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                live.mirror.forget_application(&desired.application);
+                Ok(Looked::Nothing(Next::Failed))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Judges a payload by the schema of whoever holds its event type here. Answers what to say of it, or why it
+    /// cannot be sent.
+    async fn judge(
+        &self,
+        object: &Object,
+        event: &WebhookEvent,
+        live: &Live,
+        desired: &Desired,
+    ) -> Result<(Reason, String), Outcome> {
+        let (connection, name) = (event.connection_name(), desired.event_type.as_str());
+        let awaited = Awaited::EventType(name.into());
+        // Noted before the look that decides: what comes in between wakes the event. It also wakes one whose
+        // payload was found wanting, when the schema changes.
+        self.wait_for(connection, awaited.clone(), &object.key());
+        let waiting = |message: String| Outcome::waiting(Refusal::new(Reason::WaitingForEventType, message));
+        let Some(Object::EventType(holder)) = self.registry.holder(connection, Thing::EventType(name.into()))
+        else {
+            let advice = "a WebhookEventType that declares it is enough";
+            return Err(waiting(format!("nobody declares event type {name}; {advice}")));
+        };
+        let holder_key = Object::EventType(holder.clone()).key();
+        let not_there = || {
+            let advice = format!("{holder_key} declares it, and says in its status why it is not there");
+            waiting(format!("event type {name} is not in Svix yet; {advice}"))
+        };
+        if !live.mirror.event_type_live(name) {
+            return Err(not_there());
+        }
+        let schema = match self.schema_of(&holder).await {
+            Ok(schema) => schema,
+            Err(SchemaTrouble::Refused(_)) => return Err(not_there()),
+            Err(SchemaTrouble::Unreadable(_)) => return Err(Outcome { next: Next::Failed, ..not_there() }),
+        };
+        let declared = Declared {
+            schema,
+            format_assertion: holder.spec.format_assertion(),
+            policy: holder.spec.payload_policy(),
+        };
+        if self.catalogue.put(connection, name, declared).is_err() {
+            return Err(not_there());
+        }
+        let (policy, text) = match self.catalogue.judge(connection, name, &desired.payload) {
+            Judgement::Undeclared => return Err(not_there()),
+            Judgement::Valid => {
+                self.waits_no_more(connection, awaited, &object.key());
+                return Ok((Reason::PayloadValid, format!("the payload matches the schema of {holder_key}")));
+            }
+            Judgement::Invalid { policy, violations, more } => {
+                (policy, event::describe_violations(event, &violations, more))
+            }
+        };
+        self.metrics.payload_mismatch(policy.as_str());
+        let message = format!("the payload does not match the schema of {holder_key}: {text}");
+        if policy == PayloadPolicy::Enforce {
+            let advice = "make another WebhookEvent, or change the schema";
+            let refusal = Refusal::new(Reason::InvalidPayload, format!("{message}; {advice}"));
+            return Err(Outcome::stalled(refusal));
+        }
+        self.waits_no_more(connection, awaited, &object.key());
+        if policy == PayloadPolicy::Warn {
+            let reason = Reason::PayloadMismatch.as_str();
+            self.shell.tell(object, Note { warning: true, reason, message: message.clone() });
+        }
+        Ok((Reason::PayloadMismatch, message))
+    }
+
+    /// Whether an event waits for endpoints that are declared and not in Svix yet. Not for long.
+    fn is_held_back(&self, object: &Object, event: &WebhookEvent, connection: &SvixConnection) -> bool {
+        let to_come = self
+            .registry
+            .new_endpoints(event.connection_name())
+            .iter()
+            .any(|endpoint| event::is_for(event, endpoint, &connection.spec));
+        self.remember(&object.key(), |memory| {
+            let since = memory.held_back_since.get_or_insert_with(tokio::time::Instant::now);
+            let held_back = to_come && since.elapsed() < HOLD_BACK;
+            if !held_back {
+                memory.held_back_since = None;
+            }
+            held_back
+        })
+    }
+
+    /// Records, before the first attempt, that there is one and under which id.
+    async fn record_attempt(
+        &self,
+        object: &Object,
+        event: &WebhookEvent,
+        desired: &Desired,
+        accepted: &(Reason, String),
+    ) -> Result<WebhookEvent, Failed> {
+        let before = event.status.clone().unwrap_or_default();
+        if before.first_attempt_at.is_some() {
+            return Ok(event.clone());
+        }
+        let held = WebhookEventStatus {
+            event_id: Some(desired.event_id.clone()),
+            first_attempt_at: Some(Timestamp::now()),
+            ..before
+        };
+        let sending = Refusal::new(Reason::Sending, "it is being sent");
+        let (verdict, generation) = (Verdict::Waiting(sending), object.meta().generation);
+        let accepted = Some((accepted.0, accepted.1.as_str()));
+        let conditions =
+            event::conditions(&verdict, &held, accepted, &held.conditions, generation, Timestamp::now());
+        let status = WebhookEventStatus { observed_generation: generation, conditions, ..held };
+        self.metrics.status_patched(object.kind().as_str());
+        match self.shell.report(object, Status::Event(status)).await? {
+            Object::Event(now) => {
+                self.wrote(Object::Event(now.clone()));
+                Ok((*now).clone())
+            }
+            _ => Ok(event.clone()),
+        }
+    }
+
+    /// What follows when a message is there under the event's id.
+    fn found(
+        &self,
+        object: &Object,
+        event: &WebhookEvent,
+        desired: &Desired,
+        found: &Message,
+        accepted: Option<(Reason, String)>,
+    ) -> Outcome {
+        match event::same(desired, found) {
+            Ok(()) => {
+                let what = format!(
+                    "message {} of event type {}: it had arrived before",
+                    found.id, desired.event_type
+                );
+                self.did(object, Happened::EventSent, what);
+                sent(event, found, accepted)
+            }
+            Err(differs) => Outcome::stalled(Refusal::new(
+                Reason::EventIdTaken,
+                format!(
+                    "another event was sent as {} in application {} (message {}): {differs}. Svix takes an id once: \
+                     make another WebhookEvent, with another name or another eventId",
+                    desired.event_id, desired.application, found.id
+                ),
+            )),
+        }
+    }
+
+    /// Looks at the deliveries of an event that is sent.
+    async fn follow(
+        &self,
+        object: &Object,
+        event: &WebhookEvent,
+        connection: &SvixConnection,
+        live: &Live,
+    ) -> Result<Outcome, Failed> {
+        let status = event.status.clone().unwrap_or_default();
+        let message = status.message_id.as_deref().unwrap_or_default();
+        let application = event.spec.application(&connection.spec);
+        let now = Timestamp::now();
+        let since_sent = status.sent_at.map_or(Duration::ZERO, |sent| event::since(sent, now));
+        let gone = || event::Progress {
+            attempts: status.attempts.unwrap_or_default(),
+            ended: Some(Reason::DeliveryUnknown),
+            message: "the message is not in Svix any more".to_owned(),
+        };
+        let progress = match live.client.deliveries(application, message).await? {
+            None => gone(),
+            Some(tried) => {
+                self.ensure_listed(live, application).await?;
+                let channels = event::channels_in_svix(event, &connection.spec);
+                let matching = live.mirror.matching(application, &event.spec.event_type, channels.as_ref());
+                event::progress(&tried, matching, since_sent)
+            }
+        };
+        let next = match (progress.ended, event.spec.ttl_after_finished()) {
+            (Some(_), None) => Next::Settled,
+            (Some(_), Some(ttl)) => Next::Later(ttl),
+            (None, _) if since_sent < WORKED_ON => Next::After(event::next_look(since_sent)),
+            (None, _) => Next::Later(event::next_look(since_sent)),
+        };
+        match progress.ended {
+            None => {}
+            Some(reason @ (Reason::DeliveryFailed | Reason::DeliveryUnknown)) => {
+                tracing::warn!(object = %object.key(), %reason, "{}", progress.message);
+                let note = Note { warning: true, reason: reason.as_str(), message: progress.message.clone() };
+                self.shell.tell(object, note);
+            }
+            Some(_) => self.did(object, Happened::EventDelivered, progress.message.clone()),
+        }
+        let status = WebhookEventStatus {
+            attempts: Some(progress.attempts),
+            finished_at: progress.ended.map(|_| now),
+            ..status
+        };
+        Ok(Outcome {
+            verdict: Verdict::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message),
+            hold: Some(Hold::Event(EventHold { status, accepted: None })),
+            next,
+        })
+    }
+}
+
+/// It is sent.
+fn sent(event: &WebhookEvent, message: &Message, accepted: Option<(Reason, String)>) -> Outcome {
+    let status = WebhookEventStatus {
+        message_id: Some(message.id.clone()),
+        sent_at: Some(Timestamp::now()),
+        ..event.status.clone().unwrap_or_default()
+    };
+    Outcome {
+        verdict: Verdict::Ready(Reason::Sent, "sent; no endpoint is tried yet".to_owned()),
+        hold: Some(Hold::Event(EventHold { status, accepted })),
+        next: Next::After(event::next_look(Duration::ZERO)),
+    }
+}
+
+/// It could not be sent for a day.
+fn not_sent(event: &WebhookEvent) -> Refusal {
+    let first = event.status.as_ref().and_then(|status| status.first_attempt_at);
+    let first = first.map_or_else(String::new, |first| format!(" ({first})"));
+    Refusal::new(
+        Reason::NotSent,
+        format!(
+            "it could not be sent within 24 hours of the first attempt{first}, and an event that old is not sent by \
+             itself; make another WebhookEvent if it is still wanted"
+        ),
+    )
+}

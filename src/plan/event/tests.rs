@@ -1,0 +1,211 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+fn connection() -> SvixConnectionSpec {
+    serde_json::from_value(json!({"tokenSecretRef": {"name": "s", "key": "k"}, "ownerId": "prod"})).unwrap()
+}
+
+fn event(spec: Value) -> WebhookEvent {
+    serde_json::from_value(json!({
+        "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEvent",
+        "metadata": {"name": "e", "namespace": "ns"}, "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn desire(spec: Value) -> Desired {
+    desired(&event(spec), &connection()).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+const DAY: i64 = 24 * 3600;
+
+#[test]
+fn the_default_id_depends_on_what_the_event_is_and_on_nothing_else() {
+    let id = |spec| desire(spec).event_id;
+    let first = id(json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}}));
+    assert!(ids::is_uid(&first) && first.starts_with("event-"), "{first}");
+    // The form and the order of keys do not count, nor does what says nothing about the content.
+    assert_eq!(first, id(json!({"eventType": "a.b", "payloadText": r#"{ "y": [null], "x": 1 }"#})));
+    assert_eq!(
+        first,
+        id(json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}, "ttlAfterFinished": "1h"}))
+    );
+    assert_eq!(
+        first,
+        id(json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}, "application": "default"}))
+    );
+    for other in [
+        json!({"eventType": "a.c", "payload": {"x": 1, "y": [null]}}),
+        json!({"eventType": "a.b", "payload": {"x": 2, "y": [null]}}),
+        json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}, "application": "other"}),
+    ] {
+        assert_ne!(first, id(other));
+    }
+    let mut renamed = event(json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}}));
+    renamed.metadata.name = Some("f".into());
+    assert_ne!(first, desired(&renamed, &connection()).unwrap().event_id);
+    let mut owner = connection();
+    owner.owner_id = "test".into();
+    renamed.metadata.name = Some("e".into());
+    assert_ne!(first, desired(&renamed, &owner).unwrap().event_id);
+    assert_eq!(id(json!({"eventType": "a.b", "payload": {}, "eventId": "mine"})), "mine");
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_with_its_field() {
+    for (spec, expected) in [
+        (json!({"eventType": "a b", "payload": {}}), "/spec/eventType: found \"a b\""),
+        (json!({"eventType": "a.b"}), "/spec: exactly one of payload and payloadText"),
+        (
+            json!({"eventType": "a.b", "payloadText": "[1]"}),
+            "/spec/payloadText: found a JSON array, expected an object",
+        ),
+        (
+            json!({"eventType": "a.b", "payloadText": r#"{"a":{"b":1,"b":2}}"#}),
+            "/spec/payloadText: /a: found the key \"b\" twice",
+        ),
+        (json!({"eventType": "a.b", "payload": {}, "eventId": "msg_1"}), "/spec/eventId: found \"msg_1\""),
+        (
+            json!({"eventType": "a.b", "payload": {}, "application": "a/b"}),
+            "/spec/application: found \"a/b\"",
+        ),
+        (
+            json!({"eventType": "a.b", "payload": {}, "channels": ["1", "2", "3", "4", "5", "6"]}),
+            "/spec/channels: found 6 channels",
+        ),
+    ] {
+        let refusal = desired(&event(spec), &connection()).unwrap_err();
+        assert!(refusal.message.starts_with(expected), "{refusal}");
+    }
+}
+
+#[test]
+fn a_payload_in_text_is_sent_as_it_stands() {
+    let text = r#"{ "n": 123456789012345678901234567890, "z": 1.0 }"#;
+    assert_eq!(desire(json!({"eventType": "a.b", "payloadText": text})).payload_text, text);
+}
+
+#[test]
+fn a_message_under_the_same_id_is_the_event_only_when_all_of_it_is() {
+    let desired = desire(json!({"eventType": "a.b", "payload": {"x": 1}, "channels": ["c", "a b"]}));
+    let found = Message {
+        id: "msg_1".into(),
+        event_type: "a.b".into(),
+        channels: Some(["c".to_owned(), channels::uuid_of("a b")].into()),
+        payload: Some(Digest::of_json(&json!({"x": 1.0}))),
+    };
+    assert_eq!(same(&desired, &found), Ok(()));
+    assert_eq!(same(&desired, &Message { payload: None, ..found.clone() }), Ok(()));
+    let other = Message { event_type: "a.c".into(), ..found.clone() };
+    assert!(same(&desired, &other).unwrap_err().contains("event type is \"a.c\" in Svix"));
+    assert_eq!(same(&desired, &Message { channels: None, ..found.clone() }), Err("channels differ".into()));
+    let other = Message { payload: Some(Digest::of_json(&json!({"x": "secret"}))), ..found };
+    assert_eq!(same(&desired, &other), Err("payload differs".into()));
+    // No channels and an empty list are the same thing.
+    let desired = desire(json!({"eventType": "a.b", "payload": {}}));
+    let none =
+        Message { id: String::new(), event_type: "a.b".into(), channels: Some([].into()), payload: None };
+    assert_eq!(same(&desired, &none), Ok(()));
+}
+
+#[test]
+fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
+    let mut event = event(json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": "1h"}));
+    assert_eq!(step(&event, at(0)), Step::Send);
+    event.status = Some(WebhookEventStatus::default());
+    assert_eq!(step(&event, at(0)), Step::Send);
+    event.status.as_mut().unwrap().first_attempt_at = Some(at(1000));
+    assert_eq!(step(&event, at(1000)), Step::SendAgain);
+    assert_eq!(step(&event, at(1000 + DAY - 1)), Step::SendAgain);
+    assert_eq!(step(&event, at(1000 + DAY)), Step::Find);
+    // A clock that was put back sends nothing later than it would have.
+    assert_eq!(step(&event, at(0)), Step::SendAgain);
+    event.status.as_mut().unwrap().message_id = Some("msg_1".into());
+    assert_eq!(step(&event, at(1000 + 9 * DAY)), Step::Follow);
+    event.status.as_mut().unwrap().finished_at = Some(at(2000));
+    assert_eq!(step(&event, at(2000)), Step::Keep(Some(Duration::from_secs(3600))));
+    assert_eq!(step(&event, at(2000 + 3600)), Step::Delete);
+    event.spec.ttl_after_finished = None;
+    assert_eq!(step(&event, at(2000 + 9 * DAY)), Step::Keep(None));
+}
+
+#[test]
+fn deliveries_end_when_all_that_match_have_ended_or_a_bound_is_reached() {
+    use Delivery::{Failed, Pending, Succeeded};
+    let seconds = Duration::from_secs;
+    let ended = |tried: &[Delivery], matching, since| progress(tried, matching, seconds(since)).ended;
+    // No endpoint matches: known once Svix had a moment.
+    assert_eq!(ended(&[], 0, 0), None);
+    assert_eq!(ended(&[], 0, 1), Some(Reason::NoEndpointMatched));
+    // One matches and is not tried yet.
+    assert_eq!(ended(&[], 1, 600), None);
+    assert_eq!(ended(&[], 1, 3600), Some(Reason::NoEndpointMatched));
+    assert_eq!(ended(&[Succeeded], 2, 59), None);
+    assert_eq!(ended(&[Succeeded], 2, 60), Some(Reason::Delivered));
+    assert_eq!(ended(&[Succeeded, Succeeded], 2, 0), Some(Reason::Delivered));
+    assert_eq!(ended(&[Succeeded, Pending], 2, 3600), None);
+    assert_eq!(ended(&[Succeeded, Failed], 2, 0), Some(Reason::DeliveryFailed));
+    assert_eq!(ended(&[Succeeded, Failed, Pending], 3, 0), None);
+    assert_eq!(ended(&[Pending], 1, 36 * 3600), Some(Reason::DeliveryUnknown));
+    let progress = progress(&[Succeeded, Failed, Pending], 5, seconds(1));
+    assert_eq!(progress.attempts, Attempts { succeeded: 1, pending: 3, failed: 1 });
+    assert_eq!(progress.message, "sent; delivered to 1, 3 to go, 1 failed");
+}
+
+#[test]
+fn looks_grow_apart() {
+    assert_eq!(next_look(Duration::ZERO), Duration::from_millis(500));
+    assert_eq!(next_look(Duration::from_secs(60)), Duration::from_secs(30));
+    assert_eq!(next_look(Duration::from_secs(90_000)), Duration::from_secs(3600));
+    // All looks at an event that never ends are few.
+    let (mut since, mut looks) = (Duration::ZERO, 0);
+    while since < FOLLOW_LIMIT {
+        since += next_look(since);
+        looks += 1;
+    }
+    assert!(looks < 70, "{looks}");
+}
+
+#[test]
+fn conditions_say_how_far_an_event_has_come() {
+    let said = |conditions: &[Condition]| {
+        let one = |c: &Condition| format!("{:?}={:?} {}", c.type_, c.status, c.reason);
+        conditions.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let stalled = Verdict::Stalled(Refusal::new(Reason::InvalidPayload, "m"));
+    let mut status = WebhookEventStatus::default();
+    let told = conditions(&stalled, &status, None, &[], Some(1), at(1));
+    assert_eq!(
+        said(&told),
+        "Accepted=False InvalidPayload, Sent=False InvalidPayload, Stalled=True InvalidPayload, Ready=False InvalidPayload"
+    );
+    status.first_attempt_at = Some(at(1));
+    let waiting = Verdict::Waiting(Refusal::new(Reason::SvixUnavailable, "m"));
+    let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2));
+    assert_eq!(
+        said(&told),
+        "Accepted=True PayloadValid, Sent=False SvixUnavailable, Reconciling=True SvixUnavailable, Ready=False SvixUnavailable"
+    );
+    status.message_id = Some("msg_1".into());
+    let sent = Verdict::Ready(Reason::Sent, "s".into());
+    let told = conditions(&sent, &status, None, &told, Some(1), at(3));
+    assert_eq!(
+        said(&told),
+        "Accepted=True PayloadValid, Sent=True Sent, Delivered=Unknown Sent, Ready=True Sent"
+    );
+    let none = Verdict::Ready(Reason::NoEndpointMatched, "n".into());
+    let last = conditions(&none, &status, None, &told, Some(1), at(4));
+    assert_eq!(
+        said(&last),
+        "Accepted=True PayloadValid, Sent=True Sent, Delivered=True NoEndpointMatched, Ready=True NoEndpointMatched"
+    );
+    assert_eq!(
+        last,
+        conditions(&none, &status, None, &last, Some(1), at(5)),
+        "equal facts, equal conditions"
+    );
+}
