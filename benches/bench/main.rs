@@ -2,7 +2,8 @@
 //!
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
-//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster` and `memory`.
+//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate` and
+//! `memory`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
@@ -13,6 +14,7 @@ mod converge;
 mod memory;
 mod process;
 mod table;
+mod validate;
 
 use table::Table;
 
@@ -25,6 +27,11 @@ fn main() {
     // Cargo adds `--bench`; what does not begin with a dash names parts.
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if let [hold, how] = &wanted[..]
+        && hold == "hold"
+    {
+        return validate::hold(how);
+    }
     let runs = |part: &str| wanted.is_empty() || wanted.iter().any(|name| part.contains(name.as_str()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut table = Table::default();
@@ -34,6 +41,9 @@ fn main() {
         }
         if runs("cluster") {
             cluster::run(&mut table).await;
+        }
+        if runs("validate") {
+            validate::run(&mut table);
         }
         if runs("memory") {
             memory::run(&mut table).await;

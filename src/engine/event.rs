@@ -73,7 +73,7 @@ impl<S: Shell> Engine<S> {
         };
         if step != Step::Send {
             match live.client.get_message(&desired.application, &desired.event_id).await? {
-                Some(found) => return Ok(self.found(object, event, &desired, &found, None).into()),
+                Some(found) => return Ok(self.found(object, event, &live, &desired, &found, None).into()),
                 None if step == Step::Find => return Ok(Outcome::stalled(not_sent(event)).into()),
                 None => {}
             }
@@ -108,12 +108,15 @@ impl<S: Shell> Engine<S> {
             Ok(message) => {
                 let what = format!("message {} of event type {}", message.id, desired.event_type);
                 self.did(object, Happened::EventSent, what);
-                Ok(sent(&event, &message, Some(accepted)).into())
+                let expected = matching(live, desired);
+                Ok(sent(&event, &message, Some(accepted), expected).into())
             }
             // The id is taken: perhaps by us, before a lost answer or in another life.
             Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
                 match live.client.get_message(&desired.application, &desired.event_id).await? {
-                    Some(found) => Ok(self.found(object, &event, desired, &found, Some(accepted)).into()),
+                    Some(found) => {
+                        Ok(self.found(object, &event, live, desired, &found, Some(accepted)).into())
+                    }
                     None => Err(unsteady("message").into()),
                 }
             }
@@ -196,7 +199,7 @@ impl<S: Shell> Engine<S> {
     fn is_held_back(&self, object: &Object, event: &WebhookEvent, connection: &SvixConnection) -> bool {
         let to_come = self
             .registry
-            .new_endpoints(event.connection_name())
+            .coming_endpoints(event.connection_name())
             .iter()
             .any(|endpoint| event::is_for(event, endpoint, &connection.spec));
         self.remember(&object.key(), |memory| {
@@ -247,6 +250,7 @@ impl<S: Shell> Engine<S> {
         &self,
         object: &Object,
         event: &WebhookEvent,
+        live: &Live,
         desired: &Desired,
         found: &Message,
         accepted: Option<(Reason, String)>,
@@ -258,7 +262,7 @@ impl<S: Shell> Engine<S> {
                     found.id, desired.event_type
                 );
                 self.did(object, Happened::EventSent, what);
-                sent(event, found, accepted)
+                sent(event, found, accepted, matching(live, desired))
             }
             Err(differs) => Outcome::stalled(Refusal::new(
                 Reason::EventIdTaken,
@@ -295,7 +299,7 @@ impl<S: Shell> Engine<S> {
                 self.ensure_listed(live, application).await?;
                 let channels = event::channels_in_svix(event, &connection.spec);
                 let matching = live.mirror.matching(application, &event.spec.event_type, channels.as_ref());
-                event::progress(&tried, matching, since_sent)
+                event::progress(&tried, event::expected(status.attempts, matching, tried.len()), since_sent)
             }
         };
         let next = match (progress.ended, event.spec.ttl_after_finished()) {
@@ -320,22 +324,34 @@ impl<S: Shell> Engine<S> {
         };
         Ok(Outcome {
             verdict: Verdict::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message),
-            hold: Some(Hold::Event(EventHold { status, accepted: None })),
+            hold: Some(Hold::Event(Box::new(EventHold { status, accepted: None }))),
             next,
         })
     }
 }
 
-/// It is sent.
-fn sent(event: &WebhookEvent, message: &Message, accepted: Option<(Reason, String)>) -> Outcome {
+/// How many endpoints receive an event, as far as is known.
+fn matching(live: &Live, desired: &Desired) -> usize {
+    live.mirror.matching(&desired.application, &desired.event_type, desired.channels.as_ref())
+}
+
+/// It is sent; so many endpoints are to receive it.
+fn sent(
+    event: &WebhookEvent,
+    message: &Message,
+    accepted: Option<(Reason, String)>,
+    expected: usize,
+) -> Outcome {
+    let progress = event::progress(&[], expected, Duration::ZERO);
     let status = WebhookEventStatus {
         message_id: Some(message.id.clone()),
         sent_at: Some(Timestamp::now()),
+        attempts: Some(progress.attempts),
         ..event.status.clone().unwrap_or_default()
     };
     Outcome {
-        verdict: Verdict::Ready(Reason::Sent, "sent; no endpoint is tried yet".to_owned()),
-        hold: Some(Hold::Event(EventHold { status, accepted })),
+        verdict: Verdict::Ready(Reason::Sent, progress.message),
+        hold: Some(Hold::Event(Box::new(EventHold { status, accepted }))),
         next: Next::After(event::next_look(Duration::ZERO)),
     }
 }

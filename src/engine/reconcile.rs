@@ -35,7 +35,7 @@ pub(super) struct Outcome {
 pub(super) enum Hold {
     EventType(EventTypeInSvix),
     Endpoint(EndpointInSvix),
-    Event(EventHold),
+    Event(Box<EventHold>),
 }
 
 /// What is known of an event beside its conditions.
@@ -244,7 +244,7 @@ impl<S: Shell> Engine<S> {
             }),
             (Object::Event(object), hold) => {
                 let (held, accepted) = match hold {
-                    Some(Hold::Event(EventHold { status, accepted })) => (status, accepted),
+                    Some(Hold::Event(held)) => (held.status, held.accepted),
                     _ => (object.status.clone().unwrap_or_default(), None),
                 };
                 let accepted = accepted.as_ref().map(|(reason, message)| (*reason, message.as_str()));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    api::{SvixConnection, WebhookEndpoint},
+    api::{Condition, ConditionType, SvixConnection, WebhookEndpoint},
     plan::{claims, ids},
 };
 
@@ -49,8 +49,8 @@ struct Inner {
     thing_of: HashMap<Key, Arc<Place>>,
     by_connection: HashMap<Arc<str>, HashSet<Key>>,
     by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
-    /// Endpoints of whose present spec nothing is said yet.
-    new_endpoints: HashSet<Key>,
+    /// Endpoints that are not ready and not stalled.
+    coming_endpoints: HashSet<Key>,
 }
 
 impl Registry {
@@ -196,16 +196,19 @@ impl Registry {
         inner.objects.get(holder).cloned()
     }
 
-    /// The endpoints of a connection that are new: nothing is said of their present spec yet.
+    /// The endpoints of a connection that are on their way into Svix: not ready, and not waiting for a person.
     #[must_use]
-    pub fn new_endpoints(&self, connection: &str) -> Vec<Arc<WebhookEndpoint>> {
+    pub fn coming_endpoints(&self, connection: &str) -> Vec<Arc<WebhookEndpoint>> {
         let inner = self.lock();
-        let new = inner.new_endpoints.iter().filter_map(|key| inner.objects.get(key));
-        new.filter_map(|object| match object {
-            Object::Endpoint(endpoint) if endpoint.connection_name() == connection => Some(endpoint.clone()),
-            _ => None,
-        })
-        .collect()
+        let coming = inner.coming_endpoints.iter().filter_map(|key| inner.objects.get(key));
+        coming
+            .filter_map(|object| match object {
+                Object::Endpoint(endpoint) if endpoint.connection_name() == connection => {
+                    Some(endpoint.clone())
+                }
+                _ => None,
+            })
+            .collect()
     }
 
     /// Another object that declares the same thing and is not being deleted: it takes the thing over.
@@ -292,8 +295,13 @@ impl Inner {
         if let Some(name) = config_map(&object) {
             self.by_config_map.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
         }
-        if key.kind == Kind::Endpoint && object.ready().is_none() && !object.deleting() {
-            self.new_endpoints.insert(key.clone());
+        let stalled = |condition: &Condition| condition.type_ == ConditionType::Stalled;
+        if key.kind == Kind::Endpoint
+            && object.ready() != Some(true)
+            && !object.deleting()
+            && !object.conditions().iter().any(stalled)
+        {
+            self.coming_endpoints.insert(key.clone());
         }
         let is_connection = matches!(object, Object::Connection(_));
         self.objects.insert(key.clone(), object);
@@ -346,7 +354,7 @@ impl Inner {
 
     fn unindex(&mut self, key: &Key) {
         self.unindex_thing(key);
-        self.new_endpoints.remove(key);
+        self.coming_endpoints.remove(key);
         let Some(object) = self.objects.get(key) else { return };
         if let Some(keys) = self.by_connection.get_mut(object.connection_name()) {
             keys.remove(key);

@@ -38,9 +38,9 @@ pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, Refusal>
 pub fn parse_schema(event_type: &WebhookEventType, text: &str) -> Result<JsonObject, Refusal> {
     let field = field(event_type);
     schema::parse(text.as_bytes())
-        .map_err(|problem| problem.to_string())
-        .and_then(|value| JsonObject::from_value(&value).map_err(|error| error.to_string()))
-        .map_err(|problem| Refusal::new(Reason::InvalidSchema, format!("{field}: {problem}")))
+        .map_err(|problem| problem.within(field))
+        .and_then(|value| JsonObject::from_value(&value).map_err(|error| format!("{field}: {error}")))
+        .map_err(|message| Refusal::new(Reason::InvalidSchema, message))
 }
 
 /// The schema and the examples, once the schema is found valid and the examples to match it.
@@ -54,8 +54,7 @@ pub fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Ve
         let value = match (&example.value, &example.text) {
             (Some(value), None) => value.to_value(),
             (None, Some(text)) => {
-                let value =
-                    schema::parse(text.as_bytes()).map_err(|error| invalid(format!("{place}: {error}")))?;
+                let value = schema::parse(text.as_bytes()).map_err(|error| invalid(error.within(&place)))?;
                 // Svix's payloads are objects.
                 JsonObject::from_value(&value).map_err(|error| invalid(format!("{place}: {error}")))?;
                 value

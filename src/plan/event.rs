@@ -27,7 +27,7 @@ const FIRST_ATTEMPT_LIMIT: Duration = Duration::from_secs(3600);
 /// How long a matching endpoint without an attempt is waited for when others have theirs: it may be new.
 const LATE_LIMIT: Duration = Duration::from_secs(60);
 /// How soon after sending "no endpoint matches" can be told from "not tried yet".
-const EARLIEST_NONE: Duration = Duration::from_secs(1);
+const EARLIEST_NONE: Duration = Duration::from_secs(2);
 /// The shortest and the longest time between two looks at deliveries.
 const SHORTEST_LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(3600);
@@ -160,9 +160,9 @@ pub fn payload(object: &WebhookEvent) -> Result<(Value, String), Refusal> {
             "/spec: exactly one of payload and payloadText must be given",
         ));
     };
-    let invalid = |problem: String| Refusal::new(Reason::InvalidPayload, format!("{field}: {problem}"));
-    let value = schema::parse(text.as_bytes()).map_err(|problem| invalid(problem.to_string()))?;
-    JsonObject::from_value(&value).map_err(|error| invalid(error.to_string()))?;
+    let invalid = |message: String| Refusal::new(Reason::InvalidPayload, message);
+    let value = schema::parse(text.as_bytes()).map_err(|problem| invalid(problem.within(field)))?;
+    JsonObject::from_value(&value).map_err(|error| invalid(format!("{field}: {error}")))?;
     Ok((value, text.to_owned()))
 }
 
@@ -257,15 +257,25 @@ pub struct Progress {
     pub message: String,
 }
 
-/// What deliveries have come to, given the endpoints that were tried, how many match as far as we know, and how
-/// long ago it was sent.
+/// How many endpoints are to receive an event: as many as matched when it was sent (`recorded`), but no more than
+/// match now or were tried. One that was made or enabled since receives nothing of it.
 #[must_use]
-pub fn progress(tried: &[Delivery], matching: usize, since_sent: Duration) -> Progress {
+pub fn expected(recorded: Option<Attempts>, matching: usize, tried: usize) -> usize {
+    let recorded = recorded.map(|Attempts { succeeded, pending, failed }| {
+        usize::try_from(succeeded.saturating_add(pending).saturating_add(failed)).unwrap_or(0)
+    });
+    recorded.unwrap_or(matching).min(matching.max(tried)).max(tried)
+}
+
+/// What deliveries have come to, given the endpoints that were tried, how many are expected to be, and how long ago
+/// it was sent.
+#[must_use]
+pub fn progress(tried: &[Delivery], expected: usize, since_sent: Duration) -> Progress {
     let count = |wanted| {
         let count = tried.iter().filter(|delivery| **delivery == wanted).count();
         i32::try_from(count).unwrap_or(i32::MAX)
     };
-    let untried = i32::try_from(matching.saturating_sub(tried.len())).unwrap_or(i32::MAX);
+    let untried = i32::try_from(expected.saturating_sub(tried.len())).unwrap_or(i32::MAX);
     let mut attempts = Attempts {
         succeeded: count(Delivery::Succeeded),
         pending: count(Delivery::Pending),
@@ -355,7 +365,8 @@ pub fn conditions(
     }
     let (sent, sent_reason, sent_message) = match &status.message_id {
         Some(id) => (ConditionStatus::True, Reason::Sent, format!("Svix took it as message {id}")),
-        None => (ConditionStatus::False, reason, verdict.message().to_owned()),
+        // Why not is what `Ready` says.
+        None => (ConditionStatus::False, reason, "not sent".to_owned()),
     };
     facts.push((ConditionType::Sent, sent, sent_reason, sent_message));
     if status.message_id.is_some() && verdict.is_ready() {

@@ -58,6 +58,14 @@ pub struct Violation {
     pub message: String,
 }
 
+impl Violation {
+    /// The same for a text that has a name of its own: the whole is not called `/`.
+    #[must_use]
+    pub fn within(&self, name: &str) -> String {
+        if self.pointer.is_empty() { format!("{name}: {}", self.message) } else { format!("{name}: {self}") }
+    }
+}
+
 impl std::fmt::Display for Violation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let pointer = if self.pointer.is_empty() { "/" } else { &self.pointer };

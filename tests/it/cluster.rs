@@ -3,6 +3,7 @@
 mod citizen;
 mod crash;
 mod crds;
+mod events;
 mod lease;
 mod objects;
 mod rbac;

@@ -29,7 +29,7 @@ fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
 
 #[test]
 fn every_reason_of_a_condition_is_explained() {
-    let explained = first_column(&page("conditions.md"), "Reasons of `Ready`");
+    let explained = first_column(&page("conditions.md"), "Reasons");
     assert_eq!(explained, names(Reason::ALL.iter().map(|reason| reason.as_str())));
 }
 
@@ -48,6 +48,7 @@ fn every_metric_is_explained() {
     metrics.reconcile_error("WebhookEndpoint", "server");
     metrics.svix_call("endpoint.list", "ok", moment);
     metrics.drift("WebhookEndpoint");
+    metrics.payload_mismatch("Warn");
     metrics.status_patched("WebhookEndpoint");
     let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0 };
     metrics.on_scrape(move || (vec![count], (0, 0)));

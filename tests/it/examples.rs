@@ -29,6 +29,19 @@ fn schema(event_type: &WebhookEventType) -> Value {
         .expect("an example with an inline schema")
 }
 
+#[test]
+fn the_events_match_the_schemas_of_their_event_types() {
+    let (quickstart, events) = (clean("quickstart"), clean("events"));
+    assert_eq!(events.events.len(), 1);
+    for event in &events.events {
+        let spec = &event.object.spec;
+        let mut kinds = quickstart.event_types.iter().map(|declared| &declared.object);
+        let kind = kinds.find(|kind| kind.event_type_name() == spec.event_type).unwrap();
+        let payload = serde_json::from_str(spec.payload().unwrap()).unwrap();
+        assert!(validator(kind).is_valid(&payload), "{}: {payload}", event.origin.file);
+    }
+}
+
 fn validator(event_type: &WebhookEventType) -> Validator {
     jsonschema::options()
         .with_draft(Draft::Draft7)

@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("catalogue", &["api", "schema"]),
     ("plan", &["api", "schema"]),
     ("svix", &["api", "plan", "telemetry"]),
-    ("engine", &["api", "schema", "plan", "svix", "telemetry"]),
+    ("engine", &["api", "schema", "catalogue", "plan", "svix", "telemetry"]),
     ("controller", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
     ("files", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
     ("cli", &["api", "schema", "plan", "svix", "engine", "controller", "files", "embedded", "telemetry"]),

@@ -140,7 +140,8 @@ fn deliveries_end_when_all_that_match_have_ended_or_a_bound_is_reached() {
     let ended = |tried: &[Delivery], matching, since| progress(tried, matching, seconds(since)).ended;
     // No endpoint matches: known once Svix had a moment.
     assert_eq!(ended(&[], 0, 0), None);
-    assert_eq!(ended(&[], 0, 1), Some(Reason::NoEndpointMatched));
+    assert_eq!(ended(&[], 0, 1), None);
+    assert_eq!(ended(&[], 0, 2), Some(Reason::NoEndpointMatched));
     // One matches and is not tried yet.
     assert_eq!(ended(&[], 1, 600), None);
     assert_eq!(ended(&[], 1, 3600), Some(Reason::NoEndpointMatched));
@@ -154,6 +155,17 @@ fn deliveries_end_when_all_that_match_have_ended_or_a_bound_is_reached() {
     let progress = progress(&[Succeeded, Failed, Pending], 5, seconds(1));
     assert_eq!(progress.attempts, Attempts { succeeded: 1, pending: 3, failed: 1 });
     assert_eq!(progress.message, "sent; delivered to 1, 3 to go, 1 failed");
+}
+
+#[test]
+fn endpoints_that_came_after_an_event_are_not_waited_for_nor_those_that_went() {
+    let recorded = |pending| Some(Attempts { succeeded: 0, pending, failed: 0 });
+    assert_eq!(expected(recorded(0), 3, 0), 0, "they came later");
+    assert_eq!(expected(recorded(2), 3, 1), 2);
+    assert_eq!(expected(recorded(2), 0, 1), 1, "one went");
+    assert_eq!(expected(recorded(2), 2, 0), 2);
+    assert_eq!(expected(recorded(0), 0, 1), 1, "one that was not known of");
+    assert_eq!(expected(None, 2, 0), 2);
 }
 
 #[test]

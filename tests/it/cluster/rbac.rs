@@ -7,7 +7,7 @@ use svix_operator::embedded::Options;
 
 use crate::support::{
     control_plane::ControlPlane,
-    objects::{endpoint, event_type},
+    objects::{endpoint, event, event_type},
     operator::{OPERATOR_NAMESPACE, Operator, install},
     tenant::Tenant,
     wait::eventually,
@@ -35,7 +35,7 @@ async fn the_permissions_in_the_example_are_enough() {
     operator.ready().await;
 
     // Everything that it does: make, take a schema from elsewhere, follow it, change, tell, use a new token,
-    // release.
+    // release; and an event that goes after its time.
     let map = |schema: &str| {
         json!({
             "apiVersion": "v1", "kind": "ConfigMap", "data": {"schema.json": schema},
@@ -51,6 +51,8 @@ async fn the_permissions_in_the_example_are_enough() {
         ])
         .await;
     tenant.all_ready(2).await;
+    tenant.apply([event("e", "a.one").with("application", "other").with("ttlAfterFinished", "0s")]).await;
+    tenant.gone("webhookevent", "e").await;
     tenant.apply_json(&[map("no JSON")]).await;
     tenant.reason("webhookeventtype", "a.one", "InvalidSchema").await;
     tenant.apply_json(&[map(r#"{"type": "object", "required": ["a"]}"#)]).await;

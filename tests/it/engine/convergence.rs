@@ -232,10 +232,12 @@ async fn a_schema_in_a_config_map_is_found_missing_and_bad_ones_are_explained() 
     let message = world.reason(&bad.key(), "InvalidSchema").await.message;
     assert!(message.starts_with("/spec/schema/type: "), "{message}");
     let message = world.reason(&text.key(), "InvalidSchema").await.message;
-    assert!(message.starts_with("/spec/schemaText: not valid JSON: "), "{message}");
+    assert!(message.starts_with("/spec/schemaText: found text that is not JSON: "), "{message}");
     let message = world.reason(&example.key(), "InvalidSchema").await.message;
     assert!(
-        message.starts_with(r#"/spec/examples/0 ("first") does not match the schema: /: "x" is a required"#),
+        message.starts_with(
+            r#"/spec/examples/0 ("first") does not match the schema: /: found no "x", which is required"#
+        ),
         "{message}"
     );
     assert!(world.svix.snapshot().event_types.is_empty(), "nothing invalid reaches Svix");

@@ -1,0 +1,118 @@
+//! Events on a real API server: `kubectl create` is enough to see a webhook arrive, once, whatever happens to the
+//! operator.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde_json::json;
+use svix_operator::embedded::FaultPlan;
+
+use crate::support::{
+    control_plane::ControlPlane,
+    inbox::Inbox,
+    objects::{endpoint, event, event_type},
+    operator::{Operator, install},
+    tenant::Tenant,
+    wait::eventually,
+};
+
+#[tokio::test]
+async fn an_event_that_is_created_arrives_and_says_so() {
+    Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "event").await;
+    let inbox = Inbox::answering(200).await;
+    let schema = json!({"type": "object", "required": ["order_id"]});
+    tenant
+        .apply([
+            event_type("order.placed").with("schema", schema),
+            endpoint("warehouse", &["order.placed"]).with("url", inbox.url()),
+        ])
+        .await;
+    tenant.all_ready(2).await;
+    // A null survives `kubectl create`, and a number of more than 64 bits a text.
+    let text = r#"{"order_id": 12345678901234567890123, "note": null}"#;
+    let good = event("good", "order.placed").with("payload", json!({"order_id": "7", "note": null}));
+    let text_event = event("text", "order.placed").with("payload", json!(null)).with("payloadText", text);
+    let bad = event("bad", "order.placed").with("payload", json!({"orderId": "7"}));
+    for manifest in [good, text_event, bad] {
+        let manifest = tenant.mine(manifest).0.to_string();
+        tenant.control_plane.kubectl_with(&["create", "-f", "-"], &manifest).await.expect_success();
+    }
+    tenant.reason("webhookevent", "good", "Delivered").await;
+    tenant.reason("webhookevent", "text", "Delivered").await;
+    let bodies: BTreeSet<_> = inbox.bodies().into_iter().collect();
+    assert_eq!(bodies, [r#"{"note":null,"order_id":"7"}"#.to_owned(), text.to_owned()].into());
+    let message = tenant.reason("webhookevent", "bad", "InvalidPayload").await;
+    assert!(message.contains(r#"/spec/payload: found no "order_id", which is required"#), "{message}");
+    for condition in ["Sent", "Delivered", "Ready"] {
+        let condition = format!("--for=condition={condition}");
+        tenant.kubectl(&["wait", &condition, "--timeout=5s", "webhookevent/good"]).await.expect_success();
+    }
+    let table = tenant.kubectl(&["get", "whev"]).await.expect_success();
+    let columns: Vec<_> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(columns[0][..6], ["NAME", "SENT", "DELIVERED", "REASON", "EVENT", "TYPE"]);
+    assert_eq!(columns[1][..4], ["bad", "False", "InvalidPayload", "order.placed"]);
+    assert_eq!(columns[2][..5], ["good", "True", "True", "Delivered", "order.placed"]);
+}
+
+#[tokio::test]
+async fn an_event_is_deleted_after_its_time_and_one_made_again_is_not_sent_again() {
+    Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "event").await;
+    tenant.apply([event_type("a.one")]).await;
+    let sent = event("e", "a.one");
+    tenant.apply([sent.clone().named("short").with("ttlAfterFinished", "0s"), sent.clone()]).await;
+    tenant.gone("webhookevent", "short").await;
+    tenant.reason("webhookevent", "e", "NoEndpointMatched").await;
+    tenant.kubectl(&["delete", "webhookevent", "e"]).await.expect_success();
+    tenant.apply([sent]).await;
+    tenant.reason("webhookevent", "e", "NoEndpointMatched").await;
+    assert_eq!(tenant.svix.snapshot().applications["default"].messages.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_random_moments_the_operator_sends_each_event_once() {
+    const EVENTS: usize = 120;
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let tenant = Tenant::new(&control_plane, "crash").await;
+    let inbox = Inbox::answering(200).await;
+    tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"]).with("url", inbox.url())]).await;
+    let operator = Operator::start(&control_plane, &["--no-leader-election"]);
+    tenant.all_ready(2).await;
+    operator.signal("KILL");
+    operator.ended(Duration::from_secs(10)).await;
+    tenant.svix.faults().set(FaultPlan {
+        latency: Duration::from_millis(20),
+        drop_after: 0.1,
+        ..FaultPlan::default()
+    });
+    tenant.apply((0..EVENTS).map(|n| event(&format!("e{n:03}"), "a.one"))).await;
+    let sent = || {
+        let held = tenant.svix.snapshot();
+        held.applications.get("default").map_or(0, |app| app.messages.len())
+    };
+    let mut random = StdRng::seed_from_u64(5);
+    for _ in 0..8 {
+        let operator = Operator::start(&control_plane, &["--concurrency", "4", "--no-leader-election"]);
+        let goal = sent() + random.random_range(1..15);
+        eventually("some more to be sent", Duration::from_secs(60), async || {
+            if sent() >= goal.min(EVENTS) { Ok(()) } else { Err(sent()) }
+        })
+        .await;
+        operator.signal("KILL");
+        operator.ended(Duration::from_secs(10)).await;
+    }
+    tenant.svix.faults().clear();
+    let _operator = Operator::start(&control_plane, &["--no-leader-election"]);
+    eventually("all to be delivered", Duration::from_secs(90), async || {
+        let path = "-o=jsonpath={.items[*].status.conditions[?(@.type=='Ready')].reason}";
+        let reasons = tenant.kubectl(&["get", "webhookevents", path]).await.expect_success();
+        let delivered = reasons.split_whitespace().filter(|reason| *reason == "Delivered").count();
+        if delivered == EVENTS { Ok(()) } else { Err(reasons) }
+    })
+    .await;
+    let arrived = inbox.bodies();
+    let distinct: BTreeSet<_> = arrived.iter().collect();
+    assert_eq!((sent(), arrived.len(), distinct.len()), (EVENTS, EVENTS, EVENTS));
+}
