@@ -13,7 +13,8 @@ use svix_operator::embedded::{EmbeddedSvix, Options};
 
 use crate::support::{
     control_plane::no_build_under_way,
-    objects::{Manifest, endpoint, event_type},
+    inbox::Inbox,
+    objects::{Manifest, endpoint, event, event_type},
     wait::eventually,
 };
 
@@ -159,6 +160,39 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
     let webhook = svix::webhooks::Webhook::new(secret["key"].as_str().unwrap()).unwrap();
     webhook.verify(body.as_bytes(), &headers).expect("the official library takes the signature");
     assert_eq!(received.lock().unwrap().len(), 1, "not the other type, and not the endpoint of a channel");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_in_the_folder_are_sent_once_and_a_changed_one_is_another() {
+    let inbox = Inbox::answering(200).await;
+    let dir = tempfile::tempdir().unwrap();
+    let schema = json!({"type": "object", "required": ["n"]});
+    let kind = event_type("a.one").with("schema", schema);
+    write(dir.path(), "a.yaml", &[kind, endpoint("hook", &["a.one"]).with("url", inbox.url())]);
+    let sent = |payload: Value| event("e", "a.one").with("payload", payload);
+    write(dir.path(), "b.yaml", &[sent(json!({"n": 1}))]);
+    let folder = dir.path().to_str().unwrap().to_owned();
+    let output = tokio::task::spawn_blocking(move || once(&[&folder])).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("WebhookEvent ") && line.ends_with(" Delivered")),
+        "{text}"
+    );
+    assert_eq!(inbox.bodies(), [r#"{"n":1}"#]);
+
+    let (_child, printed) = start(dir.path(), &[]);
+    says(&printed, "Ctrl-C ends.").await;
+    write(dir.path(), "b.yaml", &[sent(json!({"m": 2}))]);
+    says(&printed, r#"found no "n", which is required"#).await;
+    write(dir.path(), "b.yaml", &[sent(json!({"n": 3}))]);
+    eventually("the changed event to arrive", Duration::from_secs(30), async || {
+        let bodies = inbox.bodies();
+        if bodies.last().is_some_and(|body| body == r#"{"n":3}"#) { Ok(()) } else { Err(bodies.join(" ")) }
+    })
+    .await;
+    // Once from each of the two servers, and once changed.
+    assert_eq!(inbox.bodies(), [r#"{"n":1}"#, r#"{"n":1}"#, r#"{"n":3}"#]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
