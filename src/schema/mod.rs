@@ -4,6 +4,7 @@
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
 mod limits;
+mod patterns;
 mod payload;
 mod words;
 mod work;
@@ -79,6 +80,8 @@ pub struct Compiled {
     validator: Validator,
     /// Payloads that are nested deeper would be too much work.
     deepest: usize,
+    /// Payloads with more text would be too much work for the patterns.
+    longest: usize,
 }
 
 impl Compiled {
@@ -86,6 +89,7 @@ impl Compiled {
     pub fn new(schema: &Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
         limits::check(schema)?;
         let deepest = work::deepest_payload(schema)?;
+        let longest = patterns::longest_payload(schema)?;
         let draft = draft(schema)?;
         let validator = jsonschema::options()
             .with_draft(draft)
@@ -108,7 +112,7 @@ impl Compiled {
                     _ => shortened(&error.to_string()),
                 },
             })?;
-        Ok(Self { validator, deepest })
+        Ok(Self { validator, deepest, longest })
     }
 
     /// How a payload breaks the schema: the first violations, and how many there are beyond them. Empty: it
@@ -121,6 +125,16 @@ impl Compiled {
                 self.deepest
             );
             return (vec![Violation { pointer, message }], 0);
+        }
+        if self.longest < MAX_PAYLOAD_BYTES
+            && let Some(found) = text_beyond(payload, self.longest)
+        {
+            let message = format!(
+                "found {found} bytes of text or more, expected at most {}, which is all that the patterns of this schema \
+                 can judge in bounded time",
+                self.longest
+            );
+            return (vec![Violation { pointer: String::new(), message }], 0);
         }
         // Most payloads match, and the way to one bit is shorter than the way to all errors.
         if self.validator.is_valid(payload) {
@@ -170,6 +184,27 @@ fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
     let mut path = walk(payload, levels)?;
     path.reverse();
     Some(format!("/{}", path.join("/")))
+}
+
+/// How much text a payload has, in keys and strings, as soon as that is more than so many bytes. The depth is
+/// bounded by then.
+fn text_beyond(payload: &Value, most: usize) -> Option<usize> {
+    fn walk(value: &Value, found: &mut usize, most: usize) -> bool {
+        match value {
+            Value::String(text) => *found += text.len(),
+            Value::Array(items) => return items.iter().any(|item| walk(item, found, most)),
+            Value::Object(map) => {
+                return map.iter().any(|(key, item)| {
+                    *found += key.len();
+                    walk(item, found, most)
+                });
+            }
+            _ => {}
+        }
+        *found > most
+    }
+    let mut found = 0;
+    walk(payload, &mut found, most).then_some(found)
 }
 
 /// Violations in one line; `more`: how many there are beyond them.
