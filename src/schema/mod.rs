@@ -166,24 +166,39 @@ fn draft(schema: &Value) -> Result<Draft, InvalidSchema> {
 
 /// Where a payload is nested deeper than so many levels, if it is.
 fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
-    fn walk(value: &Value, left: usize) -> Option<Vec<String>> {
-        let below = |key: String, item: &Value| {
-            let mut path = match left {
-                0 => Vec::new(),
-                _ => walk(item, left - 1)?,
-            };
-            path.push(key.replace('~', "~0").replace('/', "~1"));
-            Some(path)
+    /// Nearly every payload is asked this, and nearly none is: the place is looked for only then.
+    fn is_deeper(value: &Value, left: usize) -> bool {
+        let below = |item: &Value| match item {
+            Value::Object(_) | Value::Array(_) => left == 0 || is_deeper(item, left - 1),
+            _ => left == 0,
         };
         match value {
-            Value::Object(map) => map.iter().find_map(|(key, item)| below(key.clone(), item)),
-            Value::Array(items) => items.iter().enumerate().find_map(|(i, item)| below(i.to_string(), item)),
-            _ => None,
+            Value::Object(map) => map.values().any(below),
+            Value::Array(items) => items.iter().any(below),
+            _ => false,
         }
     }
-    let mut path = walk(payload, levels)?;
-    path.reverse();
-    Some(format!("/{}", path.join("/")))
+    if !is_deeper(payload, levels) {
+        return None;
+    }
+    let (mut pointer, mut value) = (String::new(), payload);
+    for left in (0..=levels).rev() {
+        let leads_there = |item: &Value| left == 0 || is_deeper(item, left - 1);
+        let (part, next) = match value {
+            Value::Object(map) => {
+                map.iter().find(|(_, item)| leads_there(item)).map(|(key, item)| (key.clone(), item))?
+            }
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .find(|(_, item)| leads_there(item))
+                .map(|(i, item)| (i.to_string(), item))?,
+            _ => break,
+        };
+        push_part(&mut pointer, &part);
+        value = next;
+    }
+    Some(pointer)
 }
 
 /// How much text a payload has, in keys and strings, as soon as that is more than so many bytes. The depth is
