@@ -116,10 +116,13 @@ impl Compiled {
     }
 
     /// How a payload breaks the schema: the first violations, and how many there are beyond them. Empty: it
-    /// matches.
+    /// matches. The payload is one that a parser read: nested no deeper than [`MAX_PAYLOAD_DEPTH`].
     #[must_use]
     pub fn violations(&self, payload: &Value) -> (Vec<Violation>, usize) {
-        if let Some(pointer) = deeper_than(payload, self.deepest) {
+        // No parser lets a payload through that is nested deeper, so most schemas have nothing to look for.
+        if self.deepest < MAX_PAYLOAD_DEPTH
+            && let Some(pointer) = deeper_than(payload, self.deepest)
+        {
             let message = format!(
                 "nested deeper than {} levels, which is all that this schema can judge in bounded time",
                 self.deepest
