@@ -4,6 +4,7 @@
 //! that does not compile never displaces the good one before it. Schemas are kept as text and compiled on
 //! first use; a bounded number stays compiled, since that takes about twenty times the memory of the text.
 
+mod directory;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+pub use directory::{Directory, Holder};
 use serde_json::Value;
 use tokio::sync::watch;
 
