@@ -62,7 +62,8 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
     let request = match serde_json::from_slice::<Review>(body) {
         Ok(review) => review.request,
         Err(error) => {
-            let message = format!("expected an AdmissionReview of admission.k8s.io/v1 with a request: {error}");
+            let message =
+                format!("expected an AdmissionReview of admission.k8s.io/v1 with a request: {error}");
             let status = Status {
                 status: "Failure",
                 code: 400,
@@ -73,18 +74,21 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
             return answered("other", Outcome::Unreadable, refusal(uid_of(body), status));
         }
     };
-    let judged = request.kind.group == GROUP && request.sub_resource.as_deref().unwrap_or_default().is_empty();
+    let judged =
+        request.kind.group == GROUP && request.sub_resource.as_deref().unwrap_or_default().is_empty();
     let create = request.operation == "CREATE";
     let write = create || request.operation == "UPDATE";
     match request.kind.kind.as_str() {
         // The CRD refuses every change of an event's spec.
-        "WebhookEvent" if judged && create => look(request, "WebhookEvent", |object| judge::event(object, known)),
-        "WebhookEventType" if judged && write => look(request, "WebhookEventType", |object: &WebhookEventType| {
-            judge::event_type(object, known)
-        }),
-        "WebhookEndpoint" if judged && write => look(request, "WebhookEndpoint", |object: &WebhookEndpoint| {
-            judge::endpoint(object, known)
-        }),
+        "WebhookEvent" if judged && create => {
+            look(request, "WebhookEvent", |object| judge::event(object, known))
+        }
+        "WebhookEventType" if judged && write => {
+            look(request, "WebhookEventType", |object: &WebhookEventType| judge::event_type(object, known))
+        }
+        "WebhookEndpoint" if judged && write => {
+            look(request, "WebhookEndpoint", |object: &WebhookEndpoint| judge::endpoint(object, known))
+        }
         _ => answered("other", Outcome::Ignored, admission(request.uid, Vec::new())),
     }
 }
@@ -152,8 +156,7 @@ fn refused(request: Request, kind: &'static str, findings: Findings) -> Reviewed
     });
     let details =
         Details { name: request.name.unwrap_or_default(), group: GROUP, kind, causes: causes.collect() };
-    let status =
-        Status { status: "Failure", code: 422, reason: "Invalid", message, details: Some(details) };
+    let status = Status { status: "Failure", code: 422, reason: "Invalid", message, details: Some(details) };
     let mut response = refusal(request.uid, status);
     response.warnings = words::bounded(warnings);
     Reviewed { violated, ..answered(kind, Outcome::Refused, response) }

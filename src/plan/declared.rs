@@ -54,9 +54,8 @@ pub fn all_judged(
     event_type: &WebhookEventType,
     schema: Value,
 ) -> Result<(Value, Vec<Value>), (Refusal, Vec<Refusal>)> {
-    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion()).map_err(|error| {
-        (Refusal::new(Reason::InvalidSchema, at(field(event_type), &error)), Vec::new())
-    })?;
+    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
+        .map_err(|error| (Refusal::new(Reason::InvalidSchema, at(field(event_type), &error)), Vec::new()))?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
     let mut wrong = Vec::new();
     for (index, example) in event_type.spec.examples.iter().enumerate() {

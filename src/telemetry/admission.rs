@@ -46,7 +46,8 @@ struct OfResult {
 
 impl AdmissionMetrics {
     pub(super) fn register(r: &mut Registry) -> Self {
-        let seconds = Family::<OfKind, Histogram>::new_with_constructor(super::metrics::milliseconds_to_minute);
+        let seconds =
+            Family::<OfKind, Histogram>::new_with_constructor(super::metrics::milliseconds_to_minute);
         let metrics = Self {
             reviews: Family::default(),
             review_seconds: seconds,

@@ -64,7 +64,8 @@ pub async fn follow(folder: PathBuf, serving: ServingCertificate, metrics: Admis
                 last_problem.clear();
                 let end = pair.validity.not_after;
                 metrics.certificate_end("serving", end.as_second());
-                if let Some(end) = std::fs::read(folder.join("ca.crt")).ok().and_then(|text| first_end(&text)) {
+                if let Some(end) = std::fs::read(folder.join("ca.crt")).ok().and_then(|text| first_end(&text))
+                {
                     metrics.certificate_end("ca", end.as_second());
                 }
                 if serving.replace(pair) {
@@ -76,7 +77,10 @@ pub async fn follow(folder: PathBuf, serving: ServingCertificate, metrics: Admis
                 let text = problem.to_string();
                 if text != last_problem {
                     metrics.certificate_reloaded(false);
-                    tracing::warn!(problem = text, "certificate files not taken; what was served with before stays");
+                    tracing::warn!(
+                        problem = text,
+                        "certificate files not taken; what was served with before stays"
+                    );
                     last_problem = text;
                 }
             }
@@ -98,6 +102,8 @@ fn watch(folder: &Path, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
         Ok(watcher)
     });
     watcher
-        .inspect_err(|error| tracing::warn!(%error, "certificate folder is not watched, only read now and then"))
+        .inspect_err(
+            |error| tracing::warn!(%error, "certificate folder is not watched, only read now and then"),
+        )
         .ok()
 }

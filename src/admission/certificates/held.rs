@@ -79,7 +79,8 @@ impl Held {
     /// The data of the Secret that holds this.
     #[must_use]
     pub fn data(&self) -> SecretData {
-        let keys: String = self.authorities.iter().filter_map(|one| Some(one.key.as_ref()?.0.as_str())).collect();
+        let keys: String =
+            self.authorities.iter().filter_map(|one| Some(one.key.as_ref()?.0.as_str())).collect();
         let mut data = SecretData::from([
             (CA_CERTIFICATES.to_owned(), self.bundle().into_bytes()),
             (CA_KEYS.to_owned(), keys.into_bytes()),

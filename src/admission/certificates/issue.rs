@@ -65,11 +65,7 @@ fn authority(life: Duration, now: Timestamp) -> Result<Authority, IssueError> {
     let mark: String = key.der_bytes().iter().rev().take(6).map(|byte| format!("{byte:02x}")).collect();
     parameters.distinguished_name.push(DnType::CommonName, format!("svix-operator admission {mark}"));
     let certificate = parameters.self_signed(&key)?;
-    Ok(Authority {
-        der: certificate.der().clone(),
-        validity,
-        key: Some(SecretText(key.serialize_pem())),
-    })
+    Ok(Authority { der: certificate.der().clone(), validity, key: Some(SecretText(key.serialize_pem())) })
 }
 
 fn serving(held: &Held, names: &[String], life: Duration, now: Timestamp) -> Result<Serving, IssueError> {

@@ -82,9 +82,9 @@ pub fn plan(state: &State, policy: &Policy, now: Timestamp) -> Step {
     if state.next.is_none() && signer.due() <= now {
         return Step::Announce;
     }
-    let Some(serving) = state.serving.filter(|serving| {
-        serving.by_signer && serving.right_names && holds(&serving.validity)
-    }) else {
+    let Some(serving) =
+        state.serving.filter(|serving| serving.by_signer && serving.right_names && holds(&serving.validity))
+    else {
         return Step::Renew;
     };
     // At the end of an authority's life there is little to gain, and signing again and again would be no help.

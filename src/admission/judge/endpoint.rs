@@ -42,7 +42,8 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
         }
     }
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
-    let reserved = spec.metadata.iter().flatten().filter(|(key, _)| key.starts_with(RESERVED_METADATA_PREFIX));
+    let reserved =
+        spec.metadata.iter().flatten().filter(|(key, _)| key.starts_with(RESERVED_METADATA_PREFIX));
     for (key, _) in reserved {
         let key = plan::quoted(key);
         findings.problem("/spec/metadata", format!("key {key} is reserved; use another prefix"));

@@ -71,7 +71,8 @@ fn payload(object: &WebhookEvent, known: &Known, findings: &mut Findings) {
             let mut problems: Vec<_> =
                 violations.iter().map(|violation| Problem::of_payload(field, violation)).collect();
             // The counting of violations ends somewhere, so this is no exact number.
-            let rest = (more > 0).then(|| Problem::new(field, format!("and {more} or more other violations")));
+            let rest =
+                (more > 0).then(|| Problem::new(field, format!("and {more} or more other violations")));
             match policy {
                 PayloadPolicy::Enforce => {
                     findings.problems.append(&mut problems);

@@ -64,7 +64,11 @@ fn over_years_a_valid_certificate_is_always_served_and_its_authority_always_know
         let state = held.state(&names(), None);
         let serving = state.serving.unwrap();
         assert!(serving.by_signer && serving.right_names);
-        assert!(serving.validity.not_after >= until, "it ends at {} before {until}", serving.validity.not_after);
+        assert!(
+            serving.validity.not_after >= until,
+            "it ends at {} before {until}",
+            serving.validity.not_after
+        );
         assert!(state.signer.unwrap().not_after >= serving.validity.not_after);
         assert!(state.retired.len() <= 1 && state.retired.iter().all(|old| old.not_after > now));
         now = until;
