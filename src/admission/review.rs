@@ -176,3 +176,6 @@ fn answered(kind: &'static str, outcome: Outcome, response: Response) -> Reviewe
     let answer = serde_json::to_vec(&answer).unwrap_or_default();
     Reviewed { answer, kind, outcome, violated: None }
 }
+
+#[cfg(test)]
+mod tests;

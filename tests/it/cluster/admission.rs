@@ -77,7 +77,7 @@ async fn a_good_event_is_stored_and_a_bad_one_is_refused_in_words() {
     assert!(tenant.get("webhookevent", "bad").await.is_err());
 
     // The same through server-side apply, and as text.
-    let applied = tenant.try_apply(&[tenant.mine(bad).0]).await;
+    let applied = tenant.try_apply(&[tenant.mine(bad.clone()).0]).await;
     println!("{}", applied.stderr);
     assert!(applied.stderr.contains("/spec/payload/order_id"), "{}", applied.stderr);
     let text = event("text", "order.placed").with("payload", json!(null));
@@ -87,9 +87,27 @@ async fn a_good_event_is_stored_and_a_bad_one_is_refused_in_words() {
     assert!(said.contains("/spec/payloadText: expected a JSON object"), "{said}");
     created(&tenant, text.with("payloadText", r#"{"order_id": 1}"#)).await;
 
-    // A client that reads the API's own answer gets everything in parts.
     let said = refused(&tenant, event("dots", "..").with("eventId", "..")).await;
     assert!(said.contains("/spec/eventType: ") && said.contains("/spec/eventId: "), "{said}");
+
+    // Clients that print the message instead of the causes, as Helm and Argo CD do.
+    use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("svix-operator.dev", "v1alpha1", "WebhookEvent"));
+    let api: Api<DynamicObject> = Api::namespaced_with(tenant.control_plane.client(), &tenant.name, &kind);
+    let bad = serde_json::from_value(tenant.mine(bad).0).unwrap();
+    let Err(kube::Error::Api(status)) = api.create(&PostParams::default(), &bad).await else {
+        panic!("created")
+    };
+    println!("{} {}: {}", status.code, status.reason, status.message);
+    assert_eq!((status.code, status.reason.as_str()), (422, "Invalid"));
+    assert!(
+        status.message.starts_with(
+            "admission webhook \"events.svix-operator.dev\" denied the request: /spec/payload/order_id: found"
+        ),
+        "{}",
+        status.message
+    );
+    assert_eq!(status.details.map_or(0, |details| details.causes.len()), 2);
 }
 
 #[tokio::test]
