@@ -213,6 +213,12 @@ impl Catalogue {
         let _ = self.inner.loaded.subscribe().wait_for(|loaded| *loaded).await;
     }
 
+    /// How many wait in [`Self::wait_loaded`].
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.loaded.receiver_count()
+    }
+
     fn entry(&self, connection: &str, name: &str) -> Option<Arc<Entry>> {
         self.inner.tables.load().get(connection)?.get(name).cloned()
     }

@@ -20,7 +20,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
-    Admission(admission::Arguments),
+    Admission(Box<admission::Arguments>),
     Dev(dev::Arguments),
     Crds(crds::Arguments),
 }
@@ -30,7 +30,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
-        Command::Admission(arguments) => admission::run(arguments),
+        Command::Admission(arguments) => admission::run(*arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     }
