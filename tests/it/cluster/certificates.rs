@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
@@ -34,7 +34,7 @@ async fn secret(tenant: &Tenant<'_>) -> Value {
 #[tokio::test]
 async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answered() {
     let tenant = tenant("cert-load").await;
-    let lives = ["--tls-lifetime", "3s", "--ca-lifetime", "9s", "--ca-settle", "1s"];
+    let lives = ["--tls-lifetime", "6s", "--ca-lifetime", "18s", "--ca-settle", "3s"];
     let sidecar = Sidecar::start(&tenant, &lives).await;
     tenant.apply([event_type("a.b")]).await;
     let begun = sidecar.process.metric(RELOADS).await;
@@ -54,6 +54,24 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
             api.create(&dry, &object).await.unwrap_or_else(|error| panic!("request {number}: {error}"));
         }
     };
+    // The API server keeps its connections. One that has none, and that knows the bundle as it was a second ago, must
+    // get through as well.
+    let fresh = AtomicUsize::new(0);
+    let strangers = async {
+        while !stop.load(Ordering::Relaxed) {
+            let read = Instant::now();
+            let bundle = bundles(&tenant).await.remove(0);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let known = reqwest::Certificate::from_pem_bundle(bundle.as_bytes()).unwrap();
+            let client = reqwest::Client::builder().tls_certs_only(known).no_proxy().build().unwrap();
+            let answer = client.post(format!("https://{}/validate", sidecar.address)).body("x").send().await;
+            // On a machine that stands still, the bundle is older than anybody promised.
+            if read.elapsed() < Duration::from_secs(3) {
+                answer.unwrap_or_else(|error| panic!("a new connection: {error:?}"));
+                fresh.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
     let renewals = async {
         metric_at_least(&sidecar, RELOADS, begun + 10.0, PATIENCE).await;
         eventually("another authority", PATIENCE, async || {
@@ -63,10 +81,11 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
         .await;
         stop.store(true, Ordering::Relaxed);
     };
-    tokio::join!(renewals, join_all((0..4).map(load)));
+    tokio::join!(renewals, strangers, join_all((0..4).map(load)));
     let (asked, log) = (asked.load(Ordering::Relaxed), sidecar.process.log_text());
     println!("{asked} requests during {} renewals", sidecar.process.metric(RELOADS).await - begun);
     assert!(asked > 100, "{asked} requests only");
+    assert!(fresh.into_inner() > 10, "too few new connections");
     assert!(log.contains("step=Announce") && log.contains("step=Switch"), "{log}");
     let end = sidecar
         .process
