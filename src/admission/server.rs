@@ -14,6 +14,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
     http::{Request, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -42,8 +43,11 @@ const IDLE: Duration = Duration::from_secs(150);
 /// The bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Largest body, in bytes. The API server takes objects of up to 3 MiB, and sends the old one along.
+    /// Largest body, in bytes. An object has up to 1.5 MiB (etcd's bound), the old one comes along, and Go writes each
+    /// `<`, `>` and `&` in six characters.
     pub body: usize,
+    /// Most bytes of all bodies together; others wait. Nobody has to show who they are to ask.
+    pub bodies: usize,
     /// Longest time for a request, its body and its judgement included.
     pub request: Duration,
     /// Longest time for the TLS handshake.
@@ -59,7 +63,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body: 8 * 1024 * 1024,
+            body: 20 * 1024 * 1024,
+            bodies: 64 * 1024 * 1024,
             // The API server gives up after timeoutSeconds, ten by default.
             request: Duration::from_secs(10),
             handshake: Duration::from_secs(5),
@@ -75,6 +80,8 @@ struct Shared {
     known: Known,
     metrics: AdmissionMetrics,
     judgements: Arc<Semaphore>,
+    /// One permit for each KiB of body.
+    bodies: Arc<Semaphore>,
     limits: Limits,
 }
 
@@ -98,7 +105,8 @@ pub async fn serve(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let judgements = Arc::new(Semaphore::new(limits.judgements));
-    let router = router(Shared { known, metrics, judgements, limits });
+    let bodies = Arc::new(Semaphore::new(limits.bodies.max(limits.body) / 1024));
+    let router = router(Shared { known, metrics, judgements, bodies, limits });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -168,7 +176,21 @@ async fn answer(router: Router, request: Request<Incoming>, most: Duration) -> R
 
 fn router(shared: Shared) -> Router {
     let limit = DefaultBodyLimit::max(shared.limits.body);
-    Router::new().route("/validate", post(validate)).layer(limit).with_state(shared)
+    let room = middleware::from_fn_with_state(shared.clone(), room);
+    Router::new().route("/validate", post(validate)).layer(limit).layer(room).with_state(shared)
+}
+
+/// Waits until there is room for the body, before any of it is read.
+async fn room(State(shared): State<Shared>, request: Request<Body>, next: Next) -> Response {
+    let most = shared.limits.body;
+    let told = request.headers().get(header::CONTENT_LENGTH);
+    // Who does not say how long it is, may use all of it.
+    let length = told.and_then(|told| told.to_str().ok()?.parse().ok()).unwrap_or(most).min(most);
+    let permits = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
+    match shared.bodies.acquire_many(permits).await {
+        Ok(_permits) => next.run(request).await,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn validate(State(shared): State<Shared>, body: Bytes) -> Response {

@@ -148,3 +148,36 @@ async fn a_request_under_way_is_answered_when_the_server_stops() {
     assert!(under_way.await.unwrap().unwrap());
     server.ended().await;
 }
+
+#[tokio::test]
+async fn bodies_wait_until_there_is_room_for_them() {
+    let held = made();
+    let limits = Limits { body: 4096, bodies: 8192, request: SOON, ..Limits::default() };
+    let server = Server::start(&held, limits).await;
+    let mut padded = review();
+    padded["padding"] = "x".repeat(3900).into();
+    let all: Vec<_> = (0..5)
+        .map(|_| {
+            // A connection of its own.
+            let (client, url, body) = (client(&held), server.url(), padded.clone());
+            tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap().status().as_u16() })
+        })
+        .collect();
+    let catalogue = &server.known.catalogue;
+    crate::support::wait::eventually("two to be read", SOON, async || {
+        (catalogue.waiting() >= 2).then_some(())
+    })
+    .await;
+    // The others would have come by now.
+    let more = async {
+        while catalogue.waiting() <= 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let more = tokio::time::timeout(Duration::from_millis(500), more).await;
+    assert!(more.is_err(), "so many bodies of 4 KiB do not fit into 8 KiB: {}", catalogue.waiting());
+    catalogue.loaded();
+    for one in all {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+}
