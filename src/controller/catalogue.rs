@@ -3,7 +3,10 @@
 //! Of several objects that declare one event type, the one that the operator would take is judged by. No second copy
 //! of a schema is kept here: when the holder changes because another object did, the new one is read again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod claims;
+mod connections;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -18,65 +21,18 @@ use kube::{
 use tokio::sync::mpsc;
 
 use crate::{
-    api::{SvixConnection, WebhookEventType},
+    api::WebhookEventType,
     catalogue::{Catalogue, Declared, Directory, Holder},
-    plan::{
-        claims::{self, Claimant},
-        declared::{self, Source},
-    },
+    plan::declared::{self, Source},
 };
+
+use claims::{Claim, Claims, Key, Thing};
+pub use connections::feed_connections;
 
 use super::{
     references::{Watch, watch_names},
     watch::{PAGE, slim},
 };
-
-/// Namespace and name.
-type Key = (String, String);
-/// Connection and event type.
-type Thing = (String, String);
-
-/// Keeps the directory's connections current, for ever. `synced` is called when the first list is in.
-pub async fn feed_connections(client: Client, directory: Directory, synced: impl FnOnce() + Send) {
-    let api: Api<DeserializeGuard<SvixConnection>> = Api::all(client);
-    let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
-    pin_mut!(stream);
-    let mut synced = Some(synced);
-    let mut listed = HashSet::new();
-    let take = |guard: DeserializeGuard<SvixConnection>| {
-        let name = guard.meta().name.clone().unwrap_or_default();
-        match guard.0 {
-            Ok(connection) => directory.set_connection(&name, Some(connection.spec)),
-            Err(error) => {
-                tracing::error!(svixconnection = name, error = %error.error, "the object cannot be read; mend its spec");
-            }
-        }
-        name
-    };
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(guard)) => {
-                listed.insert(take(guard));
-            }
-            Ok(Event::Apply(guard)) => {
-                take(guard);
-            }
-            Ok(Event::InitDone) => {
-                for gone in directory.connections().iter().filter(|name| !listed.contains(*name)) {
-                    directory.set_connection(gone, None);
-                }
-                if let Some(synced) = synced.take() {
-                    synced();
-                }
-            }
-            Ok(Event::Delete(guard)) => {
-                directory.set_connection(guard.meta().name.as_deref().unwrap_or_default(), None);
-            }
-            Err(error) => tracing::warn!(kind = "SvixConnection", %error, "watch failed; it is begun again"),
-        }
-    }
-}
 
 /// Keeps the catalogue and the directory's holders current, for ever. `synced` is called when the first list is in;
 /// the catalogue is marked as loaded then.
@@ -143,71 +99,6 @@ fn read(guard: DeserializeGuard<WebhookEventType>) -> (Key, Option<WebhookEventT
             tracing::error!(namespace, name, error = %error.error, "the WebhookEventType cannot be read and is left as it is; mend its spec");
             (key, None)
         }
-    }
-}
-
-/// What an object claims, without its schema.
-#[derive(Clone, Debug, PartialEq)]
-struct Claim {
-    thing: Thing,
-    holds: bool,
-    created: i64,
-    config_map: Option<String>,
-}
-
-impl Claim {
-    fn of(object: &WebhookEventType) -> Self {
-        let thing = (object.connection_name().to_owned(), object.event_type_name());
-        let svix = object.status.as_ref().and_then(|status| status.svix.as_ref());
-        let created = object.metadata.creation_timestamp.as_ref();
-        Self {
-            holds: svix.is_some(),
-            created: created.map_or(0, |time| time.0.as_second()),
-            config_map: object.spec.schema_from.as_ref().map(|from| from.config_map_key_ref.name.clone()),
-            thing,
-        }
-    }
-}
-
-/// Who claims what.
-#[derive(Default)]
-struct Claims {
-    of: HashMap<Key, Claim>,
-    on: HashMap<Thing, BTreeSet<Key>>,
-}
-
-impl Claims {
-    /// Takes in a claim, or that there is none any more; answers the one before.
-    fn set(&mut self, key: &Key, claim: Option<Claim>) -> Option<Claim> {
-        let before = match claim {
-            Some(claim) => {
-                self.on.entry(claim.thing.clone()).or_default().insert(key.clone());
-                self.of.insert(key.clone(), claim)
-            }
-            None => self.of.remove(key),
-        };
-        if let Some(before) = &before
-            && self.of.get(key).is_none_or(|now| now.thing != before.thing)
-            && let Some(keys) = self.on.get_mut(&before.thing)
-        {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.on.remove(&before.thing);
-            }
-        }
-        before
-    }
-
-    fn holder(&self, thing: &Thing) -> Option<Key> {
-        let keys: Vec<_> = self.on.get(thing)?.iter().collect();
-        let claimants: Vec<_> = keys
-            .iter()
-            .filter_map(|key| {
-                let claim = self.of.get(*key)?;
-                Some(Claimant { holds: claim.holds, created: claim.created, namespace: &key.0, name: &key.1 })
-            })
-            .collect();
-        keys.get(claims::holder(&claimants)?).map(|key| (*key).clone())
     }
 }
 
@@ -412,37 +303,4 @@ impl Feed {
 
 fn tell_broken(thing: &Thing, error: &crate::schema::InvalidSchema) {
     tracing::warn!(connection = thing.0, event_type = thing.1, %error, "the schema cannot be used; the one before stays, if any");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(name: &str) -> Key {
-        ("ns".to_owned(), name.to_owned())
-    }
-
-    fn thing(name: &str) -> Thing {
-        ("default".to_owned(), name.to_owned())
-    }
-
-    fn claim(thing_name: &str, holds: bool, created: i64) -> Option<Claim> {
-        Some(Claim { thing: thing(thing_name), holds, created, config_map: None })
-    }
-
-    #[test]
-    fn the_holder_is_the_one_that_the_operator_takes() {
-        let mut claims = Claims::default();
-        claims.set(&key("old"), claim("a.b", false, 1));
-        claims.set(&key("new"), claim("a.b", false, 2));
-        assert_eq!(claims.holder(&thing("a.b")), Some(key("old")));
-        claims.set(&key("new"), claim("a.b", true, 2));
-        assert_eq!(claims.holder(&thing("a.b")), Some(key("new")));
-        claims.set(&key("new"), claim("a.c", true, 2));
-        assert_eq!(claims.holder(&thing("a.b")), Some(key("old")));
-        assert_eq!(claims.holder(&thing("a.c")), Some(key("new")));
-        claims.set(&key("old"), None);
-        assert_eq!(claims.holder(&thing("a.b")), None);
-        assert_eq!(claims.on.len(), 1);
-    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::{ControlPlane, Finished},
     objects::{Manifest, endpoint, event, event_type},
-    operator::Operator,
+    operator::{Operator, install},
     sidecar::Sidecar,
     tenant::Tenant,
     wait::eventually,
@@ -264,4 +264,35 @@ async fn a_dry_run_is_answered_and_leaves_nothing() {
         assert_eq!(done.success, passes, "{}", done.stderr);
         assert!(tenant.get("webhookevent", "dry").await.is_err());
     }
+}
+
+#[tokio::test]
+async fn an_event_type_that_cannot_be_read_does_not_stop_the_others() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    // A definition that lets anything in, as an older or a newer one might.
+    let anything = json!([{
+        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
+        "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+    }]);
+    let name = "webhookeventtypes.svix-operator.dev";
+    control_plane
+        .kubectl(&["patch", "crd", name, "--type=json", "-p", &anything.to_string()])
+        .await
+        .expect_success();
+    let tenant = Tenant::new(&control_plane, "odd").await;
+    let odd = event_type("a.odd").with("schema", 5);
+    eventually("the definition to be in force", PATIENCE, async || {
+        let applied = tenant.try_apply(&[tenant.mine(odd.clone()).0]).await;
+        if applied.success { Ok(()) } else { Err(applied.stderr) }
+    })
+    .await;
+    let sidecar = Sidecar::start(&tenant, &[]).await;
+    declared(&tenant, event_type("a.good").with("schema", order())).await;
+    let said = refused(&tenant, event("bad", "a.good")).await;
+    assert!(said.contains("/spec/payload: found no \"order_id\""), "{said}");
+    let log = sidecar.process.log_text();
+    assert!(log.contains("cannot be read") && log.contains("a.odd"), "{log}");
+    // Nor does it stop its own deletion.
+    tenant.kubectl(&["delete", "webhookeventtype", "a.odd"]).await.expect_success();
 }
