@@ -1,5 +1,6 @@
 //! svix-operator keeps a Svix environment in step with Kubernetes custom resources.
 
+pub mod admission;
 pub mod api;
 pub mod catalogue;
 pub mod cli;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Parses hours, minutes and seconds, each at most once and in this order. `None`: it is not of that form.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let (mut seconds, mut digits, mut units) = (0u64, String::new(), "hms".chars());
     for c in text.chars() {
         if c.is_ascii_digit() {

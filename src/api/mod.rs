@@ -21,6 +21,7 @@ pub use connection::{
     ChannelEncoding, CreateApplications, EventTypeNames, SvixConnection, SvixConnectionSpec,
     SvixConnectionStatus,
 };
+pub use duration::parse as parse_duration;
 pub use endpoint::{
     EndpointDeletionPolicy, EndpointInSvix, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
 };

@@ -4,6 +4,7 @@
 //! that does not compile never displaces the good one before it. Schemas are kept as text and compiled on
 //! first use; a bounded number stays compiled, since that takes about twenty times the memory of the text.
 
+mod directory;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+pub use directory::{Directory, Holder};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -209,6 +211,12 @@ impl Catalogue {
     pub async fn wait_loaded(&self) {
         // The sender lives as long as this handle.
         let _ = self.inner.loaded.subscribe().wait_for(|loaded| *loaded).await;
+    }
+
+    /// How many wait in [`Self::wait_loaded`].
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.loaded.receiver_count()
     }
 
     fn entry(&self, connection: &str, name: &str) -> Option<Arc<Entry>> {

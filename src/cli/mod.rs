@@ -1,5 +1,6 @@
 //! The command line: one file per command, each from arguments to library calls and nothing else.
 
+mod admission;
 mod crds;
 mod dev;
 mod run;
@@ -19,6 +20,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Admission(Box<admission::Arguments>),
     Dev(dev::Arguments),
     Crds(crds::Arguments),
 }
@@ -28,6 +30,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Admission(arguments) => admission::run(*arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     }

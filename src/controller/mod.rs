@@ -2,12 +2,16 @@
 //!
 //! Nothing is decided here. [`watch`] brings objects to the engine, [`KubernetesShell`] records what it did.
 
+mod catalogue;
+mod certificates;
 mod events;
 pub mod lease;
 mod references;
 mod shell;
 mod watch;
 
+pub use catalogue::{feed_connections, feed_event_types};
+pub use certificates::{CertificateConfig, keep_certificates};
 pub use references::{watch_config_maps, watch_secrets};
 pub use shell::KubernetesShell;
 pub use watch::{Watched, watch_kind};

@@ -40,7 +40,7 @@ pub async fn watch_config_maps<S: Shell>(client: Client, engine: Arc<Engine<S>>)
                     })
                     .await;
                 });
-                Watch(task.abort_handle())
+                Watch::new(&task)
             });
         }
         engine.references_changed().await;
@@ -48,7 +48,13 @@ pub async fn watch_config_maps<S: Shell>(client: Client, engine: Arc<Engine<S>>)
 }
 
 /// A watch that ends when it is dropped.
-struct Watch(AbortHandle);
+pub(super) struct Watch(AbortHandle);
+
+impl Watch {
+    pub(super) fn new<T>(task: &tokio::task::JoinHandle<T>) -> Self {
+        Self(task.abort_handle())
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {
@@ -58,7 +64,7 @@ impl Drop for Watch {
 
 /// Calls `changed` with the name of each object that appears, changes or goes. After a new list, with each
 /// that changed while nobody watched.
-async fn watch_names<K>(client: Client, namespace: &str, changed: impl Fn(&str))
+pub(super) async fn watch_names<K>(client: Client, namespace: &str, changed: impl Fn(&str))
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone

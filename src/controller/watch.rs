@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Page of a first list: small enough that one page in flight costs little memory.
-const PAGE: u32 = 250;
+pub(super) const PAGE: u32 = 250;
 
 /// A kind that is watched.
 pub trait Watched:

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::{
-    api::{ConfigMapKeyRef, JsonObject, Reason, WebhookEventType},
+    api::{ConfigMapKeyRef, Example, JsonObject, Reason, WebhookEventType},
     schema,
 };
 
@@ -43,34 +43,51 @@ pub fn parse_schema(event_type: &WebhookEventType, text: &str) -> Result<JsonObj
         .map_err(|message| Refusal::new(Reason::InvalidSchema, message))
 }
 
-/// The schema and the examples, once the schema is found valid and the examples to match it.
+/// The schema and the examples, once the schema is found valid and the examples to match it. Else the first thing
+/// that is wrong.
 pub fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), Refusal> {
-    let invalid = |message: String| Refusal::new(Reason::InvalidSchema, message);
+    all_judged(event_type, schema).map_err(|(first, _)| first)
+}
+
+/// As [`judged`], but says everything that is wrong: the first and the others.
+pub fn all_judged(
+    event_type: &WebhookEventType,
+    schema: Value,
+) -> Result<(Value, Vec<Value>), (Refusal, Vec<Refusal>)> {
     let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
-        .map_err(|error| invalid(at(field(event_type), &error)))?;
+        .map_err(|error| (Refusal::new(Reason::InvalidSchema, at(field(event_type), &error)), Vec::new()))?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
+    let mut wrong = Vec::new();
     for (index, example) in event_type.spec.examples.iter().enumerate() {
-        let place = format!("/spec/examples/{index} ({:?})", example.name);
-        let value = match (&example.value, &example.text) {
-            (Some(value), None) => value.to_value(),
-            (None, Some(text)) => {
-                let value = schema::parse(text.as_bytes()).map_err(|error| invalid(error.within(&place)))?;
-                // Svix's payloads are objects.
-                JsonObject::from_value(&value).map_err(|error| invalid(format!("{place}: {error}")))?;
-                value
-            }
-            _ => return Err(invalid(format!("{place}: exactly one of value and text must be given"))),
-        };
-        let (violations, more) = compiled.violations(&value);
-        if !violations.is_empty() {
-            return Err(invalid(format!(
-                "{place} does not match the schema: {}",
-                schema::describe(&violations, more)
-            )));
+        match matching(&compiled, example, &format!("/spec/examples/{index} ({:?})", example.name)) {
+            Ok(value) => examples.push(value),
+            Err(message) => wrong.push(Refusal::new(Reason::InvalidSchema, message)),
         }
-        examples.push(value);
     }
-    Ok((schema, examples))
+    if wrong.is_empty() {
+        return Ok((schema, examples));
+    }
+    let others = wrong.split_off(1);
+    Err((wrong.remove(0), others))
+}
+
+/// An example, once it is found to match the schema; `place` is what it is called if it does not.
+fn matching(compiled: &schema::Compiled, example: &Example, place: &str) -> Result<Value, String> {
+    let value = match (&example.value, &example.text) {
+        (Some(value), None) => value.to_value(),
+        (None, Some(text)) => {
+            let value = schema::parse(text.as_bytes()).map_err(|error| error.within(place))?;
+            // Svix's payloads are objects.
+            JsonObject::from_value(&value).map_err(|error| format!("{place}: {error}"))?;
+            value
+        }
+        _ => return Err(format!("{place}: exactly one of value and text must be given")),
+    };
+    let (violations, more) = compiled.violations(&value);
+    if violations.is_empty() {
+        return Ok(value);
+    }
+    Err(format!("{place} does not match the schema: {}", schema::describe(&violations, more)))
 }
 
 /// The field that names the schema.

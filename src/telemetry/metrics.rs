@@ -17,6 +17,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::AdmissionMetrics;
+
 /// How many objects of a kind there are, by what their `Ready` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectCount {
@@ -54,6 +56,7 @@ struct Inner {
     status_patches: Family<OfKind, Counter>,
     objects: Family<OfReadiness, Gauge>,
     leader: Gauge,
+    admission: AdmissionMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -95,7 +98,7 @@ struct OfReadiness {
     ready: &'static str,
 }
 
-fn milliseconds_to_minute() -> Histogram {
+pub(super) fn milliseconds_to_minute() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.5, 13))
 }
 
@@ -121,6 +124,7 @@ impl Default for Metrics {
             status_patches: Family::default(),
             objects: Family::default(),
             leader: Gauge::default(),
+            admission: AdmissionMetrics::register(&mut registry),
         };
         let r = &mut registry;
         r.register("reconciles", "Looks at objects, by what they came to", inner.reconciles.clone());
@@ -221,6 +225,12 @@ impl Metrics {
     /// Whether this process leads.
     pub fn leading(&self, leads: bool) {
         self.0.leader.set(i64::from(leads));
+    }
+
+    /// What the admission webhook counts.
+    #[must_use]
+    pub fn admission(&self) -> AdmissionMetrics {
+        self.0.admission.clone()
     }
 
     /// What to read at each scrape.

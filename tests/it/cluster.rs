@@ -1,5 +1,7 @@
 //! The operator as a process on a real control plane.
 
+mod admission;
+mod certificates;
 mod citizen;
 mod crash;
 mod crds;

@@ -50,6 +50,11 @@ fn every_metric_is_explained() {
     metrics.drift("WebhookEndpoint");
     metrics.payload_mismatch("Warn");
     metrics.status_patched("WebhookEndpoint");
+    let admission = metrics.admission();
+    admission.reviewed("WebhookEvent", "admitted", moment);
+    admission.payload_violated("Warn");
+    admission.certificate_end("serving", 1);
+    admission.certificate_reloaded(true);
     let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0 };
     metrics.on_scrape(move || (vec![count], (0, 0)));
     let text = metrics.encode();

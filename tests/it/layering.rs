@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// For each module, the others that it may name.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("api", &[]),
     ("schema", &[]),
     ("telemetry", &[]),
@@ -12,9 +12,25 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("plan", &["api", "schema"]),
     ("svix", &["api", "plan", "telemetry"]),
     ("engine", &["api", "schema", "catalogue", "plan", "svix", "telemetry"]),
-    ("controller", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
+    ("admission", &["api", "schema", "catalogue", "plan", "telemetry"]),
+    ("controller", &["api", "schema", "catalogue", "plan", "svix", "engine", "admission", "telemetry"]),
     ("files", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
-    ("cli", &["api", "schema", "plan", "svix", "engine", "controller", "files", "embedded", "telemetry"]),
+    (
+        "cli",
+        &[
+            "api",
+            "schema",
+            "plan",
+            "svix",
+            "engine",
+            "controller",
+            "files",
+            "embedded",
+            "telemetry",
+            "admission",
+            "catalogue",
+        ],
+    ),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod admission_server;
 mod cluster;
 mod control_plane;
 mod dev;

@@ -8,19 +8,21 @@ use svix_operator::embedded::Options;
 use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event, event_type},
-    operator::{OPERATOR_NAMESPACE, Operator, install},
+    operator::{OPERATOR_NAMESPACE, Operator, free_address, install},
+    sidecar::{Sidecar, metric_at_least},
     tenant::Tenant,
     wait::eventually,
 };
 
 const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/rbac.yaml");
+const WEBHOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/webhook.yaml");
 
-/// A kubeconfig of the operator's ServiceAccount.
-fn kubeconfig_of_operator(control_plane: &ControlPlane) -> PathBuf {
+/// A kubeconfig of a ServiceAccount in the operator's namespace.
+fn kubeconfig_of(control_plane: &ControlPlane, account: &str) -> PathBuf {
     let text = std::fs::read_to_string(control_plane.kubeconfig()).unwrap();
-    let user = format!("    as: system:serviceaccount:{OPERATOR_NAMESPACE}:svix-operator\n    token: ");
+    let user = format!("    as: system:serviceaccount:{OPERATOR_NAMESPACE}:{account}\n    token: ");
     let text = text.replacen("    token: ", &user, 1);
-    let path = control_plane.dir().join("operator.kubeconfig");
+    let path = control_plane.dir().join(format!("{account}.kubeconfig"));
     std::fs::write(&path, text).unwrap();
     path
 }
@@ -31,7 +33,7 @@ async fn the_permissions_in_the_example_are_enough() {
     install(&control_plane).await;
     control_plane.kubectl(&["apply", "--server-side", "-f", RBAC]).await.expect_success();
     let tenant = Tenant::new(&control_plane, "rbac").await;
-    let operator = Operator::start_with(&control_plane, &kubeconfig_of_operator(&control_plane), &[]);
+    let operator = Operator::start_with(&control_plane, &kubeconfig_of(&control_plane, "svix-operator"), &[]);
     operator.ready().await;
 
     // Everything that it does: make, take a schema from elsewhere, follow it, change, tell, use a new token,
@@ -75,4 +77,45 @@ async fn the_permissions_in_the_example_are_enough() {
     let refused: Vec<_> = log.lines().filter(|line| line.to_lowercase().contains("forbidden")).collect();
     assert!(refused.is_empty(), "{refused:#?}");
     assert!(log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
+async fn the_permissions_of_the_webhook_in_the_example_are_enough() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    control_plane.kubectl(&["apply", "--server-side", "-f", RBAC]).await.expect_success();
+    let tenant = Tenant::new(&control_plane, "rbac").await;
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": {"schema.json": "{}"},
+        "metadata": {"name": "schemas", "namespace": tenant.name},
+    });
+    tenant.apply_json(&[map]).await;
+    let reference = json!({"configMapKeyRef": {"name": "schemas", "key": "schema.json"}});
+    let two = ["first", "second"].map(|name| {
+        let from = event_type(name).with("schema", json!(null)).with("schemaFrom", reference.clone());
+        from.with("name", "a.one")
+    });
+    tenant.apply(two).await;
+    // With the configuration in force, no event type could be made: no Service leads anywhere here.
+    control_plane.kubectl(&["apply", "-f", WEBHOOK]).await.expect_success();
+
+    let account = kubeconfig_of(&control_plane, "svix-operator-webhook");
+    let lives = ["--tls-lifetime", "3s", "--ca-lifetime", "9s", "--ca-settle", "1s"];
+    let sidecar =
+        Sidecar::with_kubeconfig(&control_plane, &account, OPERATOR_NAMESPACE, free_address(), &lives);
+    sidecar.process.ready().await;
+    tenant.kubectl(&["delete", "webhookeventtype", "first"]).await.expect_success();
+    let reloads = "svix_operator_certificate_reloads_total{result=\"ok\"}";
+    metric_at_least(&sidecar, reloads, 4.0, Duration::from_secs(60)).await;
+    let path = "jsonpath={.webhooks[*].clientConfig.caBundle}";
+    let get = ["get", "validatingwebhookconfiguration", "svix-operator", "-o", path];
+    let bundles = control_plane.kubectl(&get).await.expect_success();
+    assert_eq!(bundles.split_whitespace().count(), 2, "{bundles}");
+
+    sidecar.process.signal("TERM");
+    sidecar.process.ended(Duration::from_secs(10)).await;
+    let log = sidecar.process.log_text();
+    let refused: Vec<_> = log.lines().filter(|line| line.to_lowercase().contains("forbidden")).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+    assert!(log.contains("stopped") && !log.contains("cannot be read"), "{log}");
 }

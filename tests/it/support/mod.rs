@@ -6,6 +6,7 @@ pub mod objects;
 pub mod operator;
 pub mod raw_server;
 pub mod records;
+pub mod sidecar;
 pub mod tcp_proxy;
 pub mod tenant;
 pub mod wait;

@@ -56,14 +56,20 @@ impl Operator {
 
     /// Starts an operator that may do what the user of a kubeconfig may.
     pub fn start_with(control_plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let mut all = vec!["run", "--namespace", OPERATOR_NAMESPACE, "--lease-duration", "3"];
+        all.extend(arguments);
+        Self::start_command(control_plane, kubeconfig, &all)
+    }
+
+    /// Starts a command of the program that serves health and logs as `run` does.
+    pub fn start_command(control_plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let health = free_address();
         let log = control_plane.dir().join(format!("operator-{}.log", health.port()));
         let mut shell = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
             .arg(env!("CARGO_BIN_EXE_svix-operator"))
-            .args(["run", "--namespace", OPERATOR_NAMESPACE, "--health-addr", &health.to_string()])
-            .args(["--lease-duration", "3", "--log-format", "text"])
             .args(arguments)
+            .args(["--health-addr", &health.to_string(), "--log-format", "text"])
             .env("KUBECONFIG", kubeconfig)
             .env("LOG", &log)
             .env_remove("RUST_LOG")
@@ -152,6 +158,6 @@ pub async fn install(control_plane: &ControlPlane) {
         .expect_success();
 }
 
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -1,0 +1,77 @@
+//! WebhookEndpoints: what Svix would refuse, and references that lead nowhere.
+
+use crate::{
+    admission::{Known, words::Problem},
+    api::{DEFAULT_CONNECTION, RESERVED_METADATA_PREFIX, SecretKeyRef, SvixConnectionSpec, WebhookEndpoint},
+    plan::{
+        self,
+        endpoint::{Owned, check_metadata, desired, merge_metadata, normal_url},
+        ids,
+    },
+};
+
+use super::Findings;
+
+/// Most channels of one endpoint.
+const MAX_CHANNELS: usize = 10;
+
+/// Judges an endpoint that is about to be stored.
+pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
+    let mut findings = Findings::default();
+    let spec = &object.spec;
+    if let Err(message) = normal_url(&spec.url) {
+        findings.problem("/spec/url", message);
+    }
+    for (field, uid) in [("/spec/application", &spec.application), ("/spec/uid", &spec.uid)] {
+        if uid.as_ref().is_some_and(|uid| !ids::is_uid(uid)) {
+            findings.problem(
+                field,
+                "expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_",
+            );
+        }
+    }
+    let connection = object.connection_name();
+    for (index, name) in spec.event_types.iter().enumerate() {
+        if !ids::is_name(name) {
+            findings.problem(format!("/spec/eventTypes/{index}"), "expected the name of an event type");
+        } else if known.directory.holder(connection, name).is_none() {
+            findings.warnings.push(format!(
+                "/spec/eventTypes/{index}: no WebhookEventType declares {name:?} through connection {connection:?}; \
+                 the endpoint waits until it is in Svix"
+            ));
+        }
+    }
+    super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
+    let reserved =
+        spec.metadata.iter().flatten().filter(|(key, _)| key.starts_with(RESERVED_METADATA_PREFIX));
+    for (key, _) in reserved {
+        let key = plan::quoted(key);
+        findings.problem("/spec/metadata", format!("key {key} is reserved; use another prefix"));
+    }
+    if findings.problems.is_empty() {
+        // The rest is what the plan says of the whole; only the first of it is told.
+        let settings = known.directory.connection(connection);
+        let unknown = unknown_connection();
+        let settings = settings.as_deref().unwrap_or(&unknown);
+        let whole = desired(object, settings, Owned::default())
+            .and_then(|desired| check_metadata(&merge_metadata(&desired, None)));
+        findings.problems.extend(whole.err().map(Problem::from));
+    }
+    findings
+}
+
+/// What is assumed of a connection that is not there yet: nothing that it could say otherwise.
+fn unknown_connection() -> SvixConnectionSpec {
+    SvixConnectionSpec {
+        server_url: None,
+        ca_bundle: None,
+        token_secret_ref: SecretKeyRef { name: String::new(), key: String::new() },
+        owner_id: DEFAULT_CONNECTION.to_owned(),
+        default_application: None,
+        create_applications: None,
+        event_type_names: None,
+        channel_encoding: None,
+        resync_interval: None,
+        requests_per_second: None,
+    }
+}

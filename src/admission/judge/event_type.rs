@@ -1,0 +1,44 @@
+//! WebhookEventTypes: the name, the schema and its examples, as the operator will judge them.
+
+use crate::{
+    admission::{Known, words::Problem},
+    api::WebhookEventType,
+    plan::{
+        declared::{self, Source},
+        ids,
+    },
+};
+
+use super::Findings;
+
+/// Judges an event type that is about to be stored. A schema in a ConfigMap is the operator's to judge: it changes
+/// without this object.
+pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
+    let mut findings = Findings::default();
+    let (connection, name) = (object.connection_name(), object.event_type_name());
+    let names = known.directory.connection(connection).map(|spec| spec.event_type_names());
+    if let Err(message) = ids::check_event_type_name(&name, names.unwrap_or_default()) {
+        let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
+        findings.problem(field, message);
+    }
+    match declared::schema_text(object) {
+        Ok(Source::Here(schema)) => {
+            if let Err((first, others)) = declared::all_judged(object, schema.to_value()) {
+                findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
+            }
+        }
+        Ok(Source::ConfigMap(_)) => {}
+        Err(refusal) => findings.problems.push(refusal.into()),
+    }
+    if let Some(holder) = known.directory.holder(connection, &name) {
+        let metadata = &object.metadata;
+        let same = metadata.namespace.as_deref() == Some(&holder.namespace)
+            && metadata.name.as_deref() == Some(&holder.name);
+        if !same {
+            findings.warnings.push(format!(
+                "{name:?} is declared by {holder} already, which holds it; this object waits until that one is gone"
+            ));
+        }
+    }
+    findings
+}

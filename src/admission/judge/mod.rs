@@ -1,0 +1,52 @@
+//! What is wrong with an object: one file for each kind.
+
+mod endpoint;
+mod event;
+mod event_type;
+
+use crate::api::PayloadPolicy;
+
+use super::words::Problem;
+
+pub(super) use endpoint::endpoint;
+pub(super) use event::event;
+pub(super) use event_type::event_type;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// What it is refused for.
+    pub problems: Vec<Problem>,
+    /// How many there are beyond them, and where.
+    pub more: Option<Problem>,
+    /// What is said when it is admitted, and when it is refused.
+    pub warnings: Vec<String>,
+    /// The policy that a payload fell under which does not match its schema.
+    pub violated: Option<PayloadPolicy>,
+}
+
+impl Findings {
+    fn problem(&mut self, field: impl Into<String>, message: impl AsRef<str>) {
+        self.problems.push(Problem::new(field, message));
+    }
+}
+
+/// Checks a list of channels.
+fn channels(channels: Option<&[String]>, most: usize, findings: &mut Findings) {
+    /// Longest channel, in characters, as the CRDs have it.
+    const LONGEST: usize = 2048;
+    let Some(channels) = channels else { return };
+    if channels.is_empty() || channels.len() > most {
+        let found = channels.len();
+        findings.problem("/spec/channels", format!("found {found} channels, expected 1 to {most}"));
+    }
+    for (index, channel) in channels.iter().enumerate().take(most) {
+        let length = channel.chars().count();
+        if length == 0 || length > LONGEST {
+            findings.problem(
+                format!("/spec/channels/{index}"),
+                format!("found {length} characters, expected 1 to {LONGEST}"),
+            );
+        }
+    }
+}

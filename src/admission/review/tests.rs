@@ -1,0 +1,186 @@
+#![allow(clippy::unwrap_used)]
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    api::{JsonObject, PayloadPolicy},
+    catalogue::{Declared, Holder},
+};
+
+fn known(policy: PayloadPolicy) -> Known {
+    let known = Known::default();
+    let schema = json!({"required": ["a"], "properties": {"a": {"type": "integer"}}});
+    let schema = JsonObject::from_value(&schema).unwrap();
+    known.catalogue.put("default", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
+    let holder = Holder { namespace: "team".to_owned(), name: "a.b".to_owned() };
+    known.directory.set_holder("default", "a.b", Some(holder));
+    known
+}
+
+fn request(operation: &str, kind: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5", "operation": operation, "name": "x", "namespace": "team", "dryRun": false,
+            "kind": {"group": "svix-operator.dev", "version": "v1alpha1", "kind": kind},
+            "object": {
+                "apiVersion": "svix-operator.dev/v1alpha1", "kind": kind,
+                "metadata": {"name": "x", "namespace": "team"}, "spec": spec,
+            },
+        },
+    })
+}
+
+fn event(payload: &Value) -> Value {
+    request("CREATE", "WebhookEvent", &json!({"eventType": "a.b", "payload": payload}))
+}
+
+fn answer(known: &Known, request: &Value) -> (Reviewed, Value) {
+    let reviewed = review(request.to_string().as_bytes(), known);
+    let answer: Value = serde_json::from_slice(&reviewed.answer).unwrap();
+    assert_eq!(answer["response"]["uid"], request["request"]["uid"]);
+    (reviewed, answer["response"].clone())
+}
+
+#[test]
+fn a_refusal_has_every_violation_as_a_cause_and_in_the_message() {
+    let (reviewed, answer) = answer(&known(PayloadPolicy::Enforce), &event(&json!({"a": "x"})));
+    assert_eq!((reviewed.outcome, reviewed.violated), (Outcome::Refused, Some(PayloadPolicy::Enforce)));
+    assert_eq!(answer["allowed"], false);
+    assert_eq!((&answer["status"]["code"], &answer["status"]["reason"]), (&json!(422), &json!("Invalid")));
+    assert_eq!(answer["status"]["message"], r#"/spec/payload/a: found "x", expected an integer"#);
+    assert_eq!(answer["status"]["details"]["kind"], "WebhookEvent");
+    assert_eq!(answer["status"]["details"]["causes"][0]["field"], "/spec/payload/a");
+}
+
+#[test]
+fn the_policy_decides_what_a_bad_payload_comes_to() {
+    for (policy, outcome, warnings) in
+        [(PayloadPolicy::Warn, Outcome::Warned, 1), (PayloadPolicy::Audit, Outcome::Admitted, 0)]
+    {
+        let (reviewed, answer) = answer(&known(policy), &event(&json!({})));
+        assert_eq!((reviewed.outcome, reviewed.violated), (outcome, Some(policy)));
+        assert_eq!(answer["allowed"], true);
+        assert_eq!(answer["warnings"].as_array().map_or(0, Vec::len), warnings);
+    }
+    // Other faults of an event are refused whatever the policy of its type.
+    let mut bad = event(&json!({}));
+    bad["request"]["object"]["spec"]["eventId"] = "ep_1".into();
+    assert_eq!(answer(&known(PayloadPolicy::Audit), &bad).0.outcome, Outcome::Refused);
+}
+
+#[test]
+fn a_deletion_a_change_of_metadata_and_what_is_not_ours_are_never_held_up() {
+    let known = known(PayloadPolicy::Enforce);
+    let bad = json!({"url": "nonsense", "eventTypes": [".."]});
+    let mut requests = vec![
+        request("DELETE", "WebhookEndpoint", &bad),
+        request("CONNECT", "WebhookEndpoint", &bad),
+        request("UPDATE", "WebhookEvent", &json!({"eventType": "..", "payload": {}})),
+        request("CREATE", "SvixConnection", &json!({})),
+    ];
+    let update = request("UPDATE", "WebhookEndpoint", &bad);
+    let change = |path: &str, value: Value| {
+        let mut changed = update.clone();
+        *changed["request"].pointer_mut(path).unwrap() = value;
+        changed
+    };
+    let mut deleting = update.clone();
+    deleting["request"]["object"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    let mut unchanged = update.clone();
+    unchanged["request"]["oldObject"] = update["request"]["object"].clone();
+    let mut status = update.clone();
+    status["request"]["subResource"] = "status".into();
+    requests.extend([deleting, unchanged, status, change("/kind/group", json!("example.org"))]);
+    for request in requests {
+        let (reviewed, answer) = answer(&known, &request);
+        assert_eq!((reviewed.outcome, &answer["allowed"]), (Outcome::Ignored, &json!(true)), "{request}");
+    }
+    assert_eq!(answer(&known, &update).0.outcome, Outcome::Refused);
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_uid() {
+    let known = Known::default();
+    for broken in [
+        json!({"request": {"uid": "u"}}),
+        json!({"request": {"uid": "u", "operation": 5, "kind": {"group": "g", "kind": "k"}}}),
+    ] {
+        let (reviewed, answer) = answer(&known, &broken);
+        assert_eq!((reviewed.outcome, &answer["allowed"]), (Outcome::Unreadable, &json!(false)));
+        assert_eq!(answer["status"]["code"], 400);
+    }
+    for broken in
+        [request("CREATE", "WebhookEvent", &json!(5)), request("CREATE", "WebhookEndpoint", &json!({}))]
+    {
+        let (reviewed, answer) = answer(&known, &broken);
+        assert_eq!(reviewed.outcome, Outcome::Refused);
+        assert!(answer["status"]["message"].as_str().unwrap().contains("the object cannot be read"));
+    }
+    let mut without = event(&json!({}));
+    without["request"]["object"] = json!(null);
+    assert_eq!(answer(&known, &without).0.outcome, Outcome::Refused);
+    assert_eq!(review(b"", &known).outcome, Outcome::Unreadable);
+    assert_eq!(review(&b"[".repeat(100_000), &known).outcome, Outcome::Unreadable);
+}
+
+/// Replaces one of a value's parts, counted from the outside in.
+fn replaced(value: &mut Value, at: &mut usize, by: &Value) {
+    if *at == 0 {
+        *value = by.clone();
+        *at = usize::MAX;
+        return;
+    }
+    *at = at.saturating_sub(1);
+    match value {
+        Value::Object(map) => map.values_mut().for_each(|part| replaced(part, at, by)),
+        Value::Array(items) => items.iter_mut().for_each(|part| replaced(part, at, by)),
+        _ => {}
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::hash_map(".{0,8}", inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_get_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let reviewed = review(&bytes, &Known::default());
+        prop_assert!(serde_json::from_slice::<Value>(&reviewed.answer).is_ok());
+    }
+
+    #[test]
+    fn a_request_with_any_part_replaced_gets_an_answer(
+        kind in 0..3usize, at in 0..60usize, by in any_json(), payload in any_json(),
+    ) {
+        let spec = [
+            json!({"eventType": "a.b", "payload": payload, "channels": ["x"], "ttlAfterFinished": "1h"}),
+            json!({"schema": {"items": payload}, "examples": [{"name": "a", "value": {"b": 1}}]}),
+            json!({"url": "https://a.example/", "eventTypes": ["a.b"], "metadata": {"k": "v"}, "channels": ["x"]}),
+        ];
+        let kinds = ["WebhookEvent", "WebhookEventType", "WebhookEndpoint"];
+        let mut request = request("CREATE", kinds[kind], &spec[kind]);
+        replaced(&mut request, &mut { at }, &by);
+        let reviewed = review(request.to_string().as_bytes(), &known(PayloadPolicy::Enforce));
+        let answer: Value = serde_json::from_slice(&reviewed.answer).unwrap();
+        if let Some(uid) = request["request"]["uid"].as_str() {
+            prop_assert_eq!(&answer["response"]["uid"], uid);
+        }
+        let allowed = answer["response"]["allowed"].as_bool();
+        prop_assert_eq!(allowed, Some(!matches!(reviewed.outcome, Outcome::Refused | Outcome::Unreadable)));
+    }
+}

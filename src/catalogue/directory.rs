@@ -1,0 +1,82 @@
+//! Who declares each event type, and what connections say of names: what a review of a declaration asks for. It is
+//! read when something is declared, never for a payload that has a schema.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::api::SvixConnectionSpec;
+
+/// The object that holds an event type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The directory. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Directory(Arc<RwLock<Contents>>);
+
+#[derive(Default)]
+struct Contents {
+    connections: HashMap<String, Arc<SvixConnectionSpec>>,
+    holders: HashMap<String, HashMap<String, Holder>>,
+}
+
+impl Directory {
+    /// Takes in what a connection says; `None`: it is gone.
+    pub fn set_connection(&self, name: &str, spec: Option<SvixConnectionSpec>) {
+        let mut contents = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match spec {
+            Some(spec) => contents.connections.insert(name.to_owned(), Arc::new(spec)),
+            None => contents.connections.remove(name),
+        };
+    }
+
+    /// What a connection says; `None`: there is none of this name.
+    #[must_use]
+    pub fn connection(&self, name: &str) -> Option<Arc<SvixConnectionSpec>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).connections.get(name).cloned()
+    }
+
+    /// The names of the connections.
+    #[must_use]
+    pub fn connections(&self) -> Vec<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).connections.keys().cloned().collect()
+    }
+
+    /// Takes in who holds an event type; `None`: nobody declares it any more.
+    pub fn set_holder(&self, connection: &str, event_type: &str, holder: Option<Holder>) {
+        let mut contents = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let table = contents.holders.entry(connection.to_owned()).or_default();
+        match holder {
+            Some(holder) => table.insert(event_type.to_owned(), holder),
+            None => table.remove(event_type),
+        };
+        if table.is_empty() {
+            contents.holders.remove(connection);
+        }
+    }
+
+    /// Who holds an event type; `None`: nobody declares it.
+    #[must_use]
+    pub fn holder(&self, connection: &str, event_type: &str) -> Option<Holder> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .holders
+            .get(connection)?
+            .get(event_type)
+            .cloned()
+    }
+}

@@ -1,0 +1,276 @@
+//! `svix-operator admission`: the webhook that judges what is about to be stored in a cluster.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use kube::Client;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admission::{
+        Known,
+        certificates::{Policy, ServingCertificate, files},
+        server::{self, Limits},
+    },
+    api::parse_duration,
+    controller::{
+        CertificateConfig, feed_connections, feed_event_types, keep_certificates,
+        lease::{self, LeaseConfig},
+    },
+    telemetry::{self, LogFormat, Metrics, Readiness},
+};
+
+/// Judge objects before Kubernetes stores them: a validating admission webhook.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Namespace of the certificates' Secret, of the Lease and of the Service. Default: its own.
+    #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: Option<String>,
+
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "SVIX_OPERATOR_HEALTH_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    health_addr: SocketAddr,
+
+    #[command(flatten)]
+    admission: AdmissionArguments,
+
+    /// Time between SIGTERM and the end of serving: so long it takes until nobody asks this replica any more.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    shutdown_delay: Duration,
+
+    /// Form of the log.
+    #[arg(long, env = "SVIX_OPERATOR_LOG_FORMAT", value_enum, default_value = "json")]
+    log_format: LogFormat,
+}
+
+/// The admission webhook's own arguments.
+#[derive(Debug, clap::Args)]
+pub struct AdmissionArguments {
+    /// Where the API server asks, over HTTPS.
+    #[arg(long, env = "SVIX_OPERATOR_ADMISSION_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:9443")]
+    admission_listen: SocketAddr,
+
+    /// Folder with tls.crt and tls.key, as cert-manager fills it. Left out: certificates are made and renewed here.
+    #[arg(long, env = "SVIX_OPERATOR_TLS_CERT_DIR", value_name = "DIR")]
+    tls_cert_dir: Option<PathBuf>,
+
+    /// Secret that holds the certificates that are made here.
+    #[arg(
+        long,
+        env = "SVIX_OPERATOR_TLS_SECRET",
+        value_name = "NAME",
+        default_value = "svix-operator-webhook-tls"
+    )]
+    tls_secret: String,
+
+    /// ValidatingWebhookConfiguration whose caBundle is kept; "": none.
+    #[arg(
+        long,
+        env = "SVIX_OPERATOR_WEBHOOK_CONFIGURATION",
+        value_name = "NAME",
+        default_value = "svix-operator"
+    )]
+    webhook_configuration: String,
+
+    /// Service through which the API server calls; certificates are made for it.
+    #[arg(
+        long,
+        env = "SVIX_OPERATOR_WEBHOOK_SERVICE",
+        value_name = "NAME",
+        default_value = "svix-operator-webhook"
+    )]
+    webhook_service: String,
+
+    /// Further DNS name or IP address to make certificates for.
+    #[arg(long, value_name = "NAME")]
+    tls_name: Vec<String>,
+
+    /// Life of a serving certificate; it is renewed when two thirds of it have passed.
+    #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = duration)]
+    tls_lifetime: Duration,
+
+    /// Life of an authority; the next is made when two thirds of it have passed.
+    #[arg(long, value_name = "DURATION", default_value = "8760h", value_parser = duration)]
+    ca_lifetime: Duration,
+
+    /// Time from the publication of an authority until something is signed by it.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    ca_settle: Duration,
+
+    /// Name of the Lease that decides which replica renews.
+    #[arg(
+        long,
+        env = "SVIX_OPERATOR_WEBHOOK_LEASE",
+        value_name = "NAME",
+        default_value = "svix-operator-webhook"
+    )]
+    webhook_lease: String,
+
+    /// Seconds after which another replica may take the Lease of one that is silent.
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = clap::value_parser!(u64).range(3..=300))]
+    webhook_lease_duration: u64,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .ok_or_else(|| "expected hours, minutes and seconds, such as 720h, 1h30m or 90s".to_owned())
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(arguments: Arguments) -> ExitCode {
+    telemetry::init_logs(arguments.log_format, "info");
+    super::block_on(super::Threads::Many, work(arguments), ExitCode::FAILURE)
+}
+
+async fn work(arguments: Arguments) -> Result<ExitCode, String> {
+    let told = super::run::stop_on_signals()?;
+    let metrics = Metrics::default();
+    let readiness = Readiness::default();
+    let [connections_in, event_types_in] =
+        ["svixconnections", "webhookeventtypes"].map(|name| readiness.register(name));
+    let config = kube::Config::infer()
+        .await
+        .map_err(|error| format!("no cluster: {error}; run inside a Pod, or set KUBECONFIG"))?;
+    let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let client =
+        Client::try_from(config).map_err(|error| format!("cannot make a Kubernetes client: {error}"))?;
+    let known = Known::default();
+    let stop = CancellationToken::new();
+    let sidecar = start(
+        &arguments.admission,
+        client.clone(),
+        &namespace,
+        known.clone(),
+        &metrics,
+        &readiness,
+        stop.clone(),
+    )
+    .await?;
+    let (health, _) = telemetry::serve(arguments.health_addr, readiness, metrics, CancellationToken::new())
+        .await
+        .map_err(|error| format!("cannot listen at {}: {error}", arguments.health_addr))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %namespace, %health, "starting");
+    let feeds = [
+        tokio::spawn(feed_connections(client.clone(), known.directory.clone(), move || {
+            connections_in.ready()
+        })),
+        tokio::spawn(feed_event_types(client, known.catalogue, known.directory, move || {
+            event_types_in.ready()
+        })),
+    ];
+    let ended = sidecar.ended(&told, arguments.shutdown_delay, &stop).await;
+    feeds.iter().for_each(JoinHandle::abort);
+    ended
+}
+
+/// The parts of the webhook that run.
+pub struct Running {
+    server: JoinHandle<Result<(), String>>,
+    certificates: JoinHandle<Result<(), String>>,
+}
+
+impl Running {
+    /// Waits until the process is told to stop, or until a part cannot go on; then ends the others.
+    pub async fn ended(
+        mut self,
+        told: &CancellationToken,
+        delay: Duration,
+        stop: &CancellationToken,
+    ) -> Result<ExitCode, String> {
+        tokio::select! {
+            () = told.cancelled() => tokio::time::sleep(delay).await,
+            ended = &mut self.server => return Err(why(ended)),
+            ended = &mut self.certificates => return Err(why(ended)),
+        }
+        stop.cancel();
+        for part in [self.server, self.certificates] {
+            part.await.map_err(|error| error.to_string())??;
+        }
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn why(ended: Result<Result<(), String>, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(Err(message)) => message,
+        Ok(Ok(())) => "the webhook ended without being told to".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Starts to serve, and to keep certificates. `known` is fed by the caller.
+pub async fn start(
+    arguments: &AdmissionArguments,
+    client: Client,
+    namespace: &str,
+    known: Known,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    stop: CancellationToken,
+) -> Result<Running, String> {
+    if arguments.ca_lifetime < arguments.tls_lifetime * 2 {
+        return Err("--ca-lifetime must be at least twice --tls-lifetime".to_owned());
+    }
+    let address = arguments.admission_listen;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| format!("cannot listen at {address}: {error}"))?;
+    let serving = ServingCertificate::default();
+    let gate = readiness.register("certificate");
+    let certificates = match arguments.tls_cert_dir.clone() {
+        Some(folder) => {
+            let (serving, metrics, stop) = (serving.clone(), metrics.admission(), stop.clone());
+            tokio::spawn(async move {
+                stop.run_until_cancelled(files::follow(folder, serving, metrics, files::POLL)).await;
+                Ok(())
+            })
+        }
+        None => {
+            let config = certificate_config(arguments, namespace);
+            let kept = keep_certificates(client, config, serving.clone(), metrics.admission(), stop.clone());
+            tokio::spawn(async move { kept.await.map_err(|error| error.to_string()) })
+        }
+    };
+    let waiting = serving.clone();
+    tokio::spawn(async move {
+        waiting.wait().await;
+        gate.ready();
+    });
+    let served = server::serve(listener, serving, known, metrics.admission(), Limits::default(), stop);
+    let server =
+        tokio::spawn(async move { served.await.map_err(|error| format!("cannot set up TLS: {error}")) });
+    tracing::info!(%address, "admission webhook listens");
+    Ok(Running { server, certificates })
+}
+
+fn certificate_config(arguments: &AdmissionArguments, namespace: &str) -> CertificateConfig {
+    let service = &arguments.webhook_service;
+    let mut names: Vec<_> = ["svc", "svc.cluster.local"]
+        .map(|end| format!("{service}.{namespace}.{end}"))
+        .into_iter()
+        .chain(arguments.tls_name.iter().cloned())
+        .collect();
+    names.dedup();
+    let pod = std::env::var("POD_NAME")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| "local".to_owned());
+    let lasts = Duration::from_secs(arguments.webhook_lease_duration);
+    CertificateConfig {
+        namespace: namespace.to_owned(),
+        secret: arguments.tls_secret.clone(),
+        configuration: Some(arguments.webhook_configuration.clone()).filter(|name| !name.is_empty()),
+        names,
+        policy: Policy {
+            authority: arguments.ca_lifetime,
+            serving: arguments.tls_lifetime,
+            settle: arguments.ca_settle,
+        },
+        lease: LeaseConfig {
+            lease_duration: lasts,
+            // In client-go's proportions: 15 s, 10 s and 2 s.
+            renew_deadline: lasts * 2 / 3,
+            retry_period: lasts * 2 / 15,
+            ..LeaseConfig::new(namespace, &arguments.webhook_lease, lease::identity(&pod))
+        },
+    }
+}

@@ -1,0 +1,306 @@
+//! Keeps the catalogue and the directory of the sidecar current from a cluster.
+//!
+//! Of several objects that declare one event type, the one that the operator would take is judged by. No second copy
+//! of a schema is kept here: when the holder changes because another object did, the new one is read again.
+
+mod claims;
+mod connections;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use futures::{StreamExt as _, pin_mut};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, Resource as _,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event},
+    },
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    api::WebhookEventType,
+    catalogue::{Catalogue, Declared, Directory, Holder},
+    plan::declared::{self, Source},
+};
+
+use claims::{Claim, Claims, Key, Thing};
+pub use connections::feed_connections;
+
+use super::{
+    references::{Watch, watch_names},
+    watch::{PAGE, slim},
+};
+
+/// Keeps the catalogue and the directory's holders current, for ever. `synced` is called when the first list is in;
+/// the catalogue is marked as loaded then.
+pub async fn feed_event_types(
+    client: Client,
+    catalogue: Catalogue,
+    directory: Directory,
+    synced: impl FnOnce() + Send,
+) {
+    let api: Api<DeserializeGuard<WebhookEventType>> = Api::all(client.clone());
+    let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
+    pin_mut!(stream);
+    let (changes, mut changed) = mpsc::unbounded_channel();
+    let mut feed =
+        Feed { client, catalogue, directory, claims: Claims::default(), watches: HashMap::new(), changes };
+    let mut synced = Some(synced);
+    // Objects of a list that is under way; `None`: one that cannot be read, of which what was known stays.
+    let mut list: BTreeMap<Key, Option<WebhookEventType>> = BTreeMap::new();
+    loop {
+        tokio::select! {
+            event = stream.next() => match event {
+                None => return,
+                Some(Ok(Event::Init)) => list.clear(),
+                Some(Ok(Event::InitApply(guard))) => {
+                    let (key, object) = read(guard);
+                    list.insert(key, object);
+                }
+                Some(Ok(Event::InitDone)) => {
+                    feed.replace(std::mem::take(&mut list)).await;
+                    if let Some(synced) = synced.take() {
+                        feed.catalogue.loaded();
+                        synced();
+                    }
+                }
+                Some(Ok(Event::Apply(guard))) => {
+                    if let (key, Some(object)) = read(guard) {
+                        feed.apply(key, object).await;
+                    }
+                }
+                Some(Ok(Event::Delete(guard))) => feed.remove(&key_of(&guard)).await,
+                Some(Err(error)) => {
+                    tracing::warn!(kind = "WebhookEventType", %error, "watch failed; it is begun again");
+                }
+            },
+            Some((namespace, name)) = changed.recv() => feed.config_map_changed(&namespace, &name).await,
+        }
+    }
+}
+
+fn key_of(guard: &DeserializeGuard<WebhookEventType>) -> Key {
+    let meta = guard.meta();
+    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+}
+
+fn read(guard: DeserializeGuard<WebhookEventType>) -> (Key, Option<WebhookEventType>) {
+    let key = key_of(&guard);
+    match guard.0 {
+        Ok(mut object) => {
+            slim(object.meta_mut());
+            (key, Some(object))
+        }
+        Err(error) => {
+            let (namespace, name) = &key;
+            tracing::error!(namespace, name, error = %error.error, "the WebhookEventType cannot be read and is left as it is; mend its spec");
+            (key, None)
+        }
+    }
+}
+
+struct Feed {
+    client: Client,
+    catalogue: Catalogue,
+    directory: Directory,
+    claims: Claims,
+    /// Of ConfigMaps, in the namespaces that refer to one.
+    watches: HashMap<String, Watch>,
+    changes: mpsc::UnboundedSender<Key>,
+}
+
+impl Feed {
+    /// Takes in all objects at once.
+    async fn replace(&mut self, list: BTreeMap<Key, Option<WebhookEventType>>) {
+        let mut connections: HashSet<String> =
+            self.claims.on.keys().map(|(connection, _)| connection.clone()).collect();
+        let before: Vec<Thing> = self.claims.on.keys().cloned().collect();
+        for gone in self.claims.of.keys().filter(|key| !list.contains_key(*key)).cloned().collect::<Vec<_>>()
+        {
+            self.claims.set(&gone, None);
+        }
+        for (key, object) in &list {
+            if let Some(object) = object {
+                self.claims.set(key, Some(Claim::of(object)));
+            }
+        }
+        let mut tables: HashMap<String, Vec<(String, Declared)>> = HashMap::new();
+        let things: Vec<Thing> = self.claims.on.keys().cloned().collect();
+        let mut kept: Vec<Thing> = Vec::new();
+        for thing in &things {
+            let Some(holder) = self.claims.holder(thing) else { continue };
+            match list.get(&holder) {
+                Some(Some(object)) => match self.declared(object).await {
+                    Some(declared) => {
+                        tables.entry(thing.0.clone()).or_default().push((thing.1.clone(), declared));
+                    }
+                    None => kept.push(thing.clone()),
+                },
+                _ => kept.push(thing.clone()),
+            }
+            self.tell_holder(thing);
+        }
+        for gone in before.iter().filter(|thing| !self.claims.on.contains_key(*thing)) {
+            self.tell_holder(gone);
+        }
+        connections.extend(things.into_iter().map(|(connection, _)| connection));
+        for connection in connections {
+            let table = tables.remove(&connection).unwrap_or_default();
+            if kept.iter().any(|thing| thing.0 == connection) {
+                // Some stay as they were known: no exchange of the whole.
+                let names: HashSet<_> = table.iter().map(|(name, _)| name.clone()).collect();
+                for (name, declared) in table {
+                    self.put(&(connection.clone(), name), declared);
+                }
+                for name in self.catalogue.names(&connection) {
+                    let thing = (connection.clone(), name);
+                    if !names.contains(&thing.1) && !kept.contains(&thing) {
+                        self.catalogue.remove(&thing.0, &thing.1);
+                    }
+                }
+            } else {
+                for (name, error) in self.catalogue.replace(&connection, table) {
+                    tell_broken(&(connection.clone(), name), &error);
+                }
+            }
+        }
+        self.watch_config_maps();
+    }
+
+    async fn apply(&mut self, key: Key, object: WebhookEventType) {
+        let claim = Claim::of(&object);
+        let thing = claim.thing.clone();
+        let before = self.claims.set(&key, Some(claim));
+        if let Some(before) = before.filter(|before| before.thing != thing) {
+            self.look(&before.thing, None).await;
+        }
+        self.watch_config_maps();
+        self.look(&thing, Some((key, object))).await;
+    }
+
+    async fn remove(&mut self, key: &Key) {
+        if let Some(before) = self.claims.set(key, None) {
+            self.look(&before.thing, None).await;
+        }
+        self.watch_config_maps();
+    }
+
+    async fn config_map_changed(&mut self, namespace: &str, name: &str) {
+        let concerned = self
+            .claims
+            .of
+            .iter()
+            .filter(|(key, claim)| key.0 == namespace && claim.config_map.as_deref() == Some(name))
+            .map(|(_, claim)| claim.thing.clone());
+        for thing in concerned.collect::<Vec<_>>() {
+            self.look(&thing, None).await;
+        }
+    }
+
+    /// Takes in what the holder of an event type declares; `known` is an object that was just seen.
+    async fn look(&self, thing: &Thing, known: Option<(Key, WebhookEventType)>) {
+        self.tell_holder(thing);
+        let Some(holder) = self.claims.holder(thing) else {
+            self.catalogue.remove(&thing.0, &thing.1);
+            return;
+        };
+        let object = match known.filter(|(key, _)| *key == holder) {
+            Some((_, object)) => Some(object),
+            None => {
+                let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), &holder.0);
+                api.get_opt(&holder.1).await.unwrap_or_else(|error| {
+                    tracing::warn!(namespace = holder.0, name = holder.1, %error, "the WebhookEventType cannot be read; what was known of it stays");
+                    None
+                })
+            }
+        };
+        if let Some(object) = object
+            && let Some(declared) = self.declared(&object).await
+        {
+            self.put(thing, declared);
+        }
+    }
+
+    fn put(&self, thing: &Thing, declared: Declared) {
+        if let Err(error) = self.catalogue.put(&thing.0, &thing.1, declared) {
+            tell_broken(thing, &error);
+        }
+    }
+
+    fn tell_holder(&self, thing: &Thing) {
+        let holder = self.claims.holder(thing).map(|(namespace, name)| Holder { namespace, name });
+        self.directory.set_holder(&thing.0, &thing.1, holder);
+    }
+
+    /// What an object declares; `None`: its schema cannot be had. The object's own status says so, too.
+    async fn declared(&self, object: &WebhookEventType) -> Option<Declared> {
+        let (namespace, name) = (object.metadata.namespace.as_deref()?, object.metadata.name.as_deref()?);
+        let schema = match declared::schema_text(object) {
+            Ok(Source::Here(schema)) => Ok(schema),
+            Ok(Source::ConfigMap(reference)) => {
+                let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+                match api.get_opt(&reference.name).await {
+                    Ok(found) => {
+                        let text = found.and_then(|map| map.data?.remove(&reference.key));
+                        let text = text.ok_or_else(|| {
+                            format!("ConfigMap {} has no key {}", reference.name, reference.key)
+                        });
+                        text.and_then(|text| {
+                            declared::parse_schema(object, &text).map_err(|problem| problem.to_string())
+                        })
+                    }
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            Err(refusal) => Err(refusal.to_string()),
+        };
+        match schema {
+            Ok(schema) => Some(Declared {
+                schema,
+                format_assertion: object.spec.format_assertion(),
+                policy: object.spec.payload_policy(),
+            }),
+            Err(problem) => {
+                tracing::warn!(
+                    namespace,
+                    name,
+                    problem,
+                    "no schema to judge events by; the one before stays, if any"
+                );
+                None
+            }
+        }
+    }
+
+    fn watch_config_maps(&mut self) {
+        let wanted: HashSet<&String> = self
+            .claims
+            .of
+            .iter()
+            .filter(|(_, claim)| claim.config_map.is_some())
+            .map(|(key, _)| &key.0)
+            .collect();
+        self.watches.retain(|namespace, _| wanted.contains(namespace));
+        for namespace in wanted {
+            if self.watches.contains_key(namespace) {
+                continue;
+            }
+            let (client, changes, place) = (self.client.clone(), self.changes.clone(), namespace.clone());
+            let task = tokio::spawn(async move {
+                watch_names::<ConfigMap>(client, &place, |name| {
+                    // Nobody listens only when everything ends.
+                    let _ = changes.send((place.clone(), name.to_owned()));
+                })
+                .await;
+            });
+            self.watches.insert(namespace.clone(), Watch::new(&task));
+        }
+    }
+}
+
+fn tell_broken(thing: &Thing, error: &crate::schema::InvalidSchema) {
+    tracing::warn!(connection = thing.0, event_type = thing.1, %error, "the schema cannot be used; the one before stays, if any");
+}

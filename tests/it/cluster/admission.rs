@@ -1,0 +1,298 @@
+//! The admission webhook on a real API server: what people see of it, and what goes on without it.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    control_plane::{ControlPlane, Finished},
+    objects::{Manifest, endpoint, event, event_type},
+    operator::{Operator, install},
+    sidecar::Sidecar,
+    tenant::Tenant,
+    wait::eventually,
+    world::PATIENCE,
+};
+
+/// A schema for the examples here.
+fn order() -> Value {
+    json!({
+        "type": "object", "required": ["order_id"],
+        "properties": {"order_id": {"type": "integer"}, "placed": {"format": "date-time"}},
+    })
+}
+
+async fn tenant(prefix: &str) -> Tenant<'static> {
+    // It brings the custom resources.
+    Operator::shared().await;
+    Tenant::new(ControlPlane::shared().await, prefix).await
+}
+
+/// `kubectl create`, which keeps nulls, as a person runs it.
+async fn create(tenant: &Tenant<'_>, manifest: Manifest) -> Finished {
+    let text = tenant.mine(manifest).0.to_string();
+    tenant.control_plane.kubectl_with(&["create", "-f", "-"], &text).await
+}
+
+async fn created(tenant: &Tenant<'_>, manifest: Manifest) -> String {
+    let done = create(tenant, manifest).await;
+    assert!(done.success, "{}", done.stderr);
+    done.stderr
+}
+
+async fn refused(tenant: &Tenant<'_>, manifest: Manifest) -> String {
+    let done = create(tenant, manifest).await;
+    assert!(!done.success, "created: {}", done.stdout);
+    done.stderr
+}
+
+/// Declares an event type, and waits until the webhook knows it.
+async fn declared(tenant: &Tenant<'_>, manifest: Manifest) {
+    let name = manifest.0["metadata"]["name"].as_str().unwrap().to_owned();
+    tenant.apply([manifest]).await;
+    eventually("the webhook to know it", PATIENCE, async || {
+        let probe = tenant.mine(endpoint("probe", &[&name])).0.to_string();
+        let arguments = ["create", "--dry-run=server", "-f", "-"];
+        let said = tenant.control_plane.kubectl_with(&arguments, &probe).await.stderr;
+        if said.contains("no WebhookEventType declares") { Err(said) } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_good_event_is_stored_and_a_bad_one_is_refused_in_words() {
+    let tenant = tenant("adm-event").await;
+    let _sidecar = Sidecar::start(&tenant, &[]).await;
+    declared(&tenant, event_type("order.placed").with("schema", order())).await;
+
+    let good = event("good", "order.placed").with("payload", json!({"order_id": 7}));
+    assert_eq!(created(&tenant, good).await, "");
+
+    let bad = event("bad", "order.placed").with("payload", json!({"order_id": "7", "placed": "yesterday"}));
+    let said = refused(&tenant, bad.clone()).await;
+    println!("{said}");
+    assert!(said.contains(r#"/spec/payload/order_id: found "7", expected an integer"#), "{said}");
+    assert!(
+        said.contains("/spec/payload/placed: found \"yesterday\", expected the format date-time"),
+        "{said}"
+    );
+    assert!(tenant.get("webhookevent", "bad").await.is_err());
+
+    // The same through server-side apply, and as text.
+    let applied = tenant.try_apply(&[tenant.mine(bad.clone()).0]).await;
+    println!("{}", applied.stderr);
+    assert!(applied.stderr.contains("/spec/payload/order_id"), "{}", applied.stderr);
+    let text = event("text", "order.placed").with("payload", json!(null));
+    let said = refused(&tenant, text.clone().with("payloadText", r#"{"order_id": 1, "order_id": 2}"#)).await;
+    assert!(said.contains("/spec/payloadText: found the key \"order_id\" twice"), "{said}");
+    let said = refused(&tenant, text.clone().with("payloadText", "[1]")).await;
+    assert!(said.contains("/spec/payloadText: expected a JSON object"), "{said}");
+    created(&tenant, text.with("payloadText", r#"{"order_id": 1}"#)).await;
+
+    let said = refused(&tenant, event("dots", "..").with("eventId", "..")).await;
+    assert!(said.contains("/spec/eventType: ") && said.contains("/spec/eventId: "), "{said}");
+
+    // Clients that print the message instead of the causes, as Helm and Argo CD do.
+    use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("svix-operator.dev", "v1alpha1", "WebhookEvent"));
+    let api: Api<DynamicObject> = Api::namespaced_with(tenant.control_plane.client(), &tenant.name, &kind);
+    let bad = serde_json::from_value(tenant.mine(bad).0).unwrap();
+    let Err(kube::Error::Api(status)) = api.create(&PostParams::default(), &bad).await else {
+        panic!("created")
+    };
+    println!("{} {}: {}", status.code, status.reason, status.message);
+    assert_eq!((status.code, status.reason.as_str()), (422, "Invalid"));
+    assert!(
+        status.message.starts_with(
+            "admission webhook \"events.svix-operator.dev\" denied the request: /spec/payload/order_id: found"
+        ),
+        "{}",
+        status.message
+    );
+    assert_eq!(status.details.map_or(0, |details| details.causes.len()), 2);
+}
+
+#[tokio::test]
+async fn a_payload_with_a_thousand_violations_is_refused_readably() {
+    let tenant = tenant("adm-many").await;
+    let _sidecar = Sidecar::start(&tenant, &[]).await;
+    let schema = json!({"additionalProperties": {"type": "integer"}});
+    declared(&tenant, event_type("a.many").with("schema", schema)).await;
+    let payload: serde_json::Map<_, _> = (0..1000).map(|i| (format!("k{i}"), json!("x"))).collect();
+    let said = refused(&tenant, event("many", "a.many").with("payload", Value::Object(payload))).await;
+    assert!(said.contains("and 990 or more other violations"), "{said}");
+    assert!(said.len() < 2000 && said.lines().count() < 20, "{said}");
+}
+
+#[tokio::test]
+async fn warnings_reach_the_person_at_the_terminal() {
+    let tenant = tenant("adm-warn").await;
+    let sidecar = Sidecar::start(&tenant, &[]).await;
+    let undeclared = created(&tenant, event("early", "a.unknown")).await;
+    assert!(undeclared.contains("Warning: /spec/eventType: no WebhookEventType declares"), "{undeclared}");
+    let said = created(&tenant, endpoint("hook", &["a.unknown"])).await;
+    assert!(said.contains("Warning: /spec/eventTypes/0: no WebhookEventType declares"), "{said}");
+
+    let lax =
+        |name: &str, policy: &str| event_type(name).with("schema", order()).with("payloadPolicy", policy);
+    declared(&tenant, lax("a.warn", "Warn")).await;
+    declared(&tenant, lax("a.audit", "Audit")).await;
+    let said = created(&tenant, event("warned", "a.warn")).await;
+    assert!(said.contains("Warning: /spec/payload: found no \"order_id\""), "{said}");
+    assert_eq!(created(&tenant, event("audited", "a.audit")).await, "");
+    let counted = "svix_operator_admission_payload_violations_total";
+    assert_eq!(sidecar.process.metric(&format!("{counted}{{policy=\"Audit\"}}")).await, 1.0);
+    assert_eq!(sidecar.process.metric(&format!("{counted}{{policy=\"Warn\"}}")).await, 1.0);
+
+    // Somebody else declares the same.
+    let said = created(&tenant, lax("another", "Warn").with("name", "a.warn")).await;
+    assert!(said.contains(&format!("is declared by {}/a.warn already", tenant.name)), "{said}");
+}
+
+#[tokio::test]
+async fn declarations_that_cannot_work_are_refused() {
+    let tenant = tenant("adm-declare").await;
+    let _sidecar = Sidecar::start(&tenant, &[]).await;
+    let schema = |schema: Value| event_type("a.b").with("schema", schema);
+    for (manifest, expected) in [
+        (schema(json!({"properties": {"a": {"type": "strin"}}})), "/spec/schema/properties/a/type: found"),
+        (schema(json!({"items": {"$ref": "https://a.example/s.json"}})), "nothing outside is read"),
+        (event_type("nodot"), "/metadata/name: found \"nodot\", expected `<group>.<event>`"),
+        (endpoint("hook", &["a.b"]).with("url", "https://a.example:99999/"), "/spec/url: not a URL"),
+        (endpoint("hook", &["a.b", ".."]), "/spec/eventTypes/1: expected the name"),
+        (
+            endpoint("hook", &["a.b"]).with("metadata", json!({"a": "x".repeat(4096)})),
+            "/spec/metadata: with the owner mark",
+        ),
+    ] {
+        let said = refused(&tenant, manifest).await;
+        assert!(said.contains(expected), "{expected} is not in\n{said}");
+        assert!(!said.contains("99999"), "a URL may be a credential: {said}");
+    }
+    // Every example that does not match, at once.
+    let examples = json!([
+        {"name": "one", "value": {}}, {"name": "two", "value": {"order_id": 1}},
+        {"name": "three", "text": "{\"order_id\": \"x\"}"},
+    ]);
+    let said = refused(&tenant, schema(order()).with("examples", examples)).await;
+    assert!(said.contains("/spec/examples/0: (\"one\") does not match"), "{said}");
+    assert!(said.contains("/spec/examples/2: (\"three\") does not match"), "{said}");
+    assert!(!said.contains("examples/1"), "{said}");
+    // An update is judged like a create.
+    created(&tenant, schema(order())).await;
+    let bad = json!({"spec": {"schema": {"type": "strin"}}}).to_string();
+    let patched = tenant.kubectl(&["patch", "webhookeventtype", "a.b", "--type=merge", "-p", &bad]).await;
+    assert!(patched.stderr.contains("/spec/schema/type: found"), "{}", patched.stderr);
+}
+
+#[tokio::test]
+async fn schemas_in_config_maps_and_changes_of_them_are_followed() {
+    let tenant = tenant("adm-map").await;
+    let _sidecar = Sidecar::start(&tenant, &[]).await;
+    let map = |schema: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"schema.json": schema},
+            "metadata": {"name": "schemas", "namespace": tenant.name},
+        })
+    };
+    let reference = json!({"configMapKeyRef": {"name": "schemas", "key": "schema.json"}});
+    declared(&tenant, event_type("a.map").with("schema", json!(null)).with("schemaFrom", reference)).await;
+    let said = created(&tenant, event("early", "a.map")).await;
+    assert!(said.contains("is declared by") && said.contains("its schema cannot be used"), "{said}");
+    let refusal = async |pointer: &str| {
+        eventually("the schema to be in force", PATIENCE, async || {
+            let text = tenant.mine(event("probe", "a.map")).0.to_string();
+            let arguments = ["create", "--dry-run=server", "-f", "-"];
+            let said = tenant.control_plane.kubectl_with(&arguments, &text).await.stderr;
+            if said.contains(pointer) { Ok(()) } else { Err(said) }
+        })
+        .await;
+    };
+    tenant.apply_json(&[map(r#"{"required": ["one"]}"#)]).await;
+    refusal("found no \"one\"").await;
+    tenant.apply_json(&[map(r#"{"required": ["two"]}"#)]).await;
+    refusal("found no \"two\"").await;
+    // Nobody declares it any more.
+    tenant.kubectl(&["delete", "webhookeventtype", "a.map"]).await.expect_success();
+    eventually("it to be forgotten", PATIENCE, async || {
+        let text = tenant.mine(event("probe", "a.map")).0.to_string();
+        let arguments = ["create", "--dry-run=server", "-f", "-"];
+        let said = tenant.control_plane.kubectl_with(&arguments, &text).await.stderr;
+        if said.contains("no WebhookEventType declares") { Ok(()) } else { Err(said) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_down_holds_up_new_things_and_nothing_else() {
+    let tenant = tenant("adm-down").await;
+    let sidecar = Sidecar::start(&tenant, &[]).await;
+    declared(&tenant, event_type("a.b")).await;
+    created(&tenant, endpoint("hook", &["a.b"])).await;
+    created(&tenant, event("sent", "a.b")).await;
+    tenant.reason("webhookendpoint", "hook", "InSync").await;
+
+    sidecar.process.signal("KILL");
+    sidecar.process.ended(PATIENCE).await;
+
+    let said = refused(&tenant, event("new", "a.b")).await;
+    assert!(said.contains("failed calling webhook"), "{said}");
+    // Metadata, finalizers and status.
+    for kind in ["webhookeventtype/a.b", "webhookendpoint/hook", "webhookevent/sent"] {
+        tenant.kubectl(&["label", kind, "touched=yes"]).await.expect_success();
+        let finalizer = json!({"metadata": {"finalizers": ["example.org/mine"]}}).to_string();
+        tenant.kubectl(&["patch", kind, "--type=merge", "-p", &finalizer]).await.expect_success();
+        let none = json!({"metadata": {"finalizers": null}}).to_string();
+        tenant.kubectl(&["patch", kind, "--type=merge", "-p", &none]).await.expect_success();
+        let status = json!({"status": {"observedGeneration": 7}}).to_string();
+        let patch = ["patch", kind, "--subresource=status", "--type=merge", "-p", &status];
+        tenant.kubectl(&patch).await.expect_success();
+    }
+    tenant.kubectl(&["delete", "webhookevent", "sent"]).await.expect_success();
+    tenant.kubectl(&["delete", "webhookendpoint/hook", "webhookeventtype/a.b"]).await.expect_success();
+    tenant.gone("webhookendpoint", "hook").await;
+    tenant.gone("webhookeventtype", "a.b").await;
+}
+
+#[tokio::test]
+async fn a_dry_run_is_answered_and_leaves_nothing() {
+    let tenant = tenant("adm-dry").await;
+    let _sidecar = Sidecar::start(&tenant, &[]).await;
+    declared(&tenant, event_type("order.placed").with("schema", order())).await;
+    for (payload, passes) in [(json!({"order_id": 7}), true), (json!({}), false)] {
+        let text = tenant.mine(event("dry", "order.placed").with("payload", payload)).0.to_string();
+        let arguments = ["create", "--dry-run=server", "-f", "-"];
+        let done = tenant.control_plane.kubectl_with(&arguments, &text).await;
+        assert_eq!(done.success, passes, "{}", done.stderr);
+        assert!(tenant.get("webhookevent", "dry").await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_event_type_that_cannot_be_read_does_not_stop_the_others() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    // A definition that lets anything in, as an older or a newer one might.
+    let anything = json!([{
+        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
+        "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+    }]);
+    let name = "webhookeventtypes.svix-operator.dev";
+    control_plane
+        .kubectl(&["patch", "crd", name, "--type=json", "-p", &anything.to_string()])
+        .await
+        .expect_success();
+    let tenant = Tenant::new(&control_plane, "odd").await;
+    let odd = event_type("a.odd").with("schema", 5);
+    eventually("the definition to be in force", PATIENCE, async || {
+        let applied = tenant.try_apply(&[tenant.mine(odd.clone()).0]).await;
+        if applied.success { Ok(()) } else { Err(applied.stderr) }
+    })
+    .await;
+    let sidecar = Sidecar::start(&tenant, &[]).await;
+    declared(&tenant, event_type("a.good").with("schema", order())).await;
+    let said = refused(&tenant, event("bad", "a.good")).await;
+    assert!(said.contains("/spec/payload: found no \"order_id\""), "{said}");
+    let log = sidecar.process.log_text();
+    assert!(log.contains("cannot be read") && log.contains("a.odd"), "{log}");
+    // Nor does it stop its own deletion.
+    tenant.kubectl(&["delete", "webhookeventtype", "a.odd"]).await.expect_success();
+}

@@ -1,0 +1,229 @@
+//! The webhook's certificates: kept in a Secret, renewed under load, brought as files.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{
+    control_plane::ControlPlane,
+    objects::{endpoint, event, event_type},
+    operator::{Operator, free_address},
+    sidecar::{Sidecar, asked, bundles, configuration, metric_at_least},
+    tenant::Tenant,
+    wait::eventually,
+    world::PATIENCE,
+};
+
+const SECRET: &str = "svix-operator-webhook-tls";
+const RELOADS: &str = "svix_operator_certificate_reloads_total{result=\"ok\"}";
+
+async fn tenant(prefix: &str) -> Tenant<'static> {
+    Operator::shared().await;
+    Tenant::new(ControlPlane::shared().await, prefix).await
+}
+
+async fn secret(tenant: &Tenant<'_>) -> Value {
+    eventually("the Secret", PATIENCE, async || tenant.get("secret", SECRET).await).await["data"].clone()
+}
+
+#[tokio::test]
+async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answered() {
+    let tenant = tenant("cert-load").await;
+    let lives = ["--tls-lifetime", "6s", "--ca-lifetime", "18s", "--ca-settle", "3s"];
+    let sidecar = Sidecar::start(&tenant, &lives).await;
+    tenant.apply([event_type("a.b")]).await;
+    let begun = sidecar.process.metric(RELOADS).await;
+    let first = bundles(&tenant).await;
+    let (stop, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let client = tenant.control_plane.client();
+    let load = async |worker: usize| {
+        use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
+        let kind =
+            ApiResource::from_gvk(&GroupVersionKind::gvk("svix-operator.dev", "v1alpha1", "WebhookEvent"));
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &tenant.name, &kind);
+        while !stop.load(Ordering::Relaxed) {
+            let number = asked.fetch_add(1, Ordering::Relaxed);
+            let manifest = tenant.mine(event(&format!("load-{worker}-{number}"), "a.b")).0;
+            let object: DynamicObject = serde_json::from_value(manifest).unwrap();
+            let dry = PostParams { dry_run: true, ..PostParams::default() };
+            api.create(&dry, &object).await.unwrap_or_else(|error| panic!("request {number}: {error}"));
+        }
+    };
+    // The API server keeps its connections. One that has none, and that knows the bundle as it was a second ago, must
+    // get through as well.
+    let fresh = AtomicUsize::new(0);
+    let strangers = async {
+        while !stop.load(Ordering::Relaxed) {
+            let read = Instant::now();
+            let bundle = bundles(&tenant).await.remove(0);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let known = reqwest::Certificate::from_pem_bundle(bundle.as_bytes()).unwrap();
+            let client = reqwest::Client::builder().tls_certs_only(known).no_proxy().build().unwrap();
+            let answer = client.post(format!("https://{}/validate", sidecar.address)).body("x").send().await;
+            // On a machine that stands still, the bundle is older than anybody promised.
+            if read.elapsed() < Duration::from_secs(3) {
+                answer.unwrap_or_else(|error| panic!("a new connection: {error:?}"));
+                fresh.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let renewals = async {
+        metric_at_least(&sidecar, RELOADS, begun + 10.0, PATIENCE).await;
+        eventually("another authority", PATIENCE, async || {
+            let now = bundles(&tenant).await;
+            (!first.iter().any(|old| now.contains(old)) && now[0] != first[0]).then_some(())
+        })
+        .await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(renewals, strangers, join_all((0..4).map(load)));
+    let (asked, log) = (asked.load(Ordering::Relaxed), sidecar.process.log_text());
+    println!("{asked} requests during {} renewals", sidecar.process.metric(RELOADS).await - begun);
+    assert!(asked > 100, "{asked} requests only");
+    assert!(fresh.into_inner() > 10, "too few new connections");
+    assert!(log.contains("step=Announce") && log.contains("step=Switch"), "{log}");
+    let end = sidecar
+        .process
+        .metric("svix_operator_certificate_not_after_timestamp_seconds{certificate=\"ca\"}")
+        .await;
+    assert!(end > 1.7e9, "{end}");
+    assert!(!log.contains("PRIVATE KEY"), "a key is in the log");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_is_made_again_and_a_bundle_that_is_reset_is_restored() {
+    let tenant = tenant("cert-lost").await;
+    let sidecar = Sidecar::start(&tenant, &["--ca-settle", "1s"]).await;
+    let before = secret(&tenant).await;
+    tenant.kubectl(&["delete", "secret", SECRET]).await.expect_success();
+    let after = secret(&tenant).await;
+    assert_ne!(before["tls.crt"], after["tls.crt"]);
+    asked(&tenant).await;
+    assert_eq!(sidecar.process.metric(RELOADS).await, 2.0);
+
+    // As `helm upgrade` or Argo CD might.
+    let full = bundles(&tenant).await;
+    let reset = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]).to_string();
+    let name = tenant.name.as_str();
+    let patch = ["patch", "validatingwebhookconfiguration", name, "--type=json", "-p", &reset];
+    tenant.kubectl(&patch).await.expect_success();
+    eventually("the bundle to be back", PATIENCE, async || {
+        let now = bundles(&tenant).await;
+        if now == full { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    // Nothing else of the configuration is ours.
+    let found = tenant.get("validatingwebhookconfiguration", name).await.unwrap();
+    let fields = tenant
+        .kubectl(&["get", "validatingwebhookconfiguration", name, "-o", "json", "--show-managed-fields"])
+        .await
+        .expect_success();
+    let fields: Value = serde_json::from_str(&fields).unwrap();
+    let ours: Vec<_> = fields["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["manager"] == "svix-operator")
+        .collect();
+    let text = json!(ours).to_string();
+    assert!(text.contains("f:caBundle") && !text.contains("f:url") && !text.contains("f:rules"), "{text}");
+    assert_eq!(found["webhooks"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn of_two_replicas_one_writes_and_both_serve_the_same() {
+    let tenant = tenant("cert-two").await;
+    let first = Sidecar::start(&tenant, &[]).await;
+    let second = Sidecar::unregistered(&tenant, &[]);
+    second.process.ready().await;
+    let before = secret(&tenant).await;
+    assert!(!second.process.log_text().contains("certificates kept"), "{}", second.process.log_text());
+    let end = "svix_operator_certificate_not_after_timestamp_seconds{certificate=\"serving\"}";
+    assert_eq!(first.process.metric(end).await, second.process.metric(end).await);
+
+    // The other takes over, and goes on with what there is.
+    first.process.signal("TERM");
+    first.process.ended(Duration::from_secs(15)).await;
+    tenant.apply_json(&[configuration(&tenant.name, second.address)]).await;
+    asked(&tenant).await;
+    assert_eq!(secret(&tenant).await, before);
+    tenant.kubectl(&["delete", "secret", SECRET]).await.expect_success();
+    assert_ne!(secret(&tenant).await["tls.crt"], before["tls.crt"], "the second writes now");
+}
+
+/// A folder as kubelet mounts a Secret: files are links into `..data`, which is a link to a folder that is swapped.
+fn mount(folder: &Path, turn: usize, files: &[(&str, String)]) {
+    let target = folder.join(format!("..turn{turn}"));
+    std::fs::create_dir(&target).unwrap();
+    for (name, text) in files {
+        std::fs::write(target.join(name), text).unwrap();
+        let link = folder.join(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(Path::new("..data").join(name), link).unwrap();
+        }
+    }
+    let fresh = folder.join("..data_tmp");
+    std::os::unix::fs::symlink(target.file_name().unwrap(), &fresh).unwrap();
+    std::fs::rename(fresh, folder.join("..data")).unwrap();
+}
+
+/// An authority, a certificate for 127.0.0.1 and its key.
+fn made() -> [(&'static str, String); 3] {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let ca = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let server = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = server.signed_by(&key, &issuer).unwrap();
+    [("ca.crt", ca), ("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())]
+}
+
+#[tokio::test]
+async fn certificates_from_files_are_followed_through_kubelets_swap() {
+    let tenant = tenant("cert-file").await;
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = |files: &[(&str, String)]| {
+        use base64::Engine as _;
+        let mut found = configuration(&tenant.name, free_address());
+        for webhook in found["webhooks"].as_array_mut().unwrap() {
+            webhook["clientConfig"]["caBundle"] =
+                base64::engine::general_purpose::STANDARD.encode(&files[0].1).into();
+        }
+        found
+    };
+    let first = made();
+    mount(folder.path(), 1, &first);
+    let sidecar = Sidecar::unregistered(&tenant, &["--tls-cert-dir", folder.path().to_str().unwrap()]);
+    sidecar.process.ready().await;
+    let register = async |files: &[(&str, String)]| {
+        let mut with = bundle(files);
+        for webhook in with["webhooks"].as_array_mut().unwrap() {
+            webhook["clientConfig"]["url"] = format!("https://{}/validate", sidecar.address).into();
+        }
+        tenant.apply_json(&[with]).await;
+        asked(&tenant).await;
+    };
+    register(&first).await;
+
+    // A key of another certificate: what was served with stays.
+    let [ca, certificate, _] = made();
+    mount(folder.path(), 2, &[ca, certificate, made()[2].clone()]);
+    let unusable = "svix_operator_certificate_reloads_total{result=\"unusable\"}";
+    metric_at_least(&sidecar, unusable, 1.0, Duration::from_secs(15)).await;
+    asked(&tenant).await;
+    tenant.apply([endpoint("hook", &["a.b"])]).await;
+
+    let second = made();
+    mount(folder.path(), 3, &second);
+    // Sooner than the poll: the swap was noticed.
+    metric_at_least(&sidecar, RELOADS, 2.0, Duration::from_secs(15)).await;
+    register(&second).await;
+    assert!(tenant.get("secret", SECRET).await.is_err(), "nobody asked for certificates of ours");
+}
