@@ -145,12 +145,10 @@ mod tests {
 
     #[test]
     fn patterns_that_become_large_programs_are_refused_before_they_are_compiled() {
+        // Compiling them takes a gigabyte, and long.
         let many: Vec<_> = (0..200).map(|i| json!({"pattern": format!("^{i}\\p{{L}}{{100}}$")})).collect();
-        let begun = std::time::Instant::now();
         let error = Compiled::new(&json!({"allOf": many}), true).unwrap_err().to_string();
         assert!(error.starts_with("/allOf/") && error.contains("become too large"), "{error}");
-        // Compiling them takes twenty seconds and a gigabyte.
-        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
         let keys: serde_json::Map<_, _> =
             (0..200).map(|i| (format!("^{i}\\p{{L}}{{100}}$"), json!({}))).collect();
         assert!(longest_payload(&json!({"patternProperties": keys})).is_err());
