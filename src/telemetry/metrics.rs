@@ -17,6 +17,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::gateway::GatewayMetrics;
+
 /// How many objects of a kind there are, by what their `Ready` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectCount {
@@ -53,6 +55,7 @@ struct Inner {
     status_patches: Family<OfKind, Counter>,
     objects: Family<OfReadiness, Gauge>,
     leader: Gauge,
+    gateway: GatewayMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -114,6 +117,7 @@ impl Default for Metrics {
             status_patches: Family::default(),
             objects: Family::default(),
             leader: Gauge::default(),
+            gateway: GatewayMetrics::register(&mut registry),
         };
         let r = &mut registry;
         r.register("reconciles", "Looks at objects, by what they came to", inner.reconciles.clone());
@@ -204,6 +208,12 @@ impl Metrics {
     /// Whether this process leads.
     pub fn leading(&self, leads: bool) {
         self.0.leader.set(i64::from(leads));
+    }
+
+    /// What the gateway counts.
+    #[must_use]
+    pub fn gateway(&self) -> &GatewayMetrics {
+        &self.0.gateway
     }
 
     /// What to read at each scrape.

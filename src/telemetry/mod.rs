@@ -1,9 +1,11 @@
 //! Logs, metrics and health: how people and machines see the operator at work.
 
+mod gateway;
 mod health;
 mod logs;
 mod metrics;
 
+pub use gateway::{GatewayMetrics, Outcome};
 pub use health::{Gate, Readiness, serve};
 pub use logs::{LogFormat, init_logs};
 pub use metrics::{Metrics, ObjectCount};

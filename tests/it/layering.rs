@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 /// For each module, the others that it may name.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("api", &[]),
     ("schema", &[]),
     ("telemetry", &[]),
     ("embedded", &[]),
     ("catalogue", &["api", "schema"]),
     ("plan", &["api", "schema"]),
+    ("gateway", &["api", "schema", "catalogue", "plan", "svix", "telemetry"]),
     ("svix", &["api", "plan", "telemetry"]),
     ("engine", &["api", "schema", "plan", "svix", "telemetry"]),
     ("controller", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
-    ("files", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
-    ("cli", &["api", "schema", "plan", "svix", "engine", "controller", "files", "embedded", "telemetry"]),
+    ("files", &["api", "schema", "plan", "svix", "engine", "telemetry", "catalogue"]),
+    ("cli", &["api", "schema", "plan", "svix", "engine", "controller", "files", "embedded", "telemetry", "catalogue", "gateway"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
