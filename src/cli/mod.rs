@@ -2,7 +2,10 @@
 
 mod crds;
 mod dev;
+mod gateway;
 mod run;
+mod send;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -20,6 +23,8 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Dev(dev::Arguments),
+    Webhook(Box<webhook::Arguments>),
+    Send(Box<send::Arguments>),
     Crds(crds::Arguments),
 }
 
@@ -29,6 +34,8 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
+        Command::Webhook(arguments) => webhook::run(*arguments),
+        Command::Send(arguments) => send::run(*arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     }
 }

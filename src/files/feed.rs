@@ -29,8 +29,16 @@ pub struct Feed {
     event_types: Vec<WebhookEventType>,
     /// What is in the catalogue, by connection and name.
     good: BTreeMap<(String, String), catalogue::Declared>,
+    /// Which object holds what, as namespace and name: it does so for as long as it declares it.
+    holders: BTreeMap<(String, String), ObjectName>,
     /// What has been told already.
     told: Vec<String>,
+}
+
+type ObjectName = (Option<String>, Option<String>);
+
+fn object_name(object: &WebhookEventType) -> ObjectName {
+    (object.metadata.namespace.clone(), object.metadata.name.clone())
 }
 
 impl Feed {
@@ -42,6 +50,7 @@ impl Feed {
             connections: HashMap::new(),
             event_types: Vec::new(),
             good: BTreeMap::new(),
+            holders: BTreeMap::new(),
             told: Vec::new(),
         }
     }
@@ -61,11 +70,10 @@ impl Feed {
         self.connections.extend(loaded.connections.iter().filter_map(|declared| {
             Some((declared.object.metadata.name.clone()?, declared.object.spec.clone()))
         }));
-        let id = |object: &WebhookEventType| (object.metadata.namespace.clone(), object.metadata.name.clone());
         let now: Vec<_> = loaded.event_types.iter().map(|declared| &declared.object).collect();
         self.event_types.retain(|old| {
-            let (namespace, name) = id(old);
-            now.iter().all(|object| id(object) != (namespace.clone(), name.clone()))
+            let (namespace, name) = object_name(old);
+            now.iter().all(|object| object_name(object) != (namespace.clone(), name.clone()))
                 && keeps("WebhookEventType", namespace.as_deref(), name.as_deref())
         });
         self.event_types.extend(now.into_iter().cloned());
@@ -81,16 +89,17 @@ impl Feed {
     /// Puts into the catalogue what the event types declare. Answers what cannot be used.
     fn feed(&mut self, config_maps: &ConfigMaps) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut good = BTreeMap::new();
+        let (mut good, mut holders) = (BTreeMap::new(), BTreeMap::new());
         for ((connection, name), objects) in declaring(&self.event_types) {
             let names = self.connections.get(connection).map(SvixConnectionSpec::event_type_names);
             let key = (connection.to_owned(), name);
-            match holder(&objects).map(|object| resolve(object, &key.1, names, config_maps)) {
-                None => {}
-                Some(Ok(declared)) => {
+            let Some(holder) = holder(&objects, self.holders.get(&key)) else { continue };
+            holders.insert(key.clone(), object_name(holder));
+            match resolve(holder, &key.1, names, config_maps) {
+                Ok(declared) => {
                     good.insert(key, declared);
                 }
-                Some(Err(problem)) => {
+                Err(problem) => {
                     let before = self.good.get(&key);
                     let then = if before.is_some() {
                         "the schema before it stays"
@@ -118,6 +127,7 @@ impl Feed {
             }
         }
         self.good = good;
+        self.holders = holders;
         lines
     }
 }
@@ -125,18 +135,18 @@ impl Feed {
 fn declaring(event_types: &[WebhookEventType]) -> Declaring<'_> {
     let mut declaring = Declaring::new();
     for object in event_types {
-        let thing = (object.spec.connection_name(), object.event_type_name());
+        let thing = (object.connection_name(), object.event_type_name());
         declaring.entry(thing).or_default().push(object);
     }
     declaring
 }
 
-/// The one that counts of those that declare an event type.
-fn holder<'a>(objects: &[&'a WebhookEventType]) -> Option<&'a WebhookEventType> {
+/// The one that counts of those that declare an event type, and the one that did before.
+fn holder<'a>(objects: &[&'a WebhookEventType], before: Option<&ObjectName>) -> Option<&'a WebhookEventType> {
     let claimants: Vec<Claimant<'_>> = objects
         .iter()
         .map(|object| Claimant {
-            holds: object.status.as_ref().is_some_and(|status| status.svix.is_some()),
+            holds: before.is_some_and(|before| *before == object_name(object)),
             created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
             namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
             name: object.metadata.name.as_deref().unwrap_or_default(),
@@ -152,7 +162,8 @@ fn resolve(
     names: Option<EventTypeNames>,
     config_maps: &ConfigMaps,
 ) -> Result<catalogue::Declared, String> {
-    ids::check_event_type_name(name, names.unwrap_or_default()).map_err(|error| format!("/spec/name: {error}"))?;
+    ids::check_event_type_name(name, names.unwrap_or_default())
+        .map_err(|error| format!("/spec/name: {error}"))?;
     let schema = match declared::schema_text(object).map_err(|refusal| refusal.message)? {
         Source::Here(schema) => schema,
         Source::ConfigMap(reference) => {
@@ -248,8 +259,10 @@ mod tests {
             assert_eq!(take(&[("1.yaml", broken)]), Vec::<String>::new(), "it is told once");
         }
 
-        assert_eq!(take(&[("2.yaml", two)]), Vec::<String>::new());
+        assert_eq!(take(&[("2.yaml", two.clone())]), Vec::<String>::new());
         assert_eq!(valid(&catalogue, "two"), Some(true), "the other one takes over");
+        assert_eq!(take(&[("1.yaml", one), ("2.yaml", two)]), Vec::<String>::new());
+        assert_eq!(valid(&catalogue, "two"), Some(true), "and holds it while it declares it");
         let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: schemas}\ndata: {s: '{\"required\": [\"three\"]}'}\n";
         let three = manifest("three", "a.b", "schemaFrom: {configMapKeyRef: {name: schemas, key: s}}");
         assert_eq!(take(&[("3.yaml", three + map)]), Vec::<String>::new());

@@ -29,7 +29,8 @@ use crate::telemetry::GatewayMetrics;
 use super::{Limits, service::Service};
 
 /// What one connection too many is told.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
     connection: close\r\ncontent-length: 71\r\n\r\n\
     {\"code\":\"overloaded\",\"detail\":\"Too many connections; try again later.\"}";
 

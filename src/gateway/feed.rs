@@ -64,7 +64,11 @@ pub async fn list(client: &Client, policy: PayloadPolicy) -> Result<Listed, Erro
 pub fn take(catalogue: &Catalogue, connection: &str, listed: Listed) {
     let Listed { declared, broken } = listed;
     for (name, error) in broken {
-        tracing::warn!(event_type = name, error, "a schema in Svix cannot be used; the event type counts as undeclared");
+        tracing::warn!(
+            event_type = name,
+            error,
+            "a schema in Svix cannot be used; the event type counts as undeclared"
+        );
     }
     for (name, error) in catalogue.replace(connection, declared) {
         tracing::warn!(event_type = name, %error, "a schema in Svix cannot be used; the one before it stays, if there was one");

@@ -36,8 +36,15 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         }
     }
     for name in [
-        CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
     ] {
         headers.remove(name);
     }
@@ -77,7 +84,8 @@ pub(super) fn is_identity(headers: &HeaderMap) -> bool {
 /// Whether a body is framed in a way that leaves it as it is: `chunked` alone, or a length.
 pub(super) fn is_plainly_framed(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
-    let plain = encodings.next().is_none_or(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    let plain =
+        encodings.next().is_none_or(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
     plain && encodings.next().is_none()
 }
 
@@ -89,10 +97,19 @@ mod tests {
     fn what_belongs_to_the_connection_goes_and_the_rest_stays() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("connection", "close, X-Hop"), ("x-hop", "1"), ("keep-alive", "5"), ("te", "trailers"),
-            ("upgrade", "websocket"), ("proxy-authorization", "Basic x"), ("content-length", "3"),
-            ("expect", "100-continue"), ("host", "gateway"), ("authorization", "Bearer t"), ("x-end", "2"),
-            ("sec-websocket-key", "k"), ("via", "1.1 somebody"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("upgrade", "websocket"),
+            ("proxy-authorization", "Basic x"),
+            ("content-length", "3"),
+            ("expect", "100-continue"),
+            ("host", "gateway"),
+            ("authorization", "Bearer t"),
+            ("x-end", "2"),
+            ("sec-websocket-key", "k"),
+            ("via", "1.1 somebody"),
         ] {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }

@@ -122,7 +122,10 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Verdict {
         }
         Judgement::Invalid { policy, violations, more } => {
             let event_type = message.event_type.clone();
-            Verdict::Forward { rewrite: rewrite(), broken: Some(Broken { event_type, policy, violations, more }) }
+            Verdict::Forward {
+                rewrite: rewrite(),
+                broken: Some(Broken { event_type, policy, violations, more }),
+            }
         }
     }
 }
@@ -166,7 +169,8 @@ mod tests {
 
     fn judged(policy: PayloadPolicy, body: &str) -> Verdict {
         let catalogue = Catalogue::default();
-        let schema = json!({"type": "object", "required": ["id"], "properties": {"a/b": {"type": "integer"}}});
+        let schema =
+            json!({"type": "object", "required": ["id"], "properties": {"a/b": {"type": "integer"}}});
         let schema = JsonObject::from_value(&schema).unwrap();
         catalogue.put("c", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
         let rules = Rules {
@@ -195,7 +199,9 @@ mod tests {
     #[test]
     fn other_policies_let_it_pass_and_say_so() {
         for policy in [PayloadPolicy::Warn, PayloadPolicy::Audit] {
-            let Verdict::Forward { broken: Some(broken), .. } = judged(policy, BAD) else { panic!("{policy:?}") };
+            let Verdict::Forward { broken: Some(broken), .. } = judged(policy, BAD) else {
+                panic!("{policy:?}")
+            };
             assert_eq!((broken.policy, broken.violations.len()), (policy, 2));
             // A payload that cannot be read for certain breaks the schema like any other.
             let twice = r#"{"eventType":"a.b","payload":{"id":1,"id":2}}"#;

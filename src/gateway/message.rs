@@ -101,10 +101,14 @@ fn raw_payload(params: &RawValue) -> Result<Option<String>, Problem> {
         Some(b'n') => return Ok(None),
         Some(b'{') => {}
         // Svix's own reader would take the first item of a list for `rawPayload`.
-        _ => return Err(Problem::new(PLACE, "found something else than an object, expected an object or null")),
+        _ => {
+            return Err(Problem::new(
+                PLACE,
+                "found something else than an object, expected an object or null",
+            ));
+        }
     }
-    let parts =
-        schema::parts(params.get().as_bytes()).map_err(|violation| problem(PLACE, violation))?;
+    let parts = schema::parts(params.get().as_bytes()).map_err(|violation| problem(PLACE, violation))?;
     let Some((_, raw)) = parts.into_iter().find(|(key, _)| key == "rawPayload") else { return Ok(None) };
     serde_json::from_str(raw.get()).map_err(|_| {
         Problem::new(

@@ -77,7 +77,9 @@ fn oddity(path: &str) -> Option<&'static str> {
             return Some("found a percent-encoded character; ids, uids and names of Svix need none");
         }
         Some(_) => {
-            return Some("found a character that no id, uid or name has; expected letters, digits, `-`, `_` and `.`");
+            return Some(
+                "found a character that no id, uid or name has; expected letters, digits, `-`, `_` and `.`",
+            );
         }
         None => {}
     }
@@ -104,14 +106,28 @@ mod tests {
             assert_eq!(read("POST", path, false), Target::Send, "{path}");
         }
         for path in [
-            "/api/v1//app/a/msg", "//api/v1/app/a/msg", "/api/v1/app/a/msg//", "/api/v1/app//msg",
-            "/api/v1/app/a/./msg", "/api/v1/app/../app/a/msg", "/api/v1/app/a%2Fmsg", "/api/v1/app/a/ms%67",
-            "/api/v1/app/a/msg%2f", "/%61pi/v1/app/a/msg", "/api/v1/app/a/msg;x=1", "/api/v1/app/a\\msg",
-            "/api/v1/app/a/msg/.", "/api/v1/app/\u{e9}/msg", "/api/v1/app/a b/msg", "/api/v1/app/a+b/msg",
+            "/api/v1//app/a/msg",
+            "//api/v1/app/a/msg",
+            "/api/v1/app/a/msg//",
+            "/api/v1/app//msg",
+            "/api/v1/app/a/./msg",
+            "/api/v1/app/../app/a/msg",
+            "/api/v1/app/a%2Fmsg",
+            "/api/v1/app/a/ms%67",
+            "/api/v1/app/a/msg%2f",
+            "/%61pi/v1/app/a/msg",
+            "/api/v1/app/a/msg;x=1",
+            "/api/v1/app/a\\msg",
+            "/api/v1/app/a/msg/.",
+            "/api/v1/app/\u{e9}/msg",
+            "/api/v1/app/a b/msg",
+            "/api/v1/app/a+b/msg",
         ] {
             assert!(matches!(read("POST", path, false), Target::Odd(_)), "{path}");
         }
-        for path in ["/API/v1/app/a/msg", "/api/v1/app/a/msg/x/y", "/api/v1/app/a/MSG", "/api/v2/app/a/msg", "/"] {
+        for path in
+            ["/API/v1/app/a/msg", "/api/v1/app/a/msg/x/y", "/api/v1/app/a/MSG", "/api/v2/app/a/msg", "/"]
+        {
             assert_eq!(read("POST", path, false), Target::Unknown, "{path}");
         }
     }

@@ -132,7 +132,9 @@ impl Service {
             Verdict::Refuse(refusal) => {
                 if refusal.outcome == Outcome::Invalid {
                     self.metrics.violated(PayloadPolicy::Enforce.as_str());
-                    tracing::debug!("a payload is refused, which does not match the schema of its event type");
+                    tracing::debug!(
+                        "a payload is refused, which does not match the schema of its event type"
+                    );
                 }
                 return Err(refusal);
             }
@@ -175,14 +177,20 @@ impl Service {
         Ok((Outcome::Forwarded, self.forward(parts, body).await?))
     }
 
-    async fn forward(&self, parts: hyper::http::request::Parts, body: Body) -> Result<Response<Body>, Refusal> {
+    async fn forward(
+        &self,
+        parts: hyper::http::request::Parts,
+        body: Body,
+    ) -> Result<Response<Body>, Refusal> {
         let mut parts = parts;
         if headers::times_through(&parts.headers) >= MAX_TIMES_THROUGH {
-            let detail = "This request goes in circles: the Svix server's address leads back to this gateway.";
+            let detail =
+                "This request goes in circles: the Svix server's address leads back to this gateway.";
             return Err(refused(StatusCode::LOOP_DETECTED, "loop_detected", detail));
         }
         let uri = parts.uri.path_and_query().and_then(|path| self.upstream.uri(path));
-        parts.uri = uri.ok_or_else(|| refused(StatusCode::BAD_REQUEST, "invalid_path", "The path is no path."))?;
+        parts.uri =
+            uri.ok_or_else(|| refused(StatusCode::BAD_REQUEST, "invalid_path", "The path is no path."))?;
         parts.version = Version::HTTP_11;
         headers::to_upstream(&mut parts.headers, &self.upstream.host);
         let response = self.upstream.send(Request::from_parts(parts, body)).await?;
@@ -257,11 +265,8 @@ impl Service {
         judge: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let judge = move || catch_unwind(AssertUnwindSafe(judge)).ok();
-        let judged = if size > LARGE {
-            tokio::task::spawn_blocking(judge).await.ok().flatten()
-        } else {
-            judge()
-        };
+        let judged =
+            if size > LARGE { tokio::task::spawn_blocking(judge).await.ok().flatten() } else { judge() };
         judged.ok_or_else(|| {
             tracing::error!("a judgement panicked; the request is refused");
             refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The payload could not be judged.")

@@ -19,12 +19,19 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, crypto::aws_lc_rs, pki_types::{CertificateDer, pem::PemObject as _}};
+use rustls::{
+    ClientConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use rustls_platform_verifier::Verifier;
 
 use crate::telemetry::Outcome;
 
-use super::{body::{Body, BodyError}, judge::Refusal};
+use super::{
+    body::{Body, BodyError},
+    judge::Refusal,
+};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +42,9 @@ const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidUpstream {
     /// No http or https URL, or one with a query.
-    #[error("the Svix server's address: found {0:?}, expected an http or https URL such as https://api.eu.svix.com")]
+    #[error(
+        "the Svix server's address: found {0:?}, expected an http or https URL such as https://api.eu.svix.com"
+    )]
     Url(String),
     /// No certificates.
     #[error("the CA bundle: expected PEM certificates: {0}")]
@@ -66,7 +75,11 @@ enum Pool {
 }
 
 impl Upstream {
-    pub(super) fn new(url: &str, ca_bundle: Option<&str>, timeout: Duration) -> Result<Self, InvalidUpstream> {
+    pub(super) fn new(
+        url: &str,
+        ca_bundle: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Self, InvalidUpstream> {
         let invalid = || InvalidUpstream::Url(without_credentials(url));
         let uri: Uri = url.trim_end_matches('/').parse().map_err(|_| invalid())?;
         let parts = uri.clone().into_parts();
@@ -166,10 +179,11 @@ fn tls(ca_bundle: Option<&str>) -> Result<ClientConfig, InvalidUpstream> {
         }
     }
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Verifier::new_with_extra_roots(roots, provider.clone()).map_err(|error| match ca_bundle {
-        Some(_) => bundle(error.to_string()),
-        None => failed(error),
-    })?;
+    let verifier =
+        Verifier::new_with_extra_roots(roots, provider.clone()).map_err(|error| match ca_bundle {
+            Some(_) => bundle(error.to_string()),
+            None => failed(error),
+        })?;
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(failed)?

@@ -15,7 +15,22 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("engine", &["api", "schema", "plan", "svix", "telemetry"]),
     ("controller", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
     ("files", &["api", "schema", "plan", "svix", "engine", "telemetry", "catalogue"]),
-    ("cli", &["api", "schema", "plan", "svix", "engine", "controller", "files", "embedded", "telemetry", "catalogue", "gateway"]),
+    (
+        "cli",
+        &[
+            "api",
+            "schema",
+            "plan",
+            "svix",
+            "engine",
+            "controller",
+            "files",
+            "embedded",
+            "telemetry",
+            "catalogue",
+            "gateway",
+        ],
+    ),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
