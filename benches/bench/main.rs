@@ -2,7 +2,7 @@
 //!
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
-//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster` and `memory`.
+//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `gateway` and `memory`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
@@ -10,6 +10,7 @@ mod support;
 
 mod cluster;
 mod converge;
+mod gateway;
 mod memory;
 mod process;
 mod table;
@@ -34,6 +35,9 @@ fn main() {
         }
         if runs("cluster") {
             cluster::run(&mut table).await;
+        }
+        if runs("gateway") {
+            gateway::run(&mut table).await;
         }
         if runs("memory") {
             memory::run(&mut table).await;

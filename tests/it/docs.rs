@@ -49,6 +49,7 @@ fn every_metric_is_explained() {
     metrics.svix_call("endpoint.list", "ok", moment);
     metrics.drift("WebhookEndpoint");
     metrics.status_patched("WebhookEndpoint");
+    metrics.gateway().violated("Enforce");
     let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0 };
     metrics.on_scrape(move || (vec![count], (0, 0)));
     let text = metrics.encode();
