@@ -29,7 +29,7 @@ pub struct Arguments {
         alias = "health-addr",
         env = "SVIX_OPERATOR_HEALTH_ADDR",
         value_name = "ADDR",
-        default_value = "127.0.0.1:8080"
+        default_value = "0.0.0.0:8080"
     )]
     health: SocketAddr,
 

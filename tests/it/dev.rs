@@ -152,7 +152,8 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
         ("a.one", json!({"n": 1}), 202),
     ] {
         let body = json!({"eventType": event_type, "payload": payload});
-        let post = reqwest::Client::new().post(format!("{gateway}/api/v1/app/default/msg")).bearer_auth(&token);
+        let post =
+            reqwest::Client::new().post(format!("{gateway}/api/v1/app/default/msg")).bearer_auth(&token);
         let sent = post.json(&body).send().await.unwrap();
         assert_eq!(sent.status().as_u16(), status, "{event_type} {payload}");
     }

@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use svix_operator::embedded::{EmbeddedSvix, Options};
 
 use super::PATIENCE;
+use crate::support::raw_server::{Certificate, RawServer, answer};
 use crate::support::{
     objects::{Manifest, connection, event_type},
     wait::eventually,
 };
+use crate::svix_client::tunnel;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 
@@ -194,4 +196,36 @@ async fn send_judges_and_then_sends() {
     assert_eq!(send(&svix, &["--from", "/nowhere"], payload).status.code(), Some(2));
     svix.faults().down(true);
     assert_eq!(send(&svix, &["--from", from], payload).status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn the_gateway_goes_through_the_proxy_that_the_environment_names() {
+    let certificate = Certificate::new("svix.invalid");
+    let server =
+        RawServer::start_tls(&certificate, |_| answer("202 Accepted", &[], r#"{"id": "msg_1"}"#)).await;
+    let (proxy, asked) = tunnel(server.address).await;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[requiring("n")]);
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ca.path(), &certificate.ca_pem).unwrap();
+    let (listen, health) = (free(), free());
+    let mut command = tokio::process::Command::new(PROGRAM);
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
+    }
+    let _child = command
+        .args(["webhook", "--listen", &listen.to_string(), "--health", &health.to_string()])
+        .args(["--svix-url", "https://svix.invalid:8443", "--from", dir.path().to_str().unwrap()])
+        .args(["--svix-ca", ca.path().to_str().unwrap()])
+        .env("HTTPS_PROXY", proxy)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    ready(health).await;
+    let body = json!({"eventType": "a.one", "payload": {"n": 1}});
+    let url = format!("http://{listen}{}", super::SEND);
+    let sent = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    assert_eq!(sent.status(), 202, "{}", sent.text().await.unwrap());
+    assert!(asked.lock().unwrap()[0].starts_with("CONNECT svix.invalid:8443 "), "{asked:?}");
+    assert!(server.requests()[0].contains("host: svix.invalid:8443"), "{:?}", server.requests());
 }

@@ -295,7 +295,7 @@ async fn while_a_schema_changes_each_message_is_judged_by_one_or_the_other_and_n
         .collect();
     let mut swaps = 0_usize;
     while done.load(Ordering::Relaxed) < 10_000 && clients.iter().any(|client| !client.is_finished()) {
-        let key = if swaps % 2 == 0 { "b" } else { "a" };
+        let key = if swaps.is_multiple_of(2) { "b" } else { "a" };
         world.catalogue.put("default", "a.swap", of(key)).unwrap();
         swaps += 1;
         tokio::task::yield_now().await;
