@@ -8,6 +8,7 @@ pub mod controller;
 pub mod embedded;
 pub mod engine;
 pub mod files;
+pub mod gateway;
 pub mod plan;
 pub mod schema;
 pub mod svix;

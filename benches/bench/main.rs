@@ -2,8 +2,8 @@
 //!
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
-//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `admission` and
-//! `memory`.
+//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `gateway`, `admission`
+//! and `memory`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
@@ -12,6 +12,7 @@ mod support;
 mod admission;
 mod cluster;
 mod converge;
+mod gateway;
 mod memory;
 mod process;
 mod table;
@@ -45,6 +46,9 @@ fn main() {
         }
         if runs("validate") {
             validate::run(&mut table);
+        }
+        if runs("gateway") {
+            gateway::run(&mut table).await;
         }
         if runs("admission") {
             admission::run(&mut table).await;

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
-    schema::{Compiled, InvalidSchema, Violation},
+    schema::{self, Compiled, InvalidSchema, Violation},
 };
 
 /// How many schemas stay compiled unless something else is asked for.
@@ -116,6 +116,22 @@ impl Catalogue {
         let Some(entry) = self.entry(connection, event_type) else { return Judgement::Undeclared };
         let Some(compiled) = self.compiled(&entry) else { return Judgement::Undeclared };
         let (violations, more) = compiled.violations(payload);
+        if violations.is_empty() {
+            Judgement::Valid
+        } else {
+            Judgement::Invalid { policy: entry.declared.policy, violations, more }
+        }
+    }
+
+    /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema.
+    #[must_use]
+    pub fn judge_text(&self, connection: &str, event_type: &str, payload: &[u8]) -> Judgement {
+        let Some(entry) = self.entry(connection, event_type) else { return Judgement::Undeclared };
+        let Some(compiled) = self.compiled(&entry) else { return Judgement::Undeclared };
+        let (violations, more) = match schema::parse(payload) {
+            Ok(payload) => compiled.violations(&payload),
+            Err(violation) => (vec![violation], 0),
+        };
         if violations.is_empty() {
             Judgement::Valid
         } else {

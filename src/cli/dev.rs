@@ -10,17 +10,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::{ChannelEncoding, DEFAULT_CONNECTION, SvixConnectionSpec},
+    catalogue::Catalogue,
     embedded::{self, EmbeddedSvix},
     engine::{Note, Object, Options},
     files::{
-        self, References, Session,
+        self, Feed, References, Session,
         table::{Report, Row, State, Style},
         watch::FolderWatch,
     },
+    gateway::{self, Gateway},
     telemetry::{self, LogFormat, Metrics},
 };
 
@@ -53,6 +56,10 @@ pub struct Arguments {
     /// Where the embedded Svix listens.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "svix_url")]
     listen: SocketAddr,
+
+    /// Where the gateway listens, which checks events before they go to Svix.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "once")]
+    gateway: SocketAddr,
 
     /// Most objects that are worked on at once.
     #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -115,7 +122,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let stop = super::run::stop_on_signals()?;
     let server = Server::new(&arguments).await?;
     // Before the first reading: a change after it is then never missed.
-    let mut watch = match arguments.once {
+    let mut folder = match arguments.once {
         true => None,
         false => Some(FolderWatch::start(&arguments.dir).map_err(|error| error.to_string())?),
     };
@@ -135,7 +142,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     };
     let session = Session::start(References::default(), options, Metrics::default(), tell);
 
-    let mut broken = take(&arguments.dir, &server, &session);
+    let mut front = match arguments.once {
+        true => None,
+        false => Some(Front::start(&arguments, &server, &stop).await?),
+    };
+    let mut broken = take(&arguments.dir, &server, &session, front.as_mut());
     settle(&session, Duration::from_secs(arguments.timeout), &stop).await;
     let mut before = Report::new(rows(&session, &broken));
     let code = if before.all_in_sync() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -143,8 +154,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
 
     // The report says how everything stands; from here on each change is told.
     notes.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    if let Some(watch) = &mut watch {
-        announce(&server, &arguments);
+    if let Some(watch) = &mut folder {
+        announce(&server, &arguments, front.as_ref());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -152,7 +163,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
                     if !changed {
                         return Err(format!("{} cannot be watched any more", arguments.dir.display()));
                     }
-                    broken = take(&arguments.dir, &server, &session);
+                    broken = take(&arguments.dir, &server, &session, front.as_mut());
                 }
                 // What comes by itself, such as drift in Svix, is shown as it comes.
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -167,6 +178,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             }
         }
     }
+    if let Some(front) = front {
+        front.gateway.stopped().await;
+    }
     session.stop().await;
     if let Some(embedded) = server.embedded {
         embedded.shutdown().await;
@@ -174,13 +188,47 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     Ok(if arguments.once { code } else { ExitCode::SUCCESS })
 }
 
+/// The gateway in front of the server, and what feeds it.
+struct Front {
+    gateway: Gateway,
+    feed: Feed,
+    encoding: watch::Sender<ChannelEncoding>,
+}
+
+impl Front {
+    async fn start(arguments: &Arguments, server: &Server, stop: &CancellationToken) -> Result<Self, String> {
+        let catalogue = Catalogue::default();
+        let (encoding, told) = watch::channel(ChannelEncoding::default());
+        let options = gateway::Options {
+            listen: arguments.gateway,
+            channel_encoding: told,
+            limits: gateway::Limits { grace: Duration::from_secs(2), ..gateway::Limits::default() },
+            ..gateway::Options::new(server.url.as_str())
+        };
+        let gateway = Gateway::start(options, catalogue.clone(), Metrics::default(), stop.clone())
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Self { gateway, feed: Feed::new(catalogue), encoding })
+    }
+
+    /// Takes in the folder. What is wrong with it is told of the objects.
+    fn take(&mut self, loaded: &files::Loaded) {
+        let _ = self.feed.take(loaded);
+        let connection = self.feed.connection(DEFAULT_CONNECTION);
+        self.encoding.send_replace(connection.map(SvixConnectionSpec::channel_encoding).unwrap_or_default());
+    }
+}
+
 /// Reads the folder and declares what it holds. Answers a row for each object that cannot be used.
-fn take(dir: &Path, server: &Server, session: &Session) -> Vec<Row> {
+fn take(dir: &Path, server: &Server, session: &Session, front: Option<&mut Front>) -> Vec<Row> {
     // Here and not on a thread of its own, whose heap would stay: ten thousand objects are read in half a
     // second, and nothing that others wait for runs on this one.
     let loaded = files::load(dir);
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
+    }
+    if let Some(front) = front {
+        front.take(&loaded);
     }
     let broken = loaded.problems.iter().map(files::broken_row).collect();
     let place = files::Server { url: &server.url, token: &server.token, ours: server.embedded.is_some() };
@@ -266,16 +314,22 @@ fn style() -> Style {
     }
 }
 
-fn announce(server: &Server, arguments: &Arguments) {
+fn announce(server: &Server, arguments: &Arguments, front: Option<&Front>) {
     if arguments.output == Output::Json {
         return;
     }
+    // The token of a server of one's own is not for the screen.
+    let mut token = "$SVIX_TOKEN";
     if server.embedded.is_some() {
+        token = &server.token;
+        println!("\nSvix is at {}, token {token}.", server.url);
+    }
+    if let Some(front) = front {
         println!(
-            "\nSvix is at {url}, token {token}. Send an event:\n  curl {url}/api/v1/app/default/msg -H 'Authorization: Bearer \
-             {token}' \\\n    -H 'Content-Type: application/json' -d '{{\"eventType\": \"…\", \"payload\": {{}}}}'",
-            url = server.url,
-            token = server.token,
+            "The gateway is at {url}: the same API, but an event that does not match its schema is refused. Send one:\n  \
+             curl {url}/api/v1/app/default/msg -H \"Authorization: Bearer {token}\" \\\n    \
+             -H 'Content-Type: application/json' -d '{{\"eventType\": \"…\", \"payload\": {{}}}}'",
+            url = front.gateway.url(),
         );
     }
     println!("\nWatching {}; Ctrl-C ends.", arguments.dir.display());

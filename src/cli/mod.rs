@@ -3,7 +3,10 @@
 mod admission;
 mod crds;
 mod dev;
+mod gateway;
 mod run;
+mod send;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -22,6 +25,8 @@ enum Command {
     Run(run::Arguments),
     Admission(Box<admission::Arguments>),
     Dev(dev::Arguments),
+    Webhook(Box<webhook::Arguments>),
+    Send(Box<send::Arguments>),
     Crds(crds::Arguments),
 }
 
@@ -32,6 +37,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Admission(arguments) => admission::run(*arguments),
         Command::Dev(arguments) => dev::run(arguments),
+        Command::Webhook(arguments) => webhook::run(*arguments),
+        Command::Send(arguments) => send::run(*arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     }
 }

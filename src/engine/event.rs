@@ -12,7 +12,7 @@ use crate::{
         event::{self, Desired, Message, Step},
         status::Verdict,
     },
-    svix::ErrorKind,
+    svix::{ErrorKind, SendMessage},
 };
 
 use super::{
@@ -104,12 +104,19 @@ impl<S: Shell> Engine<S> {
             return Ok(outcome.into());
         }
         let event = self.record_attempt(object, event, desired, &accepted).await?;
-        match live.client.create_message(desired).await {
-            Ok(message) => {
-                let what = format!("message {} of event type {}", message.id, desired.event_type);
+        let channels: Vec<_> = desired.channels.iter().flatten().cloned().collect();
+        let message = SendMessage {
+            event_type: &desired.event_type,
+            event_id: Some(&desired.event_id),
+            payload_text: &desired.payload_text,
+            channels: &channels,
+        };
+        match live.client.send_message(&desired.application, &message).await {
+            Ok(id) => {
+                let what = format!("message {id} of event type {}", desired.event_type);
                 self.did(object, Happened::EventSent, what);
                 let expected = matching(live, desired);
-                Ok(sent(&event, &message, Some(accepted), expected).into())
+                Ok(sent(&event, id, Some(accepted), expected).into())
             }
             // The id is taken: perhaps by us, before a lost answer or in another life.
             Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
@@ -262,7 +269,7 @@ impl<S: Shell> Engine<S> {
                     found.id, desired.event_type
                 );
                 self.did(object, Happened::EventSent, what);
-                sent(event, found, accepted, matching(live, desired))
+                sent(event, found.id.clone(), accepted, matching(live, desired))
             }
             Err(differs) => Outcome::stalled(Refusal::new(
                 Reason::EventIdTaken,
@@ -338,13 +345,13 @@ fn matching(live: &Live, desired: &Desired) -> usize {
 /// It is sent; so many endpoints are to receive it.
 fn sent(
     event: &WebhookEvent,
-    message: &Message,
+    message_id: String,
     accepted: Option<(Reason, String)>,
     expected: usize,
 ) -> Outcome {
     let progress = event::progress(&[], expected, Duration::ZERO);
     let status = WebhookEventStatus {
-        message_id: Some(message.id.clone()),
+        message_id: Some(message_id),
         sent_at: Some(Timestamp::now()),
         attempts: Some(progress.attempts),
         ..event.status.clone().unwrap_or_default()

@@ -6,6 +6,7 @@
 
 pub mod check;
 mod declared;
+mod feed;
 pub mod folder;
 mod object;
 mod problem;
@@ -19,6 +20,7 @@ mod words;
 pub mod yaml;
 
 pub use declared::{Server, declared};
+pub use feed::Feed;
 pub use folder::{Loaded, load};
 pub use problem::{Declared, ObjectId, Origin, Problem};
 pub use rows::{broken_row, row, state};

@@ -12,11 +12,13 @@ use crate::api::ChannelEncoding;
 /// Longest channel that Svix documents, in bytes.
 pub const MAX_CHANNEL: usize = 128;
 
-/// A channel as Svix sees it.
+/// A channel as Svix sees it. Encoding twice changes nothing: a text that already is such a UUID stays as it is,
+/// so that a sender which maps its channels itself, as swh-webhooks does, reaches the same endpoints.
 #[must_use]
 pub fn encode(channel: &str, encoding: ChannelEncoding) -> String {
     match encoding {
         ChannelEncoding::WhenNeeded if is_svix_channel(channel) => channel.to_owned(),
+        ChannelEncoding::Always if is_mapped(channel) => channel.to_owned(),
         ChannelEncoding::WhenNeeded | ChannelEncoding::Always => uuid_of(channel),
     }
 }
@@ -43,6 +45,13 @@ pub fn is_mapping(key: &str, value: &str) -> bool {
     key.len() == 36 && uuid_of(value) == key
 }
 
+/// Whether a text is a version 5 UUID as [`uuid_of`] writes it.
+fn is_mapped(channel: &str) -> bool {
+    channel.len() == 36
+        && Uuid::parse_str(channel)
+            .is_ok_and(|uuid| uuid.get_version_num() == 5 && uuid.to_string() == channel)
+}
+
 /// Svix's alphabet for channels; Cloud adds `:` and `+`, which are mapped so that both servers see the same.
 fn is_svix_channel(channel: &str) -> bool {
     !channel.is_empty()
@@ -63,6 +72,19 @@ mod tests {
             assert_eq!(encode(mapped, ChannelEncoding::WhenNeeded), uuid_of(mapped));
         }
         assert_eq!(encode("my-channel", ChannelEncoding::Always), uuid_of("my-channel"));
+    }
+
+    #[test]
+    fn what_is_mapped_already_is_not_mapped_again() {
+        let mapped = uuid_of("https://example.org/repo");
+        for encoding in [ChannelEncoding::WhenNeeded, ChannelEncoding::Always] {
+            assert_eq!(encode(&mapped, encoding), mapped);
+        }
+        // A random UUID is a channel like any other, and so is one in another spelling.
+        let random = "5f0c8a52-7d1c-4a2e-9d6c-0f5b8e6f1a11";
+        assert_eq!(encode(random, ChannelEncoding::Always), uuid_of(random));
+        let upper = mapped.to_uppercase();
+        assert_eq!(encode(&upper, ChannelEncoding::Always), uuid_of(&upper));
     }
 
     #[test]

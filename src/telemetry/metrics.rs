@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::AdmissionMetrics;
+use super::{AdmissionMetrics, gateway::GatewayMetrics};
 
 /// How many objects of a kind there are, by what their `Ready` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ struct Inner {
     objects: Family<OfReadiness, Gauge>,
     leader: Gauge,
     admission: AdmissionMetrics,
+    gateway: GatewayMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -125,6 +126,7 @@ impl Default for Metrics {
             objects: Family::default(),
             leader: Gauge::default(),
             admission: AdmissionMetrics::register(&mut registry),
+            gateway: GatewayMetrics::register(&mut registry),
         };
         let r = &mut registry;
         r.register("reconciles", "Looks at objects, by what they came to", inner.reconciles.clone());
@@ -231,6 +233,12 @@ impl Metrics {
     #[must_use]
     pub fn admission(&self) -> AdmissionMetrics {
         self.0.admission.clone()
+    }
+
+    /// What the gateway counts.
+    #[must_use]
+    pub fn gateway(&self) -> &GatewayMetrics {
+        &self.0.gateway
     }
 
     /// What to read at each scrape.

@@ -133,7 +133,8 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
 
     let dir = tempfile::tempdir().unwrap();
     let hook = |name: &str| endpoint(name, &["a.one"]).with("url", receiver.as_str());
-    let manifests = [event_type("a.one"), event_type("a.two"), hook("hook")];
+    let one = event_type("a.one").with("schema", json!({"properties": {"n": {"type": "integer"}}}));
+    let manifests = [one, event_type("a.two"), hook("hook")];
     write(dir.path(), "a.yaml", &manifests);
     write(dir.path(), "b.yaml", &[hook("other").with("channels", json!(["vip"]))]);
     let (_child, printed) = start(dir.path(), &[]);
@@ -144,10 +145,18 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
     let api = |method: reqwest::Method, path: &str| {
         reqwest::Client::new().request(method, format!("{url}/api/v1{path}")).bearer_auth(&token)
     };
-    for (event_type, payload) in [("a.two", json!({"not": "subscribed"})), ("a.one", json!({"n": 1}))] {
+    let gateway = text.split("The gateway is at ").nth(1).unwrap().split(": ").next().unwrap().to_owned();
+    for (event_type, payload, status) in [
+        ("a.two", json!({"not": "subscribed"}), 202),
+        ("a.one", json!({"n": "x"}), 422),
+        ("a.none", json!({}), 422),
+        ("a.one", json!({"n": 1}), 202),
+    ] {
         let body = json!({"eventType": event_type, "payload": payload});
-        let sent = api(reqwest::Method::POST, "/app/default/msg").json(&body).send().await.unwrap();
-        assert!(sent.status().is_success(), "{}", sent.status());
+        let post =
+            reqwest::Client::new().post(format!("{gateway}/api/v1/app/default/msg")).bearer_auth(&token);
+        let sent = post.json(&body).send().await.unwrap();
+        assert_eq!(sent.status().as_u16(), status, "{event_type} {payload}");
     }
     let (headers, body) = eventually("the event to arrive", Duration::from_secs(30), async || {
         received.lock().unwrap().first().cloned()

@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 
 /// For each module, the others that it may name.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("api", &[]),
     ("schema", &[]),
     ("telemetry", &[]),
     ("embedded", &[]),
     ("catalogue", &["api", "schema"]),
     ("plan", &["api", "schema"]),
+    ("gateway", &["api", "schema", "catalogue", "plan", "svix", "telemetry"]),
     ("svix", &["api", "plan", "telemetry"]),
     ("engine", &["api", "schema", "catalogue", "plan", "svix", "telemetry"]),
     ("admission", &["api", "schema", "catalogue", "plan", "telemetry"]),
     ("controller", &["api", "schema", "catalogue", "plan", "svix", "engine", "admission", "telemetry"]),
-    ("files", &["api", "schema", "plan", "svix", "engine", "telemetry"]),
+    ("files", &["api", "schema", "plan", "svix", "engine", "telemetry", "catalogue"]),
     (
         "cli",
         &[
@@ -29,6 +30,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "telemetry",
             "admission",
             "catalogue",
+            "gateway",
         ],
     ),
 ];

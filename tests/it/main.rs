@@ -11,6 +11,7 @@ mod docs;
 mod embedded_faults;
 mod engine;
 mod examples;
+mod gateway;
 mod layering;
 mod properties;
 mod svix_client;

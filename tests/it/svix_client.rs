@@ -97,7 +97,7 @@ fn a_bundle_without_a_certificate_is_a_clear_error() {
 }
 
 /// A proxy that tunnels every CONNECT to one address, and notes what it was asked for.
-async fn tunnel(to: std::net::SocketAddr) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn tunnel(to: std::net::SocketAddr) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -23,7 +23,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-pub use wire::EventTypeDocument;
+pub use wire::{EventTypeDocument, SendMessage};
 
 /// Svix's own limit on a page.
 const PAGE: &str = "250";
@@ -162,6 +162,23 @@ impl Client {
         Ok(page(list, |listed| listed.0))
     }
 
+    /// One page of the event types, archived ones included, with all versions of their schemas.
+    pub async fn list_event_type_documents(
+        &self,
+        from: Option<&str>,
+    ) -> Result<Page<EventTypeDocument>, Error> {
+        let mut request = self.request(Method::GET, &["event-type"]).query(&[
+            ("limit", PAGE),
+            ("include_archived", "true"),
+            ("with_content", "true"),
+        ]);
+        if let Some(from) = from {
+            request = request.query(&[("iterator", from)]);
+        }
+        let list: wire::List<wire::EventTypeOut> = self.read("event-type.list", request).await?;
+        Ok(page(list, Into::into))
+    }
+
     /// One event type; `None`: it is not there.
     pub async fn get_event_type(&self, name: &str) -> Result<Option<EventTypeDocument>, Error> {
         let request = self.request(Method::GET, &["event-type", name]);
@@ -261,13 +278,19 @@ impl Client {
         self.send("application.create", request).await.map(drop)
     }
 
-    /// Sends a message. Svix takes each event id once: the second time is a conflict, whatever the content.
-    pub async fn create_message(&self, desired: &event::Desired) -> Result<event::Message, Error> {
+    /// Sends a message; answers its id. A second one with the same `event_id` is a conflict, whatever it says.
+    pub async fn send_message(&self, application: &str, message: &SendMessage<'_>) -> Result<String, Error> {
+        let operation = "message.create";
+        let body = wire::message_in(message).map_err(|error| Error {
+            operation,
+            kind: ErrorKind::Refused { status: 0, detail: format!("the payload is not JSON: {error}") },
+        })?;
         let request = self
-            .request(Method::POST, &["app", &desired.application, "msg"])
+            .request(Method::POST, &["app", application, "msg"])
             .query(&[("with_content", "false")])
-            .json(&wire::message_in(desired));
-        Ok(self.read::<wire::MessageOut>("message.create", request).await?.into())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body);
+        Ok(self.read::<wire::MessageOut>(operation, request).await?.id)
     }
 
     /// One message by its id or event id; `None`: it or its application is not there.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use js_option::JsOption;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::plan::{digest::Digest, endpoint, event, event_type};
 
@@ -185,37 +185,46 @@ pub(super) fn endpoint_patch(change: &endpoint::Change) -> svix::models::Endpoin
     body
 }
 
+/// A message to send.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SendMessage<'a> {
+    /// Its event type.
+    pub event_type: &'a str,
+    /// An id of the sender's choosing, by which Svix knows a second one of the same.
+    pub event_id: Option<&'a str>,
+    /// The payload as JSON text; it is sent as it stands.
+    pub payload_text: &'a str,
+    /// Its channels, as Svix has them; empty: none.
+    pub channels: &'a [String],
+}
+
+/// The body of a message's creation. Not the SDK's model: that one would read the payload and write it anew.
+pub(super) fn message_in(message: &SendMessage<'_>) -> Result<Vec<u8>, serde_json::Error> {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct MessageIn<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event_id: Option<&'a str>,
+        event_type: &'a str,
+        payload: &'a serde_json::value::RawValue,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        channels: &'a [String],
+    }
+    let SendMessage { event_type, event_id, payload_text, channels } = *message;
+    let payload = serde_json::from_str(payload_text)?;
+    serde_json::to_vec(&MessageIn { event_id, event_type, payload, channels })
+}
+
 /// A value that is written, `None` as null.
 fn nullable<T>(value: Option<T>) -> JsOption<T> {
     value.map_or(JsOption::Null, JsOption::Some)
-}
-
-/// `MessageIn`. The SDK's model holds a parsed payload; ours is sent as it stands.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MessageIn<'a> {
-    event_type: &'a str,
-    event_id: &'a str,
-    payload: &'a RawValue,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channels: Option<&'a BTreeSet<String>>,
-}
-
-pub(super) fn message_in(desired: &event::Desired) -> MessageIn<'_> {
-    MessageIn {
-        event_type: &desired.event_type,
-        event_id: &desired.event_id,
-        // The text was parsed when the event was judged, so it is JSON.
-        payload: serde_json::from_str(&desired.payload_text).unwrap_or(RawValue::NULL),
-        channels: desired.channels.as_ref(),
-    }
 }
 
 /// `MessageOut`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessageOut {
-    id: String,
+    pub id: String,
     event_type: String,
     channels: Option<BTreeSet<String>>,
     payload: Option<Value>,

@@ -1,0 +1,231 @@
+//! `svix-operator webhook` and `svix-operator send` as a user runs them.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use svix_operator::embedded::{EmbeddedSvix, Options};
+
+use super::PATIENCE;
+use crate::support::raw_server::{Certificate, RawServer, answer};
+use crate::support::{
+    objects::{Manifest, connection, event_type},
+    wait::eventually,
+};
+use crate::svix_client::tunnel;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
+
+fn write(dir: &std::path::Path, file: &str, manifests: &[Manifest]) {
+    let text: String = manifests.iter().map(|manifest| format!("---\n{}\n", manifest.0)).collect();
+    std::fs::write(dir.join(file), text).unwrap();
+}
+
+fn requiring(key: &str) -> Manifest {
+    event_type("a.one").with("schema", json!({"type": "object", "required": [key]}))
+}
+
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let answer = reqwest::get(format!("http://{address}{path}")).await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.ok()?))
+}
+
+async fn check(address: SocketAddr, payload: Value) -> u16 {
+    let url = format!("http://{address}/validate/a.one");
+    reqwest::Client::new().post(url).json(&payload).send().await.unwrap().status().as_u16()
+}
+
+fn webhook(
+    arguments: &[&str],
+    listen: SocketAddr,
+    health: SocketAddr,
+    svix: &EmbeddedSvix,
+) -> tokio::process::Child {
+    tokio::process::Command::new(PROGRAM)
+        .args(["webhook", "--listen", &listen.to_string(), "--health", &health.to_string()])
+        .args(["--svix-url", &svix.url()])
+        .args(arguments)
+        .env("SVIX_TOKEN", svix.token())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn ready(health: SocketAddr) {
+    eventually("it to be ready", PATIENCE, async || match get(health, "/readyz").await {
+        Some((200, _)) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_folder_feeds_the_gateway_and_sigterm_ends_it() {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[connection(&svix.url()), requiring("old")]);
+    let (listen, health) = (free(), free());
+    let mut child = webhook(&["--from", dir.path().to_str().unwrap()], listen, health, &svix);
+    ready(health).await;
+    assert_eq!(get(health, "/livez").await.unwrap().0, 200);
+    assert_eq!((check(listen, json!({"old": 1})).await, check(listen, json!({"new": 1})).await), (200, 422));
+    write(dir.path(), "a.yaml", &[connection(&svix.url()), requiring("new")]);
+    eventually("the change to be judged by", PATIENCE, async || {
+        (check(listen, json!({"new": 1})).await == 200).then_some(())
+    })
+    .await;
+    // A broken schema displaces nothing.
+    write(dir.path(), "a.yaml", &[event_type("a.one").with("schema", json!({"type": "strin"}))]);
+    write(dir.path(), "b.yaml", &[event_type("a.two")]);
+    eventually("the rest of the folder to be taken in", PATIENCE, async || {
+        let answer = reqwest::Client::new()
+            .post(format!("http://{listen}/validate/a.two"))
+            .json(&json!({}))
+            .send()
+            .await;
+        (answer.unwrap().status() == 200).then_some(())
+    })
+    .await;
+    assert_eq!((check(listen, json!({"old": 1})).await, check(listen, json!({"new": 1})).await), (422, 200));
+    let metrics = get(health, "/metrics").await.unwrap().1;
+    assert!(metrics.contains("svix_operator_gateway_requests_total{outcome=\"checked\"}"), "{metrics}");
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_event_types_of_svix_feed_the_gateway_and_are_read_again() {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    svix.faults().down(true);
+    let (listen, health) = (free(), free());
+    let _child = webhook(&["--from-svix", "--refresh", "1"], listen, health, &svix);
+    eventually("it to be up and not ready", PATIENCE, async || match get(health, "/readyz").await {
+        Some((503, text)) if text.contains("event types") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    svix.faults().down(false);
+    let http = reqwest::Client::new();
+    let put = async |key: &str| {
+        let body = json!({"description": "", "schemas": {"1": {"required": [key]}, "2": false}});
+        let url = format!("{}/api/v1/event-type/a.one", svix.url());
+        let answer = http.put(url).bearer_auth(svix.token()).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    };
+    put("old").await;
+    ready(health).await;
+    for key in ["old", "new"] {
+        put(key).await;
+        eventually("the schema to be judged by", PATIENCE, async || {
+            (check(listen, json!({key: 1})).await == 200).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(check(listen, json!({"old": 1})).await, 422);
+    let url = format!("{}/api/v1/event-type/a.one", svix.url());
+    http.delete(url).bearer_auth(svix.token()).send().await.unwrap();
+    eventually("the archived one to be unknown", PATIENCE, async || {
+        (check(listen, json!({})).await == 404).then_some(())
+    })
+    .await;
+}
+
+fn send(svix: &EmbeddedSvix, arguments: &[&str], payload: &str) -> Output {
+    let mut child = Command::new(PROGRAM)
+        .args(["send", "a.one", "-f", "-", "--svix-url", &svix.url()])
+        .args(arguments)
+        .env("SVIX_TOKEN", svix.token())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that ends before it reads is told by its exit code.
+    let _ = child.stdin.take().unwrap().write_all(payload.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn send_judges_and_then_sends() {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let connection =
+        connection(&svix.url()).with("channelEncoding", "Always").with("defaultApplication", "app");
+    write(dir.path(), "a.yaml", &[connection, requiring("n")]);
+    let from = dir.path().to_str().unwrap();
+    let app = json!({"name": "app", "uid": "app"});
+    let url = format!("{}/api/v1/app", svix.url());
+    reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&app).send().await.unwrap();
+
+    let text = |output: &Output| {
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let payload = r#"{"n": 1.50,  "b": 12345678901234567890123}"#;
+    let sent = send(&svix, &["--from", from, "--channel", "a b", "--event-id", "e-1"], payload);
+    assert_eq!(sent.status.code(), Some(0), "{}", text(&sent));
+    assert!(text(&sent).starts_with("msg_"), "{}", text(&sent));
+    let snapshot = svix.snapshot();
+    let message = snapshot.applications["app"].messages.values().next().unwrap();
+    assert_eq!(message.payload.as_deref(), Some(payload), "as it stands");
+    assert!(message.channels.as_ref().unwrap().contains(&svix_operator::plan::channels::uuid_of("a b")));
+
+    let again = send(&svix, &["--from", from, "--event-id", "e-1"], payload);
+    assert_eq!(again.status.code(), Some(3), "{}", text(&again));
+    let bad = send(&svix, &["--from", from], "{}");
+    assert_eq!((bad.status.code(), text(&bad).as_str()), (Some(1), "/: found no \"n\", which is required\n"));
+    let broken = send(&svix, &["--from", from], "{");
+    assert!(broken.status.code() == Some(1) && text(&broken).contains("not JSON"), "{}", text(&broken));
+    let dry = send(&svix, &["--from", from, "--dry-run"], payload);
+    assert!(dry.status.code() == Some(0) && text(&dry).contains("nothing is sent"), "{}", text(&dry));
+    let undeclared = send(&svix, &["--from-svix"], payload);
+    assert!(
+        undeclared.status.code() == Some(1) && text(&undeclared).contains("nobody declares"),
+        "{}",
+        text(&undeclared)
+    );
+    assert_eq!(send(&svix, &[], payload).status.code(), Some(2), "one of --from and --from-svix");
+    assert_eq!(send(&svix, &["--from", "/nowhere"], payload).status.code(), Some(2));
+    svix.faults().down(true);
+    assert_eq!(send(&svix, &["--from", from], payload).status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn the_gateway_goes_through_the_proxy_that_the_environment_names() {
+    let certificate = Certificate::new("svix.invalid");
+    let server =
+        RawServer::start_tls(&certificate, |_| answer("202 Accepted", &[], r#"{"id": "msg_1"}"#)).await;
+    let (proxy, asked) = tunnel(server.address).await;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[requiring("n")]);
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ca.path(), &certificate.ca_pem).unwrap();
+    let (listen, health) = (free(), free());
+    let mut command = tokio::process::Command::new(PROGRAM);
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
+    }
+    let _child = command
+        .args(["webhook", "--listen", &listen.to_string(), "--health", &health.to_string()])
+        .args(["--svix-url", "https://svix.invalid:8443", "--from", dir.path().to_str().unwrap()])
+        .args(["--svix-ca", ca.path().to_str().unwrap()])
+        .env("HTTPS_PROXY", proxy)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    ready(health).await;
+    let body = json!({"eventType": "a.one", "payload": {"n": 1}});
+    let url = format!("http://{listen}{}", super::SEND);
+    let sent = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    assert_eq!(sent.status(), 202, "{}", sent.text().await.unwrap());
+    assert!(asked.lock().unwrap()[0].starts_with("CONNECT svix.invalid:8443 "), "{asked:?}");
+    assert!(server.requests()[0].contains("host: svix.invalid:8443"), "{:?}", server.requests());
+}

@@ -1,0 +1,162 @@
+//! Official SDKs through the gateway, with nothing changed but the server's address.
+//!
+//! The Rust SDK always; the Python and JavaScript ones are installed into the user's cache once. Where their tools
+//! or registries are missing, that is said and the test passes, unless `SVIX_OPERATOR_REQUIRE_SDKS` is set.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use svix_operator::embedded::{EmbeddedSvix, Options};
+use tokio::process::Command;
+
+use super::{Recorder, World};
+
+const PYTHON: &str = "svix==2.9.1";
+const JAVASCRIPT: &str = "svix@2.5.0";
+
+/// A gateway in front of an embedded Svix that has the application `default`.
+async fn world() -> (EmbeddedSvix, World) {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let app = json!({"name": "default", "uid": "default"});
+    let url = format!("{}/api/v1/app", svix.url());
+    let made = reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&app).send().await.unwrap();
+    assert_eq!(made.status(), 201);
+    let world = World::in_front_of(&svix.url(), Recorder::default(), |_| {}).await;
+    (svix, world)
+}
+
+#[tokio::test]
+async fn the_rust_sdk() {
+    let (svix, world) = world().await;
+    let options =
+        svix::api::SvixOptions { server_url: Some(world.url()), num_retries: Some(0), ..Default::default() };
+    let client = svix::api::Svix::new(svix.token().to_owned(), Some(options));
+    let send = async |payload| {
+        let message = svix::models::MessageIn::new("a.enforce".to_owned(), payload);
+        client.message().create("default".to_owned(), message, None).await
+    };
+    assert!(send(json!({"n": 1})).await.unwrap().id.starts_with("msg_"));
+    let svix::error::Error::Validation(refused) = send(json!({"n": "x"})).await.unwrap_err() else {
+        panic!("not a validation error");
+    };
+    let detail = &refused.payload.unwrap().detail[0];
+    assert_eq!(detail.loc, ["body", "payload", "n"]);
+    assert_eq!(detail.msg, r#"found "x", expected an integer"#);
+    assert_eq!(client.message().list("default".to_owned(), None).await.unwrap().data.len(), 1);
+}
+
+fn cache(key: &str) -> PathBuf {
+    let home = || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+    let cache =
+        std::env::var_os("XDG_CACHE_HOME").filter(|it| !it.is_empty()).map_or_else(home, PathBuf::from);
+    cache.join("svix-operator/sdk").join(key)
+}
+
+/// Installs into a folder of the cache, unless it is there; whole or not at all. `None`: it cannot be had.
+async fn installed(key: &str, install: impl AsyncFnOnce(&Path) -> Result<(), String>) -> Option<PathBuf> {
+    let place = cache(key);
+    if place.exists() {
+        return Some(place);
+    }
+    let parent = place.parent().unwrap();
+    std::fs::create_dir_all(parent).unwrap();
+    let scratch = tempfile::tempdir_in(parent).unwrap();
+    if let Err(error) = install(scratch.path()).await {
+        assert!(std::env::var_os("SVIX_OPERATOR_REQUIRE_SDKS").is_none(), "{key}: {error}");
+        eprintln!("not tested: {key} cannot be installed: {error}");
+        return None;
+    }
+    // Somebody else may have been first.
+    let _ = std::fs::rename(scratch.keep(), &place);
+    Some(place)
+}
+
+async fn run(mut command: Command) -> Result<String, String> {
+    let limit = std::time::Duration::from_secs(300);
+    let output = tokio::time::timeout(limit, command.kill_on_drop(true).output()).await;
+    let output = output.map_err(|_| "too slow".to_owned())?.map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stdout) + &text(&output.stderr))
+    }
+}
+
+const SCRIPT_PY: &str = r#"
+import os
+from svix.api import Svix, SvixOptions, MessageIn
+from svix.exceptions import HTTPValidationError
+svix = Svix(os.environ["TOKEN"], SvixOptions(server_url=os.environ["URL"]))
+sent = svix.message.create("default", MessageIn(event_type="a.enforce", payload={"n": 1}))
+assert sent.id.startswith("msg_"), sent
+try:
+    svix.message.create("default", MessageIn(event_type="a.enforce", payload={"n": "x"}))
+    raise SystemExit("it was taken")
+except HTTPValidationError as error:
+    assert error.detail[0].loc == ["body", "payload", "n"], error.detail
+    assert error.detail[0].msg == 'found "x", expected an integer', error.detail
+assert len(svix.message.list("default").data) == 1
+print("good")
+"#;
+
+#[tokio::test]
+async fn the_python_sdk() {
+    let place = installed(&PYTHON.replace("==", "-py-"), async |scratch| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON, "--target"])
+            .arg(scratch);
+        run(pip).await.map(drop)
+    })
+    .await;
+    let Some(place) = place else { return };
+    let (svix, world) = world().await;
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", SCRIPT_PY])
+        .env("PYTHONPATH", place)
+        .env("URL", world.url())
+        .env("TOKEN", svix.token());
+    assert_eq!(run(python).await.unwrap(), "good\n");
+}
+
+const SCRIPT_JS: &str = r#"
+const assert = require("node:assert");
+const { Svix } = require(process.env.PLACE + "/node_modules/svix");
+const svix = new Svix(process.env.TOKEN, { serverUrl: process.env.URL });
+(async () => {
+    const sent = await svix.message.create("default", { eventType: "a.enforce", payload: { n: 1 } });
+    assert(sent.id.startsWith("msg_"));
+    const refused = await svix.message.create("default", { eventType: "a.enforce", payload: { n: "x" } })
+        .then(() => assert.fail("it was taken"), (error) => error);
+    assert.strictEqual(refused.code, 422);
+    assert.deepStrictEqual(refused.body.detail[0].loc, ["body", "payload", "n"]);
+    assert.strictEqual(refused.body.detail[0].msg, 'found "x", expected an integer');
+    assert.strictEqual((await svix.message.list("default")).data.length, 1);
+    console.log("good");
+})().catch((error) => { console.error(error); process.exit(1); });
+"#;
+
+#[tokio::test]
+async fn the_javascript_sdk() {
+    let place = installed(&JAVASCRIPT.replace('@', "-js-"), async |scratch| {
+        let mut npm = Command::new("npm");
+        npm.args([
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            JAVASCRIPT,
+            "--prefix",
+        ])
+        .arg(scratch);
+        run(npm).await.map(drop)
+    })
+    .await;
+    let Some(place) = place else { return };
+    let (svix, world) = world().await;
+    let mut node = Command::new("node");
+    node.args(["-e", SCRIPT_JS]).env("PLACE", place).env("URL", world.url()).env("TOKEN", svix.token());
+    assert_eq!(run(node).await.unwrap(), "good\n");
+}
