@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use tokio::sync::watch;
+
 use crate::api::SvixConnectionSpec;
 
 /// The object that holds an event type.
@@ -25,7 +27,10 @@ impl std::fmt::Display for Holder {
 
 /// The directory. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Directory(Arc<RwLock<Contents>>);
+pub struct Directory {
+    contents: Arc<RwLock<Contents>>,
+    connections_changed: Arc<watch::Sender<()>>,
+}
 
 #[derive(Default)]
 struct Contents {
@@ -36,28 +41,36 @@ struct Contents {
 impl Directory {
     /// Takes in what a connection says; `None`: it is gone.
     pub fn set_connection(&self, name: &str, spec: Option<SvixConnectionSpec>) {
-        let mut contents = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         match spec {
             Some(spec) => contents.connections.insert(name.to_owned(), Arc::new(spec)),
             None => contents.connections.remove(name),
         };
+        drop(contents);
+        self.connections_changed.send_replace(());
+    }
+
+    /// Tells of every change of what connections say.
+    #[must_use]
+    pub fn watch_connections(&self) -> watch::Receiver<()> {
+        self.connections_changed.subscribe()
     }
 
     /// What a connection says; `None`: there is none of this name.
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<Arc<SvixConnectionSpec>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).connections.get(name).cloned()
+        self.contents.read().unwrap_or_else(PoisonError::into_inner).connections.get(name).cloned()
     }
 
     /// The names of the connections.
     #[must_use]
     pub fn connections(&self) -> Vec<String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).connections.keys().cloned().collect()
+        self.contents.read().unwrap_or_else(PoisonError::into_inner).connections.keys().cloned().collect()
     }
 
     /// Takes in who holds an event type; `None`: nobody declares it any more.
     pub fn set_holder(&self, connection: &str, event_type: &str, holder: Option<Holder>) {
-        let mut contents = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         let table = contents.holders.entry(connection.to_owned()).or_default();
         match holder {
             Some(holder) => table.insert(event_type.to_owned(), holder),
@@ -71,7 +84,7 @@ impl Directory {
     /// Who holds an event type; `None`: nobody declares it.
     #[must_use]
     pub fn holder(&self, connection: &str, event_type: &str) -> Option<Holder> {
-        self.0
+        self.contents
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .holders

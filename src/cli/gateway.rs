@@ -21,7 +21,7 @@ use crate::{
 
 /// Where event types are declared.
 #[derive(Debug, clap::Args)]
-#[group(id = "source", required = true, multiple = false, args = ["from", "from_svix"])]
+#[group(id = "source", required = false, multiple = false, args = ["from", "from_svix"])]
 pub struct SourceArguments {
     /// Event types are those that this folder of manifests (or one file) declares.
     #[arg(long, value_name = "DIR")]
@@ -51,9 +51,9 @@ pub struct GatewayArguments {
     #[arg(long, env = "SVIX_OPERATOR_GATEWAY_ADDR", value_name = "ADDR", default_value = "127.0.0.1:8071")]
     pub listen: SocketAddr,
 
-    /// Address of the Svix server.
+    /// Address of the Svix server. In a cluster: without one there is no gateway.
     #[arg(long, env = "SVIX_URL", value_name = "URL")]
-    pub svix_url: String,
+    pub svix_url: Option<String>,
 
     /// PEM file of certificates to trust beside the system's.
     #[arg(long, value_name = "FILE")]
@@ -154,9 +154,10 @@ impl GatewayArguments {
         source: &SourceArguments,
         channel_encoding: watch::Receiver<ChannelEncoding>,
     ) -> Result<gateway::Options, String> {
+        let svix_url = self.svix_url.clone().ok_or("--svix-url: expected the address of the Svix server")?;
         Ok(gateway::Options {
             listen: self.listen,
-            svix_url: self.svix_url.clone(),
+            svix_url,
             ca_bundle: ca_bundle(self.svix_ca.as_deref())?,
             connection: source.connection.clone(),
             channel_encoding,
@@ -198,7 +199,7 @@ pub fn client(server_url: Option<&str>, ca_bundle: Option<&str>, metrics: Metric
     Client::new(&options, Arc::new(Budget::new(None)), metrics).map_err(|error| error.to_string())
 }
 
-/// Keeps the catalogue in step with where event types are declared, until `stop`; opens the gate once it is.
+/// Keeps the catalogue in step with a folder or with Svix, until `stop`; opens the gate once it is.
 pub fn start_feed(
     source: &SourceArguments,
     gateway: &GatewayArguments,
@@ -210,7 +211,7 @@ pub fn start_feed(
     let (told, encoding) = watch::channel(source.encoding(None));
     let Some(dir) = source.from.clone() else {
         let client =
-            client(Some(&gateway.svix_url), ca_bundle(gateway.svix_ca.as_deref())?.as_deref(), metrics)?;
+            client(gateway.svix_url.as_deref(), ca_bundle(gateway.svix_ca.as_deref())?.as_deref(), metrics)?;
         let (connection, policy) = (source.connection.clone(), source.payload_policy.into());
         let interval = Duration::from_secs(gateway.refresh);
         tokio::spawn(async move {

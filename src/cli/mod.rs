@@ -1,6 +1,5 @@
 //! The command line: one file per command, each from arguments to library calls and nothing else.
 
-mod admission;
 mod crds;
 mod dev;
 mod gateway;
@@ -23,7 +22,6 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
-    Admission(Box<admission::Arguments>),
     Dev(dev::Arguments),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
@@ -35,7 +33,6 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
-        Command::Admission(arguments) => admission::run(*arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),

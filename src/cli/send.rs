@@ -66,6 +66,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
 const SVIX_FAILED: u8 = 3;
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {
+    if arguments.source.from.is_none() && !arguments.source.from_svix {
+        return Err("say where event types are declared: --from DIR, or --from-svix".to_owned());
+    }
     let payload = payload(&arguments.file)?;
     let (catalogue, metrics) = (Catalogue::default(), Metrics::default());
     let name = &arguments.source.connection;

@@ -1,70 +1,213 @@
-//! `svix-operator webhook`: the sidecar. The gateway in front of Svix's API, with health and metrics.
+//! `svix-operator webhook`: the sidecar. In a cluster the admission webhook, and beside it or alone the gateway in
+//! front of Svix's API; outside of one the gateway.
 
-use std::{net::SocketAddr, process::ExitCode};
+mod admission;
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use kube::Client;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalogue::Catalogue,
+    admission::Known,
+    api::ChannelEncoding,
+    catalogue::Directory,
+    controller::{feed_connections, feed_event_types},
     gateway::Gateway,
     telemetry::{self, LogFormat, Metrics, Readiness},
 };
 
 use super::gateway::{GatewayArguments, SourceArguments, start_feed};
 
-/// Refuse events that do not match their schema, in front of Svix's own API.
+/// Refuse events that do not match their schema: when they are stored in a cluster, and on their way to Svix.
 ///
-/// Point a Svix SDK at the gateway's address in place of Svix's. A message whose payload matches its event type's
-/// schema goes on to Svix as it is, with the caller's own token; one that does not is answered 422.
-/// Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it could not begin, 2 wrong arguments.
+/// In a cluster, it serves the admission webhook and, with --svix-url, the gateway. With --from or --from-svix it
+/// needs no cluster and is the gateway alone. Point a Svix SDK at the gateway's address in place of Svix's: a
+/// message whose payload matches the schema of its event type goes on as it is, with the caller's own token; one
+/// that does not is answered 422. Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it could not begin or go on,
+/// 2 wrong arguments.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Event types (default: those of the cluster)")]
     source: SourceArguments,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Gateway")]
     gateway: GatewayArguments,
+
+    /// Serve no admission webhook, as beside a producer of events.
+    #[arg(long, help_heading = "Admission")]
+    no_admission: bool,
+
+    #[command(flatten, next_help_heading = "Admission")]
+    admission: admission::AdmissionArguments,
+
+    /// Namespace of the certificates' Secret, of the Lease and of the Service. Default: its own.
+    #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE", help_heading = "Process")]
+    namespace: Option<String>,
 
     /// Where /livez, /readyz and /metrics are served.
     #[arg(
-        long = "health",
-        alias = "health-addr",
+        long,
         env = "SVIX_OPERATOR_HEALTH_ADDR",
         value_name = "ADDR",
-        default_value = "0.0.0.0:8080"
+        default_value = "0.0.0.0:8080",
+        help_heading = "Process"
     )]
-    health: SocketAddr,
+    health_addr: SocketAddr,
+
+    /// Time between SIGTERM and the end of admission: so long it takes until nobody asks this replica any more.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = admission::duration,
+        help_heading = "Process"
+    )]
+    shutdown_delay: Duration,
 
     /// Form of the log.
-    #[arg(long, env = "SVIX_OPERATOR_LOG_FORMAT", value_enum, default_value = "json")]
+    #[arg(
+        long,
+        env = "SVIX_OPERATOR_LOG_FORMAT",
+        value_enum,
+        default_value = "json",
+        help_heading = "Process"
+    )]
     log_format: LogFormat,
+}
+
+impl Arguments {
+    fn in_cluster(&self) -> bool {
+        self.source.from.is_none() && !self.source.from_svix
+    }
 }
 
 /// Runs until SIGTERM or SIGINT; requests in flight end first.
 pub fn run(arguments: Arguments) -> ExitCode {
+    if arguments.in_cluster() && arguments.no_admission && arguments.gateway.svix_url.is_none() {
+        eprintln!("error: nothing to serve: --no-admission without --svix-url");
+        return ExitCode::from(2);
+    }
+    if !arguments.in_cluster() && arguments.gateway.svix_url.is_none() {
+        eprintln!(
+            "error: --svix-url: expected the address of the Svix server that the gateway stands in front of"
+        );
+        return ExitCode::from(2);
+    }
     telemetry::init_logs(arguments.log_format, "info");
     super::block_on(super::Threads::Many, work(arguments), ExitCode::FAILURE)
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {
-    let Arguments { source, gateway, health, log_format: _ } = arguments;
-    let stop = super::run::stop_on_signals()?;
-    let metrics = Metrics::default();
-    let readiness = Readiness::default();
-    let gate = readiness.register("event types");
-    let ended = tokio_util::sync::CancellationToken::new();
-    let (health, _) = telemetry::serve(health, readiness, metrics.clone(), ended.clone())
+    let told = super::run::stop_on_signals()?;
+    let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    let (known, ended) = (Known::default(), CancellationToken::new());
+    let (encoding, cluster) = if arguments.in_cluster() {
+        let (client, namespace) = connect(arguments.namespace.as_deref()).await?;
+        let encoding = start_watches(&arguments, &client, &known, &readiness);
+        (encoding, Some((client, namespace)))
+    } else {
+        let gate = readiness.register("event types");
+        let feed = (known.catalogue.clone(), metrics.clone(), gate, told.clone());
+        (start_feed(&arguments.source, &arguments.gateway, feed.0, feed.1, feed.2, feed.3)?, None)
+    };
+    let gateway = if arguments.gateway.svix_url.is_some() {
+        let options = arguments.gateway.options(&arguments.source, encoding)?;
+        let started = Gateway::start(options, known.catalogue.clone(), metrics.clone(), told.clone()).await;
+        let gateway = started.map_err(|error| error.to_string())?;
+        tracing::info!(gateway = %gateway.address(), "the gateway listens");
+        Some(gateway)
+    } else {
+        None
+    };
+    let stop = CancellationToken::new();
+    let admission = match cluster {
+        Some((client, namespace)) if !arguments.no_admission => {
+            let parts = (known, &metrics, &readiness, stop.clone());
+            Some(
+                admission::start(
+                    &arguments.admission,
+                    client,
+                    &namespace,
+                    parts.0,
+                    parts.1,
+                    parts.2,
+                    parts.3,
+                )
+                .await?,
+            )
+        }
+        _ => None,
+    };
+    let (health, _) = telemetry::serve(arguments.health_addr, readiness, metrics, ended.clone())
         .await
-        .map_err(|error| format!("cannot listen at {health}: {error}"))?;
-    let catalogue = Catalogue::default();
-    let encoding = start_feed(&source, &gateway, catalogue.clone(), metrics.clone(), gate, stop.clone())?;
-    let options = gateway.options(&source, encoding)?;
-    let gateway =
-        Gateway::start(options, catalogue, metrics, stop.clone()).await.map_err(|error| error.to_string())?;
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"), gateway = %gateway.address(), %health, "the gateway listens"
-    );
-    stop.cancelled().await;
-    tracing::info!("stopping: requests in flight end first");
-    gateway.stopped().await;
+        .map_err(|error| format!("cannot listen at {}: {error}", arguments.health_addr))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %health, "serving");
+    let code = match admission {
+        Some(admission) => admission.ended(&told, arguments.shutdown_delay, &stop).await,
+        None => {
+            told.cancelled().await;
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    // Also when admission could not go on: the gateway's requests in flight end first.
+    told.cancel();
+    if let Some(gateway) = gateway {
+        gateway.stopped().await;
+    }
     ended.cancel();
-    Ok(ExitCode::SUCCESS)
+    tracing::info!("stopped");
+    code
+}
+
+async fn connect(namespace: Option<&str>) -> Result<(Client, String), String> {
+    let config = kube::Config::infer().await.map_err(|error| {
+        format!(
+            "no cluster: {error}; run inside a Pod, or set KUBECONFIG. Without a cluster, say where event types are \
+             declared: --from DIR, or --from-svix"
+        )
+    })?;
+    let namespace = namespace.map_or_else(|| config.default_namespace.clone(), str::to_owned);
+    let client =
+        Client::try_from(config).map_err(|error| format!("cannot make a Kubernetes client: {error}"))?;
+    Ok((client, namespace))
+}
+
+/// Keeps what is known in step with the cluster, for ever. Answers how the gateway's connection writes channels.
+fn start_watches(
+    arguments: &Arguments,
+    client: &Client,
+    known: &Known,
+    readiness: &Readiness,
+) -> watch::Receiver<ChannelEncoding> {
+    let [connections_in, event_types_in] =
+        ["svixconnections", "webhookeventtypes"].map(|name| readiness.register(name));
+    let directory = known.directory.clone();
+    let _: [JoinHandle<()>; 2] = [
+        tokio::spawn(feed_connections(client.clone(), directory.clone(), move || connections_in.ready())),
+        tokio::spawn(feed_event_types(
+            client.clone(),
+            known.catalogue.clone(),
+            directory.clone(),
+            move || event_types_in.ready(),
+        )),
+    ];
+    let explicit = arguments.source.channel_encoding.is_some();
+    let (told, encoding) = watch::channel(arguments.source.encoding(None));
+    if !explicit {
+        tokio::spawn(follow_encoding(directory, arguments.source.connection.clone(), told));
+    }
+    encoding
+}
+
+async fn follow_encoding(directory: Directory, connection: String, told: watch::Sender<ChannelEncoding>) {
+    let mut changes = directory.watch_connections();
+    loop {
+        let said = directory.connection(&connection);
+        told.send_replace(said.map(|spec| spec.channel_encoding()).unwrap_or_default());
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
 }

@@ -9,3 +9,4 @@ mod events;
 mod lease;
 mod objects;
 mod rbac;
+mod sidecar;

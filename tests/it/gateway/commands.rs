@@ -49,7 +49,7 @@ fn webhook(
     svix: &EmbeddedSvix,
 ) -> tokio::process::Child {
     tokio::process::Command::new(PROGRAM)
-        .args(["webhook", "--listen", &listen.to_string(), "--health", &health.to_string()])
+        .args(["webhook", "--listen", &listen.to_string(), "--health-addr", &health.to_string()])
         .args(["--svix-url", &svix.url()])
         .args(arguments)
         .env("SVIX_TOKEN", svix.token())
@@ -214,7 +214,7 @@ async fn the_gateway_goes_through_the_proxy_that_the_environment_names() {
         command.env_remove(name);
     }
     let _child = command
-        .args(["webhook", "--listen", &listen.to_string(), "--health", &health.to_string()])
+        .args(["webhook", "--listen", &listen.to_string(), "--health-addr", &health.to_string()])
         .args(["--svix-url", "https://svix.invalid:8443", "--from", dir.path().to_str().unwrap()])
         .args(["--svix-ca", ca.path().to_str().unwrap()])
         .env("HTTPS_PROXY", proxy)

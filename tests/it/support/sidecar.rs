@@ -64,7 +64,7 @@ impl Sidecar {
         arguments: &[&str],
     ) -> Self {
         let listen = address.to_string();
-        let mut all = vec!["admission", "--namespace", name, "--webhook-configuration", name];
+        let mut all = vec!["webhook", "--namespace", name, "--webhook-configuration", name];
         all.extend(["--admission-listen", &listen, "--tls-name", "127.0.0.1", "--shutdown-delay", "0s"]);
         all.extend(["--webhook-lease-duration", "3"]);
         all.extend(arguments);

@@ -1,4 +1,4 @@
-//! `svix-operator admission`: the webhook that judges what is about to be stored in a cluster.
+//! The admission webhook's arguments, and the parts of it that run.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -14,36 +14,13 @@ use crate::{
     },
     api::parse_duration,
     controller::{
-        CertificateConfig, feed_connections, feed_event_types, keep_certificates,
+        CertificateConfig, keep_certificates,
         lease::{self, LeaseConfig},
     },
-    telemetry::{self, LogFormat, Metrics, Readiness},
+    telemetry::{Metrics, Readiness},
 };
 
-/// Judge objects before Kubernetes stores them: a validating admission webhook.
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    /// Namespace of the certificates' Secret, of the Lease and of the Service. Default: its own.
-    #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
-    namespace: Option<String>,
-
-    /// Where /livez, /readyz and /metrics are served.
-    #[arg(long, env = "SVIX_OPERATOR_HEALTH_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
-    health_addr: SocketAddr,
-
-    #[command(flatten)]
-    admission: AdmissionArguments,
-
-    /// Time between SIGTERM and the end of serving: so long it takes until nobody asks this replica any more.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
-    shutdown_delay: Duration,
-
-    /// Form of the log.
-    #[arg(long, env = "SVIX_OPERATOR_LOG_FORMAT", value_enum, default_value = "json")]
-    log_format: LogFormat,
-}
-
-/// The admission webhook's own arguments.
+/// How admission is served.
 #[derive(Debug, clap::Args)]
 pub struct AdmissionArguments {
     /// Where the API server asks, over HTTPS.
@@ -111,56 +88,9 @@ pub struct AdmissionArguments {
     webhook_lease_duration: u64,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| "expected hours, minutes and seconds, such as 720h, 1h30m or 90s".to_owned())
-}
-
-/// Runs until SIGTERM or SIGINT.
-pub fn run(arguments: Arguments) -> ExitCode {
-    telemetry::init_logs(arguments.log_format, "info");
-    super::block_on(super::Threads::Many, work(arguments), ExitCode::FAILURE)
-}
-
-async fn work(arguments: Arguments) -> Result<ExitCode, String> {
-    let told = super::run::stop_on_signals()?;
-    let metrics = Metrics::default();
-    let readiness = Readiness::default();
-    let [connections_in, event_types_in] =
-        ["svixconnections", "webhookeventtypes"].map(|name| readiness.register(name));
-    let config = kube::Config::infer()
-        .await
-        .map_err(|error| format!("no cluster: {error}; run inside a Pod, or set KUBECONFIG"))?;
-    let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client =
-        Client::try_from(config).map_err(|error| format!("cannot make a Kubernetes client: {error}"))?;
-    let known = Known::default();
-    let stop = CancellationToken::new();
-    let sidecar = start(
-        &arguments.admission,
-        client.clone(),
-        &namespace,
-        known.clone(),
-        &metrics,
-        &readiness,
-        stop.clone(),
-    )
-    .await?;
-    let (health, _) = telemetry::serve(arguments.health_addr, readiness, metrics, CancellationToken::new())
-        .await
-        .map_err(|error| format!("cannot listen at {}: {error}", arguments.health_addr))?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %namespace, %health, "starting");
-    let feeds = [
-        tokio::spawn(feed_connections(client.clone(), known.directory.clone(), move || {
-            connections_in.ready()
-        })),
-        tokio::spawn(feed_event_types(client, known.catalogue, known.directory, move || {
-            event_types_in.ready()
-        })),
-    ];
-    let ended = sidecar.ended(&told, arguments.shutdown_delay, &stop).await;
-    feeds.iter().for_each(JoinHandle::abort);
-    ended
 }
 
 /// The parts of the webhook that run.
