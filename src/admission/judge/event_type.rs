@@ -2,7 +2,7 @@
 
 use crate::{
     admission::{Known, words::Problem},
-    api::WebhookEventType,
+    api::{EventTypeNames, WebhookEventType},
     plan::{
         declared::{self, Source},
         ids,
@@ -16,8 +16,9 @@ use super::Findings;
 pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let (connection, name) = (object.connection_name(), object.event_type_name());
+    // A connection that is not known yet may have been applied together with this: the operator judges by it.
     let names = known.directory.connection(connection).map(|spec| spec.event_type_names());
-    if let Err(message) = ids::check_event_type_name(&name, names.unwrap_or_default()) {
+    if let Err(message) = ids::check_event_type_name(&name, names.unwrap_or(EventTypeNames::Any)) {
         let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
         findings.problem(field, message);
     }
