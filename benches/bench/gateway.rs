@@ -128,7 +128,7 @@ async fn slow(table: &mut Table, stop: &CancellationToken) {
     let direct: SocketAddr = svix.url().trim_start_matches("http://").parse().unwrap();
     let through = gateway(&svix.url(), stop).await;
     let token = format!("authorization: Bearer {}\r\n", svix.token());
-    compare(table, "gateway, embedded Svix with 5 ms", through, direct, &token, "0.95").await;
+    compare(table, "gateway, embedded Svix with 5 ms", through, direct, &token, "0.95, 200 µs").await;
     svix.shutdown().await;
 }
 
@@ -149,15 +149,22 @@ async fn compare(
 ) {
     let body = json!({"eventType": "bench.event", "payload": payload(400)}).to_string();
     let request = request("/api/v1/app/default/msg", header, &body);
-    let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut bare, mut ratios, mut later) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(rate(through, &request).await);
-        bare.push(rate(direct, &request).await);
-        ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
+        let (through, direct) = (load(through, &request).await, load(direct, &request).await);
+        ours.push(through.rate);
+        bare.push(direct.rate);
+        ratios.push(through.rate / direct.rate);
+        later.push((through.median.as_secs_f64() - direct.median.as_secs_f64()) * 1e6);
     }
     table.add(
         what,
-        format!("{:.0} messages/s, {:.2} of the baseline", median(ours), median(ratios)),
+        format!(
+            "{:.0} messages/s, {:.2} of the baseline; median {:.0} µs later",
+            median(ours),
+            median(ratios),
+            median(later)
+        ),
         format!("direct, {:.0}/s", median(bare)),
         target.to_owned(),
     );
@@ -171,9 +178,21 @@ fn request(path: &str, header: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// How many of these requests a second a server answers. The generator is as cheap as can be, since it shares
-/// the processors: bytes out, bytes in, and a look at the status and the length.
 async fn rate(address: SocketAddr, request: &[u8]) -> f64 {
+    load(address, request).await.rate
+}
+
+/// What came of a round of requests.
+struct Load {
+    /// How many were answered in a second.
+    rate: f64,
+    /// How long the middle one took.
+    median: Duration,
+}
+
+/// How many of these requests a second a server answers, and how long one takes. The generator is as cheap as can be, since it shares
+/// the processors: bytes out, bytes in, and a look at the status and the length.
+async fn load(address: SocketAddr, request: &[u8]) -> Load {
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let request: Arc<[u8]> = request.into();
     let begun = Instant::now();
@@ -184,7 +203,9 @@ async fn rate(address: SocketAddr, request: &[u8]) -> f64 {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let mut buffer = vec![0; 64 * 1024];
+                let mut took = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
+                    let asked = Instant::now();
                     stream.write_all(&request).await.unwrap();
                     let mut filled = 0;
                     loop {
@@ -197,17 +218,20 @@ async fn rate(address: SocketAddr, request: &[u8]) -> f64 {
                         }
                     }
                     done.fetch_add(1, Ordering::Relaxed);
+                    took.push(asked.elapsed());
                 }
+                took
             })
         })
         .collect();
     tokio::time::sleep(ROUND).await;
     let (count, took) = (done.load(Ordering::Relaxed), begun.elapsed());
     stop.store(true, Ordering::Relaxed);
+    let mut each = Vec::new();
     for client in clients {
-        client.await.unwrap();
+        each.extend(client.await.unwrap());
     }
-    count as f64 / took.as_secs_f64()
+    Load { rate: count as f64 / took.as_secs_f64(), median: median(each) }
 }
 
 /// Whether an answer is there as a whole, and then whether it is a success.

@@ -5,6 +5,7 @@
 
 use std::{
     convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -39,6 +40,10 @@ use super::{Known, Outcome, certificates::ServingCertificate, review};
 /// Longest time between two requests of a connection. Go's clients give theirs up after 90 seconds; who is the second
 /// to do so never drops a request on its way.
 const IDLE: Duration = Duration::from_secs(150);
+
+/// From here on a judgement takes so long that others should not wait behind it; below, handing it to another thread
+/// takes longer than the judgement.
+const LARGE: usize = 64 * 1024;
 
 /// The bounds.
 #[derive(Clone, Copy, Debug)]
@@ -201,12 +206,14 @@ async fn validate(State(shared): State<Shared>, body: Bytes) -> Response {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let known = shared.known.clone();
-    let judged = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        review(&body, &known)
-    });
+    let size = body.len();
     // A panic, a defect of ours or of a library, costs this request its answer and no more.
-    let Ok(reviewed) = judged.await else {
+    let judge = move || {
+        let _permit = permit;
+        catch_unwind(AssertUnwindSafe(|| review(&body, &known))).ok()
+    };
+    let judged = if size > LARGE { tokio::task::spawn_blocking(judge).await.ok().flatten() } else { judge() };
+    let Some(reviewed) = judged else {
         shared.metrics.reviewed("other", "panicked", begun.elapsed());
         return (StatusCode::INTERNAL_SERVER_ERROR, "a defect in svix-operator; see its log\n")
             .into_response();

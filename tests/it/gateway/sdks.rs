@@ -1,18 +1,23 @@
 //! Official SDKs through the gateway, with nothing changed but the server's address.
 //!
-//! The Rust SDK always; the Python and JavaScript ones are installed into the user's cache once. Where their tools
+//! The Rust SDK always; the Python, JavaScript and Go ones are installed into the user's cache once. Where their tools
 //! or registries are missing, that is said and the test passes, unless `SVIX_OPERATOR_REQUIRE_SDKS` is set.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::{
+    embedded::{EmbeddedSvix, Options},
+    plan::digest::Digest,
+};
 use tokio::process::Command;
 
 use super::{Recorder, World};
 
 const PYTHON: &str = "svix==2.9.1";
 const JAVASCRIPT: &str = "svix@2.5.0";
+const GO: &str = "github.com/svix/svix-webhooks@v1.96.1";
+const SCRIPT_GO: &str = include_str!("../data/sdk-go/main.go");
 
 /// A gateway in front of an embedded Svix that has the application `default`.
 async fn world() -> (EmbeddedSvix, World) {
@@ -159,4 +164,27 @@ async fn the_javascript_sdk() {
     let mut node = Command::new("node");
     node.args(["-e", SCRIPT_JS]).env("PLACE", place).env("URL", world.url()).env("TOKEN", svix.token());
     assert_eq!(run(node).await.unwrap(), "good\n");
+}
+
+#[tokio::test]
+async fn the_go_sdk() {
+    // The program is built once, so what is kept goes by its text, too.
+    let key = format!("go-{}", Digest::of_text(&format!("{GO}{SCRIPT_GO}")));
+    let place = installed(&key, async |scratch| {
+        std::fs::write(scratch.join("main.go"), SCRIPT_GO).map_err(|error| error.to_string())?;
+        for arguments in
+            [&["mod", "init", "sdk"][..], &["get", GO], &["mod", "tidy"], &["build", "-o", "sdk", "."]]
+        {
+            let mut go = Command::new("go");
+            go.args(arguments).current_dir(scratch);
+            run(go).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let Some(place) = place else { return };
+    let (svix, world) = world().await;
+    let mut program = Command::new(place.join("sdk"));
+    program.env("URL", world.url()).env("TOKEN", svix.token());
+    assert_eq!(run(program).await.unwrap(), "good\n");
 }
