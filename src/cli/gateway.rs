@@ -35,7 +35,8 @@ pub struct SourceArguments {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CONNECTION)]
     pub connection: String,
 
-    /// How channels are written in Svix. Default: as the connection in --from says, else when-needed.
+    /// How channels are written in Svix. Default: as the connection in the cluster or in --from says, else
+    /// when-needed.
     #[arg(long, value_enum, value_name = "ENCODING")]
     pub channel_encoding: Option<Encoding>,
 
