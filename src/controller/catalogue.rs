@@ -12,7 +12,6 @@ use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, Resource as _,
-    core::DeserializeGuard,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -30,6 +29,7 @@ use claims::{Claim, Claims, Key, Thing};
 pub use connections::feed_connections;
 
 use super::{
+    readable::Readable,
     references::{Watch, watch_names},
     watch::{PAGE, slim},
 };
@@ -42,7 +42,7 @@ pub async fn feed_event_types(
     directory: Directory,
     synced: impl FnOnce() + Send,
 ) {
-    let api: Api<DeserializeGuard<WebhookEventType>> = Api::all(client.clone());
+    let api: Api<Readable<WebhookEventType>> = Api::all(client.clone());
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);
     let (changes, mut changed) = mpsc::unbounded_channel();
@@ -82,12 +82,12 @@ pub async fn feed_event_types(
     }
 }
 
-fn key_of(guard: &DeserializeGuard<WebhookEventType>) -> Key {
+fn key_of(guard: &Readable<WebhookEventType>) -> Key {
     let meta = guard.meta();
     (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
-fn read(guard: DeserializeGuard<WebhookEventType>) -> (Key, Option<WebhookEventType>) {
+fn read(guard: Readable<WebhookEventType>) -> (Key, Option<WebhookEventType>) {
     let key = key_of(&guard);
     match guard.0 {
         Ok(mut object) => {

@@ -6,6 +6,7 @@ mod catalogue;
 mod certificates;
 mod events;
 pub mod lease;
+mod readable;
 mod references;
 mod shell;
 mod watch;

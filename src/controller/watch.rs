@@ -6,7 +6,6 @@ use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource,
-    core::DeserializeGuard,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -14,6 +13,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
+use super::readable::Readable;
 use crate::{
     api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     engine::{Engine, Key, Kind, Object, Shell},
@@ -88,7 +88,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
     engine: Arc<Engine<S>>,
     synced: impl FnOnce() + Send,
 ) {
-    let api: Api<DeserializeGuard<K>> = Api::all(client);
+    let api: Api<Readable<K>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);
     let mut synced = Some(synced);
@@ -122,7 +122,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
 }
 
 /// Takes in one object; answers its key also when it does not decode, since it is there all the same.
-fn take<K: Watched, S: Shell>(engine: &Arc<Engine<S>>, guard: DeserializeGuard<K>) -> Option<Key> {
+fn take<K: Watched, S: Shell>(engine: &Arc<Engine<S>>, guard: Readable<K>) -> Option<Key> {
     let key = key_of(K::KIND, &guard);
     match guard.0 {
         Ok(mut object) => {
@@ -136,7 +136,7 @@ fn take<K: Watched, S: Shell>(engine: &Arc<Engine<S>>, guard: DeserializeGuard<K
     Some(key)
 }
 
-fn key_of<K: Watched>(kind: Kind, guard: &DeserializeGuard<K>) -> Key {
+fn key_of<K: Watched>(kind: Kind, guard: &Readable<K>) -> Key {
     let meta = guard.meta();
     Key {
         kind,

@@ -5,23 +5,26 @@ use std::collections::HashSet;
 use futures::{StreamExt as _, pin_mut};
 use kube::{
     Api, Client, Resource as _,
-    core::DeserializeGuard,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
     },
 };
 
-use crate::{api::SvixConnection, catalogue::Directory, controller::watch::PAGE};
+use crate::{
+    api::SvixConnection,
+    catalogue::Directory,
+    controller::{readable::Readable, watch::PAGE},
+};
 
 /// Keeps the directory's connections current, for ever. `synced` is called when the first list is in.
 pub async fn feed_connections(client: Client, directory: Directory, synced: impl FnOnce() + Send) {
-    let api: Api<DeserializeGuard<SvixConnection>> = Api::all(client);
+    let api: Api<Readable<SvixConnection>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);
     let mut synced = Some(synced);
     let mut listed = HashSet::new();
-    let take = |guard: DeserializeGuard<SvixConnection>| {
+    let take = |guard: Readable<SvixConnection>| {
         let name = guard.meta().name.clone().unwrap_or_default();
         match guard.0 {
             Ok(connection) => directory.set_connection(&name, Some(connection.spec)),

@@ -56,6 +56,24 @@ async fn an_event_that_is_created_arrives_and_says_so() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_nested_too_deep_holds_up_no_other() {
+    let control_plane = ControlPlane::shared().await;
+    Operator::shared().await;
+    let tenant = Tenant::new(control_plane, "deep").await;
+    tenant.apply([event_type("order.placed")]).await;
+    tenant.all_ready(1).await;
+    // An API server takes ten thousand levels; serde_json reads 128.
+    let deep = (0..200).fold(json!({}), |inner, _| json!({ "a": inner }));
+    let deep = tenant.mine(event("deep", "order.placed").with("payload", deep)).0.to_string();
+    control_plane.kubectl_with(&["create", "-f", "-"], &deep).await.expect_success();
+    tenant.apply([event("good", "order.placed")]).await;
+    tenant.reason("webhookevent", "good", "NoEndpointMatched").await;
+    // Nor does it when it is met in the first list.
+    let another = Operator::start(control_plane, &[]);
+    another.ready().await;
+}
+
+#[tokio::test]
 async fn an_event_is_deleted_after_its_time_and_one_made_again_is_not_sent_again() {
     Operator::shared().await;
     let tenant = Tenant::new(ControlPlane::shared().await, "event").await;
