@@ -123,15 +123,20 @@ impl Catalogue {
         }
     }
 
-    /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema.
+    /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema, and no policy
+    /// lets it pass, since nobody can say what receivers will see.
     #[must_use]
     pub fn judge_text(&self, connection: &str, event_type: &str, payload: &[u8]) -> Judgement {
         let Some(entry) = self.entry(connection, event_type) else { return Judgement::Undeclared };
         let Some(compiled) = self.compiled(&entry) else { return Judgement::Undeclared };
-        let (violations, more) = match schema::parse(payload) {
-            Ok(payload) => compiled.violations(&payload),
-            Err(violation) => (vec![violation], 0),
+        let payload = match schema::parse(payload) {
+            Ok(payload) => payload,
+            Err(violation) => {
+                let policy = PayloadPolicy::Enforce;
+                return Judgement::Invalid { policy, violations: vec![violation], more: 0 };
+            }
         };
+        let (violations, more) = compiled.violations(&payload);
         if violations.is_empty() {
             Judgement::Valid
         } else {

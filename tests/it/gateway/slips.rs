@@ -42,6 +42,12 @@ slips! {
     a_key_twice_in_the_payload: 422, SEND, [], r#"{"eventType": "a.enforce", "payload": {"n": 1, "n": "x"}}"#;
     a_key_twice_deep_in_the_payload: 422, SEND, [],
         r#"{"eventType": "a.enforce", "payload": {"n": 1, "o": [{"k": 1, "\u006b": 2}]}}"#;
+    a_key_twice_where_a_mismatch_would_only_be_warned_of: 422, SEND, [],
+        r#"{"eventType": "a.warn", "payload": {"n": 1, "n": "x"}}"#;
+    a_key_twice_where_a_mismatch_would_only_be_counted: 422, SEND, [],
+        r#"{"eventType": "a.audit", "payload": {"n": 1, "o": {"k": 1, "\u006b": 2}}}"#;
+    a_raw_payload_that_is_not_json_whatever_the_policy: 422, SEND, [],
+        r#"{"eventType": "a.audit", "payload": {"n": 1}, "transformationsParams": {"rawPayload": "<n/>"}}"#;
     a_second_document: 422, SEND, [], format!("{GOOD} {GOOD}");
     garbage_behind_the_message: 422, SEND, [], format!("{GOOD}]");
     nothing: 422, SEND, [], "";
