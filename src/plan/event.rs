@@ -97,7 +97,11 @@ pub fn desired(object: &WebhookEvent, connection: &SvixConnectionSpec) -> Result
         return Err(invalid(format!("/spec/channels: found {found} channels, expected 1 to 5")));
     }
     let (payload, payload_text) = payload(object)?;
-    let event_id = match &spec.event_id {
+    // What was tried under an id is looked for under that id, also when another would be made now: the connection may
+    // have been made again, and a later version may make ids otherwise.
+    let tried = object.status.as_ref().filter(|status| status.first_attempt_at.is_some());
+    let recorded = tried.and_then(|status| status.event_id.as_ref()).filter(|id| ids::is_uid(id));
+    let event_id = match spec.event_id.as_ref().or(recorded) {
         Some(id) => id.clone(),
         None => default_event_id(object, connection, &application, &payload),
     };

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use svix_operator::{
-    api::{Attempts, WebhookEvent, WebhookEventStatus},
+    api::{Attempts, SvixConnection, WebhookEvent, WebhookEventStatus},
     embedded::{FaultPlan, MessageState},
     engine::{Key, Kind, Object},
 };
@@ -302,6 +302,35 @@ async fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
     assert!(refused.message.contains("make another WebhookEvent"), "{}", refused.message);
     world.reason(&arrived.key(), "NoEndpointMatched").await;
     assert_eq!(messages(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_was_tried_is_looked_for_under_the_id_that_was_recorded() {
+    let mut world = World::new().await;
+    let sent = event("e", "a.one");
+    world.declare([kind(), sent.clone()]);
+    world.reason(&sent.key(), "NoEndpointMatched").await;
+    let recorded = status(&world, &sent.key()).event_id;
+    // The answer of the first attempt got lost, and the connection was made again under another ownerId: ids would be
+    // made otherwise now.
+    world
+        .restart_with(|object| match object {
+            Object::Connection(connection) => {
+                let mut connection = SvixConnection::clone(&connection);
+                connection.spec.owner_id = "another".to_owned();
+                Object::Connection(Arc::new(connection))
+            }
+            object => with_status(object, |status| {
+                (status.message_id, status.sent_at, status.finished_at) = (None, None, None);
+            }),
+        })
+        .await;
+    eventually("it to be found", PATIENCE, async || {
+        status(&world, &sent.key()).message_id.map(|_| ()).ok_or("not yet")
+    })
+    .await;
+    assert_eq!(messages(&world).len(), 1, "sent twice");
+    assert_eq!(status(&world, &sent.key()).event_id, recorded);
 }
 
 #[tokio::test]
