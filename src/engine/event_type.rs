@@ -9,6 +9,7 @@ use crate::{
         declared::{self, Source},
         describe,
         event_type::{self, Desired, Observed, Step},
+        status::Verdict,
     },
     svix::{ErrorKind, EventTypeDocument},
 };
@@ -26,6 +27,20 @@ const MAX_TURNS: usize = 6;
 impl<S: Shell> Engine<S> {
     /// Makes Svix hold what an event type declares.
     pub(super) async fn event_type(
+        &self,
+        object: &Object,
+        event_type: &Arc<WebhookEventType>,
+    ) -> Result<Outcome, Failed> {
+        let outcome = self.make_event_type(object, event_type).await?;
+        // Who waits may say that nobody declares it, or be judged by it although Svix is left as it is.
+        if let Verdict::Stalled(_) = outcome.verdict {
+            let name = event_type.event_type_name();
+            self.release_waiting(event_type.connection_name(), &Awaited::EventType(name.into()));
+        }
+        Ok(outcome)
+    }
+
+    async fn make_event_type(
         &self,
         object: &Object,
         event_type: &Arc<WebhookEventType>,

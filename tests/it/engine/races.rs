@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use svix_operator::engine::{Key, Kind};
 
 use crate::support::{
-    objects::{connection, endpoint, event_type, key},
+    objects::{connection, endpoint, event, event_type, key},
     records::Recorded,
     wait::eventually,
 };
@@ -75,4 +76,42 @@ async fn a_deletion_of_a_connection_right_before_a_status_write_is_carried_out()
     .await;
 
     world.gone(&deleted).await;
+}
+
+#[tokio::test]
+async fn an_event_that_came_before_its_event_type_goes_like_one_that_came_after() {
+    let world = Recorded::new().await;
+    let (before, after) = (event("before", "a.one"), event("after", "a.one"));
+    world.apply(&before);
+    world.reason(&before.key(), "WaitingForEventType").await;
+    // Svix has another of that name, which is not ours: the declaration stalls, but events are judged by it.
+    let made = reqwest::Client::new()
+        .post(format!("{}/api/v1/event-type", world.svix.url()))
+        .bearer_auth(world.svix.token())
+        .json(&json!({"name": "a.one", "description": "somebody's"}))
+        .send();
+    assert!(made.await.unwrap().status().is_success());
+    let declared = event_type("a.one");
+    world.apply(&declared);
+    world.reason(&declared.key(), "NotOurs").await;
+    world.apply(&after);
+    world.reason(&after.key(), "NoEndpointMatched").await;
+    world.reason(&before.key(), "NoEndpointMatched").await;
+}
+
+#[tokio::test]
+async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_used() {
+    let world = Recorded::new().await;
+    let sent = event("e", "a.one");
+    world.apply(&sent);
+    let message = world.reason(&sent.key(), "WaitingForEventType").await;
+    assert!(message.contains("nobody declares"), "{message}");
+    let broken = event_type("a.one").with("schema", json!({"type": "strin"}));
+    world.apply(&broken);
+    world.reason(&broken.key(), "InvalidSchema").await;
+    eventually("it to say so", SOON, async || {
+        let message = world.reason(&sent.key(), "WaitingForEventType").await;
+        if message.contains("nobody declares") { Err(message) } else { Ok(()) }
+    })
+    .await;
 }
