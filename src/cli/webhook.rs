@@ -6,7 +6,10 @@ mod admission;
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use kube::Client;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -184,30 +187,113 @@ fn start_watches(
     let [connections_in, event_types_in] =
         ["svixconnections", "webhookeventtypes"].map(|name| readiness.register(name));
     let directory = known.directory.clone();
-    let _: [JoinHandle<()>; 2] = [
-        tokio::spawn(feed_connections(client.clone(), directory.clone(), move || connections_in.ready())),
-        tokio::spawn(feed_event_types(
-            client.clone(),
-            known.catalogue.clone(),
-            directory.clone(),
-            move || event_types_in.ready(),
-        )),
-    ];
     let explicit = arguments.source.channel_encoding.is_some();
     let (told, encoding) = watch::channel(arguments.source.encoding(None));
+    // Event types come after the connections: once they are loaded messages pass, and must be written right.
+    let (connections_known, known_now) = oneshot::channel();
+    let connections = {
+        let (directory, connection) = (directory.clone(), arguments.source.connection.clone());
+        let told = (!explicit).then(|| told.clone());
+        feed_connections(client.clone(), directory.clone(), move || {
+            if let Some(told) = told {
+                told.send_replace(encoding_of(&directory, &connection));
+            }
+            // Nobody listens only when everything ends.
+            let _ = connections_known.send(());
+            connections_in.ready();
+        })
+    };
+    let event_types =
+        feed_event_types(client.clone(), known.catalogue.clone(), directory.clone(), move || {
+            event_types_in.ready();
+        });
+    let _: [JoinHandle<()>; 2] = [
+        tokio::spawn(connections),
+        tokio::spawn(async move {
+            if known_now.await.is_ok() {
+                event_types.await;
+            }
+        }),
+    ];
     if !explicit {
         tokio::spawn(follow_encoding(directory, arguments.source.connection.clone(), told));
     }
     encoding
 }
 
+fn encoding_of(directory: &Directory, connection: &str) -> ChannelEncoding {
+    directory.connection(connection).map(|spec| spec.channel_encoding()).unwrap_or_default()
+}
+
 async fn follow_encoding(directory: Directory, connection: String, told: watch::Sender<ChannelEncoding>) {
     let mut changes = directory.watch_connections();
     loop {
-        let said = directory.connection(&connection);
-        told.send_replace(said.map(|spec| spec.channel_encoding()).unwrap_or_default());
+        told.send_replace(encoding_of(&directory, &connection));
         if changes.changed().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{sync::Arc, time::Duration};
+
+    use clap::Parser as _;
+    use hyper::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    /// An API server with a connection that writes channels always, and no event types. It answers about connections
+    /// only when told to.
+    fn slow_connections(told: Arc<Notify>) -> Client {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let told = told.clone();
+            async move {
+                let (path, watch) = (request.uri().path(), request.uri().query().unwrap_or_default());
+                if watch.contains("watch=true") {
+                    std::future::pending::<()>().await;
+                }
+                let mut items = Vec::new();
+                if path.ends_with("svixconnections") {
+                    told.notified().await;
+                    items.push(json!({
+                        "apiVersion": "svix-operator.dev/v1alpha1", "kind": "SvixConnection",
+                        "metadata": {"name": "default", "resourceVersion": "1"},
+                        "spec": {
+                            "tokenSecretRef": {"name": "a", "key": "b"}, "ownerId": "c",
+                            "channelEncoding": "Always",
+                        },
+                    }));
+                }
+                let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items});
+                Ok::<_, std::convert::Infallible>(Response::new(Body::from(list.to_string().into_bytes())))
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn no_message_passes_before_it_is_known_how_its_connection_writes_channels() {
+        let told = Arc::new(Notify::new());
+        let arguments = Program::parse_from(["webhook", "--svix-url", "http://127.0.0.1:9"]).arguments;
+        let (known, readiness) = (Known::default(), Readiness::default());
+        let encoding = start_watches(&arguments, &slow_connections(told.clone()), &known, &readiness);
+        // The gateway answers 503 for as long as the catalogue is not loaded.
+        let early = tokio::time::timeout(Duration::from_millis(500), known.catalogue.wait_loaded()).await;
+        assert!(early.is_err(), "messages pass with channels written as {:?}", *encoding.borrow());
+        told.notify_one();
+        known.catalogue.wait_loaded().await;
+        assert_eq!(*encoding.borrow(), ChannelEncoding::Always);
     }
 }
