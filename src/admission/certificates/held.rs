@@ -179,7 +179,9 @@ fn is_for(certificate: &X509Certificate<'_>, names: &[String]) -> bool {
             _ => None,
         })
         .collect();
-    names.iter().all(|name| held.contains(name))
+    // An address may be written in many ways, and is the same one.
+    let canonical = |name: &String| name.parse().map_or_else(|_| name.clone(), |ip: IpAddr| ip.to_string());
+    names.iter().all(|name| held.contains(&canonical(name)))
 }
 
 /// The keys of a PEM text, each with its text.

@@ -47,6 +47,16 @@ fn it_begins_once_and_then_rests_until_two_thirds_have_passed() {
 }
 
 #[test]
+fn an_address_is_signed_for_once_however_it_is_written() {
+    for name in ["2001:DB8::1", "2001:db8:0:0:0:0:0:1", "::ffff:10.0.0.1", "10.0.0.1"] {
+        let names = vec![name.to_owned()];
+        let held = carried_out(Step::Begin, &Held::default(), &names, &POLICY, day(0)).unwrap();
+        // Else it is made anew again and again, without a rest.
+        assert!(held.state(&names, None).serving.unwrap().right_names, "{name}");
+    }
+}
+
+#[test]
 fn over_years_a_valid_certificate_is_always_served_and_its_authority_always_known() {
     let mut held = Held::default();
     let (mut now, mut switches, mut renewals) = (day(0), 0, 0);
