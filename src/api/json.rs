@@ -93,6 +93,16 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "expected: kept as it is; found: read as {\"a\":1}, or not read at all, since serde_json uses this key itself"]
+    fn no_key_is_read_as_anything_but_a_key() {
+        for inner in [r#"{\"a\":1}"#, "5", "no JSON"] {
+            let text = format!(r#"{{"$serde_json::private::RawValue":"{inner}"}}"#);
+            let read = serde_json::from_str::<JsonObject>(&text);
+            assert_eq!(read.map(|object| object.as_str().to_owned()).ok(), Some(text));
+        }
+    }
+
+    #[test]
     fn anything_but_an_object_is_refused_with_what_it_is() {
         for (text, found) in
             [("[]", "array"), ("null", "null"), ("1", "number"), ("\"a\"", "string"), ("true", "boolean")]

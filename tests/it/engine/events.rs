@@ -124,6 +124,21 @@ async fn the_policy_of_the_event_type_says_what_happens_to_a_payload_that_does_n
 }
 
 #[tokio::test]
+#[ignore = "expected: as the gateway's log, pointers without values; found: the value, in an Event and in the log"]
+async fn no_event_tells_what_is_in_a_payload() {
+    let mut world = World::new().await;
+    world.declare([kind(), event_type("a.warn").with("schema", schema()).with("payloadPolicy", "Warn")]);
+    let wrong = |name, kind| event(name, kind).with("payload", json!({"name": 4_111_111_111_111_111_u64}));
+    let (refused, warned) = (wrong("refused", "a.one"), wrong("warned", "a.warn"));
+    world.declare([refused.clone(), warned.clone()]);
+    world.reason(&refused.key(), "InvalidPayload").await;
+    world.reason(&warned.key(), "NoEndpointMatched").await;
+    let told: Vec<_> = world.all_notes().into_iter().map(|(_, note)| note.message).collect();
+    assert!(told.iter().any(|message| message.contains("/spec/payload/name")), "{told:?}");
+    assert!(!told.iter().any(|message| message.contains("4111111111111111")), "{told:?}");
+}
+
+#[tokio::test]
 async fn of_two_that_declare_an_event_type_the_holders_schema_counts() {
     let mut world = World::new().await;
     world.declare([kind()]);
