@@ -228,7 +228,10 @@ fn encoding_of(directory: &Directory, connection: &str) -> ChannelEncoding {
 async fn follow_encoding(directory: Directory, connection: String, told: watch::Sender<ChannelEncoding>) {
     let mut changes = directory.watch_connections();
     loop {
-        told.send_replace(encoding_of(&directory, &connection));
+        // A connection that is made again is away for a moment only.
+        if directory.connection(&connection).is_some() {
+            told.send_replace(encoding_of(&directory, &connection));
+        }
         if changes.changed().await.is_err() {
             return;
         }

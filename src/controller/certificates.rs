@@ -206,14 +206,17 @@ impl Keeper {
     async fn round(&self, term: &Term, published: &mut Published) -> Result<Duration, Trouble> {
         let stored = self.read().await?;
         let bundle = stored.held.bundle();
-        if !bundle.is_empty() && term.is_valid() {
-            self.publish(&bundle, published).await?;
-        }
+        // A certificate of an authority that is known is renewed also when nothing can be published.
+        let publishing = match !bundle.is_empty() && term.is_valid() {
+            true => self.publish(&bundle, published).await,
+            false => Ok(()),
+        };
         let CertificateConfig { names, policy, .. } = &self.config;
         let now = Timestamp::now();
         let since = published.as_ref().map(|(_, since)| *since);
         let step = plan(&stored.held.state(names, since), policy, now);
         if let Step::Wait(until) = step {
+            publishing?;
             let seconds = until.duration_since(now).as_millis().max(50);
             return Ok(Duration::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX)));
         }
@@ -234,6 +237,7 @@ impl Keeper {
             self.write(stored.secret, &next).await?;
             tracing::info!(?step, secret = self.config.secret, "certificates kept");
         }
+        publishing?;
         Ok(Duration::ZERO)
     }
 

@@ -35,14 +35,14 @@ const WORKED_ON: Duration = Duration::from_secs(5);
 /// What a look at an event came to.
 pub(super) enum Looked {
     /// Something to record.
-    Came(Outcome),
+    Came(Box<Outcome>),
     /// Nothing.
     Nothing(Next),
 }
 
 impl From<Outcome> for Looked {
     fn from(outcome: Outcome) -> Self {
-        Self::Came(outcome)
+        Self::Came(Box::new(outcome))
     }
 }
 
@@ -104,6 +104,12 @@ impl<S: Shell> Engine<S> {
             return Ok(outcome.into());
         }
         let event = self.record_attempt(object, event, desired, &accepted).await?;
+        // It may have been sent in another life. Svix itself may forget an id after a day, but not the message.
+        if step == Step::Send
+            && let Some(found) = live.client.get_message(&desired.application, &desired.event_id).await?
+        {
+            return Ok(self.found(object, &event, live, desired, &found, Some(accepted)).into());
+        }
         let channels: Vec<_> = desired.channels.iter().flatten().cloned().collect();
         let message = SendMessage {
             event_type: &desired.event_type,
@@ -177,27 +183,35 @@ impl<S: Shell> Engine<S> {
         if self.catalogue.put(connection, name, declared).is_err() {
             return Err(not_there());
         }
-        let (policy, text) = match self.catalogue.judge(connection, name, &desired.payload) {
+        let (policy, text, places) = match self.catalogue.judge(connection, name, &desired.payload) {
             Judgement::Undeclared => return Err(not_there()),
             Judgement::Valid => {
                 self.waits_no_more(connection, awaited, &object.key());
                 return Ok((Reason::PayloadValid, format!("the payload matches the schema of {holder_key}")));
             }
             Judgement::Invalid { policy, violations, more } => {
-                (policy, event::describe_violations(event, &violations, more))
+                let places = event::places(&violations, more);
+                (policy, event::describe_violations(event, &violations, more), places)
             }
         };
         self.metrics.payload_mismatch(policy.as_str());
         let message = format!("the payload does not match the schema of {holder_key}: {text}");
         if policy == PayloadPolicy::Enforce {
             let advice = "make another WebhookEvent, or change the schema";
-            let refusal = Refusal::new(Reason::InvalidPayload, format!("{message}; {advice}"));
+            let discreet =
+                format!("the payload does not match the schema of {holder_key} at {places}; see the status");
+            let refusal = Refusal {
+                discreet: Some(discreet),
+                ..Refusal::new(Reason::InvalidPayload, format!("{message}; {advice}"))
+            };
             return Err(Outcome::stalled(refusal));
         }
         self.waits_no_more(connection, awaited, &object.key());
         if policy == PayloadPolicy::Warn {
             let reason = Reason::PayloadMismatch.as_str();
-            self.shell.tell(object, Note { warning: true, reason, message: message.clone() });
+            let message =
+                format!("the payload does not match the schema of {holder_key} at {places}; it is sent");
+            self.shell.tell(object, Note { warning: true, reason, message });
         }
         Ok((Reason::PayloadMismatch, message))
     }

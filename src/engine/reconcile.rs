@@ -119,7 +119,7 @@ impl<S: Shell> Engine<S> {
                 Object::EventType(event_type) => self.event_type(&object, event_type).await.map(Some),
                 Object::Endpoint(endpoint) => self.endpoint(&object, endpoint).await.map(Some),
                 Object::Event(event) => match self.event(&object, event).await {
-                    Ok(Looked::Came(outcome)) => Ok(Some(outcome)),
+                    Ok(Looked::Came(outcome)) => Ok(Some(*outcome)),
                     Ok(Looked::Nothing(next)) => return next,
                     Err(failed) => Err(failed),
                 },
@@ -259,12 +259,9 @@ impl<S: Shell> Engine<S> {
         let ready = before.iter().find(|condition| condition.type_ == ConditionType::Ready);
         let news = ready.is_none_or(|ready| ready.reason != verdict.reason().as_str());
         if news && !verdict.is_ready() {
-            tracing::warn!(object = %key, reason = %verdict.reason(), message = verdict.message(), "not ready");
-            let note = Note {
-                warning: true,
-                reason: verdict.reason().as_str(),
-                message: verdict.message().to_owned(),
-            };
+            tracing::warn!(object = %key, reason = %verdict.reason(), message = verdict.told(), "not ready");
+            let note =
+                Note { warning: true, reason: verdict.reason().as_str(), message: verdict.told().to_owned() };
             self.shell.tell(&object, note);
         }
         self.metrics.status_patched(key.kind.as_str());

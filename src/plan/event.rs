@@ -154,6 +154,16 @@ pub fn describe_violations(object: &WebhookEvent, violations: &[schema::Violatio
     }
 }
 
+/// Where a payload breaks its schema, without what was found there.
+#[must_use]
+pub fn places(violations: &[schema::Violation], more: usize) -> String {
+    let place = |violation: &schema::Violation| format!("/spec/payload{}", violation.pointer);
+    let mut places: Vec<_> = violations.iter().map(place).collect();
+    places.dedup();
+    let more = if more > 0 { " and elsewhere" } else { "" };
+    format!("{}{more}", places.join(", "))
+}
+
 /// The payload of an event, parsed and as it stands, once it is found to be a JSON object that every reader sees
 /// alike.
 pub fn payload(object: &WebhookEvent) -> Result<(Value, String), Refusal> {

@@ -22,12 +22,21 @@ pub struct Refusal {
     pub reason: Reason,
     /// In words for a person: the field (JSON Pointer), what was found, what was expected, what to do.
     pub message: String,
+    /// The same without what a payload holds, for Events and logs, which others read; `None`: the message tells
+    /// nothing of a payload.
+    pub discreet: Option<String>,
 }
 
 impl Refusal {
     /// A refusal.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), discreet: None }
+    }
+
+    /// What may be said where more people read than may read the object.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        self.discreet.as_deref().unwrap_or(&self.message)
     }
 }
 

@@ -36,6 +36,15 @@ impl Verdict {
         }
     }
 
+    /// The message, without what a payload holds.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        match self {
+            Self::Ready(_, message) => message,
+            Self::Waiting(refusal) | Self::Stalled(refusal) => refusal.told(),
+        }
+    }
+
     /// Whether `Ready` is true.
     #[must_use]
     pub fn is_ready(&self) -> bool {

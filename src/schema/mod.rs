@@ -3,6 +3,7 @@
 //! A schema is Draft 7 unless its `$schema` says otherwise (Svix itself compiles each as Draft 7). Nothing
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
+mod breadth;
 mod limits;
 mod patterns;
 mod payload;
@@ -12,6 +13,7 @@ mod work;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
+use breadth::Breadth;
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
 pub use payload::{MAX_PAYLOAD_BYTES, parse, parts};
 
@@ -82,6 +84,8 @@ pub struct Compiled {
     deepest: usize,
     /// Payloads with more text would be too much work for the patterns.
     longest: usize,
+    /// What each value of a payload may cost.
+    breadth: Breadth,
 }
 
 impl Compiled {
@@ -112,7 +116,7 @@ impl Compiled {
                     _ => shortened(&error.to_string()),
                 },
             })?;
-        Ok(Self { validator, deepest, longest })
+        Ok(Self { validator, deepest, longest, breadth: Breadth::of(schema) })
     }
 
     /// How a payload breaks the schema: the first violations, and how many there are beyond them. Empty: it
@@ -139,9 +143,27 @@ impl Compiled {
             );
             return (vec![Violation { pointer: String::new(), message }], 0);
         }
+        let most = self.breadth.most_values();
+        if most < MAX_PAYLOAD_BYTES && breadth::values(payload) > most {
+            let message = format!(
+                "found more than {most} values, expected fewer, which is all that the enums of this schema can judge in \
+                 bounded time"
+            );
+            return (vec![Violation { pointer: String::new(), message }], 0);
+        }
         // Most payloads match, and the way to one bit is shorter than the way to all errors.
         if self.validator.is_valid(payload) {
             return (Vec::new(), 0);
+        }
+        if breadth::values(payload) > self.breadth.most_collected() {
+            let cheap = self.breadth.first_is_cheap();
+            let first = if cheap { self.validator.validate(payload).err() } else { None };
+            let message = match &first {
+                Some(_) => "found too large a payload to say what else is wrong with it; mend the first",
+                None => "found a payload that does not match, and is too large to say where",
+            };
+            let rest = Violation { pointer: String::new(), message: message.to_owned() };
+            return (first.iter().map(words::violation).chain([rest]).collect(), 0);
         }
         let mut errors = self.validator.iter_errors(payload);
         let told = errors.by_ref().take(MAX_VIOLATIONS).map(|error| words::violation(&error)).collect();

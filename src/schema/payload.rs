@@ -2,7 +2,8 @@
 //! the same bytes sees.
 //!
 //! Two readers of `{"a": 1, "a": "x"}` may see different payloads, so a second key of the same name is refused;
-//! so is a number that no 64-bit reader can hold, and text that is not UTF-8 or not one JSON value.
+//! so is a number beyond the range of a 64-bit float, and text that is not UTF-8 or not one JSON value. A whole number
+//! of more than 64 bits is judged as the float next to it, and passed on as it stands.
 
 use std::{collections::HashSet, fmt};
 
