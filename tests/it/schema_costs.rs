@@ -1,49 +1,43 @@
-//! What judging a payload costs, in memory and time.
+//! What judging a payload may cost has a bound: beyond it less is told, or nothing is judged.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use svix_operator::schema::{Compiled, parse};
 
-/// The most memory that this process has had, in KiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+/// A hundred thousand objects, none of which has what ten keys ask for: jsonschema collects all violations before it
+/// tells the first, which takes more than a hundred megabytes here.
+fn hostile() -> Value {
+    parse(format!(r#"{{"a":[{}{{}}]}}"#, "{},".repeat(100_000)).as_bytes()).unwrap()
+}
+
+fn items() -> Value {
+    let names: Vec<String> = (0..10).map(|i| format!("k{i}")).collect();
+    json!({"items": {"required": names}})
 }
 
 #[test]
-fn a_payload_with_a_million_violations_takes_bounded_memory() {
-    let names: Vec<String> = (0..10).map(|i| format!("k{i}")).collect();
-    let compiled =
-        Compiled::new(&json!({"properties": {"a": {"items": {"required": names}}}}), true).unwrap();
-    let text = format!(r#"{{"a":[{}{{}}]}}"#, "{},".repeat(100_000));
-    let payload = parse(text.as_bytes()).unwrap();
-    let before = peak();
-    // jsonschema's `iter_errors` collects all errors before it gives the first.
-    let (told, _) = compiled.violations(&payload);
+fn of_a_payload_with_a_million_violations_only_the_first_is_told() {
+    let compiled = Compiled::new(&json!({"properties": {"a": items()}}), true).unwrap();
+    let (told, more) = compiled.violations(&hostile());
+    assert_eq!((told.len(), more), (2, 0), "{told:?}");
     assert!(told[0].message.starts_with("found no \"k"), "{told:?}");
     assert!(told[1].message.contains("too large a payload to say what else"), "{told:?}");
-    let grown = peak() - before;
-    assert!(grown < 64 * 1024, "{grown} KiB for a payload of {} bytes", text.len());
 }
 
 #[test]
-fn alternatives_take_no_more() {
-    let names: Vec<String> = (0..10).map(|i| format!("k{i}")).collect();
-    let items = json!({"items": {"required": names}});
-    let compiled = Compiled::new(&json!({"properties": {"a": {"anyOf": [items, items]}}}), true).unwrap();
-    let payload = parse(format!(r#"{{"a":[{}{{}}]}}"#, "{},".repeat(100_000)).as_bytes()).unwrap();
-    let before = peak();
-    let (told, _) = compiled.violations(&payload);
+fn where_alternatives_multiply_violations_not_even_the_first_is_looked_for() {
+    let alternatives = json!({"properties": {"a": {"anyOf": [items(), items()]}}});
+    let (told, _) = Compiled::new(&alternatives, true).unwrap().violations(&hostile());
+    assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].message.contains("too large to say where"), "{told:?}");
-    assert!(peak() - before < 64 * 1024);
 }
 
 #[test]
-fn a_long_enum_takes_bounded_time() {
+fn a_payload_with_too_many_values_for_a_long_enum_is_refused_before_they_are_compared() {
     let numbers: Vec<f64> = (0..60_000).map(|i| f64::from(i) + 0.5).collect();
     let compiled = Compiled::new(&json!({"properties": {"a": {"items": {"enum": numbers}}}}), true).unwrap();
     let payload = parse(format!(r#"{{"a":[{}59999.5]}}"#, "59999.5,".repeat(8_000)).as_bytes()).unwrap();
-    let begun = std::time::Instant::now();
-    let _ = compiled.violations(&payload);
-    assert!(begun.elapsed().as_secs() < 2, "{:?} for 64 KiB", begun.elapsed());
+    let (told, _) = compiled.violations(&payload);
+    assert!(told[0].message.contains("all that the enums of this schema can judge"), "{told:?}");
+    let (told, _) = compiled.violations(&json!({"a": [1]}));
+    assert!(told[0].message.starts_with("found 1, expected one of 0.5"), "{told:?}");
 }
