@@ -113,34 +113,24 @@ impl Catalogue {
     /// Judges a payload by the schema of an event type.
     #[must_use]
     pub fn judge(&self, connection: &str, event_type: &str, payload: &Value) -> Judgement {
-        let Some(entry) = self.entry(connection, event_type) else { return Judgement::Undeclared };
-        let Some(compiled) = self.compiled(&entry) else { return Judgement::Undeclared };
-        let (violations, more) = compiled.violations(payload);
-        if violations.is_empty() {
-            Judgement::Valid
-        } else {
-            Judgement::Invalid { policy: entry.declared.policy, violations, more }
-        }
+        let Some((entry, compiled)) = self.found(connection, event_type) else {
+            return Judgement::Undeclared;
+        };
+        entry.judged(&compiled, payload)
     }
 
     /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema, and no policy
     /// lets it pass, since nobody can say what receivers will see.
     #[must_use]
     pub fn judge_text(&self, connection: &str, event_type: &str, payload: &[u8]) -> Judgement {
-        let Some(entry) = self.entry(connection, event_type) else { return Judgement::Undeclared };
-        let Some(compiled) = self.compiled(&entry) else { return Judgement::Undeclared };
-        let payload = match schema::parse(payload) {
-            Ok(payload) => payload,
-            Err(violation) => {
-                let policy = PayloadPolicy::Enforce;
-                return Judgement::Invalid { policy, violations: vec![violation], more: 0 };
-            }
+        let Some((entry, compiled)) = self.found(connection, event_type) else {
+            return Judgement::Undeclared;
         };
-        let (violations, more) = compiled.violations(&payload);
-        if violations.is_empty() {
-            Judgement::Valid
-        } else {
-            Judgement::Invalid { policy: entry.declared.policy, violations, more }
+        match schema::parse(payload) {
+            Ok(payload) => entry.judged(&compiled, &payload),
+            Err(violation) => {
+                Judgement::Invalid { policy: PayloadPolicy::Enforce, violations: vec![violation], more: 0 }
+            }
         }
     }
 
@@ -240,6 +230,13 @@ impl Catalogue {
         self.inner.loaded.receiver_count()
     }
 
+    /// An event type that is declared, with its compiled schema.
+    fn found(&self, connection: &str, event_type: &str) -> Option<(Arc<Entry>, Arc<Compiled>)> {
+        let entry = self.entry(connection, event_type)?;
+        let compiled = self.compiled(&entry)?;
+        Some((entry, compiled))
+    }
+
     fn entry(&self, connection: &str, name: &str) -> Option<Arc<Entry>> {
         self.inner.tables.load().get(connection)?.get(name).cloned()
     }
@@ -281,6 +278,16 @@ impl Catalogue {
 impl Entry {
     fn new(declared: Declared) -> Self {
         Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false) }
+    }
+
+    /// Judges a payload by this entry's schema, which is the compiled one.
+    fn judged(&self, compiled: &Compiled, payload: &Value) -> Judgement {
+        let (violations, more) = compiled.violations(payload);
+        if violations.is_empty() {
+            Judgement::Valid
+        } else {
+            Judgement::Invalid { policy: self.declared.policy, violations, more }
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::metrics::{OfKind, OfPolicy};
+
 /// What the webhook counts. Cheap to clone.
 #[derive(Clone)]
 pub struct AdmissionMetrics {
@@ -22,16 +24,6 @@ pub struct AdmissionMetrics {
 struct Review {
     kind: &'static str,
     outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfKind {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfPolicy {
-    policy: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

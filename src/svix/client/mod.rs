@@ -150,15 +150,7 @@ impl Client {
 
     /// One page of the event types, archived ones included, with their schemas.
     pub async fn list_event_types(&self, from: Option<&str>) -> Result<Page<event_type::Observed>, Error> {
-        let mut request = self.request(Method::GET, &["event-type"]).query(&[
-            ("limit", PAGE),
-            ("include_archived", "true"),
-            ("with_content", "true"),
-        ]);
-        if let Some(from) = from {
-            request = request.query(&[("iterator", from)]);
-        }
-        let list: wire::List<wire::ListedEventType> = self.read("event-type.list", request).await?;
+        let list = self.event_type_page::<wire::ListedEventType>(from).await?;
         Ok(page(list, |listed| listed.0))
     }
 
@@ -167,6 +159,12 @@ impl Client {
         &self,
         from: Option<&str>,
     ) -> Result<Page<EventTypeDocument>, Error> {
+        let list = self.event_type_page::<wire::EventTypeOut>(from).await?;
+        Ok(page(list, Into::into))
+    }
+
+    /// One page of the event types, as much of each as `T` keeps.
+    async fn event_type_page<T: DeserializeOwned>(&self, from: Option<&str>) -> Result<wire::List<T>, Error> {
         let mut request = self.request(Method::GET, &["event-type"]).query(&[
             ("limit", PAGE),
             ("include_archived", "true"),
@@ -175,8 +173,7 @@ impl Client {
         if let Some(from) = from {
             request = request.query(&[("iterator", from)]);
         }
-        let list: wire::List<wire::EventTypeOut> = self.read("event-type.list", request).await?;
-        Ok(page(list, Into::into))
+        self.read("event-type.list", request).await
     }
 
     /// One event type; `None`: it is not there.
