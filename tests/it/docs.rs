@@ -56,7 +56,7 @@ fn every_metric_is_explained() {
     admission.certificate_end("serving", 1);
     admission.certificate_reloaded(true);
     metrics.gateway().violated("Enforce");
-    let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0 };
+    let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0, differing: 0 };
     metrics.on_scrape(move || (vec![count], (0, 0)));
     let text = metrics.encode();
     let registered = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_whitespace().next());
