@@ -138,8 +138,8 @@ fn every_cel_rule_is_known() {
     found.sort();
     found.dedup();
     let known = [
-        "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
         "!has(self.rotateAfter) || has(self.toSecret)",
+        "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
         "[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1",
         "has(self.fromSecret) != has(self.toSecret)",
         "has(self.payload) != has(self.payloadText)",
