@@ -3,6 +3,7 @@
 mod crds;
 mod dev;
 mod gateway;
+mod release;
 mod run;
 mod send;
 mod webhook;
@@ -25,6 +26,7 @@ enum Command {
     Dev(dev::Arguments),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
+    Release(release::Arguments),
     Crds(crds::Arguments),
 }
 
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
+        Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     }
 }

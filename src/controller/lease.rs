@@ -10,6 +10,7 @@
 //! not its business.
 
 mod config;
+mod living;
 mod record;
 mod term;
 
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 pub use config::{LeaseConfig, LeaseError, identity};
+pub use living::{LivingHolder, living_holder};
 pub use record::Loss;
 use record::{Bid, Sighting};
 pub use term::Term;

@@ -8,6 +8,7 @@ mod events;
 pub mod lease;
 mod readable;
 mod references;
+pub mod release;
 mod shell;
 mod watch;
 

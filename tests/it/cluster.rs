@@ -9,4 +9,5 @@ mod events;
 mod lease;
 mod objects;
 mod rbac;
+mod release;
 mod sidecar;

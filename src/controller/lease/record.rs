@@ -137,7 +137,8 @@ pub(super) fn holder(spec: &LeaseSpec) -> Option<&str> {
     spec.holder_identity.as_deref().filter(|identity| !identity.is_empty())
 }
 
-fn duration(spec: &LeaseSpec) -> Option<Duration> {
+/// For how long a silent holder is left alone.
+pub(super) fn duration(spec: &LeaseSpec) -> Option<Duration> {
     let seconds = u64::try_from(spec.lease_duration_seconds?).ok()?;
     Some(Duration::from_secs(seconds))
 }

@@ -1,0 +1,384 @@
+//! `svix-operator release` on a real API server: what goes, what stays, and when it is refused.
+
+use std::path::{Path, PathBuf};
+
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use svix_operator::api::FINALIZER;
+
+use crate::support::{
+    control_plane::ControlPlane,
+    objects::{Manifest, connection, endpoint, event_type},
+    operator::{OPERATOR_NAMESPACE, Operator, install},
+    tenant::Tenant,
+    wait::eventually,
+    world::PATIENCE,
+};
+
+const FOREIGN: &str = "example.org/mine";
+const KINDS: &str = "webhookeventtypes,webhookendpoints,svixconnections";
+
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Said {
+    #[track_caller]
+    fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}{:.2000}", self.stderr, self.stdout);
+        self
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// The rows of a table, each as its words.
+    fn rows(&self) -> Vec<Vec<&str>> {
+        self.stdout.lines().map(|line| line.split_whitespace().collect()).collect()
+    }
+}
+
+async fn release(kubeconfig: &Path, arguments: &[&str]) -> Said {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_svix-operator"))
+        .arg("release")
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .env_remove("SVIX_OPERATOR_NAMESPACE")
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Held by these finalizers.
+fn held(mut manifest: Manifest, finalizers: &[&str]) -> Value {
+    manifest.0["metadata"]["finalizers"] = json!(finalizers);
+    manifest.0
+}
+
+async fn apply(control_plane: &ControlPlane, items: &[Value]) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &list).await.expect_success();
+}
+
+/// Every object with its finalizers and its version, by `Kind/name`.
+async fn objects(control_plane: &ControlPlane) -> Vec<(String, Vec<String>, String)> {
+    let found = control_plane.kubectl(&["get", KINDS, "-A", "-o", "json"]).await.expect_success();
+    let list: Value = serde_json::from_str(&found).unwrap();
+    let items = list["items"].as_array().unwrap().iter();
+    items
+        .map(|item| {
+            let name =
+                format!("{}/{}", item["kind"].as_str().unwrap(), item["metadata"]["name"].as_str().unwrap());
+            let finalizers = item["metadata"]["finalizers"].as_array().into_iter().flatten();
+            let finalizers = finalizers.map(|it| it.as_str().unwrap().to_owned()).collect();
+            (name, finalizers, item["metadata"]["resourceVersion"].to_string())
+        })
+        .collect()
+}
+
+async fn finalizers(control_plane: &ControlPlane, name: &str) -> Option<Vec<String>> {
+    objects(control_plane)
+        .await
+        .into_iter()
+        .find(|(found, ..)| found == name)
+        .map(|(_, finalizers, _)| finalizers)
+}
+
+/// A kubeconfig of somebody who may do what docs/running.md says that a release needs.
+async fn releaser(control_plane: &ControlPlane) -> PathBuf {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/running.md"));
+    let section = page.split("\n## Taking it away\n").nth(1).unwrap();
+    let role = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    control_plane.kubectl_with(&["apply", "-f", "-"], role).await.expect_success();
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "releaser"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "svix-operator-release"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "releaser"}],
+    });
+    apply(control_plane, &[binding]).await;
+    let text = std::fs::read_to_string(control_plane.kubeconfig()).unwrap();
+    let text = text.replacen("    token: ", "    as: releaser\n    token: ", 1);
+    let path = control_plane.dir().join("releaser.kubeconfig");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn it_is_refused_while_an_operator_runs_and_then_leaves_svix_as_it_is() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let account = releaser(&control_plane).await;
+    let operator = Operator::start(&control_plane, &[]);
+    operator.ready().await;
+    let tenant = Tenant::new(&control_plane, "release").await;
+    tenant
+        .apply([
+            event_type("a.one"),
+            event_type("a.two"),
+            endpoint("one", &["a.one"]),
+            endpoint("two", &["a.one"]),
+        ])
+        .await;
+    tenant.all_ready(4).await;
+
+    // An operator that runs would take them back.
+    let said = release(&account, &["--all"]).await.expect(2);
+    println!("{}", said.stderr);
+    assert!(
+        said.stderr.contains("holds the Lease svix-operator/svix-operator and renewed it at"),
+        "{}",
+        said.stderr
+    );
+    assert!(said.stderr.contains("kubectl -n svix-operator scale deployment"), "{}", said.stderr);
+    let there = ["--all", "--operator-namespace", OPERATOR_NAMESPACE];
+    release(&account, &there).await.expect(2);
+    // To look is never refused.
+    let said = release(&account, &["--all", "--dry-run"]).await.expect(0);
+    println!("{}{}", said.stdout, said.stderr);
+    let rows = said.rows();
+    assert_eq!(rows[0], ["KIND", "NAMESPACE", "NAME", "STATE"]);
+    assert_eq!(rows[1], ["WebhookEventType", &tenant.name, "a.one", "WouldBeReleased"]);
+    assert_eq!(rows[3], ["WebhookEndpoint", &tenant.name, "one", "WouldBeReleased"]);
+    assert_eq!(rows[5], ["SvixConnection", &tenant.name, "WouldBeReleased"]);
+    assert_eq!(rows.len(), 6);
+    for name in ["WebhookEndpoint/one", "WebhookEventType/a.two", &format!("SvixConnection/{}", tenant.name)]
+    {
+        assert_eq!(finalizers(&control_plane, name).await, Some(vec![FINALIZER.to_owned()]), "{name}");
+    }
+
+    // It dies: its Lease names it still.
+    operator.signal("KILL");
+    operator.ended(PATIENCE).await;
+    tenant.svix.clear_calls();
+    let hold = json!({"metadata": {"finalizers": [FINALIZER, FOREIGN]}}).to_string();
+    tenant.kubectl(&["patch", "webhookendpoint", "two", "--type=merge", "-p", &hold]).await.expect_success();
+    tenant
+        .kubectl(&["delete", "webhookeventtype/a.two", "webhookendpoint/two", "--wait=false"])
+        .await
+        .expect_success();
+    let before = objects(&control_plane).await;
+    release(&account, &["--all", "--dry-run"]).await.expect(0);
+    assert_eq!(objects(&control_plane).await, before, "a dry run changes nothing");
+
+    let said = release(&account, &["--all", "--output", "json"]).await.expect(0);
+    println!("{}{}", said.stdout, said.stderr);
+    assert!(said.stderr.contains("looking for up to 3 s whether it is alive"), "{}", said.stderr);
+    let told = said.json();
+    assert_eq!((&told["released"], &told["failed"], &told["dryRun"]), (&json!(5), &json!(0), &json!(false)));
+    let state = |name: &str| {
+        let mut found = told["objects"].as_array().unwrap().iter();
+        found.find(|object| object["name"] == name).unwrap().clone()
+    };
+    assert_eq!(state("a.one")["state"], "Released");
+    assert_eq!(state("a.two")["state"], "Deleted");
+    assert_eq!(state("two")["state"], "Released");
+    assert_eq!(state("two")["message"], format!("its deletion still waits for {FOREIGN}"));
+    let last = told["objects"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["kind"], &last["namespace"]), (&json!("SvixConnection"), &json!("")));
+
+    assert_eq!(finalizers(&control_plane, "WebhookEventType/a.two").await, None);
+    assert_eq!(finalizers(&control_plane, "WebhookEndpoint/two").await, Some(vec![FOREIGN.to_owned()]));
+    assert_eq!(finalizers(&control_plane, "WebhookEventType/a.one").await, Some(Vec::new()));
+    // Once more: nothing is left to do.
+    let said = release(&account, &["--all"]).await.expect(0);
+    assert!(
+        said.stdout.is_empty() && said.stderr.contains("nothing to release"),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
+    // Nothing stands in the way of the rest of the uninstall, and Svix has seen nothing of it.
+    let none = json!({"metadata": {"finalizers": null}}).to_string();
+    tenant.kubectl(&["patch", "webhookendpoint", "two", "--type=merge", "-p", &none]).await.expect_success();
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+    control_plane.kubectl(&["delete", "--timeout=60s", "-f", crds]).await.expect_success();
+    assert!(tenant.svix.calls().iter().all(|call| !call.is_write()));
+    let held = tenant.svix.snapshot();
+    assert_eq!(held.applications["default"].endpoints.len(), 2);
+    assert!(!held.event_types["a.one"].archived && !held.event_types["a.two"].archived);
+
+    // The kinds are gone: that is said, and is no failure.
+    let said = release(&account, &["--all", "--output=json"]).await.expect(0);
+    assert!(said.stderr.contains("its CRD is not installed"), "{}", said.stderr);
+    assert_eq!(said.json()["missingKinds"], json!(["WebhookEventType", "WebhookEndpoint", "SvixConnection"]));
+}
+
+#[tokio::test]
+async fn what_is_chosen_is_released_and_nothing_else() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let account = releaser(&control_plane).await;
+    let [hung, team] = [
+        control_plane.namespace("hung").await.name.clone(),
+        control_plane.namespace("team").await.name.clone(),
+    ];
+    let through = |manifest: Manifest, namespace: &str, name: &str| {
+        held(manifest.in_namespace(namespace).with("connectionRef", json!({"name": name})), &[FINALIZER])
+    };
+    let ours = vec![FINALIZER.to_owned()];
+    apply(
+        &control_plane,
+        &[
+            held(connection("http://127.0.0.1:9").named("one"), &[FINALIZER]),
+            held(connection("http://127.0.0.1:9").named("two"), &[FOREIGN, FINALIZER]),
+            through(event_type("hung.one"), &hung, "one"),
+            through(endpoint("hung", &["a.b"]), &hung, "two"),
+            through(event_type("team.one"), &team, "one"),
+            through(event_type("team.two"), &team, "two"),
+            through(endpoint("one", &["a.b"]), &team, "one"),
+            through(endpoint("two", &["a.b"]), &team, "two"),
+            through(endpoint("moving", &["a.b"]), &team, "two"),
+            held(endpoint("free", &["a.b"]).in_namespace(&team), &[FOREIGN]),
+        ],
+    )
+    .await;
+    // It still holds something through the connection that it was moved away from.
+    let status = json!({"status": {"svix": {
+        "connection": "one", "application": "a", "uid": "u", "id": "ep_1",
+    }}});
+    let patch =
+        ["-n", &team, "patch", "webhookendpoint", "moving", "--subresource=status", "--type=merge", "-p"];
+    control_plane.kubectl(&[&patch[..], &[&status.to_string()]].concat()).await.expect_success();
+
+    // A namespace that is deleted without an operator hangs, and then goes.
+    control_plane.kubectl(&["delete", "namespace", &hung, "--wait=false"]).await.expect_success();
+    eventually("the namespace to hang", PATIENCE, async || {
+        let shown = control_plane.kubectl(&["get", "namespace", &hung, "-o", "json"]).await.stdout;
+        if shown.contains("NamespaceFinalizersRemaining") && shown.contains(FINALIZER) {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    })
+    .await;
+    let said = release(&account, &["--namespace", &hung]).await.expect(0);
+    println!("{}{}", said.stdout, said.stderr);
+    assert_eq!(said.rows()[1], ["WebhookEventType", &hung, "hung.one", "Deleted"]);
+    assert_eq!(said.rows().len(), 3);
+    control_plane
+        .kubectl(&["wait", "--for=delete", &format!("namespace/{hung}"), "--timeout=60s"])
+        .await
+        .expect_success();
+    assert_eq!(finalizers(&control_plane, "WebhookEndpoint/one").await, Some(ours.clone()));
+
+    // By name, with a slip in one, and one that needs nothing.
+    let [two, none, free] = ["two", "none", "free"].map(|name| format!("WebhookEndpoint/{team}/{name}"));
+    let said = release(&account, &[&two, &none, &free]).await.expect(1);
+    println!("{}{}", said.stdout, said.stderr);
+    let mut states: Vec<_> = said.rows()[1..].iter().map(|row| format!("{} {}", row[2], row[3])).collect();
+    states.sort();
+    assert_eq!(states, ["free NotHeld", "none NotFound", "two Released"]);
+    assert_eq!(finalizers(&control_plane, "WebhookEndpoint/free").await, Some(vec![FOREIGN.to_owned()]));
+
+    // Through one connection, in one namespace: the connection is not asked for.
+    let said = release(&account, &["--connection", "one", "--namespace", &team, "--dry-run"]).await.expect(0);
+    assert_eq!(said.rows().len(), 4, "{}", said.stdout);
+    let said = release(&account, &["--connection", "one"]).await.expect(0);
+    let released: Vec<_> = said.rows()[1..].iter().map(|row| row[row.len() - 2].to_owned()).collect();
+    assert_eq!(released, ["team.one", "moving", "one", "one"], "{}", said.stdout);
+    assert_eq!(
+        finalizers(&control_plane, "SvixConnection/two").await,
+        Some(vec![FOREIGN.to_owned(), FINALIZER.to_owned()])
+    );
+    assert_eq!(finalizers(&control_plane, "WebhookEventType/team.two").await, Some(ours));
+    let said = release(&account, &["SvixConnection/two"]).await.expect(0);
+    assert_eq!(said.rows()[1], ["SvixConnection", "two", "Released"]);
+    assert_eq!(finalizers(&control_plane, "SvixConnection/two").await, Some(vec![FOREIGN.to_owned()]));
+
+    for (wrong, expected) in [
+        (&[][..], "required"),
+        (&["--all", "--namespace", "x"][..], "cannot be used with"),
+        (&["WebhookEvent/a/b"][..], "has no finalizer of ours"),
+        (&["Pod/a/b"][..], "KIND/NAMESPACE/NAME"),
+    ] {
+        let said = release(&account, wrong).await.expect(2);
+        assert!(said.stderr.contains(expected), "{}", said.stderr);
+    }
+}
+
+#[tokio::test]
+async fn long_lists_objects_that_cannot_be_read_and_objects_that_change_are_released() {
+    const MANY: usize = 620;
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let account = releaser(&control_plane).await;
+    let team = control_plane.namespace("many").await.name.clone();
+    // A definition that lets anything in, as an older or a newer one might.
+    let anything = json!([{
+        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
+        "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+    }])
+    .to_string();
+    let patch = ["patch", "crd", "webhookendpoints.svix-operator.dev", "--type=json", "-p", &anything];
+    control_plane.kubectl(&patch).await.expect_success();
+    let kind =
+        ApiResource::from_gvk(&GroupVersionKind::gvk("svix-operator.dev", "v1alpha1", "WebhookEndpoint"));
+    let api: Api<DynamicObject> = Api::namespaced_with(control_plane.client(), &team, &kind);
+    let create = async |manifest: Value| {
+        let object = serde_json::from_value(manifest).unwrap();
+        api.create(&PostParams::default(), &object).await
+    };
+    let mut odd = held(endpoint("odd", &["a.b"]).in_namespace(&team), &[FINALIZER]);
+    odd["spec"] = json!({"eventTypes": 5, "connectionRef": [1]});
+    eventually("the definition to be in force", PATIENCE, async || create(odd.clone()).await.map(drop)).await;
+    let all =
+        (0..MANY).map(|i| held(endpoint(&format!("hook{i:03}"), &["a.b"]).in_namespace(&team), &[FINALIZER]));
+    for part in all.collect::<Vec<_>>().chunks(50) {
+        futures::future::join_all(
+            part.iter().map(|manifest| async { create(manifest.clone()).await.unwrap() }),
+        )
+        .await;
+    }
+
+    // Somebody changes one of them all the time.
+    let busy = async {
+        for turn in 0.. {
+            let label = json!({"metadata": {"labels": {"turn": format!("{turn}")}}});
+            api.patch("hook400", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = busy => {}
+        () = async {
+            let said = release(&account, &["--all", "-o", "json"]).await.expect(0).json();
+            assert_eq!((&said["released"], &said["failed"]), (&json!(MANY + 1), &json!(0)));
+            let mut names: Vec<_> = said["objects"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), MANY + 1);
+        } => {}
+    }
+    let left = objects(&control_plane).await;
+    assert_eq!(left.len(), MANY + 1);
+    assert!(left.iter().all(|(_, finalizers, _)| finalizers.is_empty()));
+
+    // A kind that is not there does not keep the others from it.
+    let crd = "webhookeventtypes.svix-operator.dev";
+    control_plane.kubectl(&["delete", "crd", crd, "--timeout=60s"]).await.expect_success();
+    let hold = json!({"metadata": {"finalizers": [FINALIZER]}}).to_string();
+    control_plane
+        .kubectl(&["-n", &team, "patch", "webhookendpoint", "odd", "--type=merge", "-p", &hold])
+        .await
+        .expect_success();
+    let said = release(&account, &["--all"]).await.expect(0);
+    assert!(said.stderr.contains("knows no WebhookEventType: its CRD is not installed"), "{}", said.stderr);
+    assert_eq!(said.rows()[1], ["WebhookEndpoint", &team, "odd", "Released"]);
+
+    // Somebody who may not learns so.
+    let nobody = control_plane.dir().join("nobody.kubeconfig");
+    let text = std::fs::read_to_string(&account).unwrap().replace("as: releaser", "as: nobody");
+    std::fs::write(&nobody, text).unwrap();
+    let said = release(&nobody, &["--all"]).await.expect(2);
+    assert!(said.stderr.contains("cannot see whether an operator runs"), "{}", said.stderr);
+    let said = release(&nobody, &["--all", "--force"]).await.expect(1);
+    assert!(said.stderr.contains("error: WebhookEndpoint cannot be listed"), "{}", said.stderr);
+}
