@@ -1,8 +1,8 @@
-//! Who declares each event type, and what connections say of names: what a review of a declaration asks for. It is
-//! read when something is declared, never for a payload that has a schema.
+//! Who declares each event type, what connections say of names and access, and the labels of namespaces: what a review
+//! of a declaration asks for. It is read when something is declared, never by the gateway.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -30,12 +30,14 @@ impl std::fmt::Display for Holder {
 pub struct Directory {
     contents: Arc<RwLock<Contents>>,
     connections_changed: Arc<watch::Sender<()>>,
+    namespaces_changed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Default)]
 struct Contents {
     connections: HashMap<String, Arc<SvixConnectionSpec>>,
     holders: HashMap<String, HashMap<String, Holder>>,
+    namespaces: HashMap<String, Arc<BTreeMap<String, String>>>,
 }
 
 impl Directory {
@@ -68,7 +70,33 @@ impl Directory {
         self.contents.read().unwrap_or_else(PoisonError::into_inner).connections.keys().cloned().collect()
     }
 
-    /// Takes in who holds an event type; `None`: nobody declares it any more.
+    /// Takes in the labels of a namespace; `None`: it is gone.
+    pub fn set_namespace(&self, name: &str, labels: Option<BTreeMap<String, String>>) {
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        if contents.namespaces.get(name).map(|labels| &**labels) == labels.as_ref() {
+            return;
+        }
+        match labels {
+            Some(labels) => contents.namespaces.insert(name.to_owned(), Arc::new(labels)),
+            None => contents.namespaces.remove(name),
+        };
+        drop(contents);
+        self.namespaces_changed.send_replace(());
+    }
+
+    /// Tells of every change of the labels of namespaces.
+    #[must_use]
+    pub fn watch_namespaces(&self) -> watch::Receiver<()> {
+        self.namespaces_changed.subscribe()
+    }
+
+    /// The labels of a namespace; `None`: they are not known.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<Arc<BTreeMap<String, String>>> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner).namespaces.get(name).cloned()
+    }
+
+    /// Takes in who holds an event type; `None`: nobody declares it any more, or nobody who may.
     pub fn set_holder(&self, connection: &str, event_type: &str, holder: Option<Holder>) {
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
         let table = contents.holders.entry(connection.to_owned()).or_default();
@@ -81,7 +109,7 @@ impl Directory {
         }
     }
 
-    /// Who holds an event type; `None`: nobody declares it.
+    /// Who holds an event type; `None`: nobody declares it who may.
     #[must_use]
     pub fn holder(&self, connection: &str, event_type: &str) -> Option<Holder> {
         self.contents

@@ -16,7 +16,7 @@ use crate::{
     admission::Known,
     api::ChannelEncoding,
     catalogue::Directory,
-    controller::{feed_connections, feed_event_types},
+    controller::{feed_connections, feed_event_types, feed_namespaces},
     gateway::Gateway,
     telemetry::{self, LogFormat, Metrics, Readiness},
 };
@@ -184,13 +184,15 @@ fn start_watches(
     known: &Known,
     readiness: &Readiness,
 ) -> watch::Receiver<ChannelEncoding> {
-    let [connections_in, event_types_in] =
-        ["svixconnections", "webhookeventtypes"].map(|name| readiness.register(name));
+    let [connections_in, namespaces_in, event_types_in] =
+        ["svixconnections", "namespaces", "webhookeventtypes"].map(|name| readiness.register(name));
     let directory = known.directory.clone();
     let explicit = arguments.source.channel_encoding.is_some();
     let (told, encoding) = watch::channel(arguments.source.encoding(None));
-    // Event types come after the connections: once they are loaded messages pass, and must be written right.
+    // Event types come after the connections: once they are loaded messages pass, and must be written right. And after
+    // the namespaces: by both is decided whose schema counts.
     let (connections_known, known_now) = oneshot::channel();
+    let (namespaces_known, labels_now) = oneshot::channel();
     let connections = {
         let (directory, connection) = (directory.clone(), arguments.source.connection.clone());
         let told = (!explicit).then(|| told.clone());
@@ -203,14 +205,19 @@ fn start_watches(
             connections_in.ready();
         })
     };
+    let namespaces = feed_namespaces(client.clone(), directory.clone(), move || {
+        let _ = namespaces_known.send(());
+        namespaces_in.ready();
+    });
     let event_types =
         feed_event_types(client.clone(), known.catalogue.clone(), directory.clone(), move || {
             event_types_in.ready();
         });
-    let _: [JoinHandle<()>; 2] = [
+    let _: [JoinHandle<()>; 3] = [
         tokio::spawn(connections),
+        tokio::spawn(namespaces),
         tokio::spawn(async move {
-            if known_now.await.is_ok() {
+            if known_now.await.is_ok() && labels_now.await.is_ok() {
                 event_types.await;
             }
         }),

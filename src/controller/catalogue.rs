@@ -1,7 +1,8 @@
 //! Keeps the catalogue and the directory of the sidecar current from a cluster.
 //!
-//! Of several objects that declare one event type, the one that the operator would take is judged by. No second copy
-//! of a schema is kept here: when the holder changes because another object did, the new one is read again.
+//! Of several objects that declare one event type, the one that the operator would take is judged by: never one that its
+//! connection's `access` does not let have it, or a tenant could have another team's events refused. No second copy
+//! of a schema is kept here: when the holder changes because another object did, or the rules, the new one is read again.
 
 mod claims;
 mod connections;
@@ -22,7 +23,10 @@ use tokio::sync::mpsc;
 use crate::{
     api::WebhookEventType,
     catalogue::{Catalogue, Declared, Directory, Holder},
-    plan::declared::{self, Source},
+    plan::{
+        access::Grants,
+        declared::{self, Source},
+    },
 };
 
 use claims::{Claim, Claims, Key, Thing};
@@ -35,7 +39,8 @@ use super::{
 };
 
 /// Keeps the catalogue and the directory's holders current, for ever. `synced` is called when the first list is in;
-/// the catalogue is marked as loaded then.
+/// the catalogue is marked as loaded then. Who may hold what is asked of the directory, so its connections and
+/// namespaces should be in before.
 pub async fn feed_event_types(
     client: Client,
     catalogue: Catalogue,
@@ -46,6 +51,7 @@ pub async fn feed_event_types(
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);
     let (changes, mut changed) = mpsc::unbounded_channel();
+    let (mut connections, mut namespaces) = (directory.watch_connections(), directory.watch_namespaces());
     let mut feed =
         Feed { client, catalogue, directory, claims: Claims::default(), watches: HashMap::new(), changes };
     let mut synced = Some(synced);
@@ -78,6 +84,8 @@ pub async fn feed_event_types(
                 }
             },
             Some((namespace, name)) = changed.recv() => feed.config_map_changed(&namespace, &name).await,
+            Ok(()) = connections.changed() => feed.rules_changed().await,
+            Ok(()) = namespaces.changed() => feed.rules_changed().await,
         }
     }
 }
@@ -131,17 +139,19 @@ impl Feed {
         let things: Vec<Thing> = self.claims.on.keys().cloned().collect();
         let mut kept: Vec<Thing> = Vec::new();
         for thing in &things {
-            let Some(holder) = self.claims.holder(thing) else { continue };
-            match list.get(&holder) {
-                Some(Some(object)) => match self.declared(object).await {
-                    Some(declared) => {
-                        tables.entry(thing.0.clone()).or_default().push((thing.1.clone(), declared));
-                    }
-                    None => kept.push(thing.clone()),
-                },
-                _ => kept.push(thing.clone()),
+            let barred = self.is_barred(thing);
+            let Some(holder) = self.tell_holder(thing) else { continue };
+            let declared = match list.get(&holder) {
+                Some(Some(object)) => self.declared(object).await,
+                _ => None,
+            };
+            match declared {
+                Some(declared) => {
+                    tables.entry(thing.0.clone()).or_default().push((thing.1.clone(), declared));
+                }
+                None if barred => self.catalogue.remove(&thing.0, &thing.1),
+                None => kept.push(thing.clone()),
             }
-            self.tell_holder(thing);
         }
         for gone in before.iter().filter(|thing| !self.claims.on.contains_key(*thing)) {
             self.tell_holder(gone);
@@ -200,10 +210,21 @@ impl Feed {
         }
     }
 
+    /// Rules of connections, or the labels of namespaces, are others: takes in what is declared where another holds an
+    /// event type by them.
+    async fn rules_changed(&self) {
+        let other = |thing: &&Thing| self.holder(thing) != self.told_holder(thing);
+        for thing in self.claims.on.keys().filter(other).cloned().collect::<Vec<_>>() {
+            self.look(&thing, None).await;
+        }
+    }
+
     /// Takes in what the holder of an event type declares; `known` is an object that was just seen.
     async fn look(&self, thing: &Thing, known: Option<(Key, WebhookEventType)>) {
-        self.tell_holder(thing);
-        let Some(holder) = self.claims.holder(thing) else {
+        if self.is_barred(thing) {
+            self.catalogue.remove(&thing.0, &thing.1);
+        }
+        let Some(holder) = self.tell_holder(thing) else {
             self.catalogue.remove(&thing.0, &thing.1);
             return;
         };
@@ -230,9 +251,37 @@ impl Feed {
         }
     }
 
-    fn tell_holder(&self, thing: &Thing) {
-        let holder = self.claims.holder(thing).map(|(namespace, name)| Holder { namespace, name });
-        self.directory.set_holder(&thing.0, &thing.1, holder);
+    fn tell_holder(&self, thing: &Thing) -> Option<Key> {
+        let holder = self.holder(thing);
+        let told = holder.clone().map(|(namespace, name)| Holder { namespace, name });
+        self.directory.set_holder(&thing.0, &thing.1, told);
+        holder
+    }
+
+    /// The holder as it was last told.
+    fn told_holder(&self, thing: &Thing) -> Option<Key> {
+        self.directory.holder(&thing.0, &thing.1).map(|Holder { namespace, name }| (namespace, name))
+    }
+
+    fn holder(&self, thing: &Thing) -> Option<Key> {
+        self.claims.holder(thing, |key, claim| self.permitted(key, claim))
+    }
+
+    /// Whether the connection lets an object have what it claims. One that is not there has no rules, as for the
+    /// operator.
+    fn permitted(&self, key: &Key, claim: &Claim) -> bool {
+        let Claim { thing: (connection, event_type), adoption, expunge, .. } = claim;
+        let Some(connection) = self.directory.connection(connection) else { return true };
+        let labels = self.directory.namespace(&key.0).unwrap_or_default();
+        Grants::new(&connection, &key.0, &labels).event_type(event_type, *adoption, *expunge).is_ok()
+    }
+
+    /// Whether the schema that is judged by comes from an object that declares the event type still, and may not have it
+    /// any more: then it does not stay, also when no other can be had.
+    fn is_barred(&self, thing: &Thing) -> bool {
+        let Some(before) = self.told_holder(thing) else { return false };
+        let claim = self.claims.of.get(&before).filter(|claim| claim.thing == *thing);
+        claim.is_some_and(|claim| !self.permitted(&before, claim))
     }
 
     /// What an object declares; `None`: its schema cannot be had. The object's own status says so, too.

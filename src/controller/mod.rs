@@ -14,7 +14,9 @@ mod watch;
 
 pub use catalogue::{feed_connections, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
-pub use references::{watch_config_maps, watch_endpoint_secrets, watch_namespaces, watch_secrets};
+pub use references::{
+    feed_namespaces, watch_config_maps, watch_endpoint_secrets, watch_namespaces, watch_secrets,
+};
 pub use shell::KubernetesShell;
 pub use watch::{Watched, watch_in, watch_kind};
 

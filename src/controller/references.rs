@@ -1,7 +1,7 @@
 //! Watches on what objects refer to: metadata only. The content is read by name when it is needed.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -18,7 +18,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 
-use crate::engine::{Engine, Shell};
+use crate::{
+    catalogue::Directory,
+    engine::{Engine, Shell},
+};
 
 /// Tells the engine of every Secret that changes in the namespace where tokens are kept, for ever.
 pub async fn watch_secrets<S: Shell>(client: Client, engine: Arc<Engine<S>>, namespace: String) {
@@ -79,6 +82,20 @@ pub async fn watch_namespaces<S: Shell>(
     engine: Arc<Engine<S>>,
     synced: impl FnOnce() + Send,
 ) {
+    watch_labels(client, |name, labels| engine.namespace_changed(name, labels), synced).await;
+}
+
+/// Keeps the directory's namespaces current, for ever, in the same way.
+pub async fn feed_namespaces(client: Client, directory: Directory, synced: impl FnOnce() + Send) {
+    watch_labels(client, |name, labels| directory.set_namespace(name, labels), synced).await;
+}
+
+/// Calls `changed` with the labels of each namespace, and without when it is gone.
+async fn watch_labels(
+    client: Client,
+    changed: impl Fn(&str, Option<BTreeMap<String, String>>),
+    synced: impl FnOnce() + Send,
+) {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default()).default_backoff();
     pin_mut!(stream);
@@ -89,13 +106,13 @@ pub async fn watch_namespaces<S: Shell>(
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
                 let name = namespace.metadata.name.unwrap_or_default();
-                engine.namespace_changed(&name, Some(namespace.metadata.labels.unwrap_or_default()));
+                changed(&name, Some(namespace.metadata.labels.unwrap_or_default()));
                 known.insert(name.clone());
                 listed.insert(name);
             }
             Ok(Event::InitDone) => {
                 for gone in known.difference(&listed) {
-                    engine.namespace_changed(gone, None);
+                    changed(gone, None);
                 }
                 known.clone_from(&listed);
                 if let Some(synced) = synced.take() {
@@ -104,7 +121,7 @@ pub async fn watch_namespaces<S: Shell>(
             }
             Ok(Event::Delete(namespace)) => {
                 let name = namespace.metadata.name.unwrap_or_default();
-                engine.namespace_changed(&name, None);
+                changed(&name, None);
                 known.remove(&name);
                 listed.remove(&name);
             }

@@ -349,23 +349,15 @@ fn is_older(object: &Object, than: &Object) -> bool {
 }
 
 impl Inner {
-    /// Whoever holds a thing. Nobody keeps a thing from others by declaring what it may not have, or by only looking at
-    /// it.
+    /// Whoever holds a thing.
     fn holder(&self, place: &Place) -> Option<&Key> {
         let keys = self.things.get(place)?;
-        let permitted =
-            |key: &&Key| self.objects.get(*key).is_some_and(|object| self.permitted(object).is_ok());
-        if keys.len() < 2 {
-            return keys.first().filter(permitted);
-        }
-        let mut claimants: Vec<_> =
-            keys.iter().filter(permitted).filter_map(|key| Some((key, self.objects.get(key)?))).collect();
-        if claimants.iter().any(|(_, object)| object.mode() != Mode::Observe) {
-            claimants.retain(|(_, object)| object.mode() != Mode::Observe);
-        }
+        let claimants: Vec<_> = keys.iter().filter_map(|key| Some((key, self.objects.get(key)?))).collect();
         let claims: Vec<_> = claimants
             .iter()
             .map(|(key, object)| claims::Claimant {
+                permitted: self.permitted(object).is_ok(),
+                managed: object.mode() != Mode::Observe,
                 holds: object.holds_through() == Some(&place.0),
                 created: object.created().map_or(0, |time| time.as_second()),
                 namespace: &key.namespace,

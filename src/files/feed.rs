@@ -1,14 +1,17 @@
 //! What a folder's event types declare, for who judges payloads by them.
 //!
-//! Of two objects that declare one event type, the holder's schema counts. One that is broken, or whose file
+//! Of two objects that declare one event type, the holder's schema counts, and of one that its connection's `access`
+//! does not let have it never. One that is broken, or whose file
 //! is, counts as it was before: a slip of the pen lets nothing through.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    api::{EventTypeNames, SvixConnectionSpec, WebhookEventType},
+    api::{EventTypeDeletionPolicy, EventTypeNames, ManagementPolicy, SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue},
     plan::{
+        Refusal,
+        access::Grants,
         claims::{self, Claimant},
         declared::{self, Source},
         ids,
@@ -26,6 +29,8 @@ type ConfigMaps = HashMap<(String, String, String), String>;
 pub struct Feed {
     catalogue: Catalogue,
     connections: HashMap<String, SvixConnectionSpec>,
+    /// The labels of namespaces, which the rules of connections speak of.
+    namespaces: HashMap<String, BTreeMap<String, String>>,
     event_types: Vec<WebhookEventType>,
     /// What is in the catalogue, by connection and name.
     good: BTreeMap<(String, String), catalogue::Declared>,
@@ -48,6 +53,7 @@ impl Feed {
         Self {
             catalogue,
             connections: HashMap::new(),
+            namespaces: HashMap::new(),
             event_types: Vec::new(),
             good: BTreeMap::new(),
             holders: BTreeMap::new(),
@@ -69,6 +75,11 @@ impl Feed {
         self.connections.retain(|name, _| keeps("SvixConnection", None, Some(name)));
         self.connections.extend(loaded.connections.iter().filter_map(|declared| {
             Some((declared.object.metadata.name.clone()?, declared.object.spec.clone()))
+        }));
+        self.namespaces.retain(|name, _| keeps("Namespace", None, Some(name)));
+        self.namespaces.extend(loaded.namespaces.iter().filter_map(|declared| {
+            let metadata = &declared.object.metadata;
+            Some((metadata.name.clone()?, metadata.labels.clone().unwrap_or_default()))
         }));
         let now: Vec<_> = loaded.event_types.iter().map(|declared| &declared.object).collect();
         self.event_types.retain(|old| {
@@ -93,14 +104,21 @@ impl Feed {
         for ((connection, name), objects) in declaring(&self.event_types) {
             let names = self.connections.get(connection).map(SvixConnectionSpec::event_type_names);
             let key = (connection.to_owned(), name);
-            let Some(holder) = holder(&objects, self.holders.get(&key)) else { continue };
+            let before = self.holders.get(&key);
+            let Some(holder) = holder(&objects, before, |object| self.permitted(object).is_ok()) else {
+                let refusals = objects.iter().filter_map(|object| self.permitted(object).err());
+                lines.extend(refusals.map(|refusal| format!("event type {}: {refusal}", key.1)));
+                continue;
+            };
+            let declares = |object: &&&WebhookEventType| before == Some(&object_name(object));
+            let barred = objects.iter().find(declares).is_some_and(|object| self.permitted(object).is_err());
             holders.insert(key.clone(), object_name(holder));
             match resolve(holder, &key.1, names, config_maps) {
                 Ok(declared) => {
                     good.insert(key, declared);
                 }
                 Err(problem) => {
-                    let before = self.good.get(&key);
+                    let before = self.good.get(&key).filter(|_| !barred);
                     let then = if before.is_some() {
                         "the schema before it stays"
                     } else {
@@ -130,6 +148,16 @@ impl Feed {
         self.holders = holders;
         lines
     }
+
+    /// Whether its connection lets an object have the event type that it declares.
+    fn permitted(&self, object: &WebhookEventType) -> Result<(), Refusal> {
+        let Some(connection) = self.connections.get(object.connection_name()) else { return Ok(()) };
+        let (namespace, none) =
+            (object.metadata.namespace.as_deref().unwrap_or_default(), BTreeMap::default());
+        let grants = Grants::new(connection, namespace, self.namespaces.get(namespace).unwrap_or(&none));
+        let expunge = object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+        grants.event_type(&object.event_type_name(), object.spec.adoption(), expunge)
+    }
 }
 
 fn declaring(event_types: &[WebhookEventType]) -> Declaring<'_> {
@@ -142,10 +170,18 @@ fn declaring(event_types: &[WebhookEventType]) -> Declaring<'_> {
 }
 
 /// The one that counts of those that declare an event type, and the one that did before.
-fn holder<'a>(objects: &[&'a WebhookEventType], before: Option<&ObjectName>) -> Option<&'a WebhookEventType> {
+fn holder<'a>(
+    objects: &[&'a WebhookEventType],
+    before: Option<&ObjectName>,
+    permitted: impl Fn(&WebhookEventType) -> bool,
+) -> Option<&'a WebhookEventType> {
     let claimants: Vec<Claimant<'_>> = objects
         .iter()
         .map(|object| Claimant {
+            permitted: permitted(object),
+            // One that is suspended is managed, but for a while.
+            managed: object.spec.suspend == Some(true)
+                || object.spec.management_policy != Some(ManagementPolicy::Observe),
             holds: before.is_some_and(|before| *before == object_name(object)),
             created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
             namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
@@ -269,5 +305,52 @@ mod tests {
         assert_eq!(valid(&catalogue, "three"), Some(true));
         assert_eq!(take(&[]), Vec::<String>::new());
         assert_eq!(valid(&catalogue, "three"), None);
+    }
+
+    #[test]
+    fn an_event_type_that_its_namespace_may_not_declare_judges_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalogue = Catalogue::default();
+        let mut feed = Feed::new(catalogue.clone());
+        let mut take = |files: &[&String]| {
+            for (index, text) in files.iter().enumerate() {
+                std::fs::write(dir.path().join(format!("{index}.yaml")), text).unwrap();
+            }
+            feed.take(&load(dir.path()))
+        };
+        let rules = |team: &str| {
+            format!(
+                "apiVersion: svix-operator.dev/v1alpha1\nkind: SvixConnection\nmetadata: {{name: default}}\nspec:\n  \
+                 tokenSecretRef: {{name: t, key: token}}\n  ownerId: o\n  access:\n  - namespaces: {{matchLabels: \
+                 {{team: {team}}}}}\n    eventTypes: [a.*]\n"
+            )
+        };
+        let namespaces = ["one", "two"].map(|name| {
+            format!(
+                "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{team: {name}}}}}\n"
+            )
+        });
+        let in_namespace = |name: &str, spec: &str| {
+            manifest(name, "a.b", spec).replacen("{name: ", &format!("{{namespace: {name}, name: "), 1)
+        };
+        let (one, two) = (
+            in_namespace("one", "schema: {required: [one]}"),
+            in_namespace("two", "schema: {required: [two]}"),
+        );
+        let both = format!("{}{}", namespaces[0], namespaces[1]);
+        assert_eq!(take(&[&rules("two"), &both, &one, &two]), Vec::<String>::new());
+        assert_eq!((valid(&catalogue, "one"), valid(&catalogue, "two")), (Some(false), Some(true)));
+        take(&[&rules("one")]);
+        assert_eq!(valid(&catalogue, "one"), Some(true), "the rules have changed");
+        // Who held it and may not any more leaves nothing behind, not even for one whose schema is broken.
+        take(&[&rules("two"), &both, &one, &in_namespace("two", "schema: {type: strin}")]);
+        assert_eq!(valid(&catalogue, "one"), None);
+        let told = take(&[&rules("three"), &both, &one, &two]);
+        assert!(told.iter().any(|line| line.contains("namespace \"one\" may not declare")), "{told:?}");
+        assert_eq!(valid(&catalogue, "one"), None);
+        let observed = "schema: {required: [one]}, managementPolicy: Observe";
+        let open = rules("one").replace("{matchLabels: {team: one}}", "{}");
+        take(&[&open, &both, &in_namespace("one", observed), &two]);
+        assert_eq!(valid(&catalogue, "two"), Some(true), "one that is observed gives way");
     }
 }

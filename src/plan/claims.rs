@@ -7,6 +7,10 @@ use super::digest::Digest;
 /// One object that declares a thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant<'a> {
+    /// Whether the connection's `access` lets it have the thing.
+    pub permitted: bool,
+    /// Whether it is more than compared with Svix: `managementPolicy: Observe` holds nothing that another would manage.
+    pub managed: bool,
     /// Whether its status says that it holds the thing.
     pub holds: bool,
     /// When it was made, in seconds since 1970.
@@ -23,14 +27,17 @@ pub fn thing(connection: &str, event_type: &str) -> String {
     format!("{connection}/{event_type}")
 }
 
-/// The index of the claimant that holds the thing: the one that already does while it declares it, else the
-/// oldest, then by namespace and name. Every object comes to the same answer, whatever the order.
+/// The index of the claimant that holds the thing. Nobody keeps a thing from others by declaring what it may not have,
+/// or by only looking at it: of those that may have it, one that is managed before one that is observed; of these the
+/// one that already holds it while it declares it, else the oldest, then by namespace and name. Every object comes to
+/// the same answer, whatever the order; the operator and whoever judges events by the holder's schema do, too.
 #[must_use]
 pub fn holder(claimants: &[Claimant<'_>]) -> Option<usize> {
     claimants
         .iter()
         .enumerate()
-        .min_by_key(|(_, c)| (!c.holds, c.created, c.namespace, c.name))
+        .filter(|(_, c)| c.permitted)
+        .min_by_key(|(_, c)| (!c.managed, !c.holds, c.created, c.namespace, c.name))
         .map(|(index, _)| index)
 }
 
@@ -53,7 +60,7 @@ mod tests {
     use super::*;
 
     fn claimant(holds: bool, created: i64, name: &str) -> Claimant<'_> {
-        Claimant { holds, created, namespace: "ns", name }
+        Claimant { permitted: true, managed: true, holds, created, namespace: "ns", name }
     }
 
     #[test]
@@ -63,5 +70,15 @@ mod tests {
         assert_eq!(holder(&[claimant(false, 5, "a"), claimant(false, 3, "b")]), Some(1));
         assert_eq!(holder(&[claimant(false, 3, "b"), claimant(false, 3, "a")]), Some(1));
         assert_eq!(holder(&[claimant(true, 3, "a"), claimant(true, 2, "b")]), Some(1));
+    }
+
+    #[test]
+    fn who_may_not_have_it_never_holds_it_and_who_only_looks_gives_way() {
+        let not_permitted = Claimant { permitted: false, ..claimant(true, 1, "a") };
+        let observed = Claimant { managed: false, ..claimant(true, 1, "b") };
+        assert_eq!(holder(std::slice::from_ref(&not_permitted)), None);
+        assert_eq!(holder(std::slice::from_ref(&observed)), Some(0), "nobody else declares it");
+        assert_eq!(holder(&[not_permitted.clone(), observed.clone(), claimant(false, 9, "c")]), Some(2));
+        assert_eq!(holder(&[not_permitted, observed]), Some(1));
     }
 }

@@ -43,16 +43,21 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
         }
     }
     let connection = object.connection_name();
+    let namespace = object.metadata.namespace.as_deref();
+    let refused = super::not_permitted(known, connection, namespace, |grants, settings| {
+        grants.endpoint(spec.application(settings), &spec.event_types, spec.adoption())
+    });
     for (index, name) in spec.event_types.iter().enumerate() {
         if !ids::is_name(name) {
             findings.problem(format!("/spec/eventTypes/{index}"), "expected the name of an event type");
-        } else if known.directory.holder(connection, name).is_none() {
+        } else if refused.is_none() && known.directory.holder(connection, name).is_none() {
             findings.warnings.push(format!(
                 "/spec/eventTypes/{index}: no WebhookEventType declares {name:?} through connection {connection:?}; \
                  the endpoint waits until it is in Svix"
             ));
         }
     }
+    findings.warnings.extend(refused);
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
     let reserved =
         spec.metadata.iter().flatten().filter(|(key, _)| key.starts_with(RESERVED_METADATA_PREFIX));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::{
     admission::{Known, words::Problem},
     api::{PayloadPolicy, WebhookEvent},
@@ -36,24 +38,43 @@ pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findi
         findings.problem("/spec/ttlAfterFinished", "expected 0s to 8760h, such as 24h");
     }
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
-    payload(object, known, &mut findings);
+    let namespace = object.metadata.namespace.as_deref();
+    let refused = super::not_permitted(known, object.connection_name(), namespace, |grants, settings| {
+        grants.event(spec.application(settings), &spec.event_type)
+    });
+    let Some(payload) = payload(object, &mut findings) else { return findings };
+    match refused {
+        // It is never sent, and a judgement would tell of the schema of an event type that is another's.
+        Some(refused) => findings.warnings.push(refused),
+        None => judge(object, &payload, known, &mut findings),
+    }
     findings
 }
 
-fn payload(object: &WebhookEvent, known: &Known, findings: &mut Findings) {
+fn payload_field(object: &WebhookEvent) -> &'static str {
+    if object.spec.payload.is_some() { "/spec/payload" } else { "/spec/payloadText" }
+}
+
+/// The payload, when it is one at all.
+fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
     let spec = &object.spec;
-    let field = if spec.payload.is_some() { "/spec/payload" } else { "/spec/payloadText" };
+    let field = payload_field(object);
     let Some(text) = spec.payload() else {
         findings.problem("/spec", "exactly one of payload and payloadText must be given");
-        return;
+        return None;
     };
-    let payload = match schema::parse(text.as_bytes()) {
-        Ok(payload) if payload.is_object() => payload,
-        Ok(_) => return findings.problem(field, "expected a JSON object"),
-        Err(violation) => return findings.problems.push(Problem::of_payload(field, &violation)),
-    };
-    let (connection, name) = (object.connection_name(), &spec.event_type);
-    match known.catalogue.judge(connection, name, &payload) {
+    match schema::parse(text.as_bytes()) {
+        Ok(payload) if payload.is_object() => return Some(payload),
+        Ok(_) => findings.problem(field, "expected a JSON object"),
+        Err(violation) => findings.problems.push(Problem::of_payload(field, &violation)),
+    }
+    None
+}
+
+fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
+    let field = payload_field(object);
+    let (connection, name) = (object.connection_name(), &object.spec.event_type);
+    match known.catalogue.judge(connection, name, payload) {
         Judgement::Valid => {}
         Judgement::Undeclared => {
             let then = "the event waits, and is judged before it is sent";

@@ -2,7 +2,7 @@
 
 use crate::{
     admission::{Known, words::Problem},
-    api::{EventTypeNames, WebhookEventType},
+    api::{EventTypeDeletionPolicy, EventTypeNames, WebhookEventType},
     plan::{
         declared::{self, Source},
         ids,
@@ -31,7 +31,15 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         Ok(Source::ConfigMap(_)) => {}
         Err(refusal) => findings.problems.push(refusal.into()),
     }
-    if let Some(holder) = known.directory.holder(connection, &name) {
+    let namespace = object.metadata.namespace.as_deref();
+    let expunge = object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+    let refused = super::not_permitted(known, connection, namespace, |grants, _| {
+        grants.event_type(&name, object.spec.adoption(), expunge)
+    });
+    // Who may not declare it learns nothing of who does.
+    if let Some(refused) = refused {
+        findings.warnings.push(refused);
+    } else if let Some(holder) = known.directory.holder(connection, &name) {
         let metadata = &object.metadata;
         let same = metadata.namespace.as_deref() == Some(&holder.namespace)
             && metadata.name.as_deref() == Some(&holder.name);

@@ -4,9 +4,12 @@ mod endpoint;
 mod event;
 mod event_type;
 
-use crate::api::PayloadPolicy;
+use crate::{
+    api::{PayloadPolicy, SvixConnectionSpec},
+    plan::{Refusal, access::Grants},
+};
 
-use super::words::Problem;
+use super::{Known, words::Problem};
 
 pub(super) use endpoint::endpoint;
 pub(super) use event::event;
@@ -29,6 +32,21 @@ impl Findings {
     fn problem(&mut self, field: impl Into<String>, message: impl AsRef<str>) {
         self.problems.push(Problem::new(field, message));
     }
+}
+
+/// What the connection's `access` refuses an object of a namespace. The object is stored all the same, since rules and
+/// labels change without it: the operator says in status how it stands. Where the connection or the namespace's
+/// labels are not known (yet), nothing is refused.
+fn not_permitted(
+    known: &Known,
+    connection: &str,
+    namespace: Option<&str>,
+    ask: impl FnOnce(&Grants<'_>, &SvixConnectionSpec) -> Result<(), Refusal>,
+) -> Option<String> {
+    let connection = known.directory.connection(connection)?;
+    let (namespace, labels) = (namespace?, known.directory.namespace(namespace?)?);
+    let refusal = ask(&Grants::new(&connection, namespace, &labels), &connection).err()?;
+    Some(format!("{}: {refusal}", refusal.reason.as_str()))
 }
 
 /// Checks a list of channels.

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -123,6 +123,41 @@ fn what_cannot_be_read_is_refused_with_its_uid() {
     assert_eq!(answer(&known, &without).0.outcome, Outcome::Refused);
     assert_eq!(review(b"", &known).outcome, Outcome::Unreadable);
     assert_eq!(review(&b"[".repeat(100_000), &known).outcome, Outcome::Unreadable);
+}
+
+#[test]
+fn what_access_does_not_allow_is_stored_with_a_warning_that_tells_nothing_of_others() {
+    let known = known(PayloadPolicy::Enforce);
+    let spec = serde_json::from_value(json!({
+        "tokenSecretRef": {"name": "t", "key": "token"}, "ownerId": "o",
+        "access": [{"namespaces": {"matchLabels": {"team": "a"}}, "applications": ["*"], "eventTypes": ["a.*"]}],
+    }));
+    known.directory.set_connection("default", Some(spec.unwrap()));
+    let requests = [
+        event(&json!({"a": "x"})),
+        request("CREATE", "WebhookEventType", &json!({"name": "a.b", "schema": {}})),
+        request(
+            "CREATE",
+            "WebhookEndpoint",
+            &json!({"url": "https://a.example/", "eventTypes": ["a.b", "a.c"]}),
+        ),
+    ];
+    // The namespace is not known yet: all goes on as without rules.
+    assert_eq!(answer(&known, &requests[0]).0.outcome, Outcome::Refused);
+    known.directory.set_namespace("team", Some([("team".to_owned(), "b".to_owned())].into()));
+    for request in &requests {
+        let (reviewed, answer) = answer(&known, request);
+        assert_eq!((reviewed.outcome, reviewed.violated), (Outcome::Warned, None), "{answer}");
+        let [warning] = &answer["warnings"].as_array().unwrap()[..] else { panic!("{answer}") };
+        let warning = warning.as_str().unwrap();
+        assert!(warning.starts_with("NotPermitted: namespace \"team\" may not "), "{warning}");
+    }
+    // What is wrong whatever the rules say is refused.
+    assert_eq!(answer(&known, &event(&json!([1]))).0.outcome, Outcome::Refused);
+    known.directory.set_namespace("team", Some([("team".to_owned(), "a".to_owned())].into()));
+    assert_eq!(answer(&known, &requests[0]).0.outcome, Outcome::Refused);
+    let (_, answer) = answer(&known, &requests[1]);
+    assert!(answer["warnings"][0].as_str().unwrap().contains("is declared by team/a.b already"), "{answer}");
 }
 
 /// Replaces one of a value's parts, counted from the outside in.

@@ -6,7 +6,7 @@ use svix_operator::plan::channels;
 use crate::support::{
     control_plane::ControlPlane,
     inbox::Inbox,
-    objects::{endpoint, event, event_type},
+    objects::{Manifest, endpoint, event, event_type},
     operator::{Operator, free_address},
     sidecar::Sidecar,
     tenant::Tenant,
@@ -105,6 +105,113 @@ async fn beside_a_producer_the_gateway_follows_the_event_types_of_the_cluster() 
             .values()
             .any(|message| message.channels.as_ref().is_some_and(|channels| channels.contains("plain")));
         if plain { Ok(()) } else { Err("channels are still mapped".to_owned()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_type_that_a_namespace_may_not_declare_judges_nobodys_events() {
+    Operator::shared().await;
+    let control_plane = ControlPlane::shared().await;
+    let rules = json!([
+        {"namespaces": {"matchLabels": {"team": "orders"}}, "applications": ["*"], "eventTypes": ["order.*"]},
+    ]);
+    let tenant =
+        Tenant::with_connection(control_plane, "access", |connection| connection.with("access", rules)).await;
+    let thief = control_plane.namespace("thief").await.name.clone();
+    let label = async |namespace: &str, label: &str| {
+        control_plane
+            .kubectl(&["label", "namespace", namespace, label, "--overwrite"])
+            .await
+            .expect_success();
+    };
+    label(&tenant.name, "team=orders").await;
+    let (listen, url) = (free_address(), tenant.svix.url());
+    let arguments = ["--svix-url", &url, "--connection", &tenant.name, "--listen", &listen.to_string()];
+    let _sidecar = Sidecar::start(&tenant, &arguments).await;
+
+    // Whose schema a payload is judged by: each takes one key only.
+    let judged = async |event_type: &str| {
+        let ask = async |key: &str| {
+            let address = format!("http://{listen}/validate/{event_type}");
+            reqwest::Client::new()
+                .post(address)
+                .json(&json!({key: 1}))
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .as_u16()
+        };
+        match (ask("team").await, ask("thief").await) {
+            (404, 404) => "nobody",
+            (200, 422) => "team",
+            (422, 200) => "thief",
+            _ => "in between",
+        }
+    };
+    let becomes = async |event_type: &str, whose: &str| {
+        eventually(&format!("{event_type} to be judged by {whose}"), PATIENCE, async || {
+            let now = judged(event_type).await;
+            if now == whose { Ok(()) } else { Err(now) }
+        })
+        .await;
+    };
+    let takes = |key: &str| json!({"type": "object", "required": [key]});
+
+    // The other namespace is first, and holds nothing.
+    let stolen = tenant.mine(event_type("order.placed").with("schema", takes("thief"))).in_namespace(&thief);
+    tenant.apply_json(&[stolen.0]).await;
+    let get = ["-n", &thief, "get", "webhookeventtype", "order.placed", "-o", "json"];
+    eventually("the operator to refuse it", PATIENCE, async || {
+        let shown = control_plane.kubectl(&get).await.stdout;
+        if shown.contains("NotPermitted") { Ok(()) } else { Err(shown) }
+    })
+    .await;
+    assert_eq!(judged("order.placed").await, "nobody");
+    let observed = event_type("a-first").with("name", "order.seen").with("managementPolicy", "Observe");
+    tenant.apply([observed.with("schema", takes("thief"))]).await;
+    becomes("order.seen", "thief").await;
+    tenant
+        .apply([
+            event_type("order.placed").with("schema", takes("team")),
+            event_type("order.seen").with("schema", takes("team")),
+        ])
+        .await;
+    becomes("order.placed", "team").await;
+    becomes("order.seen", "team").await;
+    tenant.reason("webhookeventtype", "order.placed", "InSync").await;
+
+    // Labels and rules change without the objects.
+    label(&thief, "team=orders").await;
+    label(&tenant.name, "team=none").await;
+    becomes("order.placed", "thief").await;
+    // Nor is it refused to store what is not permitted: it is told, and tells nothing of the others' schema.
+    let create = async |manifest: Manifest| {
+        let text = tenant.mine(manifest).0.to_string();
+        control_plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &text).await
+    };
+    for manifest in [
+        event("e", "order.placed").with("payload", json!({})),
+        event_type("order.new"),
+        endpoint("hook", &["order.placed"]),
+    ] {
+        let done = create(manifest).await;
+        println!("{}", done.stderr);
+        let refusal = format!("Warning: NotPermitted: namespace \"{}\" may not", tenant.name);
+        assert!(done.success && done.stderr.contains(&refusal), "{}", done.stderr);
+        assert!(!done.stderr.contains("thief"), "{}", done.stderr);
+    }
+    label(&thief, "team=none").await;
+    becomes("order.placed", "nobody").await;
+    let open = json!({"spec": {"access": null}}).to_string();
+    control_plane
+        .kubectl(&["patch", "svixconnection", &tenant.name, "--type=merge", "-p", &open])
+        .await
+        .expect_success();
+    eventually("somebody to be judged by", PATIENCE, async || {
+        let now = judged("order.placed").await;
+        if now == "nobody" { Err(now) } else { Ok(()) }
     })
     .await;
 }
