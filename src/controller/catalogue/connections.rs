@@ -12,7 +12,7 @@ use kube::{
 };
 
 use crate::{
-    api::SvixConnection,
+    api::{EventTypeNames, SvixConnection, SvixConnectionSpec},
     catalogue::Directory,
     controller::{readable::Readable, watch::PAGE},
 };
@@ -30,6 +30,9 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
             Ok(connection) => directory.set_connection(&name, Some(connection.spec)),
             Err(error) => {
                 tracing::error!(svixconnection = name, error = %error.error, "the object cannot be read; mend its spec");
+                if directory.connection(&name).is_none() {
+                    directory.set_connection(&name, Some(unreadable()));
+                }
             }
         }
         name
@@ -56,5 +59,30 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
             }
             Err(error) => tracing::warn!(kind = "SvixConnection", %error, "watch failed; it is begun again"),
         }
+    }
+}
+
+/// What is assumed of a connection that was never read: it may have rules, so nobody may anything. All else is left to
+/// the operator.
+fn unreadable() -> SvixConnectionSpec {
+    SvixConnectionSpec {
+        access: Some(Vec::new()),
+        event_type_names: Some(EventTypeNames::Any),
+        ..SvixConnectionSpec::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{api::Adoption, plan::access::Grants};
+
+    #[test]
+    fn a_connection_that_was_never_read_lets_nobody_declare_anything() {
+        let connection = unreadable();
+        let grants = Grants::new(&connection, "ns", &BTreeMap::new());
+        assert!(grants.event_type("a.b", Adoption::Never, false).is_err());
     }
 }

@@ -251,6 +251,10 @@ pub(super) fn describe(error: &kube::Error) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::{Arc, Mutex};
+
+    use kube::client::Body;
+
     use super::*;
 
     #[test]
@@ -274,6 +278,83 @@ mod tests {
                 (held.through, held.finalizers.is_empty()),
                 (through.into_iter().map(str::to_owned).collect(), true)
             );
+        }
+    }
+
+    /// An API server that gives these answers, one after the other, and remembers what it was asked.
+    fn scripted(answers: Vec<(u16, serde_json::Value)>) -> (Client, Arc<Mutex<Vec<String>>>) {
+        let (asked, answers) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(answers.into_iter())));
+        let heard = asked.clone();
+        let service = tower::service_fn(move |request: hyper::Request<Body>| {
+            let (asked, answers) = (asked.clone(), answers.clone());
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = String::from_utf8(body.collect_bytes().await.unwrap().to_vec()).unwrap();
+                asked.lock().unwrap().push(format!("{} {} {body}", parts.method, parts.uri));
+                let (status, mut answer) = answers.lock().unwrap().next().unwrap();
+                if status >= 400 {
+                    answer = json!({"kind": "Status", "status": "Failure", "code": status, "reason": "x", "message": "no"});
+                }
+                let response = hyper::Response::builder().status(status);
+                Ok::<_, std::convert::Infallible>(
+                    response.body(Body::from(answer.to_string().into_bytes())).unwrap(),
+                )
+            }
+        });
+        (Client::new(service, "default"), heard)
+    }
+
+    fn object(name: &str, uid: &str, version: &str, finalizers: &[&str]) -> serde_json::Value {
+        json!({"metadata": {
+            "name": name, "namespace": "ns", "uid": uid, "resourceVersion": version, "finalizers": finalizers,
+        }})
+    }
+
+    fn page(token: &str, names: &[&str]) -> serde_json::Value {
+        let items: Vec<_> = names.iter().map(|name| object(name, name, "1", &[FINALIZER])).collect();
+        json!({"metadata": {"continue": token}, "items": items})
+    }
+
+    #[tokio::test]
+    async fn a_list_that_grew_too_old_between_two_pages_is_begun_again() {
+        let none = serde_json::Value::Null;
+        let (client, asked) = scripted(vec![
+            (200, page("p2", &["a"])),
+            (410, none),
+            (200, page("p2", &["a"])),
+            (200, page("", &["b"])),
+        ]);
+        let found = list(&client, Kind::Endpoint, None, false, |_| true).await.unwrap();
+        assert_eq!(found.iter().map(|held| &*held.key.name).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(asked.lock().unwrap().iter().filter(|line| line.contains("continue=p2")).count(), 2);
+        // Such is an empty list of metadata.
+        let (client, _) = scripted(vec![(200, json!({"metadata": {}, "items": null}))]);
+        assert!(list(&client, Kind::Endpoint, None, false, |_| true).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_changed_meanwhile_is_read_again_and_what_went_away_needs_nothing() {
+        let none = serde_json::Value::Null;
+        let held = || {
+            serde_json::from_value::<Item>(object("x", "u", "1", &[FINALIZER])).unwrap().held(Kind::Endpoint)
+        };
+        let (client, asked) = scripted(vec![
+            (409, none.clone()),
+            (503, none.clone()),
+            (200, object("x", "u", "2", &["example.org/x", FINALIZER])),
+            (200, object("x", "u", "3", &["example.org/x"])),
+        ]);
+        assert_eq!(release(&client, &held()).await, State::Released);
+        let last = asked.lock().unwrap().last().unwrap().clone();
+        assert!(last.contains(r#""finalizers":["example.org/x"],"resourceVersion":"2","uid":"u""#), "{last}");
+        for (answers, state) in [
+            (vec![(404, none.clone())], State::Gone),
+            (vec![(409, none.clone()), (404, none.clone())], State::Gone),
+            (vec![(409, none.clone()), (200, object("x", "another", "9", &[FINALIZER]))], State::Gone),
+            (vec![(409, none.clone()), (200, object("x", "u", "9", &[]))], State::Released),
+            (vec![(403, none.clone())], State::Failed("no".to_owned())),
+        ] {
+            assert_eq!(release(&scripted(answers).0, &held()).await, state);
         }
     }
 }
