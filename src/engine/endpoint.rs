@@ -86,7 +86,7 @@ impl Stand<'_> {
 
     fn claim(&self, observed: Option<&Observed>) -> Claim {
         let named = observed.is_some_and(|observed| self.adopt_id == Some(&*observed.id));
-        Claim { adoption: self.adoption, takes_over: named && self.held_id.is_none() }
+        Claim { adoption: self.adoption, named: named && self.held_id.is_none() }
     }
 }
 

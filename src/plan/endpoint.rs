@@ -490,10 +490,10 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
 pub struct Claim {
     /// What happens to one that is nobody's.
     pub adoption: Adoption,
-    /// Whether the spec's author named the endpoint by its id, and so meant that one, whosever it is. Only with
-    /// `Override`, and never for one that this object lost to somebody else: they would take it from each other for
-    /// ever.
-    pub takes_over: bool,
+    /// Whether the object names the endpoint by its id, and so means that one. With `Override` it is then taken
+    /// whosever it is; but never one that this object lost to somebody else, which is not said to be named here: they
+    /// would take it from each other for ever.
+    pub named: bool,
 }
 
 /// What has to be done, given what Svix holds and whose it is.
@@ -505,7 +505,11 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             Err(refusal) => Step::Refuse(refusal),
         };
     };
-    let (change, differences) = change(desired, observed);
+    let (change, mut differences) = change(desired, observed);
+    // One that is taken by its id and has no uid is given ours with the mark: nobody knows it by another.
+    if ownership != Ownership::Ours && claim.named && observed.uid.is_none() {
+        differences.retain(|difference| difference.field != "uid");
+    }
     let nothing = change == Change::default();
     let refuse = |what: &str| {
         Step::Refuse(Refusal::new(
@@ -518,12 +522,10 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
     };
     match (ownership, claim.adoption) {
         (Ownership::Ours, _) if nothing => Step::InSync,
-        (Ownership::Other, adoption) if !(adoption == Adoption::Override && claim.takes_over) => {
-            refuse(&format!(
-                "is marked as {}; delete it there, or give this one another spec.uid",
-                super::quoted(observed.mark().unwrap_or_default())
-            ))
-        }
+        (Ownership::Other, adoption) if !(adoption == Adoption::Override && claim.named) => refuse(&format!(
+            "is marked as {}; delete it there, or give this one another spec.uid",
+            super::quoted(observed.mark().unwrap_or_default())
+        )),
         // Who may not adopt is not told what is there.
         (Ownership::Nobody, Adoption::Never) => refuse(
             "was not made by this object, which may not adopt it (adoption: Never); delete it in Svix, or give this one \
