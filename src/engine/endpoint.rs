@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api::{
-        ADOPT_ID_ANNOTATION, Adoption, ConditionStatus, ConditionType, CreateApplications, EndpointInSvix,
-        OWNER_METADATA_KEY, Reason, SvixConnection, WebhookEndpoint, annotation,
+        ADOPT_ID_ANNOTATION, Action, Adoption, ConditionStatus, ConditionType, CreateApplications,
+        EndpointInSvix, OWNER_METADATA_KEY, Reason, SvixConnection, WebhookEndpoint, annotation,
     },
     plan::{
         Refusal, describe,
@@ -277,17 +277,21 @@ impl<S: Shell> Engine<S> {
         }
         let wanted = keep_uid(wanted, endpoint, seen.as_ref(), stand);
         let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);
-        let step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
-        let mut differences = match endpoint::what_if(&step) {
-            Some((_, differences)) => differences.to_vec(),
-            None => Vec::new(),
-        };
-        let mut action = endpoint::what_if(&step).map(|(action, _)| action);
+        let mut step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
+        let mut unlisted = Vec::new();
         if let (Some(observed), false) = (&seen, matches!(step, Step::Refuse(_))) {
-            let unlisted = self.differences_unlisted(live, &wanted, observed).await?;
-            if !unlisted.is_empty() {
-                action.get_or_insert(crate::api::Action::Change);
+            unlisted = self.differences_unlisted(live, &wanted, observed).await?;
+            if !unlisted.is_empty() && matches!(step, Step::Adopt(..)) && stand.adoption == Adoption::Match {
+                step = Step::Refuse(endpoint::differs(&wanted, observed, &unlisted));
+                unlisted.clear();
             }
+        }
+        let (mut action, mut differences) = match endpoint::what_if(&step) {
+            Some((action, differences)) => (Some(action), differences.to_vec()),
+            None => (None, Vec::new()),
+        };
+        if !unlisted.is_empty() {
+            action.get_or_insert(Action::Change);
             differences.extend(unlisted);
         }
         let refusal = match &step {
@@ -428,6 +432,14 @@ impl<S: Shell> Engine<S> {
                         && let Err(outcome) = self.may_mend(&object, &differences)
                     {
                         return Ok((Done::Not(outcome), wanted));
+                    }
+                    // What lists do not show must be equal, too, before it is taken.
+                    if ownership != Ownership::Ours && stand.adoption == Adoption::Match {
+                        let unlisted = self.differences_unlisted(live, &wanted, &observed).await?;
+                        if !unlisted.is_empty() {
+                            let refusal = endpoint::differs(&wanted, &observed, &unlisted);
+                            return Ok((Done::Not(Outcome::stalled(refusal).into()), wanted));
+                        }
                     }
                     object = self.claim(&object, None).await?;
                     // Nothing is sent without its headers.

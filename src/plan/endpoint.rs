@@ -513,15 +513,7 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
         differences.retain(|difference| difference.field != "uid");
     }
     let nothing = change == Change::default();
-    let refuse = |what: &str| {
-        Step::Refuse(Refusal::new(
-            Reason::NotOurs,
-            format!(
-                "endpoint {} in application {} exists in Svix as {} and {what}",
-                desired.uid, desired.application, observed.id
-            ),
-        ))
-    };
+    let refuse = |what: &str| Step::Refuse(not_ours(desired, observed, what));
     match (ownership, claim.adoption) {
         (Ownership::Ours, _) if nothing => Step::InSync,
         (Ownership::Held, _) => Step::Refuse(Refusal::new(
@@ -543,11 +535,9 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             "was not made by this object, which may not adopt it (adoption: Never); delete it in Svix, or give this one \
              another spec.uid",
         ),
-        (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => refuse(&format!(
-            "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or \
-             delete it in Svix",
-            super::describe(&differences)
-        )),
+        (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => {
+            Step::Refuse(differs(desired, observed, &differences))
+        }
         (ownership, _) => {
             if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
                 return Step::Refuse(refusal);
@@ -558,6 +548,24 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             }
         }
     }
+}
+
+/// It is nobody's and differs, so it is not adopted.
+#[must_use]
+pub fn differs(desired: &Desired, observed: &Observed, differences: &[Difference]) -> Refusal {
+    let what = format!(
+        "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or delete \
+         it in Svix",
+        super::describe(differences)
+    );
+    not_ours(desired, observed, &what)
+}
+
+fn not_ours(desired: &Desired, observed: &Observed, what: &str) -> Refusal {
+    let Desired { uid, application, .. } = desired;
+    let message =
+        format!("endpoint {uid} in application {application} exists in Svix as {} and {what}", observed.id);
+    Refusal::new(Reason::NotOurs, message)
 }
 
 /// What a step would do, for an object that is only compared; `None`: nothing.

@@ -124,6 +124,40 @@ async fn never_adopting_refuses_even_what_is_equal_and_tells_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn headers_and_keys_that_lists_do_not_show_must_be_equal_too() {
+    let mut world = fleet().await;
+    by_hand(&world, json!({})).await;
+    let path = "/app/default/endpoint/theirs/headers";
+    world.by_hand("PUT", path, json!({"headers": {"X-Team": "theirs"}})).await;
+    world.set_secret("s", "key", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let mine = |value: &str| hook().with("headers", json!([{"name": "X-Team", "value": value}]));
+    world.declare([mine("mine")]);
+    let told = world.reason(&hook().key(), "NotOurs").await;
+    assert!(
+        told.message.contains("headers is x-team: another value (not shown) in Svix"),
+        "{}",
+        told.message
+    );
+    let keyed = mine("theirs").with("signingSecret", json!({"fromSecret": {"name": "s", "key": "key"}}));
+    world.declare([keyed]);
+    eventually("the key to be told of", PATIENCE, async || {
+        let message = world.ready(&hook().key())?.message;
+        if message.contains("signingSecret is another key (not shown) in Svix") {
+            Ok(())
+        } else {
+            Err(message)
+        }
+    })
+    .await;
+    assert_eq!(world.svix.snapshot().endpoint("default", "theirs").unwrap().headers["X-Team"], "theirs");
+    world.svix.clear_calls();
+    world.declare([mine("theirs")]);
+    world.all_in_step().await;
+    world.quiet().await;
+    assert_eq!(world.writes().len(), 1, "the mark and nothing else: {:?}", world.writes());
+}
+
+#[tokio::test]
 async fn an_event_type_is_overridden_where_that_is_allowed() {
     let mut world = lenient_fleet().await;
     let schemas = json!({"1": {"title": "old"}, "2": {"title": "kept"}});
