@@ -379,3 +379,31 @@ async fn a_change_of_a_secret_reaches_svix_at_once() {
     let object = tenant.get("webhookendpoint", "hook").await.unwrap().to_string();
     assert!(!object.contains("fourth"), "{object}");
 }
+
+#[tokio::test]
+async fn an_operator_of_some_namespaces_looks_at_no_other() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let (ours, other) =
+        (Tenant::new(&control_plane, "ours").await, Tenant::new(&control_plane, "other").await);
+    let also = control_plane.namespace("also").await;
+    let namespaces = format!("{},{}", ours.name, also.name);
+    let operator = Operator::start(&control_plane, &["--watch-namespaces", &namespaces]);
+    operator.ready().await;
+    for tenant in [&ours, &other] {
+        tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
+    }
+    ours.all_ready(2).await;
+    let third =
+        event_type("a.two").in_namespace(&also.name).with("connectionRef", json!({"name": ours.name}));
+    ours.apply_json(&[third.0]).await;
+    eventually("the other namespace of ours", PATIENCE, async || {
+        ours.svix.snapshot().event_types.contains_key("a.two").then_some(())
+    })
+    .await;
+    assert_eq!(other.get("webhookendpoint", "hook").await.unwrap()["status"], Value::Null);
+    assert!(other.svix.snapshot().event_types.is_empty());
+    // A watch that begins anew forgets nothing of another namespace.
+    ours.kubectl(&["delete", "webhookendpoint", "hook", "--timeout=60s"]).await.expect_success();
+    assert!(ours.svix.snapshot().event_types.contains_key("a.two"));
+}

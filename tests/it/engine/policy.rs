@@ -166,6 +166,33 @@ async fn disabling_in_svix_is_respected_and_told_since_when() {
 }
 
 #[tokio::test]
+async fn what_svix_disables_by_itself_is_told_like_any_other() {
+    // Given a Svix that disables an endpoint with the first message that it gives up on
+    let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", receiver.local_addr().unwrap());
+    drop(receiver);
+    let mut world = World::that_gives_up_at_once().await;
+    world.declare([event_type("a.one"), hook().with("url", url).with("statistics", true)]);
+    world.all_in_step().await;
+    for number in 0..2 {
+        let message = json!({"eventType": "a.one", "payload": {"number": number}});
+        world.by_hand("POST", "/app/default/msg", message).await;
+        eventually("it to be given up", PATIENCE, async || {
+            let found = world.by_hand("GET", &format!("{PATH}/stats"), Value::Null).await;
+            if found["fail"] == number + 1 { Ok(()) } else { Err(found.to_string()) }
+        })
+        .await;
+    }
+    world.reason(&hook().key(), "DisabledInSvix").await;
+    eventually("the failures in status", PATIENCE, async || {
+        let Some(Object::Endpoint(endpoint)) = world.object(&hook().key()) else { panic!() };
+        let failed = endpoint.status.as_ref()?.statistics?.failed;
+        (failed == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn disabled_false_enables_when_the_spec_changes_and_never_in_a_loop() {
     let mut world = World::new().await;
     let enabled = hook().with("disabled", false);

@@ -40,12 +40,26 @@ impl World {
 
     /// A world with a connection of one's own making.
     pub async fn with_connection(change: impl FnOnce(Manifest) -> Manifest) -> Self {
-        super::control_plane::no_build_under_way().await;
         let delivery = DeliveryOptions {
             // One retry soon, another that no test waits for.
             retry_schedule: vec![Duration::from_millis(20), Duration::from_secs(3600)],
             ..DeliveryOptions::default()
         };
+        Self::with(delivery, change).await
+    }
+
+    /// A world whose Svix gives a message up with its first failure, and disables the endpoint with the second.
+    pub async fn that_gives_up_at_once() -> Self {
+        let delivery = DeliveryOptions {
+            retry_schedule: Vec::new(),
+            disable_after: Duration::ZERO,
+            ..DeliveryOptions::default()
+        };
+        Self::with(delivery, |connection| connection.with("resyncInterval", "1s")).await
+    }
+
+    async fn with(delivery: DeliveryOptions, change: impl FnOnce(Manifest) -> Manifest) -> Self {
+        super::control_plane::no_build_under_way().await;
         let options = embedded::Options { delivery, ..embedded::Options::default() };
         let svix = EmbeddedSvix::start(options).await.unwrap();
         let mut world = Self {
