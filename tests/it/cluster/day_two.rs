@@ -407,3 +407,22 @@ async fn an_operator_of_some_namespaces_looks_at_no_other() {
     ours.kubectl(&["delete", "webhookendpoint", "hook", "--timeout=60s"]).await.expect_success();
     assert!(ours.svix.snapshot().event_types.contains_key("a.two"));
 }
+
+#[tokio::test]
+async fn what_differs_from_what_is_observed_is_counted() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let operator = Operator::start(&control_plane, &[]);
+    operator.ready().await;
+    let tenant = Tenant::new(&control_plane, "observed").await;
+    tenant.apply([event_type("a.one").with("managementPolicy", "Observe")]).await;
+    tenant.reason("webhookeventtype", "a.one", "Differs").await;
+    let metric = r#"svix_operator_differing_objects{kind="WebhookEventType"}"#;
+    assert_eq!(operator.metric(metric).await, 1.0);
+    tenant.apply([event_type("a.one").with("managementPolicy", "Manage")]).await;
+    tenant.reason("webhookeventtype", "a.one", "InSync").await;
+    assert_eq!(operator.metric(metric).await, 0.0);
+    // What nobody asks for is quiet: no status of it is left.
+    let status = tenant.get("webhookeventtype", "a.one").await.unwrap()["status"].clone();
+    assert!(status.get("difference").is_none(), "{status}");
+}
