@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     engine::{Missing, Note, Object, SecretWrite, Shell, ShellError, Status},
-    plan::secrets::SecretData,
+    plan::secrets::{SecretData, SecretOwner},
 };
 
 use super::{
@@ -255,7 +255,11 @@ fn secret_data(secret: Secret) -> SecretData {
         data: secret.data.into_iter().flatten().map(|(key, bytes)| (key, bytes.0)).collect(),
         labels: labels.unwrap_or_default(),
         annotations: annotations.unwrap_or_default(),
-        owners: owner_references.into_iter().flatten().map(|owner| owner.uid).collect(),
+        owners: owner_references
+            .into_iter()
+            .flatten()
+            .map(|OwnerReference { uid, kind, name, .. }| SecretOwner { uid, kind, name })
+            .collect(),
     }
 }
 

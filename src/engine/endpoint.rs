@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api::{
-        ADOPT_ID_ANNOTATION, Adoption, ConditionStatus, ConditionType, CreateApplications, EndpointInSvix,
-        OWNER_METADATA_KEY, Reason, SvixConnection, WebhookEndpoint, annotation,
+        ADOPT_ID_ANNOTATION, Action, Adoption, ConditionStatus, ConditionType, CreateApplications,
+        EndpointInSvix, OWNER_METADATA_KEY, Reason, SvixConnection, WebhookEndpoint, annotation,
     },
     plan::{
         Refusal, describe,
@@ -86,7 +86,7 @@ impl Stand<'_> {
 
     fn claim(&self, observed: Option<&Observed>) -> Claim {
         let named = observed.is_some_and(|observed| self.adopt_id == Some(&*observed.id));
-        Claim { adoption: self.adoption, takes_over: named && self.held_id.is_none() }
+        Claim { adoption: self.adoption, named: named && self.held_id.is_none() }
     }
 }
 
@@ -277,17 +277,21 @@ impl<S: Shell> Engine<S> {
         }
         let wanted = keep_uid(wanted, endpoint, seen.as_ref(), stand);
         let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);
-        let step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
-        let mut differences = match endpoint::what_if(&step) {
-            Some((_, differences)) => differences.to_vec(),
-            None => Vec::new(),
-        };
-        let mut action = endpoint::what_if(&step).map(|(action, _)| action);
+        let mut step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
+        let mut unlisted = Vec::new();
         if let (Some(observed), false) = (&seen, matches!(step, Step::Refuse(_))) {
-            let unlisted = self.differences_unlisted(live, &wanted, observed).await?;
-            if !unlisted.is_empty() {
-                action.get_or_insert(crate::api::Action::Change);
+            unlisted = self.differences_unlisted(live, &wanted, observed).await?;
+            if !unlisted.is_empty() && matches!(step, Step::Adopt(..)) && stand.adoption == Adoption::Match {
+                step = Step::Refuse(endpoint::differs(&wanted, observed, &unlisted));
+                unlisted.clear();
             }
+        }
+        let (mut action, mut differences) = match endpoint::what_if(&step) {
+            Some((action, differences)) => (Some(action), differences.to_vec()),
+            None => (None, Vec::new()),
+        };
+        if !unlisted.is_empty() {
+            action.get_or_insert(Action::Change);
             differences.extend(unlisted);
         }
         let refusal = match &step {
@@ -428,6 +432,14 @@ impl<S: Shell> Engine<S> {
                         && let Err(outcome) = self.may_mend(&object, &differences)
                     {
                         return Ok((Done::Not(outcome), wanted));
+                    }
+                    // What lists do not show must be equal, too, before it is taken.
+                    if ownership != Ownership::Ours && stand.adoption == Adoption::Match {
+                        let unlisted = self.differences_unlisted(live, &wanted, &observed).await?;
+                        if !unlisted.is_empty() {
+                            let refusal = endpoint::differs(&wanted, &observed, &unlisted);
+                            return Ok((Done::Not(Outcome::stalled(refusal).into()), wanted));
+                        }
                     }
                     object = self.claim(&object, None).await?;
                     // Nothing is sent without its headers.
@@ -635,7 +647,7 @@ impl<S: Shell> Engine<S> {
         let fields = describe(differences);
         match ownership {
             // Nothing is overwritten without a word.
-            Ownership::Nobody | Ownership::Other => {
+            Ownership::Nobody | Ownership::Held | Ownership::Other => {
                 let marked = match before.mark() {
                     Some(mark) => format!("endpoint {id} was marked as {mark}"),
                     None => format!("endpoint {id} was in Svix already"),
@@ -660,7 +672,7 @@ impl<S: Shell> Engine<S> {
         }
     }
 
-    /// Whose an endpoint is with another mark. One of an object of ours that is gone is nobody's; within one
+    /// Whose an endpoint is with another mark. One of an object of this owner that is gone is nobody's; within one
     /// namespace, where objects are renamed, it is ours.
     fn of_other(&self, owner_id: &str, namespace: &str, mark: &str) -> Ownership {
         let mut parts = mark.splitn(3, '/');
@@ -668,11 +680,13 @@ impl<S: Shell> Engine<S> {
             return Ownership::Other;
         };
         let key = Key { kind: Kind::Endpoint, namespace: of.into(), name: name.into() };
-        let gone = owner == owner_id && self.registry.get(&key).is_none_or(|object| object.deleting());
-        match gone {
-            true if of == namespace => Ownership::Ours,
-            true => Ownership::Nobody,
-            false => Ownership::Other,
+        if owner != owner_id {
+            return Ownership::Other;
+        }
+        match self.registry.get(&key) {
+            Some(object) if !object.deleting() => Ownership::Held,
+            _ if of == namespace => Ownership::Ours,
+            _ => Ownership::Nobody,
         }
     }
 

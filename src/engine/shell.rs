@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future};
 
 use crate::{
     api::{ConfigMapKeyRef, SvixConnection},
-    plan::secrets::{SecretData, Sensitive},
+    plan::secrets::{SecretData, SecretOwner, Sensitive},
 };
 
 use super::object::{Object, Status};
@@ -69,7 +69,7 @@ pub struct SecretWrite {
     pub name: String,
     /// The version that is changed; `None`: it is made.
     pub resource_version: Option<String>,
-    /// Whether it has no owner yet.
+    /// Whether the object becomes its only owner.
     pub own: bool,
     /// Entries of the data; `None`: one that must not be there.
     pub data: BTreeMap<String, Option<Sensitive>>,
@@ -104,7 +104,11 @@ impl SecretWrite {
         }
         secret.labels.extend(labels);
         if own {
-            secret.owners = owner.meta().uid.iter().cloned().collect();
+            secret.owners = vec![SecretOwner {
+                uid: owner.meta().uid.clone().unwrap_or_default(),
+                kind: owner.kind().as_str().to_owned(),
+                name: owner.meta().name.clone().unwrap_or_default(),
+            }];
         }
         Ok(secret)
     }

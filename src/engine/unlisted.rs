@@ -336,7 +336,10 @@ impl<S: Shell> Engine<S> {
                 }
                 Step::Keep(until) => {
                     let Some(journal) = journal else { continue };
-                    if let Some(secret) = secret.as_ref().filter(|secret| lacks_labels(secret, to)) {
+                    if let Some(secret) = secret
+                        .as_ref()
+                        .filter(|secret| lacks_labels(secret, to) || !signing::is_owned(secret, endpoint))
+                    {
                         let write = secret_write(endpoint, to, Some(secret), &journal);
                         self.write_secret(object, listed, &to.name, write).await?;
                     }
@@ -444,7 +447,7 @@ fn secret_write(
     SecretWrite {
         name: to.name.clone(),
         resource_version: present.map(|secret| secret.resource_version.clone()),
-        own: present.is_none_or(|secret| secret.owners.is_empty()),
+        own: present.is_none_or(|secret| !signing::is_owned(secret, endpoint)),
         data: journal.data(to.key()),
         annotations: journal.annotations(name),
         labels: to.labels.clone().unwrap_or_default(),

@@ -139,7 +139,9 @@ pub enum Ownership {
     Ours,
     /// It carries no mark, or that of an object of another namespace that is gone.
     Nobody,
-    /// It carries the mark of somebody else.
+    /// It carries the mark of another object of this owner, which is there: that one keeps it.
+    Held,
+    /// It carries the mark of another owner.
     Other,
 }
 
@@ -490,10 +492,10 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
 pub struct Claim {
     /// What happens to one that is nobody's.
     pub adoption: Adoption,
-    /// Whether the spec's author named the endpoint by its id, and so meant that one, whosever it is. Only with
-    /// `Override`, and never for one that this object lost to somebody else: they would take it from each other for
-    /// ever.
-    pub takes_over: bool,
+    /// Whether the object names the endpoint by its id, and so means that one. With `Override` it is then taken
+    /// whosever it is; but never one that this object lost to somebody else, which is not said to be named here: they
+    /// would take it from each other for ever.
+    pub named: bool,
 }
 
 /// What has to be done, given what Svix holds and whose it is.
@@ -505,45 +507,65 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             Err(refusal) => Step::Refuse(refusal),
         };
     };
-    let (change, differences) = change(desired, observed);
+    let (change, mut differences) = change(desired, observed);
+    // One that is taken by its id and has no uid is given ours with the mark: nobody knows it by another.
+    if ownership != Ownership::Ours && claim.named && observed.uid.is_none() {
+        differences.retain(|difference| difference.field != "uid");
+    }
     let nothing = change == Change::default();
-    let refuse = |what: &str| {
-        Step::Refuse(Refusal::new(
-            Reason::NotOurs,
-            format!(
-                "endpoint {} in application {} exists in Svix as {} and {what}",
-                desired.uid, desired.application, observed.id
-            ),
-        ))
-    };
+    let refuse = |what: &str| Step::Refuse(not_ours(desired, observed, what));
     match (ownership, claim.adoption) {
         (Ownership::Ours, _) if nothing => Step::InSync,
-        (Ownership::Other, adoption) if !(adoption == Adoption::Override && claim.takes_over) => {
-            refuse(&format!(
-                "is marked as {}; delete it there, or give this one another spec.uid",
-                super::quoted(observed.mark().unwrap_or_default())
-            ))
-        }
+        (Ownership::Held, _) => Step::Refuse(Refusal::new(
+            Reason::Conflict,
+            format!(
+                "endpoint {} in application {} is held by WebhookEndpoint {}, which declares it, too; delete one of the \
+                 two, or name another",
+                observed.id,
+                desired.application,
+                observed.mark().and_then(|mark| mark.split_once('/')).map_or("", |(_, object)| object)
+            ),
+        )),
+        (Ownership::Other, adoption) if !(adoption == Adoption::Override && claim.named) => refuse(&format!(
+            "is marked as {}; delete it there, or give this one another spec.uid",
+            super::quoted(observed.mark().unwrap_or_default())
+        )),
         // Who may not adopt is not told what is there.
         (Ownership::Nobody, Adoption::Never) => refuse(
             "was not made by this object, which may not adopt it (adoption: Never); delete it in Svix, or give this one \
              another spec.uid",
         ),
-        (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => refuse(&format!(
-            "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or \
-             delete it in Svix",
-            super::describe(&differences)
-        )),
+        (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => {
+            Step::Refuse(differs(desired, observed, &differences))
+        }
         (ownership, _) => {
             if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
                 return Step::Refuse(refusal);
             }
             match ownership {
                 Ownership::Ours => Step::Change(change, differences),
-                Ownership::Nobody | Ownership::Other => Step::Adopt(change, differences),
+                Ownership::Nobody | Ownership::Held | Ownership::Other => Step::Adopt(change, differences),
             }
         }
     }
+}
+
+/// It is nobody's and differs, so it is not adopted.
+#[must_use]
+pub fn differs(desired: &Desired, observed: &Observed, differences: &[Difference]) -> Refusal {
+    let what = format!(
+        "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or delete \
+         it in Svix",
+        super::describe(differences)
+    );
+    not_ours(desired, observed, &what)
+}
+
+fn not_ours(desired: &Desired, observed: &Observed, what: &str) -> Refusal {
+    let Desired { uid, application, .. } = desired;
+    let message =
+        format!("endpoint {uid} in application {application} exists in Svix as {} and {what}", observed.id);
+    Refusal::new(Reason::NotOurs, message)
 }
 
 /// What a step would do, for an object that is only compared; `None`: nothing.

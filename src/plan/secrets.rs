@@ -40,8 +40,19 @@ pub struct SecretData {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
-    /// The uids of its owners.
-    pub owners: Vec<String>,
+    /// Its owners.
+    pub owners: Vec<SecretOwner>,
+}
+
+/// An object that a Secret goes with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretOwner {
+    /// Its uid.
+    pub uid: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 impl fmt::Debug for SecretData {

@@ -178,14 +178,19 @@ fn previous_name(key: &str) -> String {
     format!("{key}.previous")
 }
 
+/// Whether a Secret belongs to this very object.
+#[must_use]
+pub fn is_owned(secret: &SecretData, endpoint: &WebhookEndpoint) -> bool {
+    secret.owners.iter().any(|owner| Some(&owner.uid) == endpoint.metadata.uid.as_ref())
+}
+
 /// Whether a Secret may be written for an endpoint: it belongs to this object, or it was written for an object of this
-/// name, whose uid may have been another (a restored backup), and belongs to nobody now.
+/// name with another uid (a restored backup, or one that was deleted and made again) and belongs to nobody else.
 pub fn check_ours(secret: &SecretData, endpoint: &WebhookEndpoint, field: &str) -> Result<(), Refusal> {
-    let uid = endpoint.metadata.uid.as_deref().unwrap_or_default();
     let name = endpoint.metadata.name.as_deref().unwrap_or_default();
     let marked = secret.annotations.get(ENDPOINT_ANNOTATION).is_some_and(|found| found == name);
-    let owned = secret.owners.iter().any(|owner| owner == uid);
-    if owned || (marked && secret.owners.is_empty()) {
+    let of_namesake = secret.owners.iter().all(|owner| owner.kind == "WebhookEndpoint" && owner.name == name);
+    if is_owned(secret, endpoint) || (marked && of_namesake) {
         return Ok(());
     }
     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();

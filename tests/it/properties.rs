@@ -169,7 +169,7 @@ proptest! {
         let desired = desired_endpoint(&spec, &connection, owned);
         let status_id = recorded.then_some("ep_1");
         let whose = ownership(&held, status_id);
-        let claim = Claim { adoption, takes_over: false };
+        let claim = Claim { adoption, named: false };
         match endpoint::plan(&desired, Some(&held), whose, claim) {
             endpoint::Step::InSync => prop_assert_eq!(whose, Ownership::Ours),
             endpoint::Step::Create => prop_assert!(false, "it is there"),

@@ -219,3 +219,31 @@ proptest! {
         prop_assert_eq!(allowed, Some(!matches!(reviewed.outcome, Outcome::Refused | Outcome::Unreadable)));
     }
 }
+
+#[test]
+fn what_svix_would_refuse_of_headers_keys_and_addresses_is_refused_here() {
+    let spec = json!({
+        "eventTypes": ["a.b"],
+        "headers": [
+            {"name": "User-Agent", "value": "mine"},
+            {"name": "X-Key", "value": "hunter2\u{7}"},
+            {"name": "x-key", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        ],
+        "signingSecret": {"toSecret": {"name": "s"}, "rotateAfter": "1h", "gracePeriod": "168h"},
+    });
+    let (_, answer) = answer(&known(PayloadPolicy::Enforce), &request("CREATE", "WebhookEndpoint", &spec));
+    assert_eq!(answer["allowed"], false);
+    let causes = answer["status"]["details"]["causes"].as_array().unwrap();
+    let fields: Vec<_> = causes.iter().map(|cause| cause["field"].as_str().unwrap()).collect();
+    assert_eq!(
+        fields,
+        [
+            "/spec",
+            "/spec/headers/0/name",
+            "/spec/headers/1/value",
+            "/spec/headers/2/name",
+            "/spec/signingSecret/gracePeriod",
+        ]
+    );
+    assert!(!answer.to_string().contains("hunter2"), "{answer}");
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const MATCH: Claim = Claim { adoption: Adoption::Match, takes_over: false };
+const MATCH: Claim = Claim { adoption: Adoption::Match, named: false };
 
 fn connection() -> SvixConnectionSpec {
     serde_json::from_value(json!({"ownerId": "prod", "tokenSecretRef": {"name": "t", "key": "t"}})).unwrap()
@@ -200,7 +200,7 @@ fn what_is_not_ours_is_taken_as_far_as_the_adoption_goes() {
     unmarked.metadata = [].into();
     let other = Observed { description: "theirs".into(), ..unmarked.clone() };
     let step = |observed: &Observed, adoption| {
-        plan(&desired, Some(observed), Ownership::Nobody, Claim { adoption, takes_over: false })
+        plan(&desired, Some(observed), Ownership::Nobody, Claim { adoption, named: false })
     };
     let Step::Adopt(change, differences) = step(&other, Adoption::Override) else { panic!() };
     assert_eq!(change.description.as_deref(), Some("mine"));
@@ -215,12 +215,20 @@ fn what_is_not_ours_is_taken_as_far_as_the_adoption_goes() {
 fn what_carries_the_mark_of_another_is_taken_only_when_it_is_named_by_its_id() {
     let desired = desire(json!({}));
     let marked = with_metadata(&made(&desired), &[(OWNER_METADATA_KEY, "other/ns/name")]);
-    let step = |adoption, takes_over| {
-        plan(&desired, Some(&marked), Ownership::Other, Claim { adoption, takes_over })
-    };
+    let step = |adoption, named| plan(&desired, Some(&marked), Ownership::Other, Claim { adoption, named });
     assert!(matches!(step(Adoption::Override, false), Step::Refuse(_)));
     assert!(matches!(step(Adoption::Match, true), Step::Refuse(_)));
     assert!(matches!(step(Adoption::Override, true), Step::Adopt(..)));
+}
+
+#[test]
+fn what_another_object_holds_is_never_taken() {
+    let desired = desire(json!({}));
+    let marked = with_metadata(&made(&desired), &[(OWNER_METADATA_KEY, "prod/ns/name")]);
+    let claim = Claim { adoption: Adoption::Override, named: true };
+    let Step::Refuse(refusal) = plan(&desired, Some(&marked), Ownership::Held, claim) else { panic!() };
+    assert_eq!(refusal.reason, Reason::Conflict);
+    assert!(refusal.message.contains("held by WebhookEndpoint ns/name"), "{refusal}");
 }
 
 #[test]

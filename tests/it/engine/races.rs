@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use svix_operator::engine::{Key, Kind};
+use svix_operator::engine::{Key, Kind, Missing};
 
 use crate::support::{
     objects::{connection, endpoint, event, event_type, key},
@@ -114,4 +114,33 @@ async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_
         if message.contains("nobody declares") { Err(message) } else { Ok(()) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_gone_for_a_moment_loses_nothing_and_one_that_is_gone_for_good_holds_up_nobody_for_ever()
+ {
+    // Given two endpoints, and a token that is not there any more
+    let world = Recorded::new().await;
+    world.apply(&event_type("a.one"));
+    let (now, long_ago) = (endpoint("now", &["a.one"]), endpoint("long-ago", &["a.one"]));
+    for hook in [&now, &long_ago] {
+        world.apply(hook);
+        world.reason(&hook.key(), "InSync").await;
+    }
+    world.set_token(Err(Missing::NotFound("Secret svix-operator/svix-token is not there".to_owned())));
+    world.reason(&Key::connection("default"), "TokenNotFound").await;
+    // When one was deleted just now, and one eleven minutes ago
+    world.records.delete(&now.key(), Duration::ZERO);
+    world.records.delete(&long_ago.key(), Duration::from_secs(660));
+    world.watch();
+    // Then the one that waited long is let go, with a warning, and the other says what it waits for and how to get out.
+    world.gone(&long_ago.key()).await;
+    assert!(world.notes(&long_ago.key()).contains(&"Orphaned"));
+    let told = world.reason(&now.key(), "Deleting").await;
+    assert!(told.contains("TokenNotFound") && told.contains("deletionPolicy: Retain"), "{told}");
+    // When the token comes back, the other is cleaned up as if nothing had been.
+    world.set_token(Ok(world.svix.token().to_owned()));
+    world.gone(&now.key()).await;
+    let uids: Vec<_> = world.svix.snapshot().applications["default"].endpoints.keys().cloned().collect();
+    assert_eq!(uids, ["test.default.long-ago"]);
 }
