@@ -64,6 +64,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end }}
 
+{{- /* The account that a binding is for. Takes: root, name. */ -}}
+{{- define "svix-operator.subject" -}}
+- kind: ServiceAccount
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+{{- end }}
+
 {{- define "svix-operator.image" -}}
 {{- $image := .Values.image -}}
 {{- with $image.registry }}{{ . }}/{{ end -}}
@@ -327,7 +334,7 @@ spec:
   {{- if $values.topologySpreadConstraints }}
   topologySpreadConstraints:
   {{- range $values.topologySpreadConstraints }}
-  - {{- toYaml . | nindent 4 }}
+  - {{ toYaml . | indent 4 | trim }}
     {{- if not .labelSelector }}
     labelSelector:
       matchLabels:

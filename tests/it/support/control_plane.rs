@@ -63,7 +63,7 @@ impl Finished {
     /// Standard output of a program that must have succeeded.
     #[track_caller]
     pub fn expect_success(self) -> String {
-        assert!(self.success, "kubectl failed: {}{}", self.stdout, self.stderr);
+        assert!(self.success, "it failed: {}{}", self.stdout, self.stderr);
         self.stdout
     }
 }
