@@ -5,6 +5,7 @@ mod schema_costs;
 mod support;
 
 mod admission_server;
+mod chart;
 mod cluster;
 mod control_plane;
 mod dev;

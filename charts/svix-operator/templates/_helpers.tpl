@@ -313,7 +313,6 @@ spec:
   - name: tls
     secret:
       secretName: {{ include "svix-operator.tlsSecret" $root }}
-      defaultMode: 0440
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}

@@ -121,6 +121,16 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
+    /// A kubeconfig file of a ServiceAccount, which may do what its roles let it.
+    pub fn kubeconfig_of(&self, namespace: &str, account: &str) -> PathBuf {
+        let text = fs::read_to_string(&self.kubeconfig).expect("reading the kubeconfig");
+        let user = format!("    as: system:serviceaccount:{namespace}:{account}\n    token: ");
+        let text = text.replacen("    token: ", &user, 1);
+        let path = self.dir.join(format!("{namespace}.{account}.kubeconfig"));
+        fs::write(&path, text).expect("writing a kubeconfig");
+        path
+    }
+
     /// Where the API server listens.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()

@@ -1,5 +1,5 @@
-//! The programs that people install and judge with: helm, helm-unittest, and Argo CD's Lua and Prometheus' engine in
-//! small programs of our own. `tests/tools` pins them. kustomize is kubectl's.
+//! The programs that people install and judge with: helm and helm-unittest, and in small programs of our own Argo CD's
+//! Lua, Prometheus' engine, and the Go types of other people's kinds. `tests/tools` pins them. kustomize is kubectl's.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,11 +22,12 @@ fn tools() -> &'static Path {
             packages: &[
                 "./lua",
                 "./promql",
+                "./strict",
                 "helm.sh/helm/v4/cmd/helm",
                 "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
             ],
-            programs: &["lua", "promql", "helm", "helm-unittest"],
-            sources: &["lua/main.go", "promql/main.go"],
+            programs: &["lua", "promql", "strict", "helm", "helm-unittest"],
+            sources: &["lua/main.go", "promql/main.go", "strict/main.go"],
             link_flags: "-s -w".to_owned(),
             takes: "2 to 5 minutes",
             without_go: "the tests of the chart need helm: install Go (https://go.dev/dl) so that it can be built",

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -36,7 +37,15 @@ type question struct {
 
 type series struct {
 	Labels map[string]string `json:"labels"`
-	Value  float64           `json:"value"`
+	// None: not a number, which JSON cannot say.
+	Value *float64 `json:"value"`
+}
+
+func number(value float64) *float64 {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return nil
+	}
+	return &value
 }
 
 type answer struct {
@@ -124,10 +133,10 @@ func ask(engine *promql.Engine, db *tsdb.DB, expr string, at time.Time) answer {
 	switch value := result.Value.(type) {
 	case promql.Vector:
 		for _, sample := range value {
-			found.Series = append(found.Series, series{sample.Metric.Map(), sample.F})
+			found.Series = append(found.Series, series{sample.Metric.Map(), number(sample.F)})
 		}
 	case promql.Scalar:
-		found.Series = append(found.Series, series{map[string]string{}, value.V})
+		found.Series = append(found.Series, series{map[string]string{}, number(value.V)})
 	default:
 		return answer{Error: "expected a vector or a scalar, found a " + string(parser.ValueType(result.Value.Type()))}
 	}
