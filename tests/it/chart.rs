@@ -1,6 +1,7 @@
 //! The Helm chart, with the real helm and on a real API server.
 
 mod cluster;
+mod gitops;
 mod install;
 mod monitoring;
 mod rendering;

@@ -18,7 +18,7 @@ fn is_foreign(object: &Value) -> bool {
 }
 
 /// Holds objects of other people's kinds against their own types.
-async fn strictly(objects: &[&Value]) {
+pub async fn strictly(objects: &[&Value]) {
     let known: Vec<_> =
         objects.iter().filter(|it| !it["apiVersion"].as_str().unwrap().starts_with("argoproj.io")).collect();
     tool("strict", None, &[], &json!(known).to_string()).await.expect_success();

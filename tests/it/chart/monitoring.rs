@@ -180,7 +180,7 @@ async fn each_alert_fires_on_its_cause_and_none_without() {
     assert_eq!(fired, ["SvixOperatorNoLeader", "SvixOperatorWebhookDown"]);
 }
 
-/// Asks for each panel's data, of what processes told at two moments; answers the panels without any.
+/// Asks for each panel's data, of what processes told at two moments a minute apart; answers the panels without any.
 pub async fn panels_without_data(told: &[(&str, [String; 2])]) -> Vec<String> {
     let mut all = Vec::new();
     for (endpoint, texts) in told {
