@@ -31,7 +31,8 @@ fn git_commit() -> Option<String> {
         println!("cargo::rerun-if-changed={path}");
     }
     let commit = output("git", &["rev-parse", "HEAD"])?;
-    let changed = output("git", &["status", "--porcelain", "--", "src", "Cargo.toml", "Cargo.lock", "build.rs"])?;
+    let changed =
+        output("git", &["status", "--porcelain", "--", "src", "Cargo.toml", "Cargo.lock", "build.rs"])?;
     Some(if changed.is_empty() { commit } else { format!("{commit} and changes") })
 }
 

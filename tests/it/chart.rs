@@ -5,6 +5,7 @@ mod gitops;
 mod install;
 mod monitoring;
 mod rendering;
+mod uninstall;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -13,7 +13,9 @@ use crate::support::{
 /// Whether the test's API server has no such kind. Those are held against their own Go types.
 fn is_foreign(object: &Value) -> bool {
     let version = object["apiVersion"].as_str().unwrap();
-    ["monitoring.coreos.com/", "cert-manager.io/", "argoproj.io/"].iter().any(|group| version.starts_with(group))
+    ["monitoring.coreos.com/", "cert-manager.io/", "argoproj.io/"]
+        .iter()
+        .any(|group| version.starts_with(group))
         || version.contains(".fluxcd.io/")
 }
 
@@ -71,10 +73,8 @@ async fn with_named_namespaces_nothing_is_allowed_elsewhere() {
         make_namespace(control_plane, namespace).await;
     }
     let objects = chart("named-namespaces").await;
-    let roles: Vec<_> = objects
-        .iter()
-        .filter(|object| object["apiVersion"].as_str().unwrap().starts_with("rbac."))
-        .collect();
+    let roles: Vec<_> =
+        objects.iter().filter(|object| object["apiVersion"].as_str().unwrap().starts_with("rbac.")).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": roles}).to_string();
     control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &list).await.expect_success();
 
@@ -101,7 +101,9 @@ async fn with_named_namespaces_nothing_is_allowed_elsewhere() {
         assert_eq!(may("get", "secrets", namespace).await, allowed, "secrets in {namespace:?}");
     }
     assert!(may("patch", "secrets", "team-b").await && !may("patch", "secrets", OPERATOR_NAMESPACE).await);
-    assert!(may("watch", "svixconnections.svix-operator.dev", "").await && may("watch", "namespaces", "").await);
+    assert!(
+        may("watch", "svixconnections.svix-operator.dev", "").await && may("watch", "namespaces", "").await
+    );
     assert!(may("create", "events.events.k8s.io", "default").await, "about connections");
     for (verb, resource) in [
         ("update", "webhookendpoints.svix-operator.dev"),

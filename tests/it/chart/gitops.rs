@@ -56,7 +56,8 @@ async fn argo_cd_sees_how_each_kind_fares() {
     }
     let script = format!("{HEALTH}/resource_customizations/argoproj.io/Application/health.lua");
     let new = json!({"kind": "Application"});
-    let bad = json!({"kind": "Application", "status": {"health": {"status": "Degraded", "message": "because"}}});
+    let bad =
+        json!({"kind": "Application", "status": {"health": {"status": "Degraded", "message": "because"}}});
     let answers = health(&script, &[new, bad]).await;
     assert_eq!(answers[0], json!({"status": "Progressing", "message": ""}));
     assert_eq!(answers[1], json!({"status": "Degraded", "message": "because"}));
@@ -88,8 +89,10 @@ async fn the_examples_for_argo_cd_and_flux_hold_together() {
         wave.as_str().unwrap().parse::<i32>().unwrap()
     };
     assert!(wave("operator") < wave("declarations"));
-    let values = yaml("examples/argo-cd/apps/operator.yaml")["spec"]["source"]["helm"]["valuesObject"].clone();
-    let values = [("argo", values), ("flux", yaml("examples/flux/operator/release.yaml")["spec"]["values"].clone())];
+    let values =
+        yaml("examples/argo-cd/apps/operator.yaml")["spec"]["source"]["helm"]["valuesObject"].clone();
+    let values =
+        [("argo", values), ("flux", yaml("examples/flux/operator/release.yaml")["spec"]["values"].clone())];
     for (whose, values) in values {
         let arguments = ["template", "svix-operator", super::CHART, "--values", "-"];
         let said = tool("helm", None, &arguments, &values.to_string()).await;
@@ -97,7 +100,8 @@ async fn the_examples_for_argo_cd_and_flux_hold_together() {
     }
 
     let mut flux = kustomized(control_plane, "examples/flux").await;
-    let names: Vec<_> = flux.iter().filter(|it| it["kind"] == "Kustomization").map(|it| &it["metadata"]["name"]).collect();
+    let names: Vec<_> =
+        flux.iter().filter(|it| it["kind"] == "Kustomization").map(|it| &it["metadata"]["name"]).collect();
     for object in flux.iter().filter(|object| object["kind"] == "Kustomization") {
         there(object["spec"]["path"].as_str().unwrap());
         for other in object["spec"]["dependsOn"].as_array().into_iter().flatten() {

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
-use svix_operator::embedded::Options;
+use svix_operator::embedded::{FaultPlan, Options};
 
 use super::{CHART, chart, monitoring::panels_without_data, named};
 use crate::support::{
@@ -44,12 +44,7 @@ fn arguments_of(deployment: &Value, container: &str) -> Vec<String> {
 }
 
 /// Starts a container of the chart as a process, under the account that the chart gives it.
-fn start(
-    control_plane: &ControlPlane,
-    deployment: &Value,
-    container: &str,
-    more: &[&str],
-) -> Operator {
+pub fn start(control_plane: &ControlPlane, deployment: &Value, container: &str, more: &[&str]) -> Operator {
     let account = deployment["spec"]["template"]["spec"]["serviceAccountName"].as_str().unwrap();
     let kubeconfig = control_plane.kubeconfig_of(OPERATOR_NAMESPACE, account);
     let arguments = arguments_of(deployment, container);
@@ -79,7 +74,8 @@ async fn lead_service_to(control_plane: &ControlPlane, address: SocketAddr) {
         "type": "ExternalName", "externalName": "localhost", "clusterIP": null, "clusterIPs": null,
         "ipFamilies": null, "ipFamilyPolicy": null, "internalTrafficPolicy": null, "selector": null,
     }});
-    let service = ["patch", "service", "svix-operator-webhook", "-n", OPERATOR_NAMESPACE, "--type=merge", "-p"];
+    let service =
+        ["patch", "service", "svix-operator-webhook", "-n", OPERATOR_NAMESPACE, "--type=merge", "-p"];
     control_plane.kubectl(&[&service[..], &[&here.to_string()]].concat()).await.expect_success();
     let port = |index: u8| json!({"op": "replace", "path": format!("/webhooks/{index}/clientConfig/service/port"), "value": address.port()});
     let ports = json!([port(0), port(1)]).to_string();
@@ -93,8 +89,15 @@ fn refused(process: &Operator) -> Vec<String> {
     log.lines().filter(|line| line.to_lowercase().contains("forbidden")).map(str::to_owned).collect()
 }
 
-async fn is_established(control_plane: &ControlPlane) {
-    let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/name=svix-operator"];
+pub async fn is_established(control_plane: &ControlPlane) {
+    let wait = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+        "-l",
+        "app.kubernetes.io/name=svix-operator",
+    ];
     control_plane.kubectl(&wait).await.expect_success();
 }
 
@@ -169,7 +172,9 @@ async fn work(control_plane: &ControlPlane, tenant: &Tenant<'_>) {
         [
             event_type("a.one").with("schema", json!(null)).with("schemaFrom", reference.clone()),
             event_type("order.placed").with("schema", json!({"properties": {"id": {"type": "integer"}}})),
-            event_type("order.moved").with("schema", json!({"required": ["id"]})).with("payloadPolicy", "Warn"),
+            event_type("order.moved")
+                .with("schema", json!({"required": ["id"]}))
+                .with("payloadPolicy", "Warn"),
             endpoint("hook", &["a.one", "order.placed"]),
         ]
     };
@@ -212,6 +217,13 @@ async fn work(control_plane: &ControlPlane, tenant: &Tenant<'_>) {
         if events.contains("DriftRepaired") { Ok(()) } else { Err(events) }
     })
     .await;
+    // Svix fails for a while.
+    let only = Some(vec!["endpoint.update".to_owned(), "endpoint.patch".to_owned()]);
+    tenant.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    tenant.apply([endpoint("hook", &["a.one"])]).await;
+    tenant.reason("webhookendpoint", "hook", "SvixUnavailable").await;
+    tenant.svix.faults().clear();
+    tenant.all_ready(4).await;
     // The token is wrong, and right again.
     tenant.set_token("wrong").await;
     tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
@@ -226,7 +238,9 @@ async fn no_difference_is_left(tenant: &Tenant<'_>) {
     let mine = |name: &str| tenant.mine(endpoint(name, &["order.placed"]).with("channels", json!(["a"]))).0;
     for (name, flag) in [("client-side", "--server-side=false"), ("server-side", "--server-side=true")] {
         let manifest = mine(name).to_string();
-        let kubectl = async |command: &str| tenant.control_plane.kubectl_with(&[command, flag, "-f", "-"], &manifest).await;
+        let kubectl = async |command: &str| {
+            tenant.control_plane.kubectl_with(&[command, flag, "-f", "-"], &manifest).await
+        };
         kubectl("apply").await.expect_success();
         tenant.reason("webhookendpoint", name, "InSync").await;
         let said = kubectl("diff").await;
@@ -235,8 +249,10 @@ async fn no_difference_is_left(tenant: &Tenant<'_>) {
 }
 
 async fn clean_up(control_plane: &ControlPlane, tenant: &Tenant<'_>, processes: &[&Operator]) {
-    tenant.kubectl(&["delete", "webhookeventtypes,webhookendpoints", "--all"]).await.expect_success();
-    control_plane.kubectl(&["delete", "svixconnection", &tenant.name]).await.expect_success();
+    let kinds = "webhookevents,webhookeventtypes,webhookendpoints";
+    tenant.kubectl(&["delete", kinds, "--all", "--timeout=60s"]).await.expect_success();
+    let connection = ["delete", "svixconnection", &tenant.name, "--timeout=60s"];
+    control_plane.kubectl(&connection).await.expect_success();
     for process in processes {
         process.signal("TERM");
         process.ended(Duration::from_secs(10)).await;
@@ -263,7 +279,10 @@ async fn operator_and_webhook_work_under_one_account() {
     operator.ready().await;
     webhook.ready().await;
     let tell = async || {
-        [operator.get("/metrics").await.unwrap_or_default(), webhook.get("/metrics").await.unwrap_or_default()]
+        [
+            operator.get("/metrics").await.unwrap_or_default(),
+            webhook.get("/metrics").await.unwrap_or_default(),
+        ]
     };
     let send = async |id: Value| {
         let body = json!({"eventType": "order.placed", "payload": {"id": id}});

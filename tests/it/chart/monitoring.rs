@@ -64,7 +64,8 @@ async fn dashboard_and_alerts_use_metrics_that_exist() {
         end.unwrap_or(name).to_owned()
     };
     let shown: BTreeSet<_> = used.iter().map(|name| family(name)).collect();
-    let hidden: BTreeSet<_> = exist.iter().map(|name| family(name)).filter(|it| !shown.contains(it)).collect();
+    let hidden: BTreeSet<_> =
+        exist.iter().map(|name| family(name)).filter(|it| !shown.contains(it)).collect();
     assert!(hidden.is_empty(), "{hidden:?}");
 }
 
@@ -185,7 +186,8 @@ pub async fn panels_without_data(told: &[(&str, [String; 2])]) -> Vec<String> {
     let mut all = Vec::new();
     for (endpoint, texts) in told {
         for (text, at) in texts.iter().zip([3540, 3600]) {
-            let labels = json!({"namespace": "svix-operator", "job": "svix-operator-metrics", "endpoint": endpoint});
+            let labels =
+                json!({"namespace": "svix-operator", "job": "svix-operator-metrics", "endpoint": endpoint});
             let kind = "application/openmetrics-text; version=1.0.0";
             all.push(json!({"at": at, "labels": labels, "type": kind, "text": text}));
         }

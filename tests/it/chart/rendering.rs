@@ -33,7 +33,9 @@ async fn rendering_twice_gives_the_same() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         let code: String = text.split("{{").skip(1).filter_map(|part| part.split("}}").next()).collect();
-        for function in ["genCA", "genSelfSigned", "genSigned", "genPrivateKey", "lookup", "rand", "now", "uuidv4"] {
+        for function in
+            ["genCA", "genSelfSigned", "genSigned", "genPrivateKey", "lookup", "rand", "now", "uuidv4"]
+        {
             let words = code.split(|c: char| !c.is_alphanumeric());
             assert!(
                 !words.into_iter().any(|word| word.starts_with(function) && word.len() < function.len() + 10),

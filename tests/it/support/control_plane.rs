@@ -136,6 +136,11 @@ impl ControlPlane {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
+    /// The kubectl that goes with the API server.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.programs.kubectl
+    }
+
     /// The PEM of the authority that signed the API server's certificate.
     pub fn ca_pem(&self) -> &str {
         &self.credentials.ca_pem

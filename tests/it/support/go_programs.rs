@@ -80,10 +80,7 @@ impl GoPrograms {
         ));
         let status = go.wait().map_err(|error| format!("waiting for go: {error}"))?;
         if !status.success() || !self.is_complete(into) {
-            return Err(format!(
-                "`go build` in {} ended with {status}; what it said is above",
-                self.module
-            ));
+            return Err(format!("`go build` in {} ended with {status}; what it said is above", self.module));
         }
         self.say(&format!("built in {} s", start.elapsed().as_secs()));
         Ok(())

@@ -37,6 +37,22 @@ fn tools() -> &'static Path {
     found.as_deref().unwrap_or_else(|why| panic!("no tools: {why}"))
 }
 
+/// Runs commands as a person at a terminal does who has kubectl, helm and a kubeconfig, in the project's folder.
+pub async fn shell(cluster: &ControlPlane, commands: &str) -> Finished {
+    let mut sh = Command::new("sh");
+    let folders = [tools(), cluster.kubectl_program().parent().expect("a folder")].map(Path::to_owned);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&path)));
+    sh.args(["-euc", commands])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("PATH", path.expect("a PATH"))
+        .env("HOME", cluster.dir())
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || sh.output()).await;
+    output.expect("the shell's thread").expect("starting sh").into()
+}
+
 /// Runs one of the tools in the project's folder, as the admin of a cluster when one is given.
 pub async fn tool(
     name: &'static str,
