@@ -4,6 +4,7 @@ mod cluster;
 mod gitops;
 mod install;
 mod monitoring;
+mod permissions;
 mod rendering;
 mod uninstall;
 

@@ -14,6 +14,7 @@ mod embedded_faults;
 mod engine;
 mod examples;
 mod gateway;
+mod image;
 mod layering;
 mod properties;
 mod svix_client;

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value, json};
 use svix_operator::embedded::{FaultPlan, Options};
 
-use super::{CHART, chart, monitoring::panels_without_data, named};
+use super::{CHART, chart, monitoring::panels_without_data, named, permissions};
 use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event, event_type},
@@ -16,6 +16,27 @@ use crate::support::{
     wait::eventually,
     world::PATIENCE,
 };
+
+/// An object is read again when it changes while it is released.
+const AFTER_A_CHANGE: [&str; 3] = [
+    "get svix-operator.dev/svixconnections",
+    "get svix-operator.dev/webhookendpoints",
+    "get svix-operator.dev/webhookeventtypes",
+];
+
+/// Certificates are renewed after weeks; `cluster::rbac` has them last seconds.
+const AT_A_RENEWAL: [&str; 1] = ["update /secrets at home"];
+
+/// What `access` and the Secrets of endpoints need, which the program does not have yet.
+const NOT_YET: [&str; 7] = [
+    "create /secrets",
+    "get /secrets",
+    "list /namespaces",
+    "list /secrets",
+    "patch /secrets",
+    "watch /namespaces",
+    "watch /secrets",
+];
 
 async fn helm(control_plane: &ControlPlane, arguments: &[&str]) -> String {
     let mut all = vec!["--namespace", OPERATOR_NAMESPACE];
@@ -309,7 +330,7 @@ async fn operator_and_webhook_work_under_one_account() {
 
 #[tokio::test]
 async fn operator_and_webhook_work_under_accounts_of_their_own() {
-    let control_plane = &ControlPlane::start().await;
+    let control_plane = &ControlPlane::start_audited().await;
     let separate = ["--set", "webhook.separate=true"];
     let install = [&["install", "svix-operator", CHART, "--create-namespace"][..], &separate].concat();
     helm(control_plane, &install).await;
@@ -325,6 +346,8 @@ async fn operator_and_webhook_work_under_accounts_of_their_own() {
     webhook.ready().await;
     work(control_plane, tenant).await;
     clean_up(control_plane, tenant, &[&operator, &webhook]).await;
+    permissions::fit(control_plane, &objects, "svix-operator", &[&AFTER_A_CHANGE[..], &NOT_YET].concat());
+    permissions::fit(control_plane, &objects, "svix-operator-webhook", &AT_A_RENEWAL);
     // The account of the process that listens reads no token.
     let account = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:svix-operator-webhook");
     let get = ["get", "secret", &tenant.name, "-n", OPERATOR_NAMESPACE, &account];
