@@ -40,6 +40,10 @@ pub enum ConditionType {
     Sent,
     /// The event's deliveries ended well.
     Delivered,
+    /// Svix holds what an object declares that is observed or suspended. There only for those.
+    InSync,
+    /// The endpoint is disabled in Svix, and the spec did not ask for that. There only while it holds.
+    DisabledInSvix,
     /// What the spec declares is what Svix holds; of an event: it is sent.
     Ready,
     /// The controller is at work, or waits for something that will come by itself.
@@ -125,11 +129,35 @@ pub enum Reason {
     EventIdTaken,
     /// It could not be sent within 24 hours of the first attempt.
     NotSent,
+    /// The connection's `access` does not allow it.
+    NotPermitted,
+    /// Writing to Svix is interrupted by `suspend`.
+    Suspended,
+    /// Svix is only compared with the spec, and holds what is declared.
+    Observed,
+    /// Svix differs from what is declared, of an object that is observed or suspended.
+    Differs,
+    /// The endpoint is disabled in Svix, by hand or because it failed for long.
+    DisabledInSvix,
+    /// A Secret that the spec names, or its key, is not there.
+    SecretNotFound,
+    /// A Secret holds something that cannot be used for what the spec names it for.
+    InvalidSecret,
+    /// The operator may not read or write Secrets in the namespace.
+    SecretNotReadable,
+    /// The Secret that the signing key is to be written to is somebody else's.
+    SecretNotOurs,
+    /// Svix takes no other signing key before an old one has ended.
+    RotationLimited,
+    /// Somebody keeps changing in Svix what is declared here.
+    Contested,
+    /// The object is being cleaned up on the connection that it was on before.
+    Moving,
 }
 
 impl Reason {
     /// Every reason, for documentation and for metrics.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 43] = [
         Self::InSync,
         Self::Connected,
         Self::WaitingForEventType,
@@ -161,6 +189,18 @@ impl Reason {
         Self::DeliveryUnknown,
         Self::EventIdTaken,
         Self::NotSent,
+        Self::NotPermitted,
+        Self::Suspended,
+        Self::Observed,
+        Self::Differs,
+        Self::DisabledInSvix,
+        Self::SecretNotFound,
+        Self::InvalidSecret,
+        Self::SecretNotReadable,
+        Self::SecretNotOurs,
+        Self::RotationLimited,
+        Self::Contested,
+        Self::Moving,
     ];
 
     /// The reason as conditions and Events carry it.
@@ -198,6 +238,18 @@ impl Reason {
             Self::DeliveryUnknown => "DeliveryUnknown",
             Self::EventIdTaken => "EventIdTaken",
             Self::NotSent => "NotSent",
+            Self::NotPermitted => "NotPermitted",
+            Self::Suspended => "Suspended",
+            Self::Observed => "Observed",
+            Self::Differs => "Differs",
+            Self::DisabledInSvix => "DisabledInSvix",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::InvalidSecret => "InvalidSecret",
+            Self::SecretNotReadable => "SecretNotReadable",
+            Self::SecretNotOurs => "SecretNotOurs",
+            Self::RotationLimited => "RotationLimited",
+            Self::Contested => "Contested",
+            Self::Moving => "Moving",
         }
     }
 }

@@ -6,10 +6,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, SecretKeyRef, duration};
+use super::{AccessRule, Condition, ManagementPolicy, SecretKeyRef, duration};
 
 /// A Svix environment and how resources are reconciled into it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
     group = "svix-operator.dev",
     version = "v1alpha1",
@@ -100,6 +100,22 @@ pub struct SvixConnectionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000))]
     pub requests_per_second: Option<i32>,
+
+    /// Who may do what through this connection. Left out: every namespace may use every application and event type,
+    /// adopt up to `Match`, and expunge nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub access: Option<Vec<AccessRule>>,
+
+    /// `Observe`: nothing is written to Svix through this connection; each object's status says how Svix differs.
+    /// Default: `Manage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub management_policy: Option<ManagementPolicy>,
+
+    /// Whether writing to Svix is interrupted, for every object of the connection. Svix is still read. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
 }
 
 /// Whether a Svix application that an endpoint names is created when it is missing. Default: `IfMissing`.
@@ -182,6 +198,10 @@ pub struct SvixConnectionStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub last_handled_reconcile_at: Option<String>,
     /// The server that is talked to, which the token may have chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
@@ -200,16 +220,10 @@ mod tests {
 
     fn spec(interval: Option<&str>, rate: Option<i32>) -> SvixConnectionSpec {
         SvixConnectionSpec {
-            server_url: None,
-            ca_bundle: None,
-            token_secret_ref: SecretKeyRef { name: "t".into(), key: "token".into() },
             owner_id: "o".into(),
-            default_application: None,
-            create_applications: None,
-            event_type_names: None,
-            channel_encoding: None,
             resync_interval: interval.map(Into::into),
             requests_per_second: rate,
+            ..SvixConnectionSpec::default()
         }
     }
 

@@ -6,7 +6,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ConnectionRef, DEFAULT_CONNECTION, SvixConnectionSpec};
+use super::{
+    Adoption, Condition, ConnectionRef, DEFAULT_CONNECTION, Difference, ManagementPolicy, SecretKeyRef,
+    SigningKeyStatus, SigningSecret, SvixConnectionSpec,
+};
 
 /// An endpoint in Svix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -50,14 +53,18 @@ use super::{Condition, ConnectionRef, DEFAULT_CONNECTION, SvixConnectionSpec};
 #[x_kube(validation = Rule::new("has(self.uid) == has(oldSelf.uid) && (!has(self.uid) || self.uid == oldSelf.uid)")
     .message("uid cannot be changed: make another WebhookEndpoint and delete this one")
     .field_path(".uid"))]
-#[x_kube(validation = Rule::new("(has(self.connectionRef) ? self.connectionRef.name : 'default') == (has(oldSelf.connectionRef) ? oldSelf.connectionRef.name : 'default')")
-    .message("connectionRef cannot be changed: make another WebhookEndpoint and delete this one")
-    .field_path(".connectionRef"))]
+#[x_kube(validation = Rule::new("has(self.url) != has(self.urlFrom)")
+    .message("exactly one of url and urlFrom must be given"))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEndpointSpec {
     /// The http or https address that receives the events.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 10, max = 65_536), regex(pattern = r"^https?://[^\s/?#]+([/?#][^\s]*)?$"))]
-    pub url: String,
+    pub url: Option<String>,
+
+    /// The address, where it is a credential: a key of a Secret in the same namespace. It is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_from: Option<SecretSource>,
 
     /// The event types to receive: names, whoever declares them. The endpoint waits for those that are not
     /// there yet.
@@ -109,18 +116,74 @@ pub struct WebhookEndpointSpec {
     ))]
     pub metadata: Option<BTreeMap<String, String>>,
 
+    /// HTTP headers that Svix sends with each event. They are written before the endpoint is first enabled, and as a
+    /// whole: headers that are not named here are removed. Left out: not touched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub headers: Option<Vec<Header>>,
+
+    /// The key that Svix signs the events with. Left out: Svix's own, which nobody here sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_secret: Option<SigningSecret>,
+
     /// Whether Svix sends nothing to the endpoint. Left out: enabled when it is made, and never touched
-    /// after, so that Svix's automatic disabling is respected.
+    /// after, so that Svix's automatic disabling is respected. `false`: enabled when the spec changes, and not again
+    /// before it changes once more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
+
+    /// Whether status shows how many messages were delivered and how many were not, read at each `resyncInterval`.
+    /// It costs a request for each endpoint and reading. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<bool>,
+
+    /// What happens when an endpoint of that uid, or the one that the annotation `svix-operator.dev/adopt-id` names, is
+    /// in Svix already and not this object's. Default: `Match`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
+
+    /// `Observe`: nothing is written, status says how Svix differs. Default: `Manage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub management_policy: Option<ManagementPolicy>,
+
+    /// Whether writing to Svix is interrupted. Deleting the object then leaves Svix as it is. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
 
     /// What happens in Svix when this object is deleted. Default: `Delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<EndpointDeletionPolicy>,
 
-    /// The connection to reconcile through. Default: the SvixConnection named `default`. Cannot be changed.
+    /// The connection to reconcile through. Default: the SvixConnection named `default`. When it is changed, the
+    /// endpoint is first cleaned up on the connection before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_ref: Option<ConnectionRef>,
+}
+
+/// A value in a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretSource {
+    /// A key of a Secret in the same namespace.
+    pub secret_key_ref: SecretKeyRef,
+}
+
+/// An HTTP header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message("exactly one of value and valueFrom must be given"))]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// Its name. Names that Svix sets itself are refused, such as `Content-Type`, `User-Agent` and `svix-*`.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"))]
+    pub name: String,
+    /// Its value, at most 4096 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub value: Option<String>,
+    /// Its value, where it is a credential. It is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<SecretSource>,
 }
 
 /// A value.
@@ -154,6 +217,27 @@ impl WebhookEndpointSpec {
         self.deletion_policy.unwrap_or_default()
     }
 
+    /// What happens to one that is not this object's.
+    #[must_use]
+    pub fn adoption(&self) -> Adoption {
+        self.adoption.unwrap_or_default()
+    }
+
+    /// The Secrets that the spec takes values from, by name.
+    pub fn secret_sources(&self) -> impl Iterator<Item = &SecretKeyRef> {
+        let url = self.url_from.iter().map(|source| &source.secret_key_ref);
+        let headers = self.headers.iter().flatten().filter_map(|header| header.value_from.as_ref());
+        let key = self.signing_secret.iter().filter_map(|signing| signing.from_secret.as_ref());
+        url.chain(headers.map(|source| &source.secret_key_ref)).chain(key)
+    }
+
+    /// The names of all Secrets that the spec speaks of: those that it takes values from, and the one that the signing
+    /// key is written to.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        let to = self.signing_secret.iter().filter_map(|signing| signing.to_secret.as_ref());
+        self.secret_sources().map(|source| source.name.as_str()).chain(to.map(|to| to.name.as_str()))
+    }
+
     /// The Svix application, the connection's default where none is named.
     #[must_use]
     pub fn application<'a>(&'a self, connection: &'a SvixConnectionSpec) -> &'a str {
@@ -168,9 +252,26 @@ pub struct WebhookEndpointStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The value of the annotation `svix-operator.dev/rotate-at` that was last handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub last_handled_rotate_at: Option<String>,
     /// What this object holds in Svix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EndpointInSvix>,
+    /// The signing key, where it is written to a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<SigningKeyStatus>,
+    /// How Svix differs from the spec, while the object is observed or suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
+    /// Messages of the last four weeks, when the spec asks for statistics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Statistics>,
     /// Whether Svix holds what the spec declares, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]
@@ -205,4 +306,50 @@ pub struct EndpointInSvix {
     #[schemars(length(max = 50), inner(length(max = 4096)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub metadata_keys: Vec<String>,
+    /// The generation of the spec that Svix was last made to hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+    /// As of when the headers and the signing key, which Svix's lists do not show, are known to be right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+}
+
+/// As of when what Svix's lists do not show is known to be right.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// `updatedAt` of the endpoint in Svix, which moves with every write.
+    #[schemars(length(max = 64))]
+    pub updated_at: String,
+    /// The versions of the Secrets that values were taken from or written to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[schemars(length(max = 60))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub secrets: Vec<SecretVersion>,
+}
+
+/// The version of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretVersion {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its `resourceVersion`.
+    #[schemars(length(max = 128))]
+    pub resource_version: String,
+}
+
+/// Messages of an endpoint, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Statistics {
+    /// Delivered.
+    pub succeeded: i64,
+    /// Not tried yet, or to be tried again.
+    pub pending: i64,
+    /// Being delivered.
+    pub sending: i64,
+    /// Given up.
+    pub failed: i64,
 }

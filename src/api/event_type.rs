@@ -4,7 +4,10 @@ use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, JsonObject};
+use super::{
+    Adoption, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonObject,
+    ManagementPolicy,
+};
 
 /// An event type in Svix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -37,9 +40,6 @@ use super::{Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, JsonO
 )]
 #[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1")
     .message("exactly one of schema, schemaText and schemaFrom must be given"))]
-#[x_kube(validation = Rule::new("(has(self.connectionRef) ? self.connectionRef.name : 'default') == (has(oldSelf.connectionRef) ? oldSelf.connectionRef.name : 'default')")
-    .message("connectionRef cannot be changed: make another WebhookEventType and delete this one")
-    .field_path(".connectionRef"))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeSpec {
     /// Name of the event type in Svix, `<group>.<event>`, such as `origin.create`. Default: the object's
@@ -97,11 +97,25 @@ pub struct WebhookEventTypeSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<bool>,
 
-    /// What happens in Svix when this object is deleted. Default: `Archive`.
+    /// What happens in Svix when this object is deleted. `Expunge` must be allowed by the connection's `access`.
+    /// Default: `Archive`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<EventTypeDeletionPolicy>,
 
-    /// The connection to reconcile through. Default: the SvixConnection named `default`. Cannot be changed.
+    /// What happens when an event type of that name is in Svix already and not this object's. Default: `Match`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
+
+    /// `Observe`: nothing is written, status says how Svix differs. Default: `Manage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub management_policy: Option<ManagementPolicy>,
+
+    /// Whether writing to Svix is interrupted. Deleting the object then leaves Svix as it is. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+
+    /// The connection to reconcile through. Default: the SvixConnection named `default`. When it is changed, the event
+    /// type is first cleaned up on the connection before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_ref: Option<ConnectionRef>,
 }
@@ -188,6 +202,12 @@ impl WebhookEventTypeSpec {
         self.deletion_policy.unwrap_or_default()
     }
 
+    /// What happens to one that is not this object's.
+    #[must_use]
+    pub fn adoption(&self) -> Adoption {
+        self.adoption.unwrap_or_default()
+    }
+
     /// What happens to an event that does not match.
     #[must_use]
     pub fn payload_policy(&self) -> PayloadPolicy {
@@ -208,9 +228,16 @@ pub struct WebhookEventTypeStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub last_handled_reconcile_at: Option<String>,
     /// What this object holds in Svix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EventTypeInSvix>,
+    /// How Svix differs from the spec, while the object is observed or suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
     /// Whether Svix holds what the spec declares, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]

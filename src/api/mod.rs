@@ -7,6 +7,7 @@
 // kube's attributes for columns and rules are repeatable; the lint does not know them.
 #![allow(clippy::duplicated_attributes)]
 
+mod access;
 mod condition;
 mod connection;
 mod duration;
@@ -14,8 +15,11 @@ mod endpoint;
 mod event;
 mod event_type;
 mod json;
+mod policy;
 mod reference;
+mod signing;
 
+pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use connection::{
     ChannelEncoding, CreateApplications, EventTypeNames, SvixConnection, SvixConnectionSpec,
@@ -23,7 +27,8 @@ pub use connection::{
 };
 pub use duration::parse as parse_duration;
 pub use endpoint::{
-    EndpointDeletionPolicy, EndpointInSvix, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
+    EndpointDeletionPolicy, EndpointInSvix, Header, SecretSource, SecretVersion, Statistics, Verified,
+    WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
 };
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
@@ -31,7 +36,12 @@ pub use event_type::{
     WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
+pub use policy::{
+    ADOPT_ID_ANNOTATION, Action, Adoption, Difference, FieldDifference, ManagementPolicy,
+    ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,
+};
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
+pub use signing::{DEFAULT_SIGNING_KEY, SigningKeyStatus, SigningSecret, ToSecret};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
@@ -50,6 +60,9 @@ pub const CLAIM_ANNOTATION: &str = "svix-operator.dev/claim";
 /// Key in the metadata of an endpoint in Svix that says which object declares it:
 /// `<ownerId>/<namespace>/<name>`.
 pub const OWNER_METADATA_KEY: &str = "svix-operator.dev/owner";
+
+/// Key in the metadata of an endpoint in Svix that is being made: it is disabled until its headers are written.
+pub const PREPARING_METADATA_KEY: &str = "svix-operator.dev/preparing";
 
 /// Prefix of the keys in Svix metadata that are ours; a spec must not use them.
 pub const RESERVED_METADATA_PREFIX: &str = "svix-operator.dev/";

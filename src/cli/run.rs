@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
-use kube::Client;
+use kube::{Api, Client};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,7 @@ use crate::{
     controller::{
         KubernetesShell,
         lease::{self, LeaderElection, LeaseConfig},
-        watch_config_maps, watch_kind, watch_secrets,
+        watch_config_maps, watch_endpoint_secrets, watch_in, watch_kind, watch_namespaces, watch_secrets,
     },
     engine::{Engine, Kind, Options},
     telemetry::{self, LogFormat, Metrics, ObjectCount, Readiness},
@@ -23,6 +23,10 @@ pub struct Arguments {
     /// Namespace of the Secrets with the tokens, and of the Lease. Default: the operator's own.
     #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
     namespace: Option<String>,
+
+    /// Namespaces whose event types, endpoints and events are reconciled, separated by commas. Default: all.
+    #[arg(long, env = "SVIX_OPERATOR_WATCH_NAMESPACES", value_name = "NAMESPACES", value_delimiter = ',')]
+    watch_namespaces: Option<Vec<String>>,
 
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "SVIX_OPERATOR_HEALTH_ADDR", value_name = "ADDR", default_value = "0.0.0.0:8080")]
@@ -63,9 +67,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let stop = stop_on_signals()?;
     let metrics = Metrics::default();
     let readiness = Readiness::default();
-    let gates = ["svixconnections", "webhookeventtypes", "webhookendpoints", "webhookevents"]
+    let gates = ["svixconnections", "webhookeventtypes", "webhookendpoints", "webhookevents", "namespaces"]
         .map(|name| readiness.register(name));
-    let [connections_in, event_types_in, endpoints_in, events_in] = gates;
+    let [connections_in, event_types_in, endpoints_in, events_in, namespaces_in] = gates;
     let (address, _) =
         telemetry::serve(arguments.health_addr, readiness.clone(), metrics.clone(), CancellationToken::new())
             .await
@@ -96,26 +100,43 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             let count = |kind: Kind| {
                 let count = engine.count(kind);
                 let (ready, not_ready, unknown) = (count.ready, count.not_ready, count.unknown);
-                ObjectCount { kind: kind.as_str(), ready, not_ready, unknown }
+                let differing = engine.differing(kind);
+                ObjectCount { kind: kind.as_str(), ready, not_ready, unknown, differing }
             };
             (Kind::ALL.map(count).into(), engine.depth())
         }
     });
 
+    let only = arguments.watch_namespaces.clone().filter(|namespaces| !namespaces.is_empty());
     // Caches are filled by every replica, so that one that takes over starts at once.
     let watches = [
-        tokio::spawn(watch_kind::<SvixConnection, _>(client.clone(), engine.clone(), move || {
-            connections_in.ready()
+        tokio::spawn(watch_kind::<SvixConnection, _>(
+            Api::all(client.clone()),
+            None,
+            engine.clone(),
+            move || connections_in.ready(),
+        )),
+        tokio::spawn(watch_in::<WebhookEventType, _>(
+            client.clone(),
+            only.clone(),
+            engine.clone(),
+            move || {
+                event_types_in.ready();
+            },
+        )),
+        tokio::spawn(watch_in::<WebhookEndpoint, _>(
+            client.clone(),
+            only.clone(),
+            engine.clone(),
+            move || {
+                endpoints_in.ready();
+            },
+        )),
+        tokio::spawn(watch_in::<WebhookEvent, _>(client.clone(), only.clone(), engine.clone(), move || {
+            events_in.ready();
         })),
-        tokio::spawn(watch_kind::<WebhookEventType, _>(client.clone(), engine.clone(), move || {
-            event_types_in.ready()
-        })),
-        tokio::spawn(watch_kind::<WebhookEndpoint, _>(client.clone(), engine.clone(), move || {
-            endpoints_in.ready()
-        })),
-        tokio::spawn(watch_kind::<WebhookEvent, _>(client.clone(), engine.clone(), move || {
-            events_in.ready()
-        })),
+        tokio::spawn(watch_namespaces(client.clone(), engine.clone(), move || namespaces_in.ready())),
+        tokio::spawn(watch_endpoint_secrets(client.clone(), engine.clone())),
         tokio::spawn(watch_secrets(client.clone(), engine.clone(), namespace.clone())),
         tokio::spawn(watch_config_maps(client.clone(), engine.clone())),
     ];

@@ -13,9 +13,9 @@ mod watch;
 
 pub use catalogue::{feed_connections, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
-pub use references::{watch_config_maps, watch_secrets};
+pub use references::{watch_config_maps, watch_endpoint_secrets, watch_namespaces, watch_secrets};
 pub use shell::KubernetesShell;
-pub use watch::{Watched, watch_kind};
+pub use watch::{Watched, watch_in, watch_kind};
 
 /// The name under which fields are managed, Events are reported and Leases are held.
 pub const MANAGER: &str = "svix-operator";

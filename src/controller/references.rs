@@ -1,12 +1,12 @@
 //! Watches on what objects refer to: metadata only. The content is read by name when it is needed.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use futures::{StreamExt as _, pin_mut};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{
     Api, Client,
     core::{NamespaceResourceScope, PartialObjectMeta, Resource},
@@ -27,24 +27,107 @@ pub async fn watch_secrets<S: Shell>(client: Client, engine: Arc<Engine<S>>, nam
 
 /// Tells the engine of every ConfigMap that changes in the namespaces that refer to one, for ever.
 pub async fn watch_config_maps<S: Shell>(client: Client, engine: Arc<Engine<S>>) {
+    watch_referred::<ConfigMap, S>(client, engine, Engine::config_map_namespaces, Engine::config_map_changed)
+        .await;
+}
+
+/// Tells the engine of every Secret that changes in the namespaces whose endpoints speak of one, for ever.
+pub async fn watch_endpoint_secrets<S: Shell>(client: Client, engine: Arc<Engine<S>>) {
+    watch_referred::<Secret, S>(client, engine, Engine::secret_namespaces, Engine::endpoint_secret_changed)
+        .await;
+}
+
+/// Watches a kind in the namespaces that refer to objects of it, and in no others.
+async fn watch_referred<K, S>(
+    client: Client,
+    engine: Arc<Engine<S>>,
+    namespaces: impl Fn(&Engine<S>) -> BTreeSet<Arc<str>>,
+    changed: fn(&Engine<S>, &str, &str),
+) where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+    K: Send + 'static,
+    S: Shell,
+{
+    let mut references = engine.references();
     let mut watches: HashMap<Arc<str>, Watch> = HashMap::new();
     loop {
-        let namespaces = engine.config_map_namespaces();
+        references.mark_unchanged();
+        let namespaces = namespaces(&engine);
         watches.retain(|namespace, _| namespaces.contains(namespace));
         for namespace in namespaces {
             watches.entry(namespace.clone()).or_insert_with(|| {
                 let (client, engine) = (client.clone(), engine.clone());
                 let task = tokio::spawn(async move {
-                    watch_names::<ConfigMap>(client, &namespace, |name| {
-                        engine.config_map_changed(&namespace, name);
-                    })
-                    .await;
+                    watch_names::<K>(client, &namespace, |name| changed(&engine, &namespace, name)).await;
                 });
                 Watch::new(&task)
             });
         }
-        engine.references_changed().await;
+        if references.changed().await.is_err() {
+            return;
+        }
     }
+}
+
+/// Tells the engine of the labels of namespaces, which the rules of connections speak of, for ever. `synced` is called
+/// when the first list is in. Without permission to read namespaces, they are known by their names alone.
+pub async fn watch_namespaces<S: Shell>(
+    client: Client,
+    engine: Arc<Engine<S>>,
+    synced: impl FnOnce() + Send,
+) {
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
+    let stream = watcher::watcher(api, watcher::Config::default()).default_backoff();
+    pin_mut!(stream);
+    let mut synced = Some(synced);
+    let (mut known, mut listed) = (HashSet::new(), HashSet::new());
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
+                let name = namespace.metadata.name.unwrap_or_default();
+                engine.namespace_changed(&name, Some(namespace.metadata.labels.unwrap_or_default()));
+                known.insert(name.clone());
+                listed.insert(name);
+            }
+            Ok(Event::InitDone) => {
+                for gone in known.difference(&listed) {
+                    engine.namespace_changed(gone, None);
+                }
+                known.clone_from(&listed);
+                if let Some(synced) = synced.take() {
+                    synced();
+                }
+            }
+            Ok(Event::Delete(namespace)) => {
+                let name = namespace.metadata.name.unwrap_or_default();
+                engine.namespace_changed(&name, None);
+                known.remove(&name);
+                listed.remove(&name);
+            }
+            Err(error) => {
+                let forbidden = is_forbidden(&error);
+                tracing::warn!(%error, "cannot watch namespaces; rules in spec.access see their names, not their labels");
+                if let (true, Some(synced)) = (forbidden, synced.take_if(|_| forbidden)) {
+                    synced();
+                }
+            }
+        }
+    }
+}
+
+/// Whether a watch failed for lack of permission.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    };
+    status == Some(403)
 }
 
 /// A watch that ends when it is dropped.

@@ -1,18 +1,19 @@
 //! Records of the engine, in Kubernetes.
 //!
 //! Only status, our finalizer and our own annotation are ever written to an object, and only an event whose time is
-//! over is ever deleted. Each write names the
+//! over is ever deleted. Secrets are read by name, and written only where an endpoint asks for it. Each write names the
 //! object's uid or resource version, so one that was deleted and made again is not taken for the one before.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use k8s_openapi::{
+    ByteString,
     api::core::v1::{ConfigMap, Secret},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,7 +21,8 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    engine::{Missing, Note, Object, Shell, ShellError, Status},
+    engine::{Missing, Note, Object, SecretWrite, Shell, ShellError, Status},
+    plan::secrets::{SecretData, SecretOwner},
 };
 
 use super::{
@@ -165,6 +167,112 @@ impl Shell for KubernetesShell {
             .and_then(|mut data| data.remove(&reference.key))
             .ok_or_else(|| Missing::NotFound(format!("{place} has no key {:?}", reference.key)))
     }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, Missing> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = api.get_opt(name).await.map_err(|error| {
+            let message = format!("Secret {namespace}/{name} cannot be read: {}", describe(&error));
+            match error {
+                kube::Error::Api(status) if status.code == 403 => {
+                    let advice = "allow the operator to read Secrets in this namespace (docs/security.md)";
+                    Missing::Forbidden(format!("{message}; {advice}"))
+                }
+                _ => Missing::Failed(message),
+            }
+        })?;
+        Ok(secret.map(secret_data))
+    }
+
+    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, ShellError> {
+        // No `..`: a new part must be thought of here.
+        let SecretWrite { name, resource_version, own, data, annotations, labels } = write;
+        let namespace = owner.meta().namespace.as_deref().unwrap_or_default();
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let bytes = |text: &crate::plan::secrets::Sensitive| ByteString(text.expose().as_bytes().to_vec());
+        let owners = own.then(|| vec![owner_reference(owner)]);
+        let managed = (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
+        let labels: BTreeMap<_, _> = labels.into_iter().chain([managed]).collect();
+        let written = match resource_version {
+            None => {
+                let made = Secret {
+                    metadata: ObjectMeta {
+                        name: Some(name.clone()),
+                        labels: Some(labels),
+                        annotations: Some(
+                            annotations.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+                        ),
+                        owner_references: owners,
+                        ..ObjectMeta::default()
+                    },
+                    data: Some(
+                        data.iter()
+                            .filter_map(|(key, value)| Some((key.clone(), bytes(value.as_ref()?))))
+                            .collect(),
+                    ),
+                    ..Secret::default()
+                };
+                let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+                api.create(&params, &made).await
+            }
+            Some(version) => {
+                let data: BTreeMap<_, _> =
+                    data.iter().map(|(key, value)| (key, value.as_ref().map(bytes))).collect();
+                let mut patch = json!({
+                    "metadata": {"resourceVersion": version, "annotations": annotations, "labels": labels},
+                    "data": data,
+                });
+                if let Some(owners) = owners {
+                    patch["metadata"]["ownerReferences"] = json!(owners);
+                }
+                let params =
+                    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+                api.patch(&name, &params, &Patch::Merge(patch)).await
+            }
+        };
+        written.map(secret_data).map_err(|error| match &error {
+            kube::Error::Api(status) if status.code == 403 => ShellError::Forbidden(format!(
+                "Secret {namespace}/{name} cannot be written: {}; allow the operator to write Secrets in this namespace \
+                 (docs/security.md)",
+                status.message
+            )),
+            // An immutable Secret, or one that admission refuses: the answer may quote it.
+            kube::Error::Api(status) if status.code == 422 => {
+                ShellError::Failed(format!("Secret {namespace}/{name} cannot be changed"))
+            }
+            error => shell_error(error),
+        })
+    }
+}
+
+/// Label of the Secrets that are written here.
+const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// A Secret, as the plan sees it.
+fn secret_data(secret: Secret) -> SecretData {
+    let ObjectMeta { resource_version, labels, annotations, owner_references, .. } = secret.metadata;
+    SecretData {
+        resource_version: resource_version.unwrap_or_default(),
+        data: secret.data.into_iter().flatten().map(|(key, bytes)| (key, bytes.0)).collect(),
+        labels: labels.unwrap_or_default(),
+        annotations: annotations.unwrap_or_default(),
+        owners: owner_references
+            .into_iter()
+            .flatten()
+            .map(|OwnerReference { uid, kind, name, .. }| SecretOwner { uid, kind, name })
+            .collect(),
+    }
+}
+
+/// What says that a Secret goes with an object. It does not hold up the object's deletion: that would need a further
+/// permission.
+fn owner_reference(owner: &Object) -> OwnerReference {
+    let reference = match owner {
+        Object::Connection(o) => o.controller_owner_ref(&()),
+        Object::EventType(o) => o.controller_owner_ref(&()),
+        Object::Endpoint(o) => o.controller_owner_ref(&()),
+        Object::Event(o) => o.controller_owner_ref(&()),
+    };
+    OwnerReference { block_owner_deletion: None, ..reference.unwrap_or_default() }
 }
 
 async fn merge<K>(api: &Api<K>, object: &K, patch: &Value) -> Result<Arc<K>, ShellError>

@@ -1,11 +1,19 @@
 //! From watches to the engine.
 
-use std::{collections::HashSet, fmt::Debug, sync::Arc};
+use std::{
+    collections::HashSet,
+    fmt::Debug,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource,
+    core::NamespaceResourceScope,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -82,13 +90,14 @@ pub(super) fn slim(meta: &mut ObjectMeta) {
 
 /// Brings every object of a kind to the engine, for ever. `synced` is called when the first list is in.
 ///
-/// An object that does not decode is told of in the log and left out; the others go on.
+/// `api` says where: everywhere, or in one namespace. An object that does not decode is told of in the log and left
+/// out; the others go on.
 pub async fn watch_kind<K: Watched, S: Shell>(
-    client: Client,
+    api: Api<Readable<K>>,
+    namespace: Option<String>,
     engine: Arc<Engine<S>>,
     synced: impl FnOnce() + Send,
 ) {
-    let api: Api<Readable<K>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);
     let mut synced = Some(synced);
@@ -102,7 +111,9 @@ pub async fn watch_kind<K: Watched, S: Shell>(
                 }
             }
             Ok(Event::InitDone) => {
-                for gone in engine.keys(K::KIND).iter().filter(|key| !listed.contains(key)) {
+                let here =
+                    |key: &&Key| namespace.as_deref().is_none_or(|namespace| &*key.namespace == namespace);
+                for gone in engine.keys(K::KIND).iter().filter(here).filter(|key| !listed.contains(key)) {
                     engine.remove(gone);
                 }
                 listed = HashSet::new();
@@ -119,6 +130,35 @@ pub async fn watch_kind<K: Watched, S: Shell>(
             }
         }
     }
+}
+
+/// Brings every object of a namespaced kind in these namespaces to the engine, for ever; `None`: in all. `synced` is
+/// called when the first list of each is in.
+pub async fn watch_in<K, S: Shell>(
+    client: Client,
+    namespaces: Option<Vec<String>>,
+    engine: Arc<Engine<S>>,
+    synced: impl FnOnce() + Send + 'static,
+) where
+    K: Watched + Resource<Scope = NamespaceResourceScope>,
+{
+    let Some(namespaces) = namespaces else {
+        return watch_kind::<K, S>(Api::all(client), None, engine, synced).await;
+    };
+    let (left, synced) = (Arc::new(AtomicUsize::new(namespaces.len())), Arc::new(Mutex::new(Some(synced))));
+    let watches = namespaces.into_iter().map(|namespace| {
+        let (left, synced) = (left.clone(), synced.clone());
+        let one_synced = move || {
+            if left.fetch_sub(1, Ordering::SeqCst) == 1
+                && let Some(synced) = synced.lock().unwrap_or_else(PoisonError::into_inner).take()
+            {
+                synced();
+            }
+        };
+        let api = Api::namespaced(client.clone(), &namespace);
+        watch_kind::<K, S>(api, Some(namespace), engine.clone(), one_synced)
+    });
+    futures::future::join_all(watches).await;
 }
 
 /// Takes in one object; answers its key also when it does not decode, since it is there all the same.

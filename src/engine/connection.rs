@@ -12,7 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{Reason, SvixConnection, SvixConnectionSpec, SvixConnectionStatus},
+    api::{ORPHAN_ON_DELETE_ANNOTATION, Reason, SvixConnection, SvixConnectionSpec, SvixConnectionStatus},
     plan::{Refusal, status, status::Verdict},
     svix::{Budget, Changed, Class, Client, ClientOptions, Error, Listing, Mirror},
 };
@@ -237,8 +237,24 @@ impl<S: Shell> Engine<S> {
         let Some(connection) = self.registry.connection(name) else { return Round::Gone };
         let object = Object::Connection(connection.clone());
         if connection.metadata.deletion_timestamp.is_some() {
-            let users = self.registry.users_of(name).len();
-            if users == 0 {
+            let users = self.registry.users_of(name);
+            let orphans = super::policy::is_orphaning(&connection);
+            if orphans {
+                // Those that are being deleted are let go without clean-up, while they can still see why.
+                let going: Vec<_> = users
+                    .iter()
+                    .filter(|key| {
+                        self.registry.get(key).is_some_and(|object| object.deleting() && object.held())
+                    })
+                    .cloned()
+                    .collect();
+                if !going.is_empty() {
+                    let message = format!("{} objects that are being deleted are let go first", going.len());
+                    self.wake_all(going);
+                    return Round::Retry(Refusal::new(Reason::Deleting, message));
+                }
+            }
+            if users.is_empty() || orphans {
                 if let Err(error) = self.shell.release(&object).await
                     && !matches!(error, ShellError::Gone)
                 {
@@ -272,7 +288,8 @@ impl<S: Shell> Engine<S> {
                     Some(_) => {
                         let users = self.registry.users_of(name).len();
                         let message = format!(
-                            "{users} objects still use this connection; it goes when the last of them is deleted"
+                            "{users} objects still use this connection; it goes when the last of them is deleted. To let go \
+                             of them all and leave Svix as it is, annotate it with {ORPHAN_ON_DELETE_ANNOTATION}=true"
                         );
                         Round::Blocked(Refusal::new(Reason::InUse, message))
                     }
@@ -311,7 +328,7 @@ impl<S: Shell> Engine<S> {
                 runtime.set_live(None);
                 return Err(Round::Blocked(Refusal::new(Reason::TokenNotFound, message)));
             }
-            Err(Missing::Failed(message)) => {
+            Err(Missing::Failed(message) | Missing::Forbidden(message)) => {
                 return Err(Round::Retry(Refusal::new(Reason::TokenNotFound, message)));
             }
         };
@@ -428,8 +445,14 @@ impl<S: Shell> Engine<S> {
             .or_else(|| connection.status.as_ref().and_then(|status| status.server_url.clone()));
         let status = SvixConnectionStatus {
             observed_generation: generation,
+            last_handled_reconcile_at: match verdict {
+                Verdict::Waiting(_) => {
+                    connection.status.as_ref().and_then(|status| status.last_handled_reconcile_at.clone())
+                }
+                Verdict::Ready(..) | Verdict::Stalled(_) => object.reconcile_at().map(str::to_owned),
+            },
             server_url,
-            conditions: status::conditions(verdict, before, generation, jiff::Timestamp::now()),
+            conditions: status::conditions(verdict, Some(&[]), before, generation, jiff::Timestamp::now()),
         };
         if object.has_status(&Status::Connection(status.clone())) {
             return;

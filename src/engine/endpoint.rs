@@ -3,21 +3,29 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    api::{CreateApplications, EndpointInSvix, Reason, SvixConnection, WebhookEndpoint},
+    api::{
+        ADOPT_ID_ANNOTATION, Adoption, ConditionStatus, ConditionType, CreateApplications, EndpointInSvix,
+        OWNER_METADATA_KEY, Reason, SvixConnection, WebhookEndpoint, annotation,
+    },
     plan::{
         Refusal, describe,
-        endpoint::{self, Desired, Observed, Owned, Ownership, Step},
+        endpoint::{self, Change, Claim, Desired, Observed, Owned, Ownership, Step},
         ids,
+        secrets::Secrets,
+        status::{Aside, Verdict},
     },
     svix::{Class, Error, ErrorKind},
 };
 
 use super::{
-    Awaited, Engine, Happened, Key, Kind, Object, Shell,
+    Awaited, Engine, Happened, Key, Kind, Mode, Object, Shell,
     connection::Live,
     event_type::{conflict, unsteady},
-    reconcile::{Failed, Hold, Outcome},
+    policy::Begun,
+    queue::Next,
+    reconcile::{Failed, Hold, Outcome, Seen},
     registry::Thing,
+    unlisted::Listed,
 };
 
 /// More turns than any sequence of surprises takes; then the object is looked at anew.
@@ -25,10 +33,61 @@ const MAX_TURNS: usize = 8;
 
 /// What carrying out a plan for an endpoint came to.
 enum Done {
-    /// Svix holds it; these fields were ignored.
-    Held { id: Box<str>, ignored: Vec<&'static str> },
+    /// Svix holds it.
+    Held(Box<Held>),
     /// It waits, or must not be done.
-    Not(Outcome),
+    Not(Box<Outcome>),
+}
+
+/// An endpoint that Svix holds as declared, as far as lists show it.
+struct Held {
+    /// As it is now.
+    observed: Observed,
+    /// Its `updatedAt` before anything was written.
+    before: i64,
+    /// Whether the headers and the signing key were written with it.
+    wrote_headers: bool,
+    wrote_key: bool,
+    /// The fields that the server ignored.
+    ignored: Vec<&'static str>,
+}
+
+impl Held {
+    /// Nothing had to be written.
+    fn as_it_is(observed: Observed) -> Self {
+        Self {
+            before: observed.updated_at,
+            observed,
+            wrote_headers: false,
+            wrote_key: false,
+            ignored: Vec::new(),
+        }
+    }
+}
+
+/// How an object stands to an endpoint in Svix.
+#[derive(Clone, Copy)]
+struct Stand<'a> {
+    /// The id that status says it holds.
+    held_id: Option<&'a str>,
+    /// The id of the one that it is to take over.
+    adopt_id: Option<&'a str>,
+    adoption: Adoption,
+    owner_id: &'a str,
+    namespace: &'a str,
+    /// Whether Svix is read, whatever is remembered of it.
+    forced: bool,
+}
+
+impl Stand<'_> {
+    fn id(&self) -> Option<&str> {
+        self.held_id.or(self.adopt_id)
+    }
+
+    fn claim(&self, observed: Option<&Observed>) -> Claim {
+        let named = observed.is_some_and(|observed| self.adopt_id == Some(&*observed.id));
+        Claim { adoption: self.adoption, named: named && self.held_id.is_none() }
+    }
 }
 
 impl<S: Shell> Engine<S> {
@@ -39,75 +98,241 @@ impl<S: Shell> Engine<S> {
         endpoint: &Arc<WebhookEndpoint>,
     ) -> Result<Outcome, Failed> {
         let key = object.key();
-        let connection_name = endpoint.connection_name();
-        let (Some(connection), Ok(live)) =
-            (self.registry.connection(connection_name), self.live(connection_name))
-        else {
-            return Ok(self.without_connection(connection_name));
+        let begun = match self.begin(object).await? {
+            Ok(begun) => begun,
+            Err(outcome) => return Ok(outcome),
         };
-        let status = endpoint
+        let Begun { connection, live, mode } = &begun;
+        let connection_name = endpoint.connection_name();
+        let held = endpoint
             .status
             .as_ref()
             .and_then(|status| status.svix.as_ref())
             .filter(|svix| svix.connection == connection_name);
-        let owned = status.map_or(Owned::default(), |svix| Owned {
+        let owned = held.map_or(Owned::default(), |svix| Owned {
             fields: &svix.fields,
             metadata_keys: &svix.metadata_keys,
+            uid: Some(&svix.uid),
         });
-        let desired = match endpoint::desired(endpoint, &connection.spec, owned) {
+        let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
+        let secrets = match self.secrets_of(endpoint).await {
+            Ok(secrets) => secrets,
+            Err(outcome) => return Ok(outcome),
+        };
+        let desired = endpoint::resolve(&endpoint.spec, &secrets, namespace)
+            .and_then(|resolved| endpoint::desired(endpoint, &connection.spec, owned, resolved));
+        let mut desired = match desired {
             Ok(desired) => desired,
             Err(refusal) => return Ok(Outcome::stalled(refusal)),
         };
-        if let Some(holder) = self.registry.other_holder(&key) {
+        if *mode == Mode::Manage
+            && let Some(holder) = self.registry.other_holder(&key)
+        {
             let thing = format!("endpoint {} in application {}", desired.uid, desired.application);
             return Ok(Outcome::stalled(conflict(&thing, &holder)));
         }
+        self.ensure_listed(live, &desired.application).await?;
+        let stand = Stand {
+            held_id: held.map(|svix| svix.id.as_str()),
+            adopt_id: annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).filter(|id| ids::is_name(id)),
+            adoption: self.registry.adoption(object, connection),
+            owner_id: &connection.spec.owner_id,
+            namespace,
+            forced: self.forced(object),
+        };
+        // It is enabled when the spec changes, and what disables it afterwards is respected.
+        let carried_out =
+            held.is_some_and(|svix| svix.generation.is_some() && svix.generation == object.meta().generation);
+        let is_left_disabled = endpoint.spec.disabled == Some(false) && carried_out;
+        if is_left_disabled {
+            desired.disabled = None;
+        }
+        if *mode != Mode::Manage {
+            return self.compare_endpoint(endpoint, &begun, desired, stand).await;
+        }
         let ignored = self.ignored(&key, object);
         let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
-        self.ensure_listed(&live, &wanted.application).await?;
-        let held_id = status.map(|svix| svix.id.as_str());
-        match self.carry_out_endpoint(object, &connection, &live, &wanted, held_id).await? {
-            Done::Not(outcome) => Ok(outcome),
-            Done::Held { id, ignored: now } => {
-                let hold = Hold::Endpoint(EndpointInSvix {
-                    connection: connection_name.to_owned(),
-                    application: wanted.application.clone(),
-                    id: id.into(),
-                    uid: wanted.uid.clone(),
-                    fields: wanted.named.clone(),
-                    metadata_keys: wanted.named_metadata.clone(),
-                });
-                Ok(self.with_ignored(&key, object, ignored.into_iter().chain(now).collect(), hold))
-            }
-        }
+        let (held_now, wanted) =
+            match self.carry_out_endpoint(object, connection, live, wanted, stand).await? {
+                (Done::Not(outcome), _) => return Ok(*outcome),
+                (Done::Held(held), wanted) => (*held, wanted),
+            };
+        let ignored = ignored.into_iter().chain(held_now.ignored.iter().copied()).collect();
+        self.conclude_endpoint(
+            object,
+            endpoint,
+            &begun,
+            held_now,
+            &wanted,
+            secrets,
+            ignored,
+            is_left_disabled,
+        )
+        .await
     }
 
-    /// Does what the plan says until Svix holds what is wanted.
+    /// What remains once Svix holds what its lists show: headers, key, statistics; and what status says of it all.
+    #[allow(clippy::too_many_arguments)]
+    async fn conclude_endpoint(
+        &self,
+        object: &Object,
+        endpoint: &WebhookEndpoint,
+        begun: &Begun,
+        held_now: Held,
+        wanted: &Desired,
+        secrets: Secrets,
+        ignored: Vec<&'static str>,
+        is_left_disabled: bool,
+    ) -> Result<Outcome, Failed> {
+        let Begun { connection, live, .. } = begun;
+        let connection_name = endpoint.connection_name();
+        let held = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
+        let Held { observed, before, wrote_headers, wrote_key, .. } = held_now;
+        let (id, is_disabled) = (observed.id.clone(), observed.disabled);
+        let listed = Listed {
+            endpoint,
+            wanted,
+            observed,
+            before,
+            wrote_headers,
+            wrote_key,
+            held: held.filter(|svix| svix.connection == connection_name && *svix.id == *id),
+            secrets,
+        };
+        let kept = self.keep_unlisted(object, live, listed).await?;
+        let hold = Hold::Endpoint(Box::new(EndpointInSvix {
+            connection: connection_name.to_owned(),
+            application: wanted.application.clone(),
+            id: id.to_string(),
+            uid: wanted.uid.clone(),
+            fields: wanted.named.clone(),
+            metadata_keys: wanted.named_metadata.clone(),
+            generation: object.meta().generation,
+            verified: kept.verified,
+        }));
+        let mut looks = Vec::from_iter(kept.next);
+        let mut statistics = None;
+        if endpoint.spec.statistics == Some(true) {
+            statistics = live.client.statistics(&wanted.application, &id).await?;
+            looks.push(connection.spec.resync_interval().unwrap_or_default());
+        }
+        let mut asides = Vec::new();
+        let disabled_by_other = is_disabled && endpoint.spec.disabled != Some(true);
+        if disabled_by_other {
+            asides.push(Aside {
+                type_: ConditionType::DisabledInSvix,
+                status: ConditionStatus::True,
+                reason: Reason::DisabledInSvix,
+                message: DISABLED.to_owned(),
+            });
+        }
+        let mut outcome = self.with_ignored(&object.key(), object, ignored, hold);
+        if let (Some(trouble), true) = (kept.trouble, outcome.verdict.is_ready()) {
+            outcome.verdict = trouble;
+        }
+        if let Verdict::Ready(reason, message) = &mut outcome.verdict {
+            if is_left_disabled && disabled_by_other {
+                let message = format!("/spec/disabled: found true in Svix, declared false. {DISABLED}");
+                outcome.verdict = Verdict::Stalled(Refusal::new(Reason::DisabledInSvix, message));
+            } else {
+                if disabled_by_other {
+                    *reason = Reason::DisabledInSvix;
+                    *message = DISABLED.to_owned();
+                }
+                if let Some(rivals) = self.contested_by(object) {
+                    message.push_str("; ");
+                    message.push_str(&rivals);
+                }
+            }
+        }
+        outcome.next = match (&outcome.verdict, looks.into_iter().min()) {
+            (Verdict::Waiting(_), Some(delay)) => Next::After(delay),
+            (_, Some(delay)) => Next::Later(delay),
+            (_, None) => Next::Settled,
+        };
+        outcome.seen = Some(Box::new(Seen {
+            asides,
+            difference: None,
+            statistics,
+            signing_key: kept.signing_key,
+            rotate_at: kept.rotate_at,
+        }));
+        Ok(outcome)
+    }
+
+    /// Compares an endpoint with Svix; writes nothing.
+    async fn compare_endpoint(
+        &self,
+        endpoint: &WebhookEndpoint,
+        begun: &Begun,
+        wanted: Desired,
+        stand: Stand<'_>,
+    ) -> Result<Outcome, Failed> {
+        let Begun { live, mode, .. } = begun;
+        let application = wanted.application.clone();
+        let mut seen = live.mirror.endpoint(&application, stand.id(), &wanted.uid).map(|it| (*it).clone());
+        let unlisted = wanted.headers.is_some() || wanted.signing_key.is_some();
+        if let Some(observed) = seen.as_ref().filter(|_| stand.forced || unlisted) {
+            seen = self.read_endpoint(live, &application, &observed.id.clone(), &wanted.uid).await?;
+        }
+        let wanted = keep_uid(wanted, endpoint, seen.as_ref(), stand);
+        let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);
+        let step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
+        let mut differences = match endpoint::what_if(&step) {
+            Some((_, differences)) => differences.to_vec(),
+            None => Vec::new(),
+        };
+        let mut action = endpoint::what_if(&step).map(|(action, _)| action);
+        if let (Some(observed), false) = (&seen, matches!(step, Step::Refuse(_))) {
+            let unlisted = self.differences_unlisted(live, &wanted, observed).await?;
+            if !unlisted.is_empty() {
+                action.get_or_insert(crate::api::Action::Change);
+            }
+            differences.extend(unlisted);
+        }
+        let refusal = match &step {
+            Step::Refuse(refusal) => Some(refusal),
+            _ => None,
+        };
+        Ok(self.compared(*mode, action.map(|action| (action, differences.as_slice())), refusal))
+    }
+
+    /// Whose the endpoint is that was found.
+    fn ownership_of(&self, observed: Option<&Observed>, wanted: &Desired, stand: Stand<'_>) -> Ownership {
+        observed.map_or(Ownership::Nobody, |observed| {
+            endpoint::ownership(observed, &wanted.mark, stand.held_id, |mark| {
+                self.of_other(stand.owner_id, stand.namespace, mark)
+            })
+        })
+    }
+
+    /// Does what the plan says until Svix holds what is wanted. Answers that, too, as it turned out to be.
     async fn carry_out_endpoint(
         &self,
         object: &Object,
         connection: &SvixConnection,
         live: &Live,
-        wanted: &Desired,
-        held_id: Option<&str>,
-    ) -> Result<Done, Failed> {
-        let application = wanted.application.as_str();
+        mut wanted: Desired,
+        stand: Stand<'_>,
+    ) -> Result<(Done, Desired), Failed> {
+        let Object::Endpoint(endpoint) = object else {
+            return Err(Failed::Svix(unsteady("endpoint")));
+        };
+        let application = wanted.application.clone();
         let mut object = object.clone();
         let mut seen =
-            live.mirror.endpoint(application, held_id, &wanted.uid).map(|observed| (*observed).clone());
+            live.mirror.endpoint(&application, stand.id(), &wanted.uid).map(|observed| (*observed).clone());
         // Whether `seen` was read for this look: what the mirror says may be old.
         let mut fresh = false;
+        // Of one that this look made.
+        let mut made: Option<Held> = None;
         for _ in 0..MAX_TURNS {
-            let ownership = seen.as_ref().map_or(Ownership::Nobody, |observed| {
-                endpoint::ownership(observed, &wanted.mark, held_id, |mark| {
-                    self.is_mark_of_gone(&connection.spec.owner_id, mark)
-                })
-            });
-            let step = endpoint::plan(wanted, seen.as_ref(), ownership);
-            if let (false, Some(observed), Step::Adopt(_) | Step::Change(..) | Step::Refuse(_)) =
-                (fresh, &seen, &step)
-            {
-                seen = self.read_endpoint(live, application, &observed.id, &wanted.uid).await?;
+            wanted = keep_uid(wanted, endpoint, seen.as_ref(), stand);
+            let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);
+            let step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
+            let uncertain = matches!(step, Step::Adopt(..) | Step::Change(..) | Step::Refuse(_));
+            if let (false, Some(observed), true) = (fresh, &seen, uncertain || stand.forced) {
+                seen = self.read_endpoint(live, &application, &observed.id, &wanted.uid).await?;
                 fresh = true;
                 continue;
             }
@@ -115,21 +340,38 @@ impl<S: Shell> Engine<S> {
                 Step::InSync => {
                     self.claim(&object, None).await?;
                     let Some(observed) = seen else { continue };
-                    return Ok(Done::Held { id: observed.id, ignored: Vec::new() });
+                    let held = made.unwrap_or_else(|| Held::as_it_is(observed));
+                    return Ok((Done::Held(Box::new(held)), wanted));
                 }
-                Step::Refuse(refusal) => return Ok(Done::Not(Outcome::stalled(refusal))),
+                Step::Refuse(refusal) => return Ok((Done::Not(Outcome::stalled(refusal).into()), wanted)),
                 Step::Create => {
+                    if let Some(id) = stand.adopt_id.filter(|_| stand.held_id.is_none() && !fresh) {
+                        // It may have been made since the last listing.
+                        seen = self.read_endpoint(live, &application, id, &wanted.uid).await?;
+                        fresh = true;
+                        if seen.is_some() {
+                            continue;
+                        }
+                    }
+                    if let Some(id) = stand.adopt_id.filter(|_| stand.held_id.is_none()) {
+                        let message = format!(
+                            "/metadata/annotations: {ADOPT_ID_ANNOTATION} names endpoint {id}, which is not in \
+                             application {application}; correct it, or take the annotation away"
+                        );
+                        let refusal = Refusal::new(Reason::InvalidSpec, message);
+                        return Ok((Done::Not(Outcome::stalled(refusal).into()), wanted));
+                    }
                     if let Some(outcome) = self.await_event_types(&object, live, &wanted.event_types) {
-                        return Ok(Done::Not(outcome));
+                        return Ok((Done::Not(outcome.into()), wanted));
                     }
                     if let Some(outcome) =
-                        self.ensure_application(&object, connection, live, application).await?
+                        self.ensure_application(&object, connection, live, &application).await?
                     {
-                        return Ok(Done::Not(outcome));
+                        return Ok((Done::Not(outcome.into()), wanted));
                     }
                     object = self.claim(&object, None).await?;
-                    match live.client.create_endpoint(wanted).await {
-                        Ok(made) => {
+                    match live.client.create_endpoint(&wanted).await {
+                        Ok(answer) => {
                             if self.is_drift(&object) {
                                 self.mended(
                                     &object,
@@ -139,48 +381,94 @@ impl<S: Shell> Engine<S> {
                                 self.did(
                                     &object,
                                     Happened::Created,
-                                    format!("endpoint {} in application {application}", made.id),
+                                    format!("endpoint {} in application {application}", answer.id),
                                 );
                             }
-                            return self.took_endpoint(live, wanted, made, true).await;
+                            let wrote_key = wanted.signing_key.is_some();
+                            let done = self.took_endpoint(live, &wanted, answer, true).await?;
+                            match done {
+                                // It is enabled once its headers are there.
+                                Done::Held(held) if held.observed.is_preparing() => {
+                                    seen = Some(held.observed.clone());
+                                    fresh = true;
+                                    made = Some(Held { wrote_key, ..*held });
+                                }
+                                Done::Held(held) => {
+                                    let held = Held { wrote_key, ..*held };
+                                    return Ok((Done::Held(Box::new(held)), wanted));
+                                }
+                                not => return Ok((not, wanted)),
+                            }
                         }
                         // Somebody was faster, or it was us before a lost answer: the mark tells.
                         Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
-                            seen = self.read_endpoint(live, application, &wanted.uid, &wanted.uid).await?;
+                            seen = self.read_endpoint(live, &application, &wanted.uid, &wanted.uid).await?;
                             fresh = true;
                         }
                         // The application went since it was listed.
                         Err(error) if error.kind == ErrorKind::NotFound => {
-                            live.mirror.forget_application(application);
-                            self.ensure_listed(live, application).await?;
+                            live.mirror.forget_application(&application);
+                            self.ensure_listed(live, &application).await?;
                         }
-                        Err(error) => return self.refused_endpoint(&object, live, wanted, error).await,
+                        Err(error) => {
+                            let done = self.refused_endpoint(&object, live, &wanted, error).await?;
+                            return Ok((done, wanted));
+                        }
                     }
                 }
-                Step::Adopt(change) | Step::Change(change, _) => {
+                Step::Adopt(change, differences) | Step::Change(change, differences) => {
                     let Some(observed) = seen.clone() else { continue };
                     if change.event_types.is_some()
                         && let Some(outcome) = self.await_event_types(&object, live, &wanted.event_types)
                     {
-                        return Ok(Done::Not(outcome));
+                        return Ok((Done::Not(outcome.into()), wanted));
+                    }
+                    if ownership == Ownership::Ours
+                        && !differences.is_empty()
+                        && let Err(outcome) = self.may_mend(&object, &differences)
+                    {
+                        return Ok((Done::Not(outcome), wanted));
                     }
                     object = self.claim(&object, None).await?;
-                    match live.client.patch_endpoint(application, &observed.id, &change).await {
+                    // Nothing is sent without its headers.
+                    let mut wrote_headers = false;
+                    if let (true, Some(headers)) = (observed.is_preparing(), &wanted.headers) {
+                        live.client.put_headers(&application, &observed.id, headers).await?;
+                        wrote_headers = true;
+                    }
+                    match live.client.patch_endpoint(&application, &observed.id, &change).await {
                         Ok(now) => {
-                            self.tell_endpoint_changed(&object, wanted, &observed, ownership);
-                            return self.took_endpoint(live, wanted, now, false).await;
+                            if !observed.is_preparing() {
+                                self.tell_endpoint_changed(&object, &observed, &differences, ownership);
+                            }
+                            let wrote_key = made.as_ref().is_some_and(|made| made.wrote_key);
+                            let done = match self.took_endpoint(live, &wanted, now, false).await? {
+                                // What was there before this look is what `updatedAt` is compared with.
+                                Done::Held(held) => Done::Held(Box::new(Held {
+                                    before: observed.updated_at,
+                                    wrote_headers,
+                                    wrote_key,
+                                    ..*held
+                                })),
+                                not => not,
+                            };
+                            return Ok((done, wanted));
                         }
                         // Deleted since it was read.
                         Err(error) if error.kind == ErrorKind::NotFound => {
-                            live.mirror.remove_endpoint(application, &observed.id);
-                            seen = None;
+                            live.mirror.remove_endpoint(&application, &observed.id);
+                            (seen, made) = (None, None);
                         }
                         // Its uid goes back to one that somebody else took meanwhile.
                         Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
                             let message = format!("uid {} is taken in application {application}", wanted.uid);
-                            return Ok(Done::Not(Outcome::stalled(Refusal::new(Reason::NotOurs, message))));
+                            let refusal = Refusal::new(Reason::NotOurs, message);
+                            return Ok((Done::Not(Outcome::stalled(refusal).into()), wanted));
                         }
-                        Err(error) => return self.refused_endpoint(&object, live, wanted, error).await,
+                        Err(error) => {
+                            let done = self.refused_endpoint(&object, live, &wanted, error).await?;
+                            return Ok((done, wanted));
+                        }
                     }
                 }
             }
@@ -219,18 +507,18 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Done, Failed> {
         let application = wanted.application.as_str();
         let (_, differences) = endpoint::change(wanted, &answer);
-        let id = answer.id.clone();
         if made && differences.iter().any(|difference| difference.field == "eventTypes") {
             // A server before 1.99 drops the field and makes an endpoint that receives everything. That must not
             // stay.
-            live.client.delete_endpoint(application, &id).await?;
-            live.mirror.remove_endpoint(application, &id);
+            live.client.delete_endpoint(application, &answer.id).await?;
+            live.mirror.remove_endpoint(application, &answer.id);
             let message = "this Svix server does not know eventTypes (it is older than 1.99), so the endpoint would \
                            receive every event; it was removed again. Use a newer server";
-            return Ok(Done::Not(Outcome::stalled(Refusal::new(Reason::FieldsIgnored, message))));
+            return Ok(Done::Not(Outcome::stalled(Refusal::new(Reason::FieldsIgnored, message)).into()));
         }
-        live.mirror.put_endpoint(application, answer);
-        Ok(Done::Held { id, ignored: differences.into_iter().map(|difference| difference.field).collect() })
+        live.mirror.put_endpoint(application, answer.clone());
+        let ignored = differences.into_iter().map(|difference| difference.field).collect();
+        Ok(Done::Held(Box::new(Held { ignored, ..Held::as_it_is(answer) })))
     }
 
     /// What follows when Svix refuses an endpoint: perhaps one of its event types went meanwhile.
@@ -257,7 +545,7 @@ impl<S: Shell> Engine<S> {
                     let thing = Thing::EventType(name.as_str().into());
                     self.wake_all(self.registry.claimants(object.connection_name(), &thing));
                 }
-                Ok(Done::Not(outcome))
+                Ok(Done::Not(outcome.into()))
             }
             None => Err(error.into()),
         }
@@ -339,36 +627,53 @@ impl<S: Shell> Engine<S> {
     fn tell_endpoint_changed(
         &self,
         object: &Object,
-        wanted: &Desired,
         before: &Observed,
+        differences: &[crate::plan::Difference],
         ownership: Ownership,
     ) {
-        let (_, differences) = endpoint::change(wanted, before);
-        let text = match describe(&differences) {
-            text if text.is_empty() => format!("endpoint {}: owner mark", before.id),
-            text => format!("endpoint {}: {text}", before.id),
-        };
-        if ownership == Ownership::Nobody {
-            self.did(
-                object,
-                Happened::Adopted,
-                format!("endpoint {} was in Svix already, equal; marked as ours", before.id),
-            );
-        } else if self.is_drift(object) {
-            self.mended(object, text);
-        } else {
-            self.did(object, Happened::Updated, text);
+        let id = &before.id;
+        let fields = describe(differences);
+        match ownership {
+            // Nothing is overwritten without a word.
+            Ownership::Nobody | Ownership::Other => {
+                let marked = match before.mark() {
+                    Some(mark) => format!("endpoint {id} was marked as {mark}"),
+                    None => format!("endpoint {id} was in Svix already"),
+                };
+                let text = match fields.as_str() {
+                    "" => format!("{marked}, equal; it is marked as ours"),
+                    fields => format!("{marked}; it is marked as ours and changed: {fields}"),
+                };
+                self.did(object, Happened::Adopted, text);
+            }
+            Ownership::Ours => {
+                let text = match fields.as_str() {
+                    "" => format!("endpoint {id}: owner mark"),
+                    fields => format!("endpoint {id}: {fields}"),
+                };
+                if self.is_drift(object) {
+                    self.mended(object, text);
+                } else {
+                    self.did(object, Happened::Updated, text);
+                }
+            }
         }
     }
 
-    /// Whether a mark is of an object of ours that is not there any more.
-    fn is_mark_of_gone(&self, owner_id: &str, mark: &str) -> bool {
+    /// Whose an endpoint is with another mark. One of an object of ours that is gone is nobody's; within one
+    /// namespace, where objects are renamed, it is ours.
+    fn of_other(&self, owner_id: &str, namespace: &str, mark: &str) -> Ownership {
         let mut parts = mark.splitn(3, '/');
-        let (Some(owner), Some(namespace), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-            return false;
+        let (Some(owner), Some(of), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+            return Ownership::Other;
         };
-        let key = Key { kind: Kind::Endpoint, namespace: namespace.into(), name: name.into() };
-        owner == owner_id && self.registry.get(&key).is_none_or(|object| object.deleting())
+        let key = Key { kind: Kind::Endpoint, namespace: of.into(), name: name.into() };
+        let gone = owner == owner_id && self.registry.get(&key).is_none_or(|object| object.deleting());
+        match gone {
+            true if of == namespace => Ownership::Ours,
+            true => Ownership::Nobody,
+            false => Ownership::Other,
+        }
     }
 
     /// Deletes what an endpoint holds. `None`: nothing is left to do.
@@ -379,14 +684,6 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Option<Outcome>, Failed> {
         let key = object.key();
         let status = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
-        if self.registry.other_holder(&key).is_some() {
-            return Ok(None);
-        }
-        if let Some(heir) = self.registry.successor(&key) {
-            // It finds the mark of an object that is gone, and puts its own there.
-            self.did(object, Happened::HandedOver, format!("the endpoint stays in Svix for {heir}"));
-            return Ok(None);
-        }
         let name = status.map_or_else(|| endpoint.connection_name(), |svix| svix.connection.as_str());
         let live = match self.live(name) {
             Ok(live) => live,
@@ -395,19 +692,21 @@ impl<S: Shell> Engine<S> {
         let Some(connection) = self.registry.connection(name) else { return Ok(None) };
         let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
         let object_name = endpoint.metadata.name.as_deref().unwrap_or_default();
-        let mark = ids::owner_mark(&connection.spec.owner_id, namespace, object_name);
+        let owner_id = &connection.spec.owner_id;
+        let mark = ids::owner_mark(owner_id, namespace, object_name);
         // Without status, a create may have gone through whose end we did not see.
-        let (application, id) = match status {
-            Some(svix) => (svix.application.clone(), svix.id.clone()),
+        let (application, id, uid) = match status {
+            Some(svix) => (svix.application.clone(), svix.id.clone(), svix.uid.clone()),
             None => {
-                let uid =
-                    endpoint.spec.uid.clone().unwrap_or_else(|| {
-                        ids::default_uid(&connection.spec.owner_id, namespace, object_name)
-                    });
-                if !ids::is_uid(&uid) || !ids::is_uid(endpoint.spec.application(&connection.spec)) {
+                let uid = endpoint.spec.uid.clone();
+                let uid = uid.unwrap_or_else(|| ids::default_uid(owner_id, namespace, object_name));
+                let application = endpoint.spec.application(&connection.spec);
+                // Nothing was ever made for one that Svix would not take, or that another object holds.
+                let other = self.registry.other_holder(&key).is_some();
+                if other || !ids::is_uid(&uid) || !ids::is_uid(application) {
                     return Ok(None);
                 }
-                (endpoint.spec.application(&connection.spec).to_owned(), uid)
+                (application.to_owned(), uid.clone(), uid)
             }
         };
         let Some(observed) = live.client.get_endpoint(&application, &id).await? else {
@@ -418,15 +717,44 @@ impl<S: Shell> Engine<S> {
             Some(found) => found == mark,
             None => status.is_some(),
         };
-        if ours {
-            live.client.delete_endpoint(&application, &observed.id).await?;
-            live.mirror.remove_endpoint(&application, &observed.id);
-            self.did(
-                object,
-                Happened::Deleted,
-                format!("endpoint {} in application {application}", observed.id),
-            );
+        if !ours {
+            return Ok(None);
         }
+        let thing = Thing::Endpoint(application.as_str().into(), uid.into());
+        if let Some(heir) = self.registry.rivals(name, &thing, &key).into_iter().next() {
+            // With its mark on it, the endpoint is the heir's, whatever happens to either of us.
+            let mut metadata: std::collections::BTreeMap<_, _> =
+                observed.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+            let mark = ids::owner_mark(owner_id, &heir.namespace, &heir.name);
+            metadata.insert(OWNER_METADATA_KEY.to_owned(), mark);
+            let change = Change { metadata: Some(metadata), ..Change::default() };
+            let now = live.client.patch_endpoint(&application, &observed.id, &change).await?;
+            live.mirror.put_endpoint(&application, now);
+            self.did(object, Happened::HandedOver, format!("the endpoint stays in Svix for {heir}"));
+            return Ok(None);
+        }
+        live.client.delete_endpoint(&application, &observed.id).await?;
+        live.mirror.remove_endpoint(&application, &observed.id);
+        self.did(object, Happened::Deleted, format!("endpoint {} in application {application}", observed.id));
         Ok(None)
+    }
+}
+
+/// What is said of an endpoint that is disabled and was not meant to be.
+const DISABLED: &str = "the endpoint is disabled in Svix, by hand or because it failed for five days, and receives \
+                        nothing; mend the receiver and enable it in Svix, or change the spec with disabled: false";
+
+/// One that is taken over by its id keeps its own uid, unless the spec names another: whoever knows it by that finds
+/// it again.
+fn keep_uid(
+    wanted: Desired,
+    endpoint: &WebhookEndpoint,
+    seen: Option<&Observed>,
+    stand: Stand<'_>,
+) -> Desired {
+    let named = seen.filter(|observed| stand.adopt_id == Some(&*observed.id) && stand.held_id.is_none());
+    match named.and_then(|observed| observed.uid.as_deref()) {
+        Some(uid) if endpoint.spec.uid.is_none() => Desired { uid: uid.to_owned(), ..wanted },
+        _ => wanted,
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Awaited, Engine, Happened, Note, Object, Shell, Status,
+    Awaited, Engine, Happened, Mode, Note, Object, Shell, Status,
     connection::Live,
     event_type::{SchemaTrouble, unsteady},
     queue::Next,
@@ -61,11 +61,22 @@ impl<S: Shell> Engine<S> {
             Step::Send | Step::SendAgain | Step::Find | Step::Follow => {}
         }
         let name = event.connection_name();
-        let (Some(connection), Ok(live)) = (self.registry.connection(name), self.live(name)) else {
+        let Some(connection) = self.registry.connection(name) else {
             return Ok(self.without_connection(name).into());
         };
+        if step != Step::Follow
+            && let Err(refusal) = self.registry.permitted(object)
+        {
+            return Ok(Outcome::stalled(refusal).into());
+        }
+        let Ok(live) = self.live(name) else { return Ok(self.without_connection(name).into()) };
         if step == Step::Follow {
             return Ok(self.follow(object, event, &connection, &live).await?.into());
+        }
+        if self.mode(object) != Mode::Manage {
+            let message =
+                format!("SvixConnection {name:?} is suspended or observed: nothing is sent through it");
+            return Ok(Outcome::waiting(Refusal::new(Reason::Suspended, message)).into());
         }
         let desired = match event::desired(event, &connection.spec) {
             Ok(desired) => desired,
@@ -346,6 +357,7 @@ impl<S: Shell> Engine<S> {
         Ok(Outcome {
             verdict: Verdict::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message),
             hold: Some(Hold::Event(Box::new(EventHold { status, accepted: None }))),
+            seen: None,
             next,
         })
     }
@@ -373,6 +385,7 @@ fn sent(
     Outcome {
         verdict: Verdict::Ready(Reason::Sent, progress.message),
         hold: Some(Hold::Event(Box::new(EventHold { status, accepted }))),
+        seen: None,
         next: Next::After(event::next_look(Duration::ZERO)),
     }
 }

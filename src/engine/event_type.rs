@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    api::{EventTypeDeletionPolicy, EventTypeInSvix, JsonObject, Reason, WebhookEventType},
+    api::{Adoption, EventTypeDeletionPolicy, EventTypeInSvix, JsonObject, Reason, WebhookEventType},
     plan::{
         Difference, Refusal, claims,
         declared::{self, Source},
@@ -15,10 +15,12 @@ use crate::{
 };
 
 use super::{
-    Awaited, Engine, Happened, Key, Missing, Object, Shell,
+    Awaited, Engine, Happened, Key, Missing, Mode, Object, Shell,
     connection::Live,
+    policy::Begun,
     queue::Next,
     reconcile::{Failed, Hold, Outcome},
+    registry::Thing,
 };
 
 /// More turns than any sequence of surprises takes; then the object is looked at anew.
@@ -47,12 +49,14 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Outcome, Failed> {
         let key = object.key();
         let connection_name = event_type.connection_name();
-        let (Some(connection), Ok(live)) =
-            (self.registry.connection(connection_name), self.live(connection_name))
-        else {
-            return Ok(self.without_connection(connection_name));
+        let begun = match self.begin(object).await? {
+            Ok(begun) => begun,
+            Err(outcome) => return Ok(outcome),
         };
-        if let Some(holder) = self.registry.other_holder(&key) {
+        let Begun { connection, live, mode } = &begun;
+        if *mode == Mode::Manage
+            && let Some(holder) = self.registry.other_holder(&key)
+        {
             return Ok(Outcome::stalled(conflict(
                 &format!("event type {}", event_type.event_type_name()),
                 &holder,
@@ -80,9 +84,14 @@ impl<S: Shell> Engine<S> {
         let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
         let held = status.is_some_and(|svix| svix.connection == connection_name && svix.name == wanted.name)
             || self.remember(&key, |memory| memory.inherited);
-        let ignored_now = self.carry_out_event_type(object, &live, &wanted, held).await?;
-        let ignored: Vec<&'static str> = match ignored_now {
-            Carried::Refused(refusal) => return Ok(Outcome::stalled(refusal)),
+        let stand =
+            Stand { held, adoption: self.registry.adoption(object, connection), forced: self.forced(object) };
+        if *mode != Mode::Manage {
+            return self.compare_event_type(object, live, *mode, &wanted, stand).await;
+        }
+        let ignored: Vec<&'static str> = match self.carry_out_event_type(object, live, &wanted, stand).await?
+        {
+            Carried::Not(outcome) => return Ok(*outcome),
             Carried::Done(now) => ignored.into_iter().chain(now).collect(),
         };
         let hold = Hold::EventType(EventTypeInSvix {
@@ -90,7 +99,47 @@ impl<S: Shell> Engine<S> {
             name: wanted.name.clone(),
             fields: wanted.named.clone(),
         });
-        Ok(self.with_ignored(&key, object, ignored, hold))
+        let mut outcome = self.with_ignored(&key, object, ignored, hold);
+        if let Verdict::Ready(_, message) = &mut outcome.verdict
+            && let Some(rivals) = self.contested_by(object)
+        {
+            message.push_str("; ");
+            message.push_str(&rivals);
+        }
+        outcome.seen = Some(Box::default());
+        Ok(outcome)
+    }
+
+    /// Compares an event type with Svix; writes nothing.
+    async fn compare_event_type(
+        &self,
+        object: &Object,
+        live: &Live,
+        mode: Mode,
+        wanted: &Desired,
+        stand: Stand,
+    ) -> Result<Outcome, Failed> {
+        let mut seen = live.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
+        if stand.forced {
+            seen = self.read_event_type(live, &wanted.name).await?.map(|document| document.observed);
+        }
+        let ours = stand.held || seen.as_ref().is_some_and(|observed| is_claimed(object, wanted, observed));
+        let step = event_type::plan(wanted, seen.as_ref(), ours, stand.adoption);
+        let refusal = match &step {
+            Step::Refuse(refusal) => Some(refusal),
+            _ => None,
+        };
+        Ok(self.compared(mode, event_type::what_if(&step), refusal))
+    }
+
+    /// Reads an event type anew.
+    async fn read_event_type(&self, live: &Live, name: &str) -> Result<Option<EventTypeDocument>, Failed> {
+        let document = live.client.get_event_type(name).await?;
+        match &document {
+            Some(document) => live.mirror.put_event_type(document.observed.clone()),
+            None => live.mirror.remove_event_type(name),
+        }
+        Ok(document)
     }
 
     /// Does what the plan says until Svix holds what is wanted.
@@ -99,7 +148,7 @@ impl<S: Shell> Engine<S> {
         object: &Object,
         live: &Live,
         wanted: &Desired,
-        held: bool,
+        stand: Stand,
     ) -> Result<Carried, Failed> {
         let connection = object.connection_name();
         let uid = object.meta().uid.as_deref().unwrap_or_default();
@@ -108,20 +157,13 @@ impl<S: Shell> Engine<S> {
         // The whole document, once it was read for this look: what the mirror says may be old.
         let mut fresh: Option<EventTypeDocument> = None;
         for _ in 0..MAX_TURNS {
-            // The claim that was recorded before a write whose end we did not see.
-            let claimed = |observed: &Observed| {
-                let value = claims::claim_value(uid, &wanted.name, observed.content_digest());
-                claims::is_claimed(object.meta().annotations.as_ref(), &value)
-            };
-            let ours = held || seen.as_ref().is_some_and(claimed);
-            let step = event_type::plan(wanted, seen.as_ref(), ours);
-            let needs_reading = matches!(step, Step::Revive(_) | Step::Change(_) | Step::Refuse(_));
-            if needs_reading && fresh.is_none() {
-                let document = live.client.get_event_type(&wanted.name).await?;
-                match &document {
-                    Some(document) => live.mirror.put_event_type(document.observed.clone()),
-                    None => live.mirror.remove_event_type(&wanted.name),
-                }
+            let ours =
+                stand.held || seen.as_ref().is_some_and(|observed| is_claimed(&object, wanted, observed));
+            let step = event_type::plan(wanted, seen.as_ref(), ours, stand.adoption);
+            let uncertain = !matches!(step, Step::InSync | Step::Adopt | Step::Create);
+            let unread = seen.is_some() && (uncertain || stand.forced);
+            if unread && fresh.is_none() {
+                let document = self.read_event_type(live, &wanted.name).await?;
                 seen = document.as_ref().map(|document| document.observed.clone());
                 fresh = document;
                 continue;
@@ -139,9 +181,10 @@ impl<S: Shell> Engine<S> {
                     self.release_waiting(connection, &Awaited::EventType(wanted.name.as_str().into()));
                     return Ok(Carried::Done(Vec::new()));
                 }
-                Step::Refuse(refusal) => return Ok(Carried::Refused(refusal)),
+                Step::Refuse(refusal) => return Ok(Carried::Not(Outcome::stalled(refusal).into())),
                 Step::Create => {
-                    let value = claims::claim_value(uid, &wanted.name, wanted.content_digest());
+                    let thing = claims::thing(connection, &wanted.name);
+                    let value = claims::claim_value(uid, &thing, wanted.content_digest());
                     object = self.claim(&object, Some(&value)).await?;
                     match live.client.create_event_type(wanted).await {
                         Ok(document) => {
@@ -167,14 +210,32 @@ impl<S: Shell> Engine<S> {
                         Err(error) => return Err(error.into()),
                     }
                 }
-                Step::Revive(differences) | Step::Change(differences) => {
+                Step::Revive(ref differences)
+                | Step::Change(ref differences)
+                | Step::Overwrite(ref differences) => {
                     let revive = seen.as_ref().is_some_and(|observed| observed.archived);
+                    let overwrite = matches!(step, Step::Overwrite(_));
+                    if !overwrite
+                        && !revive
+                        && let Err(outcome) = self.may_mend(&object, differences)
+                    {
+                        return Ok(Carried::Not(outcome));
+                    }
                     object = self.claim(&object, None).await?;
                     let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
                     let schemas = fresh.as_ref().and_then(|document| document.schemas.as_ref());
                     match live.client.patch_event_type(wanted, &fields, revive, schemas).await {
                         Ok(document) => {
-                            self.tell_event_type_changed(&object, wanted, revive, &differences);
+                            if overwrite {
+                                let text = format!(
+                                    "event type {} was in Svix already; it is changed: {}",
+                                    wanted.name,
+                                    describe(differences)
+                                );
+                                self.did(&object, Happened::Adopted, text);
+                            } else {
+                                self.tell_event_type_changed(&object, wanted, revive, differences);
+                            }
                             return Ok(self.took_event_type(connection, live, wanted, document));
                         }
                         // Expunged since it was read.
@@ -239,7 +300,9 @@ impl<S: Shell> Engine<S> {
                 Reason::SchemaSourceNotFound,
                 format!("/spec/schemaFrom/configMapKeyRef: {message}"),
             ))),
-            Err(Missing::Failed(message)) => Err(SchemaTrouble::Unreadable(message)),
+            Err(Missing::Failed(message) | Missing::Forbidden(message)) => {
+                Err(SchemaTrouble::Unreadable(message))
+            }
         }
     }
 
@@ -253,10 +316,11 @@ impl<S: Shell> Engine<S> {
         let status = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
         let connection = status.map_or_else(|| event_type.connection_name(), |svix| svix.connection.as_str());
         let name = status.map_or_else(|| event_type.event_type_name(), |svix| svix.name.clone());
-        if self.registry.other_holder(&key).is_some() {
+        if status.is_none() && self.registry.other_holder(&key).is_some() {
             return Ok(None);
         }
-        if let Some(heir) = self.registry.successor(&key) {
+        let thing = Thing::EventType(name.as_str().into());
+        if let Some(heir) = self.registry.rivals(connection, &thing, &key).into_iter().next() {
             if status.is_some() {
                 self.remember(&heir, |memory| memory.inherited = true);
                 self.did(object, Happened::HandedOver, format!("event type {name} stays in Svix for {heir}"));
@@ -277,9 +341,12 @@ impl<S: Shell> Engine<S> {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let ours = status.is_some()
             || annotation.is_some_and(|found| {
-                *found == claims::claim_value(uid, &name, document.observed.content_digest())
+                let thing = claims::thing(connection, &name);
+                *found == claims::claim_value(uid, &thing, document.observed.content_digest())
             });
-        let expunge = event_type.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+        // Whoever may not expunge any more archives.
+        let expunge = event_type.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge
+            && self.registry.permitted(object).is_ok();
         if ours && (expunge || !document.observed.archived) {
             live.client.delete_event_type(&name, expunge).await?;
             if expunge {
@@ -341,7 +408,25 @@ pub(super) enum Carried {
     /// Done, but for these fields, which the server ignored.
     Done(Vec<&'static str>),
     /// It must not be done.
-    Refused(Refusal),
+    Not(Box<Outcome>),
+}
+
+/// How an object stands to an event type in Svix.
+#[derive(Clone, Copy)]
+struct Stand {
+    /// Whether status says that it holds it.
+    held: bool,
+    adoption: Adoption,
+    /// Whether Svix is read, whatever is remembered of it.
+    forced: bool,
+}
+
+/// Whether what is found in Svix is what a claim announced whose write had no end that we saw.
+fn is_claimed(object: &Object, wanted: &Desired, observed: &Observed) -> bool {
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    let thing = claims::thing(object.connection_name(), &wanted.name);
+    let value = claims::claim_value(uid, &thing, observed.content_digest());
+    claims::is_claimed(object.meta().annotations.as_ref(), &value)
 }
 
 /// Why there is no schema.

@@ -12,13 +12,15 @@ mod endpoint;
 mod event;
 mod event_type;
 mod object;
+mod policy;
 mod queue;
 mod reconcile;
 mod registry;
 mod shell;
+mod unlisted;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
@@ -28,14 +30,14 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{catalogue::Catalogue, svix::Changed, telemetry::Metrics};
 
-pub use object::{Key, Kind, Object, Status};
+pub use object::{Key, Kind, Mode, Object, Status};
 pub use registry::Readiness;
-pub use shell::{Happened, Missing, Note, Shell, ShellError};
+pub use shell::{Happened, Missing, Note, SecretWrite, Shell, ShellError};
 
 use connection::Runtime;
 use queue::Queue;
@@ -84,8 +86,10 @@ pub struct Engine<S: Shell> {
     memory: Mutex<HashMap<Key, Memory>>,
     /// The schemas that events are judged by, as far as they were needed.
     catalogue: Catalogue,
-    /// The set of namespaces with references to ConfigMaps may have changed.
-    references: Notify,
+    /// The set of namespaces with references to ConfigMaps or Secrets may have changed.
+    references: watch::Sender<()>,
+    /// Makes digests that mean nothing outside this process.
+    seed: std::hash::RandomState,
     tasks: TaskTracker,
     running: AtomicBool,
     /// Ends everything at once.
@@ -113,6 +117,12 @@ struct Memory {
     inherited: bool,
     /// Since when an event has been held back for the endpoints that are to receive it.
     held_back_since: Option<tokio::time::Instant>,
+    /// The headers of an endpoint as this process wrote them.
+    headers: Option<unlisted::Written>,
+    /// What was mended, and when.
+    mended: Vec<policy::Mended>,
+    /// Who else declares what it holds, as it was told.
+    rivals: Vec<Key>,
 }
 
 impl<S: Shell> Engine<S> {
@@ -128,7 +138,8 @@ impl<S: Shell> Engine<S> {
             waiting: Mutex::default(),
             memory: Mutex::default(),
             catalogue: Catalogue::new(COMPILED_SCHEMAS),
-            references: Notify::new(),
+            references: watch::Sender::new(()),
+            seed: std::hash::RandomState::new(),
             tasks: TaskTracker::new(),
             running: AtomicBool::new(false),
             abort: CancellationToken::new(),
@@ -146,11 +157,15 @@ impl<S: Shell> Engine<S> {
         let generation = object.meta().generation;
         let new_policy = key.kind == Kind::Connection
             && self.registry.get(&key).is_none_or(|before| before.meta().generation != generation);
-        let refers =
-            matches!(&object, Object::EventType(event_type) if event_type.spec.schema_from.is_some());
+        let refers = match &object {
+            Object::EventType(event_type) => event_type.spec.schema_from.is_some(),
+            Object::Endpoint(endpoint) => endpoint.spec.secret_names().next().is_some(),
+            Object::Connection(_) | Object::Event(_) => false,
+        };
+        let is_new = self.registry.get(&key).is_none_or(|before| before.meta().generation != generation);
         let taken = self.registry.upsert(object);
         if refers {
-            self.references.notify_one();
+            self.references.send_replace(());
         }
         if taken == Taken::Unchanged || !self.is_running() {
             return;
@@ -163,6 +178,10 @@ impl<S: Shell> Engine<S> {
             }
         } else {
             self.wake(&key);
+            // Who holds a thing says who else declares it.
+            if is_new {
+                self.wake_all(self.registry.beside(&key));
+            }
         }
     }
 
@@ -172,7 +191,7 @@ impl<S: Shell> Engine<S> {
         if self.registry.wrote(object) == Taken::Unchanged {
             return;
         }
-        self.references.notify_one();
+        self.references.send_replace(());
         if key.kind == Kind::Connection {
             self.poke(&key.name);
             self.wake_all(self.registry.users_of(&key.name));
@@ -190,7 +209,7 @@ impl<S: Shell> Engine<S> {
             keys.remove(key);
             !keys.is_empty()
         });
-        self.references.notify_one();
+        self.references.send_replace(());
         if !self.is_running() {
             return;
         }
@@ -238,13 +257,36 @@ impl<S: Shell> Engine<S> {
 
     /// The namespaces in which objects refer to ConfigMaps.
     #[must_use]
-    pub fn config_map_namespaces(&self) -> std::collections::BTreeSet<Arc<str>> {
+    pub fn config_map_namespaces(&self) -> BTreeSet<Arc<str>> {
         self.registry.config_map_namespaces()
     }
 
-    /// Waits until those namespaces may be others.
-    pub async fn references_changed(&self) {
-        self.references.notified().await;
+    /// Takes in that a Secret changed that endpoints may speak of.
+    pub fn endpoint_secret_changed(&self, namespace: &str, name: &str) {
+        self.wake_all(self.registry.users_of_endpoint_secret(namespace, name));
+    }
+
+    /// The namespaces in which endpoints speak of Secrets.
+    #[must_use]
+    pub fn secret_namespaces(&self) -> BTreeSet<Arc<str>> {
+        self.registry.secret_namespaces()
+    }
+
+    /// Takes in the labels of a namespace, which the rules of connections speak of; `None`: it is gone.
+    pub fn namespace_changed(&self, name: &str, labels: Option<BTreeMap<String, String>>) {
+        self.wake_all(self.registry.set_namespace(name, labels));
+    }
+
+    /// Tells, from now on, when the namespaces with references may be others.
+    #[must_use]
+    pub fn references(&self) -> watch::Receiver<()> {
+        self.references.subscribe()
+    }
+
+    /// How many objects of a kind differ from Svix, of those that are only compared.
+    #[must_use]
+    pub fn differing(&self, kind: Kind) -> u32 {
+        self.registry.differing(kind)
     }
 
     /// How many objects there are, by what their `Ready` says.
@@ -332,7 +374,7 @@ impl<S: Shell> Engine<S> {
 
     fn wake(&self, key: &Key) {
         if let Some(object) = self.registry.get(key) {
-            self.queue.wake(key.clone(), reconcile::lane(&object));
+            self.queue.wake(key.clone(), self.lane(&object));
         }
     }
 

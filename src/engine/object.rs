@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 
 use crate::api::{
-    Condition, ConditionStatus, ConditionType, FINALIZER, SvixConnection, SvixConnectionStatus,
+    self, Condition, ConditionStatus, ConditionType, EndpointDeletionPolicy, EventTypeDeletionPolicy,
+    FINALIZER, ManagementPolicy, RECONCILE_AT_ANNOTATION, SvixConnection, SvixConnectionStatus,
     WebhookEndpoint, WebhookEndpointStatus, WebhookEvent, WebhookEventStatus, WebhookEventType,
     WebhookEventTypeStatus,
 };
@@ -73,6 +74,17 @@ impl fmt::Debug for Key {
     }
 }
 
+/// How far the operator goes with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Svix is made to hold what is declared.
+    Manage,
+    /// Svix is only compared with it.
+    Observe,
+    /// The same, for a while.
+    Suspended,
+}
+
 /// One object, shared.
 #[derive(Clone, Debug)]
 pub enum Object {
@@ -94,7 +106,7 @@ pub enum Status {
     /// Of an event type.
     EventType(WebhookEventTypeStatus),
     /// Of an endpoint.
-    Endpoint(WebhookEndpointStatus),
+    Endpoint(Box<WebhookEndpointStatus>),
     /// Of an event.
     Event(WebhookEventStatus),
 }
@@ -173,7 +185,7 @@ impl Object {
         match (self, status) {
             (Self::Connection(object), Status::Connection(status)) => object.status.as_ref() == Some(status),
             (Self::EventType(object), Status::EventType(status)) => object.status.as_ref() == Some(status),
-            (Self::Endpoint(object), Status::Endpoint(status)) => object.status.as_ref() == Some(status),
+            (Self::Endpoint(object), Status::Endpoint(status)) => object.status.as_ref() == Some(&**status),
             (Self::Event(object), Status::Event(status)) => object.status.as_ref() == Some(status),
             _ => false,
         }
@@ -190,7 +202,7 @@ impl Object {
                 Self::EventType(Arc::new(WebhookEventType { status: Some(status), ..(**object).clone() }))
             }
             (Self::Endpoint(object), Status::Endpoint(status)) => {
-                Self::Endpoint(Arc::new(WebhookEndpoint { status: Some(status), ..(**object).clone() }))
+                Self::Endpoint(Arc::new(WebhookEndpoint { status: Some(*status), ..(**object).clone() }))
             }
             (Self::Event(object), Status::Event(status)) => {
                 Self::Event(Arc::new(WebhookEvent { status: Some(status), ..(**object).clone() }))
@@ -205,6 +217,57 @@ impl Object {
         let ready = self.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready)?;
         (self.observed_generation() == self.meta().generation)
             .then_some(ready.status == ConditionStatus::True)
+    }
+
+    /// How far the operator goes with it, as its own spec says.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        let (suspend, policy) = match self {
+            Self::Connection(object) => (object.spec.suspend, object.spec.management_policy),
+            Self::EventType(object) => (object.spec.suspend, object.spec.management_policy),
+            Self::Endpoint(object) => (object.spec.suspend, object.spec.management_policy),
+            Self::Event(_) => (None, None),
+        };
+        match (suspend, policy) {
+            (Some(true), _) => Mode::Suspended,
+            (_, Some(ManagementPolicy::Observe)) => Mode::Observe,
+            (_, Some(ManagementPolicy::Manage) | None) => Mode::Manage,
+        }
+    }
+
+    /// Whether its own spec says that deleting it leaves Svix as it is.
+    #[must_use]
+    pub fn retains(&self) -> bool {
+        let policy = match self {
+            Self::Connection(_) | Self::Event(_) => true,
+            Self::EventType(object) => object.spec.deletion_policy() == EventTypeDeletionPolicy::Retain,
+            Self::Endpoint(object) => object.spec.deletion_policy() == EndpointDeletionPolicy::Retain,
+        };
+        policy || self.mode() != Mode::Manage
+    }
+
+    /// The value of the annotation that asks for a look past what is remembered of Svix, when that was not handled.
+    #[must_use]
+    pub fn asked(&self) -> Option<&str> {
+        let handled = match self {
+            Self::Connection(object) => {
+                object.status.as_ref().and_then(|it| it.last_handled_reconcile_at.as_deref())
+            }
+            Self::EventType(object) => {
+                object.status.as_ref().and_then(|it| it.last_handled_reconcile_at.as_deref())
+            }
+            Self::Endpoint(object) => {
+                object.status.as_ref().and_then(|it| it.last_handled_reconcile_at.as_deref())
+            }
+            Self::Event(_) => return None,
+        };
+        self.reconcile_at().filter(|asked| Some(*asked) != handled)
+    }
+
+    /// The value of that annotation, as far as status can hold it.
+    #[must_use]
+    pub fn reconcile_at(&self) -> Option<&str> {
+        api::annotation(self.meta(), RECONCILE_AT_ANNOTATION).filter(|value| value.len() <= 4096)
     }
 
     /// Whether it is being deleted.

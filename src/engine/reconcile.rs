@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use crate::{
     api::{
-        ConditionType, EndpointDeletionPolicy, EndpointInSvix, EventTypeDeletionPolicy, EventTypeInSvix,
-        Reason, WebhookEndpointStatus, WebhookEventStatus, WebhookEventTypeStatus,
+        ConditionType, Difference, EndpointInSvix, EventTypeInSvix, ORPHAN_ON_DELETE_ANNOTATION, Reason,
+        SigningKeyStatus, Statistics, WebhookEndpointStatus, WebhookEventStatus, WebhookEventTypeStatus,
     },
-    plan::{Refusal, event, status, status::Verdict},
+    plan::{
+        Refusal, event, status,
+        status::{Aside, Verdict},
+    },
     svix::{Class, Error},
 };
 
 use super::{
-    Engine, Happened, Key, Kind, Note, Object, Shell, ShellError, Status,
+    Engine, Happened, Key, Kind, Mode, Note, Object, Shell, ShellError, Status,
     event::Looked,
     queue::{Next, Work},
 };
@@ -26,16 +29,35 @@ pub(super) struct Outcome {
     pub verdict: Verdict,
     /// What it holds in Svix from now on; `None`: as before.
     pub hold: Option<Hold>,
+    /// What else was seen; `None`: nothing, and what status says stays.
+    pub seen: Option<Box<Seen>>,
     /// What to do next.
     pub next: Next,
+}
+
+/// What status says beside the verdict and the hold.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Further conditions.
+    pub asides: Vec<Aside>,
+    /// How Svix differs, of an object that is only compared.
+    pub difference: Option<Difference>,
+    /// What became of an endpoint's messages.
+    pub statistics: Option<Statistics>,
+    /// An endpoint's signing key.
+    pub signing_key: Option<SigningKeyStatus>,
+    /// The value of `rotate-at` that is handled by now; `None`: as before.
+    pub rotate_at: Option<String>,
 }
 
 /// What an object holds in Svix.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Hold {
     EventType(EventTypeInSvix),
-    Endpoint(EndpointInSvix),
+    Endpoint(Box<EndpointInSvix>),
     Event(Box<EventHold>),
+    /// Nothing any more.
+    Nothing,
 }
 
 /// What is known of an event beside its conditions.
@@ -53,18 +75,19 @@ impl Outcome {
         Self {
             verdict: Verdict::Ready(Reason::InSync, "Svix holds what is declared".to_owned()),
             hold: Some(hold),
+            seen: None,
             next: Next::Settled,
         }
     }
 
     /// Waits for a person.
     pub fn stalled(refusal: Refusal) -> Self {
-        Self { verdict: Verdict::Stalled(refusal), hold: None, next: Next::Settled }
+        Self { verdict: Verdict::Stalled(refusal), hold: None, seen: None, next: Next::Settled }
     }
 
     /// Waits for something that wakes it.
     pub fn waiting(refusal: Refusal) -> Self {
-        Self { verdict: Verdict::Waiting(refusal), hold: None, next: Next::Settled }
+        Self { verdict: Verdict::Waiting(refusal), hold: None, seen: None, next: Next::Settled }
     }
 }
 
@@ -85,21 +108,6 @@ impl From<Error> for Failed {
 impl From<ShellError> for Failed {
     fn from(error: ShellError) -> Self {
         Self::Shell(error)
-    }
-}
-
-/// The lane of an object: its connection's, or one for those that need no Svix to be let go.
-pub(super) fn lane(object: &Object) -> &str {
-    if object.deleting() && retains(object) { "" } else { object.connection_name() }
-}
-
-/// Whether deleting the object leaves Svix as it is.
-pub(super) fn retains(object: &Object) -> bool {
-    match object {
-        Object::Connection(_) => true,
-        Object::EventType(object) => object.spec.deletion_policy() == EventTypeDeletionPolicy::Retain,
-        Object::Endpoint(object) => object.spec.deletion_policy() == EndpointDeletionPolicy::Retain,
-        Object::Event(_) => true,
     }
 }
 
@@ -132,6 +140,7 @@ impl<S: Shell> Engine<S> {
                 return Next::Settled;
             }
             Err(failed) => match self.failed(key, failed) {
+                Ok(outcome) if deleting => blocked(&object, outcome),
                 Ok(outcome) => outcome,
                 Err(next) => return next,
             },
@@ -164,6 +173,7 @@ impl<S: Shell> Engine<S> {
         let waiting = |reason, message: String, next| Outcome {
             verdict: Verdict::Waiting(Refusal::new(reason, message)),
             hold: None,
+            seen: None,
             next,
         };
         Ok(match error.class() {
@@ -200,7 +210,7 @@ impl<S: Shell> Engine<S> {
 
     /// Records an outcome in status, when it says something new.
     async fn record(&self, key: &Key, looked_at: &Object, outcome: Outcome) -> Next {
-        let Outcome { verdict, hold, next } = outcome;
+        let Outcome { verdict, hold, seen, next } = outcome;
         // The object may have been claimed meanwhile: status goes onto what is there now.
         let Some(object) = self.registry.get(key).filter(|now| now.meta().uid == looked_at.meta().uid) else {
             return next;
@@ -210,7 +220,7 @@ impl<S: Shell> Engine<S> {
                 .remember(key, |memory| *memory.waiting_since.get_or_insert_with(tokio::time::Instant::now));
             let (waited, settle) = (since.elapsed(), self.options.settle);
             // Waiting is told once it has lasted; unless status already says that something is amiss.
-            if waited < settle {
+            if waited < settle && hold != Some(Hold::Nothing) {
                 return match next {
                     Next::Failed => next,
                     Next::After(delay) | Next::Later(delay) => Next::After(delay.min(settle - waited)),
@@ -224,24 +234,64 @@ impl<S: Shell> Engine<S> {
         let generation = looked_at.meta().generation;
         let before = object.conditions();
         let now = jiff::Timestamp::now();
-        let conditions = status::conditions(&verdict, before, generation, now);
+        let managed = self.mode(&object) == Mode::Manage;
+        let mut conditions = status::conditions(
+            &verdict,
+            seen.as_ref().map(|seen| seen.asides.as_slice()),
+            before,
+            generation,
+            now,
+        );
+        // It is only said of what is only compared.
+        conditions.retain(|condition| !managed || condition.type_ != ConditionType::InSync);
+        // A look that waits is not over.
+        let handled = |before: Option<&String>| match &verdict {
+            Verdict::Waiting(_) => before.cloned(),
+            Verdict::Ready(..) | Verdict::Stalled(_) => looked_at.reconcile_at().map(str::to_owned),
+        };
         let status = match (&object, hold) {
-            (Object::EventType(object), hold) => Status::EventType(WebhookEventTypeStatus {
-                observed_generation: generation,
-                svix: match hold {
-                    Some(Hold::EventType(hold)) => Some(hold),
-                    _ => object.status.as_ref().and_then(|status| status.svix.clone()),
-                },
-                conditions,
-            }),
-            (Object::Endpoint(object), hold) => Status::Endpoint(WebhookEndpointStatus {
-                observed_generation: generation,
-                svix: match hold {
-                    Some(Hold::Endpoint(hold)) => Some(hold),
-                    _ => object.status.as_ref().and_then(|status| status.svix.clone()),
-                },
-                conditions,
-            }),
+            (Object::EventType(object), hold) => {
+                let before = object.status.as_ref();
+                Status::EventType(WebhookEventTypeStatus {
+                    observed_generation: generation,
+                    last_handled_reconcile_at: handled(
+                        before.and_then(|it| it.last_handled_reconcile_at.as_ref()),
+                    ),
+                    svix: match hold {
+                        Some(Hold::EventType(hold)) => Some(hold),
+                        Some(Hold::Nothing) => None,
+                        _ => before.and_then(|status| status.svix.clone()),
+                    },
+                    difference: match seen {
+                        _ if managed => None,
+                        Some(seen) => seen.difference,
+                        None => before.and_then(|status| status.difference.clone()),
+                    },
+                    conditions,
+                })
+            }
+            (Object::Endpoint(object), hold) => {
+                let before = object.status.clone().unwrap_or_default();
+                let reconcile_at = handled(before.last_handled_reconcile_at.as_ref());
+                let (difference, statistics, signing_key, rotate_at) = match seen {
+                    Some(seen) => (seen.difference, seen.statistics, seen.signing_key, seen.rotate_at),
+                    None => (before.difference, before.statistics, before.signing_key, None),
+                };
+                Status::Endpoint(Box::new(WebhookEndpointStatus {
+                    observed_generation: generation,
+                    last_handled_reconcile_at: reconcile_at,
+                    last_handled_rotate_at: rotate_at.or(before.last_handled_rotate_at),
+                    svix: match hold {
+                        Some(Hold::Endpoint(hold)) => Some(*hold),
+                        Some(Hold::Nothing) => None,
+                        _ => before.svix,
+                    },
+                    signing_key,
+                    difference: if managed { None } else { difference },
+                    statistics,
+                    conditions,
+                }))
+            }
             (Object::Event(object), hold) => {
                 let (held, accepted) = match hold {
                     Some(Hold::Event(held)) => (held.status, held.accepted),
@@ -286,7 +336,7 @@ impl<S: Shell> Engine<S> {
         object: &Object,
         annotation: Option<&str>,
     ) -> Result<Object, ShellError> {
-        let finalizer = !retains(object) && !object.held();
+        let finalizer = !self.retains(object) && !object.held();
         let annotation = annotation
             .filter(|value| !crate::plan::claims::is_claimed(object.meta().annotations.as_ref(), value));
         if !finalizer && annotation.is_none() {
@@ -325,7 +375,7 @@ impl<S: Shell> Engine<S> {
         if !object.held() {
             return Ok(None);
         }
-        if !retains(object) {
+        if !self.retains(object) {
             let waiting = match object {
                 Object::Connection(_) | Object::Event(_) => None,
                 Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await?,
@@ -358,15 +408,38 @@ impl<S: Shell> Engine<S> {
             self.shell.tell(object, Note { warning: true, reason: Happened::Orphaned.as_str(), message });
             return None;
         }
-        let message = format!(
-            "clean-up in Svix waits: {}. With deletionPolicy: Retain it is let go at once",
-            refusal.message
-        );
+        let message = format!("clean-up in Svix waits: {}. {}", refusal.message, way_out(object));
         let next = if missing {
             Next::After(self.options.orphan_after.saturating_sub(waited))
         } else {
             Next::Settled
         };
-        Some(Outcome { verdict: Verdict::Waiting(Refusal::new(Reason::Deleting, message)), hold: None, next })
+        let verdict = Verdict::Waiting(Refusal::new(Reason::Deleting, message));
+        Some(Outcome { verdict, hold: None, seen: None, next })
     }
+}
+
+/// A clean-up that failed: whatever the reason, status says how to get out.
+fn blocked(object: &Object, outcome: Outcome) -> Outcome {
+    let message = format!(
+        "clean-up in Svix waits ({}): {}. {}",
+        outcome.verdict.reason(),
+        outcome.verdict.message(),
+        way_out(object)
+    );
+    let refusal = Refusal::new(Reason::Deleting, message);
+    let verdict = match outcome.verdict {
+        Verdict::Stalled(_) => Verdict::Stalled(refusal),
+        Verdict::Ready(..) | Verdict::Waiting(_) => Verdict::Waiting(refusal),
+    };
+    Outcome { verdict, ..outcome }
+}
+
+/// How an object is let go whose clean-up does not come to an end.
+fn way_out(object: &Object) -> String {
+    let through = object.holds_through().unwrap_or_else(|| object.connection_name());
+    format!(
+        "To let it go without clean-up, set deletionPolicy: Retain; for everything on SvixConnection {through:?}, \
+         annotate that with {ORPHAN_ON_DELETE_ANNOTATION}=true and delete it"
+    )
 }

@@ -1,16 +1,16 @@
 //! All declared objects, and who declares what.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
-    api::{Condition, ConditionType, SvixConnection, WebhookEndpoint},
-    plan::{claims, ids},
+    api::{Adoption, Condition, ConditionType, EventTypeDeletionPolicy, SvixConnection, WebhookEndpoint},
+    plan::{Refusal, access::Grants, claims, ids},
 };
 
-use super::object::{Key, Kind, Object};
+use super::object::{Key, Kind, Mode, Object};
 
 /// A thing in Svix that an object declares, within one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,10 @@ struct Inner {
     thing_of: HashMap<Key, Arc<Place>>,
     by_connection: HashMap<Arc<str>, HashSet<Key>>,
     by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
+    /// Endpoints by the Secrets that they take values from or write to.
+    by_secret: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
+    /// The labels of namespaces.
+    namespaces: HashMap<Arc<str>, BTreeMap<String, String>>,
     /// Endpoints that are not ready and not stalled.
     coming_endpoints: HashSet<Key>,
 }
@@ -146,6 +150,53 @@ impl Registry {
         self.lock().by_config_map.keys().map(|(namespace, _)| namespace.clone()).collect()
     }
 
+    /// The endpoints that take a value from this Secret, or write to it.
+    #[must_use]
+    pub fn users_of_endpoint_secret(&self, namespace: &str, name: &str) -> Vec<Key> {
+        let inner = self.lock();
+        inner.by_secret.get(&(namespace.into(), name.into())).into_iter().flatten().cloned().collect()
+    }
+
+    /// The namespaces in which an endpoint speaks of a Secret.
+    #[must_use]
+    pub fn secret_namespaces(&self) -> BTreeSet<Arc<str>> {
+        self.lock().by_secret.keys().map(|(namespace, _)| namespace.clone()).collect()
+    }
+
+    /// Takes in the labels of a namespace; `None`: it is gone. Answers the objects in it, when they are others.
+    pub fn set_namespace(&self, name: &str, labels: Option<BTreeMap<String, String>>) -> Vec<Key> {
+        let mut inner = self.lock();
+        let before = match labels {
+            Some(labels) => inner.namespaces.insert(name.into(), labels.clone()) == Some(labels),
+            None => inner.namespaces.remove(name).is_none(),
+        };
+        if before {
+            return Vec::new();
+        }
+        inner.objects.keys().filter(|key| &*key.namespace == name).cloned().collect()
+    }
+
+    /// Whether the connection lets the object's namespace do what the object declares.
+    pub fn permitted(&self, object: &Object) -> Result<(), Refusal> {
+        self.lock().permitted(object)
+    }
+
+    /// The adoption that an object may have: what it asks for, as far as the connection goes.
+    #[must_use]
+    pub fn adoption(&self, object: &Object, connection: &SvixConnection) -> Adoption {
+        let inner = self.lock();
+        let (namespace, none) = (object.meta().namespace.as_deref().unwrap_or_default(), BTreeMap::new());
+        let labels = inner.namespaces.get(namespace).unwrap_or(&none);
+        let grants = Grants::new(&connection.spec, namespace, labels);
+        match object {
+            Object::EventType(it) => grants.at_most(it.spec.adoption(), None, Some(&it.event_type_name())),
+            Object::Endpoint(it) => {
+                grants.at_most(it.spec.adoption(), Some(it.spec.application(&connection.spec)), None)
+            }
+            Object::Connection(_) | Object::Event(_) => Adoption::Never,
+        }
+    }
+
     /// The connections whose token is in this Secret.
     #[must_use]
     pub fn users_of_secret(&self, secret: &str) -> Vec<Key> {
@@ -167,9 +218,13 @@ impl Registry {
         let inner = self.lock();
         let things = inner.by_connection.get(connection).into_iter().flatten();
         things
-            .filter_map(|key| match &inner.thing_of.get(key)?.1 {
-                Thing::Endpoint(application, _) => Some(application.clone()),
-                Thing::EventType(_) => None,
+            .filter_map(|key| {
+                let place = inner.thing_of.get(key)?;
+                match &place.1 {
+                    // One that is on its way from here to another connection declares it there.
+                    Thing::Endpoint(application, _) if &*place.0 == connection => Some(application.clone()),
+                    _ => None,
+                }
             })
             .collect()
     }
@@ -184,8 +239,8 @@ impl Registry {
     #[must_use]
     pub fn other_holder(&self, key: &Key) -> Option<Key> {
         let inner = self.lock();
-        let thing = inner.thing_of.get(key)?;
-        inner.holder(thing).filter(|holder| *holder != key).cloned()
+        let place = inner.thing_of.get(key)?;
+        inner.holder(place).filter(|holder| *holder != key).cloned()
     }
 
     /// Whoever holds a thing, of those that declare it.
@@ -211,16 +266,46 @@ impl Registry {
             .collect()
     }
 
-    /// Another object that declares the same thing and is not being deleted: it takes the thing over.
+    /// The others that declare a thing and may have it, without those that are being deleted.
     #[must_use]
-    pub fn successor(&self, key: &Key) -> Option<Key> {
+    pub fn rivals(&self, connection: &str, thing: &Thing, key: &Key) -> Vec<Key> {
         let inner = self.lock();
-        let thing = inner.thing_of.get(key)?;
-        let others = inner.things.get(thing)?.iter().filter(|other| *other != key);
-        others
-            .into_iter()
-            .find(|other| inner.objects.get(other).is_some_and(|object| !object.deleting()))
-            .cloned()
+        let claimants = inner.things.get(&(connection.into(), thing.clone())).into_iter().flatten();
+        let may = |other: &&Key| {
+            *other != key
+                && inner
+                    .objects
+                    .get(*other)
+                    .is_some_and(|object| !object.deleting() && inner.may_claim(object))
+        };
+        claimants.filter(may).cloned().collect()
+    }
+
+    /// The thing that an object declares, and the connection.
+    #[must_use]
+    pub fn thing_of(&self, key: &Key) -> Option<(Arc<str>, Thing)> {
+        self.lock().thing_of.get(key).map(|place| (**place).clone())
+    }
+
+    /// Those that declare the same thing as this object, without it.
+    #[must_use]
+    pub fn beside(&self, key: &Key) -> Vec<Key> {
+        let inner = self.lock();
+        let claimants = inner.thing_of.get(key).and_then(|thing| inner.things.get(thing));
+        claimants.into_iter().flatten().filter(|other| *other != key).cloned().collect()
+    }
+
+    /// How many objects differ from Svix, of those that are only compared.
+    #[must_use]
+    pub fn differing(&self, kind: Kind) -> u32 {
+        let differs = |object: &&Object| match object {
+            Object::EventType(it) => it.status.as_ref().is_some_and(|status| status.difference.is_some()),
+            Object::Endpoint(it) => it.status.as_ref().is_some_and(|status| status.difference.is_some()),
+            Object::Connection(_) | Object::Event(_) => false,
+        };
+        let inner = self.lock();
+        let count = inner.objects.values().filter(|object| object.kind() == kind).filter(differs).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// How many objects there are of a kind, and what their `Ready` says.
@@ -264,24 +349,58 @@ fn is_older(object: &Object, than: &Object) -> bool {
 }
 
 impl Inner {
-    fn holder(&self, thing: &Place) -> Option<&Key> {
-        let keys = self.things.get(thing)?;
+    /// Whoever holds a thing. Nobody keeps a thing from others by declaring what it may not have, or by only looking at
+    /// it.
+    fn holder(&self, place: &Place) -> Option<&Key> {
+        let keys = self.things.get(place)?;
+        let permitted =
+            |key: &&Key| self.objects.get(*key).is_some_and(|object| self.permitted(object).is_ok());
         if keys.len() < 2 {
-            return keys.first();
+            return keys.first().filter(permitted);
         }
-        let claimants: Vec<_> = keys
+        let mut claimants: Vec<_> =
+            keys.iter().filter(permitted).filter_map(|key| Some((key, self.objects.get(key)?))).collect();
+        if claimants.iter().any(|(_, object)| object.mode() != Mode::Observe) {
+            claimants.retain(|(_, object)| object.mode() != Mode::Observe);
+        }
+        let claims: Vec<_> = claimants
             .iter()
-            .map(|key| {
-                let object = self.objects.get(key);
-                claims::Claimant {
-                    holds: object.and_then(Object::holds_through).is_some(),
-                    created: object.and_then(Object::created).map_or(0, |time| time.as_second()),
-                    namespace: &key.namespace,
-                    name: &key.name,
-                }
+            .map(|(key, object)| claims::Claimant {
+                holds: object.holds_through() == Some(&place.0),
+                created: object.created().map_or(0, |time| time.as_second()),
+                namespace: &key.namespace,
+                name: &key.name,
             })
             .collect();
-        keys.get(claims::holder(&claimants)?)
+        claims::holder(&claims).and_then(|index| claimants.get(index)).map(|(key, _)| *key)
+    }
+
+    /// Whether an object can hold a thing: it is more than compared, and its namespace may have it.
+    fn may_claim(&self, object: &Object) -> bool {
+        object.mode() != Mode::Observe && self.permitted(object).is_ok()
+    }
+
+    fn permitted(&self, object: &Object) -> Result<(), Refusal> {
+        let Some(Object::Connection(connection)) =
+            self.objects.get(&Key::connection(object.connection_name()))
+        else {
+            return Ok(());
+        };
+        let (namespace, none) = (object.meta().namespace.as_deref().unwrap_or_default(), BTreeMap::new());
+        let labels = self.namespaces.get(namespace).unwrap_or(&none);
+        let grants = Grants::new(&connection.spec, namespace, labels);
+        match object {
+            Object::Connection(_) => Ok(()),
+            Object::EventType(it) => {
+                let expunge = it.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+                grants.event_type(&it.event_type_name(), it.spec.adoption(), expunge)
+            }
+            Object::Endpoint(it) => {
+                let application = it.spec.application(&connection.spec);
+                grants.endpoint(application, &it.spec.event_types, it.spec.adoption())
+            }
+            Object::Event(it) => grants.event(it.spec.application(&connection.spec), &it.spec.event_type),
+        }
     }
 
     fn insert(&mut self, key: Key, object: Object) {
@@ -289,8 +408,12 @@ impl Inner {
         // All maps share one copy of the names.
         let key = self.objects.get_key_value(&key).map_or(key, |(known, _)| known.clone());
         if !matches!(object, Object::Connection(_)) {
-            let connection = self.connection_name(&object);
-            self.by_connection.entry(connection).or_default().insert(key.clone());
+            for connection in self.connection_names(&object) {
+                self.by_connection.entry(connection).or_default().insert(key.clone());
+            }
+        }
+        for name in secrets(&object) {
+            self.by_secret.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
         }
         if let Some(name) = config_map(&object) {
             self.by_config_map.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
@@ -341,6 +464,19 @@ impl Inner {
         self.by_connection.get_key_value(name).map_or_else(|| name.into(), |(known, _)| known.clone())
     }
 
+    /// The connection of an object, and the one that it still holds something through.
+    fn connection_names(&self, object: &Object) -> Vec<Arc<str>> {
+        let mut names = vec![self.connection_name(object)];
+        if let Some(other) = object.holds_through().filter(|other| *other != &*names[0]) {
+            names.push(
+                self.by_connection
+                    .get_key_value(other)
+                    .map_or_else(|| other.into(), |(known, _)| known.clone()),
+            );
+        }
+        names
+    }
+
     fn unindex_thing(&mut self, key: &Key) {
         if let Some(thing) = self.thing_of.remove(key)
             && let Some(keys) = self.things.get_mut(&thing)
@@ -356,22 +492,44 @@ impl Inner {
         self.unindex_thing(key);
         self.coming_endpoints.remove(key);
         let Some(object) = self.objects.get(key) else { return };
-        if let Some(keys) = self.by_connection.get_mut(object.connection_name()) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.by_connection.remove(object.connection_name());
-            }
-        }
-        if let Some(name) = config_map(object) {
-            let place = (key.namespace.clone(), Box::from(name));
-            if let Some(keys) = self.by_config_map.get_mut(&place) {
+        let connections = self.connection_names(object);
+        let secrets: Vec<Box<str>> = secrets(object).map(Into::into).collect();
+        let config_map = config_map(object).map(Box::from);
+        for connection in connections {
+            take_out(&mut self.by_connection, &connection, |keys| {
                 keys.remove(key);
-                if keys.is_empty() {
-                    self.by_config_map.remove(&place);
-                }
-            }
+                keys.is_empty()
+            });
+        }
+        for name in secrets {
+            take_out(&mut self.by_secret, &(key.namespace.clone(), name), |keys| {
+                keys.remove(key);
+                keys.is_empty()
+            });
+        }
+        if let Some(name) = config_map {
+            take_out(&mut self.by_config_map, &(key.namespace.clone(), name), |keys| {
+                keys.remove(key);
+                keys.is_empty()
+            });
         }
     }
+}
+
+/// Takes something out of an entry, and the entry with it when nothing is left.
+fn take_out<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>, key: &K, take: impl FnOnce(&mut V) -> bool) {
+    if map.get_mut(key).is_some_and(take) {
+        map.remove(key);
+    }
+}
+
+/// The names of the Secrets that an object speaks of.
+fn secrets(object: &Object) -> impl Iterator<Item = &str> {
+    let endpoint = match object {
+        Object::Endpoint(endpoint) => Some(&endpoint.spec),
+        _ => None,
+    };
+    endpoint.into_iter().flat_map(|spec| spec.secret_names())
 }
 
 fn config_map(object: &Object) -> Option<&str> {
@@ -386,10 +544,15 @@ fn config_map(object: &Object) -> Option<&str> {
 fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> Thing {
     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
     let name = endpoint.metadata.name.as_deref().unwrap_or_default();
+    // One that was adopted by its id keeps its own uid.
+    let name_of_connection = connection.metadata.name.as_deref();
+    let held = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
+    let held = held.filter(|svix| Some(svix.connection.as_str()) == name_of_connection);
     let uid = endpoint
         .spec
         .uid
         .clone()
+        .or_else(|| held.map(|svix| svix.uid.clone()))
         .unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
     Thing::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
 }

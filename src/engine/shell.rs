@@ -1,8 +1,11 @@
 //! What the engine asks of the world that its objects live in: a cluster, or a folder.
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
-use crate::api::{ConfigMapKeyRef, SvixConnection};
+use crate::{
+    api::{ConfigMapKeyRef, SvixConnection},
+    plan::secrets::{SecretData, SecretOwner, Sensitive},
+};
 
 use super::object::{Object, Status};
 
@@ -43,6 +46,72 @@ pub trait Shell: Send + Sync + 'static {
         namespace: &str,
         reference: &ConfigMapKeyRef,
     ) -> impl Future<Output = Result<String, Missing>> + Send;
+
+    /// A Secret, by its name. `None`: there is none of that name.
+    fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<SecretData>, Missing>> + Send;
+
+    /// Writes a Secret that belongs to an object, in the object's namespace. Answers it as it is then.
+    fn write_secret(
+        &self,
+        owner: &Object,
+        write: SecretWrite,
+    ) -> impl Future<Output = Result<SecretData, ShellError>> + Send;
+}
+
+/// What is written to a Secret; what is not named stays as it is.
+#[derive(Clone, Debug)]
+pub struct SecretWrite {
+    /// Its name.
+    pub name: String,
+    /// The version that is changed; `None`: it is made.
+    pub resource_version: Option<String>,
+    /// Whether the object becomes its only owner.
+    pub own: bool,
+    /// Entries of the data; `None`: one that must not be there.
+    pub data: BTreeMap<String, Option<Sensitive>>,
+    /// Annotations; likewise.
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// Labels that it must have.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl SecretWrite {
+    /// The Secret as it is after this, where there is no API server that says so. `before`: as it was; another version
+    /// than the one that is changed is a conflict.
+    pub fn onto(self, before: Option<SecretData>, owner: &Object) -> Result<SecretData, ShellError> {
+        // No `..`: a new part must be thought of here.
+        let Self { name: _, resource_version, own, data, annotations, labels } = self;
+        if resource_version != before.as_ref().map(|before| before.resource_version.clone()) {
+            return Err(ShellError::Conflict);
+        }
+        let mut secret = before.unwrap_or_default();
+        secret.resource_version = format!("{}+", secret.resource_version);
+        for (key, value) in data {
+            match value {
+                Some(value) => secret.data.insert(key, value.expose().as_bytes().to_vec()),
+                None => secret.data.remove(&key),
+            };
+        }
+        for (key, value) in annotations {
+            match value {
+                Some(value) => secret.annotations.insert(key, value),
+                None => secret.annotations.remove(&key),
+            };
+        }
+        secret.labels.extend(labels);
+        if own {
+            secret.owners = vec![SecretOwner {
+                uid: owner.meta().uid.clone().unwrap_or_default(),
+                kind: owner.kind().as_str().to_owned(),
+                name: owner.meta().name.clone().unwrap_or_default(),
+            }];
+        }
+        Ok(secret)
+    }
 }
 
 /// Something that happened to an object: an Event in a cluster, a line in `dev`.
@@ -65,6 +134,9 @@ pub enum ShellError {
     /// The object changed meanwhile.
     #[error("the object changed meanwhile")]
     Conflict,
+    /// The operator may not write it.
+    #[error("{0}")]
+    Forbidden(String),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -79,6 +151,17 @@ pub enum Missing {
     /// It cannot be read now.
     #[error("{0}")]
     Failed(String),
+    /// The operator may not read it.
+    #[error("{0}")]
+    Forbidden(String),
+}
+
+impl Missing {
+    /// Whether it may come back by itself, without a change that is noticed.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::NotFound(_))
+    }
 }
 
 /// What was done for an object: the reasons of Events that are not those of conditions. The names are stable;
@@ -111,11 +194,23 @@ pub enum Happened {
     EventSent,
     /// The deliveries of an event ended well.
     EventDelivered,
+    /// The signing key of an endpoint was replaced.
+    SigningKeyRotated,
+    /// The signing key of an endpoint was made the one in a Secret.
+    SigningKeyChanged,
+    /// The signing key of an endpoint was written to a Secret.
+    SigningKeyWritten,
+    /// The headers of an endpoint were written.
+    HeadersWritten,
+    /// An object is cleaned up on the connection that it was on before.
+    Moved,
+    /// Another object declares the same thing, and waits.
+    Contested,
 }
 
 impl Happened {
     /// All of them, for documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::Created,
         Self::Updated,
         Self::Adopted,
@@ -129,6 +224,12 @@ impl Happened {
         Self::Orphaned,
         Self::EventSent,
         Self::EventDelivered,
+        Self::SigningKeyRotated,
+        Self::SigningKeyChanged,
+        Self::SigningKeyWritten,
+        Self::HeadersWritten,
+        Self::Moved,
+        Self::Contested,
     ];
 
     /// The reason as Events carry it.
@@ -148,6 +249,12 @@ impl Happened {
             Self::Orphaned => "Orphaned",
             Self::EventSent => "EventSent",
             Self::EventDelivered => "EventDelivered",
+            Self::SigningKeyRotated => "SigningKeyRotated",
+            Self::SigningKeyChanged => "SigningKeyChanged",
+            Self::SigningKeyWritten => "SigningKeyWritten",
+            Self::HeadersWritten => "HeadersWritten",
+            Self::Moved => "Moved",
+            Self::Contested => "Contested",
         }
     }
 }

@@ -10,7 +10,7 @@ use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use super::{words, yaml::join};
-use crate::api::{self, RESERVED_METADATA_PREFIX, SvixConnectionSpec, WebhookEventSpec};
+use crate::api::{self, RESERVED_METADATA_PREFIX, SigningSecret, SvixConnectionSpec, WebhookEventSpec};
 
 /// Something that an API server would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,9 +138,12 @@ fn part_of<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
 
 fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
     let pointer = error.instance_path().as_str().to_owned();
-    let hidden = ["/spec/url", "/spec/serverUrl"].contains(&pointer.as_str());
+    let address = ["/spec/url", "/spec/serverUrl"].contains(&pointer.as_str());
+    // The value of a header can be a credential.
+    let hidden = pointer.starts_with("/spec/headers/") && pointer.ends_with("/value");
     let found = match error.instance().as_ref() {
-        Value::String(text) if hidden => words::host_only(text),
+        Value::String(text) if address => words::host_only(text),
+        Value::String(_) if hidden => "a value (not shown)".to_owned(),
         value => words::found(value),
     };
     let message = match error.kind() {
@@ -288,6 +291,20 @@ fn rules(kind: &str, object: &Value) -> Vec<Violation> {
             }
         }
         "WebhookEndpoint" => {
+            if has(spec, "url") == has(spec, "urlFrom") {
+                refuse("/spec".into(), "exactly one of url and urlFrom must be given");
+            }
+            for (index, header) in
+                spec.get("headers").and_then(Value::as_array).into_iter().flatten().enumerate()
+            {
+                if has(header, "value") == has(header, "valueFrom") {
+                    let pointer = format!("/spec/headers/{index}");
+                    refuse(pointer, "exactly one of value and valueFrom must be given");
+                }
+            }
+            if let Some(signing) = spec.get("signingSecret").filter(|signing| signing.is_object()) {
+                signing_secret(signing, &mut refuse);
+            }
             for (key, _) in spec.get("metadata").and_then(Value::as_object).into_iter().flatten() {
                 if key.starts_with(RESERVED_METADATA_PREFIX) {
                     refuse(
@@ -313,6 +330,24 @@ fn rules(kind: &str, object: &Value) -> Vec<Violation> {
             }
         }
         "SvixConnection" => {
+            for (rule, access) in
+                spec.get("access").and_then(Value::as_array).into_iter().flatten().enumerate()
+            {
+                let requirements = access.pointer("/namespaces/matchExpressions").and_then(Value::as_array);
+                for (index, requirement) in requirements.into_iter().flatten().enumerate() {
+                    let operator = requirement.get("operator").and_then(Value::as_str).unwrap_or_default();
+                    let values = requirement
+                        .get("values")
+                        .and_then(Value::as_array)
+                        .is_some_and(|all| !all.is_empty());
+                    if ["In", "NotIn"].contains(&operator) != values {
+                        refuse(
+                            format!("/spec/access/{rule}/namespaces/matchExpressions/{index}"),
+                            "In and NotIn need values, Exists and DoesNotExist take none",
+                        );
+                    }
+                }
+            }
             // The rule is the accessor's: what it cannot read, the CRD refuses.
             let interval = spec.get("resyncInterval").and_then(Value::as_str).is_some();
             let parsed = serde_json::from_value::<SvixConnectionSpec>(spec.clone());
@@ -326,6 +361,33 @@ fn rules(kind: &str, object: &Value) -> Vec<Violation> {
         _ => {}
     }
     out
+}
+
+/// The rules about `signingSecret`. The durations' rules are the accessors': what they cannot read, the CRD refuses.
+fn signing_secret(signing: &Value, refuse: &mut impl FnMut(String, &str)) {
+    let has = |field: &str| signing.get(field).is_some_and(|value| !value.is_null());
+    if has("fromSecret") == has("toSecret") {
+        refuse("/spec/signingSecret".into(), "exactly one of fromSecret and toSecret must be given");
+    }
+    if has("rotateAfter") && !has("toSecret") {
+        refuse(
+            "/spec/signingSecret".into(),
+            "rotateAfter needs toSecret: a key that comes from a Secret is replaced by changing the Secret",
+        );
+    }
+    let Ok(parsed) = serde_json::from_value::<SigningSecret>(signing.clone()) else { return };
+    if has("rotateAfter") && parsed.rotate_after().is_none() {
+        refuse(
+            "/spec/signingSecret/rotateAfter".into(),
+            "rotateAfter must be between 1h and 87600h, such as 720h",
+        );
+    }
+    if parsed.grace_period().is_none() {
+        refuse(
+            "/spec/signingSecret/gracePeriod".into(),
+            "gracePeriod must be between 0s and 168h, such as 24h",
+        );
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! From a folder to the objects that a [`Session`](super::Session) keeps up.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     api::{DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
     engine::{Key, Object},
+    plan::secrets::SecretData,
 };
 
 use super::{Loaded, References};
@@ -58,15 +61,10 @@ pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> (Ve
     if !has_default {
         let spec = SvixConnectionSpec {
             server_url: Some(server.url.to_owned()),
-            ca_bundle: None,
             token_secret_ref: SecretKeyRef { name: "svix-token".to_owned(), key: "token".to_owned() },
             owner_id: "dev".to_owned(),
-            default_application: None,
-            create_applications: None,
-            event_type_names: None,
-            channel_encoding: None,
-            resync_interval: None,
             requests_per_second: server.ours.then_some(0),
+            ..SvixConnectionSpec::default()
         };
         add(Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec))));
     }
@@ -87,5 +85,30 @@ pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> (Ve
             config_maps.insert((namespace.clone(), name.clone(), key), text);
         }
     }
-    (objects, References { token: server.token.to_owned(), config_maps })
+    let secrets = loaded.secrets.into_iter().map(|declared| {
+        let ObjectMeta { name, namespace, labels, annotations, .. } = declared.object.metadata;
+        let data: BTreeMap<_, _> =
+            declared.object.data.into_iter().flatten().map(|(key, bytes)| (key, bytes.0)).collect();
+        // Another content is another version, as in a cluster. It is told to nobody but this process.
+        let resource_version = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{data:?}").as_bytes());
+        let secret = SecretData {
+            resource_version: resource_version.to_string(),
+            data,
+            labels: labels.unwrap_or_default(),
+            annotations: annotations.unwrap_or_default(),
+            owners: Vec::new(),
+        };
+        ((namespace.unwrap_or_default(), name.unwrap_or_default()), secret)
+    });
+    let namespaces = loaded.namespaces.into_iter().map(|declared| {
+        let ObjectMeta { name, labels, .. } = declared.object.metadata;
+        (name.unwrap_or_default(), labels.unwrap_or_default())
+    });
+    let references = References {
+        token: server.token.to_owned(),
+        config_maps,
+        secrets: secrets.collect(),
+        namespaces: namespaces.collect(),
+    };
+    (objects, references)
 }

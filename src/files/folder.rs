@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use serde_json::Value;
 
 use super::check::{Checker, Violation};
@@ -27,8 +27,10 @@ pub struct Loaded {
     pub events: Vec<Declared<WebhookEvent>>,
     /// ConfigMaps, which schemas may come from.
     pub config_maps: Vec<Declared<ConfigMap>>,
-    /// Secrets, which tokens may come from.
+    /// Secrets, which tokens, addresses, headers and signing keys may come from.
     pub secrets: Vec<Declared<Secret>>,
+    /// Namespaces, whose labels the rules of connections speak of.
+    pub namespaces: Vec<Declared<Namespace>>,
     /// What is wrong. An object with a problem is in none of the lists above.
     pub problems: Vec<Problem>,
     /// What is probably not meant as it is written; the objects are there none the less.
@@ -159,6 +161,7 @@ impl Loader {
         }
         match (group, version, kind) {
             ("", "v1", "ConfigMap" | "Secret") => self.known(item, kind, true),
+            ("", "v1", "Namespace") => self.known(item, kind, false),
             (GROUP, "v1alpha1", "SvixConnection") => self.known(item, kind, false),
             (GROUP, "v1alpha1", "WebhookEventType" | "WebhookEndpoint" | "WebhookEvent") => {
                 self.known(item, kind, true);
@@ -236,6 +239,11 @@ impl Loader {
                 let object = object::secret(value, metadata)?;
                 loaded.secrets.push(Declared { object, origin });
             }
+            "Namespace" => {
+                loaded
+                    .namespaces
+                    .push(Declared { object: Namespace { metadata, ..Namespace::default() }, origin });
+            }
             "SvixConnection" => {
                 let mut object = SvixConnection::new(&id.name, typed(spec())?);
                 object.metadata = metadata;
@@ -288,9 +296,10 @@ impl Loader {
         if !self.ignored.is_empty() {
             let kinds: Vec<String> =
                 self.ignored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            self.loaded
-                .notes
-                .push(format!("left out: {}; only {GROUP}, ConfigMap and Secret are read", kinds.join(", ")));
+            self.loaded.notes.push(format!(
+                "left out: {}; only {GROUP}, ConfigMap, Secret and Namespace are read",
+                kinds.join(", ")
+            ));
         }
         self.loaded
     }

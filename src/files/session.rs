@@ -4,7 +4,7 @@
 //! is done.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
@@ -13,7 +13,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::CLAIM_ANNOTATION,
     engine::{Engine, Key, Kind, Note, Object, Options},
+    plan::secrets::SecretData,
     telemetry::Metrics,
 };
 
@@ -69,6 +71,9 @@ impl Session {
     /// what is missing is deleted as its policy says.
     pub fn declare(&self, objects: Vec<Object>, references: References) {
         let Some(engine) = self.inner.engine() else { return };
+        for (name, labels) in &references.namespaces {
+            engine.namespace_changed(name, Some(labels.clone()));
+        }
         engine.shell().set_references(references);
         let keys: BTreeSet<Key> = objects.iter().map(Object::key).collect();
         let old = std::mem::replace(&mut self.inner.declared().keys, keys.clone());
@@ -88,7 +93,7 @@ impl Session {
         }
     }
 
-    /// Has every event type whose schema is in a ConfigMap looked at, and every connection listed anew.
+    /// Has every object looked at that takes something from a ConfigMap or a Secret, and every connection listed anew.
     pub fn look_again(&self) {
         let Some(engine) = self.inner.engine() else { return };
         for object in self.objects() {
@@ -102,9 +107,21 @@ impl Session {
                 Object::Connection(connection) => {
                     engine.secret_changed(&connection.spec.token_secret_ref.name)
                 }
-                Object::Endpoint(_) | Object::Event(_) => {}
+                Object::Endpoint(endpoint) => {
+                    let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
+                    for name in endpoint.spec.secret_names() {
+                        engine.endpoint_secret_changed(namespace, name);
+                    }
+                }
+                Object::Event(_) => {}
             }
         }
+    }
+
+    /// The Secrets that were written, by namespace and name.
+    #[must_use]
+    pub fn secrets(&self) -> HashMap<(String, String), SecretData> {
+        self.inner.engine().map(|engine| engine.shell().written()).unwrap_or_default()
     }
 
     /// Whether there is nothing to do but to wait for a change.
@@ -157,8 +174,14 @@ impl Inner {
                 self.take(engine, declared);
             }
             Some(present) => {
+                let annotations = annotations(&present, &declared);
+                let same_annotations = annotations == present.meta().annotations;
                 if !same_spec(&present, &declared) {
-                    engine.upsert(changed(present, &declared));
+                    engine.upsert(with_meta(changed(present, &declared), |meta| {
+                        meta.annotations = annotations
+                    }));
+                } else if !same_annotations {
+                    engine.upsert(with_meta(present, |meta| meta.annotations = annotations));
                 }
             }
             None => engine.upsert(with_meta(declared, |meta| {
@@ -181,6 +204,14 @@ impl Inner {
             self.take(&engine, declared);
         }
     }
+}
+
+/// The declared annotations, with our own.
+fn annotations(present: &Object, declared: &Object) -> Option<BTreeMap<String, String>> {
+    let mut annotations = declared.meta().annotations.clone().unwrap_or_default();
+    let ours = present.meta().annotations.as_ref().and_then(|all| all.get_key_value(CLAIM_ANNOTATION));
+    annotations.extend(ours.map(|(key, value)| (key.clone(), value.clone())));
+    (!annotations.is_empty()).then_some(annotations)
 }
 
 fn same_spec(a: &Object, b: &Object) -> bool {

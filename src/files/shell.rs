@@ -2,7 +2,7 @@
 //! the folder.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    engine::{Missing, Note, Object, Shell, ShellError, Status},
+    engine::{Missing, Note, Object, SecretWrite, Shell, ShellError, Status},
+    plan::secrets::SecretData,
 };
 
 /// What the objects of a folder refer to.
@@ -20,6 +21,10 @@ pub struct References {
     pub token: String,
     /// Texts by namespace, ConfigMap and key.
     pub config_maps: HashMap<(String, String, String), String>,
+    /// Secrets by namespace and name.
+    pub secrets: HashMap<(String, String), SecretData>,
+    /// The labels of the namespaces that files declare.
+    pub namespaces: HashMap<String, BTreeMap<String, String>>,
 }
 
 /// Called with everything that happens to an object.
@@ -28,6 +33,8 @@ pub type Listener = Box<dyn Fn(&Object, &Note) + Send + Sync>;
 /// A folder, as the engine sees it.
 pub struct FolderShell {
     references: RwLock<References>,
+    /// Secrets that were written, which no file declares.
+    written: RwLock<HashMap<(String, String), SecretData>>,
     listener: Listener,
 }
 
@@ -35,7 +42,20 @@ impl FolderShell {
     /// A shell whose objects refer to this.
     #[must_use]
     pub fn new(references: References, listener: Listener) -> Self {
-        Self { references: RwLock::new(references), listener }
+        Self { references: RwLock::new(references), written: RwLock::default(), listener }
+    }
+
+    /// The Secrets that were written, which no file declares.
+    #[must_use]
+    pub fn written(&self) -> HashMap<(String, String), SecretData> {
+        self.written.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn find_secret(&self, place: &(String, String)) -> Option<SecretData> {
+        let written = self.written.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
+        written.or_else(|| {
+            self.references.read().unwrap_or_else(PoisonError::into_inner).secrets.get(place).cloned()
+        })
     }
 
     /// Replaces what objects refer to.
@@ -95,6 +115,17 @@ impl Shell for FolderShell {
                 reference.name, reference.key
             ))
         })
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, Missing> {
+        Ok(self.find_secret(&(namespace.to_owned(), name.to_owned())))
+    }
+
+    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, ShellError> {
+        let place = (owner.meta().namespace.clone().unwrap_or_default(), write.name.clone());
+        let secret = write.onto(self.find_secret(&place), owner)?;
+        self.written.write().unwrap_or_else(PoisonError::into_inner).insert(place, secret.clone());
+        Ok(secret)
     }
 }
 

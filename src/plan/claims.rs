@@ -17,6 +17,12 @@ pub struct Claimant<'a> {
     pub name: &'a str,
 }
 
+/// What a claim is about: the event type of this name, through this connection. Neither has a slash in its name.
+#[must_use]
+pub fn thing(connection: &str, event_type: &str) -> String {
+    format!("{connection}/{event_type}")
+}
+
 /// The index of the claimant that holds the thing: the one that already does while it declares it, else the
 /// oldest, then by namespace and name. Every object comes to the same answer, whatever the order.
 #[must_use]

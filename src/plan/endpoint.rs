@@ -4,9 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-use crate::api::{OWNER_METADATA_KEY, RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint};
+use crate::api::{
+    Action, Adoption, OWNER_METADATA_KEY, PREPARING_METADATA_KEY, RESERVED_METADATA_PREFIX, Reason,
+    SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec,
+};
 
-use super::{Difference, Refusal, channels, ids};
+use super::{
+    Difference, Refusal, channels, headers, ids,
+    secrets::{Secrets, Sensitive, look_up},
+    signing,
+};
 
 /// Most bytes that an endpoint's metadata may take in Svix, as JSON.
 pub const MAX_METADATA_BYTES: usize = 4096;
@@ -40,9 +47,19 @@ pub struct Desired {
     pub named: Vec<String>,
     /// The metadata keys that the spec names, for status.
     pub named_metadata: Vec<String>,
+    /// The headers. Svix's lists do not show them, so they are no part of [`change`].
+    pub headers: Option<BTreeMap<String, Sensitive>>,
+    /// The signing key, where it comes from a Secret; likewise.
+    pub signing_key: Option<Sensitive>,
 }
 
 impl Desired {
+    /// Whether it is made disabled, and enabled once its headers are written: nothing is sent without them.
+    #[must_use]
+    pub fn needs_preparing(&self) -> bool {
+        self.headers.as_ref().is_some_and(|headers| !headers.is_empty())
+    }
+
     /// The same, with a field that the server ignores no longer ours to say: writing it again and again
     /// would change nothing.
     #[must_use]
@@ -79,6 +96,9 @@ pub struct Observed {
     pub disabled: bool,
     /// Metadata, sorted by key.
     pub metadata: Box<[(Box<str>, Box<str>)]>,
+    /// When it last changed, in microseconds since 1970; 0 where the server does not say. It moves with writes that
+    /// show nowhere else in a list: of headers and of the signing key.
+    pub updated_at: i64,
 }
 
 impl Observed {
@@ -99,6 +119,12 @@ impl Observed {
             })
     }
 
+    /// Whether it is being made, and not enabled yet.
+    #[must_use]
+    pub fn is_preparing(&self) -> bool {
+        self.metadata(PREPARING_METADATA_KEY).is_some()
+    }
+
     /// The owner mark.
     #[must_use]
     pub fn mark(&self) -> Option<&str> {
@@ -109,29 +135,28 @@ impl Observed {
 /// Whose an endpoint in Svix is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Ours: it carries our mark, or status names its id, or its mark is of an object that is gone.
+    /// Ours: it carries our mark, or status names its id, or its mark is of an object of our namespace that is gone.
     Ours,
-    /// It carries no mark.
+    /// It carries no mark, or that of an object of another namespace that is gone.
     Nobody,
     /// It carries the mark of somebody else.
     Other,
 }
 
 /// Whose an endpoint in Svix is: by its mark, and by the id that status holds where the mark was lost.
-/// `gone` says of another mark whether it is of an object of ours that does not exist any more.
+/// `of_other` says of another mark whose it is.
 #[must_use]
 pub fn ownership(
     observed: &Observed,
     mark: &str,
     held_id: Option<&str>,
-    gone: impl FnOnce(&str) -> bool,
+    of_other: impl FnOnce(&str) -> Ownership,
 ) -> Ownership {
     match observed.mark() {
         Some(found) if found == mark => Ownership::Ours,
         None if held_id == Some(&*observed.id) => Ownership::Ours,
         None => Ownership::Nobody,
-        Some(found) if gone(found) => Ownership::Ours,
-        Some(_) => Ownership::Other,
+        Some(found) => of_other(found),
     }
 }
 
@@ -163,8 +188,8 @@ pub enum Step {
     InSync,
     /// It is not there: make it.
     Create,
-    /// It is there, equal, and nobody's: write the mark and nothing else.
-    Adopt(Change),
+    /// It is there and nobody's: write the mark, and what differs where that is allowed.
+    Adopt(Change, Vec<Difference>),
     /// These fields differ: change them and no others.
     Change(Change, Vec<Difference>),
     /// It must not be touched.
@@ -178,6 +203,54 @@ pub struct Owned<'a> {
     pub fields: &'a [String],
     /// Metadata keys.
     pub metadata_keys: &'a [String],
+    /// The uid of the endpoint that status says is held: one that was adopted by its id keeps its own.
+    pub uid: Option<&'a str>,
+}
+
+/// The values of a spec, those in Secrets included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolved {
+    /// The address; `None`: in a Secret that is not known here.
+    pub url: Option<String>,
+    /// The headers.
+    pub headers: Option<BTreeMap<String, Sensitive>>,
+    /// The signing key.
+    pub signing_key: Option<Sensitive>,
+}
+
+/// Looks up the values of a spec that are in Secrets.
+pub fn resolve(spec: &WebhookEndpointSpec, secrets: &Secrets, namespace: &str) -> Result<Resolved, Refusal> {
+    let url = match (&spec.url, &spec.url_from) {
+        (Some(url), None) => url.clone(),
+        (None, Some(source)) => {
+            let field = "/spec/urlFrom/secretKeyRef";
+            let text = look_up(secrets, &source.secret_key_ref, field, namespace)?;
+            let url = text.expose().trim().to_owned();
+            normal_url(&url).map_err(|problem| {
+                let reference = &source.secret_key_ref;
+                let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
+                Refusal::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
+            })?;
+            url
+        }
+        _ => {
+            let message = "/spec: exactly one of url and urlFrom must be given";
+            return Err(Refusal::new(Reason::InvalidSpec, message));
+        }
+    };
+    let headers = spec.headers.as_ref().map(|all| headers::resolve(all, secrets, namespace)).transpose()?;
+    let from = spec.signing_secret.as_ref().and_then(|signing| signing.from_secret.as_ref());
+    let key = from.map(|reference| {
+        let field = "/spec/signingSecret/fromSecret";
+        let key = look_up(secrets, reference, field, namespace)?;
+        let key = Sensitive::new(key.expose().trim());
+        signing::check_key(key.expose()).map_err(|problem| {
+            let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
+            Refusal::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
+        })?;
+        Ok(key)
+    });
+    Ok(Resolved { url: Some(url), headers, signing_key: key.transpose()? })
 }
 
 /// Builds what an object declares; `owned` is what an earlier spec named.
@@ -185,6 +258,7 @@ pub fn desired(
     object: &WebhookEndpoint,
     connection: &SvixConnectionSpec,
     owned: Owned<'_>,
+    resolved: Resolved,
 ) -> Result<Desired, Refusal> {
     let spec = &object.spec;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -198,6 +272,23 @@ pub fn desired(
                 "{field}: found {uid:?}, expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_"
             )));
         }
+    }
+    // Nobody takes the uid that is another namespace's by default.
+    let of_owner =
+        spec.uid.as_deref().and_then(|uid| uid.strip_prefix(&connection.owner_id)?.strip_prefix('.'));
+    if let Some(rest) = of_owner
+        && !rest.starts_with(&format!("{namespace}."))
+        && owned.uid != spec.uid.as_deref()
+    {
+        return Err(invalid(format!(
+            "/spec/uid: uids that begin with {:?} are those that endpoints have by default; expected another, or one \
+             that begins with {:?}",
+            format!("{}.", connection.owner_id),
+            format!("{}.{namespace}.", connection.owner_id)
+        )));
+    }
+    if let Some(signing) = &spec.signing_secret {
+        signing::check(signing).map_err(invalid)?;
     }
     if let Some((index, bad)) = spec.event_types.iter().enumerate().find(|(_, name)| !ids::is_name(name)) {
         return Err(invalid(format!(
@@ -233,12 +324,15 @@ pub fn desired(
         ("channels", spec.channels.is_some()),
         ("throttleRate", throttle_rate.is_some()),
         ("disabled", spec.disabled.is_some()),
+        ("headers", spec.headers.is_some()),
     ];
+    let uid = spec.uid.as_deref().or(owned.uid).map(str::to_owned);
+    let url = resolved.url.as_deref().map(normal_url).transpose();
     Ok(Desired {
         application,
-        uid: spec.uid.clone().unwrap_or_else(|| ids::default_uid(&connection.owner_id, namespace, name)),
+        uid: uid.unwrap_or_else(|| ids::default_uid(&connection.owner_id, namespace, name)),
         mark: ids::owner_mark(&connection.owner_id, namespace, name),
-        url: normal_url(&spec.url).map_err(|problem| invalid(format!("/spec/url: {problem}")))?,
+        url: url.map_err(|problem| invalid(format!("/spec/url: {problem}")))?.unwrap_or_default(),
         event_types: spec.event_types.iter().cloned().collect(),
         description: or_reset(spec.description.clone(), was_named("description"), String::new()),
         channels: or_reset(encoded.map(Some), was_named("channels"), None),
@@ -251,6 +345,8 @@ pub fn desired(
             .cloned()
             .collect(),
         metadata,
+        headers: or_reset(resolved.headers, was_named("headers"), BTreeMap::new()),
+        signing_key: resolved.signing_key,
         named: named.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).to_owned()).collect(),
         named_metadata,
     })
@@ -285,6 +381,7 @@ pub fn merge_metadata(desired: &Desired, held: Option<&Observed>) -> BTreeMap<St
         .flat_map(|held| held.metadata.iter())
         .filter(|(key, value)| {
             !desired.forgotten_metadata.contains(&**key)
+                && &**key != PREPARING_METADATA_KEY
                 // The text of a channel that is gone from the spec, while the channels are ours to say.
                 && (desired.channels.is_none() || !channels::is_mapping(key, value))
         })
@@ -329,6 +426,8 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         forgotten_metadata,
         named: _,
         named_metadata: _,
+        headers: _,
+        signing_key: _,
     } = desired;
     let mut change = Change::default();
     let mut differences = Vec::new();
@@ -361,7 +460,10 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         differs("throttleRate", say(observed.throttle_rate), say(expected));
         change.throttle_rate = Some(expected);
     }
-    if let Some(expected) = disabled.filter(|expected| *expected != observed.disabled) {
+    if observed.is_preparing() {
+        // Disabled by us: that is no difference, but the end of making it.
+        change.disabled = Some(disabled.unwrap_or(false));
+    } else if let Some(expected) = disabled.filter(|expected| *expected != observed.disabled) {
         differs("disabled", observed.disabled.to_string(), expected.to_string());
         change.disabled = Some(expected);
     }
@@ -383,16 +485,31 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
     (change, differences)
 }
 
+/// How far an object goes with an endpoint that is not its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What happens to one that is nobody's.
+    pub adoption: Adoption,
+    /// Whether the object names the endpoint by its id, and so means that one. With `Override` it is then taken
+    /// whosever it is; but never one that this object lost to somebody else, which is not said to be named here: they
+    /// would take it from each other for ever.
+    pub named: bool,
+}
+
 /// What has to be done, given what Svix holds and whose it is.
 #[must_use]
-pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership) -> Step {
+pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership, claim: Claim) -> Step {
     let Some(observed) = observed else {
         return match check_metadata(&merge_metadata(desired, None)) {
             Ok(()) => Step::Create,
             Err(refusal) => Step::Refuse(refusal),
         };
     };
-    let (change, differences) = change(desired, observed);
+    let (change, mut differences) = change(desired, observed);
+    // One that is taken by its id and has no uid is given ours with the mark: nobody knows it by another.
+    if ownership != Ownership::Ours && claim.named && observed.uid.is_none() {
+        differences.retain(|difference| difference.field != "uid");
+    }
     let nothing = change == Change::default();
     let refuse = |what: &str| {
         Step::Refuse(Refusal::new(
@@ -403,22 +520,43 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             ),
         ))
     };
-    match ownership {
-        Ownership::Ours if nothing => Step::InSync,
-        Ownership::Other => refuse(&format!(
+    match (ownership, claim.adoption) {
+        (Ownership::Ours, _) if nothing => Step::InSync,
+        (Ownership::Other, adoption) if !(adoption == Adoption::Override && claim.named) => refuse(&format!(
             "is marked as {}; delete it there, or give this one another spec.uid",
             super::quoted(observed.mark().unwrap_or_default())
         )),
-        Ownership::Nobody if !differences.is_empty() => refuse(&format!(
-            "was not made by this object, and differs: {}. Make the spec equal to adopt it, or delete it in Svix",
+        // Who may not adopt is not told what is there.
+        (Ownership::Nobody, Adoption::Never) => refuse(
+            "was not made by this object, which may not adopt it (adoption: Never); delete it in Svix, or give this one \
+             another spec.uid",
+        ),
+        (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => refuse(&format!(
+            "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or \
+             delete it in Svix",
             super::describe(&differences)
         )),
-        Ownership::Ours | Ownership::Nobody => {
+        (ownership, _) => {
             if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
                 return Step::Refuse(refusal);
             }
-            if ownership == Ownership::Ours { Step::Change(change, differences) } else { Step::Adopt(change) }
+            match ownership {
+                Ownership::Ours => Step::Change(change, differences),
+                Ownership::Nobody | Ownership::Other => Step::Adopt(change, differences),
+            }
         }
+    }
+}
+
+/// What a step would do, for an object that is only compared; `None`: nothing.
+#[must_use]
+pub fn what_if(step: &Step) -> Option<(Action, &[Difference])> {
+    match step {
+        Step::InSync => None,
+        Step::Create => Some((Action::Create, &[])),
+        Step::Adopt(_, differences) => Some((Action::Adopt, differences)),
+        Step::Change(_, differences) => Some((Action::Change, differences)),
+        Step::Refuse(_) => Some((Action::Refuse, &[])),
     }
 }
 

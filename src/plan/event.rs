@@ -394,7 +394,10 @@ pub fn conditions(
     let told = facts.into_iter().map(|(type_, status, reason, message)| {
         status::condition(type_, status, reason, &message, before, generation, now)
     });
-    kept.into_iter().chain(told).chain(status::conditions(verdict, before, generation, now)).collect()
+    kept.into_iter()
+        .chain(told)
+        .chain(status::conditions(verdict, Some(&[]), before, generation, now))
+        .collect()
 }
 
 #[cfg(test)]

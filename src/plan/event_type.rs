@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::{EventTypeNames, Reason, WebhookEventType};
+use crate::api::{Action, Adoption, EventTypeNames, Reason, WebhookEventType};
 
 use super::{Difference, Refusal, digest::Digest, ids, quoted};
 
@@ -95,6 +95,8 @@ pub enum Step {
     Create,
     /// It is there, equal, and nobody's: take it without a write to Svix.
     Adopt,
+    /// It is there and nobody's: take it, and change these fields.
+    Overwrite(Vec<Difference>),
     /// It is archived: bring it back with these fields.
     Revive(Vec<Difference>),
     /// These fields differ: change them and no others.
@@ -207,23 +209,49 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
 /// Event types carry no mark in Svix; `ours` is what Kubernetes records (status, or the claim made before
 /// the first write). An archived event type is nobody's: Svix itself makes it anew on create.
 #[must_use]
-pub fn plan(desired: &Desired, observed: Option<&Observed>, ours: bool) -> Step {
+pub fn plan(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption: Adoption) -> Step {
     let Some(observed) = observed else { return Step::Create };
     let differences = differences(desired, observed);
     match (observed.archived, ours, differences.is_empty()) {
         (true, ..) => Step::Revive(differences),
         (false, true, true) => Step::InSync,
         (false, true, false) => Step::Change(differences),
-        (false, false, true) => Step::Adopt,
-        (false, false, false) => Step::Refuse(Refusal::new(
-            Reason::NotOurs,
-            format!(
-                "event type {} exists in Svix, was not made by this object, and differs: {}. Make the spec equal to \
-                 adopt it, or delete it in Svix",
-                desired.name,
-                super::describe(&differences)
-            ),
-        )),
+        (false, false, equal) => match adoption {
+            // Who may not adopt is not told what is there.
+            Adoption::Never => Step::Refuse(Refusal::new(
+                Reason::NotOurs,
+                format!(
+                    "event type {} exists in Svix and was not made by this object, which may not adopt it (adoption: \
+                     Never); delete it in Svix, or declare another name",
+                    desired.name
+                ),
+            )),
+            Adoption::Match | Adoption::Override if equal => Step::Adopt,
+            Adoption::Override => Step::Overwrite(differences),
+            Adoption::Match => Step::Refuse(Refusal::new(
+                Reason::NotOurs,
+                format!(
+                    "event type {} exists in Svix, was not made by this object, and differs: {}. Make the spec equal to \
+                     adopt it, set adoption: Override, or delete it in Svix",
+                    desired.name,
+                    super::describe(&differences)
+                ),
+            )),
+        },
+    }
+}
+
+/// What a step would do, for an object that is only compared; `None`: nothing.
+#[must_use]
+pub fn what_if(step: &Step) -> Option<(Action, &[Difference])> {
+    match step {
+        Step::InSync => None,
+        Step::Create => Some((Action::Create, &[])),
+        Step::Adopt => Some((Action::Adopt, &[])),
+        Step::Overwrite(differences) => Some((Action::Adopt, differences)),
+        Step::Revive(differences) => Some((Action::Revive, differences)),
+        Step::Change(differences) => Some((Action::Change, differences)),
+        Step::Refuse(_) => Some((Action::Refuse, &[])),
     }
 }
 
@@ -274,24 +302,39 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_made() {
-        assert_eq!(plan(&desire(json!({"schema": {}}), &[]), None, false), Step::Create);
-        assert_eq!(plan(&desire(json!({"schema": {}}), &[]), None, true), Step::Create);
+        assert_eq!(plan(&desire(json!({"schema": {}}), &[]), None, false, Adoption::Match), Step::Create);
+        assert_eq!(plan(&desire(json!({"schema": {}}), &[]), None, true, Adoption::Match), Step::Create);
     }
 
     #[test]
     fn what_is_ours_and_equal_is_left_alone_and_what_is_nobodys_and_equal_is_taken() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "d"}), &[]);
-        assert_eq!(plan(&desired, Some(&held(&desired)), true), Step::InSync);
-        assert_eq!(plan(&desired, Some(&held(&desired)), false), Step::Adopt);
+        assert_eq!(plan(&desired, Some(&held(&desired)), true, Adoption::Match), Step::InSync);
+        assert_eq!(plan(&desired, Some(&held(&desired)), false, Adoption::Match), Step::Adopt);
     }
 
     #[test]
     fn what_is_not_ours_and_differs_is_never_touched() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
         let other = Observed { description: "theirs".into(), ..held(&desired) };
-        let Step::Refuse(refusal) = plan(&desired, Some(&other), false) else { unreachable!() };
+        let Step::Refuse(refusal) = plan(&desired, Some(&other), false, Adoption::Match) else {
+            unreachable!()
+        };
         assert_eq!(refusal.reason, Reason::NotOurs);
         assert!(refusal.message.contains(r#"description is "theirs" in Svix, declared "mine""#), "{refusal}");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_taken_as_far_as_the_adoption_goes() {
+        let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
+        let (equal, other) = (held(&desired), Observed { description: "theirs".into(), ..held(&desired) });
+        let step = |observed: &Observed, adoption| plan(&desired, Some(observed), false, adoption);
+        assert_eq!(step(&equal, Adoption::Override), Step::Adopt);
+        assert!(matches!(step(&other, Adoption::Override), Step::Overwrite(fields) if fields.len() == 1));
+        for observed in [&equal, &other] {
+            let Step::Refuse(refusal) = step(observed, Adoption::Never) else { unreachable!() };
+            assert!(!refusal.message.contains("theirs"), "who may not adopt is not told what is there");
+        }
     }
 
     #[test]
@@ -304,7 +347,7 @@ mod tests {
             feature_flag: Some("f".into()),
             ..held(&desired)
         };
-        assert_eq!(plan(&desired, Some(&touched), true), Step::InSync);
+        assert_eq!(plan(&desired, Some(&touched), true, Adoption::Match), Step::InSync);
     }
 
     #[test]
@@ -318,7 +361,9 @@ mod tests {
             feature_flag: Some("f".into()),
             ..held(&desired)
         };
-        let Step::Change(differences) = plan(&desired, Some(&before), true) else { unreachable!() };
+        let Step::Change(differences) = plan(&desired, Some(&before), true, Adoption::Match) else {
+            unreachable!()
+        };
         let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
         assert_eq!(fields, ["description", "deprecated", "groupName", "featureFlag"]);
         assert_eq!(desired.named, Vec::<String>::new());
@@ -328,7 +373,9 @@ mod tests {
     fn an_archived_one_is_brought_back() {
         let desired = desire(json!({"schema": {}}), &[]);
         let archived = Observed { archived: true, schema_digest: None, ..held(&desired) };
-        let Step::Revive(differences) = plan(&desired, Some(&archived), false) else { unreachable!() };
+        let Step::Revive(differences) = plan(&desired, Some(&archived), false, Adoption::Match) else {
+            unreachable!()
+        };
         assert_eq!(differences[0].field, "schema");
     }
 

@@ -2,6 +2,7 @@
 //!
 //! No clock, no I/O, no Kubernetes client, no Svix client. `run` and `dev` share it, so both do the same.
 
+pub mod access;
 pub mod channels;
 pub mod claims;
 pub mod declared;
@@ -9,10 +10,13 @@ pub mod digest;
 pub mod endpoint;
 pub mod event;
 pub mod event_type;
+pub mod headers;
 pub mod ids;
+pub mod secrets;
+pub mod signing;
 pub mod status;
 
-use crate::api::Reason;
+use crate::api::{self, Reason};
 
 /// A reason why a spec cannot be carried out: what conditions and Events say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +65,31 @@ impl std::fmt::Display for Difference {
 #[must_use]
 pub fn describe(differences: &[Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The fields that status names of a difference, at most.
+const MAX_FIELDS: usize = 20;
+/// The longest value in it, in characters.
+const MAX_FIELD_VALUE: usize = 256;
+
+/// What status says of an object that is only compared: what would be done, and the fields.
+#[must_use]
+pub fn difference(action: api::Action, differences: &[Difference]) -> api::Difference {
+    let short = |text: &str| match text.char_indices().nth(MAX_FIELD_VALUE) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    };
+    let field = |difference: &Difference| api::FieldDifference {
+        field: difference.field.to_owned(),
+        in_svix: short(&difference.found),
+        declared: short(&difference.expected),
+    };
+    let more = differences.len().saturating_sub(MAX_FIELDS);
+    api::Difference {
+        action,
+        fields: differences.iter().take(MAX_FIELDS).map(field).collect(),
+        more: (more > 0).then(|| i32::try_from(more).unwrap_or(i32::MAX)),
+    }
 }
 
 /// A value for messages: quoted, at most 80 characters.

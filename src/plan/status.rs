@@ -55,13 +55,30 @@ impl Verdict {
 /// Longest message in a condition, in bytes; the CRD bounds it at 4096 characters.
 const MAX_MESSAGE: usize = 2048;
 
-/// The conditions that say a verdict.
+/// Something that is said beside the verdict, while it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// The condition.
+    pub type_: ConditionType,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// In one word.
+    pub reason: Reason,
+    /// In words.
+    pub message: String,
+}
+
+/// The conditions that are said beside a verdict.
+const ASIDES: [ConditionType; 2] = [ConditionType::InSync, ConditionType::DisabledInSvix];
+
+/// The conditions that say a verdict, and what is said beside it; `None`: nothing new was seen, so that stays.
 ///
 /// A condition that does not change keeps its `lastTransitionTime`, so that equal verdicts give equal
 /// conditions and nothing is written. `Ready` comes last, after what it rests on.
 #[must_use]
 pub fn conditions(
     verdict: &Verdict,
+    asides: Option<&[Aside]>,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
@@ -69,7 +86,17 @@ pub fn conditions(
     let condition = |type_: ConditionType, status: ConditionStatus| {
         self::condition(type_, status, verdict.reason(), verdict.message(), before, generation, now)
     };
-    match verdict {
+    let mut conditions: Vec<_> = match asides {
+        Some(asides) => asides
+            .iter()
+            .map(|aside| {
+                let Aside { type_, status, reason, message } = aside;
+                self::condition(*type_, *status, *reason, message, before, generation, now)
+            })
+            .collect(),
+        None => before.iter().filter(|old| ASIDES.contains(&old.type_)).cloned().collect(),
+    };
+    conditions.extend(match verdict {
         Verdict::Ready(..) => vec![condition(ConditionType::Ready, ConditionStatus::True)],
         Verdict::Waiting(_) => vec![
             condition(ConditionType::Reconciling, ConditionStatus::True),
@@ -79,7 +106,8 @@ pub fn conditions(
             condition(ConditionType::Stalled, ConditionStatus::True),
             condition(ConditionType::Ready, ConditionStatus::False),
         ],
-    }
+    });
+    conditions
 }
 
 /// One condition. It keeps the time of its last change from `before` while its status is the same.
@@ -127,14 +155,14 @@ mod tests {
     #[test]
     fn equal_verdicts_give_equal_conditions() {
         let verdict = Verdict::Stalled(Refusal::new(Reason::NotOurs, "m"));
-        let first = conditions(&verdict, &[], Some(1), at(10));
-        assert_eq!(conditions(&verdict, &first, Some(1), at(20)), first);
+        let first = conditions(&verdict, None, &[], Some(1), at(10));
+        assert_eq!(conditions(&verdict, None, &first, Some(1), at(20)), first);
     }
 
     #[test]
     fn abnormal_conditions_are_there_only_while_they_hold() {
         let waiting =
-            conditions(&Verdict::Waiting(Refusal::new(Reason::Throttled, "m")), &[], Some(1), at(1));
+            conditions(&Verdict::Waiting(Refusal::new(Reason::Throttled, "m")), None, &[], Some(1), at(1));
         let types =
             |conditions: &[Condition]| conditions.iter().map(|c| (c.type_, c.status)).collect::<Vec<_>>();
         assert_eq!(
@@ -144,7 +172,8 @@ mod tests {
                 (ConditionType::Ready, ConditionStatus::False)
             ]
         );
-        let ready = conditions(&Verdict::Ready(Reason::InSync, String::new()), &waiting, Some(1), at(2));
+        let ready =
+            conditions(&Verdict::Ready(Reason::InSync, String::new()), None, &waiting, Some(1), at(2));
         assert_eq!(types(&ready), [(ConditionType::Ready, ConditionStatus::True)]);
         assert_eq!(ready[0].last_transition_time, at(2));
     }
@@ -152,7 +181,7 @@ mod tests {
     #[test]
     fn long_messages_are_cut_at_a_character() {
         let verdict = Verdict::Waiting(Refusal::new(Reason::Throttled, "é".repeat(3000)));
-        let message = &conditions(&verdict, &[], None, at(1))[0].message;
+        let message = &conditions(&verdict, None, &[], None, at(1))[0].message;
         assert!(message.ends_with('…') && message.len() < 2100);
     }
 }

@@ -30,6 +30,8 @@ pub struct ObjectCount {
     pub not_ready: u32,
     /// Nothing is said of the present spec yet.
     pub unknown: u32,
+    /// Svix differs, of those that are only compared.
+    pub differing: u32,
 }
 
 /// What is read when metrics are scraped: object counts, and how many objects wait and are worked on.
@@ -55,6 +57,7 @@ struct Inner {
     payload_mismatches: Family<OfPolicy, Counter>,
     status_patches: Family<OfKind, Counter>,
     objects: Family<OfReadiness, Gauge>,
+    differing: Family<OfKind, Gauge>,
     leader: Gauge,
     admission: AdmissionMetrics,
     gateway: GatewayMetrics,
@@ -124,6 +127,7 @@ impl Default for Metrics {
             payload_mismatches: Family::default(),
             status_patches: Family::default(),
             objects: Family::default(),
+            differing: Family::default(),
             leader: Gauge::default(),
             admission: AdmissionMetrics::register(&mut registry),
             gateway: GatewayMetrics::register(&mut registry),
@@ -174,6 +178,11 @@ impl Default for Metrics {
         );
         r.register("status_patches", "Writes of status to Kubernetes", inner.status_patches.clone());
         r.register("objects", "Objects by kind and what their Ready condition says", inner.objects.clone());
+        r.register(
+            "differing_objects",
+            "Objects that are observed or suspended and from which Svix differs",
+            inner.differing.clone(),
+        );
         r.register("leader", "1 while this process holds the lease and may write", inner.leader.clone());
         r.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         inner.registry = registry;
@@ -260,6 +269,7 @@ impl Metrics {
                         .get_or_create(&OfReadiness { kind: count.kind, ready })
                         .set(i64::from(number));
                 }
+                self.0.differing.get_or_create(&OfKind { kind: count.kind }).set(i64::from(count.differing));
             }
             self.0.queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             self.0.in_progress.set(i64::try_from(running).unwrap_or(i64::MAX));
@@ -286,7 +296,16 @@ mod tests {
         metrics.payload_mismatch("Warn");
         metrics.leading(true);
         metrics.on_scrape(|| {
-            (vec![ObjectCount { kind: "WebhookEndpoint", ready: 2, not_ready: 1, unknown: 0 }], (5, 3))
+            (
+                vec![ObjectCount {
+                    kind: "WebhookEndpoint",
+                    ready: 2,
+                    not_ready: 1,
+                    unknown: 0,
+                    differing: 0,
+                }],
+                (5, 3),
+            )
         });
         let text = metrics.encode();
         for line in [

@@ -54,7 +54,7 @@ pub fn every_metric() -> String {
     admission.certificate_end("serving", 1);
     admission.certificate_reloaded(true);
     metrics.gateway().violated("Enforce");
-    let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0 };
+    let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0, differing: 0 };
     metrics.on_scrape(move || (vec![count], (0, 0)));
     metrics.encode()
 }

@@ -1,8 +1,11 @@
 //! The engine against the embedded Svix: what is declared becomes what Svix holds, and stays so.
 
+mod adoption;
 mod convergence;
 mod drift;
 mod events;
 mod failures;
 mod lifecycle;
+mod policy;
 mod races;
+mod secrets;

@@ -9,14 +9,15 @@ use proptest::{collection, option, prelude::*};
 use serde_json::{Value, json};
 use svix_operator::{
     api::{
-        ChannelEncoding, EventTypeNames, OWNER_METADATA_KEY, SvixConnectionSpec, WebhookEndpoint,
+        Adoption, ChannelEncoding, EventTypeNames, OWNER_METADATA_KEY, SvixConnectionSpec, WebhookEndpoint,
         WebhookEventType,
     },
     plan::{
         channels,
         digest::Digest,
-        endpoint::{self, Owned, Ownership},
+        endpoint::{self, Claim, Owned, Ownership},
         event_type, ids,
+        secrets::Secrets,
     },
     schema::Compiled,
     svix::Mirror,
@@ -97,6 +98,7 @@ prop_compose! {
             throttle_rate,
             disabled,
             metadata: metadata.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            updated_at: 0,
         }
     }
 }
@@ -135,7 +137,17 @@ fn patched(held: &endpoint::Observed, change: endpoint::Change) -> endpoint::Obs
 }
 
 fn ownership(held: &endpoint::Observed, status_id: Option<&str>) -> Ownership {
-    endpoint::ownership(held, "prod/team/hook", status_id, |_| false)
+    endpoint::ownership(held, "prod/team/hook", status_id, |_| Ownership::Other)
+}
+
+fn desired_endpoint(spec: &Value, connection: &SvixConnectionSpec, owned: Owned<'_>) -> endpoint::Desired {
+    let object = endpoint_object(spec);
+    let resolved = endpoint::resolve(&object.spec, &Secrets::new(), "team").unwrap();
+    endpoint::desired(&object, connection, owned, resolved).unwrap()
+}
+
+fn adoption() -> impl Strategy<Value = Adoption> {
+    prop_oneof![Just(Adoption::Never), Just(Adoption::Match), Just(Adoption::Override)]
 }
 
 fn metadata(held: &endpoint::Observed) -> BTreeMap<&str, &str> {
@@ -146,32 +158,37 @@ proptest! {
     #[test]
     fn carrying_out_the_plan_of_an_endpoint_ends_in_step_and_touches_nothing_else(
         spec in endpoint_spec(), before in option::of(endpoint_spec()), held in held_endpoint(),
-        always in any::<bool>(), recorded in any::<bool>(),
+        always in any::<bool>(), recorded in any::<bool>(), adoption in adoption(),
     ) {
         let connection = connection(always);
         // What an earlier spec named is given back.
-        let earlier = before.map(|spec| endpoint::desired(&endpoint_object(&spec), &connection, Owned::default()).unwrap());
+        let earlier = before.map(|spec| desired_endpoint(&spec, &connection, Owned::default()));
         let owned = earlier.as_ref().map_or(Owned::default(), |earlier| Owned {
-            fields: &earlier.named, metadata_keys: &earlier.named_metadata,
+            fields: &earlier.named, metadata_keys: &earlier.named_metadata, uid: None,
         });
-        let desired = endpoint::desired(&endpoint_object(&spec), &connection, owned).unwrap();
+        let desired = desired_endpoint(&spec, &connection, owned);
         let status_id = recorded.then_some("ep_1");
         let whose = ownership(&held, status_id);
-        match endpoint::plan(&desired, Some(&held), whose) {
+        let claim = Claim { adoption, named: false };
+        match endpoint::plan(&desired, Some(&held), whose, claim) {
             endpoint::Step::InSync => prop_assert_eq!(whose, Ownership::Ours),
             endpoint::Step::Create => prop_assert!(false, "it is there"),
             endpoint::Step::Refuse(_) => prop_assert_ne!(whose, Ownership::Ours),
-            endpoint::Step::Adopt(change) => {
+            endpoint::Step::Adopt(change, differences) => {
                 prop_assert_eq!(whose, Ownership::Nobody);
-                let only_metadata = endpoint::Change { metadata: change.metadata.clone(), ..endpoint::Change::default() };
-                prop_assert_eq!(&change, &only_metadata, "adoption writes the mark and nothing else");
+                prop_assert_ne!(adoption, Adoption::Never);
+                if adoption == Adoption::Match {
+                    let only_metadata = endpoint::Change { metadata: change.metadata.clone(), ..endpoint::Change::default() };
+                    prop_assert_eq!(&change, &only_metadata, "adoption writes the mark and nothing else");
+                    prop_assert!(differences.is_empty());
+                }
                 let now = patched(&held, change);
-                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id)), endpoint::Step::InSync);
+                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id), claim), endpoint::Step::InSync);
             }
             endpoint::Step::Change(change, _) => {
                 prop_assert_eq!(whose, Ownership::Ours);
                 let now = patched(&held, change);
-                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id)), endpoint::Step::InSync);
+                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id), claim), endpoint::Step::InSync);
                 // What the spec does not name, and never named, is as it was.
                 let names = |field: &str| spec.get(field).is_some() || owned.fields.iter().any(|owned| owned == field);
                 prop_assert!(names("description") || now.description == held.description);
@@ -240,10 +257,11 @@ proptest! {
     #[test]
     fn carrying_out_the_plan_of_an_event_type_ends_in_step_and_touches_nothing_else(
         spec in event_type_spec(), before in option::of(event_type_spec()), held in held_event_type(), ours in any::<bool>(),
+        adoption in adoption(),
     ) {
         let owned = before.map_or_else(Vec::new, |spec| desired_event_type(&spec, &[]).named);
         let desired = desired_event_type(&spec, &owned);
-        let (fields, revive) = match event_type::plan(&desired, Some(&held), ours) {
+        let (fields, revive) = match event_type::plan(&desired, Some(&held), ours, adoption) {
             event_type::Step::InSync => {
                 prop_assert!(ours && !held.archived);
                 return Ok(());
@@ -255,8 +273,12 @@ proptest! {
             event_type::Step::Create => return Err(TestCaseError::fail("it is there")),
             event_type::Step::Revive(differences) => (differences, true),
             event_type::Step::Change(differences) => (differences, false),
+            event_type::Step::Overwrite(differences) => {
+                prop_assert!(!ours && adoption == Adoption::Override && !differences.is_empty());
+                (differences, false)
+            }
         };
-        prop_assert!(ours || held.archived, "what is not ours is never changed");
+        prop_assert!(ours || held.archived || adoption == Adoption::Override, "what is not ours is never changed");
         prop_assert_eq!(revive, held.archived);
         let fields: BTreeSet<&str> = fields.iter().map(|difference| difference.field).collect();
         let mut now = event_type::Observed { archived: false, ..held.clone() };
@@ -270,7 +292,7 @@ proptest! {
                 field => return Err(TestCaseError::fail(field.to_owned())),
             }
         }
-        prop_assert_eq!(event_type::plan(&desired, Some(&now), true), event_type::Step::InSync);
+        prop_assert_eq!(event_type::plan(&desired, Some(&now), true, adoption), event_type::Step::InSync);
         let names = |field: &str| spec.get(field).is_some() || owned.iter().any(|owned| owned == field);
         for field in ["description", "deprecated", "groupName", "featureFlag"] {
             prop_assert!(names(field) || !fields.contains(field), "{} is not ours", field);

@@ -2,11 +2,11 @@
 
 use crate::{
     admission::{Known, words::Problem},
-    api::{DEFAULT_CONNECTION, RESERVED_METADATA_PREFIX, SecretKeyRef, SvixConnectionSpec, WebhookEndpoint},
+    api::{DEFAULT_CONNECTION, RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint},
     plan::{
-        self,
-        endpoint::{Owned, check_metadata, desired, merge_metadata, normal_url},
-        ids,
+        self, Refusal,
+        endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url},
+        headers, ids, signing,
     },
 };
 
@@ -19,8 +19,20 @@ const MAX_CHANNELS: usize = 10;
 pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
-    if let Err(message) = normal_url(&spec.url) {
-        findings.problem("/spec/url", message);
+    match (&spec.url, &spec.url_from) {
+        (Some(url), None) => {
+            if let Err(message) = normal_url(url) {
+                findings.problem("/spec/url", message);
+            }
+        }
+        (None, Some(_)) => {}
+        _ => findings.problem("/spec", "exactly one of url and urlFrom must be given"),
+    }
+    for (field, message) in headers::problems(spec.headers.as_deref().unwrap_or_default()) {
+        findings.problem(field, message);
+    }
+    if let Some(Err(message)) = spec.signing_secret.as_ref().map(signing::check) {
+        findings.problems.push(Refusal::new(Reason::InvalidSpec, message).into());
     }
     for (field, uid) in [("/spec/application", &spec.application), ("/spec/uid", &spec.uid)] {
         if uid.as_ref().is_some_and(|uid| !ids::is_uid(uid)) {
@@ -53,8 +65,13 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
         let settings = known.directory.connection(connection);
         let unknown = unknown_connection();
         let settings = settings.as_deref().unwrap_or(&unknown);
-        let whole = desired(object, settings, Owned::default())
-            .and_then(|desired| check_metadata(&merge_metadata(&desired, None)));
+        let whole = desired(
+            object,
+            settings,
+            owned(object),
+            Resolved { url: spec.url.clone(), ..Resolved::default() },
+        )
+        .and_then(|desired| check_metadata(&merge_metadata(&desired, None)));
         findings.problems.extend(whole.err().map(Problem::from));
     }
     findings
@@ -62,16 +79,11 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
 
 /// What is assumed of a connection that is not there yet: nothing that it could say otherwise.
 fn unknown_connection() -> SvixConnectionSpec {
-    SvixConnectionSpec {
-        server_url: None,
-        ca_bundle: None,
-        token_secret_ref: SecretKeyRef { name: String::new(), key: String::new() },
-        owner_id: DEFAULT_CONNECTION.to_owned(),
-        default_application: None,
-        create_applications: None,
-        event_type_names: None,
-        channel_encoding: None,
-        resync_interval: None,
-        requests_per_second: None,
-    }
+    SvixConnectionSpec { owner_id: DEFAULT_CONNECTION.to_owned(), ..SvixConnectionSpec::default() }
+}
+
+/// What the object holds already: a uid that it adopted is not refused.
+fn owned(object: &WebhookEndpoint) -> Owned<'_> {
+    let svix = object.status.as_ref().and_then(|status| status.svix.as_ref());
+    Owned { uid: svix.map(|svix| svix.uid.as_str()), ..Owned::default() }
 }

@@ -95,6 +95,31 @@ fn what_is_right_passes() {
     );
 }
 
+#[test]
+fn an_endpoint_has_one_address_and_one_source_for_each_secret() {
+    let two = "exactly one of url and urlFrom must be given";
+    expect("WebhookEndpoint", json!({"eventTypes": ["a.b"]}), &[("/spec", two)]);
+    let with =
+        |field: &str, value: Value| json!({"url": "https://a.example", "eventTypes": ["a.b"], field: value});
+    let found = violations("WebhookEndpoint", with("headers", json!([{"name": "X-Team"}])));
+    assert_eq!(found[0].0, "/spec/headers/0");
+    let found = violations(
+        "WebhookEndpoint",
+        with(
+            "signingSecret",
+            json!({"fromSecret": {"name": "s", "key": "k"}, "rotateAfter": "30m", "gracePeriod": "169h"}),
+        ),
+    );
+    let places: Vec<_> = found.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(
+        places,
+        ["/spec/signingSecret", "/spec/signingSecret/gracePeriod", "/spec/signingSecret/rotateAfter"]
+    );
+    let long = "k".repeat(5000);
+    let found = violations("WebhookEndpoint", with("headers", json!([{"name": "X-Key", "value": long}])));
+    assert!(found[0].1.starts_with("found a value (not shown)"), "{found:?}");
+}
+
 /// The rules in the CRDs about one state of an object, all of which `rules` knows.
 #[test]
 fn every_cel_rule_is_known() {
@@ -113,13 +138,20 @@ fn every_cel_rule_is_known() {
     found.sort();
     found.dedup();
     let known = [
+        "!has(self.rotateAfter) || has(self.toSecret)",
         "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
         "[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1",
+        "has(self.fromSecret) != has(self.toSecret)",
         "has(self.payload) != has(self.payloadText)",
+        "has(self.url) != has(self.urlFrom)",
         "has(self.value) != has(self.text)",
+        "has(self.value) != has(self.valueFrom)",
+        "self != '' && duration(self) <= duration('168h')",
         "self != '' && duration(self) <= duration('8760h')",
+        "self != '' && duration(self) >= duration('1h') && duration(self) <= duration('87600h')",
         "self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')",
         "self.all(key, !key.startsWith('svix-operator.dev/'))",
+        "self.operator in ['In', 'NotIn'] ? (has(self.values) && self.values.size() > 0) : !(has(self.values) && self.values.size() > 0)",
     ];
     assert_eq!(found, known, "write a new rule into src/files/check.rs, fn rules, then here");
 }

@@ -39,7 +39,7 @@ fn all_kinds_are_read_in_order_and_the_rest_is_noted() {
             {"apiVersion":"svix-operator.dev/v1alpha1","kind":"WebhookEventType","metadata":{"name":"a.b","uid":"u","resourceVersion":"7"},
              "spec":{"schema":{}},"status":{}}]}"#,
         ),
-        ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Namespace\n"),
+        ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Service\n"),
         ("kustomization.yaml", "resources: [a.yaml]\n"),
         (".hidden/x.yaml", "not: read"),
         ("README.md", "not: read"),
@@ -59,7 +59,7 @@ fn all_kinds_are_read_in_order_and_the_rest_is_noted() {
     assert_eq!(
         loaded.notes,
         [
-            "left out: 1 Deployment (apps), 1 Kustomization, 1 Namespace; only svix-operator.dev, ConfigMap and Secret are read"
+            "left out: 1 Deployment (apps), 1 Kustomization, 1 Service; only svix-operator.dev, ConfigMap, Secret and Namespace are read"
         ]
     );
     assert!(!loaded.may_lack_objects());
@@ -79,8 +79,8 @@ fn one_bad_document_never_hides_the_others() {
         problems[1..],
         [
             "a.yaml:5:23: WebhookEndpoint default/bad: /metadata/label: there is no such field; did you mean labels?",
+            "a.yaml:6:1: WebhookEndpoint default/bad: /spec: exactly one of url and urlFrom must be given",
             "a.yaml:6:8: WebhookEndpoint default/bad: /spec/uri: there is no such field; did you mean url?",
-            "a.yaml:6:1: WebhookEndpoint default/bad: /spec/url: missing, expected text: add it",
             "a.yaml:9:1: /kind: svix-operator.dev has no kind \"WebhookEndpont\"; did you mean WebhookEndpoint?",
             "a.yaml:11:1: WebhookEndpoint default/v: /apiVersion: svix-operator.dev has no version \"v1\", expected svix-operator.dev/v1alpha1",
             "a.yaml:20:1: not a Kubernetes object: found a plain value, expected apiVersion, kind and metadata",

@@ -19,7 +19,8 @@ use super::{
     errors::{Error, ErrorKind},
 };
 use crate::{
-    plan::{endpoint, event, event_type},
+    api::Statistics,
+    plan::{endpoint, event, event_type, headers, secrets::Sensitive},
     telemetry::Metrics,
 };
 
@@ -264,6 +265,55 @@ impl Client {
             self.send("endpoint.delete", self.request(Method::DELETE, &["app", application, "endpoint", id]))
                 .await,
         )
+    }
+
+    /// The headers of an endpoint; `None`: it or its application is not there.
+    pub async fn get_headers(&self, application: &str, id: &str) -> Result<Option<headers::Observed>, Error> {
+        let request = self.request(Method::GET, &["app", application, "endpoint", id, "headers"]);
+        let out = self.read::<wire::HeadersOut>("endpoint.get-headers", request).await;
+        found(out.map(Into::into))
+    }
+
+    /// Replaces the headers of an endpoint as a whole.
+    pub async fn put_headers(
+        &self,
+        application: &str,
+        id: &str,
+        headers: &std::collections::BTreeMap<String, Sensitive>,
+    ) -> Result<(), Error> {
+        let headers: serde_json::Map<_, _> =
+            headers.iter().map(|(name, value)| (name.clone(), value.expose().into())).collect();
+        let request = self
+            .request(Method::PUT, &["app", application, "endpoint", id, "headers"])
+            .json(&json!({ "headers": headers }));
+        self.send("endpoint.update-headers", request).await.map(drop)
+    }
+
+    /// The signing key of an endpoint; `None`: it or its application is not there.
+    pub async fn get_signing_key(&self, application: &str, id: &str) -> Result<Option<Sensitive>, Error> {
+        let request = self.request(Method::GET, &["app", application, "endpoint", id, "secret"]);
+        let out = self.read::<wire::SecretOut>("endpoint.get-secret", request).await;
+        found(out.map(|out| Sensitive::new(out.key)))
+    }
+
+    /// Replaces the signing key of an endpoint; the one before stays valid for the grace.
+    pub async fn rotate_signing_key(
+        &self,
+        application: &str,
+        id: &str,
+        key: &Sensitive,
+        grace: Duration,
+    ) -> Result<(), Error> {
+        let request = self
+            .request(Method::POST, &["app", application, "endpoint", id, "secret", "rotate"])
+            .json(&json!({"key": key.expose(), "gracePeriodSeconds": grace.as_secs()}));
+        self.send("endpoint.rotate-secret", request).await.map(drop)
+    }
+
+    /// What became of the messages of an endpoint in the last four weeks; `None`: it is not there.
+    pub async fn statistics(&self, application: &str, id: &str) -> Result<Option<Statistics>, Error> {
+        let request = self.request(Method::GET, &["app", application, "endpoint", id, "stats"]);
+        found(self.read::<wire::StatsOut>("endpoint.get-stats", request).await.map(Into::into))
     }
 
     /// Makes an application of this uid, or finds the one that is there.

@@ -6,7 +6,8 @@ use js_option::JsOption;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::plan::{digest::Digest, endpoint, event, event_type};
+use crate::api::{PREPARING_METADATA_KEY, Statistics};
+use crate::plan::{digest::Digest, endpoint, event, event_type, headers, secrets::Sensitive};
 
 /// An event type with its schemas, as read one at a time before a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +83,7 @@ pub(super) struct EndpointOut {
     disabled: bool,
     #[serde(default)]
     metadata: BTreeMap<Box<str>, Box<str>>,
+    updated_at: Option<jiff::Timestamp>,
 }
 
 impl From<EndpointOut> for endpoint::Observed {
@@ -96,6 +98,8 @@ impl From<EndpointOut> for endpoint::Observed {
             throttle_rate: out.throttle_rate.or(out.rate_limit),
             disabled: out.disabled,
             metadata: out.metadata.into_iter().collect(),
+            // An answer to a write may have nanoseconds, which are not stored.
+            updated_at: out.updated_at.map_or(0, jiff::Timestamp::as_microsecond),
         }
     }
 }
@@ -155,7 +159,7 @@ fn add_feature_flag(body: &mut Value, flag: Option<&Option<String>>) {
     }
 }
 
-/// The body of an endpoint's creation. Enabled unless the spec says otherwise.
+/// The body of an endpoint's creation. Enabled unless the spec says otherwise, or its headers must follow first.
 pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::EndpointIn {
     let mut body = svix::models::EndpointIn::new(desired.url.clone());
     body.uid = Some(desired.uid.clone());
@@ -163,9 +167,57 @@ pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::Endpoint
     body.event_types = Some(desired.event_types.clone());
     body.channels = desired.channels.clone().flatten();
     body.throttle_rate = desired.throttle_rate.flatten();
-    body.disabled = desired.disabled;
-    body.metadata = Some(endpoint::merge_metadata(desired, None));
+    body.secret = desired.signing_key.as_ref().map(|key| key.expose().to_owned());
+    let mut metadata = endpoint::merge_metadata(desired, None);
+    if desired.needs_preparing() {
+        metadata.insert(PREPARING_METADATA_KEY.to_owned(), "true".to_owned());
+        body.disabled = Some(true);
+    } else {
+        body.disabled = desired.disabled;
+    }
+    body.metadata = Some(metadata);
     body
+}
+
+/// `EndpointHeadersOut`.
+#[derive(Deserialize)]
+pub(super) struct HeadersOut {
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    sensitive: BTreeSet<String>,
+}
+
+impl From<HeadersOut> for headers::Observed {
+    fn from(out: HeadersOut) -> Self {
+        let shown = out.headers.into_iter().map(|(name, value)| (name, Sensitive::new(value)));
+        Self { shown: shown.collect(), hidden: out.sensitive }
+    }
+}
+
+/// `EndpointSecretOut`.
+#[derive(Deserialize)]
+pub(super) struct SecretOut {
+    pub key: String,
+}
+
+/// `EndpointStats`.
+#[derive(Deserialize)]
+pub(super) struct StatsOut {
+    #[serde(default)]
+    success: i64,
+    #[serde(default)]
+    pending: i64,
+    #[serde(default)]
+    sending: i64,
+    #[serde(default)]
+    fail: i64,
+}
+
+impl From<StatsOut> for Statistics {
+    fn from(out: StatsOut) -> Self {
+        Self { succeeded: out.success, pending: out.pending, sending: out.sending, failed: out.fail }
+    }
 }
 
 /// The body of an endpoint's change: the fields that differ.

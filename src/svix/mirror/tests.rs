@@ -25,6 +25,7 @@ fn endpoint(id: &str, uid: &str, description: &str) -> endpoint::Observed {
         throttle_rate: None,
         disabled: false,
         metadata: Box::default(),
+        updated_at: 0,
     }
 }
 

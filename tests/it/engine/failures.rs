@@ -147,7 +147,8 @@ async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_wi
     })
     .await;
     world.delete(&kept.key());
-    world.reason(&kept.key(), "SvixUnavailable").await;
+    let waiting = world.reason(&kept.key(), "Deleting").await.message;
+    assert!(waiting.contains("SvixUnavailable") && waiting.contains("deletionPolicy: Retain"), "{waiting}");
     world.svix.faults().down(false);
     eventually("the other to go", PATIENCE, async || world.object(&kept.key()).is_none().then_some(())).await;
     assert!(world.svix.snapshot().event_types["a.kept"].archived);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{
-    objects::{endpoint, event_type},
+    objects::{Manifest, endpoint, event_type},
     wait::eventually,
     world::{PATIENCE, World},
 };
@@ -16,9 +16,15 @@ async fn gone(world: &World, key: &svix_operator::engine::Key) {
     .await;
 }
 
+fn may_expunge(connection: Manifest) -> Manifest {
+    let everything =
+        json!({"namespaces": {}, "applications": ["*"], "eventTypes": ["*"], "allowExpunge": true});
+    connection.with("resyncInterval", "1s").with("access", json!([everything]))
+}
+
 #[tokio::test]
 async fn deleting_does_in_svix_what_the_policy_says() {
-    let mut world = World::new().await;
+    let mut world = World::with_connection(may_expunge).await;
     let archived = event_type("a.archived");
     let expunged = event_type("a.expunged").with("deletionPolicy", "Expunge");
     let retained = event_type("a.retained").with("deletionPolicy", "Retain");
@@ -165,7 +171,7 @@ async fn of_two_that_declare_the_same_one_holds_it_and_the_other_takes_over_with
 #[tokio::test]
 async fn event_type_and_endpoint_can_be_deleted_together_in_any_order() {
     for endpoint_first in [true, false] {
-        let mut world = World::new().await;
+        let mut world = World::with_connection(may_expunge).await;
         let (kind, hook) =
             (event_type("a.one").with("deletionPolicy", "Expunge"), endpoint("hook", &["a.one"]));
         world.declare([kind.clone(), hook.clone()]);

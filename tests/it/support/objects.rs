@@ -61,6 +61,13 @@ impl Manifest {
         self
     }
 
+    /// With an annotation.
+    #[must_use]
+    pub fn annotated(mut self, name: &str, value: &str) -> Self {
+        self.0["metadata"]["annotations"][name] = value.into();
+        self
+    }
+
     /// In another namespace.
     #[must_use]
     pub fn in_namespace(mut self, namespace: &str) -> Self {

@@ -14,8 +14,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use svix_operator::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     embedded::{self, EmbeddedSvix},
-    engine::{Engine, Key, Missing, Note, Object, Options, Shell, ShellError, Status},
+    engine::{Engine, Key, Missing, Note, Object, Options, SecretWrite, Shell, ShellError, Status},
     files::with_meta,
+    plan::secrets::SecretData,
     telemetry::Metrics,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -38,6 +39,10 @@ pub struct Records {
     before_report: Mutex<Option<(Key, Meanwhile)>>,
     token: Mutex<Option<Result<String, Missing>>>,
     notes: Mutex<Vec<(Key, Note)>>,
+    /// Secrets by namespace and name.
+    pub secrets: Mutex<BTreeMap<(String, String), SecretData>>,
+    /// What the next write of a Secret fails with.
+    pub lose_secret_write: Mutex<Option<ShellError>>,
 }
 
 impl Records {
@@ -96,7 +101,7 @@ fn status_of(object: &Object) -> Option<Status> {
     match object {
         Object::Connection(object) => object.status.clone().map(Status::Connection),
         Object::EventType(object) => object.status.clone().map(Status::EventType),
-        Object::Endpoint(object) => object.status.clone().map(Status::Endpoint),
+        Object::Endpoint(object) => object.status.clone().map(Box::new).map(Status::Endpoint),
         Object::Event(object) => object.status.clone().map(Status::Event),
     }
 }
@@ -164,6 +169,22 @@ impl Shell for Shared {
 
     async fn config_map(&self, _: &str, _: &ConfigMapKeyRef) -> Result<String, Missing> {
         Err(Missing::NotFound("there is none".to_owned()))
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, Missing> {
+        let place = (namespace.to_owned(), name.to_owned());
+        Ok(self.secrets.lock().unwrap().get(&place).cloned())
+    }
+
+    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, ShellError> {
+        let place = (owner.meta().namespace.clone().unwrap(), write.name.clone());
+        if let Some(kind) = self.lose_secret_write.lock().unwrap().take() {
+            return Err(kind);
+        }
+        let before = self.secrets.lock().unwrap().get(&place).cloned();
+        let secret = write.onto(before, owner)?;
+        self.secrets.lock().unwrap().insert(place, secret.clone());
+        Ok(secret)
     }
 }
 

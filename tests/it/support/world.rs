@@ -9,8 +9,9 @@ use std::{
 use svix_operator::{
     api::{Condition, ConditionStatus},
     embedded::{self, DeliveryOptions, EmbeddedSvix},
-    engine::{Key, Note, Object, Options},
+    engine::{Key, Kind, Note, Object, Options},
     files::{References, Session},
+    plan::secrets::SecretData,
     telemetry::Metrics,
 };
 
@@ -97,9 +98,65 @@ impl World {
     /// status and annotations.
     pub async fn crash_and_restart(&mut self) {
         let objects = self.session().objects();
+        self.references.secrets.extend(self.session().secrets());
         self.session.take().unwrap().stop().await;
         self.start();
         self.declare_all(objects);
+    }
+
+    /// Loses everything that Kubernetes knew, but the connection: a cluster that is made anew.
+    pub async fn forget_everything(&mut self) {
+        self.session.take().unwrap().stop().await;
+        self.manifests.retain(|key, _| key.kind == Kind::Connection);
+        self.start();
+        self.declare_all(Vec::new());
+    }
+
+    /// Declares a Secret in namespace `default`, as somebody who applies it.
+    pub fn set_secret(&mut self, name: &str, key: &str, value: &str) {
+        let place = ("default".to_owned(), name.to_owned());
+        let secret = self.references.secrets.entry(place).or_default();
+        secret.resource_version = format!("{}.", secret.resource_version);
+        secret.data.insert(key.to_owned(), value.as_bytes().to_vec());
+        self.declare_all(Vec::new());
+        self.session().look_again();
+    }
+
+    /// Takes a declared Secret away.
+    pub fn forget_secret(&mut self, name: &str) {
+        self.references.secrets.remove(&("default".to_owned(), name.to_owned()));
+        self.declare_all(Vec::new());
+        self.session().look_again();
+    }
+
+    /// A Secret that the engine wrote in namespace `default`, in this life or one before.
+    pub fn written_secret(&self, name: &str) -> Option<SecretData> {
+        let place = ("default".to_owned(), name.to_owned());
+        self.session().secrets().remove(&place).or_else(|| self.references.secrets.get(&place).cloned())
+    }
+
+    /// Labels a namespace.
+    pub fn label_namespace(&mut self, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.references.namespaces.insert(name.to_owned(), labels.collect());
+        self.declare_all(Vec::new());
+    }
+
+    /// Waits until there is nothing left to do: also status is written then.
+    pub async fn quiet(&self) {
+        eventually("nothing to be left to do", PATIENCE, async || self.session().idle().then_some(())).await;
+    }
+
+    /// Waits until Svix has been listed so often from now on; answers the writes that were made meanwhile.
+    pub async fn writes_while_listed(&self, times: usize) -> Vec<String> {
+        self.quiet().await;
+        self.svix.clear_calls();
+        eventually("several listings", PATIENCE, async || {
+            let calls = self.svix.calls();
+            (calls.iter().filter(|call| call.operation == "event-type.list").count() >= times).then_some(())
+        })
+        .await;
+        self.writes()
     }
 
     pub fn set_token(&mut self, token: &str) {

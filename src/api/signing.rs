@@ -1,0 +1,116 @@
+//! The signing secret of an endpoint: where its key comes from, where it goes to, and when it is replaced.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{SecretKeyRef, duration};
+
+/// The key in a Secret that a signing key is written to when none is named.
+pub const DEFAULT_SIGNING_KEY: &str = "signingKey";
+
+/// The key that Svix signs the endpoint's events with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.fromSecret) != has(self.toSecret)")
+    .message("exactly one of fromSecret and toSecret must be given"))]
+#[x_kube(validation = Rule::new("!has(self.rotateAfter) || has(self.toSecret)")
+    .message("rotateAfter needs toSecret: a key that comes from a Secret is replaced by changing the Secret"))]
+#[serde(rename_all = "camelCase")]
+pub struct SigningSecret {
+    /// Use the key in a Secret of the same namespace: `whsec_` and 24 to 75 bytes of base64. A change of the Secret
+    /// is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_secret: Option<SecretKeyRef>,
+
+    /// Write the key that Svix has to a Secret of the same namespace, for the receiver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_secret: Option<ToSecret>,
+
+    /// How long a key is used before it is replaced, such as `720h`; at least one hour. Left out: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1h') && duration(self) <= duration('87600h')").message(
+        "rotateAfter must be between 1h and 87600h, such as 720h"
+    ))]
+    pub rotate_after: Option<String>,
+
+    /// How long Svix signs with the key before, too, once it is replaced. At most `168h`. Default: `24h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('168h')").message(
+        "gracePeriod must be between 0s and 168h, such as 24h"
+    ))]
+    pub grace_period: Option<String>,
+}
+
+/// Where a signing key is written to. The Secret is made, belongs to the endpoint and goes with it; a Secret that
+/// belongs to somebody else is never touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToSecret {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// Key in the Secret's data. While a key is replaced there are `<key>.next` and `<key>.previous` beside it.
+    /// Default: `signingKey`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 240), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: Option<String>,
+
+    /// Labels of the Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 20), with = "Option<BTreeMap<String, LabelValue>>")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// A value.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[allow(dead_code)]
+struct LabelValue(#[schemars(length(max = 63))] String);
+
+impl ToSecret {
+    /// The key in the Secret's data.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or(DEFAULT_SIGNING_KEY)
+    }
+}
+
+impl SigningSecret {
+    /// How long a key is used. `None`: for ever, or a text that no API server lets through.
+    #[must_use]
+    pub fn rotate_after(&self) -> Option<Duration> {
+        let after = self.rotate_after.as_deref().and_then(duration::parse);
+        after.filter(|after| (3600..=87_600 * 3600).contains(&after.as_secs()))
+    }
+
+    /// How long the key before is signed with, too. `None`: a text that no API server lets through.
+    #[must_use]
+    pub fn grace_period(&self) -> Option<Duration> {
+        let Some(text) = self.grace_period.as_deref() else { return Some(Duration::from_secs(86_400)) };
+        duration::parse(text).filter(|grace| grace.as_secs() <= 168 * 3600)
+    }
+}
+
+/// What is known of a signing key that is written to a Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKeyStatus {
+    /// Since when the present key has been used, as far as it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
+    pub since: Option<Timestamp>,
+    /// When it will be replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
+    pub next_rotation: Option<Timestamp>,
+    /// Until when Svix signs with the key before, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
+    pub previous_valid_until: Option<Timestamp>,
+}

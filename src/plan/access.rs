@@ -1,0 +1,269 @@
+//! What a namespace may do through a connection: the connection's `access`, asked before any call.
+
+use std::collections::BTreeMap;
+
+use crate::api::{AccessRule, Adoption, LabelOperator, NamespaceSelector, Reason, SvixConnectionSpec};
+
+use super::{Refusal, quoted};
+
+/// Label that the API server gives every namespace, with its name.
+pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// What one namespace may do through one connection.
+#[derive(Clone, Debug)]
+pub struct Grants<'a> {
+    namespace: &'a str,
+    /// The rules that are about the namespace; `None`: the connection has no rules.
+    rules: Option<Vec<&'a AccessRule>>,
+}
+
+impl<'a> Grants<'a> {
+    /// What the namespace of this name and these labels may do.
+    #[must_use]
+    pub fn new(
+        connection: &'a SvixConnectionSpec,
+        namespace: &'a str,
+        labels: &BTreeMap<String, String>,
+    ) -> Self {
+        let about = |rule: &&AccessRule| selects(&rule.namespaces, namespace, labels);
+        Self {
+            namespace,
+            rules: connection.access.as_ref().map(|rules| rules.iter().filter(about).collect()),
+        }
+    }
+
+    /// The rules that meet a condition; `None`: there are no rules, so everything is allowed that needs no rule.
+    fn granting(&self, grants: impl Fn(&AccessRule) -> bool) -> Option<Vec<&'a AccessRule>> {
+        let rules = self.rules.as_ref()?;
+        Some(rules.iter().copied().filter(|rule| grants(rule)).collect())
+    }
+
+    /// Whether an event type may be declared, with this adoption, and expunged.
+    pub fn event_type(&self, name: &str, adoption: Adoption, expunge: bool) -> Result<(), Refusal> {
+        let granting = self.granting(|rule| any_matches(&rule.event_types, name));
+        if granting.as_ref().is_some_and(Vec::is_empty) {
+            return Err(self.refuse(&format!("declare event type {}", quoted(name)), "its eventTypes"));
+        }
+        self.adoption(granting.as_deref(), adoption)?;
+        let may_expunge = granting.iter().flatten().any(|rule| rule.allow_expunge == Some(true));
+        if expunge && !may_expunge {
+            return Err(self.refuse("have /spec/deletionPolicy: Expunge", "allowExpunge: true"));
+        }
+        Ok(())
+    }
+
+    /// Whether an endpoint may be in an application, subscribe to these event types, with this adoption. A rule has
+    /// to grant the application and the event type together.
+    pub fn endpoint<'n>(
+        &self,
+        application: &str,
+        event_types: impl IntoIterator<Item = &'n String>,
+        adoption: Adoption,
+    ) -> Result<(), Refusal> {
+        let granting = self.granting(|rule| any_matches(&rule.applications, application));
+        if granting.as_ref().is_some_and(Vec::is_empty) {
+            return Err(self.refuse(&format!("use application {}", quoted(application)), "its applications"));
+        }
+        if let Some(granting) = &granting {
+            let refused = event_types
+                .into_iter()
+                .find(|name| !granting.iter().any(|rule| any_matches(&rule.event_types, name)));
+            if let Some(name) = refused {
+                let what = format!("use event type {} in application {}", quoted(name), quoted(application));
+                return Err(self.refuse(&what, "its eventTypes, in a rule that has the application, too"));
+            }
+        }
+        self.adoption(granting.as_deref(), adoption)
+    }
+
+    /// Whether an event of a type may be sent to an application.
+    pub fn event(&self, application: &str, event_type: &String) -> Result<(), Refusal> {
+        self.endpoint(application, [event_type], Adoption::Never)
+    }
+
+    fn adoption(&self, granting: Option<&[&AccessRule]>, asked: Adoption) -> Result<(), Refusal> {
+        let most = most(granting);
+        // `Match` is what is not said, so it is no more than what is allowed: see `at_most`.
+        if asked == Adoption::Override && most < asked {
+            let what = format!("have /spec/adoption: Override (up to {} is allowed)", most.as_str());
+            return Err(self.refuse(&what, "maxAdoption: Override"));
+        }
+        Ok(())
+    }
+
+    /// The adoption that an object of this namespace has: what it asks for, as far as the rules go.
+    #[must_use]
+    pub fn at_most(&self, asked: Adoption, application: Option<&str>, event_type: Option<&str>) -> Adoption {
+        let granting = self.granting(|rule| {
+            application.is_none_or(|name| any_matches(&rule.applications, name))
+                && event_type.is_none_or(|name| any_matches(&rule.event_types, name))
+        });
+        asked.min(most(granting.as_deref()))
+    }
+
+    fn refuse(&self, what: &str, needed: &str) -> Refusal {
+        Refusal::new(
+            Reason::NotPermitted,
+            format!(
+                "namespace {} may not {what} through this connection; whoever runs the SvixConnection can allow it in \
+                 spec.access ({needed})",
+                quoted(self.namespace)
+            ),
+        )
+    }
+}
+
+/// The furthest adoption that rules allow; without rules, the default.
+fn most(granting: Option<&[&AccessRule]>) -> Adoption {
+    let Some(rules) = granting else { return Adoption::default() };
+    rules.iter().map(|rule| rule.max_adoption.unwrap_or_default()).max().unwrap_or(Adoption::Never)
+}
+
+/// Whether a selector chooses the namespace of this name and these labels.
+#[must_use]
+pub fn selects(selector: &NamespaceSelector, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+    // The name is a label that nobody can change, so it is not taken from what a namespace says of itself.
+    let value = |key: &str| {
+        if key == NAME_LABEL { Some(namespace) } else { labels.get(key).map(String::as_str) }
+    };
+    // No `..`: a new kind of requirement must be thought of here.
+    let NamespaceSelector { match_labels, match_expressions } = selector;
+    match_labels.iter().flatten().all(|(key, wanted)| value(key) == Some(wanted))
+        && match_expressions.iter().all(|requirement| {
+            let found = value(&requirement.key);
+            let among = found.is_some_and(|found| requirement.values.iter().any(|value| value == found));
+            match requirement.operator {
+                LabelOperator::In => among,
+                LabelOperator::NotIn => !among,
+                LabelOperator::Exists => found.is_some(),
+                LabelOperator::DoesNotExist => found.is_none(),
+            }
+        })
+}
+
+fn any_matches(patterns: &[String], text: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, text))
+}
+
+/// Whether a text is of a pattern in which `*` stands for any text. Takes time in proportion to the product of both
+/// lengths, at most.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    // Where the last star was, and what it was tried to stand for.
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(byte) if *byte == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    (p, t) = (at + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn connection(access: serde_json::Value) -> SvixConnectionSpec {
+        serde_json::from_value(json!({
+            "tokenSecretRef": {"name": "t", "key": "token"}, "ownerId": "o", "access": access,
+        }))
+        .unwrap()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn without_rules_everything_is_allowed_but_overriding_and_expunging() {
+        let spec = connection(json!(null));
+        let grants = Grants::new(&spec, "ns", &BTreeMap::new());
+        assert!(grants.event_type("a.b", Adoption::Match, false).is_ok());
+        assert!(grants.endpoint("app", &names(&["a.b"]), Adoption::Match).is_ok());
+        assert!(grants.event_type("a.b", Adoption::Override, false).is_err());
+        assert!(grants.event_type("a.b", Adoption::Match, true).is_err());
+        assert_eq!(grants.at_most(Adoption::Override, Some("app"), None), Adoption::Match);
+    }
+
+    #[test]
+    fn what_no_rule_grants_is_not_allowed() {
+        let spec = connection(json!([
+            {"namespaces": {"matchLabels": {"team": "a"}}, "applications": ["team-a-*"], "eventTypes": ["a.*"]},
+            {"namespaces": {"matchLabels": {NAME_LABEL: "b"}}, "applications": ["b"], "eventTypes": ["b.*"],
+             "maxAdoption": "Override", "allowExpunge": true},
+        ]));
+        let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+        let a = Grants::new(&spec, "x", &labels);
+        assert!(a.endpoint("team-a-1", &names(&["a.one"]), Adoption::Match).is_ok());
+        for (application, event_type) in [("team-b", "a.one"), ("team-a-1", "b.one"), ("b", "b.one")] {
+            let refusal = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
+            assert_eq!(refusal.reason, Reason::NotPermitted);
+            assert!(refusal.message.starts_with("namespace \"x\" may not use "), "{refusal}");
+        }
+        assert!(a.event_type("a.one", Adoption::Match, true).is_err());
+        let b = Grants::new(&spec, "b", &BTreeMap::new());
+        assert!(b.event_type("b.one", Adoption::Override, true).is_ok());
+        // A namespace cannot say of itself that it is another.
+        let forged = BTreeMap::from([(NAME_LABEL.to_owned(), "b".to_owned())]);
+        assert!(Grants::new(&spec, "c", &forged).event("b", &"b.one".to_owned()).is_err());
+    }
+
+    #[test]
+    fn two_rules_do_not_add_up_to_what_neither_grants() {
+        let spec = connection(json!([
+            {"namespaces": {}, "applications": ["one"], "eventTypes": ["a.*"]},
+            {"namespaces": {}, "applications": ["two"], "eventTypes": ["b.*"]},
+        ]));
+        let grants = Grants::new(&spec, "ns", &BTreeMap::new());
+        assert!(grants.endpoint("one", &names(&["a.x"]), Adoption::Match).is_ok());
+        assert!(grants.endpoint("one", &names(&["b.x"]), Adoption::Match).is_err());
+    }
+
+    #[test]
+    fn selectors_mean_what_they_mean_in_kubernetes() {
+        let labels = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
+        let chosen = |expression: serde_json::Value| {
+            let selector: NamespaceSelector =
+                serde_json::from_value(json!({"matchExpressions": [expression]})).unwrap();
+            selects(&selector, "ns", &labels)
+        };
+        assert!(chosen(json!({"key": "tier", "operator": "In", "values": ["gold", "silver"]})));
+        assert!(!chosen(json!({"key": "tier", "operator": "NotIn", "values": ["gold"]})));
+        assert!(chosen(json!({"key": "other", "operator": "NotIn", "values": ["gold"]})));
+        assert!(chosen(json!({"key": "tier", "operator": "Exists"})));
+        assert!(chosen(json!({"key": "other", "operator": "DoesNotExist"})));
+        assert!(selects(&NamespaceSelector::default(), "ns", &labels));
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_match_as_the_regular_expression_of_the_same_meaning(
+            pattern in "[ab*]{0,8}", text in "[ab]{0,10}"
+        ) {
+            fn slow(pattern: &[u8], text: &[u8]) -> bool {
+                match pattern.split_first() {
+                    None => text.is_empty(),
+                    Some((b'*', rest)) => (0..=text.len()).any(|at| slow(rest, &text[at..])),
+                    Some((byte, rest)) => text.first() == Some(byte) && slow(rest, &text[1..]),
+                }
+            }
+            prop_assert_eq!(matches(&pattern, &text), slow(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Secrets of Kubernetes as the plan sees them, and values that must not be shown.
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::api::{Reason, SecretKeyRef, SecretVersion};
+
+use super::Refusal;
+
+/// A text that appears in no message, log or status.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sensitive(String);
+
+impl Sensitive {
+    /// Takes a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for where it has to go.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sensitive(..)")
+    }
+}
+
+/// A Secret, as it was read.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretData {
+    /// Its version.
+    pub resource_version: String,
+    /// Its data.
+    pub data: BTreeMap<String, Vec<u8>>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Its owners.
+    pub owners: Vec<SecretOwner>,
+}
+
+/// An object that a Secret goes with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretOwner {
+    /// Its uid.
+    pub uid: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Debug for SecretData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretData").field("resource_version", &self.resource_version).finish_non_exhaustive()
+    }
+}
+
+impl SecretData {
+    /// A text in the data, without the line break that editors leave at its end.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        std::str::from_utf8(self.data.get(key)?).ok().map(|text| text.trim_end_matches(['\r', '\n']))
+    }
+}
+
+/// The Secrets that an object speaks of, by name; `None`: there is none of that name.
+pub type Secrets = BTreeMap<String, Option<SecretData>>;
+
+/// The versions of Secrets, for status.
+#[must_use]
+pub fn versions(secrets: &Secrets) -> Vec<SecretVersion> {
+    let version = |(name, secret): (&String, &Option<SecretData>)| {
+        let resource_version = secret.as_ref()?.resource_version.clone();
+        Some(SecretVersion { name: name.clone(), resource_version })
+    };
+    secrets.iter().filter_map(version).collect()
+}
+
+/// A text in a Secret. `field` is the JSON Pointer of the reference; the message never holds the value.
+pub fn look_up(
+    secrets: &Secrets,
+    reference: &SecretKeyRef,
+    field: &str,
+    namespace: &str,
+) -> Result<Sensitive, Refusal> {
+    let SecretKeyRef { name, key } = reference;
+    let missing = |what: String| Refusal::new(Reason::SecretNotFound, format!("{field}: {what}"));
+    let secret = secrets.get(name).and_then(Option::as_ref).ok_or_else(|| {
+        missing(format!("Secret {namespace}/{name} is not there; create it, or correct the name"))
+    })?;
+    if !secret.data.contains_key(key) {
+        let known: Vec<_> = secret.data.keys().take(10).map(String::as_str).collect();
+        return Err(missing(format!(
+            "Secret {namespace}/{name} has no key {key:?}; it has {}",
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        )));
+    }
+    match secret.text(key) {
+        Some(text) if !text.is_empty() => Ok(Sensitive::new(text)),
+        _ => Err(Refusal::new(
+            Reason::InvalidSecret,
+            format!("{field}: key {key:?} of Secret {namespace}/{name} is empty or not a text"),
+        )),
+    }
+}

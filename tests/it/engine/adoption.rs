@@ -1,0 +1,363 @@
+//! What is in Svix already: taken when it is equal, or when that is asked for, and never overwritten without a word.
+
+use serde_json::{Value, json};
+use svix_operator::engine::{Key, Object};
+
+use crate::support::{
+    objects::{Manifest, connection, endpoint, event_type},
+    wait::eventually,
+    world::{PATIENCE, World},
+};
+
+const OWNER: &str = "svix-operator.dev/owner";
+
+async fn fleet() -> World {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one")]);
+    world.all_in_step().await;
+    world.by_hand("POST", "/app", json!({"name": "default", "uid": "default"})).await;
+    world
+}
+
+/// An endpoint that somebody made in Svix.
+async fn by_hand(world: &World, extra: Value) -> String {
+    let mut body = json!({"url": "https://hooks.example.org/hook", "eventTypes": ["a.one"], "uid": "theirs"});
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    let made = world.by_hand("POST", "/app/default/endpoint", body).await;
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn hook() -> Manifest {
+    endpoint("hook", &["a.one"]).with("uid", "theirs")
+}
+
+fn notes(world: &World, key: &Key) -> Vec<String> {
+    world
+        .all_notes()
+        .into_iter()
+        .filter(|(of, _)| of == key)
+        .map(|(_, note)| format!("{}: {}", note.reason, note.message))
+        .collect()
+}
+
+/// A connection that allows everything.
+fn lenient(connection: Manifest) -> Manifest {
+    let all =
+        json!({"namespaces": {}, "applications": ["*"], "eventTypes": ["*"], "maxAdoption": "Override"});
+    connection.with("resyncInterval", "1s").with("access", json!([all]))
+}
+
+async fn lenient_fleet() -> World {
+    let mut world = fleet().await;
+    let connection = lenient(connection(&world.svix.url()));
+    world.declare([connection]);
+    world
+}
+
+#[tokio::test]
+async fn an_equal_endpoint_is_adopted_with_one_write_the_mark() {
+    let mut world = fleet().await;
+    by_hand(&world, json!({"metadata": {"team": "x"}, "description": "by hand"})).await;
+    world.svix.clear_calls();
+    world.declare([hook()]);
+    world.all_in_step().await;
+    assert_eq!(world.writes().len(), 1, "{:?}", world.writes());
+    let found = world.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
+    assert_eq!(found.metadata[OWNER], "test/default/hook");
+    assert_eq!((found.metadata["team"].as_str(), found.description.as_str()), ("x", "by hand"));
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_different_one_is_refused_with_what_differs_and_taken_when_the_spec_becomes_equal() {
+    let mut world = fleet().await;
+    by_hand(&world, json!({"description": "by hand"})).await;
+    world.declare([hook().with("description", "mine")]);
+    let told = world.reason(&hook().key(), "NotOurs").await;
+    assert!(
+        told.message.contains(r#"description is "by hand" in Svix, declared "mine""#),
+        "{}",
+        told.message
+    );
+    world.declare([hook().with("description", "by hand")]);
+    world.all_in_step().await;
+}
+
+#[tokio::test]
+async fn overriding_says_what_it_overwrites() {
+    let mut world = lenient_fleet().await;
+    by_hand(&world, json!({"description": "by hand"})).await;
+    world.declare([hook().with("description", "mine").with("adoption", "Override")]);
+    world.all_in_step().await;
+    let found = world.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
+    assert_eq!(found.description, "mine");
+    let told = notes(&world, &hook().key());
+    assert!(
+        told.iter().any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "by hand""#)),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn overriding_needs_to_be_allowed() {
+    let mut world = fleet().await;
+    by_hand(&world, json!({})).await;
+    world.svix.clear_calls();
+    world.declare([hook().with("adoption", "Override")]);
+    let told = world.reason(&hook().key(), "NotPermitted").await;
+    assert!(told.message.contains("maxAdoption: Override"), "{}", told.message);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn never_adopting_refuses_even_what_is_equal_and_tells_nothing_of_it() {
+    let mut world = fleet().await;
+    by_hand(&world, json!({"description": "secret plans"})).await;
+    world.declare([hook().with("adoption", "Never")]);
+    let told = world.reason(&hook().key(), "NotOurs").await;
+    assert!(!told.message.contains("secret plans"), "{}", told.message);
+    let kind = json!({"name": "b.theirs", "description": "secret plans"});
+    world.by_hand("POST", "/event-type", kind).await;
+    world.declare([event_type("b.theirs").with("adoption", "Never")]);
+    let told = world.reason(&event_type("b.theirs").key(), "NotOurs").await;
+    assert!(!told.message.contains("secret plans"), "{}", told.message);
+}
+
+#[tokio::test]
+async fn an_event_type_is_overridden_where_that_is_allowed() {
+    let mut world = lenient_fleet().await;
+    let schemas = json!({"1": {"title": "old"}, "2": {"title": "kept"}});
+    world
+        .by_hand("POST", "/event-type", json!({"name": "b.theirs", "description": "old", "schemas": schemas}))
+        .await;
+    world.declare([event_type("b.theirs").with("description", "new").with("adoption", "Override")]);
+    world.all_in_step().await;
+    let found = world.svix.snapshot().event_types["b.theirs"].clone();
+    assert_eq!(found.description, "new");
+    assert_eq!(found.schemas.unwrap()["2"], json!({"title": "kept"}), "other versions are left alone");
+    let told = notes(&world, &event_type("b.theirs").key());
+    assert!(
+        told.iter().any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "old""#)),
+        "{told:?}"
+    );
+}
+
+fn by_id(id: &str) -> Manifest {
+    endpoint("hook", &["a.one"]).annotated("svix-operator.dev/adopt-id", id)
+}
+
+#[tokio::test]
+async fn an_endpoint_is_adopted_by_its_id_and_keeps_its_uid() {
+    let mut world = fleet().await;
+    let id = by_hand(&world, json!({})).await;
+    world.svix.clear_calls();
+    world.declare([by_id(&id)]);
+    world.all_in_step().await;
+    assert_eq!(world.writes().len(), 1, "{:?}", world.writes());
+    let found = world.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
+    assert_eq!((found.id.as_str(), found.metadata[OWNER].as_str()), (id.as_str(), "test/default/hook"));
+    // It is ours now: drift is undone, also when the annotation is gone.
+    world.declare([endpoint("hook", &["a.one"]).with("description", "mine")]);
+    world.all_in_step().await;
+    world.by_hand("PATCH", &format!("/app/default/endpoint/{id}"), json!({"description": "x"})).await;
+    eventually("it to be undone", PATIENCE, async || {
+        (world.svix.snapshot().endpoint("default", "theirs")?.description == "mine").then_some(())
+    })
+    .await;
+    world.delete(&hook().key());
+    eventually("it to go from Svix", PATIENCE, async || {
+        world.svix.snapshot().endpoint("default", "theirs").is_none().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_without_a_uid_is_given_one() {
+    let mut world = fleet().await;
+    let id = by_hand(&world, json!({"uid": null})).await;
+    world.declare([by_id(&id)]);
+    world.all_in_step().await;
+    assert_eq!(world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().id, id);
+}
+
+#[tokio::test]
+async fn an_id_that_leads_nowhere_makes_no_second_endpoint() {
+    let mut world = fleet().await;
+    world.declare([by_id("ep_2nowhere")]);
+    let told = world.reason(&hook().key(), "InvalidSpec").await;
+    assert!(told.message.contains("ep_2nowhere"), "{}", told.message);
+    assert!(world.svix.snapshot().applications["default"].endpoints.is_empty());
+}
+
+#[tokio::test]
+async fn what_another_owner_marked_is_taken_by_name_and_override_only_and_not_back() {
+    let mut world = lenient_fleet().await;
+    let id = by_hand(&world, json!({"metadata": {OWNER: "other/ns/name"}})).await;
+    world.declare([hook()]);
+    let told = world.reason(&hook().key(), "NotOurs").await;
+    assert!(told.message.contains("other/ns/name"), "{}", told.message);
+    world.declare([hook().with("adoption", "Override")]);
+    world.quiet().await;
+    world.reason(&hook().key(), "NotOurs").await;
+    let taking = hook().with("adoption", "Override").annotated("svix-operator.dev/adopt-id", &id);
+    world.declare([taking]);
+    world.all_in_step().await;
+    // The other takes it back: there is no war.
+    let path = format!("/app/default/endpoint/{id}");
+    world.by_hand("PATCH", &path, json!({"metadata": {OWNER: "other/ns/name"}})).await;
+    world.reason(&hook().key(), "NotOurs").await;
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_rebuilt_from_git_takes_its_own_back_without_a_write() {
+    let mut world = World::new().await;
+    let declared = [
+        event_type("a.one").with("description", "d"),
+        endpoint("hook", &["a.one"])
+            .with("channels", json!(["https://example.org/x"]))
+            .with("headers", json!([{"name": "X-Team", "value": "a"}])),
+        endpoint("plain", &["a.one"]).with("metadata", json!({"k": "v"})),
+    ];
+    world.declare(declared.clone());
+    world.all_in_step().await;
+    let before = world.svix.snapshot();
+    // Nothing of Kubernetes is left: no status, no annotation, other uids.
+    world.forget_everything().await;
+    world.svix.clear_calls();
+    world.declare(declared);
+    world.all_in_step().await;
+    assert_eq!(world.writes(), [""; 0]);
+    assert_eq!(world.svix.snapshot(), before);
+}
+
+#[tokio::test]
+async fn the_fleet_of_swh_webhooks_is_adopted_with_one_write_for_each_endpoint() {
+    // Given what swh-webhooks 0.3.2 makes: an application, a uid and a header for each, a channel as a UUID
+    let mut world = World::with_connection(|connection| {
+        connection.with("channelEncoding", "Always").with("resyncInterval", "1s")
+    })
+    .await;
+    let uuid = |text: &str| uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, text.as_bytes()).to_string();
+    let mut declared: Vec<Manifest> = Vec::new();
+    for kind in ["origin.create", "origin.visit"] {
+        let schema = json!({"type": "object"});
+        world
+            .by_hand(
+                "POST",
+                "/event-type",
+                json!({"name": kind, "description": "d", "schemas": {"1": schema}}),
+            )
+            .await;
+        world.by_hand("POST", "/app", json!({"name": kind, "uid": uuid(kind)})).await;
+        declared.push(event_type(kind).with("description", "d").with("schema", schema));
+        for channel in [None, Some("https://example.org/repo")] {
+            let url = "https://hooks.example.org/swh";
+            let uid = uuid(&format!("{kind}-{url}-{}", channel.unwrap_or("None")));
+            let mut body = json!({"url": url, "uid": uid, "eventTypes": [kind]});
+            if let Some(channel) = channel {
+                body["channels"] = json!([uuid(channel)]);
+                body["metadata"] = json!({uuid(channel): channel});
+            }
+            world.by_hand("POST", &format!("/app/{}/endpoint", uuid(kind)), body).await;
+            let headers = json!({"headers": {"X-Swh-Event": kind}});
+            world.by_hand("PUT", &format!("/app/{}/endpoint/{uid}/headers", uuid(kind)), headers).await;
+            let name = format!("{kind}-{}", if channel.is_some() { "repo" } else { "all" });
+            let hook = endpoint(&name, &[kind])
+                .with("url", url)
+                .with("application", uuid(kind))
+                .with("uid", uid)
+                .with("headers", json!([{"name": "X-Swh-Event", "value": kind}]));
+            declared.push(match channel {
+                Some(channel) => hook.with("channels", json!([channel])),
+                None => hook,
+            });
+        }
+    }
+    // When it is declared
+    world.svix.clear_calls();
+    world.declare(declared);
+    world.all_in_step().await;
+    // Then each endpoint got its mark, and nothing else was written.
+    let writes = world.writes();
+    assert_eq!(writes.len(), 4, "{writes:?}");
+    assert!(writes.iter().all(|write| write.starts_with("endpoint.patch")), "{writes:?}");
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+}
+
+// --- two objects that declare one thing
+
+#[tokio::test]
+async fn of_two_the_oldest_holds_it_both_say_so_and_the_other_takes_over_without_a_delete() {
+    let mut world = fleet().await;
+    let first = endpoint("first", &["a.one"]).with("uid", "shared").with("url", "https://first.example.org/");
+    let second = endpoint("second", &["a.one"])
+        .with("uid", "shared")
+        .with("url", "https://second.example.org/")
+        .in_namespace("other");
+    world.declare([first.clone()]);
+    world.all_in_step().await;
+    let id = world.svix.snapshot().endpoint("default", "shared").unwrap().id.clone();
+    world.declare([second.clone()]);
+    let told = world.reason(&second.key(), "Conflict").await;
+    assert!(told.message.contains("WebhookEndpoint/default/first"), "{}", told.message);
+    eventually("the holder to say so", PATIENCE, async || {
+        let message = world.ready(&first.key())?.message;
+        if message.contains("WebhookEndpoint/other/second declares it, too, and waits") {
+            Ok(())
+        } else {
+            Err(message)
+        }
+    })
+    .await;
+    assert!(world.notes(&first.key()).contains(&"Contested"));
+    assert_eq!(world.writes_while_listed(2).await, [""; 0], "no war");
+    world.delete(&first.key());
+    world.reason(&second.key(), "InSync").await;
+    let found = world.svix.snapshot().endpoint("default", "shared").unwrap().clone();
+    assert_eq!((found.id, found.url.as_str()), (id, "https://second.example.org/"));
+    assert!(world.notes(&first.key()).contains(&"HandedOver"));
+    let deletes = world.writes().into_iter().filter(|write| write.starts_with("endpoint.delete")).count();
+    assert_eq!(deletes, 0);
+    eventually("the other to say no more of it", PATIENCE, async || {
+        let message = world.ready(&second.key())?.message;
+        if message.contains("declares it, too") { Err(message) } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_changed_again_and_again_is_left_alone_for_a_while() {
+    let mut world = fleet().await;
+    let kind = event_type("b.fought").with("description", "mine");
+    world.declare([kind.clone()]);
+    world.all_in_step().await;
+    // Somebody else means it: whenever it is mended, it is changed back.
+    let theirs = async || {
+        world.by_hand("PATCH", "/event-type/b.fought", json!({"description": "theirs"})).await;
+    };
+    let mut mended = 0;
+    loop {
+        theirs().await;
+        let done = eventually("it to be mended, or left", PATIENCE, async || {
+            if world.ready(&kind.key()).is_ok_and(|ready| ready.reason == "Contested") {
+                return Some(true);
+            }
+            (world.svix.snapshot().event_types["b.fought"].description == "mine").then_some(false)
+        })
+        .await;
+        if done {
+            break;
+        }
+        mended += 1;
+        assert!(mended < 10, "it is a war");
+        world.quiet().await;
+    }
+    assert_eq!(mended, 5);
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    // A person who looks can have it looked at again.
+    world.declare([kind.clone().annotated("svix-operator.dev/reconcile-at", "now")]);
+    world.reason(&kind.key(), "InSync").await;
+    let Some(Object::EventType(event_type)) = world.object(&kind.key()) else { panic!() };
+    assert_eq!(event_type.status.as_ref().unwrap().last_handled_reconcile_at.as_deref(), Some("now"));
+}

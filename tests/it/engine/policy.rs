@@ -1,0 +1,337 @@
+//! How far the operator goes: observing, suspending, what a connection allows, endpoints that are disabled in Svix,
+//! and moving from one connection to another.
+
+use serde_json::{Value, json};
+use svix_operator::{
+    api::{Condition, ConditionStatus},
+    embedded::{EmbeddedSvix, Options},
+    engine::{Key, Object},
+};
+
+use crate::support::{
+    objects::{Manifest, connection, endpoint, event_type},
+    wait::eventually,
+    world::{PATIENCE, World},
+};
+
+const PATH: &str = "/app/default/endpoint/test.default.hook";
+
+fn condition(world: &World, key: &Key, name: &str) -> Option<Condition> {
+    let object = world.object(key)?;
+    object.conditions().iter().find(|condition| format!("{:?}", condition.type_) == name).cloned()
+}
+
+fn difference(world: &World, key: &Key) -> Value {
+    let status = match world.object(key) {
+        Some(Object::EventType(it)) => serde_json::to_value(&it.status),
+        Some(Object::Endpoint(it)) => serde_json::to_value(&it.status),
+        _ => panic!("{key} is not there"),
+    };
+    status.unwrap()["difference"].clone()
+}
+
+fn hook() -> Manifest {
+    endpoint("hook", &["a.one"])
+}
+
+#[tokio::test]
+async fn observing_says_what_managing_would_do_and_managing_does_exactly_that() {
+    let mut world = World::new().await;
+    let observed = |manifest: Manifest| manifest.with("managementPolicy", "Observe");
+    // Given nothing in Svix
+    world.declare([observed(event_type("a.one")), observed(hook())]);
+    for key in [event_type("a.one").key(), hook().key()] {
+        let ready = world.reason(&key, "Differs").await;
+        assert_eq!(ready.status, ConditionStatus::True);
+        assert_eq!(condition(&world, &key, "InSync").unwrap().status, ConditionStatus::False);
+        assert_eq!(difference(&world, &key), json!({"action": "Create"}));
+    }
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    // When somebody makes it, differently
+    world.by_hand("POST", "/event-type", json!({"name": "a.one", "description": "x", "schemas": {"1": {"title": "a.one", "type": "object"}}})).await;
+    world.reason(&event_type("a.one").key(), "Differs").await;
+    eventually("adoption to be all there is to do", PATIENCE, async || {
+        let found = difference(&world, &event_type("a.one").key());
+        if found == json!({"action": "Adopt"}) { Ok(()) } else { Err(found.to_string()) }
+    })
+    .await;
+    // and it is managed
+    world.declare([event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    world.quiet().await;
+    world.svix.clear_calls();
+    // then what differs is told in the same words, field by field
+    world.declare([observed(hook().with("description", "mine").with("throttleRate", 5))]);
+    world.reason(&hook().key(), "Differs").await;
+    let told = difference(&world, &hook().key());
+    let fields: Vec<_> =
+        told["fields"].as_array().unwrap().iter().map(|field| field["field"].clone()).collect();
+    assert_eq!(
+        (told["action"].as_str(), fields),
+        (Some("Change"), vec![json!("description"), json!("throttleRate")])
+    );
+    assert_eq!(world.writes(), [""; 0]);
+    // and managing it writes these fields and no others.
+    let before = world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
+    world.declare([hook().with("description", "mine").with("throttleRate", 5)]);
+    world.reason(&hook().key(), "InSync").await;
+    let mut after = world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
+    assert_eq!(world.writes().len(), 1);
+    assert_eq!((after.description.as_str(), after.throttle_rate), ("mine", Some(5)));
+    (after.description, after.throttle_rate, after.times) =
+        (before.description.clone(), before.throttle_rate, before.times);
+    assert_eq!(after, before);
+    assert!(condition(&world, &hook().key(), "InSync").is_none());
+    assert_eq!(difference(&world, &hook().key()), Value::Null);
+}
+
+#[tokio::test]
+async fn observing_tells_of_headers_and_keys_by_name_only() {
+    let mut world = World::new().await;
+    world.set_secret("s", "key", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    world.declare([event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    let observed = hook()
+        .with("managementPolicy", "Observe")
+        .with("headers", json!([{"name": "X-Team", "value": "hunter2"}]))
+        .with("signingSecret", json!({"fromSecret": {"name": "s", "key": "key"}}));
+    world.declare([observed]);
+    world.reason(&hook().key(), "Differs").await;
+    let told = difference(&world, &hook().key()).to_string();
+    assert!(told.contains("x-team") && told.contains("signingSecret"), "{told}");
+    assert!(!told.contains("hunter2") && !told.contains("whsec_"), "{told}");
+}
+
+#[tokio::test]
+async fn suspending_writes_nothing_and_lets_go_at_once() {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    world.declare([hook().with("suspend", true).with("description", "later")]);
+    let ready = world.reason(&hook().key(), "Suspended").await;
+    assert_eq!(ready.status, ConditionStatus::True);
+    assert!(ready.message.contains("description"), "{}", ready.message);
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    world.declare([hook().with("description", "later")]);
+    world.reason(&hook().key(), "InSync").await;
+    world.declare([hook().with("suspend", true)]);
+    world.reason(&hook().key(), "Suspended").await;
+    world.svix.clear_calls();
+    world.delete(&hook().key());
+    eventually("it to go", PATIENCE, async || world.object(&hook().key()).is_none().then_some(())).await;
+    assert_eq!(world.writes(), [""; 0]);
+    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_some());
+}
+
+#[tokio::test]
+async fn a_connection_can_be_suspended_and_observed_whole() {
+    let mut world = World::new().await;
+    let of = |world: &World| connection(&world.svix.url()).with("resyncInterval", "1s");
+    world.declare([of(&world).with("suspend", true)]);
+    world.declare([event_type("a.one"), hook()]);
+    world.reason(&hook().key(), "Suspended").await;
+    world.declare([of(&world).with("managementPolicy", "Observe")]);
+    world.reason(&event_type("a.one").key(), "Differs").await;
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    world.declare([of(&world)]);
+    world.all_in_step().await;
+    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_some());
+}
+
+// --- disabled in Svix
+
+#[tokio::test]
+async fn disabling_in_svix_is_respected_and_told_since_when() {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    world.by_hand("PATCH", PATH, json!({"disabled": true})).await;
+    let ready = world.reason(&hook().key(), "DisabledInSvix").await;
+    assert_eq!(ready.status, ConditionStatus::True, "left out, it is respected");
+    let since = condition(&world, &hook().key(), "DisabledInSvix").unwrap().last_transition_time;
+    // It stays since then, whatever else happens.
+    world.declare([hook().with("description", "changed")]);
+    eventually("the change", PATIENCE, async || {
+        (world.svix.snapshot().endpoint("default", "test.default.hook")?.description == "changed")
+            .then_some(())
+    })
+    .await;
+    world.reason(&hook().key(), "DisabledInSvix").await;
+    assert_eq!(condition(&world, &hook().key(), "DisabledInSvix").unwrap().last_transition_time, since);
+    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled);
+    // Enabled again, it says so no more.
+    world.by_hand("PATCH", PATH, json!({"disabled": false})).await;
+    world.reason(&hook().key(), "InSync").await;
+    assert!(condition(&world, &hook().key(), "DisabledInSvix").is_none());
+}
+
+#[tokio::test]
+async fn disabled_false_enables_when_the_spec_changes_and_never_in_a_loop() {
+    let mut world = World::new().await;
+    let enabled = hook().with("disabled", false);
+    world.declare([event_type("a.one"), enabled.clone()]);
+    world.all_in_step().await;
+    world.by_hand("PATCH", PATH, json!({"disabled": true})).await;
+    let ready = world.reason(&hook().key(), "DisabledInSvix").await;
+    assert_eq!(ready.status, ConditionStatus::False);
+    assert!(condition(&world, &hook().key(), "Stalled").is_some(), "it waits for a person");
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    world.crash_and_restart().await;
+    world.reason(&hook().key(), "DisabledInSvix").await;
+    assert_eq!(world.writes_while_listed(2).await, [""; 0], "nor after a restart");
+    world.declare([enabled.with("description", "mended")]);
+    world.reason(&hook().key(), "InSync").await;
+    assert!(!world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled);
+}
+
+#[tokio::test]
+async fn disabled_true_is_kept() {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one"), hook().with("disabled", true)]);
+    world.all_in_step().await;
+    world.by_hand("PATCH", PATH, json!({"disabled": false})).await;
+    eventually("it to be disabled again", PATIENCE, async || {
+        world.svix.snapshot().endpoint("default", "test.default.hook")?.disabled.then_some(())
+    })
+    .await;
+}
+
+// --- tenants
+
+fn rules() -> Value {
+    json!([
+        {"namespaces": {"matchLabels": {"team": "a"}}, "applications": ["team-a-*"], "eventTypes": ["a.*"]},
+        {"namespaces": {"matchLabels": {"kubernetes.io/metadata.name": "platform"}}, "applications": ["*"],
+         "eventTypes": ["*"], "allowExpunge": true, "maxAdoption": "Override"},
+    ])
+}
+
+#[tokio::test]
+async fn what_a_namespace_may_not_do_it_learns_from_status_and_costs_no_call() {
+    let mut world =
+        World::with_connection(|it| it.with("resyncInterval", "1h").with("access", rules())).await;
+    world.label_namespace("team-a", &[("team", "a")]);
+    let mine = |manifest: Manifest| manifest.in_namespace("team-a");
+    world.declare([
+        event_type("b.theirs").in_namespace("platform"),
+        mine(event_type("a.mine")),
+        mine(endpoint("good", &["a.mine"]).with("application", "team-a-1")),
+    ]);
+    world.all_in_step().await;
+    world.quiet().await;
+    world.svix.clear_calls();
+    let refused = [
+        mine(event_type("b.stolen")),
+        mine(endpoint("other-app", &["a.mine"]).with("application", "team-b")),
+        mine(endpoint("default-app", &["a.mine"])),
+        mine(endpoint("other-type", &["b.theirs"]).with("application", "team-a-1")),
+        mine(event_type("a.burnt").with("deletionPolicy", "Expunge")),
+        event_type("c.nobody").in_namespace("stranger"),
+        crate::support::objects::event("spy", "b.theirs")
+            .in_namespace("team-a")
+            .with("application", "team-a-1"),
+    ];
+    world.declare(refused.clone());
+    for manifest in &refused {
+        world.reason(&manifest.key(), "NotPermitted").await;
+        world.delete(&manifest.key());
+    }
+    assert!(world.svix.calls().is_empty(), "{:?}", world.svix.calls());
+    // The label makes the tenant: without it, what is there stays and is not touched.
+    world.label_namespace("team-a", &[]);
+    world.reason(&mine(event_type("a.mine")).key(), "NotPermitted").await;
+    assert!(!world.svix.snapshot().event_types["a.mine"].archived);
+    world.label_namespace("team-a", &[("team", "a")]);
+    world.reason(&mine(event_type("a.mine")).key(), "InSync").await;
+}
+
+#[tokio::test]
+async fn who_may_not_have_a_thing_cannot_keep_it_from_others_by_declaring_it_first() {
+    let mut world =
+        World::with_connection(|it| it.with("resyncInterval", "1s").with("access", rules())).await;
+    let squatter = event_type("b.wanted").in_namespace("stranger");
+    world.declare([squatter.clone()]);
+    world.reason(&squatter.key(), "NotPermitted").await;
+    let owner = event_type("b.wanted").in_namespace("platform");
+    world.declare([owner.clone()]);
+    world.reason(&owner.key(), "InSync").await;
+}
+
+// --- moving
+
+#[tokio::test]
+async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
+    let mut world = World::new().await;
+    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let second =
+        connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
+    world.declare([second, event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    let to = |manifest: Manifest| manifest.with("connectionRef", json!({"name": "second"}));
+    world.declare([to(event_type("a.one")), to(hook())]);
+    eventually("both to be there", PATIENCE, async || {
+        let held = other.snapshot();
+        let endpoint = held.endpoint("default", "second.default.hook").is_some();
+        (endpoint && held.event_types.get("a.one").is_some_and(|it| !it.archived)).then_some(())
+    })
+    .await;
+    world.all_in_step().await;
+    let before = world.svix.snapshot();
+    assert!(before.event_types["a.one"].archived);
+    assert!(before.endpoint("default", "test.default.hook").is_none());
+    // The connection before is free to go.
+    world.delete(&Key::connection("default"));
+    eventually("it to go", PATIENCE, async || {
+        world.object(&Key::connection("default")).is_none().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn moving_waits_for_the_connection_that_it_leaves() {
+    let mut world = World::new().await;
+    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    world.declare([
+        connection(&other.url()).named("second").with("resyncInterval", "1s"),
+        event_type("a.one"),
+        hook(),
+    ]);
+    world.all_in_step().await;
+    world.svix.faults().down(true);
+    let moved = hook().with("connectionRef", json!({"name": "second"}));
+    world.declare([
+        event_type("a.two").with("connectionRef", json!({"name": "second"})),
+        moved.with("eventTypes", json!(["a.two"])),
+    ]);
+    eventually("it to wait", PATIENCE, async || {
+        let ready = world.ready(&hook().key())?;
+        if ready.status == ConditionStatus::False { Ok(()) } else { Err(ready.message) }
+    })
+    .await;
+    assert!(other.snapshot().endpoint("default", "test.default.hook").is_none());
+    world.svix.faults().down(false);
+    world.reason(&hook().key(), "InSync").await;
+    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_none());
+    assert!(other.snapshot().endpoint("default", "test.default.hook").is_some());
+}
+
+// --- letting go
+
+#[tokio::test]
+async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    world.svix.faults().down(true);
+    world.delete(&hook().key());
+    let told = world.reason(&hook().key(), "Deleting").await;
+    assert!(told.message.contains("svix-operator.dev/orphan-on-delete=true"), "{}", told.message);
+    let connection = connection(&world.svix.url()).annotated("svix-operator.dev/orphan-on-delete", "true");
+    world.declare([connection]);
+    world.delete(&Key::connection("default"));
+    eventually("both to go", PATIENCE, async || {
+        let gone = |key: &Key| world.object(key).is_none();
+        (gone(&hook().key()) && gone(&Key::connection("default"))).then_some(())
+    })
+    .await;
+}

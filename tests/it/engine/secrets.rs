@@ -1,0 +1,367 @@
+//! Headers, addresses and signing keys: what comes from Secrets and goes to them, and what Svix's lists do not show.
+
+use serde_json::{Value, json};
+use svix_operator::{
+    embedded::{EndpointState, FaultPlan},
+    engine::{Key, Object},
+};
+
+use crate::support::{
+    objects::{Manifest, endpoint, event_type},
+    wait::eventually,
+    world::{PATIENCE, World},
+};
+
+const KEY: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const OTHER_KEY: &str = "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
+const PATH: &str = "/app/default/endpoint/test.default.hook";
+
+async fn world(hook: &Manifest) -> World {
+    let mut world = World::new().await;
+    world.declare([event_type("a.one"), hook.clone()]);
+    world
+}
+
+fn hook() -> Manifest {
+    endpoint("hook", &["a.one"])
+}
+
+fn in_svix(world: &World) -> Option<EndpointState> {
+    world.svix.snapshot().endpoint("default", "test.default.hook").cloned()
+}
+
+fn with_authorization() -> Manifest {
+    hook().with(
+        "headers",
+        json!([
+            {"name": "X-Team", "value": "a"},
+            {"name": "Authorization", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}},
+        ]),
+    )
+}
+
+async fn eventually_in_svix(world: &World, what: &str, holds: impl Fn(&EndpointState) -> bool) {
+    eventually(what, PATIENCE, async || {
+        let found = in_svix(world).ok_or("not there")?;
+        if holds(&found) { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+}
+
+fn status(world: &World, key: &Key) -> Value {
+    let Some(Object::Endpoint(endpoint)) = world.object(key) else { panic!("{key} is not there") };
+    serde_json::to_value(endpoint.status.as_ref()).unwrap()
+}
+
+#[tokio::test]
+async fn headers_are_there_before_the_endpoint_is_first_enabled() {
+    // Given a receiver whose token is in a Secret
+    let mut world = World::new().await;
+    world.set_secret("receiver", "token", "Bearer hunter2\n");
+    // When the endpoint is declared
+    world.declare([event_type("a.one"), with_authorization()]);
+    world.all_in_step().await;
+    // Then it was made disabled, and enabled after its headers were written
+    let found = in_svix(&world).unwrap();
+    assert_eq!(found.headers["Authorization"], "Bearer hunter2");
+    assert_eq!(found.headers["X-Team"], "a");
+    assert!(!found.disabled && !found.metadata.contains_key("svix-operator.dev/preparing"), "{found:?}");
+    let writes = world.writes();
+    let of_endpoint: Vec<_> = writes
+        .iter()
+        .filter_map(|call| call.split(' ').next())
+        .filter(|call| call.starts_with("endpoint."))
+        .collect();
+    assert_eq!(of_endpoint, ["endpoint.create", "endpoint.update-headers", "endpoint.patch"]);
+    // and nothing is written again.
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_crash_between_making_and_enabling_is_repaired() {
+    let mut world = World::new().await;
+    world.set_secret("receiver", "token", "Bearer hunter2");
+    let only = vec!["endpoint.update-headers".to_owned()];
+    world.svix.faults().set(FaultPlan { drop_before: 1.0, only: Some(only), ..FaultPlan::default() });
+    world.declare([event_type("a.one"), with_authorization()]);
+    eventually_in_svix(&world, "it to be made, disabled", |it| it.disabled && it.headers.is_empty()).await;
+    world.crash_and_restart().await;
+    world.svix.faults().clear();
+    world.all_in_step().await;
+    let found = in_svix(&world).unwrap();
+    assert!(!found.disabled && found.headers.len() == 2, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_header_follows_its_secret_and_what_others_write_is_undone_once() {
+    let mut world = World::new().await;
+    world.set_secret("receiver", "token", "Bearer one");
+    world.declare([event_type("a.one"), with_authorization()]);
+    world.all_in_step().await;
+    world.set_secret("receiver", "token", "Bearer two");
+    eventually_in_svix(&world, "the new token", |it| it.headers["Authorization"] == "Bearer two").await;
+    world.all_in_step().await;
+    // A restart writes nothing.
+    world.quiet().await;
+    world.crash_and_restart().await;
+    world.all_in_step().await;
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    // A value that Svix hides is changed by hand: nobody sees that, but `updatedAt` moves.
+    let by_hand = json!({"headers": {"Authorization": "Bearer evil"}});
+    world.svix.clear_calls();
+    world.by_hand("PATCH", &format!("{PATH}/headers"), by_hand).await;
+    eventually_in_svix(&world, "the token back", |it| it.headers["Authorization"] == "Bearer two").await;
+    let asserted = world.writes().iter().filter(|call| call.starts_with("endpoint.update-headers")).count();
+    assert_eq!(asserted, 1);
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    // The spec stops naming headers: they go.
+    world.declare([hook()]);
+    eventually_in_svix(&world, "no headers", |it| it.headers.is_empty()).await;
+}
+
+#[tokio::test]
+async fn other_edits_by_hand_do_not_touch_headers_for_ever() {
+    let mut world = World::new().await;
+    world.set_secret("receiver", "token", "Bearer one");
+    world.declare([event_type("a.one"), with_authorization()]);
+    world.all_in_step().await;
+    // A description is not ours; its change moves `updatedAt`, so the headers are asserted once and not again.
+    world.by_hand("PATCH", PATH, json!({"description": "by hand"})).await;
+    eventually("the headers to be asserted", PATIENCE, async || {
+        world
+            .notes(&hook().key())
+            .iter()
+            .filter(|note| **note == "HeadersWritten")
+            .count()
+            .eq(&1)
+            .then_some(())
+    })
+    .await;
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    assert_eq!(in_svix(&world).unwrap().description, "by hand");
+}
+
+#[tokio::test]
+async fn what_is_missing_or_malformed_is_told_without_being_shown() {
+    let from = |value: Value| hook().with("signingSecret", json!({ "fromSecret": value }));
+    let mut world = world(&from(json!({"name": "keys", "key": "signing"}))).await;
+    let told = world.reason(&hook().key(), "SecretNotFound").await;
+    assert!(
+        told.message.contains("/spec/signingSecret/fromSecret: Secret default/keys is not there"),
+        "{}",
+        told.message
+    );
+    world.set_secret("keys", "other", "x");
+    eventually("the key to be missed", PATIENCE, async || {
+        let message = world.ready(&hook().key())?.message;
+        if message.contains("has no key \"signing\"; it has other") { Ok(()) } else { Err(message) }
+    })
+    .await;
+    world.set_secret("keys", "signing", "whsec_hunter2");
+    let told = world.reason(&hook().key(), "InvalidSecret").await;
+    assert!(
+        told.message.contains("expected whsec_") && !told.message.contains("hunter2"),
+        "{}",
+        told.message
+    );
+    assert!(in_svix(&world).is_none(), "nothing is made with a wrong key");
+    world.set_secret("keys", "signing", KEY);
+    world.all_in_step().await;
+    assert_eq!(in_svix(&world).unwrap().secret, KEY);
+}
+
+#[tokio::test]
+async fn a_signing_key_from_a_secret_is_followed_and_kept() {
+    let from = hook().with(
+        "signingSecret",
+        json!({"fromSecret": {"name": "keys", "key": "signing"}, "gracePeriod": "1h"}),
+    );
+    let mut world = World::new().await;
+    world.set_secret("keys", "signing", KEY);
+    world.declare([event_type("a.one"), from]);
+    world.all_in_step().await;
+    let made = in_svix(&world).unwrap();
+    assert_eq!(
+        (made.secret.as_str(), made.old_secrets),
+        (KEY, 0),
+        "it is made with the key, not rotated to it"
+    );
+    world.set_secret("keys", "signing", OTHER_KEY);
+    eventually_in_svix(&world, "the new key", |it| it.secret == OTHER_KEY && it.old_secrets == 1).await;
+    world.all_in_step().await;
+    // Somebody rotates in Svix: the Secret decides.
+    world.by_hand("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
+    eventually_in_svix(&world, "the key back", |it| it.secret == OTHER_KEY).await;
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    world.crash_and_restart().await;
+    world.all_in_step().await;
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_address_can_come_from_a_secret_and_is_in_no_message() {
+    let from = hook()
+        .with("url", json!(null))
+        .with("urlFrom", json!({"secretKeyRef": {"name": "slack", "key": "url"}}));
+    let mut world = World::new().await;
+    world.set_secret("slack", "url", "https://hooks.example.org/T0/hunter2");
+    world.declare([event_type("a.one"), from]);
+    world.all_in_step().await;
+    assert_eq!(in_svix(&world).unwrap().url, "https://hooks.example.org/T0/hunter2");
+    world.set_secret("slack", "url", "https://hooks.example.org/T0/hunter3");
+    eventually_in_svix(&world, "the new address", |it| it.url.ends_with("hunter3")).await;
+    world.set_secret("slack", "url", "not an address, hunter4");
+    let told = world.reason(&hook().key(), "InvalidSecret").await;
+    assert!(!told.message.contains("hunter"), "{}", told.message);
+    for (_, note) in world.all_notes() {
+        assert!(!note.message.contains("hunter"), "{}", note.message);
+    }
+    world.forget_secret("slack");
+    world.reason(&hook().key(), "SecretNotFound").await;
+    assert!(in_svix(&world).unwrap().url.ends_with("hunter3"), "what is there stays");
+}
+
+// --- toSecret
+
+fn published() -> Manifest {
+    hook().with("signingSecret", json!({"toSecret": {"name": "hook-key", "labels": {"app": "receiver"}}}))
+}
+
+fn written(world: &World, key: &str) -> Option<String> {
+    Some(world.written_secret("hook-key")?.text(key)?.to_owned())
+}
+
+#[tokio::test]
+async fn the_key_of_svix_is_written_to_a_secret_and_kept_right() {
+    let world = world(&published()).await;
+    world.all_in_step().await;
+    assert_eq!(written(&world, "signingKey"), Some(in_svix(&world).unwrap().secret));
+    assert_eq!(world.written_secret("hook-key").unwrap().labels["app"], "receiver");
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    // Somebody rotates in Svix: both keys are there while both are valid.
+    let before = in_svix(&world).unwrap().secret;
+    world.by_hand("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
+    eventually("the new key in the Secret", PATIENCE, async || {
+        (written(&world, "signingKey") == Some(in_svix(&world)?.secret)).then_some(())
+    })
+    .await;
+    assert_eq!(written(&world, "signingKey.previous"), Some(before));
+}
+
+#[tokio::test]
+async fn a_secret_of_somebody_else_is_never_written_to() {
+    let mut world = World::new().await;
+    world.set_secret("hook-key", "signingKey", "theirs");
+    world.declare([event_type("a.one"), published()]);
+    let told = world.reason(&hook().key(), "SecretNotOurs").await;
+    assert!(told.message.starts_with("/spec/signingSecret/toSecret/name: "), "{}", told.message);
+    assert_eq!(written(&world, "signingKey").as_deref(), Some("theirs"));
+    assert!(in_svix(&world).is_some(), "the endpoint itself is there");
+}
+
+#[tokio::test]
+async fn a_rotation_is_asked_for_once_and_leaves_both_keys() {
+    let mut world = world(&published()).await;
+    world.all_in_step().await;
+    let before = in_svix(&world).unwrap().secret;
+    world.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
+    eventually("the rotation to be handled", PATIENCE, async || {
+        let status = status(&world, &hook().key());
+        if status["lastHandledRotateAt"] == "now" { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    let after = in_svix(&world).unwrap();
+    assert_ne!(after.secret, before);
+    assert_eq!(after.old_secrets, 1);
+    assert_eq!(written(&world, "signingKey"), Some(after.secret.clone()));
+    assert_eq!(written(&world, "signingKey.previous"), Some(before));
+    assert_eq!(written(&world, "signingKey.next"), None);
+    assert!(status(&world, &hook().key())["signingKey"]["previousValidUntil"].is_string());
+    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    world.crash_and_restart().await;
+    world.all_in_step().await;
+    assert_eq!(in_svix(&world).unwrap().secret, after.secret, "a restart rotates nothing");
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_cut_off_happens_once() {
+    for (drop_before, drop_after) in [(1.0, 0.0), (0.0, 1.0)] {
+        // Given a Svix that does not answer a rotation, whether it carried it out or not
+        let mut world = world(&published()).await;
+        world.all_in_step().await;
+        let only = Some(vec!["endpoint.rotate-secret".to_owned()]);
+        world.svix.faults().set(FaultPlan { drop_before, drop_after, only, ..FaultPlan::default() });
+        // When a rotation is asked for, and the operator dies in it
+        world.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
+        eventually("the next key to be written down", PATIENCE, async || {
+            let tried = world.svix.calls().iter().any(|call| call.operation == "endpoint.rotate-secret");
+            tried.then_some(())
+        })
+        .await;
+        world.crash_and_restart().await;
+        world.svix.faults().clear();
+        // Then the key is replaced once, and the Secret has what Svix has.
+        eventually("the rotation to be handled", PATIENCE, async || {
+            (status(&world, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
+        })
+        .await;
+        let found = in_svix(&world).unwrap();
+        assert_eq!(found.old_secrets, 1, "drop_after {drop_after}");
+        assert_eq!(written(&world, "signingKey"), Some(found.secret));
+        assert_eq!(written(&world, "signingKey.next"), None);
+    }
+}
+
+#[tokio::test]
+async fn making_the_object_again_never_rotates() {
+    let mut world = World::new().await;
+    let kept =
+        published().with("deletionPolicy", "Retain").annotated("svix-operator.dev/rotate-at", "last week");
+    world.declare([event_type("a.one"), kept.clone()]);
+    world.all_in_step().await;
+    let before = in_svix(&world).unwrap().secret;
+    world.delete(&hook().key());
+    eventually("it to go", PATIENCE, async || world.object(&hook().key()).is_none().then_some(())).await;
+    world.declare([kept]);
+    world.all_in_step().await;
+    assert_eq!(in_svix(&world).unwrap().secret, before);
+    assert_eq!(status(&world, &hook().key())["lastHandledRotateAt"], "last week");
+}
+
+#[tokio::test]
+async fn the_limit_of_old_keys_is_respected_and_told() {
+    let mut world = world(&published()).await;
+    world.all_in_step().await;
+    for _ in 0..10 {
+        world.by_hand("POST", &format!("{PATH}/secret/rotate"), json!({"gracePeriodSeconds": 604_800})).await;
+    }
+    world.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
+    let told = world.reason(&hook().key(), "RotationLimited").await;
+    assert!(told.message.contains("next key expires at"), "{}", told.message);
+    let rotations =
+        world.svix.calls().iter().filter(|call| call.operation == "endpoint.rotate-secret").count();
+    assert!(rotations < 15, "it is not tried again and again: {rotations}");
+}
+
+#[tokio::test]
+async fn a_rotation_without_a_secret_to_write_to_is_refused_with_what_to_do() {
+    let asked = hook().annotated("svix-operator.dev/rotate-at", "now");
+    let world = world(&asked).await;
+    world.all_in_step().await;
+    let before = in_svix(&world).unwrap().secret;
+    eventually("it to be handled", PATIENCE, async || {
+        (status(&world, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
+    })
+    .await;
+    assert_eq!(in_svix(&world).unwrap().secret, before);
+    let told = world.all_notes().into_iter().filter(|(_, note)| note.message.contains("toSecret")).count();
+    assert_eq!(told, 1);
+}
+
+#[tokio::test]
+async fn statistics_are_shown_when_they_are_asked_for() {
+    let world = world(&hook().with("statistics", true)).await;
+    world.all_in_step().await;
+    let shown = status(&world, &hook().key())["statistics"].clone();
+    assert_eq!(shown, json!({"succeeded": 0, "pending": 0, "sending": 0, "failed": 0}));
+}
