@@ -6,7 +6,7 @@ mod install;
 mod monitoring;
 mod permissions;
 mod rendering;
-mod uninstall;
+mod walkthrough;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -27,17 +27,6 @@ const AFTER_A_CHANGE: [&str; 3] = [
 /// Certificates are renewed after weeks; `cluster::rbac` has them last seconds.
 const AT_A_RENEWAL: [&str; 1] = ["update /secrets at home"];
 
-/// What `access` and the Secrets of endpoints need, which the program does not have yet.
-const NOT_YET: [&str; 7] = [
-    "create /secrets",
-    "get /secrets",
-    "list /namespaces",
-    "list /secrets",
-    "patch /secrets",
-    "watch /namespaces",
-    "watch /secrets",
-];
-
 async fn helm(control_plane: &ControlPlane, arguments: &[&str]) -> String {
     let mut all = vec!["--namespace", OPERATOR_NAMESPACE];
     all.extend(arguments);
@@ -76,7 +65,7 @@ pub fn start(control_plane: &ControlPlane, deployment: &Value, container: &str, 
     Operator::start_command(control_plane, &kubeconfig, &all)
 }
 
-fn start_webhook(
+pub fn start_webhook(
     control_plane: &ControlPlane,
     deployment: &Value,
     address: SocketAddr,
@@ -90,7 +79,7 @@ fn start_webhook(
 
 /// There is no network of pods here, so the chart's Service is made to lead to this machine. Nothing else of what the
 /// API server calls differs: the name in the certificate is the Service's, the bundle is the one that the sidecar keeps.
-async fn lead_service_to(control_plane: &ControlPlane, address: SocketAddr) {
+pub async fn lead_service_to(control_plane: &ControlPlane, address: SocketAddr) {
     let here = json!({"spec": {
         "type": "ExternalName", "externalName": "localhost", "clusterIP": null, "clusterIPs": null,
         "ipFamilies": null, "ipFamilyPolicy": null, "internalTrafficPolicy": null, "selector": null,
@@ -238,6 +227,27 @@ async fn work(control_plane: &ControlPlane, tenant: &Tenant<'_>) {
         if events.contains("DriftRepaired") { Ok(()) } else { Err(events) }
     })
     .await;
+    // An endpoint that takes a header from a Secret, and gives its signing key to another.
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "stringData": {"token": "Bearer x"},
+        "metadata": {"name": "receiver", "namespace": tenant.name},
+    });
+    tenant.apply_json(&[secret]).await;
+    let from = json!({"secretKeyRef": {"name": "receiver", "key": "token"}});
+    let with_secrets = endpoint("secret", &["order.placed"])
+        .with("headers", json!([{"name": "Authorization", "valueFrom": from}]))
+        .with("signingSecret", json!({"toSecret": {"name": "signing"}}));
+    tenant.apply([with_secrets.clone()]).await;
+    tenant.all_ready(5).await;
+    // Somebody spoils it, and it is made good.
+    let spoil = ["patch", "secret", "signing", "--type=merge", "-p", r#"{"data": {"signingKey": "YQ=="}}"#];
+    tenant.kubectl(&spoil).await.expect_success();
+    eventually("the signing key to be right again", PATIENCE, async || {
+        let found = tenant.get("secret", "signing").await?;
+        if found["data"]["signingKey"] == "YQ==" { Err("it is not".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    tenant.kubectl(&["delete", "webhookendpoint", "secret", "--timeout=60s"]).await.expect_success();
     // Svix fails for a while.
     let only = Some(vec!["endpoint.update".to_owned(), "endpoint.patch".to_owned()]);
     tenant.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
@@ -346,11 +356,34 @@ async fn operator_and_webhook_work_under_accounts_of_their_own() {
     webhook.ready().await;
     work(control_plane, tenant).await;
     clean_up(control_plane, tenant, &[&operator, &webhook]).await;
-    permissions::fit(control_plane, &objects, "svix-operator", &[&AFTER_A_CHANGE[..], &NOT_YET].concat());
+    permissions::fit(control_plane, &objects, "svix-operator", &AFTER_A_CHANGE);
     permissions::fit(control_plane, &objects, "svix-operator-webhook", &AT_A_RENEWAL);
     // The account of the process that listens reads no token.
     let account = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:svix-operator-webhook");
     let get = ["get", "secret", &tenant.name, "-n", OPERATOR_NAMESPACE, &account];
     let said = control_plane.kubectl(&get).await;
     assert!(said.stderr.contains("forbidden"), "{}{}", said.stdout, said.stderr);
+}
+
+#[tokio::test]
+async fn the_operator_works_in_the_named_namespaces_and_asks_for_nothing_elsewhere() {
+    let control_plane = &ControlPlane::start_audited().await;
+    helm(control_plane, &["install", "crds", CHART, "--create-namespace", "--set", "webhook.enabled=false"])
+        .await;
+    is_established(control_plane).await;
+    let tenant = &Tenant::new(control_plane, "named").await;
+    helm(control_plane, &["uninstall", "crds"]).await;
+    let named_only = format!("watchNamespaces={{{}}},webhook.enabled=false", tenant.name);
+    helm(control_plane, &["install", "svix-operator", CHART, "--take-ownership", "--set", &named_only]).await;
+    let objects = super::objects(&super::rendered(&["--set".to_owned(), named_only]).await);
+    let deployment = named(&objects, "Deployment", "svix-operator");
+    let environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let namespaces = environment.iter().find(|it| it["name"] == "SVIX_OPERATOR_WATCH_NAMESPACES").unwrap();
+    let watched = ["--watch-namespaces", namespaces["value"].as_str().unwrap()];
+    let operator = start(control_plane, deployment, "operator", &watched);
+    operator.ready().await;
+    tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
+    tenant.all_ready(2).await;
+    clean_up(control_plane, tenant, &[&operator]).await;
+    permissions::none_refused(control_plane, "svix-operator");
 }

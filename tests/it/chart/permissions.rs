@@ -69,6 +69,12 @@ fn asked(control_plane: &ControlPlane, account: &str) -> (BTreeSet<Permission>, 
     (used, refused)
 }
 
+/// Fails when an account was refused something.
+pub fn none_refused(control_plane: &ControlPlane, account: &str) {
+    let (used, refused) = asked(control_plane, account);
+    assert!(refused.is_empty() && !used.is_empty(), "{account} was refused: {refused:#?}");
+}
+
 /// Fails when an account was refused something, or may do what it did not do; `rare` is what it may do and did not have
 /// to, because of what happens seldom.
 pub fn fit(control_plane: &ControlPlane, objects: &[Value], account: &str, rare: &[&str]) {
