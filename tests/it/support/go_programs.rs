@@ -25,8 +25,10 @@ pub struct GoPrograms {
     pub link_flags: String,
     /// How long a build from nothing takes.
     pub takes: &'static str,
-    /// What to do on a machine without Go, and to save the build.
+    /// What to do on a machine without Go.
     pub without_go: &'static str,
+    /// How to save the build, if one can.
+    pub instead: &'static str,
 }
 
 impl GoPrograms {
@@ -73,10 +75,10 @@ impl GoPrograms {
                 _ => format!("go did not start: {error}"),
             })?;
         self.say(&format!(
-            "building {} with Go. This happens once and takes about {}; {}",
+            "building {} with Go. This happens once and takes about {}. {}",
             self.programs.join(", "),
             self.takes,
-            self.without_go
+            self.instead
         ));
         let status = go.wait().map_err(|error| format!("waiting for go: {error}"))?;
         if !status.success() || !self.is_complete(into) {

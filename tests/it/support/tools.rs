@@ -31,6 +31,7 @@ fn tools() -> &'static Path {
             link_flags: "-s -w".to_owned(),
             takes: "2 to 5 minutes",
             without_go: "the tests of the chart need helm: install Go (https://go.dev/dl) so that it can be built",
+            instead: "",
         };
         programs.build_or_cached()
     });

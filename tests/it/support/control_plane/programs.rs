@@ -66,6 +66,7 @@ fn control_plane(link_flags: String) -> GoPrograms {
         without_go: "the integration tests need a Kubernetes API: install Go (https://go.dev/dl) so that it can be \
                      built, or set KUBEBUILDER_ASSETS to a directory with etcd, kube-apiserver, \
                      kube-controller-manager and kubectl",
+        instead: "Set KUBEBUILDER_ASSETS to use others.",
     }
 }
 
