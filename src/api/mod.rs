@@ -53,8 +53,8 @@ pub const GROUP: &str = "svix-operator.dev";
 pub const FINALIZER: &str = "svix-operator.dev/cleanup";
 
 /// Annotation that records, before the first write to Svix, which thing in Svix this object is about to
-/// make: `<metadata.uid> <what> <digest>`. It names the object's own uid, so a copy of the manifest or a
-/// restored backup does not carry the claim along.
+/// make: `<metadata.uid> <connection>/<name> <digest>`. It names the object's own uid, so a copy of the manifest or
+/// a restored backup does not carry the claim along; the digest is keyed with the token, so nobody else can make one.
 pub const CLAIM_ANNOTATION: &str = "svix-operator.dev/claim";
 
 /// Key in the metadata of an endpoint in Svix that says which object declares it:

@@ -635,7 +635,7 @@ impl<S: Shell> Engine<S> {
         let fields = describe(differences);
         match ownership {
             // Nothing is overwritten without a word.
-            Ownership::Nobody | Ownership::Other => {
+            Ownership::Nobody | Ownership::Held | Ownership::Other => {
                 let marked = match before.mark() {
                     Some(mark) => format!("endpoint {id} was marked as {mark}"),
                     None => format!("endpoint {id} was in Svix already"),
@@ -660,7 +660,7 @@ impl<S: Shell> Engine<S> {
         }
     }
 
-    /// Whose an endpoint is with another mark. One of an object of ours that is gone is nobody's; within one
+    /// Whose an endpoint is with another mark. One of an object of this owner that is gone is nobody's; within one
     /// namespace, where objects are renamed, it is ours.
     fn of_other(&self, owner_id: &str, namespace: &str, mark: &str) -> Ownership {
         let mut parts = mark.splitn(3, '/');
@@ -668,11 +668,13 @@ impl<S: Shell> Engine<S> {
             return Ownership::Other;
         };
         let key = Key { kind: Kind::Endpoint, namespace: of.into(), name: name.into() };
-        let gone = owner == owner_id && self.registry.get(&key).is_none_or(|object| object.deleting());
-        match gone {
-            true if of == namespace => Ownership::Ours,
-            true => Ownership::Nobody,
-            false => Ownership::Other,
+        if owner != owner_id {
+            return Ownership::Other;
+        }
+        match self.registry.get(&key) {
+            Some(object) if !object.deleting() => Ownership::Held,
+            _ if of == namespace => Ownership::Ours,
+            _ => Ownership::Nobody,
         }
     }
 

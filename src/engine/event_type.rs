@@ -123,7 +123,8 @@ impl<S: Shell> Engine<S> {
         if stand.forced {
             seen = self.read_event_type(live, &wanted.name).await?.map(|document| document.observed);
         }
-        let ours = stand.held || seen.as_ref().is_some_and(|observed| is_claimed(object, wanted, observed));
+        let ours =
+            stand.held || seen.as_ref().is_some_and(|observed| is_claimed(live, object, wanted, observed));
         let step = event_type::plan(wanted, seen.as_ref(), ours, stand.adoption);
         let refusal = match &step {
             Step::Refuse(refusal) => Some(refusal),
@@ -157,8 +158,8 @@ impl<S: Shell> Engine<S> {
         // The whole document, once it was read for this look: what the mirror says may be old.
         let mut fresh: Option<EventTypeDocument> = None;
         for _ in 0..MAX_TURNS {
-            let ours =
-                stand.held || seen.as_ref().is_some_and(|observed| is_claimed(&object, wanted, observed));
+            let ours = stand.held
+                || seen.as_ref().is_some_and(|observed| is_claimed(live, &object, wanted, observed));
             let step = event_type::plan(wanted, seen.as_ref(), ours, stand.adoption);
             let uncertain = !matches!(step, Step::InSync | Step::Adopt | Step::Create);
             let unread = seen.is_some() && (uncertain || stand.forced);
@@ -184,7 +185,9 @@ impl<S: Shell> Engine<S> {
                 Step::Refuse(refusal) => return Ok(Carried::Not(Outcome::stalled(refusal).into())),
                 Step::Create => {
                     let thing = claims::thing(connection, &wanted.name);
-                    let value = claims::claim_value(uid, &thing, wanted.content_digest());
+                    let content = wanted.content_digest();
+                    let value =
+                        live.client.with_token(|token| claims::claim_value(token, uid, &thing, content));
                     object = self.claim(&object, Some(&value)).await?;
                     match live.client.create_event_type(wanted).await {
                         Ok(document) => {
@@ -342,7 +345,8 @@ impl<S: Shell> Engine<S> {
         let ours = status.is_some()
             || annotation.is_some_and(|found| {
                 let thing = claims::thing(connection, &name);
-                *found == claims::claim_value(uid, &thing, document.observed.content_digest())
+                let content = document.observed.content_digest();
+                *found == live.client.with_token(|token| claims::claim_value(token, uid, &thing, content))
             });
         // Whoever may not expunge any more archives.
         let expunge = event_type.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge
@@ -422,10 +426,11 @@ struct Stand {
 }
 
 /// Whether what is found in Svix is what a claim announced whose write had no end that we saw.
-fn is_claimed(object: &Object, wanted: &Desired, observed: &Observed) -> bool {
+fn is_claimed(live: &Live, object: &Object, wanted: &Desired, observed: &Observed) -> bool {
     let uid = object.meta().uid.as_deref().unwrap_or_default();
     let thing = claims::thing(object.connection_name(), &wanted.name);
-    let value = claims::claim_value(uid, &thing, observed.content_digest());
+    let content = observed.content_digest();
+    let value = live.client.with_token(|token| claims::claim_value(token, uid, &thing, content));
     claims::is_claimed(object.meta().annotations.as_ref(), &value)
 }
 

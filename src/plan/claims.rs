@@ -36,10 +36,12 @@ pub fn holder(claimants: &[Claimant<'_>]) -> Option<usize> {
 
 /// The value of the claim annotation: written before the first write to Svix, so that what a crash leaves
 /// behind in Svix is known to be ours. It names the object's own uid and the digest of what is about to be
-/// written: a copy of the manifest, or a thing that somebody else made meanwhile, does not match it.
+/// written: a copy of the manifest, or a thing that somebody else made meanwhile, does not match it. `key` is the
+/// connection's token, so that nobody who may write the object can make a claim for it.
 #[must_use]
-pub fn claim_value(object_uid: &str, thing: &str, content: Digest) -> String {
-    format!("{object_uid} {thing} {content}")
+pub fn claim_value(key: &[u8], object_uid: &str, thing: &str, content: Digest) -> String {
+    let digest = Digest::keyed(key, &format!("{object_uid} {thing} {content}"));
+    format!("{object_uid} {thing} {digest}")
 }
 
 /// Whether an object's annotations carry exactly this claim.
@@ -54,6 +56,22 @@ mod tests {
 
     fn claimant(holds: bool, created: i64, name: &str) -> Claimant<'_> {
         Claimant { holds, created, namespace: "ns", name }
+    }
+
+    #[test]
+    fn a_claim_cannot_be_made_without_the_token() {
+        let content = Digest::of_text("content");
+        let ours = claim_value(b"token", "uid", "default/a.one", content);
+        assert_eq!(ours, claim_value(b"token", "uid", "default/a.one", content));
+        for other in [
+            claim_value(b"guess", "uid", "default/a.one", content),
+            claim_value(b"token", "other", "default/a.one", content),
+            claim_value(b"token", "uid", "default/a.two", content),
+            claim_value(b"token", "uid", "default/a.one", Digest::of_text("other")),
+        ] {
+            assert_ne!(ours, other);
+        }
+        assert!(!ours.contains(&content.to_string()) && !ours.contains("token"), "{ours}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Digests: what the mirror keeps of a schema in place of the schema.
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +24,17 @@ impl Digest {
         let mut hasher = Sha256::new();
         hasher.update(text);
         Self::finish(hasher)
+    }
+
+    /// The digest of a text that only who knows the key can make (HMAC-SHA256, RFC 2104).
+    #[must_use]
+    pub fn keyed(key: &[u8], text: &str) -> Self {
+        // HMAC takes a key of any length, so this does not fail; without a key there would be no digest that fits.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Self::of_text(text) };
+        mac.update(text.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        Self(bytes)
     }
 
     fn finish(hasher: Sha256) -> Self {

@@ -139,7 +139,9 @@ pub enum Ownership {
     Ours,
     /// It carries no mark, or that of an object of another namespace that is gone.
     Nobody,
-    /// It carries the mark of somebody else.
+    /// It carries the mark of another object of this owner, which is there: that one keeps it.
+    Held,
+    /// It carries the mark of another owner.
     Other,
 }
 
@@ -522,6 +524,16 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
     };
     match (ownership, claim.adoption) {
         (Ownership::Ours, _) if nothing => Step::InSync,
+        (Ownership::Held, _) => Step::Refuse(Refusal::new(
+            Reason::Conflict,
+            format!(
+                "endpoint {} in application {} is held by WebhookEndpoint {}, which declares it, too; delete one of the \
+                 two, or name another",
+                observed.id,
+                desired.application,
+                observed.mark().and_then(|mark| mark.split_once('/')).map_or("", |(_, object)| object)
+            ),
+        )),
         (Ownership::Other, adoption) if !(adoption == Adoption::Override && claim.named) => refuse(&format!(
             "is marked as {}; delete it there, or give this one another spec.uid",
             super::quoted(observed.mark().unwrap_or_default())
@@ -542,7 +554,7 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             }
             match ownership {
                 Ownership::Ours => Step::Change(change, differences),
-                Ownership::Nobody | Ownership::Other => Step::Adopt(change, differences),
+                Ownership::Nobody | Ownership::Held | Ownership::Other => Step::Adopt(change, differences),
             }
         }
     }

@@ -222,6 +222,16 @@ fn what_carries_the_mark_of_another_is_taken_only_when_it_is_named_by_its_id() {
 }
 
 #[test]
+fn what_another_object_holds_is_never_taken() {
+    let desired = desire(json!({}));
+    let marked = with_metadata(&made(&desired), &[(OWNER_METADATA_KEY, "prod/ns/name")]);
+    let claim = Claim { adoption: Adoption::Override, named: true };
+    let Step::Refuse(refusal) = plan(&desired, Some(&marked), Ownership::Held, claim) else { panic!() };
+    assert_eq!(refusal.reason, Reason::Conflict);
+    assert!(refusal.message.contains("held by WebhookEndpoint ns/name"), "{refusal}");
+}
+
+#[test]
 fn an_endpoint_that_is_being_made_is_enabled_by_the_change_that_ends_it() {
     let desired = desire(json!({"headers": [{"name": "X-Team", "value": "a"}]}));
     assert!(desired.needs_preparing());

@@ -149,6 +149,13 @@ impl Client {
         Ok(())
     }
 
+    /// Hands the token to something that is keyed with it.
+    pub fn with_token<T>(&self, with: impl FnOnce(&[u8]) -> T) -> T {
+        let authorization =
+            self.inner.authorization.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        with(authorization.as_bytes())
+    }
+
     /// One page of the event types, archived ones included, with their schemas.
     pub async fn list_event_types(&self, from: Option<&str>) -> Result<Page<event_type::Observed>, Error> {
         let list = self.event_type_page::<wire::ListedEventType>(from).await?;

@@ -109,6 +109,14 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
         ),
         (hook().with("headers", json!([{"name": "X-A"}])), "exactly one of value and valueFrom"),
         (hook().with("headers", json!([{"name": "X A", "value": "a"}])), "spec.headers[0].name"),
+        // A Secret of another namespace cannot even be named.
+        (
+            hook().with(
+                "signingSecret",
+                json!({"fromSecret": {"name": "s", "key": "k", "namespace": "kube-system"}}),
+            ),
+            "unknown field \"spec.signingSecret.fromSecret.namespace\"",
+        ),
         (hook().with("signingSecret", json!({})), "exactly one of fromSecret and toSecret"),
         (
             hook().with(

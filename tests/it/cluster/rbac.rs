@@ -48,12 +48,34 @@ async fn the_permissions_in_the_example_are_enough() {
         ])
         .await;
     tenant.all_ready(2).await;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "stringData": {"token": "hunter2"},
+        "metadata": {"name": "receiver", "namespace": tenant.name},
+    });
+    tenant.apply_json(&[secret]).await;
+    let headers =
+        json!([{"name": "X-Key", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}}]);
+    let keyed = endpoint("keyed", &["a.one"])
+        .with("headers", headers)
+        .with("signingSecret", json!({"toSecret": {"name": "key"}}));
+    tenant.apply([keyed.clone()]).await;
+    tenant.reason("webhookendpoint", "keyed", "InSync").await;
+    tenant.apply([keyed.annotated("svix-operator.dev/rotate-at", "now")]).await;
+    eventually("the key to be replaced", Duration::from_secs(60), async || {
+        let found = tenant.get("webhookendpoint", "keyed").await?;
+        if found["status"]["lastHandledRotateAt"] == "now" {
+            Ok(())
+        } else {
+            Err(found["status"].to_string())
+        }
+    })
+    .await;
     tenant.apply([event("e", "a.one").with("application", "other").with("ttlAfterFinished", "0s")]).await;
     tenant.gone("webhookevent", "e").await;
     tenant.apply_json(&[map("no JSON")]).await;
     tenant.reason("webhookeventtype", "a.one", "InvalidSchema").await;
     tenant.apply_json(&[map(r#"{"type": "object", "required": ["a"]}"#)]).await;
-    tenant.all_ready(2).await;
+    tenant.all_ready(3).await;
     eventually("Events of it", Duration::from_secs(30), async || {
         let events = tenant.kubectl(&["get", "events"]).await.expect_success();
         if events.contains("Created") && events.contains("InvalidSchema") { Ok(()) } else { Err(events) }
@@ -72,6 +94,52 @@ async fn the_permissions_in_the_example_are_enough() {
     let refused: Vec<_> = log.lines().filter(|line| line.to_lowercase().contains("forbidden")).collect();
     assert!(refused.is_empty(), "{refused:#?}");
     assert!(log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
+async fn secrets_can_be_allowed_in_some_namespaces_only() {
+    // Given an operator that may read Secrets in one namespace, and nowhere else
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    control_plane.kubectl(&["apply", "--server-side", "-f", RBAC]).await.expect_success();
+    control_plane.kubectl(&["delete", "clusterrolebinding", "svix-operator-secrets"]).await.expect_success();
+    let (allowed, not) =
+        (Tenant::new(&control_plane, "allowed").await, Tenant::new(&control_plane, "not").await);
+    let account = format!("{OPERATOR_NAMESPACE}:svix-operator");
+    allowed
+        .kubectl(&[
+            "create",
+            "rolebinding",
+            "secrets",
+            "--clusterrole=svix-operator-secrets",
+            "--serviceaccount",
+            &account,
+        ])
+        .await
+        .expect_success();
+    let operator = Operator::start_with(&control_plane, &kubeconfig_of(&control_plane, "svix-operator"), &[]);
+    operator.ready().await;
+    // When endpoints in both take a header from a Secret and write their key to one
+    let headers =
+        json!([{"name": "X-Key", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}}]);
+    let hook = endpoint("hook", &["a.one"])
+        .with("headers", headers)
+        .with("signingSecret", json!({"toSecret": {"name": "key"}}));
+    for tenant in [&allowed, &not] {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "stringData": {"token": "hunter2"},
+            "metadata": {"name": "receiver", "namespace": tenant.name},
+        });
+        tenant.apply_json(&[secret]).await;
+        tenant.apply([event_type("a.one"), hook.clone(), endpoint("plain", &["a.one"])]).await;
+    }
+    // Then it works in the one, and in the other it is told what is missing; what needs no Secret goes on.
+    allowed.all_ready(3).await;
+    assert!(allowed.get("secret", "key").await.is_ok());
+    let told = not.reason("webhookendpoint", "hook", "SecretNotReadable").await;
+    assert!(told.contains("docs/security.md") && told.contains(&format!("Secret {}/", not.name)), "{told}");
+    not.reason("webhookendpoint", "plain", "InSync").await;
+    assert!(not.svix.snapshot().endpoint("default", &format!("test.{}.hook", not.name)).is_none());
 }
 
 #[tokio::test]

@@ -257,6 +257,95 @@ async fn who_may_not_have_a_thing_cannot_keep_it_from_others_by_declaring_it_fir
     world.reason(&owner.key(), "InSync").await;
 }
 
+#[tokio::test]
+async fn a_tenant_can_neither_take_nor_read_what_others_have_in_a_shared_application() {
+    let shared = |adoption: &str| json!([{"namespaces": {}, "applications": ["default"], "eventTypes": ["*"], "maxAdoption": adoption}]);
+    let mut world =
+        World::with_connection(|it| it.with("resyncInterval", "1s").with("access", shared("Override"))).await;
+    let theirs = endpoint("hook", &["a.one"]).with("description", "secret plans");
+    world.declare([event_type("a.one"), theirs.clone()]);
+    world.all_in_step().await;
+    world.quiet().await;
+    let held = world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
+    // By its default uid, by its id, by its uid in words of one's own: whatever is tried to have its signing key
+    let attempt = |name: &str| {
+        endpoint(name, &["a.one"])
+            .in_namespace("tenant")
+            .with("adoption", "Override")
+            .with("signingSecret", json!({"toSecret": {"name": "stolen"}}))
+    };
+    let by_uid = attempt("by-uid").with("uid", "test.default.hook");
+    let by_id = attempt("by-id").annotated("svix-operator.dev/adopt-id", &held.id);
+    let observing = attempt("observing")
+        .with("signingSecret", json!(null))
+        .with("managementPolicy", "Observe")
+        .annotated("svix-operator.dev/adopt-id", &held.id);
+    world.declare([by_uid.clone(), by_id.clone(), observing.clone()]);
+    let told = [
+        world.reason(&by_uid.key(), "InvalidSpec").await.message,
+        world.reason(&by_id.key(), "Conflict").await.message,
+        world.reason(&observing.key(), "Differs").await.message,
+        difference(&world, &observing.key()).to_string(),
+    ];
+    assert!(
+        told.iter()
+            .all(|message| !message.contains("secret plans") && !message.contains("hooks.example.org")),
+        "{told:?}"
+    );
+    assert_eq!(world.svix.snapshot().endpoint("default", "test.default.hook"), Some(&held));
+    assert!(world.written_secret("stolen").is_none());
+    // What nobody marked can be taken where adopting is allowed at all, and there only.
+    world.declare([connection(&world.svix.url())
+        .with("resyncInterval", "1s")
+        .with("access", shared("Never"))]);
+    let url = "https://hooks.example.org/by-hand";
+    world
+        .by_hand(
+            "POST",
+            "/app/default/endpoint",
+            json!({"uid": "loose", "url": url, "eventTypes": ["a.one"]}),
+        )
+        .await;
+    let equal = endpoint("loose", &["a.one"]).in_namespace("tenant").with("uid", "loose").with("url", url);
+    world.declare([equal.clone()]);
+    world.reason(&equal.key(), "NotOurs").await;
+}
+
+#[tokio::test]
+async fn a_claim_that_was_forged_opens_nothing() {
+    // Given an event type that somebody made in Svix
+    let mut world = World::new().await;
+    world
+        .by_hand(
+            "POST",
+            "/event-type",
+            json!({"name": "a.theirs", "description": "theirs", "schemas": {"1": {}}}),
+        )
+        .await;
+    let kind = event_type("a.theirs").with("description", "mine");
+    world.declare([kind.clone()]);
+    world.reason(&kind.key(), "NotOurs").await;
+    // When whoever may write the object claims it, with all that can be known
+    let uid = world.object(&kind.key()).unwrap().meta().uid.clone().unwrap();
+    let schema = svix_operator::plan::digest::Digest::of_json(&json!({})).to_string();
+    let content = svix_operator::plan::digest::Digest::of_json(&json!(["theirs", false, schema]));
+    for forged in [format!("{uid} default/a.theirs {content}"), format!("{uid} a.theirs {content}")] {
+        world
+            .restart_with(|object| {
+                svix_operator::files::with_meta(object, |meta| {
+                    meta.annotations
+                        .get_or_insert_default()
+                        .insert("svix-operator.dev/claim".to_owned(), forged.clone());
+                })
+            })
+            .await;
+        world.quiet().await;
+        // Then nothing changes.
+        world.reason(&kind.key(), "NotOurs").await;
+        assert_eq!(world.svix.snapshot().event_types["a.theirs"].description, "theirs");
+    }
+}
+
 // --- moving
 
 #[tokio::test]

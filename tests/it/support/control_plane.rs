@@ -185,6 +185,11 @@ impl ControlPlane {
         TestNamespace { name, client }
     }
 
+    /// The folder that kubectl is in.
+    pub fn tools(&self) -> &Path {
+        self.programs.kubectl.parent().expect("a path to a program")
+    }
+
     /// Runs kubectl as admin, without blocking the runtime (a test may serve a webhook meanwhile).
     pub async fn kubectl(&self, arguments: &[&str]) -> Finished {
         self.kubectl_with(arguments, "").await
