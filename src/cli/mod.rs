@@ -5,6 +5,7 @@ mod dev;
 mod gateway;
 mod run;
 mod send;
+mod version;
 mod webhook;
 
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand};
 
 /// Keeps Svix in step with WebhookEventType and WebhookEndpoint resources.
 #[derive(Debug, Parser)]
-#[command(name = "svix-operator", version, about, max_term_width = 100)]
+#[command(name = "svix-operator", version, long_version = version::LONG, about, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
