@@ -6,6 +6,7 @@ mod gateway;
 mod release;
 mod run;
 mod send;
+mod version;
 mod webhook;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand};
 
 /// Keeps Svix in step with WebhookEventType and WebhookEndpoint resources.
 #[derive(Debug, Parser)]
-#[command(name = "svix-operator", version, about, max_term_width = 100)]
+#[command(name = "svix-operator", version, long_version = version::LONG, about, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -39,10 +39,8 @@ fn every_event_is_explained() {
     assert_eq!(explained, names(Happened::ALL.iter().map(|happened| happened.as_str())));
 }
 
-#[test]
-fn every_metric_is_explained() {
-    let explained = first_column(&page("running.md"), "Metrics");
-    // One of each, since what never happened is not told.
+/// What a process tells to which everything happened once: what never happened is not told.
+pub fn every_metric() -> String {
     let (metrics, moment) = (Metrics::default(), std::time::Duration::from_millis(1));
     metrics.reconciled("WebhookEndpoint", "ready", moment);
     metrics.reconcile_error("WebhookEndpoint", "server");
@@ -58,7 +56,13 @@ fn every_metric_is_explained() {
     metrics.gateway().violated("Enforce");
     let count = ObjectCount { kind: "WebhookEndpoint", ready: 1, not_ready: 0, unknown: 0, differing: 0 };
     metrics.on_scrape(move || (vec![count], (0, 0)));
-    let text = metrics.encode();
+    metrics.encode()
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let explained = first_column(&page("running.md"), "Metrics");
+    let text = every_metric();
     let registered = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_whitespace().next());
     assert_eq!(explained, names(registered));
 }

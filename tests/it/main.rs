@@ -5,6 +5,7 @@ mod schema_costs;
 mod support;
 
 mod admission_server;
+mod chart;
 mod cluster;
 mod control_plane;
 mod dev;
@@ -13,6 +14,7 @@ mod embedded_faults;
 mod engine;
 mod examples;
 mod gateway;
+mod image;
 mod layering;
 mod properties;
 mod svix_client;

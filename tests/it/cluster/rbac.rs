@@ -19,12 +19,7 @@ const WEBHOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/web
 
 /// A kubeconfig of a ServiceAccount in the operator's namespace.
 fn kubeconfig_of(control_plane: &ControlPlane, account: &str) -> PathBuf {
-    let text = std::fs::read_to_string(control_plane.kubeconfig()).unwrap();
-    let user = format!("    as: system:serviceaccount:{OPERATOR_NAMESPACE}:{account}\n    token: ");
-    let text = text.replacen("    token: ", &user, 1);
-    let path = control_plane.dir().join(format!("{account}.kubeconfig"));
-    std::fs::write(&path, text).unwrap();
-    path
+    control_plane.kubeconfig_of(OPERATOR_NAMESPACE, account)
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     credentials: Credentials,
     programs: Programs,
+    audited: bool,
     started_in: Duration,
 }
 
@@ -63,7 +64,7 @@ impl Finished {
     /// Standard output of a program that must have succeeded.
     #[track_caller]
     pub fn expect_success(self) -> String {
-        assert!(self.success, "kubectl failed: {}{}", self.stdout, self.stderr);
+        assert!(self.success, "it failed: {}{}", self.stdout, self.stderr);
         self.stdout
     }
 }
@@ -86,7 +87,7 @@ impl ControlPlane {
     /// without a second try.
     pub async fn shared() -> &'static ControlPlane {
         static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
-        let shared = tokio::task::spawn_blocking(|| SHARED.get_or_init(Self::start_blocking)).await;
+        let shared = tokio::task::spawn_blocking(|| SHARED.get_or_init(|| Self::start_blocking(false))).await;
         match shared.expect("the start of the control plane panicked") {
             Ok(control_plane) => control_plane,
             Err(why) => panic!("no control plane: {why}"),
@@ -95,7 +96,16 @@ impl ControlPlane {
 
     /// A control plane of the caller's own, which ends when it is dropped.
     pub async fn start() -> ControlPlane {
-        let own = tokio::task::spawn_blocking(Self::start_blocking).await;
+        Self::start_own(false).await
+    }
+
+    /// The same, with an API server that writes down who asked it what ([`Self::audit`]).
+    pub async fn start_audited() -> ControlPlane {
+        Self::start_own(true).await
+    }
+
+    async fn start_own(audited: bool) -> ControlPlane {
+        let own = tokio::task::spawn_blocking(move || Self::start_blocking(audited)).await;
         own.expect("the start of the control plane panicked")
             .unwrap_or_else(|why| panic!("no control plane: {why}"))
     }
@@ -121,14 +131,36 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
+    /// A kubeconfig file of a ServiceAccount, which may do what its roles let it.
+    pub fn kubeconfig_of(&self, namespace: &str, account: &str) -> PathBuf {
+        let text = fs::read_to_string(&self.kubeconfig).expect("reading the kubeconfig");
+        let user = format!("    as: system:serviceaccount:{namespace}:{account}\n    token: ");
+        let text = text.replacen("    token: ", &user, 1);
+        let path = self.dir.join(format!("{namespace}.{account}.kubeconfig"));
+        fs::write(&path, text).expect("writing a kubeconfig");
+        path
+    }
+
     /// Where the API server listens.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
+    /// The kubectl that goes with the API server.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.programs.kubectl
+    }
+
     /// The PEM of the authority that signed the API server's certificate.
     pub fn ca_pem(&self) -> &str {
         &self.credentials.ca_pem
+    }
+
+    /// What the API server was asked so far, when it is audited.
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.dir.join("audit.log")).expect("reading what was audited");
+        // The last line may be under way.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The files of this control plane; gone when it ends.
@@ -190,28 +222,33 @@ impl ControlPlane {
 
     /// Starts the API server again on the same port with the same data, and waits until it is ready.
     pub async fn start_api_server(&self) {
-        let server =
-            start_api_server(&self.programs, &self.credentials, &self.dir, self.etcd_port, self.port)
-                .expect("starting the API server");
+        let server = start_api_server(
+            &self.programs,
+            &self.credentials,
+            &self.dir,
+            [self.etcd_port, self.port],
+            self.audited,
+        )
+        .expect("starting the API server");
         *self.api_server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         let client = self.client();
         eventually("the API server is ready again", START_DEADLINE, async || ready(&client).await).await;
     }
 
-    fn start_blocking() -> Result<Self, String> {
+    fn start_blocking(audited: bool) -> Result<Self, String> {
         let programs = Programs::find()?;
         const TRIES: usize = 5;
         for _ in 1..TRIES {
-            match Self::try_start(&programs) {
+            match Self::try_start(&programs, audited) {
                 // Between choosing a free port and a server's use of it, another process took it.
                 Err(why) if why.contains("address already in use") => {}
                 result => return result,
             }
         }
-        Self::try_start(&programs)
+        Self::try_start(&programs, audited)
     }
 
-    fn try_start(programs: &Programs) -> Result<Self, String> {
+    fn try_start(programs: &Programs, audited: bool) -> Result<Self, String> {
         let start = Instant::now();
         let dir = tempfile::Builder::new()
             .prefix("svix-operator-control-plane-")
@@ -228,7 +265,7 @@ impl ControlPlane {
         let dir = dir.keep();
 
         until(&[&etcd], || TcpStream::connect((Ipv4Addr::LOCALHOST, etcd_port)).is_ok())?;
-        let api_server = start_api_server(programs, &credentials, &dir, etcd_port, port)?;
+        let api_server = start_api_server(programs, &credentials, &dir, [etcd_port, port], audited)?;
         // A runtime of its own, as a client belongs to the runtime that it was made in.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -250,6 +287,7 @@ impl ControlPlane {
             kubeconfig,
             credentials,
             programs: programs.clone(),
+            audited,
             started_in: start.elapsed(),
         })
     }
@@ -301,11 +339,11 @@ fn start_api_server(
     programs: &Programs,
     credentials: &Credentials,
     dir: &Path,
-    etcd_port: u16,
-    port: u16,
+    [etcd_port, port]: [u16; 2],
+    audited: bool,
 ) -> Result<Process, String> {
     let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
-    let arguments = [
+    let mut arguments = vec![
         format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
         "--bind-address=127.0.0.1".to_owned(),
         // Not into the `kubernetes` Service's endpoints, which take no loopback address.
@@ -328,6 +366,13 @@ fn start_api_server(
         "--max-requests-inflight=4000".to_owned(),
         "--max-mutating-requests-inflight=2000".to_owned(),
     ];
+    if audited {
+        let policy = dir.join("audit-policy.yaml");
+        let everything = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n";
+        fs::write(&policy, everything).map_err(at("writing", &policy))?;
+        arguments
+            .extend([file("audit-policy-file", &policy), file("audit-log-path", &dir.join("audit.log"))]);
+    }
     Process::start("kube-apiserver", &programs.kube_apiserver, &arguments, dir)
 }
 

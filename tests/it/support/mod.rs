@@ -1,6 +1,7 @@
 //! What several topics need: the real control plane, an engine without a cluster, and waiting without sleeping.
 
 pub mod control_plane;
+pub mod go_programs;
 pub mod inbox;
 pub mod objects;
 pub mod operator;
@@ -9,5 +10,6 @@ pub mod records;
 pub mod sidecar;
 pub mod tcp_proxy;
 pub mod tenant;
+pub mod tools;
 pub mod wait;
 pub mod world;

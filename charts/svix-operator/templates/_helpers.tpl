@@ -1,0 +1,345 @@
+{{- /* Names, labels, and the parts that two Deployments share. */ -}}
+
+{{- define "svix-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{- /* At most 40 characters, since names such as <fullname>-webhook-selfsigned are made from it and end at 63. */ -}}
+{{- define "svix-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "svix-operator.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "svix-operator.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "svix-operator.webhookName" -}}
+{{ include "svix-operator.fullname" . }}-webhook
+{{- end }}
+
+{{- /* The Secret that the sidecar keeps its certificates in; cert-manager gets one of its own, as it would not share. */ -}}
+{{- define "svix-operator.tlsSecret" -}}
+{{ include "svix-operator.webhookName" . }}-{{ ternary "cert" "tls" .Values.webhook.certManager.enabled }}
+{{- end }}
+
+{{- define "svix-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "svix-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "svix-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "svix-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: svix-operator
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* The pods that serve admission: those of the operator, or their own. */ -}}
+{{- define "svix-operator.webhookComponent" -}}
+{{- ternary "webhook" "operator" .Values.webhook.separate -}}
+{{- end }}
+
+{{- define "svix-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "svix-operator.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Whose account the sidecar works under: the pod's, unless it has a Deployment of its own. */ -}}
+{{- define "svix-operator.webhookServiceAccountName" -}}
+{{- if not .Values.webhook.separate -}}
+{{- include "svix-operator.serviceAccountName" . -}}
+{{- else if .Values.webhook.serviceAccount.create -}}
+{{- default (include "svix-operator.webhookName" .) .Values.webhook.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.webhook.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- /* The account that a binding is for. Takes: root, name. */ -}}
+{{- define "svix-operator.subject" -}}
+- kind: ServiceAccount
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+{{- end }}
+
+{{- define "svix-operator.image" -}}
+{{- $image := .Values.image -}}
+{{- with $image.registry }}{{ . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest -}}
+@{{ $image.digest }}
+{{- else -}}
+:{{ default .Chart.AppVersion $image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- /* What would render, and would not work. */ -}}
+{{- define "svix-operator.check" -}}
+{{- if and (not .Values.leaderElection.enabled) (gt (int .Values.replicas) 1) -}}
+{{- fail "replicas: without leaderElection.enabled there can be only one, since two would write to Svix at once; set replicas to 1, or leaderElection.enabled to true" -}}
+{{- end -}}
+{{- if and .Values.secrets.namespaces .Values.watchNamespaces -}}
+{{- range .Values.secrets.namespaces -}}
+{{- if not (has . $.Values.watchNamespaces) -}}
+{{- fail (printf "secrets.namespaces: %q is not in watchNamespaces, so nothing there would ever be read; add it there or leave it out here" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.webhook.certManager.enabled (not .Values.webhook.enabled) -}}
+{{- fail "webhook.certManager.enabled: there is no webhook to make certificates for; set webhook.enabled to true" -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Environment that both commands have. */ -}}
+{{- define "svix-operator.env" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: SVIX_OPERATOR_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: SVIX_OPERATOR_LOG
+  value: {{ .Values.log.level | quote }}
+- name: SVIX_OPERATOR_LOG_FORMAT
+  value: {{ .Values.log.format | quote }}
+{{- end }}
+
+{{- define "svix-operator.probes" -}}
+{{- /* It answers while the process does; a minute without an answer is a process that hangs. */ -}}
+livenessProbe:
+  httpGet:
+    path: /livez
+    port: {{ .port }}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+{{- /* Ready once its caches of Kubernetes are in, leader or not, whatever Svix does. */}}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: {{ .port }}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 3
+{{- end }}
+
+{{- define "svix-operator.operatorContainer" -}}
+- name: operator
+  image: {{ include "svix-operator.image" . | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args:
+  - run
+  - --health-addr=0.0.0.0:{{ .Values.operator.healthPort }}
+  - --concurrency={{ .Values.operator.concurrency }}
+  - --call-timeout={{ .Values.operator.callTimeoutSeconds }}
+  {{- if .Values.leaderElection.enabled }}
+  - --lease={{ include "svix-operator.fullname" . }}
+  - --lease-duration={{ .Values.leaderElection.leaseDurationSeconds }}
+  {{- else }}
+  - --no-leader-election
+  {{- end }}
+  {{- with .Values.operator.extraArgs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  env:
+  {{- include "svix-operator.env" . | nindent 2 }}
+  {{- with .Values.watchNamespaces }}
+  - name: SVIX_OPERATOR_WATCH_NAMESPACES
+    value: {{ join "," . | quote }}
+  {{- end }}
+  {{- with .Values.operator.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.operator.extraEnvFrom }}
+  envFrom:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  ports:
+  - name: metrics
+    containerPort: {{ .Values.operator.healthPort }}
+    protocol: TCP
+  {{- include "svix-operator.probes" (dict "port" "metrics") | nindent 2 }}
+  {{- with .Values.operator.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.securityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.operator.extraVolumeMounts }}
+  volumeMounts:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- define "svix-operator.webhookContainer" -}}
+- name: webhook
+  image: {{ include "svix-operator.image" . | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args:
+  - webhook
+  - --admission-listen=0.0.0.0:{{ .Values.webhook.port }}
+  - --health-addr=0.0.0.0:{{ .Values.webhook.healthPort }}
+  - --shutdown-delay={{ .Values.webhook.shutdownDelay }}
+  {{- if .Values.webhook.certManager.enabled }}
+  - --tls-cert-dir=/tls
+  {{- else }}
+  - --webhook-configuration={{ include "svix-operator.fullname" . }}
+  - --webhook-service={{ include "svix-operator.webhookName" . }}
+  - --tls-secret={{ include "svix-operator.tlsSecret" . }}
+  - --tls-lifetime={{ .Values.webhook.certificates.lifetime }}
+  - --ca-lifetime={{ .Values.webhook.certificates.caLifetime }}
+  - --webhook-lease={{ include "svix-operator.webhookName" . }}
+  {{- end }}
+  {{- with .Values.webhook.extraArgs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  env:
+  {{- include "svix-operator.env" . | nindent 2 }}
+  {{- with .Values.webhook.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.webhook.extraEnvFrom }}
+  envFrom:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  ports:
+  - name: admission
+    containerPort: {{ .Values.webhook.port }}
+    protocol: TCP
+  - name: webhook-metrics
+    containerPort: {{ .Values.webhook.healthPort }}
+    protocol: TCP
+  {{- include "svix-operator.probes" (dict "port" "webhook-metrics") | nindent 2 }}
+  {{- with .Values.webhook.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.securityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if or .Values.webhook.certManager.enabled .Values.webhook.extraVolumeMounts }}
+  volumeMounts:
+  {{- if .Values.webhook.certManager.enabled }}
+  - name: tls
+    mountPath: /tls
+    readOnly: true
+  {{- end }}
+  {{- with .Values.webhook.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+
+{{- /*
+The spec of a Deployment's pods. Takes: root, component, serviceAccountName, containers (text), webhook (whether one of
+them is).
+*/ -}}
+{{- define "svix-operator.podTemplate" -}}
+{{- $root := .root -}}
+{{- $values := $root.Values -}}
+{{- $component := .component -}}
+metadata:
+  labels:
+    {{- include "svix-operator.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ $component }}
+    {{- with $values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  annotations:
+    {{- /* What `kubectl logs` and `kubectl exec` take when no container is named. */}}
+    kubectl.kubernetes.io/default-container: {{ $component }}
+    {{- with $values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ .serviceAccountName }}
+  automountServiceAccountToken: true
+  {{- with $values.imagePullSecrets }}
+  imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with $values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with $values.runtimeClassName }}
+  runtimeClassName: {{ . }}
+  {{- end }}
+  {{- with $values.schedulerName }}
+  schedulerName: {{ . }}
+  {{- end }}
+  {{- if $values.hostNetwork }}
+  hostNetwork: true
+  {{- end }}
+  {{- with (default (ternary "ClusterFirstWithHostNet" "" $values.hostNetwork) $values.dnsPolicy) }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- with $values.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+  {{- with $values.podSecurityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.initContainers }}
+  initContainers:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  containers:
+  {{- .containers | nindent 2 }}
+  {{- with $values.extraContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- $tls := and .webhook $values.webhook.certManager.enabled }}
+  {{- if or $tls $values.extraVolumes }}
+  volumes:
+  {{- if $tls }}
+  - name: tls
+    secret:
+      secretName: {{ include "svix-operator.tlsSecret" $root }}
+  {{- end }}
+  {{- with $values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- end }}
+  {{- with $values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.tolerations }}
+  tolerations:
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with $values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if $values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+  {{- range $values.topologySpreadConstraints }}
+  - {{ toYaml . | indent 4 | trim }}
+    {{- if not .labelSelector }}
+    labelSelector:
+      matchLabels:
+        {{- include "svix-operator.selectorLabels" $root | nindent 8 }}
+        app.kubernetes.io/component: {{ $component }}
+    {{- end }}
+  {{- end }}
+  {{- end }}
+{{- end }}
