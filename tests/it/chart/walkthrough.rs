@@ -102,7 +102,8 @@ async fn nothing_is_left_after_the_documented_way() {
         run("kubectl get webhookendpoints -A --no-headers").await.contains("hook"),
         "its finalizer holds it"
     );
-    run(without_operator).await;
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_svix-operator")).parent().unwrap();
+    run(&format!("PATH={}:$PATH\n{without_operator}", program.display())).await;
     for kind in ["webhookendpoints", "webhookeventtypes", "svixconnections"] {
         assert_eq!(run(&format!("kubectl get {kind} -A --no-headers")).await, "", "{kind}");
     }
