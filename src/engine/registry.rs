@@ -185,13 +185,13 @@ impl Registry {
     #[must_use]
     pub fn adoption(&self, object: &Object, connection: &SvixConnection) -> Adoption {
         let inner = self.lock();
-        let (namespace, none) = (object.meta().namespace.as_deref().unwrap_or_default(), BTreeMap::new());
-        let labels = inner.namespaces.get(namespace).unwrap_or(&none);
-        let grants = Grants::new(&connection.spec, namespace, labels);
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let grants = Grants::new(&connection.spec, namespace, inner.namespaces.get(namespace));
         match object {
-            Object::EventType(it) => grants.at_most(it.spec.adoption(), None, Some(&it.event_type_name())),
+            Object::EventType(it) => it.spec.adoption().min(grants.of_event_type(&it.event_type_name())),
             Object::Endpoint(it) => {
-                grants.at_most(it.spec.adoption(), Some(it.spec.application(&connection.spec)), None)
+                let application = it.spec.application(&connection.spec);
+                it.spec.adoption().min(grants.of_endpoint(application, &it.spec.event_types))
             }
             Object::Connection(_) | Object::Event(_) => Adoption::Never,
         }
@@ -386,9 +386,8 @@ impl Inner {
         else {
             return Ok(());
         };
-        let (namespace, none) = (object.meta().namespace.as_deref().unwrap_or_default(), BTreeMap::new());
-        let labels = self.namespaces.get(namespace).unwrap_or(&none);
-        let grants = Grants::new(&connection.spec, namespace, labels);
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let grants = Grants::new(&connection.spec, namespace, self.namespaces.get(namespace));
         match object {
             Object::Connection(_) => Ok(()),
             Object::EventType(it) => {

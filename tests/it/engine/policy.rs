@@ -424,3 +424,41 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_namespace_whose_labels_are_not_known_is_chosen_by_no_rule_about_labels() {
+    // Given a rule about what a namespace does not say of itself
+    let selector = json!({"matchExpressions": [{"key": "tenant", "operator": "DoesNotExist"}]});
+    let rule = json!([{"namespaces": selector, "applications": ["*"], "eventTypes": ["*"]}]);
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1s").with("access", rule)).await;
+    // When an object is there before its namespace is known, or may not be read
+    let kind = event_type("a.mine").in_namespace("new");
+    world.declare([kind.clone()]);
+    // Then it waits for what the namespace says.
+    world.reason(&kind.key(), "NotPermitted").await;
+    assert!(world.svix.snapshot().event_types.is_empty());
+    world.label_namespace("new", &[]);
+    world.reason(&kind.key(), "InSync").await;
+}
+
+#[test]
+fn overriding_needs_one_rule_that_grants_all_of_it() {
+    // Given a rule that may override events of one kind, and one that grants another kind
+    let spec: svix_operator::api::SvixConnectionSpec = serde_json::from_value(json!({
+        "tokenSecretRef": {"name": "t", "key": "token"}, "ownerId": "o",
+        "access": [
+            {"namespaces": {}, "applications": ["app"], "eventTypes": ["a.*"], "maxAdoption": "Override"},
+            {"namespaces": {}, "applications": ["app"], "eventTypes": ["b.*"], "maxAdoption": "Never"},
+        ],
+    }))
+    .unwrap();
+    let labels = std::collections::BTreeMap::new();
+    let grants = svix_operator::plan::access::Grants::new(&spec, "ns", Some(&labels));
+    let endpoint = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        grants.endpoint("app", &names, svix_operator::api::Adoption::Override).is_ok()
+    };
+    assert!(endpoint(&["a.one"]));
+    assert!(!endpoint(&["b.one"]), "no rule lets it override an endpoint of these events");
+    assert!(!endpoint(&["a.one", "b.one"]));
+}
