@@ -12,6 +12,7 @@ use crate::{
         endpoint::{self, Change, Claim, Desired, Observed, Owned, Ownership, Step},
         ids,
         secrets::Secrets,
+        signing,
         status::{Aside, Verdict},
     },
     svix::{Class, Error, ErrorKind},
@@ -723,7 +724,17 @@ impl<S: Shell> Engine<S> {
             return Ok(None);
         }
         let thing = Thing::Endpoint(application.as_str().into(), uid.into());
-        if let Some(heir) = self.registry.rivals(name, &thing, &key).into_iter().next() {
+        if let Some(heir) = self.registry.heir(name, &thing, &key) {
+            // What one namespace's endpoint sends and is signed with is not another's: it could give it another
+            // address, or have the key written to a Secret.
+            if heir.namespace != key.namespace {
+                live.client
+                    .put_headers(&application, &observed.id, &std::collections::BTreeMap::new())
+                    .await?;
+                let new = signing::new_key(rand::random());
+                let grace = std::time::Duration::ZERO;
+                live.client.rotate_signing_key(&application, &observed.id, &new, grace).await?;
+            }
             // With its mark on it, the endpoint is the heir's, whatever happens to either of us.
             let mut metadata: std::collections::BTreeMap<_, _> =
                 observed.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();

@@ -281,6 +281,19 @@ impl Registry {
         claimants.filter(may).cloned().collect()
     }
 
+    /// Who holds a thing once this object does not declare it any more.
+    #[must_use]
+    pub fn heir(&self, connection: &str, thing: &Thing, key: &Key) -> Option<Key> {
+        let rivals = self.rivals(connection, thing, key);
+        let inner = self.lock();
+        let claims: Vec<_> = rivals
+            .iter()
+            .filter_map(|key| Some(claimant(key, inner.objects.get(key)?, connection)))
+            .collect();
+        let heir = claims::holder(&claims).and_then(|index| claims.get(index))?;
+        rivals.iter().find(|key| (&*key.namespace, &*key.name) == (heir.namespace, heir.name)).cloned()
+    }
+
     /// The thing that an object declares, and the connection.
     #[must_use]
     pub fn thing_of(&self, key: &Key) -> Option<(Arc<str>, Thing)> {
@@ -363,15 +376,7 @@ impl Inner {
         if claimants.iter().any(|(_, object)| object.mode() != Mode::Observe) {
             claimants.retain(|(_, object)| object.mode() != Mode::Observe);
         }
-        let claims: Vec<_> = claimants
-            .iter()
-            .map(|(key, object)| claims::Claimant {
-                holds: object.holds_through() == Some(&place.0),
-                created: object.created().map_or(0, |time| time.as_second()),
-                namespace: &key.namespace,
-                name: &key.name,
-            })
-            .collect();
+        let claims: Vec<_> = claimants.iter().map(|(key, object)| claimant(key, object, &place.0)).collect();
         claims::holder(&claims).and_then(|index| claimants.get(index)).map(|(key, _)| *key)
     }
 
@@ -512,6 +517,16 @@ impl Inner {
                 keys.is_empty()
             });
         }
+    }
+}
+
+/// An object as one of those that declare a thing through a connection.
+fn claimant<'a>(key: &'a Key, object: &Object, connection: &str) -> claims::Claimant<'a> {
+    claims::Claimant {
+        holds: object.holds_through() == Some(connection),
+        created: object.created().map_or(0, |time| time.as_second()),
+        namespace: &key.namespace,
+        name: &key.name,
     }
 }
 

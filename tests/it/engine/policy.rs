@@ -426,6 +426,64 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
 }
 
 #[tokio::test]
+async fn who_waits_takes_over_what_an_object_leaves_that_moves() {
+    // Given one that holds a thing, and one that waits for it
+    let mut world = World::new().await;
+    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let second =
+        connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
+    let kind =
+        |namespace: &str| event_type("b.shared").in_namespace(namespace).with("description", namespace);
+    let waiting = endpoint("waiting", &["a.one"]).with("uid", "shared");
+    let to = |manifest: Manifest| manifest.with("connectionRef", json!({"name": "second"}));
+    world.declare([second, event_type("a.one"), to(event_type("a.one")).in_namespace("there")]);
+    world.declare([hook().with("uid", "shared"), kind("one")]);
+    world.all_in_step().await;
+    world.declare([waiting.clone(), kind("two")]);
+    world.reason(&waiting.key(), "Conflict").await;
+    world.reason(&kind("two").key(), "Conflict").await;
+    // When the first moves to another connection
+    world.declare([to(hook().with("uid", "shared")), to(kind("one"))]);
+    // Then the other takes over.
+    world.reason(&waiting.key(), "InSync").await;
+    world.reason(&kind("two").key(), "InSync").await;
+    world.all_in_step().await;
+}
+
+#[tokio::test]
+async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
+    // Given an object that took an event type over from one that went
+    let mut world = World::new().await;
+    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let second =
+        connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
+    let kind =
+        |namespace: &str| event_type("b.shared").in_namespace(namespace).with("description", namespace);
+    world.declare([second, kind("one")]);
+    world.all_in_step().await;
+    world.declare([kind("two")]);
+    world.reason(&kind("two").key(), "Conflict").await;
+    world.delete(&kind("one").key());
+    world.reason(&kind("two").key(), "InSync").await;
+    // and one of that name that somebody made elsewhere
+    reqwest::Client::new()
+        .post(format!("{}/api/v1/event-type", other.url()))
+        .bearer_auth(world.svix.token())
+        .json(&json!({"name": "b.shared", "description": "theirs", "schemas": {"1": {}}}))
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
+    // When it moves there
+    let moved = kind("two").with("connectionRef", json!({"name": "second"}));
+    world.declare([moved.clone()]);
+    // Then that one is not taken for its own.
+    world.reason(&moved.key(), "NotOurs").await;
+    assert_eq!(other.snapshot().event_types["b.shared"].description, "theirs");
+}
+
+#[tokio::test]
 async fn a_namespace_whose_labels_are_not_known_is_chosen_by_no_rule_about_labels() {
     // Given a rule about what a namespace does not say of itself
     let selector = json!({"matchExpressions": [{"key": "tenant", "operator": "DoesNotExist"}]});
