@@ -89,6 +89,11 @@ impl Stand<'_> {
         let named = observed.is_some_and(|observed| self.adopt_id == Some(&*observed.id));
         Claim { adoption: self.adoption, named: named && self.held_id.is_none() }
     }
+
+    /// Whether a step takes an endpoint over that may only be taken as it is, headers and key included.
+    fn adopts_equal_only(&self, step: &Step) -> bool {
+        matches!(step, Step::Adopt(..)) && self.adoption != Adoption::Override
+    }
 }
 
 impl<S: Shell> Engine<S> {
@@ -278,19 +283,23 @@ impl<S: Shell> Engine<S> {
         }
         let wanted = keep_uid(wanted, endpoint, seen.as_ref(), stand);
         let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);
-        let step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
-        let mut differences = match endpoint::what_if(&step) {
-            Some((_, differences)) => differences.to_vec(),
-            None => Vec::new(),
-        };
-        let mut action = endpoint::what_if(&step).map(|(action, _)| action);
+        let mut step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
+        let mut unlisted = Vec::new();
         if let (Some(observed), false) = (&seen, matches!(step, Step::Refuse(_))) {
-            let unlisted = self.differences_unlisted(live, &wanted, observed).await?;
-            if !unlisted.is_empty() {
-                action.get_or_insert(crate::api::Action::Change);
+            unlisted = self.differences_unlisted(live, &wanted, observed).await?;
+            if stand.adopts_equal_only(&step) && !unlisted.is_empty() {
+                step = Step::Refuse(endpoint::refuse_adoption(&wanted, observed, &unlisted));
+                unlisted.clear();
             }
-            differences.extend(unlisted);
         }
+        let (mut action, mut differences) = match endpoint::what_if(&step) {
+            Some((action, differences)) => (Some(action), differences.to_vec()),
+            None => (None, Vec::new()),
+        };
+        if !unlisted.is_empty() {
+            action.get_or_insert(crate::api::Action::Change);
+        }
+        differences.extend(unlisted);
         let refusal = match &step {
             Step::Refuse(refusal) => Some(refusal),
             _ => None,
@@ -325,6 +334,8 @@ impl<S: Shell> Engine<S> {
             live.mirror.endpoint(&application, stand.id(), &wanted.uid).map(|observed| (*observed).clone());
         // Whether `seen` was read for this look: what the mirror says may be old.
         let mut fresh = false;
+        // Whether the headers and the key of one that is to be adopted were found equal.
+        let mut compared = false;
         // Of one that this look made.
         let mut made: Option<Held> = None;
         for _ in 0..MAX_TURNS {
@@ -338,6 +349,16 @@ impl<S: Shell> Engine<S> {
                 continue;
             }
             match step {
+                // What lists do not show of it would be overwritten next.
+                Step::Adopt(..) if stand.adopts_equal_only(&step) && !compared => {
+                    let Some(observed) = &seen else { continue };
+                    let differences = self.differences_unlisted(live, &wanted, observed).await?;
+                    if !differences.is_empty() {
+                        let refusal = endpoint::refuse_adoption(&wanted, observed, &differences);
+                        return Ok((Done::Not(Outcome::stalled(refusal).into()), wanted));
+                    }
+                    compared = true;
+                }
                 Step::InSync => {
                     self.claim(&object, None).await?;
                     let Some(observed) = seen else { continue };

@@ -543,11 +543,9 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             "was not made by this object, which may not adopt it (adoption: Never); delete it in Svix, or give this one \
              another spec.uid",
         ),
-        (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => refuse(&format!(
-            "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or \
-             delete it in Svix",
-            super::describe(&differences)
-        )),
+        (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => {
+            Step::Refuse(refuse_adoption(desired, observed, &differences))
+        }
         (ownership, _) => {
             if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
                 return Step::Refuse(refusal);
@@ -558,6 +556,22 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
             }
         }
     }
+}
+
+/// Why an endpoint that is nobody's is not adopted, when only an equal one would be.
+#[must_use]
+pub fn refuse_adoption(desired: &Desired, observed: &Observed, differences: &[Difference]) -> Refusal {
+    Refusal::new(
+        Reason::NotOurs,
+        format!(
+            "endpoint {} in application {} exists in Svix as {} and was not made by this object, and differs: {}. Make \
+             the spec equal to adopt it, set adoption: Override, or delete it in Svix",
+            desired.uid,
+            desired.application,
+            observed.id,
+            super::describe(differences)
+        ),
+    )
 }
 
 /// What a step would do, for an object that is only compared; `None`: nothing.

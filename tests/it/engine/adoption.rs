@@ -365,6 +365,30 @@ async fn what_is_changed_again_and_again_is_left_alone_for_a_while() {
     assert_eq!(event_type.status.as_ref().unwrap().last_handled_reconcile_at.as_deref(), Some("now"));
 }
 
+#[tokio::test]
+async fn headers_and_a_key_that_differ_keep_an_endpoint_from_being_adopted() {
+    // Given an endpoint that somebody made with a header and a key of theirs
+    let mut world = fleet().await;
+    let id = by_hand(&world, json!({})).await;
+    let headers = json!({"headers": {"X-Team": "hunter2"}});
+    world.by_hand("PUT", &format!("/app/default/endpoint/{id}/headers"), headers).await;
+    world.set_secret("keys", "signing", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let before = world.svix.snapshot();
+    // When it is declared with others
+    let declared = hook()
+        .with("headers", json!([{"name": "X-Team", "value": "mine"}]))
+        .with("signingSecret", json!({"fromSecret": {"name": "keys", "key": "signing"}}));
+    world.declare([declared]);
+    // Then what differs is told by name, and nothing is written.
+    let told = world.reason(&hook().key(), "NotOurs").await;
+    assert!(told.message.contains("x-team") && told.message.contains("signingSecret"), "{}", told.message);
+    assert!(!told.message.contains("hunter2"), "{}", told.message);
+    assert_eq!(world.svix.snapshot(), before);
+    // Declared as it is, it is taken.
+    world.declare([hook().with("headers", json!([{"name": "X-Team", "value": "hunter2"}]))]);
+    world.all_in_step().await;
+}
+
 /// Made at this hour of some day.
 fn made_at(hour: u32, mut manifest: Manifest) -> Manifest {
     manifest.0["metadata"]["creationTimestamp"] = format!("2026-01-01T{hour:02}:00:00Z").into();
