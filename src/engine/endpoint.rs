@@ -278,8 +278,16 @@ impl<S: Shell> Engine<S> {
         let application = wanted.application.clone();
         let mut seen = live.mirror.endpoint(&application, stand.id(), &wanted.uid).map(|it| (*it).clone());
         let unlisted = wanted.headers.is_some() || wanted.signing_key.is_some();
-        if let Some(observed) = seen.as_ref().filter(|_| stand.forced || unlisted) {
-            seen = self.read_endpoint(live, &application, &observed.id.clone(), &wanted.uid).await?;
+        match &seen {
+            Some(observed) if stand.forced || unlisted => {
+                seen = self.read_endpoint(live, &application, &observed.id.clone(), &wanted.uid).await?;
+            }
+            // It may have been made since the last listing.
+            None if stand.forced => {
+                let id = stand.id().unwrap_or(&wanted.uid);
+                seen = self.read_endpoint(live, &application, id, &wanted.uid).await?;
+            }
+            _ => {}
         }
         let wanted = keep_uid(wanted, endpoint, seen.as_ref(), stand);
         let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);

@@ -484,6 +484,33 @@ async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
 }
 
 #[tokio::test]
+async fn reconcile_at_has_an_observed_endpoint_looked_for_past_the_last_listing() {
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let observed = hook().with("managementPolicy", "Observe");
+    world.declare([event_type("a.one"), endpoint("seed", &["a.one"]), observed.clone()]);
+    world.reason(&hook().key(), "Differs").await;
+    assert_eq!(difference(&world, &hook().key()), json!({"action": "Create"}));
+    // Given one that was made since Svix was listed
+    let made =
+        json!({"uid": "test.default.hook", "url": "https://hooks.example.org/hook", "eventTypes": ["a.one"]});
+    world.by_hand("POST", "/app/default/endpoint", made).await;
+    // When somebody asks for a look
+    world.declare([observed.annotated("svix-operator.dev/reconcile-at", "now")]);
+    // Then it is seen.
+    eventually("it to be seen", PATIENCE, async || {
+        let Some(Object::Endpoint(it)) = world.object(&hook().key()) else { return Err("gone".into()) };
+        let status = it.status.clone().unwrap_or_default();
+        if status.last_handled_reconcile_at.as_deref() == Some("now") {
+            Ok(())
+        } else {
+            Err(format!("{status:?}"))
+        }
+    })
+    .await;
+    assert_eq!(difference(&world, &hook().key()), json!({"action": "Adopt"}));
+}
+
+#[tokio::test]
 async fn a_namespace_whose_labels_are_not_known_is_chosen_by_no_rule_about_labels() {
     // Given a rule about what a namespace does not say of itself
     let selector = json!({"matchExpressions": [{"key": "tenant", "operator": "DoesNotExist"}]});
