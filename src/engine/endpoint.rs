@@ -219,7 +219,14 @@ impl<S: Shell> Engine<S> {
         let mut looks = Vec::from_iter(kept.next);
         let mut statistics = None;
         if endpoint.spec.statistics == Some(true) {
-            statistics = live.client.statistics(&wanted.application, &id).await?;
+            statistics = match live.client.statistics(&wanted.application, &id).await {
+                Ok(statistics) => statistics,
+                // They hold up nothing: the endpoint is as it should be.
+                Err(error) => {
+                    tracing::debug!(object = %object.key(), %error, "cannot read statistics");
+                    endpoint.status.as_ref().and_then(|status| status.statistics)
+                }
+            };
             looks.push(connection.spec.resync_interval().unwrap_or_default());
         }
         let mut asides = Vec::new();

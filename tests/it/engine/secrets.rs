@@ -365,3 +365,12 @@ async fn statistics_are_shown_when_they_are_asked_for() {
     let shown = status(&world, &hook().key())["statistics"].clone();
     assert_eq!(shown, json!({"succeeded": 0, "pending": 0, "sending": 0, "failed": 0}));
 }
+
+#[tokio::test]
+async fn statistics_that_cannot_be_had_hold_up_nothing() {
+    let mut world = World::new().await;
+    let only = Some(vec!["endpoint.get-stats".to_owned()]);
+    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    world.declare([event_type("a.one"), hook().with("statistics", true)]);
+    world.reason(&hook().key(), "InSync").await;
+}
