@@ -276,8 +276,8 @@ pub fn desired(
         }
     }
     // Nobody takes the uid that is another namespace's by default.
-    let of_owner =
-        spec.uid.as_deref().and_then(|uid| uid.strip_prefix(&connection.owner_id)?.strip_prefix('.'));
+    let of_owner_prefix = ids::default_uid_prefix(&connection.owner_id);
+    let of_owner = spec.uid.as_deref().and_then(|uid| uid.strip_prefix(&of_owner_prefix));
     if let Some(rest) = of_owner
         && !rest.starts_with(&format!("{namespace}."))
         && owned.uid != spec.uid.as_deref()
@@ -285,8 +285,8 @@ pub fn desired(
         return Err(invalid(format!(
             "/spec/uid: uids that begin with {:?} are those that endpoints have by default; expected another, or one \
              that begins with {:?}",
-            format!("{}.", connection.owner_id),
-            format!("{}.{namespace}.", connection.owner_id)
+            of_owner_prefix,
+            format!("{of_owner_prefix}{namespace}.")
         )));
     }
     if let Some(signing) = &spec.signing_secret {

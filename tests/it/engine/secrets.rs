@@ -418,3 +418,18 @@ fn a_time_that_is_over_is_not_waited_for() {
     let step = signing::plan(Some(&journal), &key, schedule, at(200));
     assert!(!matches!(step, signing::Step::Keep(Some(until)) if until <= at(200)), "{step:?}");
 }
+
+#[test]
+fn nobody_takes_a_default_uid_that_had_to_be_written_otherwise() {
+    use svix_operator::plan::{endpoint, ids};
+    // Given an owner whose default uids would look like ids
+    let spec: svix_operator::api::SvixConnectionSpec =
+        serde_json::from_value(json!({"tokenSecretRef": {"name": "t", "key": "token"}, "ownerId": "app_1"}))
+            .unwrap();
+    let theirs = ids::default_uid("app_1", "other", "hook");
+    // When another namespace names one as its own
+    let Object::Endpoint(object) = hook().with("uid", theirs).object() else { return };
+    let resolved = endpoint::Resolved { url: object.spec.url.clone(), ..endpoint::Resolved::default() };
+    // Then that is refused.
+    assert!(endpoint::desired(&object, &spec, endpoint::Owned::default(), resolved).is_err());
+}
