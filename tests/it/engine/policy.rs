@@ -134,7 +134,7 @@ async fn a_connection_can_be_suspended_and_observed_whole() {
     world.reason(&event_type("a.one").key(), "Differs").await;
     assert_eq!(world.writes_while_listed(2).await, [""; 0]);
     world.declare([of(&world)]);
-    world.all_in_step().await;
+    world.reason(&hook().key(), "InSync").await;
     assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_some());
 }
 
