@@ -272,8 +272,10 @@ impl Feed {
     fn permitted(&self, key: &Key, claim: &Claim) -> bool {
         let Claim { thing: (connection, event_type), adoption, expunge, .. } = claim;
         let Some(connection) = self.directory.connection(connection) else { return true };
-        let labels = self.directory.namespace(&key.0).unwrap_or_default();
-        Grants::new(&connection, &key.0, &labels).event_type(event_type, *adoption, *expunge).is_ok()
+        let labels = self.directory.namespace(&key.0);
+        Grants::new(&connection, &key.0, labels.as_deref())
+            .event_type(event_type, *adoption, *expunge)
+            .is_ok()
     }
 
     /// Whether the schema that is judged by comes from an object that declares the event type still, and may not have it

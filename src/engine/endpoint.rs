@@ -12,6 +12,7 @@ use crate::{
         endpoint::{self, Change, Claim, Desired, Observed, Owned, Ownership, Step},
         ids,
         secrets::Secrets,
+        signing,
         status::{Aside, Verdict},
     },
     svix::{Class, Error, ErrorKind},
@@ -87,6 +88,11 @@ impl Stand<'_> {
     fn claim(&self, observed: Option<&Observed>) -> Claim {
         let named = observed.is_some_and(|observed| self.adopt_id == Some(&*observed.id));
         Claim { adoption: self.adoption, named: named && self.held_id.is_none() }
+    }
+
+    /// Whether a step takes an endpoint over that may only be taken as it is, headers and key included.
+    fn adopts_equal_only(&self, step: &Step) -> bool {
+        matches!(step, Step::Adopt(..)) && self.adoption != Adoption::Override
     }
 }
 
@@ -213,7 +219,14 @@ impl<S: Shell> Engine<S> {
         let mut looks = Vec::from_iter(kept.next);
         let mut statistics = None;
         if endpoint.spec.statistics == Some(true) {
-            statistics = live.client.statistics(&wanted.application, &id).await?;
+            statistics = match live.client.statistics(&wanted.application, &id).await {
+                Ok(statistics) => statistics,
+                // They hold up nothing: the endpoint is as it should be.
+                Err(error) => {
+                    tracing::debug!(object = %object.key(), %error, "cannot read statistics");
+                    endpoint.status.as_ref().and_then(|status| status.statistics)
+                }
+            };
             looks.push(connection.spec.resync_interval().unwrap_or_default());
         }
         let mut asides = Vec::new();
@@ -272,8 +285,16 @@ impl<S: Shell> Engine<S> {
         let application = wanted.application.clone();
         let mut seen = live.mirror.endpoint(&application, stand.id(), &wanted.uid).map(|it| (*it).clone());
         let unlisted = wanted.headers.is_some() || wanted.signing_key.is_some();
-        if let Some(observed) = seen.as_ref().filter(|_| stand.forced || unlisted) {
-            seen = self.read_endpoint(live, &application, &observed.id.clone(), &wanted.uid).await?;
+        match &seen {
+            Some(observed) if stand.forced || unlisted => {
+                seen = self.read_endpoint(live, &application, &observed.id.clone(), &wanted.uid).await?;
+            }
+            // It may have been made since the last listing.
+            None if stand.forced => {
+                let id = stand.id().unwrap_or(&wanted.uid);
+                seen = self.read_endpoint(live, &application, id, &wanted.uid).await?;
+            }
+            _ => {}
         }
         let wanted = keep_uid(wanted, endpoint, seen.as_ref(), stand);
         let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);
@@ -281,8 +302,8 @@ impl<S: Shell> Engine<S> {
         let mut unlisted = Vec::new();
         if let (Some(observed), false) = (&seen, matches!(step, Step::Refuse(_))) {
             unlisted = self.differences_unlisted(live, &wanted, observed).await?;
-            if !unlisted.is_empty() && matches!(step, Step::Adopt(..)) && stand.adoption == Adoption::Match {
-                step = Step::Refuse(endpoint::differs(&wanted, observed, &unlisted));
+            if stand.adopts_equal_only(&step) && !unlisted.is_empty() {
+                step = Step::Refuse(endpoint::refuse_adoption(&wanted, observed, &unlisted));
                 unlisted.clear();
             }
         }
@@ -292,8 +313,8 @@ impl<S: Shell> Engine<S> {
         };
         if !unlisted.is_empty() {
             action.get_or_insert(Action::Change);
-            differences.extend(unlisted);
         }
+        differences.extend(unlisted);
         let refusal = match &step {
             Step::Refuse(refusal) => Some(refusal),
             _ => None,
@@ -434,10 +455,10 @@ impl<S: Shell> Engine<S> {
                         return Ok((Done::Not(outcome), wanted));
                     }
                     // What lists do not show must be equal, too, before it is taken.
-                    if ownership != Ownership::Ours && stand.adoption == Adoption::Match {
+                    if ownership != Ownership::Ours && stand.adoption != Adoption::Override {
                         let unlisted = self.differences_unlisted(live, &wanted, &observed).await?;
                         if !unlisted.is_empty() {
-                            let refusal = endpoint::differs(&wanted, &observed, &unlisted);
+                            let refusal = endpoint::refuse_adoption(&wanted, &observed, &unlisted);
                             return Ok((Done::Not(Outcome::stalled(refusal).into()), wanted));
                         }
                     }
@@ -735,7 +756,17 @@ impl<S: Shell> Engine<S> {
             return Ok(None);
         }
         let thing = Thing::Endpoint(application.as_str().into(), uid.into());
-        if let Some(heir) = self.registry.rivals(name, &thing, &key).into_iter().next() {
+        if let Some(heir) = self.registry.heir(name, &thing, &key) {
+            // What one namespace's endpoint sends and is signed with is not another's: it could give it another
+            // address, or have the key written to a Secret.
+            if heir.namespace != key.namespace {
+                live.client
+                    .put_headers(&application, &observed.id, &std::collections::BTreeMap::new())
+                    .await?;
+                let new = signing::new_key(rand::random());
+                let grace = std::time::Duration::ZERO;
+                live.client.rotate_signing_key(&application, &observed.id, &new, grace).await?;
+            }
             // With its mark on it, the endpoint is the heir's, whatever happens to either of us.
             let mut metadata: std::collections::BTreeMap<_, _> =
                 observed.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Awaited, Engine, Happened, Key, Missing, Mode, Object, Shell,
+    Awaited, Engine, Happened, Key, Missing, Mode, Object, Shell, ShellError,
     connection::Live,
     policy::Begun,
     queue::Next,
@@ -82,8 +82,13 @@ impl<S: Shell> Engine<S> {
         };
         let ignored = self.ignored(&key, object);
         let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
-        let held = status.is_some_and(|svix| svix.connection == connection_name && svix.name == wanted.name)
-            || self.remember(&key, |memory| memory.inherited);
+        let says_so =
+            status.is_some_and(|svix| svix.connection == connection_name && svix.name == wanted.name);
+        let held = self.remember(&key, |memory| {
+            // Once status says so, it is status that counts.
+            memory.inherited.take_if(|through| says_so || **through != *connection_name);
+            says_so || memory.inherited.is_some()
+        });
         let stand =
             Stand { held, adoption: self.registry.adoption(object, connection), forced: self.forced(object) };
         if *mode != Mode::Manage {
@@ -323,9 +328,10 @@ impl<S: Shell> Engine<S> {
             return Ok(None);
         }
         let thing = Thing::EventType(name.as_str().into());
-        if let Some(heir) = self.registry.rivals(connection, &thing, &key).into_iter().next() {
+        if let Some(heir) = self.registry.heir(connection, &thing, &key) {
             if status.is_some() {
-                self.remember(&heir, |memory| memory.inherited = true);
+                self.bequeath(connection, &name, &heir).await?;
+                self.remember(&heir, |memory| memory.inherited = Some(connection.into()));
                 self.did(object, Happened::HandedOver, format!("event type {name} stays in Svix for {heir}"));
             }
             return Ok(None);
@@ -365,6 +371,24 @@ impl<S: Shell> Engine<S> {
             );
         }
         Ok(None)
+    }
+
+    /// Records that what is in Svix is its heir's, so that a crash before the heir has it changes nothing.
+    async fn bequeath(&self, connection: &str, name: &str, heir: &Key) -> Result<(), Failed> {
+        let (Ok(live), Some(object)) = (self.live(connection), self.registry.get(heir)) else {
+            return Ok(());
+        };
+        let Some(observed) = live.mirror.event_type(name) else { return Ok(()) };
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let thing = claims::thing(connection, name);
+        let content = observed.content_digest();
+        let value = live.client.with_token(|token| claims::claim_value(token, uid, &thing, content));
+        match self.claim(&object, Some(&value)).await {
+            Ok(_) => Ok(()),
+            // Another one may be the heir by now.
+            Err(ShellError::Gone) => Err(ShellError::Conflict.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The fields of the present spec that the server is known to ignore.

@@ -113,8 +113,8 @@ struct Memory {
     waiting_since: Option<tokio::time::Instant>,
     /// Fields that the server ignored, of this generation of the spec.
     ignored: Option<(Option<i64>, Vec<&'static str>)>,
-    /// It took over the thing in Svix from an object that went.
-    inherited: bool,
+    /// The connection on which it takes over the thing in Svix from an object that went.
+    inherited: Option<Box<str>>,
     /// Since when an event has been held back for the endpoints that are to receive it.
     held_back_since: Option<tokio::time::Instant>,
     /// The headers of an endpoint as this process wrote them.

@@ -22,6 +22,7 @@ use super::{
     object::Mode,
     queue::Next,
     reconcile::{Failed, Hold, Outcome, Seen},
+    registry::Thing,
 };
 
 /// How often the same difference is mended within [`PEACE`]; then somebody else means it.
@@ -113,6 +114,10 @@ impl<S: Shell> Engine<S> {
             }
         }
         self.did(object, Happened::Moved, format!("from SvixConnection {before}"));
+        // Who declares there what this one held may have it now.
+        if let Some(thing) = held_thing(object) {
+            self.wake_all(self.registry.claimants(&before, &thing));
+        }
         let message = format!("it has left SvixConnection {before:?}");
         Ok(Some(Outcome {
             verdict: Verdict::Waiting(Refusal::new(Reason::Moving, message)),
@@ -230,6 +235,21 @@ impl<S: Shell> Engine<S> {
     /// A digest of something that must not be shown. It means nothing outside this process.
     pub(super) fn digest(&self, of: &impl Hash) -> u64 {
         self.seed.hash_one(of)
+    }
+}
+
+/// What status says that an object holds.
+fn held_thing(object: &Object) -> Option<Thing> {
+    match object {
+        Object::Connection(_) | Object::Event(_) => None,
+        Object::EventType(it) => {
+            let svix = it.status.as_ref()?.svix.as_ref()?;
+            Some(Thing::EventType(svix.name.as_str().into()))
+        }
+        Object::Endpoint(it) => {
+            let svix = it.status.as_ref()?.svix.as_ref()?;
+            Some(Thing::Endpoint(svix.application.as_str().into(), svix.uid.as_str().into()))
+        }
     }
 }
 

@@ -185,13 +185,13 @@ impl Registry {
     #[must_use]
     pub fn adoption(&self, object: &Object, connection: &SvixConnection) -> Adoption {
         let inner = self.lock();
-        let (namespace, none) = (object.meta().namespace.as_deref().unwrap_or_default(), BTreeMap::new());
-        let labels = inner.namespaces.get(namespace).unwrap_or(&none);
-        let grants = Grants::new(&connection.spec, namespace, labels);
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let grants = Grants::new(&connection.spec, namespace, inner.namespaces.get(namespace));
         match object {
-            Object::EventType(it) => grants.at_most(it.spec.adoption(), None, Some(&it.event_type_name())),
+            Object::EventType(it) => it.spec.adoption().min(grants.of_event_type(&it.event_type_name())),
             Object::Endpoint(it) => {
-                grants.at_most(it.spec.adoption(), Some(it.spec.application(&connection.spec)), None)
+                let application = it.spec.application(&connection.spec);
+                it.spec.adoption().min(grants.of_endpoint(application, &it.spec.event_types))
             }
             Object::Connection(_) | Object::Event(_) => Adoption::Never,
         }
@@ -281,6 +281,19 @@ impl Registry {
         claimants.filter(may).cloned().collect()
     }
 
+    /// Who holds a thing once this object does not declare it any more.
+    #[must_use]
+    pub fn heir(&self, connection: &str, thing: &Thing, key: &Key) -> Option<Key> {
+        let rivals = self.rivals(connection, thing, key);
+        let inner = self.lock();
+        let claims: Vec<_> = rivals
+            .iter()
+            .filter_map(|key| Some(inner.claimant(key, inner.objects.get(key)?, connection)))
+            .collect();
+        let heir = claims::holder(&claims).and_then(|index| claims.get(index))?;
+        rivals.iter().find(|key| (&*key.namespace, &*key.name) == (heir.namespace, heir.name)).cloned()
+    }
+
     /// The thing that an object declares, and the connection.
     #[must_use]
     pub fn thing_of(&self, key: &Key) -> Option<(Arc<str>, Thing)> {
@@ -353,18 +366,21 @@ impl Inner {
     fn holder(&self, place: &Place) -> Option<&Key> {
         let keys = self.things.get(place)?;
         let claimants: Vec<_> = keys.iter().filter_map(|key| Some((key, self.objects.get(key)?))).collect();
-        let claims: Vec<_> = claimants
-            .iter()
-            .map(|(key, object)| claims::Claimant {
-                permitted: self.permitted(object).is_ok(),
-                managed: object.mode() != Mode::Observe,
-                holds: object.holds_through() == Some(&place.0),
-                created: object.created().map_or(0, |time| time.as_second()),
-                namespace: &key.namespace,
-                name: &key.name,
-            })
-            .collect();
+        let claims: Vec<_> =
+            claimants.iter().map(|(key, object)| self.claimant(key, object, &place.0)).collect();
         claims::holder(&claims).and_then(|index| claimants.get(index)).map(|(key, _)| *key)
+    }
+
+    /// An object that declares a thing, for the rule that says who holds it.
+    fn claimant<'a>(&self, key: &'a Key, object: &Object, connection: &str) -> claims::Claimant<'a> {
+        claims::Claimant {
+            permitted: self.permitted(object).is_ok(),
+            managed: object.mode() != Mode::Observe,
+            holds: object.holds_through() == Some(connection),
+            created: object.created().map_or(0, |time| time.as_second()),
+            namespace: &key.namespace,
+            name: &key.name,
+        }
     }
 
     /// Whether an object can hold a thing: it is more than compared, and its namespace may have it.
@@ -378,9 +394,8 @@ impl Inner {
         else {
             return Ok(());
         };
-        let (namespace, none) = (object.meta().namespace.as_deref().unwrap_or_default(), BTreeMap::new());
-        let labels = self.namespaces.get(namespace).unwrap_or(&none);
-        let grants = Grants::new(&connection.spec, namespace, labels);
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let grants = Grants::new(&connection.spec, namespace, self.namespaces.get(namespace));
         match object {
             Object::Connection(_) => Ok(()),
             Object::EventType(it) => {

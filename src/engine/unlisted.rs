@@ -285,6 +285,7 @@ impl<S: Shell> Engine<S> {
         {
             return Ok(Kept { trouble: Some(Verdict::Stalled(refusal)), ..Kept::default() });
         }
+        let was_kept = listed.held.is_some_and(|held| held.verified.is_some());
         // Unread while nothing says that it is another one.
         let mut in_svix: Option<Sensitive> = None;
         for _ in 0..MAX_TURNS {
@@ -309,6 +310,10 @@ impl<S: Shell> Engine<S> {
                 }
             };
             let write = match signing::plan(journal.as_ref(), &present, schedule, now) {
+                // The Secret was lost: what is asked for now was not done with the one that is gone.
+                Step::Write(journal) if secret.is_none() && was_kept => {
+                    Journal { rotated_for: None, ..journal }
+                }
                 Step::Write(journal) => journal,
                 Step::Prepare(rotating_for) => {
                     let next = Some(signing::new_key(rand::random()));

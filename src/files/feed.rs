@@ -152,9 +152,8 @@ impl Feed {
     /// Whether its connection lets an object have the event type that it declares.
     fn permitted(&self, object: &WebhookEventType) -> Result<(), Refusal> {
         let Some(connection) = self.connections.get(object.connection_name()) else { return Ok(()) };
-        let (namespace, none) =
-            (object.metadata.namespace.as_deref().unwrap_or_default(), BTreeMap::default());
-        let grants = Grants::new(connection, namespace, self.namespaces.get(namespace).unwrap_or(&none));
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let grants = Grants::new(connection, namespace, self.namespaces.get(namespace));
         let expunge = object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
         grants.event_type(&object.event_type_name(), object.spec.adoption(), expunge)
     }

@@ -18,12 +18,12 @@ pub struct Grants<'a> {
 }
 
 impl<'a> Grants<'a> {
-    /// What the namespace of this name and these labels may do.
+    /// What the namespace of this name and these labels may do; `None`: its labels are not known.
     #[must_use]
     pub fn new(
         connection: &'a SvixConnectionSpec,
         namespace: &'a str,
-        labels: &BTreeMap<String, String>,
+        labels: Option<&BTreeMap<String, String>>,
     ) -> Self {
         let about = |rule: &&AccessRule| selects(&rule.namespaces, namespace, labels);
         Self {
@@ -44,7 +44,7 @@ impl<'a> Grants<'a> {
         if granting.as_ref().is_some_and(Vec::is_empty) {
             return Err(self.refuse(&format!("declare event type {}", quoted(name)), "its eventTypes"));
         }
-        self.adoption(granting.as_deref(), adoption)?;
+        self.adoption(self.of_event_type(name), adoption)?;
         let may_expunge = granting.iter().flatten().any(|rule| rule.allow_expunge == Some(true));
         if expunge && !may_expunge {
             return Err(self.refuse("have /spec/deletionPolicy: Expunge", "allowExpunge: true"));
@@ -57,7 +57,7 @@ impl<'a> Grants<'a> {
     pub fn endpoint<'n>(
         &self,
         application: &str,
-        event_types: impl IntoIterator<Item = &'n String>,
+        event_types: impl IntoIterator<Item = &'n String> + Clone,
         adoption: Adoption,
     ) -> Result<(), Refusal> {
         let granting = self.granting(|rule| any_matches(&rule.applications, application));
@@ -66,6 +66,7 @@ impl<'a> Grants<'a> {
         }
         if let Some(granting) = &granting {
             let refused = event_types
+                .clone()
                 .into_iter()
                 .find(|name| !granting.iter().any(|rule| any_matches(&rule.event_types, name)));
             if let Some(name) = refused {
@@ -73,7 +74,7 @@ impl<'a> Grants<'a> {
                 return Err(self.refuse(&what, "its eventTypes, in a rule that has the application, too"));
             }
         }
-        self.adoption(granting.as_deref(), adoption)
+        self.adoption(self.of_endpoint(application, event_types), adoption)
     }
 
     /// Whether an event of a type may be sent to an application.
@@ -81,9 +82,8 @@ impl<'a> Grants<'a> {
         self.endpoint(application, [event_type], Adoption::Never)
     }
 
-    fn adoption(&self, granting: Option<&[&AccessRule]>, asked: Adoption) -> Result<(), Refusal> {
-        let most = most(granting);
-        // `Match` is what is not said, so it is no more than what is allowed: see `at_most`.
+    fn adoption(&self, most: Adoption, asked: Adoption) -> Result<(), Refusal> {
+        // `Match` is what is not said, so it is no more than what is allowed: see `of_endpoint`.
         if asked == Adoption::Override && most < asked {
             let what = format!("have /spec/adoption: Override (up to {} is allowed)", most.as_str());
             return Err(self.refuse(&what, "maxAdoption: Override"));
@@ -91,14 +91,27 @@ impl<'a> Grants<'a> {
         Ok(())
     }
 
-    /// The adoption that an object of this namespace has: what it asks for, as far as the rules go.
+    /// The furthest adoption that an event type may have.
     #[must_use]
-    pub fn at_most(&self, asked: Adoption, application: Option<&str>, event_type: Option<&str>) -> Adoption {
-        let granting = self.granting(|rule| {
-            application.is_none_or(|name| any_matches(&rule.applications, name))
-                && event_type.is_none_or(|name| any_matches(&rule.event_types, name))
-        });
-        asked.min(most(granting.as_deref()))
+    pub fn of_event_type(&self, name: &str) -> Adoption {
+        most(self.granting(|rule| any_matches(&rule.event_types, name)).as_deref())
+    }
+
+    /// The furthest adoption that an endpoint in an application may have: as far as it may go with each of these event
+    /// types.
+    #[must_use]
+    pub fn of_endpoint<'n>(
+        &self,
+        application: &str,
+        event_types: impl IntoIterator<Item = &'n String>,
+    ) -> Adoption {
+        let with = |name: &String| {
+            let granting = self.granting(|rule| {
+                any_matches(&rule.applications, application) && any_matches(&rule.event_types, name)
+            });
+            most(granting.as_deref())
+        };
+        event_types.into_iter().map(with).min().unwrap_or(Adoption::Never)
     }
 
     fn refuse(&self, what: &str, needed: &str) -> Refusal {
@@ -119,12 +132,17 @@ fn most(granting: Option<&[&AccessRule]>) -> Adoption {
     rules.iter().map(|rule| rule.max_adoption.unwrap_or_default()).max().unwrap_or(Adoption::Never)
 }
 
-/// Whether a selector chooses the namespace of this name and these labels.
+/// Whether a selector chooses the namespace of this name and these labels. Where its labels are not known (it is new, or
+/// namespaces may not be read), whatever is asked of them does not hold, also that one is not there.
 #[must_use]
-pub fn selects(selector: &NamespaceSelector, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+pub fn selects(
+    selector: &NamespaceSelector,
+    namespace: &str,
+    labels: Option<&BTreeMap<String, String>>,
+) -> bool {
     // The name is a label that nobody can change, so it is not taken from what a namespace says of itself.
     let value = |key: &str| {
-        if key == NAME_LABEL { Some(namespace) } else { labels.get(key).map(String::as_str) }
+        if key == NAME_LABEL { Some(namespace) } else { labels?.get(key).map(String::as_str) }
     };
     // No `..`: a new kind of requirement must be thought of here.
     let NamespaceSelector { match_labels, match_expressions } = selector;
@@ -132,12 +150,14 @@ pub fn selects(selector: &NamespaceSelector, namespace: &str, labels: &BTreeMap<
         && match_expressions.iter().all(|requirement| {
             let found = value(&requirement.key);
             let among = found.is_some_and(|found| requirement.values.iter().any(|value| value == found));
-            match requirement.operator {
-                LabelOperator::In => among,
-                LabelOperator::NotIn => !among,
-                LabelOperator::Exists => found.is_some(),
-                LabelOperator::DoesNotExist => found.is_none(),
-            }
+            let known = requirement.key == NAME_LABEL || labels.is_some();
+            known
+                && match requirement.operator {
+                    LabelOperator::In => among,
+                    LabelOperator::NotIn => !among,
+                    LabelOperator::Exists => found.is_some(),
+                    LabelOperator::DoesNotExist => found.is_none(),
+                }
         })
 }
 
@@ -193,12 +213,12 @@ mod tests {
     #[test]
     fn without_rules_everything_is_allowed_but_overriding_and_expunging() {
         let spec = connection(json!(null));
-        let grants = Grants::new(&spec, "ns", &BTreeMap::new());
+        let grants = Grants::new(&spec, "ns", Some(&BTreeMap::new()));
         assert!(grants.event_type("a.b", Adoption::Match, false).is_ok());
         assert!(grants.endpoint("app", &names(&["a.b"]), Adoption::Match).is_ok());
         assert!(grants.event_type("a.b", Adoption::Override, false).is_err());
         assert!(grants.event_type("a.b", Adoption::Match, true).is_err());
-        assert_eq!(grants.at_most(Adoption::Override, Some("app"), None), Adoption::Match);
+        assert_eq!(grants.of_endpoint("app", &names(&["a.b"])), Adoption::Match);
     }
 
     #[test]
@@ -209,7 +229,7 @@ mod tests {
              "maxAdoption": "Override", "allowExpunge": true},
         ]));
         let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
-        let a = Grants::new(&spec, "x", &labels);
+        let a = Grants::new(&spec, "x", Some(&labels));
         assert!(a.endpoint("team-a-1", &names(&["a.one"]), Adoption::Match).is_ok());
         for (application, event_type) in [("team-b", "a.one"), ("team-a-1", "b.one"), ("b", "b.one")] {
             let refusal = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
@@ -217,11 +237,11 @@ mod tests {
             assert!(refusal.message.starts_with("namespace \"x\" may not use "), "{refusal}");
         }
         assert!(a.event_type("a.one", Adoption::Match, true).is_err());
-        let b = Grants::new(&spec, "b", &BTreeMap::new());
+        let b = Grants::new(&spec, "b", Some(&BTreeMap::new()));
         assert!(b.event_type("b.one", Adoption::Override, true).is_ok());
         // A namespace cannot say of itself that it is another.
         let forged = BTreeMap::from([(NAME_LABEL.to_owned(), "b".to_owned())]);
-        assert!(Grants::new(&spec, "c", &forged).event("b", &"b.one".to_owned()).is_err());
+        assert!(Grants::new(&spec, "c", Some(&forged)).event("b", &"b.one".to_owned()).is_err());
     }
 
     #[test]
@@ -230,7 +250,7 @@ mod tests {
             {"namespaces": {}, "applications": ["one"], "eventTypes": ["a.*"]},
             {"namespaces": {}, "applications": ["two"], "eventTypes": ["b.*"]},
         ]));
-        let grants = Grants::new(&spec, "ns", &BTreeMap::new());
+        let grants = Grants::new(&spec, "ns", Some(&BTreeMap::new()));
         assert!(grants.endpoint("one", &names(&["a.x"]), Adoption::Match).is_ok());
         assert!(grants.endpoint("one", &names(&["b.x"]), Adoption::Match).is_err());
     }
@@ -241,14 +261,14 @@ mod tests {
         let chosen = |expression: serde_json::Value| {
             let selector: NamespaceSelector =
                 serde_json::from_value(json!({"matchExpressions": [expression]})).unwrap();
-            selects(&selector, "ns", &labels)
+            selects(&selector, "ns", Some(&labels))
         };
         assert!(chosen(json!({"key": "tier", "operator": "In", "values": ["gold", "silver"]})));
         assert!(!chosen(json!({"key": "tier", "operator": "NotIn", "values": ["gold"]})));
         assert!(chosen(json!({"key": "other", "operator": "NotIn", "values": ["gold"]})));
         assert!(chosen(json!({"key": "tier", "operator": "Exists"})));
         assert!(chosen(json!({"key": "other", "operator": "DoesNotExist"})));
-        assert!(selects(&NamespaceSelector::default(), "ns", &labels));
+        assert!(selects(&NamespaceSelector::default(), "ns", None));
     }
 
     proptest! {

@@ -276,8 +276,8 @@ pub fn desired(
         }
     }
     // Nobody takes the uid that is another namespace's by default.
-    let of_owner =
-        spec.uid.as_deref().and_then(|uid| uid.strip_prefix(&connection.owner_id)?.strip_prefix('.'));
+    let of_owner_prefix = ids::default_uid_prefix(&connection.owner_id);
+    let of_owner = spec.uid.as_deref().and_then(|uid| uid.strip_prefix(&of_owner_prefix));
     if let Some(rest) = of_owner
         && !rest.starts_with(&format!("{namespace}."))
         && owned.uid != spec.uid.as_deref()
@@ -285,8 +285,8 @@ pub fn desired(
         return Err(invalid(format!(
             "/spec/uid: uids that begin with {:?} are those that endpoints have by default; expected another, or one \
              that begins with {:?}",
-            format!("{}.", connection.owner_id),
-            format!("{}.{namespace}.", connection.owner_id)
+            of_owner_prefix,
+            format!("{of_owner_prefix}{namespace}.")
         )));
     }
     if let Some(signing) = &spec.signing_secret {
@@ -536,7 +536,7 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
              another spec.uid",
         ),
         (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => {
-            Step::Refuse(differs(desired, observed, &differences))
+            Step::Refuse(refuse_adoption(desired, observed, &differences))
         }
         (ownership, _) => {
             if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
@@ -550,9 +550,9 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
     }
 }
 
-/// It is nobody's and differs, so it is not adopted.
+/// Why an endpoint that is nobody's is not adopted, when only an equal one would be.
 #[must_use]
-pub fn differs(desired: &Desired, observed: &Observed, differences: &[Difference]) -> Refusal {
+pub fn refuse_adoption(desired: &Desired, observed: &Observed, differences: &[Difference]) -> Refusal {
     let what = format!(
         "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or delete \
          it in Svix",

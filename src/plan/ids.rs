@@ -68,6 +68,13 @@ pub fn default_uid(owner_id: &str, namespace: &str, name: &str) -> String {
     if is_uid(&uid) { uid } else { format!("owner-{uid}").chars().take(MAX_NAME).collect() }
 }
 
+/// What the uids begin with that the endpoints of an owner have by default.
+#[must_use]
+pub fn default_uid_prefix(owner_id: &str) -> String {
+    let prefix = format!("{owner_id}.");
+    if is_uid(&prefix) { prefix } else { format!("owner-{prefix}") }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -269,7 +269,11 @@ pub fn plan(journal: Option<&Journal>, in_svix: &Sensitive, schedule: Schedule<'
     let Some(since) = journal.since else {
         return Step::Write(Journal { since: Some(now), ..journal.clone() });
     };
-    if journal.previous.is_some() && journal.previous_until.is_none_or(|until| until <= now) {
+    let is_over = match journal.previous_until {
+        Some(until) => until <= now,
+        None => journal.previous.is_some(),
+    };
+    if is_over {
         return Step::Write(Journal { previous: None, previous_until: None, ..journal.clone() });
     }
     let asked = schedule.rotate_at.filter(|value| journal.rotated_for.as_deref() != Some(*value));

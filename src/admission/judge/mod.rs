@@ -45,7 +45,7 @@ fn not_permitted(
 ) -> Option<String> {
     let connection = known.directory.connection(connection)?;
     let (namespace, labels) = (namespace?, known.directory.namespace(namespace?)?);
-    let refusal = ask(&Grants::new(&connection, namespace, &labels), &connection).err()?;
+    let refusal = ask(&Grants::new(&connection, namespace, Some(&labels)), &connection).err()?;
     Some(format!("{}: {refusal}", refusal.reason.as_str()))
 }
 

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_connection_that_was_never_read_lets_nobody_declare_anything() {
         let connection = unreadable();
-        let grants = Grants::new(&connection, "ns", &BTreeMap::new());
+        let grants = Grants::new(&connection, "ns", None);
         assert!(grants.event_type("a.b", Adoption::Never, false).is_err());
     }
 }

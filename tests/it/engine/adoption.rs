@@ -1,7 +1,10 @@
 //! What is in Svix already: taken when it is equal, or when that is asked for, and never overwritten without a word.
 
 use serde_json::{Value, json};
-use svix_operator::engine::{Key, Object};
+use svix_operator::{
+    embedded::FaultPlan,
+    engine::{Key, Object},
+};
 
 use crate::support::{
     objects::{Manifest, connection, endpoint, event_type},
@@ -394,4 +397,119 @@ async fn what_is_changed_again_and_again_is_left_alone_for_a_while() {
     world.reason(&kind.key(), "InSync").await;
     let Some(Object::EventType(event_type)) = world.object(&kind.key()) else { panic!() };
     assert_eq!(event_type.status.as_ref().unwrap().last_handled_reconcile_at.as_deref(), Some("now"));
+}
+
+#[tokio::test]
+async fn headers_and_a_key_that_differ_keep_an_endpoint_from_being_adopted() {
+    // Given an endpoint that somebody made with a header and a key of theirs
+    let mut world = fleet().await;
+    let id = by_hand(&world, json!({})).await;
+    let headers = json!({"headers": {"X-Team": "hunter2"}});
+    world.by_hand("PUT", &format!("/app/default/endpoint/{id}/headers"), headers).await;
+    world.set_secret("keys", "signing", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let before = world.svix.snapshot();
+    // When it is declared with others
+    let declared = hook()
+        .with("headers", json!([{"name": "X-Team", "value": "mine"}]))
+        .with("signingSecret", json!({"fromSecret": {"name": "keys", "key": "signing"}}));
+    world.declare([declared]);
+    // Then what differs is told by name, and nothing is written.
+    let told = world.reason(&hook().key(), "NotOurs").await;
+    assert!(told.message.contains("x-team") && told.message.contains("signingSecret"), "{}", told.message);
+    assert!(!told.message.contains("hunter2"), "{}", told.message);
+    assert_eq!(world.svix.snapshot(), before);
+    // Declared as it is, it is taken.
+    world.declare([hook().with("headers", json!([{"name": "X-Team", "value": "hunter2"}]))]);
+    world.all_in_step().await;
+}
+
+/// Made at this hour of some day.
+fn made_at(hour: u32, mut manifest: Manifest) -> Manifest {
+    manifest.0["metadata"]["creationTimestamp"] = format!("2026-01-01T{hour:02}:00:00Z").into();
+    manifest
+}
+
+#[tokio::test]
+async fn of_several_that_wait_the_oldest_takes_over_whatever_its_name() {
+    let mut world = fleet().await;
+    let shared = |name: &str| {
+        endpoint(name, &["a.one"]).with("uid", "shared").with("url", format!("https://{name}.example.org/"))
+    };
+    let kind =
+        |namespace: &str| event_type("b.shared").with("description", namespace).in_namespace(namespace);
+    world.declare([shared("holder"), kind("holder")]);
+    world.all_in_step().await;
+    // Given two that wait, of which the older has the later name
+    let (older, younger) = (made_at(1, shared("z-older")), made_at(2, shared("a-younger")));
+    let (older_kind, younger_kind) = (made_at(1, kind("z-older")), made_at(2, kind("a-younger")));
+    world.declare([older.clone(), younger.clone(), older_kind.clone(), younger_kind.clone()]);
+    for waiting in [&older, &younger, &older_kind, &younger_kind] {
+        world.reason(&waiting.key(), "Conflict").await;
+    }
+    // When the holder goes
+    world.delete(&shared("holder").key());
+    world.delete(&kind("holder").key());
+    // Then the older one has it, and neither is stuck.
+    world.reason(&older_kind.key(), "InSync").await;
+    world.reason(&older.key(), "InSync").await;
+    world.reason(&younger.key(), "Conflict").await;
+    world.reason(&younger_kind.key(), "Conflict").await;
+    assert_eq!(
+        world.svix.snapshot().endpoint("default", "shared").unwrap().url,
+        "https://z-older.example.org/"
+    );
+}
+
+#[tokio::test]
+async fn a_crash_while_an_event_type_is_handed_over_leaves_it_the_heirs() {
+    let mut world = fleet().await;
+    let kind =
+        |namespace: &str| event_type("b.shared").with("description", namespace).in_namespace(namespace);
+    world.declare([kind("first")]);
+    world.all_in_step().await;
+    world.declare([kind("second")]);
+    world.reason(&kind("second").key(), "Conflict").await;
+    // Given a Svix that lets the heir do nothing
+    let only = Some(vec!["event-type.get".to_owned(), "event-type.patch".to_owned()]);
+    world.svix.faults().set(FaultPlan { drop_before: 1.0, only, ..FaultPlan::default() });
+    world.delete(&kind("first").key());
+    eventually("the first to go", PATIENCE, async || {
+        world.object(&kind("first").key()).is_none().then_some(())
+    })
+    .await;
+    // When the operator dies before the heir's status says that it holds it
+    world.crash_and_restart().await;
+    world.svix.faults().clear();
+    // Then it is the heir's all the same.
+    world.reason(&kind("second").key(), "InSync").await;
+    assert_eq!(world.svix.snapshot().event_types["b.shared"].description, "second");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_goes_to_another_namespace_leaves_its_credentials_behind() {
+    let mut world = fleet().await;
+    world.set_secret("receiver", "token", "Bearer hunter2");
+    let first = endpoint("first", &["a.one"]).with("uid", "shared").with(
+        "headers",
+        json!([{"name": "Authorization", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}}]),
+    );
+    world.declare([first.clone()]);
+    world.all_in_step().await;
+    let key = world.svix.snapshot().endpoint("default", "shared").unwrap().secret.clone();
+    // Given somebody in another namespace who waits for it, with an address and a Secret of their own
+    let second = endpoint("second", &["a.one"])
+        .with("uid", "shared")
+        .with("url", "https://elsewhere.example.org/")
+        .with("signingSecret", json!({"toSecret": {"name": "taken"}}))
+        .in_namespace("tenant");
+    world.declare([second.clone()]);
+    world.reason(&second.key(), "Conflict").await;
+    // When the first is deleted
+    world.delete(&first.key());
+    world.reason(&second.key(), "InSync").await;
+    // Then the other has neither the header nor the key.
+    let found = world.svix.snapshot().endpoint("default", "shared").unwrap().clone();
+    assert_eq!(found.url, "https://elsewhere.example.org/");
+    assert!(found.headers.is_empty(), "the header of the first is sent to the second's address");
+    assert_ne!(found.secret, key, "the second has the key of the first");
 }

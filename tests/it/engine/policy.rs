@@ -134,7 +134,7 @@ async fn a_connection_can_be_suspended_and_observed_whole() {
     world.reason(&event_type("a.one").key(), "Differs").await;
     assert_eq!(world.writes_while_listed(2).await, [""; 0]);
     world.declare([of(&world)]);
-    world.all_in_step().await;
+    world.reason(&hook().key(), "InSync").await;
     assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_some());
 }
 
@@ -450,4 +450,127 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
         (gone(&hook().key()) && gone(&Key::connection("default"))).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_waits_takes_over_what_an_object_leaves_that_moves() {
+    // Given one that holds a thing, and one that waits for it
+    let mut world = World::new().await;
+    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let second =
+        connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
+    let kind =
+        |namespace: &str| event_type("b.shared").in_namespace(namespace).with("description", namespace);
+    let waiting = endpoint("waiting", &["a.one"]).with("uid", "shared");
+    let to = |manifest: Manifest| manifest.with("connectionRef", json!({"name": "second"}));
+    world.declare([second, event_type("a.one"), to(event_type("a.one")).in_namespace("there")]);
+    world.declare([hook().with("uid", "shared"), kind("one")]);
+    world.all_in_step().await;
+    world.declare([waiting.clone(), kind("two")]);
+    world.reason(&waiting.key(), "Conflict").await;
+    world.reason(&kind("two").key(), "Conflict").await;
+    // When the first moves to another connection
+    world.declare([to(hook().with("uid", "shared")), to(kind("one"))]);
+    // Then the other takes over.
+    world.reason(&waiting.key(), "InSync").await;
+    world.reason(&kind("two").key(), "InSync").await;
+    world.all_in_step().await;
+}
+
+#[tokio::test]
+async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
+    // Given an object that took an event type over from one that went
+    let mut world = World::new().await;
+    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let second =
+        connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
+    let kind =
+        |namespace: &str| event_type("b.shared").in_namespace(namespace).with("description", namespace);
+    world.declare([second, kind("one")]);
+    world.all_in_step().await;
+    world.declare([kind("two")]);
+    world.reason(&kind("two").key(), "Conflict").await;
+    world.delete(&kind("one").key());
+    world.reason(&kind("two").key(), "InSync").await;
+    // and one of that name that somebody made elsewhere
+    reqwest::Client::new()
+        .post(format!("{}/api/v1/event-type", other.url()))
+        .bearer_auth(world.svix.token())
+        .json(&json!({"name": "b.shared", "description": "theirs", "schemas": {"1": {}}}))
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
+    // When it moves there
+    let moved = kind("two").with("connectionRef", json!({"name": "second"}));
+    world.declare([moved.clone()]);
+    // Then that one is not taken for its own.
+    world.reason(&moved.key(), "NotOurs").await;
+    assert_eq!(other.snapshot().event_types["b.shared"].description, "theirs");
+}
+
+#[tokio::test]
+async fn reconcile_at_has_an_observed_endpoint_looked_for_past_the_last_listing() {
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let observed = hook().with("managementPolicy", "Observe");
+    world.declare([event_type("a.one"), endpoint("seed", &["a.one"]), observed.clone()]);
+    world.reason(&hook().key(), "Differs").await;
+    assert_eq!(difference(&world, &hook().key()), json!({"action": "Create"}));
+    // Given one that was made since Svix was listed
+    let made =
+        json!({"uid": "test.default.hook", "url": "https://hooks.example.org/hook", "eventTypes": ["a.one"]});
+    world.by_hand("POST", "/app/default/endpoint", made).await;
+    // When somebody asks for a look
+    world.declare([observed.annotated("svix-operator.dev/reconcile-at", "now")]);
+    // Then it is seen.
+    eventually("it to be seen", PATIENCE, async || {
+        let Some(Object::Endpoint(it)) = world.object(&hook().key()) else { return Err("gone".into()) };
+        let status = it.status.clone().unwrap_or_default();
+        if status.last_handled_reconcile_at.as_deref() == Some("now") {
+            Ok(())
+        } else {
+            Err(format!("{status:?}"))
+        }
+    })
+    .await;
+    assert_eq!(difference(&world, &hook().key()), json!({"action": "Adopt"}));
+}
+
+#[tokio::test]
+async fn a_namespace_whose_labels_are_not_known_is_chosen_by_no_rule_about_labels() {
+    // Given a rule about what a namespace does not say of itself
+    let selector = json!({"matchExpressions": [{"key": "tenant", "operator": "DoesNotExist"}]});
+    let rule = json!([{"namespaces": selector, "applications": ["*"], "eventTypes": ["*"]}]);
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1s").with("access", rule)).await;
+    // When an object is there before its namespace is known, or may not be read
+    let kind = event_type("a.mine").in_namespace("new");
+    world.declare([kind.clone()]);
+    // Then it waits for what the namespace says.
+    world.reason(&kind.key(), "NotPermitted").await;
+    assert!(world.svix.snapshot().event_types.is_empty());
+    world.label_namespace("new", &[]);
+    world.reason(&kind.key(), "InSync").await;
+}
+
+#[test]
+fn overriding_needs_one_rule_that_grants_all_of_it() {
+    // Given a rule that may override events of one kind, and one that grants another kind
+    let spec: svix_operator::api::SvixConnectionSpec = serde_json::from_value(json!({
+        "tokenSecretRef": {"name": "t", "key": "token"}, "ownerId": "o",
+        "access": [
+            {"namespaces": {}, "applications": ["app"], "eventTypes": ["a.*"], "maxAdoption": "Override"},
+            {"namespaces": {}, "applications": ["app"], "eventTypes": ["b.*"], "maxAdoption": "Never"},
+        ],
+    }))
+    .unwrap();
+    let labels = std::collections::BTreeMap::new();
+    let grants = svix_operator::plan::access::Grants::new(&spec, "ns", Some(&labels));
+    let endpoint = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        grants.endpoint("app", &names, svix_operator::api::Adoption::Override).is_ok()
+    };
+    assert!(endpoint(&["a.one"]));
+    assert!(!endpoint(&["b.one"]), "no rule lets it override an endpoint of these events");
+    assert!(!endpoint(&["a.one", "b.one"]));
 }

@@ -365,3 +365,71 @@ async fn statistics_are_shown_when_they_are_asked_for() {
     let shown = status(&world, &hook().key())["statistics"].clone();
     assert_eq!(shown, json!({"succeeded": 0, "pending": 0, "sending": 0, "failed": 0}));
 }
+
+#[tokio::test]
+async fn statistics_that_cannot_be_had_hold_up_nothing() {
+    let mut world = World::new().await;
+    let only = Some(vec!["endpoint.get-stats".to_owned()]);
+    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    world.declare([event_type("a.one"), hook().with("statistics", true)]);
+    world.reason(&hook().key(), "InSync").await;
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_asked_for_when_the_secret_is_lost_is_not_forgotten() {
+    // Given an endpoint whose key is in a Secret
+    let mut world = world(&published()).await;
+    world.all_in_step().await;
+    world.quiet().await;
+    world.crash_and_restart().await;
+    world.all_in_step().await;
+    let before = in_svix(&world).unwrap().secret;
+    // When the Secret is lost, and the key is to be replaced for that
+    let only = Some(vec!["endpoint.get-secret".to_owned()]);
+    world.svix.faults().set(FaultPlan { drop_before: 1.0, only, ..FaultPlan::default() });
+    world.forget_secret("hook-key");
+    world.declare([published().annotated("svix-operator.dev/rotate-at", "leaked")]);
+    world.svix.faults().clear();
+    // Then it is replaced before that counts as handled.
+    eventually("it to be handled", PATIENCE, async || {
+        let status = status(&world, &hook().key());
+        if status["lastHandledRotateAt"] == "leaked" { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    assert_ne!(in_svix(&world).unwrap().secret, before);
+    assert_eq!(written(&world, "signingKey"), Some(in_svix(&world).unwrap().secret));
+}
+
+#[test]
+fn a_time_that_is_over_is_not_waited_for() {
+    use svix_operator::plan::{secrets::Sensitive, signing};
+    // Given a Secret from which somebody took the key before, but not the time until which it is valid
+    let at = |second: i64| jiff::Timestamp::from_second(second).unwrap();
+    let key = Sensitive::new(KEY);
+    let journal = signing::Journal {
+        current: Some(key.clone()),
+        since: Some(at(0)),
+        previous_until: Some(at(100)),
+        ..signing::Journal::default()
+    };
+    let schedule =
+        signing::Schedule { rotate_after: None, grace: std::time::Duration::ZERO, rotate_at: None };
+    // When that time is over, then nothing is due: else it would be looked at ten times a second, for ever.
+    let step = signing::plan(Some(&journal), &key, schedule, at(200));
+    assert!(!matches!(step, signing::Step::Keep(Some(until)) if until <= at(200)), "{step:?}");
+}
+
+#[test]
+fn nobody_takes_a_default_uid_that_had_to_be_written_otherwise() {
+    use svix_operator::plan::{endpoint, ids};
+    // Given an owner whose default uids would look like ids
+    let spec: svix_operator::api::SvixConnectionSpec =
+        serde_json::from_value(json!({"tokenSecretRef": {"name": "t", "key": "token"}, "ownerId": "app_1"}))
+            .unwrap();
+    let theirs = ids::default_uid("app_1", "other", "hook");
+    // When another namespace names one as its own
+    let Object::Endpoint(object) = hook().with("uid", theirs).object() else { return };
+    let resolved = endpoint::Resolved { url: object.spec.url.clone(), ..endpoint::Resolved::default() };
+    // Then that is refused.
+    assert!(endpoint::desired(&object, &spec, endpoint::Owned::default(), resolved).is_err());
+}
