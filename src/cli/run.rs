@@ -87,9 +87,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %namespace, health = %address, "starting");
 
     let shell = KubernetesShell::new(client.clone(), namespace.clone(), pod.clone());
+    let only = arguments.watch_namespaces.clone().filter(|namespaces| !namespaces.is_empty());
     let options = Options {
         concurrency: usize::from(arguments.concurrency),
         call_timeout: Duration::from_secs(arguments.call_timeout),
+        namespaces: only.clone().map(|namespaces| namespaces.into_iter().collect()),
         ..Options::default()
     };
     let engine = Engine::new(shell, options, metrics.clone());
@@ -107,7 +109,6 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         }
     });
 
-    let only = arguments.watch_namespaces.clone().filter(|namespaces| !namespaces.is_empty());
     // Caches are filled by every replica, so that one that takes over starts at once.
     let watches = [
         tokio::spawn(watch_kind::<SvixConnection, _>(

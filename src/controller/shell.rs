@@ -191,7 +191,8 @@ impl Shell for KubernetesShell {
         let bytes = |text: &crate::plan::secrets::Sensitive| ByteString(text.expose().as_bytes().to_vec());
         let owners = own.then(|| vec![owner_reference(owner)]);
         let managed = (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
-        let labels: BTreeMap<_, _> = labels.into_iter().chain([managed]).collect();
+        // What the spec says goes before what is said without being asked.
+        let labels: BTreeMap<_, _> = [managed].into_iter().chain(labels).collect();
         let written = match resource_version {
             None => {
                 let made = Secret {
@@ -235,10 +236,12 @@ impl Shell for KubernetesShell {
                  (docs/security.md)",
                 status.message
             )),
-            // An immutable Secret, or one that admission refuses: the answer may quote it.
-            kube::Error::Api(status) if status.code == 422 => {
-                ShellError::Failed(format!("Secret {namespace}/{name} cannot be changed"))
-            }
+            // A label or name that is none, or an immutable Secret. Kubernetes names fields and keys, never what is in
+            // them.
+            kube::Error::Api(status) if status.code == 422 => ShellError::Refused(format!(
+                "/spec/signingSecret/toSecret: Kubernetes refuses Secret {namespace}/{name}: {}",
+                status.message
+            )),
             error => shell_error(error),
         })
     }

@@ -170,6 +170,7 @@ fn take<K: Watched, S: Shell>(engine: &Arc<Engine<S>>, guard: Readable<K>) -> Op
             engine.upsert(object.into_object());
         }
         Err(error) => {
+            engine.cannot_read(key.clone());
             tracing::error!(object = %key, error = %error.error, "the object cannot be read and is left as it is; mend its spec");
         }
     }

@@ -704,7 +704,11 @@ impl<S: Shell> Engine<S> {
         if owner != owner_id {
             return Ownership::Other;
         }
+        // Of what is not handed in, or cannot be read, nobody can say that it is gone.
+        let unknown = self.options.namespaces.as_ref().is_some_and(|known| !known.contains(of))
+            || self.lock(&self.unreadable).contains(&key);
         match self.registry.get(&key) {
+            _ if unknown => Ownership::Held,
             Some(object) if !object.deleting() => Ownership::Held,
             _ if of == namespace => Ownership::Ours,
             _ => Ownership::Nobody,
@@ -741,7 +745,8 @@ impl<S: Shell> Engine<S> {
                 if other || !ids::is_uid(&uid) || !ids::is_uid(application) {
                     return Ok(None);
                 }
-                (application.to_owned(), uid.clone(), uid)
+                let named = annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).filter(|id| ids::is_name(id));
+                (application.to_owned(), named.map_or_else(|| uid.clone(), str::to_owned), uid)
             }
         };
         let Some(observed) = live.client.get_endpoint(&application, &id).await? else {

@@ -60,6 +60,9 @@ pub struct Options {
     pub settle: Duration,
     /// How long an object that is being deleted waits for a missing connection or token before it is let go.
     pub orphan_after: Duration,
+    /// The namespaces whose objects are handed in; `None`: all. Of others nothing is known, so what carries the mark of
+    /// one is held.
+    pub namespaces: Option<BTreeSet<String>>,
 }
 
 impl Default for Options {
@@ -70,6 +73,7 @@ impl Default for Options {
             grace: Duration::from_secs(4),
             settle: Duration::from_secs(1),
             orphan_after: Duration::from_secs(600),
+            namespaces: None,
         }
     }
 }
@@ -88,6 +92,8 @@ pub struct Engine<S: Shell> {
     catalogue: Catalogue,
     /// The set of namespaces with references to ConfigMaps or Secrets may have changed.
     references: watch::Sender<()>,
+    /// Objects that are there and cannot be read.
+    unreadable: Mutex<HashSet<Key>>,
     /// Makes digests that mean nothing outside this process.
     seed: std::hash::RandomState,
     tasks: TaskTracker,
@@ -139,6 +145,7 @@ impl<S: Shell> Engine<S> {
             memory: Mutex::default(),
             catalogue: Catalogue::new(COMPILED_SCHEMAS),
             references: watch::Sender::new(()),
+            unreadable: Mutex::default(),
             seed: std::hash::RandomState::new(),
             tasks: TaskTracker::new(),
             running: AtomicBool::new(false),
@@ -163,8 +170,10 @@ impl<S: Shell> Engine<S> {
             Object::Connection(_) | Object::Event(_) => false,
         };
         let is_new = self.registry.get(&key).is_none_or(|before| before.meta().generation != generation);
+        self.lock(&self.unreadable).remove(&key);
+        let referred = self.registry.refers(&key);
         let taken = self.registry.upsert(object);
-        if refers {
+        if (refers || referred) && taken == Taken::Changed {
             self.references.send_replace(());
         }
         if taken == Taken::Unchanged || !self.is_running() {
@@ -183,6 +192,11 @@ impl<S: Shell> Engine<S> {
                 self.wake_all(self.registry.beside(&key));
             }
         }
+    }
+
+    /// Takes in that an object is there and cannot be read: what it holds stays its own.
+    pub fn cannot_read(&self, key: Key) {
+        self.lock(&self.unreadable).insert(key);
     }
 
     /// Takes in an object as our own write left it, with whatever else it brings.
@@ -204,6 +218,7 @@ impl<S: Shell> Engine<S> {
     pub fn remove(self: &Arc<Self>, key: &Key) {
         let connection = self.registry.get(key).map(|object| object.connection_name().to_owned());
         let heirs = self.registry.remove(key);
+        self.lock(&self.unreadable).remove(key);
         self.lock(&self.memory).remove(key);
         self.lock(&self.waiting).retain(|_, keys| {
             keys.remove(key);
@@ -274,7 +289,10 @@ impl<S: Shell> Engine<S> {
 
     /// Takes in the labels of a namespace, which the rules of connections speak of; `None`: it is gone.
     pub fn namespace_changed(&self, name: &str, labels: Option<BTreeMap<String, String>>) {
-        self.wake_all(self.registry.set_namespace(name, labels));
+        let keys = self.registry.set_namespace(name, labels);
+        // Whoever may have a thing no more leaves it to others, who may be elsewhere.
+        self.wake_all(keys.iter().flat_map(|key| self.registry.beside(key)));
+        self.wake_all(keys);
     }
 
     /// Tells, from now on, when the namespaces with references may be others.

@@ -28,6 +28,8 @@ use super::{
 /// How often the same difference is mended within [`PEACE`]; then somebody else means it.
 const MENDED_AT_MOST: usize = 5;
 const PEACE: Duration = Duration::from_secs(3600);
+/// How long after a move the object is looked at again: its status is written by then.
+const MOVED_LOOK: Duration = Duration::from_millis(20);
 /// How many differences are remembered of one object.
 const REMEMBERED: usize = 32;
 
@@ -97,7 +99,8 @@ impl<S: Shell> Engine<S> {
         if mode == Mode::Suspended {
             return Ok(None);
         }
-        if mode == Mode::Manage && !self.retains(object) {
+        // Whether it is cleaned up is for the object and the connection that it leaves to say.
+        if !self.retains(object) {
             let waiting = match object {
                 Object::Connection(_) | Object::Event(_) => None,
                 Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await?,
@@ -123,7 +126,7 @@ impl<S: Shell> Engine<S> {
             verdict: Verdict::Waiting(Refusal::new(Reason::Moving, message)),
             hold: Some(Hold::Nothing),
             seen: None,
-            next: Next::After(Duration::ZERO),
+            next: Next::After(MOVED_LOOK),
         }))
     }
 

@@ -157,6 +157,14 @@ impl Registry {
         inner.by_secret.get(&(namespace.into(), name.into())).into_iter().flatten().cloned().collect()
     }
 
+    /// Whether an object takes something from a ConfigMap or a Secret, or writes to one.
+    #[must_use]
+    pub fn refers(&self, key: &Key) -> bool {
+        let inner = self.lock();
+        let object = inner.objects.get(key);
+        object.is_some_and(|object| config_map(object).is_some() || secrets(object).next().is_some())
+    }
+
     /// The namespaces in which an endpoint speaks of a Secret.
     #[must_use]
     pub fn secret_namespaces(&self) -> BTreeSet<Arc<str>> {

@@ -137,6 +137,9 @@ pub enum ShellError {
     /// The operator may not write it.
     #[error("{0}")]
     Forbidden(String),
+    /// It is not valid, or cannot be changed: trying again does not help.
+    #[error("{0}")]
+    Refused(String),
     /// Anything else.
     #[error("{0}")]
     Failed(String),

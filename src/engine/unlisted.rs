@@ -346,7 +346,9 @@ impl<S: Shell> Engine<S> {
                         .filter(|secret| lacks_labels(secret, to) || !signing::is_owned(secret, endpoint))
                     {
                         let write = secret_write(endpoint, to, Some(secret), &journal);
-                        self.write_secret(object, listed, &to.name, write).await?;
+                        if let Err(failed) = self.write_secret(object, listed, &to.name, write).await {
+                            return unwritable(failed);
+                        }
                     }
                     let left =
                         |until: Timestamp| Duration::try_from(until.duration_since(now)).unwrap_or_default();
@@ -363,12 +365,7 @@ impl<S: Shell> Engine<S> {
             let write = secret_write(endpoint, to, secret.as_ref(), &write);
             match self.write_secret(object, listed, &to.name, write).await {
                 Ok(written) => secret = Some(written),
-                Err(Failed::Shell(ShellError::Forbidden(message))) => {
-                    let refusal = Refusal::new(Reason::SecretNotReadable, message);
-                    let next = Some(PERMISSION_RETRY);
-                    return Ok(Kept { trouble: Some(Verdict::Stalled(refusal)), next, ..Kept::default() });
-                }
-                Err(failed) => return Err(failed),
+                Err(failed) => return unwritable(failed),
             }
             if is_new {
                 let message = format!("the signing key of endpoint {id} is in Secret {}", to.name);
@@ -468,6 +465,19 @@ fn limited(error: Error) -> Result<Verdict, Failed> {
         ))),
         _ => Err(error.into()),
     }
+}
+
+/// A Secret that cannot be written: what waits for a person is told, any other failure stays one.
+fn unwritable(failed: Failed) -> Result<Kept, Failed> {
+    let (reason, message, next) = match failed {
+        Failed::Shell(ShellError::Forbidden(message)) => {
+            (Reason::SecretNotReadable, message, Some(PERMISSION_RETRY))
+        }
+        Failed::Shell(ShellError::Refused(message)) => (Reason::InvalidSpec, message, None),
+        failed => return Err(failed),
+    };
+    let trouble = Some(Verdict::Stalled(Refusal::new(reason, message)));
+    Ok(Kept { trouble, next, ..Kept::default() })
 }
 
 /// The operator may not read a Secret.

@@ -74,7 +74,6 @@ fn unreadable() -> SvixConnectionSpec {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
     use crate::{api::Adoption, plan::access::Grants};

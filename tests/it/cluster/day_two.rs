@@ -426,3 +426,22 @@ async fn what_differs_from_what_is_observed_is_counted() {
     let status = tenant.get("webhookeventtype", "a.one").await.unwrap()["status"].clone();
     assert!(status.get("difference").is_none(), "{status}");
 }
+
+#[tokio::test]
+async fn a_secret_that_kubernetes_refuses_is_told_and_not_tried_again() {
+    Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "refused").await;
+    let to = |labels: Value| json!({"toSecret": {"name": "key", "labels": labels}});
+    let hook = endpoint("hook", &["a.one"]);
+    tenant
+        .apply([event_type("a.one"), hook.clone().with("signingSecret", to(json!({"app": "two words"})))])
+        .await;
+    let told = tenant.reason("webhookendpoint", "hook", "InvalidSpec").await;
+    assert!(told.starts_with("/spec/signingSecret/toSecret: ") && told.contains("two words"), "{told}");
+    // The user's own word on a label that is ours to give stands.
+    let own = to(json!({"app.kubernetes.io/managed-by": "us"}));
+    tenant.apply([hook.with("signingSecret", own)]).await;
+    tenant.reason("webhookendpoint", "hook", "InSync").await;
+    let secret = tenant.get("secret", "key").await.unwrap();
+    assert_eq!(secret["metadata"]["labels"]["app.kubernetes.io/managed-by"], "us");
+}

@@ -513,3 +513,22 @@ async fn an_endpoint_that_goes_to_another_namespace_leaves_its_credentials_behin
     assert!(found.headers.is_empty(), "the header of the first is sent to the second's address");
     assert_ne!(found.secret, key, "the second has the key of the first");
 }
+
+#[tokio::test]
+async fn what_an_object_holds_that_is_not_looked_at_here_is_nobodys_to_take() {
+    // Given an operator of namespace `default` alone, and an endpoint that carries the mark of an object elsewhere
+    let mut world = World::of_namespaces(&["default"]).await;
+    world.declare([event_type("a.one")]);
+    world.all_in_step().await;
+    world.by_hand("POST", "/app", json!({"name": "default", "uid": "default"})).await;
+    let id = by_hand(&world, json!({"metadata": {OWNER: "test/elsewhere/x"}})).await;
+    // When it is declared here, equal, and named by its id
+    world.declare([hook().annotated("svix-operator.dev/adopt-id", &id)]);
+    // Then it stays whose it is.
+    let told = world.reason(&hook().key(), "Conflict").await;
+    assert!(told.message.contains("elsewhere/x"), "{}", told.message);
+    assert_eq!(
+        world.svix.snapshot().endpoint("default", "theirs").unwrap().metadata[OWNER],
+        "test/elsewhere/x"
+    );
+}

@@ -58,6 +58,14 @@ impl World {
         Self::with(delivery, |connection| connection.with("resyncInterval", "1s")).await
     }
 
+    /// A world whose engine is handed the objects of these namespaces alone.
+    pub async fn of_namespaces(namespaces: &[&str]) -> Self {
+        let mut world = Self::new().await;
+        world.options.namespaces = Some(namespaces.iter().map(ToString::to_string).collect());
+        world.restart_with(|object| object).await;
+        world
+    }
+
     async fn with(delivery: DeliveryOptions, change: impl FnOnce(Manifest) -> Manifest) -> Self {
         super::control_plane::no_build_under_way().await;
         let options = embedded::Options { delivery, ..embedded::Options::default() };
