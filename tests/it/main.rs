@@ -15,5 +15,6 @@ mod examples;
 mod gateway;
 mod layering;
 mod properties;
+mod reasons;
 mod svix_client;
 mod svix_contract;

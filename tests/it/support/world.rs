@@ -40,12 +40,15 @@ impl World {
 
     /// A world with a connection of one's own making.
     pub async fn with_connection(change: impl FnOnce(Manifest) -> Manifest) -> Self {
+        // One retry soon, another that no test waits for.
+        let retries = [Duration::from_millis(20), Duration::from_secs(3600)];
+        Self::with_retries(&retries, change).await
+    }
+
+    /// Likewise, with a Svix that tries deliveries again after these times.
+    pub async fn with_retries(retries: &[Duration], change: impl FnOnce(Manifest) -> Manifest) -> Self {
         super::control_plane::no_build_under_way().await;
-        let delivery = DeliveryOptions {
-            // One retry soon, another that no test waits for.
-            retry_schedule: vec![Duration::from_millis(20), Duration::from_secs(3600)],
-            ..DeliveryOptions::default()
-        };
+        let delivery = DeliveryOptions { retry_schedule: retries.to_vec(), ..DeliveryOptions::default() };
         let options = embedded::Options { delivery, ..embedded::Options::default() };
         let svix = EmbeddedSvix::start(options).await.unwrap();
         let mut world = Self {
@@ -110,6 +113,16 @@ impl World {
         self.manifests.retain(|key, _| key.kind == Kind::Connection);
         self.start();
         self.declare_all(Vec::new());
+    }
+
+    /// Declares what objects refer to, and these objects beside.
+    pub fn declare_with(
+        &mut self,
+        refer: impl FnOnce(&mut References),
+        manifests: impl IntoIterator<Item = Manifest>,
+    ) {
+        refer(&mut self.references);
+        self.declare(manifests);
     }
 
     /// Declares a Secret in namespace `default`, as somebody who applies it.
