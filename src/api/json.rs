@@ -150,7 +150,11 @@ impl JsonSchema for JsonObject {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+        // One value, not a map that several managers share: server-side apply would merge two schemas into one, and
+        // makes a null of a part that becomes empty.
+        json_schema!({
+            "type": "object", "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": "atomic",
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The operator as a process on a real control plane.
 
 mod admission;
+mod campaign;
 mod certificates;
 mod citizen;
 mod crash;

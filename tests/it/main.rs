@@ -17,5 +17,6 @@ mod gateway;
 mod image;
 mod layering;
 mod properties;
+mod reasons;
 mod svix_client;
 mod svix_contract;

@@ -246,3 +246,19 @@ async fn changes_and_deletions_that_come_while_status_is_written_are_not_lost() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_part_of_a_schema_that_becomes_empty_stays_an_object() {
+    Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "empty").await;
+    for properties in [json!({"a": {"type": "string"}}), json!({})] {
+        let schema = json!({"type": "object", "properties": properties});
+        let examples = json!([{"name": "one", "value": {"inner": properties}}]);
+        // `kubectl apply --server-side`
+        tenant.apply([event_type("a.one").with("schema", schema).with("examples", examples)]).await;
+        let object = tenant.get("webhookeventtype", "a.one").await.unwrap();
+        assert_eq!(object["spec"]["schema"]["properties"], properties);
+        assert_eq!(object["spec"]["examples"][0]["value"]["inner"], properties);
+    }
+    tenant.all_ready(1).await;
+}

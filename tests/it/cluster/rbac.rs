@@ -1,6 +1,6 @@
 //! The permissions in examples/install/rbac.yaml are enough, and none of them is too many.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 use svix_operator::embedded::Options;
@@ -8,7 +8,7 @@ use svix_operator::embedded::Options;
 use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event, event_type},
-    operator::{OPERATOR_NAMESPACE, Operator, free_address, install},
+    operator::{OPERATOR_NAMESPACE, Operator, free_address, install, kubeconfig_of},
     sidecar::{Sidecar, metric_at_least},
     tenant::Tenant,
     wait::eventually,
@@ -16,11 +16,6 @@ use crate::support::{
 
 const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/rbac.yaml");
 const WEBHOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/webhook.yaml");
-
-/// A kubeconfig of a ServiceAccount in the operator's namespace.
-fn kubeconfig_of(control_plane: &ControlPlane, account: &str) -> PathBuf {
-    control_plane.kubeconfig_of(OPERATOR_NAMESPACE, account)
-}
 
 #[tokio::test]
 async fn the_permissions_in_the_example_are_enough() {

@@ -61,8 +61,24 @@ impl Operator {
         Self::start_command(control_plane, kubeconfig, &all)
     }
 
+    /// Starts an operator that may do everything and logs everything, what it is made of included.
+    pub fn start_at_trace(control_plane: &ControlPlane) -> Self {
+        // So much is written that a short lease is lost.
+        let arguments = ["run", "--namespace", OPERATOR_NAMESPACE, "--lease-duration", "60"];
+        Self::start_logging(control_plane, control_plane.kubeconfig(), &arguments, "trace")
+    }
+
     /// Starts a command of the program that serves health and logs as `run` does.
     pub fn start_command(control_plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        Self::start_logging(control_plane, kubeconfig, arguments, "svix_operator=debug")
+    }
+
+    fn start_logging(
+        control_plane: &ControlPlane,
+        kubeconfig: &Path,
+        arguments: &[&str],
+        level: &str,
+    ) -> Self {
         let health = free_address();
         let log = control_plane.dir().join(format!("operator-{}.log", health.port()));
         let mut shell = Command::new("sh")
@@ -73,7 +89,7 @@ impl Operator {
             .env("KUBECONFIG", kubeconfig)
             .env("LOG", &log)
             .env_remove("RUST_LOG")
-            .env("SVIX_OPERATOR_LOG", "svix_operator=debug")
+            .env("SVIX_OPERATOR_LOG", level)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -145,6 +161,11 @@ impl Drop for Operator {
         }
         let _ = self.shell.wait();
     }
+}
+
+/// A kubeconfig of a ServiceAccount in the operator's namespace.
+pub fn kubeconfig_of(control_plane: &ControlPlane, account: &str) -> PathBuf {
+    control_plane.kubeconfig_of(OPERATOR_NAMESPACE, account)
 }
 
 /// Installs the custom resources and the operator's namespace.

@@ -33,6 +33,17 @@ impl<T, E: Display> Look for Result<T, E> {
 pub fn eventually<L: Look>(
     what: &str,
     deadline: Duration,
+    look: impl AsyncFnMut() -> L,
+) -> impl Future<Output = L::Value> {
+    eventually_every(PAUSE, what, deadline, look)
+}
+
+/// The same with another pause between two looks, where a look costs more than a little.
+#[track_caller]
+pub fn eventually_every<L: Look>(
+    pause: Duration,
+    what: &str,
+    deadline: Duration,
     mut look: impl AsyncFnMut() -> L,
 ) -> impl Future<Output = L::Value> {
     // The place of the call, as a panic inside a future would name this file.
@@ -50,7 +61,7 @@ pub fn eventually<L: Look>(
             if Instant::now() >= end {
                 panic!("{caller}: {what}: not within {deadline:?}; last seen: {last}");
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
         }
     }
 }

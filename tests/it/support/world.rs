@@ -40,11 +40,14 @@ impl World {
 
     /// A world with a connection of one's own making.
     pub async fn with_connection(change: impl FnOnce(Manifest) -> Manifest) -> Self {
-        let delivery = DeliveryOptions {
-            // One retry soon, another that no test waits for.
-            retry_schedule: vec![Duration::from_millis(20), Duration::from_secs(3600)],
-            ..DeliveryOptions::default()
-        };
+        // One retry soon, another that no test waits for.
+        let retries = [Duration::from_millis(20), Duration::from_secs(3600)];
+        Self::with_retries(&retries, change).await
+    }
+
+    /// Likewise, with a Svix that tries deliveries again after these times.
+    pub async fn with_retries(retries: &[Duration], change: impl FnOnce(Manifest) -> Manifest) -> Self {
+        let delivery = DeliveryOptions { retry_schedule: retries.to_vec(), ..DeliveryOptions::default() };
         Self::with(delivery, change).await
     }
 
@@ -132,6 +135,16 @@ impl World {
         self.manifests.retain(|key, _| key.kind == Kind::Connection);
         self.start();
         self.declare_all(Vec::new());
+    }
+
+    /// Declares what objects refer to, and these objects beside.
+    pub fn declare_with(
+        &mut self,
+        refer: impl FnOnce(&mut References),
+        manifests: impl IntoIterator<Item = Manifest>,
+    ) {
+        refer(&mut self.references);
+        self.declare(manifests);
     }
 
     /// Declares a Secret in namespace `default`, as somebody who applies it.
