@@ -69,8 +69,8 @@ pub fn found_in(text: &str, spec: bool) -> Vec<String> {
         traces.extend(self::traces(SHOWN));
     }
     let excerpt = |at: usize| {
-        let begin = text.floor_char_boundary(at.saturating_sub(200));
-        text[begin..text.ceil_char_boundary(at + 20)].to_owned()
+        let bytes = &text.as_bytes()[at.saturating_sub(200)..text.len().min(at + 20)];
+        String::from_utf8_lossy(bytes).into_owned()
     };
     let mut found: Vec<_> = traces
         .iter()
