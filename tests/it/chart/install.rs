@@ -93,12 +93,6 @@ pub async fn lead_service_to(control_plane: &ControlPlane, address: SocketAddr) 
     control_plane.kubectl(&patch).await.expect_success();
 }
 
-/// Log lines of a process that was refused something.
-fn refused(process: &Operator) -> Vec<String> {
-    let log = process.log_text();
-    log.lines().filter(|line| line.to_lowercase().contains("forbidden")).map(str::to_owned).collect()
-}
-
 pub async fn is_established(control_plane: &ControlPlane) {
     let wait = [
         "wait",
@@ -287,7 +281,7 @@ async fn clean_up(control_plane: &ControlPlane, tenant: &Tenant<'_>, processes: 
     for process in processes {
         process.signal("TERM");
         process.ended(Duration::from_secs(10)).await;
-        assert_eq!(refused(process), Vec::<String>::new());
+        assert_eq!(process.refused(), Vec::<String>::new());
         assert!(process.log_text().contains("stopped"), "{}", process.log_text());
     }
 }
