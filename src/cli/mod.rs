@@ -3,6 +3,7 @@
 mod crds;
 mod dev;
 mod gateway;
+mod reference;
 mod run;
 mod send;
 mod version;
@@ -27,6 +28,7 @@ enum Command {
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
     Crds(crds::Arguments),
+    Reference(reference::Arguments),
 }
 
 /// Reads the arguments of the process, runs the command, and answers its exit code.
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
         Command::Crds(arguments) => crds::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
     }
 }
 
