@@ -27,7 +27,8 @@ const AFTER_A_CHANGE: [&str; 3] = [
 /// Certificates are renewed after weeks; `cluster::rbac` has them last seconds.
 const AT_A_RENEWAL: [&str; 1] = ["update /secrets at home"];
 
-async fn helm(control_plane: &ControlPlane, arguments: &[&str]) -> String {
+/// Runs helm for the release's namespace.
+pub async fn helm(control_plane: &ControlPlane, arguments: &[&str]) -> String {
     let mut all = vec!["--namespace", OPERATOR_NAMESPACE];
     all.extend(arguments);
     let said = tool("helm", Some(control_plane), &all, "").await;

@@ -83,11 +83,22 @@ impl Operator {
 
     /// Starts a command of the program that serves health and logs as `run` does.
     pub fn start_command(control_plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_svix-operator"));
+        Self::start_program(program, control_plane, kubeconfig, arguments)
+    }
+
+    /// The same with another build of the program.
+    pub fn start_program(
+        program: &Path,
+        control_plane: &ControlPlane,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Self {
         let health = free_address();
         let log = control_plane.dir().join(format!("operator-{}.log", health.port()));
         let mut shell = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
-            .arg(env!("CARGO_BIN_EXE_svix-operator"))
+            .arg(program)
             .args(arguments)
             .args(["--health-addr", &health.to_string(), "--log-format", "text"])
             .env("KUBECONFIG", kubeconfig)
