@@ -46,7 +46,7 @@ pub async fn run(table: &mut Table) {
     let declared = event_type("bench.event").with("schema", schema).0.to_string();
     control_plane.kubectl_with(&["create", "-f", "-"], &declared).await.expect_success();
     let address = free_address();
-    let sidecar = Sidecar::at(&control_plane, "asked", address, &[]);
+    let sidecar = Sidecar::at(&control_plane, "asked", address, &[]).await;
     let registration = configuration("asked", address).to_string();
     control_plane.kubectl_with(&["create", "-f", "-"], &registration).await.expect_success();
     sidecar.process.ready().await;

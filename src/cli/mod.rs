@@ -3,6 +3,7 @@
 mod crds;
 mod dev;
 mod gateway;
+mod reference;
 mod release;
 mod run;
 mod send;
@@ -29,6 +30,7 @@ enum Command {
     Send(Box<send::Arguments>),
     Release(release::Arguments),
     Crds(crds::Arguments),
+    Reference(reference::Arguments),
 }
 
 /// Reads the arguments of the process, runs the command, and answers its exit code.
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Send(arguments) => send::run(*arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
     }
 }
 

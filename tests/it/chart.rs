@@ -6,6 +6,7 @@ mod install;
 mod monitoring;
 mod permissions;
 mod rendering;
+mod upgrade;
 mod walkthrough;
 
 use std::{collections::BTreeMap, path::PathBuf};

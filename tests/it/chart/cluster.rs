@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{chart, objects, rendered, value_sets};
 use crate::support::{
     control_plane::ControlPlane,
-    operator::{OPERATOR_NAMESPACE, install},
+    operator::{OPERATOR_NAMESPACE, install_definitions},
     tools::tool,
 };
 
@@ -57,7 +57,7 @@ async fn make_namespace(control_plane: &ControlPlane, name: &str) {
 #[tokio::test]
 async fn a_real_api_server_takes_every_rendering_and_every_example() {
     let control_plane = &ControlPlane::start().await;
-    install(control_plane).await;
+    install_definitions(control_plane).await;
     for namespace in ["team-a", "team-b", "shop", "argocd", "flux-system"] {
         make_namespace(control_plane, namespace).await;
     }
@@ -102,7 +102,7 @@ async fn a_real_api_server_takes_every_rendering_and_every_example() {
 #[tokio::test]
 async fn with_named_namespaces_nothing_is_allowed_elsewhere() {
     let control_plane = &ControlPlane::start().await;
-    install(control_plane).await;
+    install_definitions(control_plane).await;
     for namespace in ["team-a", "team-b", "team-c"] {
         make_namespace(control_plane, namespace).await;
     }

@@ -27,7 +27,8 @@ const AFTER_A_CHANGE: [&str; 3] = [
 /// Certificates are renewed after weeks; `cluster::rbac` has them last seconds.
 const AT_A_RENEWAL: [&str; 1] = ["update /secrets at home"];
 
-async fn helm(control_plane: &ControlPlane, arguments: &[&str]) -> String {
+/// Runs helm for the release's namespace.
+pub async fn helm(control_plane: &ControlPlane, arguments: &[&str]) -> String {
     let mut all = vec!["--namespace", OPERATOR_NAMESPACE];
     all.extend(arguments);
     let said = tool("helm", Some(control_plane), &all, "").await;
@@ -91,12 +92,6 @@ pub async fn lead_service_to(control_plane: &ControlPlane, address: SocketAddr) 
     let ports = json!([port(0), port(1)]).to_string();
     let patch = ["patch", "validatingwebhookconfiguration", "svix-operator", "--type=json", "-p", &ports];
     control_plane.kubectl(&patch).await.expect_success();
-}
-
-/// Log lines of a process that was refused something.
-fn refused(process: &Operator) -> Vec<String> {
-    let log = process.log_text();
-    log.lines().filter(|line| line.to_lowercase().contains("forbidden")).map(str::to_owned).collect()
 }
 
 pub async fn is_established(control_plane: &ControlPlane) {
@@ -287,7 +282,7 @@ async fn clean_up(control_plane: &ControlPlane, tenant: &Tenant<'_>, processes: 
     for process in processes {
         process.signal("TERM");
         process.ended(Duration::from_secs(10)).await;
-        assert_eq!(refused(process), Vec::<String>::new());
+        assert_eq!(process.refused(), Vec::<String>::new());
         assert!(process.log_text().contains("stopped"), "{}", process.log_text());
     }
 }

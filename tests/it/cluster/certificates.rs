@@ -13,13 +13,12 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event, event_type},
     operator::{Operator, free_address},
-    sidecar::{Sidecar, asked, bundles, configuration, metric_at_least},
+    sidecar::{Sidecar, asked, bundles, configuration, metric_at_least, tls_secret},
     tenant::Tenant,
     wait::eventually,
     world::PATIENCE,
 };
 
-const SECRET: &str = "svix-operator-webhook-tls";
 const RELOADS: &str = "svix_operator_certificate_reloads_total{result=\"ok\"}";
 
 async fn tenant(prefix: &str) -> Tenant<'static> {
@@ -28,7 +27,7 @@ async fn tenant(prefix: &str) -> Tenant<'static> {
 }
 
 async fn secret(tenant: &Tenant<'_>) -> Value {
-    eventually("the Secret", PATIENCE, async || tenant.get("secret", SECRET).await).await["data"].clone()
+    eventually("the Secret", PATIENCE, async || tenant.get("secret", &tls_secret(&tenant.name)).await).await["data"].clone()
 }
 
 #[tokio::test]
@@ -77,7 +76,7 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
         let spoilt = json!({"data": {"tls.crt": ""}}).to_string();
         for turn in 1..=10 {
             tenant
-                .kubectl(&["patch", "secret", SECRET, "--type=merge", "-p", &spoilt])
+                .kubectl(&["patch", "secret", &tls_secret(&tenant.name), "--type=merge", "-p", &spoilt])
                 .await
                 .expect_success();
             metric_at_least(&sidecar, RELOADS, begun + f64::from(turn), PATIENCE).await;
@@ -109,7 +108,7 @@ async fn a_secret_that_is_deleted_is_made_again_and_a_bundle_that_is_reset_is_re
     let tenant = tenant("cert-lost").await;
     let sidecar = Sidecar::start(&tenant, &["--ca-settle", "1s"]).await;
     let before = secret(&tenant).await;
-    tenant.kubectl(&["delete", "secret", SECRET]).await.expect_success();
+    tenant.kubectl(&["delete", "secret", &tls_secret(&tenant.name)]).await.expect_success();
     let after = secret(&tenant).await;
     assert_ne!(before["tls.crt"], after["tls.crt"]);
     asked(&tenant).await;
@@ -148,7 +147,7 @@ async fn a_secret_that_is_deleted_is_made_again_and_a_bundle_that_is_reset_is_re
 async fn of_two_replicas_one_writes_and_both_serve_the_same() {
     let tenant = tenant("cert-two").await;
     let first = Sidecar::start(&tenant, &[]).await;
-    let second = Sidecar::unregistered(&tenant, &[]);
+    let second = Sidecar::unregistered(&tenant, &[]).await;
     second.process.ready().await;
     let before = secret(&tenant).await;
     assert!(!second.process.log_text().contains("certificates kept"), "{}", second.process.log_text());
@@ -161,7 +160,7 @@ async fn of_two_replicas_one_writes_and_both_serve_the_same() {
     tenant.apply_json(&[configuration(&tenant.name, second.address)]).await;
     asked(&tenant).await;
     assert_eq!(secret(&tenant).await, before);
-    tenant.kubectl(&["delete", "secret", SECRET]).await.expect_success();
+    tenant.kubectl(&["delete", "secret", &tls_secret(&tenant.name)]).await.expect_success();
     assert_ne!(secret(&tenant).await["tls.crt"], before["tls.crt"], "the second writes now");
 }
 
@@ -209,7 +208,7 @@ async fn certificates_from_files_are_followed_through_kubelets_swap() {
     };
     let first = made();
     mount(folder.path(), 1, &first);
-    let sidecar = Sidecar::unregistered(&tenant, &["--tls-cert-dir", folder.path().to_str().unwrap()]);
+    let sidecar = Sidecar::unregistered(&tenant, &["--tls-cert-dir", folder.path().to_str().unwrap()]).await;
     sidecar.process.ready().await;
     let register = async |files: &[(&str, String)]| {
         let mut with = bundle(files);
@@ -234,5 +233,8 @@ async fn certificates_from_files_are_followed_through_kubelets_swap() {
     // Sooner than the poll: the swap was noticed.
     metric_at_least(&sidecar, RELOADS, 2.0, Duration::from_secs(15)).await;
     register(&second).await;
-    assert!(tenant.get("secret", SECRET).await.is_err(), "nobody asked for certificates of ours");
+    assert!(
+        tenant.get("secret", &tls_secret(&tenant.name)).await.is_err(),
+        "nobody asked for certificates of ours"
+    );
 }

@@ -115,7 +115,7 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
                 "signingSecret",
                 json!({"fromSecret": {"name": "s", "key": "k", "namespace": "kube-system"}}),
             ),
-            "unknown field \"spec.signingSecret.fromSecret.namespace\"",
+            ".spec.signingSecret.fromSecret.namespace: field not declared in schema",
         ),
         (hook().with("signingSecret", json!({})), "exactly one of fromSecret and toSecret"),
         (

@@ -67,7 +67,7 @@ async fn beside_a_producer_the_gateway_follows_the_event_types_of_the_cluster() 
     let (listen, url) = (free_address(), tenant.svix.url());
     let arguments =
         ["--no-admission", "--svix-url", &url, "--connection", &tenant.name, "--listen", &listen.to_string()];
-    let sidecar = Sidecar::unregistered(&tenant, &arguments);
+    let sidecar = Sidecar::unregistered(&tenant, &arguments).await;
     sidecar.process.ready().await;
 
     let send = async |payload: Value| {

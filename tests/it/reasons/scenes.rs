@@ -13,7 +13,7 @@ use crate::support::{
     control_plane::ControlPlane,
     inbox::Inbox,
     objects::{Manifest, connection, endpoint, event, event_type, key},
-    operator::{Operator, install, kubeconfig_of},
+    operator::{Operator, install_definitions, kubeconfig_of},
     records::Recorded,
     tenant::Tenant,
     wait::eventually,
@@ -378,7 +378,7 @@ async fn changed_again_and_again() -> Scene {
 /// An endpoint in a namespace in which the operator may read no Secret: its role for them is left out.
 async fn without_permission() -> Scene {
     let control_plane = ControlPlane::start().await;
-    install(&control_plane).await;
+    install_definitions(&control_plane).await;
     let rbac = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/rbac.yaml");
     let (given, _) = std::fs::read_to_string(rbac)
         .unwrap()
@@ -388,7 +388,7 @@ async fn without_permission() -> Scene {
     control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &given).await.expect_success();
     let tenant = Tenant::new(&control_plane, "unreadable").await;
     let kubeconfig = kubeconfig_of(&control_plane, "svix-operator");
-    let operator = Operator::start_with(&control_plane, &kubeconfig, &[]);
+    let operator = Operator::start_with(&control_plane, &kubeconfig, &[]).that_may_be_refused();
     operator.ready().await;
     tenant.apply([kind(), hook().with("signingSecret", from_secret("keys"))]).await;
     let conditions = eventually("a condition of the endpoint", PATIENCE, async || {

@@ -137,7 +137,10 @@ impl ControlPlane {
         let user = format!("    as: system:serviceaccount:{namespace}:{account}\n    token: ");
         let text = text.replacen("    token: ", &user, 1);
         let path = self.dir.join(format!("{namespace}.{account}.kubeconfig"));
-        fs::write(&path, text).expect("writing a kubeconfig");
+        // Renamed into place, as a process may be reading the one that is there.
+        let unfinished = tempfile::NamedTempFile::new_in(&self.dir).expect("a new file");
+        fs::write(&unfinished, text).expect("writing a kubeconfig");
+        unfinished.persist(&path).expect("renaming a kubeconfig");
         path
     }
 

@@ -7,6 +7,7 @@ pub mod objects;
 pub mod operator;
 pub mod raw_server;
 pub mod records;
+pub mod release;
 pub mod sidecar;
 pub mod tcp_proxy;
 pub mod tenant;

@@ -1,4 +1,5 @@
-//! The operator as a process, against a real control plane.
+//! The operator as a process, against a real control plane, under the account that the chart makes for it. What it may
+//! not do then fails the test, unless the test is about that.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -10,7 +11,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::{control_plane::ControlPlane, wait::eventually, world::PATIENCE};
+use super::{control_plane::ControlPlane, release, wait::eventually, world::PATIENCE};
 
 /// Where the operator finds tokens, and keeps its Lease.
 pub const OPERATOR_NAMESPACE: &str = "svix-operator";
@@ -32,48 +33,80 @@ pub struct Operator {
     pid: u32,
     pub health: SocketAddr,
     pub log: PathBuf,
+    may_be_refused: bool,
 }
+
+static SHARED: OnceCell<Operator> = OnceCell::const_new();
 
 impl Operator {
     /// The operator of the shared control plane, started with its first use.
     pub async fn shared() -> &'static Operator {
-        static SHARED: OnceCell<Operator> = OnceCell::const_new();
         SHARED
             .get_or_init(|| async {
                 let control_plane = ControlPlane::shared().await;
                 install(control_plane).await;
-                let operator = Self::start(control_plane, &[]);
+                // A machine that stands still for seconds must not end what every test works with.
+                let operator = Self::start_leased(control_plane, &account_of(control_plane), "15", &[]);
                 operator.ready().await;
                 operator
             })
             .await
     }
 
-    /// Starts an operator that may do everything; the custom resources must be installed.
+    /// Fails when the shared operator was refused something. It ends with the test run, so tests ask meanwhile.
+    pub fn shared_was_refused_nothing() {
+        if let Some(operator) = SHARED.get() {
+            operator.was_refused_nothing();
+        }
+    }
+
+    /// Starts an operator under the chart's account; [`install`] has been called.
     pub fn start(control_plane: &ControlPlane, arguments: &[&str]) -> Self {
-        Self::start_with(control_plane, control_plane.kubeconfig(), arguments)
+        Self::start_with(control_plane, &account_of(control_plane), arguments)
     }
 
     /// Starts an operator that may do what the user of a kubeconfig may.
     pub fn start_with(control_plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Self {
-        let mut all = vec!["run", "--namespace", OPERATOR_NAMESPACE, "--lease-duration", "3"];
+        Self::start_leased(control_plane, kubeconfig, "3", arguments)
+    }
+
+    fn start_leased(
+        control_plane: &ControlPlane,
+        kubeconfig: &Path,
+        lease_seconds: &str,
+        arguments: &[&str],
+    ) -> Self {
+        let mut all = vec!["run", "--namespace", OPERATOR_NAMESPACE, "--lease-duration", lease_seconds];
         all.extend(arguments);
         Self::start_command(control_plane, kubeconfig, &all)
     }
 
-    /// Starts an operator that may do everything and logs everything, what it is made of included.
+    /// Starts an operator under the chart's account that logs everything, what it is made of included.
     pub fn start_at_trace(control_plane: &ControlPlane) -> Self {
         // So much is written that a short lease is lost.
         let arguments = ["run", "--namespace", OPERATOR_NAMESPACE, "--lease-duration", "60"];
-        Self::start_logging(control_plane, control_plane.kubeconfig(), &arguments, "trace")
+        let program = Path::new(env!("CARGO_BIN_EXE_svix-operator"));
+        Self::start_logging(program, control_plane, &account_of(control_plane), &arguments, "trace")
     }
 
     /// Starts a command of the program that serves health and logs as `run` does.
     pub fn start_command(control_plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Self {
-        Self::start_logging(control_plane, kubeconfig, arguments, "svix_operator=debug")
+        let program = Path::new(env!("CARGO_BIN_EXE_svix-operator"));
+        Self::start_logging(program, control_plane, kubeconfig, arguments, "svix_operator=debug")
+    }
+
+    /// The same with another build of the program.
+    pub fn start_program(
+        program: &Path,
+        control_plane: &ControlPlane,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Self {
+        Self::start_logging(program, control_plane, kubeconfig, arguments, "svix_operator=debug")
     }
 
     fn start_logging(
+        program: &Path,
         control_plane: &ControlPlane,
         kubeconfig: &Path,
         arguments: &[&str],
@@ -83,7 +116,7 @@ impl Operator {
         let log = control_plane.dir().join(format!("operator-{}.log", health.port()));
         let mut shell = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
-            .arg(env!("CARGO_BIN_EXE_svix-operator"))
+            .arg(program)
             .args(arguments)
             .args(["--health-addr", &health.to_string(), "--log-format", "text"])
             .env("KUBECONFIG", kubeconfig)
@@ -96,7 +129,29 @@ impl Operator {
             .unwrap();
         let mut line = String::new();
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { shell, pid: line.trim().parse().unwrap(), health, log }
+        Self { shell, pid: line.trim().parse().unwrap(), health, log, may_be_refused: false }
+    }
+
+    /// For a test of what happens without a permission.
+    pub fn that_may_be_refused(mut self) -> Self {
+        self.may_be_refused = true;
+        self
+    }
+
+    /// Lines of its log that tell of a missing permission. That a namespace takes nothing new while it is deleted is
+    /// `forbidden` as well, and names no user.
+    pub fn refused(&self) -> Vec<String> {
+        let log = self.log_text();
+        log.lines().filter(|line| line.contains("forbidden: User ")).map(str::to_owned).collect()
+    }
+
+    fn was_refused_nothing(&self) {
+        if self.may_be_refused || std::thread::panicking() {
+            return;
+        }
+        let refused = self.refused();
+        let first = &refused[..refused.len().min(5)];
+        assert!(first.is_empty(), "the chart does not allow what was asked for: {first:#?}");
     }
 
     /// Its process id.
@@ -160,6 +215,7 @@ impl Drop for Operator {
             let _ = stdin.write_all(b"stop\n");
         }
         let _ = self.shell.wait();
+        self.was_refused_nothing();
     }
 }
 
@@ -168,8 +224,14 @@ pub fn kubeconfig_of(control_plane: &ControlPlane, account: &str) -> PathBuf {
     control_plane.kubeconfig_of(OPERATOR_NAMESPACE, account)
 }
 
-/// Installs the custom resources and the operator's namespace.
+/// Installs what the operator needs: the custom resources, its namespace, and the chart's accounts and permissions.
 pub async fn install(control_plane: &ControlPlane) {
+    install_definitions(control_plane).await;
+    release::allow(control_plane, OPERATOR_NAMESPACE).await;
+}
+
+/// The same without accounts and permissions.
+pub async fn install_definitions(control_plane: &ControlPlane) {
     let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     control_plane.kubectl(&["apply", "--server-side", "-f", crds]).await.expect_success();
     control_plane.kubectl(&["create", "namespace", OPERATOR_NAMESPACE]).await.expect_success();
@@ -177,6 +239,11 @@ pub async fn install(control_plane: &ControlPlane) {
         .kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", crds])
         .await
         .expect_success();
+}
+
+/// The kubeconfig of the chart's account for the operator.
+fn account_of(control_plane: &ControlPlane) -> PathBuf {
+    control_plane.kubeconfig_of(OPERATOR_NAMESPACE, OPERATOR_NAMESPACE)
 }
 
 pub fn free_address() -> SocketAddr {

@@ -1,4 +1,5 @@
-//! The admission webhook as a process, registered for one tenant's namespace as the example registers it.
+//! The admission webhook as a process, registered for one tenant's namespace as the example registers it, under the
+//! account that the chart makes for a release there.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -10,6 +11,7 @@ use super::{
     control_plane::ControlPlane,
     objects::endpoint,
     operator::{Operator, free_address},
+    release,
     tenant::Tenant,
     wait::eventually,
     world::PATIENCE,
@@ -40,7 +42,7 @@ impl Sidecar {
     /// Starts one that keeps its certificates in the tenant's namespace, registers it, and waits until the API server
     /// asks it.
     pub async fn start(tenant: &Tenant<'_>, arguments: &[&str]) -> Self {
-        let sidecar = Self::unregistered(tenant, arguments);
+        let sidecar = Self::unregistered(tenant, arguments).await;
         tenant.apply_json(&[configuration(&tenant.name, sidecar.address)]).await;
         sidecar.process.ready().await;
         asked(tenant).await;
@@ -48,12 +50,23 @@ impl Sidecar {
     }
 
     /// Starts one, and no more.
-    pub fn unregistered(tenant: &Tenant<'_>, arguments: &[&str]) -> Self {
-        Self::at(tenant.control_plane, &tenant.name, free_address(), arguments)
+    pub async fn unregistered(tenant: &Tenant<'_>, arguments: &[&str]) -> Self {
+        Self::at(tenant.control_plane, &tenant.name, free_address(), arguments).await
     }
 
-    pub fn at(control_plane: &ControlPlane, name: &str, address: SocketAddr, arguments: &[&str]) -> Self {
-        Self::with_kubeconfig(control_plane, control_plane.kubeconfig(), name, address, arguments)
+    /// Starts one of a release whose name is its namespace.
+    pub async fn at(
+        control_plane: &ControlPlane,
+        name: &str,
+        address: SocketAddr,
+        arguments: &[&str],
+    ) -> Self {
+        let account = release::allow_webhook(control_plane, name).await;
+        let kubeconfig = control_plane.kubeconfig_of(name, &account);
+        let secret = tls_secret(name);
+        let mut all = vec!["--tls-secret", &secret, "--webhook-lease", &account];
+        all.extend(arguments);
+        Self::with_kubeconfig(control_plane, &kubeconfig, name, address, &all)
     }
 
     pub fn with_kubeconfig(
@@ -70,6 +83,11 @@ impl Sidecar {
         all.extend(arguments);
         Self { process: Operator::start_command(control_plane, kubeconfig, &all), address }
     }
+}
+
+/// The Secret with the certificates of a release.
+pub fn tls_secret(release: &str) -> String {
+    format!("{release}-webhook-tls")
 }
 
 /// Waits until the API server asks the webhook, and its answer gets through.

@@ -8,7 +8,7 @@ use svix_operator::embedded::{EmbeddedSvix, Options};
 use super::{
     control_plane::{ControlPlane, Finished},
     objects::{Manifest, connection},
-    operator::OPERATOR_NAMESPACE,
+    operator::{OPERATOR_NAMESPACE, Operator},
     wait::eventually,
 };
 
@@ -135,6 +135,13 @@ impl<'a> Tenant<'a> {
             }
         })
         .await;
+    }
+}
+
+/// Every test that works with the shared operator sees to it that it was refused nothing.
+impl Drop for Tenant<'_> {
+    fn drop(&mut self) {
+        Operator::shared_was_refused_nothing();
     }
 }
 
