@@ -7,9 +7,7 @@ go 1.26.0
 require (
 	github.com/helm-unittest/helm-unittest v1.1.2
 	github.com/prometheus/prometheus v0.315.1
-	github.com/yuin/gopher-lua v1.1.2
 	helm.sh/helm/v4 v4.3.1
-	layeh.com/gopher-json v0.0.0-20190114024228-97fed8db8427
 )
 
 require (

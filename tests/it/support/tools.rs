@@ -1,5 +1,6 @@
-//! The programs that people install and judge with: helm and helm-unittest, and in small programs of our own Argo CD's
-//! Lua, Prometheus' engine, and the Go types of other people's kinds. `tests/tools` pins them. kustomize is kubectl's.
+//! The programs that people install and judge with: helm and helm-unittest, and in small programs of our own
+//! Prometheus' engine, and the Go types of other people's kinds (`tests/tools` pins them); Argo CD's sync engine and its
+//! Lua (`tests/argo-cd`). kustomize is kubectl's.
 
 use std::{
     path::{Path, PathBuf},
@@ -20,17 +21,48 @@ fn tools() -> &'static Path {
             name: "tools",
             module: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools"),
             packages: &[
-                "./lua",
                 "./promql",
                 "./strict",
                 "helm.sh/helm/v4/cmd/helm",
                 "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
             ],
-            programs: &["lua", "promql", "strict", "helm", "helm-unittest"],
-            sources: &["lua/main.go", "promql/main.go", "strict/main.go"],
+            programs: &["promql", "strict", "helm", "helm-unittest"],
+            sources: &["promql/main.go", "strict/main.go"],
             link_flags: "-s -w".to_owned(),
             takes: "2 to 5 minutes",
             without_go: "the tests of the chart need helm: install Go (https://go.dev/dl) so that it can be built",
+            instead: "",
+        };
+        programs.build_or_cached()
+    });
+    found.as_deref().unwrap_or_else(|why| panic!("no tools: {why}"))
+}
+
+/// The programs that are Argo CD's.
+const ARGO_CD: [&str; 2] = ["lua", "sync"];
+
+/// The folder with them, built when this machine has none.
+fn argo_cd() -> &'static Path {
+    static ARGO_CD_TOOLS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = ARGO_CD_TOOLS.get_or_init(|| {
+        let programs = GoPrograms {
+            name: "argo cd",
+            module: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/argo-cd"),
+            packages: &["./lua", "./sync"],
+            programs: &ARGO_CD,
+            sources: &[
+                "health/health.go",
+                "lua/main.go",
+                "sync/application.go",
+                "sync/checks.go",
+                "sync/comparison.go",
+                "sync/main.go",
+                "sync/repository.go",
+            ],
+            link_flags: "-s -w".to_owned(),
+            takes: "a minute when the control plane was built here",
+            without_go: "the tests of the examples for Argo CD need its engine: install Go (https://go.dev/dl) so that \
+                         it can be built",
             instead: "",
         };
         programs.build_or_cached()
@@ -69,7 +101,8 @@ pub async fn tool(
     // Without a cluster, it must not find this machine's own.
     let kubeconfig = cluster.map_or_else(|| home.path().join("none"), |it| it.kubeconfig().to_owned());
     let run = move || {
-        let output = Command::new(tools().join(name))
+        let folder = if ARGO_CD.contains(&name) { argo_cd() } else { tools() };
+        let output = Command::new(folder.join(name))
             .args(&arguments)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("HOME", home.path())
