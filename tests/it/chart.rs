@@ -3,6 +3,7 @@
 mod cluster;
 mod gitops;
 mod install;
+mod kubeconform;
 mod monitoring;
 mod permissions;
 mod rendering;
