@@ -4,6 +4,7 @@ mod argo_sync;
 mod cluster;
 mod gitops;
 mod install;
+mod kubeconform;
 mod monitoring;
 mod permissions;
 mod rendering;

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// Whether the test's API server has no such kind. Those are held against their own Go types.
-fn is_foreign(object: &Value) -> bool {
+pub fn is_foreign(object: &Value) -> bool {
     let version = object["apiVersion"].as_str().unwrap();
     ["monitoring.coreos.com/", "cert-manager.io/", "argoproj.io/"]
         .iter()
@@ -38,7 +38,7 @@ async fn tried(control_plane: &ControlPlane, objects: &[&Value]) -> Result<Strin
 }
 
 /// The manifests below a folder, but for Argo CD's test data (objects with a status) and for patches.
-fn examples_in(folder: &Path, found: &mut Vec<PathBuf>) {
+pub fn examples_in(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("resource_customizations") {
