@@ -46,7 +46,7 @@ impl Operator {
                 let control_plane = ControlPlane::shared().await;
                 install(control_plane).await;
                 // A machine that stands still for seconds must not end what every test works with.
-                let operator = Self::start_leased(control_plane, &account_of(control_plane), "15", &[]);
+                let operator = Self::start_leased(control_plane, &account_of(control_plane), "60", &[]);
                 operator.ready().await;
                 operator
             })
