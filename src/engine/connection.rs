@@ -209,12 +209,12 @@ impl<S: Shell> Engine<S> {
                 }
                 Round::Retry(refusal) => {
                     let since = *failing_since.get_or_insert_with(Instant::now);
-                    runtime.set_trouble(Some(refusal.clone()));
+                    self.in_trouble(name, runtime, &refusal);
                     // What passes within a moment is not worth a write.
                     (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
                 }
                 Round::Blocked(refusal) => {
-                    runtime.set_trouble(Some(refusal.clone()));
+                    self.in_trouble(name, runtime, &refusal);
                     Some(Verdict::Stalled(refusal))
                 }
             };
@@ -229,6 +229,16 @@ impl<S: Shell> Engine<S> {
                 () = runtime.poke.notified() => retry = FIRST_RETRY,
                 () = tokio::time::sleep(pause) => {}
             }
+        }
+    }
+
+    /// Notes why a connection cannot be used. Its objects repeat that while they cannot do anything else, so they hear of
+    /// another reason; with a connection that worked before they ask Svix itself.
+    fn in_trouble(&self, name: &str, runtime: &Runtime, refusal: &Refusal) {
+        let news = runtime.trouble().is_none_or(|before| before.reason != refusal.reason);
+        runtime.set_trouble(Some(refusal.clone()));
+        if news && runtime.live().is_none() {
+            self.wake_all(self.registry.users_of(name));
         }
     }
 

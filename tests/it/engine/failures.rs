@@ -140,6 +140,11 @@ async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_wi
     world.reason(&retained.key(), "InSync").await;
     world.reason(&dead.key(), "SvixUnavailable").await;
     world.reason(&lost.key(), "ConnectionNotReady").await;
+    eventually("it to say why", PATIENCE, async || {
+        let message = world.ready(&lost.key())?.message;
+        if message.contains("SvixUnavailable") { Ok(()) } else { Err(message) }
+    })
+    .await;
     world.svix.faults().down(true);
     world.delete(&retained.key());
     eventually("the retained one to go", Duration::from_secs(5), async || {
