@@ -252,10 +252,7 @@ impl<S: Shell> Engine<S> {
                     *reason = Reason::DisabledInSvix;
                     *message = DISABLED.to_owned();
                 }
-                if let Some(rivals) = self.contested_by(object) {
-                    message.push_str("; ");
-                    message.push_str(&rivals);
-                }
+                self.name_rivals(object, message);
             }
         }
         outcome.next = match (&outcome.verdict, looks.into_iter().min()) {

@@ -105,11 +105,8 @@ impl<S: Shell> Engine<S> {
             fields: wanted.named.clone(),
         });
         let mut outcome = self.with_ignored(&key, object, ignored, hold);
-        if let Verdict::Ready(_, message) = &mut outcome.verdict
-            && let Some(rivals) = self.contested_by(object)
-        {
-            message.push_str("; ");
-            message.push_str(&rivals);
+        if let Verdict::Ready(_, message) = &mut outcome.verdict {
+            self.name_rivals(object, message);
         }
         outcome.seen = Some(Box::default());
         Ok(outcome)

@@ -164,16 +164,11 @@ impl<S: Shell> Engine<S> {
         let generation = object.meta().generation;
         let new_policy = key.kind == Kind::Connection
             && self.registry.get(&key).is_none_or(|before| before.meta().generation != generation);
-        let refers = match &object {
-            Object::EventType(event_type) => event_type.spec.schema_from.is_some(),
-            Object::Endpoint(endpoint) => endpoint.spec.secret_names().next().is_some(),
-            Object::Connection(_) | Object::Event(_) => false,
-        };
         let is_new = self.registry.get(&key).is_none_or(|before| before.meta().generation != generation);
         self.lock(&self.unreadable).remove(&key);
         let referred = self.registry.refers(&key);
         let taken = self.registry.upsert(object);
-        if (refers || referred) && taken == Taken::Changed {
+        if taken == Taken::Changed && (referred || self.registry.refers(&key)) {
             self.references.send_replace(());
         }
         if taken == Taken::Unchanged || !self.is_running() {

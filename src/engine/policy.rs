@@ -171,10 +171,10 @@ impl<S: Shell> Engine<S> {
         Err(Box::new(Outcome { next, ..Outcome::stalled(Refusal::new(Reason::Contested, message)) }))
     }
 
-    /// Others that declare what this object holds, for its message; an Event when that is news.
-    pub(super) fn contested_by(&self, object: &Object) -> Option<String> {
+    /// Adds to a message the others that declare what this object holds; an Event tells of new ones.
+    pub(super) fn name_rivals(&self, object: &Object, message: &mut String) {
         let key = object.key();
-        let (connection, thing) = self.registry.thing_of(&key)?;
+        let Some((connection, thing)) = self.registry.thing_of(&key) else { return };
         let rivals = self.registry.rivals(&connection, &thing, &key);
         let news = self.remember(&key, |memory| {
             let news = rivals.iter().any(|rival| !memory.rivals.contains(rival));
@@ -183,19 +183,20 @@ impl<S: Shell> Engine<S> {
         });
         let names: Vec<_> = rivals.iter().take(3).map(Key::to_string).collect();
         let text = match rivals.len() {
-            0 => return None,
+            0 => return,
             1 => format!("{} declares it, too, and waits", names.join(", ")),
             number if number <= names.len() => format!("{} declare it, too, and wait", names.join(", ")),
             number => {
                 format!("{} and {} more declare it, too, and wait", names.join(", "), number - names.len())
             }
         };
+        message.push_str("; ");
+        message.push_str(&text);
         if news {
             let reason = Happened::Contested.as_str();
             tracing::warn!(object = %key, action = reason, "{text}");
-            self.shell.tell(object, Note { warning: true, reason, message: text.clone() });
+            self.shell.tell(object, Note { warning: true, reason, message: text });
         }
-        Some(text)
     }
 
     /// How an object stands that is only compared.
