@@ -17,7 +17,6 @@ mod queue;
 mod reconcile;
 mod registry;
 mod shell;
-mod unlisted;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -124,7 +123,7 @@ struct Memory {
     /// Since when an event has been held back for the endpoints that are to receive it.
     held_back_since: Option<tokio::time::Instant>,
     /// The headers of an endpoint as this process wrote them.
-    headers: Option<unlisted::Written>,
+    headers: Option<endpoint::Written>,
     /// What was mended, and when.
     mended: Vec<policy::Mended>,
     /// Who else declares what it holds, as it was told.

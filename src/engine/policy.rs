@@ -101,10 +101,14 @@ impl<S: Shell> Engine<S> {
         }
         // Whether it is cleaned up is for the object and the connection that it leaves to say.
         if !self.retains(object) {
-            let waiting = match object {
-                Object::Connection(_) | Object::Event(_) => None,
-                Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await?,
-                Object::Endpoint(endpoint) => self.clean_up_endpoint(object, endpoint).await?,
+            let cleaned_up = match object {
+                Object::Connection(_) | Object::Event(_) => Ok(None),
+                Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await,
+                Object::Endpoint(endpoint) => self.clean_up_endpoint(object, endpoint).await,
+            };
+            let waiting = match cleaned_up {
+                Err(Failed::Svix(error)) => Some(self.svix_failed(&object.key(), Some(&before), &error)),
+                other => other?,
             };
             if let Some(outcome) = waiting {
                 let message = format!(

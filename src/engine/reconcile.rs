@@ -167,6 +167,12 @@ impl<S: Shell> Engine<S> {
             }
             Failed::Svix(error) => error,
         };
+        let object = self.registry.get(key);
+        Ok(self.svix_failed(key, object.as_ref().map(Object::connection_name), &error))
+    }
+
+    /// What follows when a call to the Svix of a connection fails.
+    pub(super) fn svix_failed(&self, key: &Key, connection: Option<&str>, error: &Error) -> Outcome {
         self.metrics.reconcile_error(key.kind.as_str(), error.label());
         tracing::debug!(object = %key, %error, "a call to Svix failed");
         // Messages in status do not name the cause of the moment: they would change with every try.
@@ -176,7 +182,7 @@ impl<S: Shell> Engine<S> {
             seen: None,
             next,
         };
-        Ok(match error.class() {
+        match error.class() {
             Class::Transient => waiting(
                 Reason::SvixUnavailable,
                 format!("Svix fails or does not answer ({}); the operator keeps trying", error.operation),
@@ -189,8 +195,8 @@ impl<S: Shell> Engine<S> {
                 Next::After(super::jitter(Duration::from_millis(100))),
             ),
             Class::Unauthorized => {
-                if let Some(object) = self.registry.get(key) {
-                    self.poke(object.connection_name());
+                if let Some(connection) = connection {
+                    self.poke(connection);
                 }
                 waiting(
                     Reason::ConnectionNotReady,
@@ -205,7 +211,7 @@ impl<S: Shell> Engine<S> {
                 };
                 Outcome::stalled(Refusal::new(Reason::RefusedBySvix, format!("{error}; {advice}")))
             }
-        })
+        }
     }
 
     /// Records an outcome in status, when it says something new.

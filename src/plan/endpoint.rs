@@ -183,6 +183,13 @@ pub struct Change {
     pub metadata: Option<BTreeMap<String, String>>,
 }
 
+/// Whether a change has what is sent, headers included, go to another host or port, or over another scheme.
+#[must_use]
+pub fn goes_to_another_host(change: &Change, observed: &Observed) -> bool {
+    let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
+    change.url.as_ref().is_some_and(|url| origin(url) != origin(&observed.url))
+}
+
 /// What has to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {

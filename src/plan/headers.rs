@@ -170,6 +170,22 @@ pub fn compare(wanted: &BTreeMap<String, Sensitive>, observed: &Observed) -> Com
     comparison
 }
 
+/// The headers that may stay while the address goes to another host: those that are declared, and are known to have
+/// that value. `None`: all of them. Old values are not for the new host, and new ones not for the old.
+#[must_use]
+pub fn for_both(
+    wanted: &BTreeMap<String, Sensitive>,
+    observed: &Observed,
+) -> Option<BTreeMap<String, Sensitive>> {
+    let is_wanted = |(name, value): &(&String, &Sensitive)| {
+        wanted.iter().any(|(other, expected)| other.eq_ignore_ascii_case(name) && *value == expected)
+    };
+    let same: BTreeMap<_, _> =
+        observed.shown.iter().filter(is_wanted).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let all = same.len() == observed.shown.len() && observed.hidden.is_empty();
+    (!all).then_some(same)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -231,5 +247,21 @@ mod tests {
         let other = compare(&wanted(&[("X-Team", "z"), ("X-New", "n")]), &observed);
         let names: Vec<_> = other.differing.iter().map(String::as_str).collect();
         assert_eq!(names, ["authorization", "x-new", "x-old", "x-team"]);
+    }
+    #[test]
+    fn only_what_is_known_to_be_declared_stays_while_the_host_changes() {
+        let these = |pairs: &[(&str, &str)]| -> BTreeMap<String, Sensitive> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), Sensitive::new(*value))).collect()
+        };
+        let wanted = these(&[("X-Team", "a"), ("Authorization", "new"), ("X-New", "n")]);
+        let shown = |pairs: &[(&str, &str)]| Observed { shown: these(pairs), hidden: BTreeSet::new() };
+        assert_eq!(for_both(&wanted, &Observed::default()), None);
+        assert_eq!(for_both(&wanted, &shown(&[("x-team", "a")])), None);
+        let team = Some(these(&[("x-team", "a")]));
+        assert_eq!(for_both(&wanted, &shown(&[("x-team", "a"), ("authorization", "old")])), team);
+        assert_eq!(for_both(&wanted, &shown(&[("x-team", "a"), ("x-old", "n")])), team);
+        let hidden = BTreeSet::from(["authorization".to_owned()]);
+        assert_eq!(for_both(&wanted, &Observed { hidden, ..shown(&[("x-team", "a")]) }), team);
+        assert_eq!(for_both(&BTreeMap::new(), &shown(&[("x-team", "a")])), Some(BTreeMap::new()));
     }
 }

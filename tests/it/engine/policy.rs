@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use svix_operator::{
     api::{Condition, ConditionStatus},
-    embedded::{EmbeddedSvix, Options},
+    embedded::{EmbeddedSvix, FaultPlan, Options},
     engine::{Key, Object},
 };
 
@@ -413,19 +413,18 @@ async fn moving_waits_for_the_connection_that_it_leaves() {
         hook(),
     ]);
     world.all_in_step().await;
-    world.svix.faults().down(true);
+    let only = Some(vec!["endpoint.delete".to_owned()]);
+    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
     let moved = hook().with("connectionRef", json!({"name": "second"}));
     world.declare([
         event_type("a.two").with("connectionRef", json!({"name": "second"})),
         moved.with("eventTypes", json!(["a.two"])),
     ]);
-    eventually("it to wait", PATIENCE, async || {
-        let ready = world.ready(&hook().key())?;
-        if ready.status == ConditionStatus::False { Ok(()) } else { Err(ready.message) }
-    })
-    .await;
+    let said = world.reason(&hook().key(), "Moving").await;
+    assert!(said.message.contains("SvixConnection \"default\""), "{}", said.message);
+    assert!(said.message.contains("endpoint.delete"), "{}", said.message);
     assert!(other.snapshot().endpoint("default", "test.default.hook").is_none());
-    world.svix.faults().down(false);
+    world.svix.faults().clear();
     world.reason(&hook().key(), "InSync").await;
     assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_none());
     assert!(other.snapshot().endpoint("default", "test.default.hook").is_some());

@@ -93,6 +93,54 @@ async fn a_crash_between_making_and_enabling_is_repaired() {
 }
 
 #[tokio::test]
+async fn no_host_gets_a_header_that_is_meant_for_another() {
+    // Given an endpoint with a token for its receiver
+    let mut world = World::new().await;
+    world.set_secret("receiver", "token", "Bearer old");
+    world.declare([event_type("a.one"), with_authorization()]);
+    world.all_in_step().await;
+    world.svix.clear_calls();
+    // When its path changes, or its host and nothing else
+    let at = |url: &str| with_authorization().with("url", url);
+    for url in ["https://hooks.example.org/elsewhere", "https://other.example.org/"] {
+        world.declare([at(url)]);
+        world.all_in_step().await;
+        assert_eq!(in_svix(&world).unwrap().headers["Authorization"], "Bearer old");
+    }
+    // Then the headers are left alone.
+    let writes = |world: &World| -> Vec<_> {
+        world.writes().iter().filter_map(|call| call.split(' ').next().map(str::to_owned)).collect()
+    };
+    assert_eq!(writes(&world), ["endpoint.patch", "endpoint.patch"]);
+
+    // When host and token change in one edit, and Svix does not take the new host at first
+    let only = Some(vec!["endpoint.patch".to_owned()]);
+    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    world.set_secret("new-receiver", "token", "Bearer new");
+    let edited = at("https://new.example.org/").with(
+        "headers",
+        json!([
+            {"name": "x-team", "value": "a"},
+            {"name": "Authorization", "valueFrom": {"secretKeyRef": {"name": "new-receiver", "key": "token"}}},
+        ]),
+    );
+    world.declare([edited.clone()]);
+    // Then the old host is left with what both are to have, and a restart changes nothing of that;
+    eventually_in_svix(&world, "no token", |it| it.headers.len() == 1 && it.headers["X-Team"] == "a").await;
+    world.crash_and_restart().await;
+    world.reason(&edited.key(), "SvixUnavailable").await;
+    let found = in_svix(&world).unwrap();
+    assert!(found.url.starts_with("https://other") && found.headers.len() == 1, "{found:?}");
+    // and the new one gets its own.
+    world.svix.faults().clear();
+    world.all_in_step().await;
+    let found = in_svix(&world).unwrap();
+    assert!(found.url.starts_with("https://new"), "{found:?}");
+    assert_eq!(found.headers["Authorization"], "Bearer new");
+    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_header_follows_its_secret_and_what_others_write_is_undone_once() {
     let mut world = World::new().await;
     world.set_secret("receiver", "token", "Bearer one");

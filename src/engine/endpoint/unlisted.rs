@@ -13,6 +13,13 @@ use crate::{
         EndpointInSvix, ROTATE_AT_ANNOTATION, Reason, SigningKeyStatus, SigningSecret, ToSecret, Verified,
         WebhookEndpoint, annotation,
     },
+    engine::{
+        Engine, Happened, Key, Missing, Note, Object, SecretWrite, Shell, ShellError,
+        connection::Live,
+        event_type::unsteady,
+        queue::Next,
+        reconcile::{Failed, Outcome},
+    },
     plan::{
         Difference, Refusal,
         endpoint::{Desired, Observed},
@@ -24,14 +31,6 @@ use crate::{
     svix::{Error, ErrorKind},
 };
 
-use super::{
-    Engine, Happened, Missing, Object, SecretWrite, Shell, ShellError,
-    connection::Live,
-    event_type::unsteady,
-    queue::Next,
-    reconcile::{Failed, Outcome},
-};
-
 /// More turns than a rotation takes; then the object is looked at anew.
 const MAX_TURNS: usize = 10;
 /// How long to wait when Svix takes no other key yet.
@@ -41,7 +40,7 @@ const PERMISSION_RETRY: Duration = Duration::from_secs(60);
 
 /// Headers as this process wrote them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Written {
+pub(in crate::engine) struct Written {
     digest: u64,
     /// `updatedAt` of the endpoint then.
     updated_at: i64,
@@ -58,6 +57,8 @@ pub(super) struct Listed<'a> {
     /// Whether this look wrote the headers, and the key.
     pub wrote_headers: bool,
     pub wrote_key: bool,
+    /// Whether this look took headers away that have to be written again.
+    pub withheld_headers: bool,
     /// What status says was held before this look.
     pub held: Option<&'a EndpointInSvix>,
     /// The Secrets that the spec speaks of.
@@ -123,7 +124,8 @@ impl<S: Shell> Engine<S> {
         });
         let same_secrets = recorded.is_some_and(|verified| verified.secrets == versions(&listed.secrets));
         let same_spec = listed.held.is_some_and(|held| held.generation == object.meta().generation);
-        let settled = as_left && same_secrets && same_spec && !self.forced(object);
+        let settled =
+            as_left && same_secrets && same_spec && !listed.withheld_headers && !self.forced(object);
 
         if listed.wanted.headers.is_some() {
             self.keep_headers(object, live, &mut listed, settled).await?;
@@ -157,7 +159,7 @@ impl<S: Shell> Engine<S> {
         );
         tracing::warn!(object = %object.key(), "{message}");
         let reason = Reason::InvalidSpec.as_str();
-        self.shell.tell(object, super::Note { warning: true, reason, message });
+        self.shell.tell(object, Note { warning: true, reason, message });
         Some(asked.to_owned())
     }
 
@@ -172,8 +174,7 @@ impl<S: Shell> Engine<S> {
         let Some(wanted) = &listed.wanted.headers else { return Ok(()) };
         let key = object.key();
         let digest = self.digest(wanted);
-        let known = |written: &Written| written.digest == digest && written.updated_at == listed.before;
-        let ours = self.remember(&key, |memory| memory.headers.as_ref().is_some_and(known));
+        let ours = !listed.withheld_headers && self.wrote_these(&key, digest, listed.before);
         let right = listed.wrote_headers || settled || (ours && !self.forced(object));
         if !right {
             let application = listed.wanted.application.as_str();
@@ -195,6 +196,32 @@ impl<S: Shell> Engine<S> {
         let updated_at = listed.observed.updated_at;
         self.remember(&key, |memory| memory.headers = Some(Written { digest, updated_at }));
         Ok(())
+    }
+
+    /// Whether an endpoint has headers of this digest, as this process wrote them.
+    fn wrote_these(&self, key: &Key, digest: u64, updated_at: i64) -> bool {
+        let known = |written: &Written| written.digest == digest && written.updated_at == updated_at;
+        self.remember(key, |memory| memory.headers.as_ref().is_some_and(known))
+    }
+
+    /// Takes away, before the address goes to another host, the headers that may not be meant for it. Until the new
+    /// ones are written, a receiver may refuse a message for want of them; Svix sends that again.
+    pub(super) async fn withhold_headers(
+        &self,
+        object: &Object,
+        live: &Live,
+        wanted: &Desired,
+        observed: &Observed,
+    ) -> Result<bool, Failed> {
+        let Some(headers) = &wanted.headers else { return Ok(false) };
+        if self.wrote_these(&object.key(), self.digest(headers), observed.updated_at) {
+            return Ok(false);
+        }
+        let application = wanted.application.as_str();
+        let found = live.client.get_headers(application, &observed.id).await?.unwrap_or_default();
+        let Some(keep) = headers::for_both(headers, &found) else { return Ok(false) };
+        live.client.put_headers(application, &observed.id, &keep).await?;
+        Ok(true)
     }
 
     /// Learns the `updatedAt` that a write left, which has no answer of its own.
