@@ -31,9 +31,6 @@ use super::{
     watch::{forget_payload, slim},
 };
 
-/// How often the removal of a finalizer is tried when the object keeps changing.
-const RELEASE_TRIES: usize = 5;
-
 /// The cluster, as the engine sees it.
 pub struct KubernetesShell {
     client: Client,
@@ -314,29 +311,24 @@ async fn release<K>(api: &Api<K>, object: &K) -> Result<(), ShellError>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
-    let name = object.meta().name.as_deref().unwrap_or_default();
-    let uid = object.meta().uid.clone();
-    let mut meta = object.meta().clone();
-    for _ in 0..RELEASE_TRIES {
-        let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-        if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
-            return Ok(());
-        }
-        finalizers.retain(|finalizer| finalizer != FINALIZER);
-        let patch = json!({"metadata": {"resourceVersion": meta.resource_version, "finalizers": finalizers}});
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        match api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error)) {
-            Ok(_) | Err(ShellError::Gone) => return Ok(()),
-            Err(ShellError::Conflict) => {
-                match api.get_opt(name).await.map_err(|error| shell_error(&error))? {
-                    Some(now) if now.meta().uid == uid => meta = now.meta().clone(),
-                    _ => return Ok(()),
-                }
-            }
-            Err(error) => return Err(error),
-        }
+    let meta = object.meta();
+    let mut finalizers = meta.finalizers.iter().flatten();
+    let Some(at) = finalizers.position(|finalizer| finalizer == FINALIZER) else { return Ok(()) };
+    // Not by `resourceVersion`: an object that others change all the time could never go.
+    let path = format!("/metadata/finalizers/{at}");
+    let patch = serde_json::from_value(json!([
+        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+        {"op": "test", "path": path, "value": FINALIZER},
+        {"op": "remove", "path": path},
+    ]));
+    let patch = patch.map_err(|error| ShellError::Failed(error.to_string()))?;
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let name = meta.name.as_deref().unwrap_or_default();
+    match api.patch(name, &params, &Patch::Json::<()>(patch)).await.map_err(|error| shell_error(&error)) {
+        Ok(_) | Err(ShellError::Gone) => Ok(()),
+        // Of one with other finalizers the watch brings what it is now, and it is looked at again.
+        Err(error) => Err(error),
     }
-    Err(ShellError::Conflict)
 }
 
 async fn delete<K>(api: &Api<K>, object: &K) -> Result<(), ShellError>

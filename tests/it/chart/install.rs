@@ -17,13 +17,6 @@ use crate::support::{
     world::PATIENCE,
 };
 
-/// An object is read again when it changes while it is released.
-const AFTER_A_CHANGE: [&str; 3] = [
-    "get svix-operator.dev/svixconnections",
-    "get svix-operator.dev/webhookendpoints",
-    "get svix-operator.dev/webhookeventtypes",
-];
-
 /// Certificates are renewed after weeks; `cluster::rbac` has them last seconds.
 const AT_A_RENEWAL: [&str; 1] = ["update /secrets at home"];
 
@@ -351,7 +344,7 @@ async fn operator_and_webhook_work_under_accounts_of_their_own() {
     webhook.ready().await;
     work(control_plane, tenant).await;
     clean_up(control_plane, tenant, &[&operator, &webhook]).await;
-    permissions::fit(control_plane, &objects, "svix-operator", &AFTER_A_CHANGE);
+    permissions::fit(control_plane, &objects, "svix-operator", &[]);
     permissions::fit(control_plane, &objects, "svix-operator-webhook", &AT_A_RENEWAL);
     // The account of the process that listens reads no token.
     let account = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:svix-operator-webhook");

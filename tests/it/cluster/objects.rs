@@ -1,6 +1,9 @@
 //! Objects in a cluster, as kubectl shows them.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use kube::{
     Api,
@@ -261,4 +264,42 @@ async fn a_part_of_a_schema_that_becomes_empty_stays_an_object() {
         assert_eq!(object["spec"]["examples"][0]["value"]["inner"], properties);
     }
     tenant.all_ready(1).await;
+}
+
+#[tokio::test]
+async fn an_object_that_others_change_all_the_time_is_let_go_and_keeps_their_finalizers() {
+    Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "busy").await;
+    tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
+    tenant.all_ready(2).await;
+    let kind = GroupVersionKind::gvk("svix-operator.dev", "v1alpha1", "WebhookEndpoint");
+    let kind = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = Api::namespaced_with(tenant.control_plane.client(), &tenant.name, &kind);
+    let merge = async |metadata: Value| {
+        let patch = json!({"metadata": metadata});
+        api.patch("hook", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
+    };
+    let ours = tenant.get("webhookendpoint", "hook").await.unwrap()["metadata"]["finalizers"][0].clone();
+    merge(json!({"finalizers": ["example.org/theirs", ours]})).await;
+    let stop = AtomicBool::new(false);
+    let others = async {
+        let mut turn = 0;
+        while !stop.load(Ordering::Relaxed) {
+            turn += 1;
+            merge(json!({"labels": {"turn": format!("{turn}")}})).await;
+        }
+    };
+    let deleted = async {
+        tenant.kubectl(&["delete", "webhookendpoint", "hook", "--wait=false"]).await.expect_success();
+        eventually("our finalizer to be gone", Duration::from_secs(60), async || {
+            let left = tenant.get("webhookendpoint", "hook").await?["metadata"]["finalizers"].clone();
+            if left == json!(["example.org/theirs"]) { Ok(()) } else { Err(left.to_string()) }
+        })
+        .await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(others, deleted);
+    assert!(tenant.svix.snapshot().applications["default"].endpoints.is_empty());
+    merge(json!({"finalizers": null})).await;
+    tenant.gone("webhookendpoint", "hook").await;
 }
