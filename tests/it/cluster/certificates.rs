@@ -87,13 +87,17 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
             if now.iter().any(|now| now.contains(&first[0])) { Err(now.concat()) } else { Ok(()) }
         })
         .await;
+        // On a slow machine all that was over before there were enough to tell.
+        eventually("enough requests and new connections", PATIENCE, async || {
+            let done = (asked.load(Ordering::Relaxed), fresh.load(Ordering::Relaxed));
+            if done.0 > 100 && done.1 > 10 { Ok(()) } else { Err(format!("{done:?}")) }
+        })
+        .await;
         stop.store(true, Ordering::Relaxed);
     };
     tokio::join!(renewals, strangers, join_all((0..4).map(load)));
     let (asked, log) = (asked.load(Ordering::Relaxed), sidecar.process.log_text());
     println!("{asked} requests during {} renewals", sidecar.process.metric(RELOADS).await - begun);
-    assert!(asked > 100, "{asked} requests only");
-    assert!(fresh.into_inner() > 10, "too few new connections");
     assert!(log.contains("step=Announce") && log.contains("step=Switch"), "{log}");
     let end = sidecar
         .process

@@ -112,6 +112,12 @@ async fn metrics_tell_what_it_does() {
     }
 }
 
+fn of_ready<'a>(status: &'a Value, field: &str) -> &'a str {
+    let conditions = status["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+    ready[field].as_str().unwrap()
+}
+
 #[tokio::test]
 async fn status_is_written_at_most_twice_for_one_object_and_change() {
     Operator::shared().await;
@@ -151,7 +157,16 @@ async fn status_is_written_at_most_twice_for_one_object_and_change() {
     .await;
     watches.iter().for_each(tokio::task::JoinHandle::abort);
     for (name, seen) in &*stored.lock().unwrap() {
-        assert!(seen.len() <= 2, "{name}: {seen:?}");
+        let told: Vec<_> =
+            seen.iter().map(|status| (of_ready(status, "reason"), of_ready(status, "message"))).collect();
+        // Waiting, where that lasted, and done. What an object waits for may become known only while it waits, on a
+        // machine where that takes seconds.
+        let mut reasons: Vec<_> = told.iter().map(|(reason, _)| reason).collect();
+        reasons.dedup();
+        let mut once = told.clone();
+        once.sort();
+        once.dedup();
+        assert!(reasons.len() <= 2 && once.len() == told.len(), "{name}: {told:?}");
     }
     // The shared operator counts for every test, so this one asks its log for its own namespace.
     let log = Operator::shared().await.log_text();
