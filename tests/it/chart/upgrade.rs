@@ -1,7 +1,10 @@
 //! An upgrade from the release before this one, and the way back. `tests/it/data/previous` is what that release left in
 //! a cluster and in Svix; CONTRIBUTING says how it is made anew.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use svix_operator::embedded::{EmbeddedSvix, Options};
@@ -257,19 +260,34 @@ fn declared(url: &str) -> Vec<Manifest> {
     ]
 }
 
-/// Records `tests/it/data/previous` from a checkout of a release with its program built (see CONTRIBUTING).
-#[tokio::test]
-#[ignore = "a step of a release, and needs SVIX_OPERATOR_PREVIOUS"]
-async fn the_state_that_a_release_leaves_is_recorded() {
-    let checkout = PathBuf::from(std::env::var("SVIX_OPERATOR_PREVIOUS").expect("a checkout of the release"));
-    let target = format!("{PREVIOUS}/crds");
-    std::fs::create_dir_all(&target).unwrap();
-    for entry in std::fs::read_dir(checkout.join("crds")).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), PathBuf::from(&target).join(entry.file_name())).unwrap();
-    }
-    let control_plane = &ControlPlane::start().await;
-    let svix = &EmbeddedSvix::start(Options::default()).await.unwrap();
+/// A checkout of the release before with its program built (see CONTRIBUTING).
+fn previous_checkout() -> PathBuf {
+    std::env::var("SVIX_OPERATOR_PREVIOUS").expect("a checkout of the release before").into()
+}
+
+/// Runs the program of the release before until all of so many objects are ready.
+async fn previous_works(checkout: &Path, control_plane: &ControlPlane, count: usize) {
+    let operator = Operator::start_program(
+        &checkout.join("target/debug/svix-operator"),
+        control_plane,
+        control_plane.kubeconfig(),
+        &["run", "--namespace", OPERATOR_NAMESPACE],
+    );
+    operator.ready().await;
+    eventually("all to be ready", PATIENCE, async || {
+        let objects = all(control_plane).await;
+        let up_to_date =
+            |it: &&Value| is_ready(it) && it["status"]["observedGeneration"] == it["metadata"]["generation"];
+        let ready = objects.iter().filter(up_to_date).count();
+        if (ready, objects.len()) == (count, count) { Ok(()) } else { Err(json!(objects).to_string()) }
+    })
+    .await;
+    operator.signal("TERM");
+    operator.ended(Duration::from_secs(15)).await;
+}
+
+/// A cluster in which the release before makes what is declared; answers the ConfigMap with the schema, too.
+async fn previous_at_work(checkout: &Path, control_plane: &ControlPlane, svix: &EmbeddedSvix) -> Value {
     previous_definitions(control_plane).await;
     for namespace in [OPERATOR_NAMESPACE, "shop"] {
         control_plane.kubectl(&["create", "namespace", namespace]).await.expect_success();
@@ -283,21 +301,73 @@ async fn the_state_that_a_release_leaves_is_recorded() {
     objects[0]["metadata"].as_object_mut().unwrap().remove("namespace");
     apply(control_plane, std::slice::from_ref(&map)).await;
     apply(control_plane, &objects).await;
-    let program = checkout.join("target/debug/svix-operator");
-    let kubeconfig = control_plane.kubeconfig();
-    let operator = Operator::start_program(
-        &program,
-        control_plane,
-        kubeconfig,
-        &["run", "--namespace", OPERATOR_NAMESPACE],
-    );
-    eventually("all to be ready", PATIENCE, async || {
-        let not: Vec<_> = all(control_plane).await.into_iter().filter(|it| !is_ready(it)).collect();
-        if not.is_empty() { Ok(()) } else { Err(json!(not).to_string()) }
-    })
-    .await;
-    operator.signal("TERM");
-    operator.ended(Duration::from_secs(15)).await;
+    previous_works(checkout, control_plane, objects.len()).await;
+    map
+}
+
+/// The programs themselves take turns, the one before included. `.ci/run` builds it.
+#[tokio::test]
+#[ignore = "needs SVIX_OPERATOR_PREVIOUS"]
+async fn the_program_before_and_this_one_take_over_from_each_other() {
+    let checkout = &previous_checkout();
+    let control_plane = &ControlPlane::start().await;
+    let svix = &EmbeddedSvix::start(Options::default()).await.unwrap();
+    // Given what the program before made
+    previous_at_work(checkout, control_plane, svix).await;
+    let before = essence(&all(control_plane).await);
+    let held = svix.snapshot();
+    assert!(before.len() > 8 && held.applications.len() == 2, "{before:#?}");
+    svix.clear_calls();
+    // When this one takes over, then the one before, and this one again
+    let quiet = ["--set", "webhook.enabled=false"];
+    helm(control_plane, &[&["install", "svix-operator", CHART, "--take-ownership"][..], &quiet].concat())
+        .await;
+    is_established(control_plane).await;
+    works(control_plane, svix, before.len()).await;
+    previous_definitions(control_plane).await;
+    previous_works(checkout, control_plane, before.len()).await;
+    helm(control_plane, &[&["upgrade", "svix-operator", CHART][..], &quiet].concat()).await;
+    works(control_plane, svix, before.len()).await;
+    // Then nothing was written on the way.
+    assert_eq!(writes(svix), [""; 0]);
+    assert_eq!(svix.snapshot(), held);
+    assert_eq!(essence(&all(control_plane).await), before);
+
+    // And what this one made, the one before changes and cleans up.
+    let newer = [
+        event_type("order.lost").with("description", "Made by the newer one."),
+        endpoint("newer", &["order.lost"]).with("throttleRate", 7),
+    ];
+    apply(control_plane, &newer.map(|it| it.in_namespace("shop").0)).await;
+    works(control_plane, svix, before.len() + 2).await;
+    previous_definitions(control_plane).await;
+    let uid = "test.shop.newer";
+    let changed = endpoint("newer", &["order.lost"]).with("throttleRate", 8).in_namespace("shop").0;
+    apply(control_plane, &[changed]).await;
+    previous_works(checkout, control_plane, before.len() + 2).await;
+    assert_eq!(svix.snapshot().endpoint("default", uid).unwrap().throttle_rate, Some(8));
+    let delete =
+        ["delete", "-n", "shop", "--wait=false", "webhookeventtype/order.lost", "webhookendpoint/newer"];
+    control_plane.kubectl(&delete).await.expect_success();
+    previous_works(checkout, control_plane, before.len()).await;
+    let now = svix.snapshot();
+    assert!(now.endpoint("default", uid).is_none() && now.event_types["order.lost"].archived, "{now:?}");
+}
+
+/// Records `tests/it/data/previous` from a checkout of a release with its program built (see CONTRIBUTING).
+#[tokio::test]
+#[ignore = "a step of a release, and needs SVIX_OPERATOR_PREVIOUS"]
+async fn the_state_that_a_release_leaves_is_recorded() {
+    let checkout = &previous_checkout();
+    let target = format!("{PREVIOUS}/crds");
+    std::fs::create_dir_all(&target).unwrap();
+    for entry in std::fs::read_dir(checkout.join("crds")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), PathBuf::from(&target).join(entry.file_name())).unwrap();
+    }
+    let control_plane = &ControlPlane::start().await;
+    let svix = &EmbeddedSvix::start(Options::default()).await.unwrap();
+    let map = previous_at_work(checkout, control_plane, svix).await;
 
     let mut left = vec![map];
     for mut object in all(control_plane).await {

@@ -29,6 +29,9 @@ use super::wait::eventually;
 /// A start is about two seconds on an idle machine; a busy CI machine gets a generous factor.
 const START_DEADLINE: Duration = Duration::from_secs(90);
 
+/// Names a folder where the API server of every control plane writes down who asked it what, and which outlives them.
+pub const AUDIT_FOLDER: &str = "SVIX_OPERATOR_AUDIT_FOLDER";
+
 /// A running control plane. It ends with the value, or with the test run, however that ends.
 pub struct ControlPlane {
     // Dropped in this order: clients before servers.
@@ -41,7 +44,8 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     credentials: Credentials,
     programs: Programs,
-    audited: bool,
+    /// Where the API server writes down who asked it what.
+    audit_log: Option<PathBuf>,
     started_in: Duration,
 }
 
@@ -161,9 +165,7 @@ impl ControlPlane {
 
     /// What the API server was asked so far, when it is audited.
     pub fn audit(&self) -> Vec<serde_json::Value> {
-        let text = fs::read_to_string(self.dir.join("audit.log")).expect("reading what was audited");
-        // The last line may be under way.
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        read_audit_log(self.audit_log.as_ref().expect("an audited API server"))
     }
 
     /// The files of this control plane; gone when it ends.
@@ -230,7 +232,7 @@ impl ControlPlane {
             &self.credentials,
             &self.dir,
             [self.etcd_port, self.port],
-            self.audited,
+            self.audit_log.as_deref(),
         )
         .expect("starting the API server");
         *self.api_server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
@@ -263,12 +265,22 @@ impl ControlPlane {
         let url = format!("https://127.0.0.1:{port}");
         fs::write(&kubeconfig, credentials.kubeconfig(&url, &credentials.admin_token))
             .map_err(at("writing", &kubeconfig))?;
+        let everyone_audited = std::env::var_os(AUDIT_FOLDER).map(PathBuf::from);
+        let audit_folder = everyone_audited.or_else(|| audited.then(|| dir.path().to_owned()));
+        let audit_log = match audit_folder {
+            Some(folder) => {
+                fs::create_dir_all(&folder).map_err(at("making", &folder))?;
+                Some(folder.join(format!("{}.audit.log", uuid::Uuid::new_v4())))
+            }
+            None => None,
+        };
         let etcd = start_etcd(programs, dir.path(), etcd_port, etcd_peer_port)?;
         // From here on the processes remove the directory when they end.
         let dir = dir.keep();
 
         until(&[&etcd], || TcpStream::connect((Ipv4Addr::LOCALHOST, etcd_port)).is_ok())?;
-        let api_server = start_api_server(programs, &credentials, &dir, [etcd_port, port], audited)?;
+        let api_server =
+            start_api_server(programs, &credentials, &dir, [etcd_port, port], audit_log.as_deref())?;
         // A runtime of its own, as a client belongs to the runtime that it was made in.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -290,7 +302,7 @@ impl ControlPlane {
             kubeconfig,
             credentials,
             programs: programs.clone(),
-            audited,
+            audit_log,
             started_in: start.elapsed(),
         })
     }
@@ -324,6 +336,13 @@ impl fmt::Display for TestNamespace {
     }
 }
 
+/// The requests in a file that an audited API server writes.
+pub fn read_audit_log(path: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(path).expect("reading what was audited");
+    // The last line may be under way.
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
 fn start_etcd(programs: &Programs, dir: &Path, port: u16, peer_port: u16) -> Result<Process, String> {
     let arguments = [
         format!("--data-dir={}", dir.join("etcd").display()),
@@ -343,7 +362,7 @@ fn start_api_server(
     credentials: &Credentials,
     dir: &Path,
     [etcd_port, port]: [u16; 2],
-    audited: bool,
+    audit_log: Option<&Path>,
 ) -> Result<Process, String> {
     let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
     let mut arguments = vec![
@@ -369,12 +388,12 @@ fn start_api_server(
         "--max-requests-inflight=4000".to_owned(),
         "--max-mutating-requests-inflight=2000".to_owned(),
     ];
-    if audited {
+    if let Some(audit_log) = audit_log {
         let policy = dir.join("audit-policy.yaml");
-        let everything = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n";
+        let everything = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
+                          rules: [{level: Metadata}]\n";
         fs::write(&policy, everything).map_err(at("writing", &policy))?;
-        arguments
-            .extend([file("audit-policy-file", &policy), file("audit-log-path", &dir.join("audit.log"))]);
+        arguments.extend([file("audit-policy-file", &policy), file("audit-log-path", audit_log)]);
     }
     Process::start("kube-apiserver", &programs.kube_apiserver, &arguments, dir)
 }

@@ -9,7 +9,7 @@ use super::{control_plane::ControlPlane, tools::tool};
 
 const CHART: &str = "charts/svix-operator";
 /// Stands for a release's name and namespace: rendered once, it serves every release.
-const ANY: &str = "any-release";
+pub const ANY: &str = "any-release";
 
 const PARTS: [&str; 3] =
     ["templates/serviceaccount.yaml", "templates/rbac.yaml", "templates/webhook-rbac.yaml"];
@@ -28,6 +28,12 @@ async fn rendered() -> &'static str {
     RENDERED.get_or_init(render).await
 }
 
+/// The accounts and roles of a release whose name is its namespace.
+pub async fn objects(release: &str) -> Vec<Value> {
+    let text = rendered().await.replace(ANY, release);
+    serde_yaml::Deserializer::from_str(&text).map(|part| Value::deserialize(part).unwrap()).collect()
+}
+
 /// Makes the accounts and roles of a release whose name is its namespace, which is there. The operator's account has
 /// the release's name.
 pub async fn allow(control_plane: &ControlPlane, release: &str) {
@@ -42,9 +48,7 @@ pub async fn allow_webhook(control_plane: &ControlPlane, release: &str) -> Strin
 }
 
 async fn apply(control_plane: &ControlPlane, release: &str, wanted: impl Fn(&Value) -> bool) {
-    let text = rendered().await.replace(ANY, release);
-    let objects = serde_yaml::Deserializer::from_str(&text).map(|part| Value::deserialize(part).unwrap());
-    let objects: Vec<_> = objects.filter(|object| wanted(object)).collect();
+    let objects: Vec<_> = objects(release).await.into_iter().filter(wanted).collect();
     assert!(objects.len() > 4, "{objects:#?}");
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
     control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &list).await.expect_success();
