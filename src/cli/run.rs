@@ -182,7 +182,6 @@ async fn lead(
         }
     }
     metrics.leading(true);
-    tracing::info!("leading");
     let term = leadership.as_ref().map(lease::Leadership::term);
     let lost = async {
         match &term {

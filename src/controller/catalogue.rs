@@ -33,6 +33,7 @@ use claims::{Claim, Claims, Key, Thing};
 pub use connections::feed_connections;
 
 use super::{
+    errors::watch_failed,
     readable::Readable,
     references::{Watch, watch_names},
     watch::{PAGE, slim},
@@ -80,7 +81,7 @@ pub async fn feed_event_types(
                 }
                 Some(Ok(Event::Delete(guard))) => feed.remove(&key_of(&guard)).await,
                 Some(Err(error)) => {
-                    tracing::warn!(kind = "WebhookEventType", %error, "watch failed; it is begun again");
+                    watch_failed("WebhookEventType", None, &error);
                 }
             },
             Some((namespace, name)) = changed.recv() => feed.config_map_changed(&namespace, &name).await,

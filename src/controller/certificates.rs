@@ -33,6 +33,7 @@ use crate::{
 
 use super::{
     MANAGER,
+    errors::watch_failed,
     lease::{LeaderElection, LeaseConfig, LeaseError, Term},
 };
 
@@ -142,9 +143,7 @@ impl Keeper {
                     self.changed.notify_one();
                 }
                 Ok(None) => self.changed.notify_one(),
-                Err(error) => {
-                    tracing::warn!(%error, "watch of the certificates' Secret failed; it is begun again")
-                }
+                Err(error) => watch_failed("Secret", None, &error),
             }
         }
     }
@@ -156,9 +155,7 @@ impl Keeper {
         while let Some(seen) = stream.next().await {
             match seen {
                 Ok(_) => self.changed.notify_one(),
-                Err(error) => {
-                    tracing::warn!(%error, "watch of the webhook configuration failed; it is begun again")
-                }
+                Err(error) => watch_failed("ValidatingWebhookConfiguration", None, &error),
             }
         }
     }

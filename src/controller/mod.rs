@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod certificates;
+mod errors;
 mod events;
 pub mod lease;
 mod readable;

@@ -23,6 +23,8 @@ use crate::{
     engine::{Engine, Shell},
 };
 
+use super::errors::watch_failed;
+
 /// Tells the engine of every Secret that changes in the namespace where tokens are kept, for ever.
 pub async fn watch_secrets<S: Shell>(client: Client, engine: Arc<Engine<S>>, namespace: String) {
     watch_names::<Secret>(client, &namespace, |name| engine.secret_changed(name)).await;
@@ -203,7 +205,7 @@ where
                 versions.remove(&name);
             }
             Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), namespace, %error, "watch failed; it is begun again");
+                watch_failed(&K::kind(&()), Some(namespace), &error);
             }
         }
     }

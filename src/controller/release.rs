@@ -14,6 +14,8 @@ use kube::Client;
 
 use crate::{api::FINALIZER, engine::Kind};
 
+use super::errors::describe;
+
 use cluster::{Held, get, list};
 pub use report::{Row, State, Table, json};
 pub use select::{Selection, object_key};
@@ -61,7 +63,7 @@ pub async fn find(client: &Client, selection: &Selection) -> Lot {
                 }
                 Ok(Some(_)) => State::NotHeld,
                 Ok(None) => State::NotFound,
-                Err(error) => State::Failed(cluster::describe(&error)),
+                Err(error) => State::Failed(describe(&error)),
             };
             lot.settled.push(Row { key, state });
         }
@@ -72,7 +74,7 @@ pub async fn find(client: &Client, selection: &Selection) -> Lot {
         match list(client, kind, selection.namespace(), selection.by_connection(), chosen).await {
             Ok(held) => lot.held.extend(held),
             Err(kube::Error::Api(status)) if status.code == 404 => lot.missing.push(kind),
-            Err(error) => lot.unlisted.push((kind, cluster::describe(&error))),
+            Err(error) => lot.unlisted.push((kind, describe(&error))),
         }
     }
     lot

@@ -27,6 +27,7 @@ use crate::{
 
 use super::{
     MANAGER,
+    errors::describe,
     events::Events,
     watch::{forget_payload, slim},
 };
@@ -353,13 +354,5 @@ fn shell_error(error: &kube::Error) -> ShellError {
         kube::Error::Api(status) if status.code == 404 => ShellError::Gone,
         kube::Error::Api(status) if status.code == 409 => ShellError::Conflict,
         error => ShellError::Failed(describe(error)),
-    }
-}
-
-/// An error of the API server in its own words.
-fn describe(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
     }
 }

@@ -21,7 +21,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::readable::Readable;
+use super::{errors::watch_failed, readable::Readable};
 use crate::{
     api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     engine::{Engine, Key, Kind, Object, Shell},
@@ -126,7 +126,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
             }
             Ok(Event::Delete(guard)) => engine.remove(&key_of(K::KIND, &guard)),
             Err(error) => {
-                tracing::warn!(kind = K::KIND.as_str(), %error, "watch failed; it is begun again");
+                watch_failed(K::KIND.as_str(), None, &error);
             }
         }
     }

@@ -16,11 +16,13 @@ pub enum LogFormat {
 /// Starts logging. `default` is the level where the environment (`SVIX_OPERATOR_LOG`, else `RUST_LOG`) says
 /// nothing, in the form of tracing's `EnvFilter`, such as `info` or `svix_operator=debug`.
 pub fn init_logs(format: LogFormat, default: &str) {
-    let filter = ["SVIX_OPERATOR_LOG", "RUST_LOG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .and_then(|text| EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| EnvFilter::new(default));
+    let asked = ["SVIX_OPERATOR_LOG", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
+    let asked = asked.as_deref().unwrap_or(default);
+    let mut filter = EnvFilter::try_new(asked).unwrap_or_else(|_| EnvFilter::new(default));
+    // kube tells of each failed request, without saying of which; we tell of what it was for.
+    if let (false, Ok(quiet)) = (asked.contains("kube"), "kube_client::client::builder=off".parse()) {
+        filter = filter.add_directive(quiet);
+    }
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second call, in a test, leaves the first in place.

@@ -40,9 +40,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{- /* The pods that serve admission: those of the operator, or their own. */ -}}
-{{- define "svix-operator.webhookComponent" -}}
-{{- ternary "webhook" "operator" .Values.webhook.separate -}}
+{{- /*
+The pods that serve admission, those of the operator or their own. Not chosen by component: while one Deployment takes
+over from the other, both serve.
+*/ -}}
+{{- define "svix-operator.admissionLabel" -}}
+svix-operator.dev/serves: admission
+{{- end }}
+
+{{- /* How pods are replaced. */ -}}
+{{- define "svix-operator.strategy" -}}
+{{- if .Values.strategy -}}
+{{ toYaml .Values.strategy }}
+{{- else -}}
+type: RollingUpdate
+rollingUpdate:
+  maxSurge: {{ ternary 0 1 .Values.hostNetwork }}
+  maxUnavailable: {{ ternary 1 0 .Values.hostNetwork }}
+{{- end -}}
 {{- end }}
 
 {{- define "svix-operator.serviceAccountName" -}}
@@ -129,6 +144,7 @@ readinessProbe:
   httpGet:
     path: /readyz
     port: {{ .port }}
+  initialDelaySeconds: 1
   periodSeconds: 5
   timeoutSeconds: 3
   failureThreshold: 3
@@ -256,6 +272,9 @@ metadata:
   labels:
     {{- include "svix-operator.labels" $root | nindent 4 }}
     app.kubernetes.io/component: {{ $component }}
+    {{- if .webhook }}
+    {{- include "svix-operator.admissionLabel" $root | nindent 4 }}
+    {{- end }}
     {{- with $values.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

@@ -14,7 +14,7 @@ use kube::{
 use crate::{
     api::{EventTypeNames, SvixConnection, SvixConnectionSpec},
     catalogue::Directory,
-    controller::{readable::Readable, watch::PAGE},
+    controller::{errors::watch_failed, readable::Readable, watch::PAGE},
 };
 
 /// Keeps the directory's connections current, for ever. `synced` is called when the first list is in.
@@ -57,7 +57,7 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
             Ok(Event::Delete(guard)) => {
                 directory.set_connection(guard.meta().name.as_deref().unwrap_or_default(), None);
             }
-            Err(error) => tracing::warn!(kind = "SvixConnection", %error, "watch failed; it is begun again"),
+            Err(error) => watch_failed("SvixConnection", None, &error),
         }
     }
 }

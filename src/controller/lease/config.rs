@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::controller::errors::describe;
+
 /// Which lease, who we are, and how long everything may take.
 #[derive(Clone, Debug)]
 pub struct LeaseConfig {
@@ -70,7 +72,7 @@ pub enum LeaseError {
     #[error("leader election: {0}")]
     Config(&'static str),
     /// Kubernetes refused a request.
-    #[error("the lease {name}: {source}")]
+    #[error("the lease {name}: {}", describe(source))]
     Kubernetes {
         /// The Lease's name.
         name: String,

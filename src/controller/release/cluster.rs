@@ -12,7 +12,7 @@ use serde_json::{json, value::RawValue};
 
 use crate::{
     api::{DEFAULT_CONNECTION, FINALIZER, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
-    controller::{MANAGER, watch::PAGE},
+    controller::{MANAGER, errors::describe, watch::PAGE},
     engine::{Key, Kind},
 };
 
@@ -237,14 +237,6 @@ fn may_pass(error: &kube::Error) -> bool {
         kube::Error::Api(status) => matches!(status.code, 409 | 429 | 500 | 502 | 503 | 504),
         kube::Error::HyperError(_) | kube::Error::Service(_) => true,
         _ => false,
-    }
-}
-
-/// An error in the API server's own words.
-pub(super) fn describe(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.trim().to_owned(),
-        error => error.to_string(),
     }
 }
 
