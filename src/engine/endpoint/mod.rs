@@ -3,6 +3,8 @@
 mod carry_out;
 mod clean_up;
 mod compare;
+mod headers;
+mod signing;
 mod unlisted;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use super::{
     reconcile::{Failed, Hold, Outcome, Seen},
 };
 
-pub(super) use unlisted::Written;
+pub(super) use headers::Written;
 
 use unlisted::Listed;
 
