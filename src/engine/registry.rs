@@ -1,16 +1,20 @@
 //! All declared objects, and who declares what.
 
+mod index;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
-    api::{Adoption, Condition, ConditionType, EventTypeDeletionPolicy, SvixConnection, WebhookEndpoint},
-    plan::{Refusal, access::Grants, claims, ids},
+    api::{Adoption, SvixConnection, WebhookEndpoint},
+    plan::{Refusal, access::Grants, claims},
 };
 
-use super::object::{Key, Kind, Mode, Object};
+use super::object::{Key, Kind, Object};
+
+use index::{Index, config_map, secrets};
 
 /// A thing in Svix that an object declares, within one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,25 +40,7 @@ pub enum Taken {
 /// The objects. Holds the only copy of each in memory.
 #[derive(Default)]
 pub struct Registry {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    objects: HashMap<Key, Object>,
-    /// The resource version of our own last write to an object: its echo is no news.
-    own_writes: HashMap<Key, String>,
-    /// Who declares a thing, sorted; nearly always one.
-    things: HashMap<Arc<Place>, Vec<Key>>,
-    thing_of: HashMap<Key, Arc<Place>>,
-    by_connection: HashMap<Arc<str>, HashSet<Key>>,
-    by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
-    /// Endpoints by the Secrets that they take values from or write to.
-    by_secret: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
-    /// The labels of namespaces.
-    namespaces: HashMap<Arc<str>, BTreeMap<String, String>>,
-    /// Endpoints that are not ready and not stalled.
-    coming_endpoints: HashSet<Key>,
+    inner: Mutex<Index>,
 }
 
 impl Registry {
@@ -343,7 +329,7 @@ impl Registry {
         count
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Index> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -367,209 +353,6 @@ fn is_older(object: &Object, than: &Object) -> bool {
         |object: &Object| object.meta().resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
     let same_object = object.meta().uid == than.meta().uid;
     same_object && matches!((version(object), version(than)), (Some(new), Some(old)) if new < old)
-}
-
-impl Inner {
-    /// Whoever holds a thing.
-    fn holder(&self, place: &Place) -> Option<&Key> {
-        let keys = self.things.get(place)?;
-        let claimants: Vec<_> = keys.iter().filter_map(|key| Some((key, self.objects.get(key)?))).collect();
-        let claims: Vec<_> =
-            claimants.iter().map(|(key, object)| self.claimant(key, object, &place.0)).collect();
-        claims::holder(&claims).and_then(|index| claimants.get(index)).map(|(key, _)| *key)
-    }
-
-    /// An object that declares a thing, for the rule that says who holds it.
-    fn claimant<'a>(&self, key: &'a Key, object: &Object, connection: &str) -> claims::Claimant<'a> {
-        claims::Claimant {
-            permitted: self.permitted(object).is_ok(),
-            managed: object.mode() != Mode::Observe,
-            holds: object.holds_through() == Some(connection),
-            created: object.created().map_or(0, |time| time.as_second()),
-            namespace: &key.namespace,
-            name: &key.name,
-        }
-    }
-
-    /// Whether an object can hold a thing: it is more than compared, and its namespace may have it.
-    fn may_claim(&self, object: &Object) -> bool {
-        object.mode() != Mode::Observe && self.permitted(object).is_ok()
-    }
-
-    fn permitted(&self, object: &Object) -> Result<(), Refusal> {
-        let Some(Object::Connection(connection)) =
-            self.objects.get(&Key::connection(object.connection_name()))
-        else {
-            return Ok(());
-        };
-        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        let grants = Grants::new(&connection.spec, namespace, self.namespaces.get(namespace));
-        match object {
-            Object::Connection(_) => Ok(()),
-            Object::EventType(it) => {
-                let expunge = it.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
-                grants.event_type(&it.event_type_name(), it.spec.adoption(), expunge)
-            }
-            Object::Endpoint(it) => {
-                let application = it.spec.application(&connection.spec);
-                grants.endpoint(application, &it.spec.event_types, it.spec.adoption())
-            }
-            Object::Event(it) => grants.event(it.spec.application(&connection.spec), &it.spec.event_type),
-        }
-    }
-
-    fn insert(&mut self, key: Key, object: Object) {
-        self.unindex(&key);
-        // All maps share one copy of the names.
-        let key = self.objects.get_key_value(&key).map_or(key, |(known, _)| known.clone());
-        if !matches!(object, Object::Connection(_)) {
-            for connection in self.connection_names(&object) {
-                self.by_connection.entry(connection).or_default().insert(key.clone());
-            }
-        }
-        for name in secrets(&object) {
-            self.by_secret.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
-        }
-        if let Some(name) = config_map(&object) {
-            self.by_config_map.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
-        }
-        let stalled = |condition: &Condition| condition.type_ == ConditionType::Stalled;
-        if key.kind == Kind::Endpoint
-            && object.ready() != Some(true)
-            && !object.deleting()
-            && !object.conditions().iter().any(stalled)
-        {
-            self.coming_endpoints.insert(key.clone());
-        }
-        let is_connection = matches!(object, Object::Connection(_));
-        self.objects.insert(key.clone(), object);
-        self.index_thing(&key);
-        if is_connection {
-            // What endpoints declare depends on the connection's ownerId and default application.
-            let users: Vec<_> = self.by_connection.get(&*key.name).into_iter().flatten().cloned().collect();
-            users.iter().for_each(|user| self.index_thing(user));
-        }
-    }
-
-    fn index_thing(&mut self, key: &Key) {
-        let Some(object) = self.objects.get(key) else { return };
-        let connection = self.connection_name(object);
-        let thing = match object {
-            Object::Connection(_) | Object::Event(_) => None,
-            Object::EventType(object) => Some(Thing::EventType(object.event_type_name().into())),
-            Object::Endpoint(endpoint) => match self.objects.get(&Key::connection(&connection)) {
-                Some(Object::Connection(connection)) => Some(endpoint_thing(endpoint, connection)),
-                _ => None,
-            },
-        };
-        self.unindex_thing(key);
-        if let Some(thing) = thing {
-            let place = Arc::new((connection, thing));
-            let claimants = self.things.entry(place.clone()).or_insert_with(|| Vec::with_capacity(1));
-            if let Err(at) = claimants.binary_search(key) {
-                claimants.insert(at, key.clone());
-            }
-            self.thing_of.insert(key.clone(), place);
-        }
-    }
-
-    /// The name of an object's connection, in the one copy that there is.
-    fn connection_name(&self, object: &Object) -> Arc<str> {
-        let name = object.connection_name();
-        self.by_connection.get_key_value(name).map_or_else(|| name.into(), |(known, _)| known.clone())
-    }
-
-    /// The connection of an object, and the one that it still holds something through.
-    fn connection_names(&self, object: &Object) -> Vec<Arc<str>> {
-        let mut names = vec![self.connection_name(object)];
-        if let Some(other) = object.holds_through().filter(|other| *other != &*names[0]) {
-            names.push(
-                self.by_connection
-                    .get_key_value(other)
-                    .map_or_else(|| other.into(), |(known, _)| known.clone()),
-            );
-        }
-        names
-    }
-
-    fn unindex_thing(&mut self, key: &Key) {
-        if let Some(thing) = self.thing_of.remove(key)
-            && let Some(keys) = self.things.get_mut(&thing)
-        {
-            keys.retain(|claimant| claimant != key);
-            if keys.is_empty() {
-                self.things.remove(&thing);
-            }
-        }
-    }
-
-    fn unindex(&mut self, key: &Key) {
-        self.unindex_thing(key);
-        self.coming_endpoints.remove(key);
-        let Some(object) = self.objects.get(key) else { return };
-        let connections = self.connection_names(object);
-        let secrets: Vec<Box<str>> = secrets(object).map(Into::into).collect();
-        let config_map = config_map(object).map(Box::from);
-        for connection in connections {
-            take_out(&mut self.by_connection, &connection, |keys| {
-                keys.remove(key);
-                keys.is_empty()
-            });
-        }
-        for name in secrets {
-            take_out(&mut self.by_secret, &(key.namespace.clone(), name), |keys| {
-                keys.remove(key);
-                keys.is_empty()
-            });
-        }
-        if let Some(name) = config_map {
-            take_out(&mut self.by_config_map, &(key.namespace.clone(), name), |keys| {
-                keys.remove(key);
-                keys.is_empty()
-            });
-        }
-    }
-}
-
-/// Takes something out of an entry, and the entry with it when nothing is left.
-fn take_out<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>, key: &K, take: impl FnOnce(&mut V) -> bool) {
-    if map.get_mut(key).is_some_and(take) {
-        map.remove(key);
-    }
-}
-
-/// The names of the Secrets that an object speaks of.
-fn secrets(object: &Object) -> impl Iterator<Item = &str> {
-    let endpoint = match object {
-        Object::Endpoint(endpoint) => Some(&endpoint.spec),
-        _ => None,
-    };
-    endpoint.into_iter().flat_map(|spec| spec.secret_names())
-}
-
-fn config_map(object: &Object) -> Option<&str> {
-    match object {
-        Object::EventType(object) => {
-            object.spec.schema_from.as_ref().map(|source| source.config_map_key_ref.name.as_str())
-        }
-        _ => None,
-    }
-}
-
-fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> Thing {
-    let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
-    let name = endpoint.metadata.name.as_deref().unwrap_or_default();
-    // One that was adopted by its id keeps its own uid.
-    let name_of_connection = connection.metadata.name.as_deref();
-    let held = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
-    let held = held.filter(|svix| Some(svix.connection.as_str()) == name_of_connection);
-    let uid = endpoint
-        .spec
-        .uid
-        .clone()
-        .or_else(|| held.map(|svix| svix.uid.clone()))
-        .unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
-    Thing::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
 }
 
 #[cfg(test)]

@@ -3,6 +3,11 @@
 
 use serde_json::{Value, json};
 
+use crate::{
+    api::{SvixConnectionSpec, WebhookEndpoint},
+    plan::secrets::Secrets,
+};
+
 use super::*;
 
 const MATCH: Claim = Claim { adoption: Adoption::Match, named: false };

@@ -1,0 +1,92 @@
+//! What Svix holds of an endpoint, and whose it is.
+
+use std::collections::BTreeSet;
+
+use crate::api::{OWNER_METADATA_KEY, PREPARING_METADATA_KEY};
+
+/// What Svix holds, as the mirror keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Id, given by Svix.
+    pub id: Box<str>,
+    /// Uid, given by whoever made it.
+    pub uid: Option<Box<str>>,
+    /// The address.
+    pub url: Box<str>,
+    /// The description.
+    pub description: Box<str>,
+    /// The event types, sorted; `None`: all.
+    pub event_types: Option<Box<[Box<str>]>>,
+    /// The channels, sorted; `None`: all.
+    pub channels: Option<Box<[Box<str>]>>,
+    /// Messages per second.
+    pub throttle_rate: Option<u16>,
+    /// Whether disabled.
+    pub disabled: bool,
+    /// Metadata, sorted by key.
+    pub metadata: Box<[(Box<str>, Box<str>)]>,
+    /// When it last changed, in microseconds since 1970; 0 where the server does not say. It moves with writes that
+    /// show nowhere else in a list: of headers and of the signing key.
+    pub updated_at: i64,
+}
+
+impl Observed {
+    /// A metadata value.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.iter().find(|(found, _)| &**found == key).map(|(_, value)| &**value)
+    }
+
+    /// Whether events of a type on these channels are delivered to it. One without channels receives them all, one
+    /// with channels only those that share one.
+    #[must_use]
+    pub fn receives(&self, event_type: &str, channels: Option<&BTreeSet<String>>) -> bool {
+        !self.disabled
+            && self.event_types.as_ref().is_none_or(|all| all.iter().any(|name| &**name == event_type))
+            && self.channels.as_ref().is_none_or(|mine| {
+                channels.is_some_and(|its| mine.iter().any(|channel| its.contains(&**channel)))
+            })
+    }
+
+    /// Whether it is being made, and not enabled yet.
+    #[must_use]
+    pub fn is_preparing(&self) -> bool {
+        self.metadata(PREPARING_METADATA_KEY).is_some()
+    }
+
+    /// The owner mark.
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
+        self.metadata(OWNER_METADATA_KEY)
+    }
+}
+
+/// Whose an endpoint in Svix is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours: it carries our mark, or status names its id, or its mark is of an object of our namespace that is gone.
+    Ours,
+    /// It carries no mark, or that of an object of another namespace that is gone.
+    Nobody,
+    /// It carries the mark of another object of this owner, which is there: that one keeps it.
+    Held,
+    /// It carries the mark of another owner.
+    Other,
+}
+
+/// Whose an endpoint in Svix is: by its mark, and by the id that status holds where the mark was lost.
+/// `of_other` says of another mark whose it is.
+#[must_use]
+pub fn ownership(
+    observed: &Observed,
+    mark: &str,
+    held_id: Option<&str>,
+    of_other: impl FnOnce(&str) -> Ownership,
+) -> Ownership {
+    match observed.mark() {
+        Some(found) if found == mark => Ownership::Ours,
+        None if held_id == Some(&*observed.id) => Ownership::Ours,
+        None => Ownership::Nobody,
+        Some(found) => of_other(found),
+    }
+}
