@@ -2,6 +2,9 @@
 //! the bodies, while requests go through reqwest, since the SDK's transport drops Retry-After and takes no
 //! private CA. No call is retried here: the engine decides that.
 
+mod endpoints;
+mod event_types;
+mod messages;
 mod wire;
 
 use std::{
@@ -11,18 +14,14 @@ use std::{
 
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
 use super::{
     budget::Budget,
     errors::{Error, ErrorKind},
 };
-use crate::{
-    api::Statistics,
-    plan::{endpoint, event, event_type, headers, secrets::Sensitive},
-    telemetry::Metrics,
-};
+use crate::telemetry::Metrics;
 
 pub use wire::{EventTypeDocument, SendMessage};
 
@@ -156,173 +155,6 @@ impl Client {
         with(authorization.as_bytes())
     }
 
-    /// One page of the event types, archived ones included, with their schemas.
-    pub async fn list_event_types(&self, from: Option<&str>) -> Result<Page<event_type::Observed>, Error> {
-        let list = self.event_type_page::<wire::ListedEventType>(from).await?;
-        Ok(page(list, |listed| listed.0))
-    }
-
-    /// One page of the event types, archived ones included, with all versions of their schemas.
-    pub async fn list_event_type_documents(
-        &self,
-        from: Option<&str>,
-    ) -> Result<Page<EventTypeDocument>, Error> {
-        let list = self.event_type_page::<wire::EventTypeOut>(from).await?;
-        Ok(page(list, Into::into))
-    }
-
-    /// One page of the event types, as much of each as `T` keeps.
-    async fn event_type_page<T: DeserializeOwned>(&self, from: Option<&str>) -> Result<wire::List<T>, Error> {
-        let mut request = self.request(Method::GET, &["event-type"]).query(&[
-            ("limit", PAGE),
-            ("include_archived", "true"),
-            ("with_content", "true"),
-        ]);
-        if let Some(from) = from {
-            request = request.query(&[("iterator", from)]);
-        }
-        self.read("event-type.list", request).await
-    }
-
-    /// One event type; `None`: it is not there.
-    pub async fn get_event_type(&self, name: &str) -> Result<Option<EventTypeDocument>, Error> {
-        let request = self.request(Method::GET, &["event-type", name]);
-        found(self.read::<wire::EventTypeOut>("event-type.get", request).await.map(Into::into))
-    }
-
-    /// Makes an event type.
-    pub async fn create_event_type(&self, desired: &event_type::Desired) -> Result<EventTypeDocument, Error> {
-        let request = self.request(Method::POST, &["event-type"]).json(&wire::event_type_in(desired));
-        Ok(self.read::<wire::EventTypeOut>("event-type.create", request).await?.into())
-    }
-
-    /// Changes these fields of an event type, and unarchives it with `revive`. `held` are the schemas that it
-    /// has now, so that other versions are kept.
-    pub async fn patch_event_type(
-        &self,
-        desired: &event_type::Desired,
-        fields: &[&str],
-        revive: bool,
-        held: Option<&Value>,
-    ) -> Result<EventTypeDocument, Error> {
-        let body = wire::event_type_patch(desired, fields, revive, held);
-        let request = self.request(Method::PATCH, &["event-type", &desired.name]).json(&body);
-        Ok(self.read::<wire::EventTypeOut>("event-type.patch", request).await?.into())
-    }
-
-    /// Archives an event type, or removes it for good. Gone already is success.
-    pub async fn delete_event_type(&self, name: &str, expunge: bool) -> Result<(), Error> {
-        let mut request = self.request(Method::DELETE, &["event-type", name]);
-        if expunge {
-            request = request.query(&[("expunge", "true")]);
-        }
-        gone(self.send("event-type.delete", request).await)
-    }
-
-    /// One page of an application's endpoints; `None`: the application is not there.
-    pub async fn list_endpoints(
-        &self,
-        application: &str,
-        from: Option<&str>,
-    ) -> Result<Option<Page<endpoint::Observed>>, Error> {
-        let mut request = self
-            .request(Method::GET, &["app", application, "endpoint"])
-            .query(&[("limit", PAGE), ("order", "ascending")]);
-        if let Some(from) = from {
-            request = request.query(&[("iterator", from)]);
-        }
-        let list = self.read::<wire::List<wire::EndpointOut>>("endpoint.list", request).await;
-        found(list.map(|list| page(list, Into::into)))
-    }
-
-    /// One endpoint by id or uid; `None`: it or its application is not there.
-    pub async fn get_endpoint(
-        &self,
-        application: &str,
-        id: &str,
-    ) -> Result<Option<endpoint::Observed>, Error> {
-        let request = self.request(Method::GET, &["app", application, "endpoint", id]);
-        found(self.read::<wire::EndpointOut>("endpoint.get", request).await.map(Into::into))
-    }
-
-    /// Makes an endpoint.
-    pub async fn create_endpoint(&self, desired: &endpoint::Desired) -> Result<endpoint::Observed, Error> {
-        let request = self
-            .request(Method::POST, &["app", &desired.application, "endpoint"])
-            .json(&wire::endpoint_in(desired));
-        Ok(self.read::<wire::EndpointOut>("endpoint.create", request).await?.into())
-    }
-
-    /// Changes these fields of an endpoint.
-    pub async fn patch_endpoint(
-        &self,
-        application: &str,
-        id: &str,
-        change: &endpoint::Change,
-    ) -> Result<endpoint::Observed, Error> {
-        let request = self
-            .request(Method::PATCH, &["app", application, "endpoint", id])
-            .json(&wire::endpoint_patch(change));
-        Ok(self.read::<wire::EndpointOut>("endpoint.patch", request).await?.into())
-    }
-
-    /// Deletes an endpoint. Gone already is success.
-    pub async fn delete_endpoint(&self, application: &str, id: &str) -> Result<(), Error> {
-        gone(
-            self.send("endpoint.delete", self.request(Method::DELETE, &["app", application, "endpoint", id]))
-                .await,
-        )
-    }
-
-    /// The headers of an endpoint; `None`: it or its application is not there.
-    pub async fn get_headers(&self, application: &str, id: &str) -> Result<Option<headers::Observed>, Error> {
-        let request = self.request(Method::GET, &["app", application, "endpoint", id, "headers"]);
-        let out = self.read::<wire::HeadersOut>("endpoint.get-headers", request).await;
-        found(out.map(Into::into))
-    }
-
-    /// Replaces the headers of an endpoint as a whole.
-    pub async fn put_headers(
-        &self,
-        application: &str,
-        id: &str,
-        headers: &std::collections::BTreeMap<String, Sensitive>,
-    ) -> Result<(), Error> {
-        let headers: serde_json::Map<_, _> =
-            headers.iter().map(|(name, value)| (name.clone(), value.expose().into())).collect();
-        let request = self
-            .request(Method::PUT, &["app", application, "endpoint", id, "headers"])
-            .json(&json!({ "headers": headers }));
-        self.send("endpoint.update-headers", request).await.map(drop)
-    }
-
-    /// The signing key of an endpoint; `None`: it or its application is not there.
-    pub async fn get_signing_key(&self, application: &str, id: &str) -> Result<Option<Sensitive>, Error> {
-        let request = self.request(Method::GET, &["app", application, "endpoint", id, "secret"]);
-        let out = self.read::<wire::SecretOut>("endpoint.get-secret", request).await;
-        found(out.map(|out| Sensitive::new(out.key)))
-    }
-
-    /// Replaces the signing key of an endpoint; the one before stays valid for the grace.
-    pub async fn rotate_signing_key(
-        &self,
-        application: &str,
-        id: &str,
-        key: &Sensitive,
-        grace: Duration,
-    ) -> Result<(), Error> {
-        let request = self
-            .request(Method::POST, &["app", application, "endpoint", id, "secret", "rotate"])
-            .json(&json!({"key": key.expose(), "gracePeriodSeconds": grace.as_secs()}));
-        self.send("endpoint.rotate-secret", request).await.map(drop)
-    }
-
-    /// What became of the messages of an endpoint in the last four weeks; `None`: it is not there.
-    pub async fn statistics(&self, application: &str, id: &str) -> Result<Option<Statistics>, Error> {
-        let request = self.request(Method::GET, &["app", application, "endpoint", id, "stats"]);
-        found(self.read::<wire::StatsOut>("endpoint.get-stats", request).await.map(Into::into))
-    }
-
     /// Makes an application of this uid, or finds the one that is there.
     pub async fn create_application(&self, uid: &str) -> Result<(), Error> {
         let request = self
@@ -330,56 +162,6 @@ impl Client {
             .query(&[("get_if_exists", "true")])
             .json(&json!({"uid": uid, "name": uid}));
         self.send("application.create", request).await.map(drop)
-    }
-
-    /// Sends a message; answers its id. A second one with the same `event_id` is a conflict, whatever it says.
-    pub async fn send_message(&self, application: &str, message: &SendMessage<'_>) -> Result<String, Error> {
-        let operation = "message.create";
-        let body = wire::message_in(message).map_err(|error| Error {
-            operation,
-            kind: ErrorKind::Refused { status: 0, detail: format!("the payload is not JSON: {error}") },
-        })?;
-        let request = self
-            .request(Method::POST, &["app", application, "msg"])
-            .query(&[("with_content", "false")])
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
-        Ok(self.read::<wire::MessageOut>(operation, request).await?.id)
-    }
-
-    /// One message by its id or event id; `None`: it or its application is not there.
-    pub async fn get_message(&self, application: &str, id: &str) -> Result<Option<event::Message>, Error> {
-        let request = self.request(Method::GET, &["app", application, "msg", id]);
-        found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
-    }
-
-    /// How the deliveries of a message stand: one entry for each endpoint that was tried. `None`: the message or
-    /// its application is not there.
-    pub async fn deliveries(
-        &self,
-        application: &str,
-        message: &str,
-    ) -> Result<Option<Vec<event::Delivery>>, Error> {
-        let mut deliveries = Vec::new();
-        let mut from: Option<String> = None;
-        loop {
-            let mut request = self
-                .request(Method::GET, &["app", application, "msg", message, "endpoint"])
-                .query(&[("limit", PAGE)]);
-            if let Some(from) = &from {
-                request = request.query(&[("iterator", from)]);
-            }
-            let operation = "message-attempt.list-attempted-destinations";
-            let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
-            let Some(page) = found(list.map(|list| page(list, event::Delivery::from)))? else {
-                return Ok(None);
-            };
-            deliveries.extend(page.items);
-            from = page.next;
-            if from.is_none() {
-                return Ok(Some(deliveries));
-            }
-        }
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {

@@ -1,0 +1,62 @@
+//! Calls about messages and their deliveries.
+
+use reqwest::{Method, header};
+
+use crate::{
+    plan::event,
+    svix::errors::{Error, ErrorKind},
+};
+
+use super::{Client, PAGE, SendMessage, found, page, wire};
+
+impl Client {
+    /// Sends a message; answers its id. A second one with the same `event_id` is a conflict, whatever it says.
+    pub async fn send_message(&self, application: &str, message: &SendMessage<'_>) -> Result<String, Error> {
+        let operation = "message.create";
+        let body = wire::message_in(message).map_err(|error| Error {
+            operation,
+            kind: ErrorKind::Refused { status: 0, detail: format!("the payload is not JSON: {error}") },
+        })?;
+        let request = self
+            .request(Method::POST, &["app", application, "msg"])
+            .query(&[("with_content", "false")])
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body);
+        Ok(self.read::<wire::MessageOut>(operation, request).await?.id)
+    }
+
+    /// One message by its id or event id; `None`: it or its application is not there.
+    pub async fn get_message(&self, application: &str, id: &str) -> Result<Option<event::Message>, Error> {
+        let request = self.request(Method::GET, &["app", application, "msg", id]);
+        found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
+    }
+
+    /// How the deliveries of a message stand: one entry for each endpoint that was tried. `None`: the message or
+    /// its application is not there.
+    pub async fn deliveries(
+        &self,
+        application: &str,
+        message: &str,
+    ) -> Result<Option<Vec<event::Delivery>>, Error> {
+        let mut deliveries = Vec::new();
+        let mut from: Option<String> = None;
+        loop {
+            let mut request = self
+                .request(Method::GET, &["app", application, "msg", message, "endpoint"])
+                .query(&[("limit", PAGE)]);
+            if let Some(from) = &from {
+                request = request.query(&[("iterator", from)]);
+            }
+            let operation = "message-attempt.list-attempted-destinations";
+            let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
+            let Some(page) = found(list.map(|list| page(list, event::Delivery::from)))? else {
+                return Ok(None);
+            };
+            deliveries.extend(page.items);
+            from = page.next;
+            if from.is_none() {
+                return Ok(Some(deliveries));
+            }
+        }
+    }
+}
