@@ -1,9 +1,11 @@
 //! The documentation says what the program does: reasons, Events and metrics are all there, and no others.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
+use serde_json::json;
 use svix_operator::{
     api::Reason,
+    embedded::{EmbeddedSvix, Options},
     engine::Happened,
     telemetry::{Metrics, ObjectCount},
 };
@@ -86,4 +88,48 @@ fn links_between_pages_lead_somewhere() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_script_for_event_types_that_are_in_svix_writes_manifests_that_are_equal() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("not tested: there is no python3");
+        return;
+    }
+    // Given event types that somebody else made
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#", "title": "It was \u{fc}ber \"quick\"",
+        "type": "object", "properties": {"at": {"type": ["string", "null"], "format": "date-time"}},
+    });
+    for name in ["origin.create", "origin.visit"] {
+        let body = json!({"name": name, "description": "A: b # c", "schemas": {"1": schema}});
+        let post = reqwest::Client::new().post(format!("{}/api/v1/event-type", svix.url()));
+        let made = post.bearer_auth(svix.token()).json(&body).send().await.unwrap();
+        assert_eq!(made.status(), 201);
+    }
+    svix.clear_calls();
+    // When the script of the page writes manifests
+    let page = page("from-swh-webhooks.md");
+    let script = page.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let script = Command::new("python3")
+        .args(["-c", script])
+        .env("SVIX_URL", svix.url())
+        .env("SVIX_TOKEN", svix.token())
+        .output()
+        .unwrap();
+    assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("event-types.json"), script.stdout).unwrap();
+    // Then they are taken over as they are.
+    let dev = Command::new(env!("CARGO_BIN_EXE_svix-operator"))
+        .args(["dev", "--once", "--svix-url", &svix.url()])
+        .arg(folder.path())
+        .env("SVIX_TOKEN", svix.token())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&dev.stdout);
+    assert!(dev.status.success() && said.contains("3 objects: 3 in step"), "{said}");
+    let writes = svix.calls().into_iter().filter(svix_operator::embedded::Call::is_write).count();
+    assert_eq!(writes, 0);
 }

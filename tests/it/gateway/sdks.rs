@@ -13,6 +13,7 @@ use svix_operator::{
 use tokio::process::Command;
 
 use super::{Recorder, World};
+use crate::support::{operator::free_address, wait::eventually, world::PATIENCE};
 
 const PYTHON: &str = "svix==2.9.1";
 const JAVASCRIPT: &str = "svix@2.5.0";
@@ -105,16 +106,20 @@ assert len(svix.message.list("default").data) == 1
 print("good")
 "#;
 
-#[tokio::test]
-async fn the_python_sdk() {
-    let place = installed(&PYTHON.replace("==", "-py-"), async |scratch| {
+/// The folder with the Python SDK.
+async fn python_sdk() -> Option<PathBuf> {
+    installed(&PYTHON.replace("==", "-py-"), async |scratch| {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON, "--target"])
             .arg(scratch);
         run(pip).await.map(drop)
     })
-    .await;
-    let Some(place) = place else { return };
+    .await
+}
+
+#[tokio::test]
+async fn the_python_sdk() {
+    let Some(place) = python_sdk().await else { return };
     let (svix, world) = world().await;
     let mut python = Command::new("python3");
     python
@@ -187,4 +192,63 @@ async fn the_go_sdk() {
     let mut program = Command::new(place.join("sdk"));
     program.env("URL", world.url()).env("TOKEN", svix.token());
     assert_eq!(run(program).await.unwrap(), "good\n");
+}
+
+/// As docs/dev.md has it: the receiver of the example takes what `dev` sends, and nothing unsigned.
+#[tokio::test]
+async fn the_receiver_of_the_example() {
+    let Some(place) = python_sdk().await else { return };
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/receiver");
+    let manifests = std::fs::read_to_string(example.join("receiver.yaml")).unwrap();
+    let key = manifests.split("signing-key: ").last().unwrap().trim();
+    let (port, gateway) = (free_address().port(), free_address().to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let here = manifests.replace("127.0.0.1:9911", &format!("127.0.0.1:{port}"));
+    assert_ne!(here, manifests);
+    std::fs::write(folder.path().join("receiver.yaml"), here).unwrap();
+    let printed = tempfile::NamedTempFile::new().unwrap();
+    let mut receiver = Command::new("python3");
+    let _receiver = receiver
+        .arg(example.join("receiver.py"))
+        .env("PYTHONPATH", place)
+        .env("SIGNING_KEY", key)
+        .env("PORT", port.to_string())
+        .stdout(printed.reopen().unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut dev = Command::new(env!("CARGO_BIN_EXE_svix-operator"));
+    let _dev = dev
+        .args(["dev", "--gateway", &gateway])
+        .arg(folder.path())
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let post = |url: String, body: serde_json::Value| {
+        let post = reqwest::Client::new().post(url).bearer_auth("testsk_embedded").json(&body);
+        async move { post.send().await.map(|answer| answer.status().as_u16()).map_err(|error| error.to_string()) }
+    };
+    let unsigned = format!("http://127.0.0.1:{port}/webhooks");
+    eventually("the receiver to refuse what is not signed", PATIENCE, async || {
+        if post(unsigned.clone(), json!({"order_id": "1"})).await? == 400 {
+            Ok(())
+        } else {
+            Err("taken".to_owned())
+        }
+    })
+    .await;
+    let event = |id: serde_json::Value| json!({"eventType": "order.placed", "payload": {"order_id": id}});
+    let send = format!("http://{gateway}/api/v1/app/default/msg");
+    eventually("the event to be taken", PATIENCE, async || {
+        let status = post(send.clone(), event(json!("1042"))).await?;
+        if status == 202 { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    assert_eq!(post(send, event(json!(5))).await, Ok(422));
+    eventually("it to be received", PATIENCE, async || {
+        let said = std::fs::read_to_string(printed.path()).unwrap();
+        if said.contains("received: {'order_id': '1042'}") { Ok(()) } else { Err(said) }
+    })
+    .await;
 }
