@@ -9,7 +9,7 @@
 ARG RUST_VERSION=1.95
 
 # On the architecture of the machine that builds, for that of the image: emulating a compiler would take hours.
-FROM --platform=$BUILDPLATFORM docker.io/library/rust:${RUST_VERSION}-slim-bookworm AS build
+FROM --platform=$BUILDPLATFORM docker.io/library/rust:${RUST_VERSION}-slim-trixie AS build
 ARG BUILDARCH
 ARG TARGETARCH
 WORKDIR /src
@@ -56,7 +56,7 @@ RUN . ./target.env && \
     cp "target/$CARGO_BUILD_TARGET/release/svix-operator" .
 
 # glibc, the system's certificates, and a user without a name: no shell, no package manager.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM gcr.io/distroless/cc-debian13:nonroot
 ARG COMMIT=
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="svix-operator" \
