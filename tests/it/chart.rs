@@ -1,5 +1,6 @@
 //! The Helm chart, with the real helm and on a real API server.
 
+mod argo_controller;
 mod argo_sync;
 mod cluster;
 mod gitops;
