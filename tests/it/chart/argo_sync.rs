@@ -261,7 +261,7 @@ async fn the_quickstart_wave_by_wave(control_plane: &ControlPlane) {
     assert_eq!(story.all("comparison").count(), 2);
 }
 
-/// Applied on the server and without waves, as `examples/argo-cd/apps` has it: the operator finds the order.
+/// Applied on the server and without waves: the operator finds the order.
 async fn software_heritage_at_once(control_plane: &ControlPlane) {
     let svix = prepare(control_plane, "archive", "archive-token").await;
     let repository = Repository::new();

@@ -42,7 +42,7 @@ async fn argo_cd_sees_how_each_kind_fares() {
             let inputs = &tried[&format!("{kind} \"{way}\"")];
             assert!(inputs.len() > 5, "{kind}: {inputs:?}");
             // None is left out.
-            let data = KINDS.contains(&kind).then_some("svix-operator.dev").unwrap_or("argoproj.io");
+            let data = if KINDS.contains(&kind) { "svix-operator.dev" } else { "argoproj.io" };
             let data = format!("{folder}/{data}/{kind}/testdata");
             assert_eq!(std::fs::read_dir(data).unwrap().count(), inputs.len(), "{kind}");
         }
