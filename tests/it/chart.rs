@@ -1,5 +1,6 @@
 //! The Helm chart, with the real helm and on a real API server.
 
+mod argo_controller;
 mod argo_sync;
 mod cluster;
 mod gitops;
@@ -16,7 +17,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::support::tools::tool;
+use crate::support::{control_plane::ControlPlane, tools::tool};
 
 const CHART: &str = "charts/svix-operator";
 
@@ -53,6 +54,15 @@ async fn rendered(arguments: &[String]) -> String {
 fn objects(text: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(text).map(|part| Value::deserialize(part).unwrap());
     documents.filter(|object| !object.is_null()).collect()
+}
+
+/// What a kustomization comes to, which is the same by kustomize as by what kubectl brings along.
+async fn kustomized(control_plane: &ControlPlane, folder: &str) -> Vec<Value> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder).display().to_string();
+    let by_kubectl = control_plane.kubectl(&["kustomize", &path]).await.expect_success();
+    let by_kustomize = tool("kustomize", None, &["build", &path], "").await.expect_success();
+    assert_eq!(by_kubectl, by_kustomize, "{folder}");
+    objects(&by_kustomize)
 }
 
 /// The objects of a set, by kind and name.

@@ -9,12 +9,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/cache"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/health"
-	argosync "github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/tracing"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/cache"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/diff"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/health"
+	argosync "github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync/common"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/utils/kube"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/utils/tracing"
+	"github.com/argoproj/argo-cd/v3/util/lua"
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -36,12 +38,13 @@ const (
 type application struct {
 	arguments arguments
 	revision  string
-	checks    checks
+	checks    lua.ResourceHealthOverrides
 	config    *rest.Config
 	kubectl   *kube.KubectlCmd
 	cache     cache.ClusterCache
 	targets   map[kube.ResourceKey]*unstructured.Unstructured
 	updated   chan struct{}
+	dryRuns   diff.ServerSideDryRunner
 	// Whether everything was applied: a failure leaves later waves as they were.
 	applied bool
 
@@ -60,7 +63,7 @@ type objectStatus struct {
 type mark struct{ tracking string }
 
 func newApplication(
-	arguments arguments, manifests []*unstructured.Unstructured, revision string, checks checks,
+	arguments arguments, manifests []*unstructured.Unstructured, revision string, checks lua.ResourceHealthOverrides,
 ) (*application, func(), error) {
 	config, err := clientcmd.NewDefaultClientConfigLoadingRules().Load()
 	if err != nil {
@@ -90,12 +93,23 @@ func newApplication(
 			return mark{tracking}, tracking != ""
 		}),
 	)
+	applier, cleanup, err := app.kubectl.ManageServerSideDiffDryRuns(client)
+	if err != nil {
+		return nil, nil, err
+	}
+	app.dryRuns = diff.NewK8sServerSideDryRunner(applier)
+	stop := func() {
+		app.cache.Invalidate()
+		cleanup()
+	}
 	if err := app.cache.EnsureSynced(); err != nil {
+		stop()
 		return nil, nil, fmt.Errorf("reading the cluster: %w", err)
 	}
 	for _, manifest := range manifests {
 		namespaced, err := app.cache.IsNamespaced(manifest.GroupVersionKind().GroupKind())
 		if err != nil {
+			stop()
 			return nil, nil, err
 		}
 		if namespaced && manifest.GetNamespace() == "" {
@@ -110,13 +124,14 @@ func newApplication(
 		manifest.SetAnnotations(annotations)
 		app.targets[key] = manifest
 	}
-	return app, func() { app.cache.Invalidate() }, nil
+	return app, stop, nil
 }
 
-// Excludes no kind.
+// Leaves nothing out.
 type nothing struct{}
 
 func (nothing) IsExcludedResource(_, _, _ string) bool { return false }
+func (nothing) GetLabelSelector(_, _, _ string) string { return "" }
 
 func (app *application) tracking(key kube.ResourceKey) string {
 	name := app.arguments.application
@@ -164,7 +179,7 @@ func (app *application) synchronise(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		step.Sync()
+		step.Sync(ctx)
 		phase, message, results = step.GetState()
 		cleanup()
 		if phase.Completed() {

@@ -4,23 +4,18 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/health"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	lua "svix-operator.dev/argo-cd/health"
+	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
+	"github.com/argoproj/argo-cd/v3/util/lua"
 )
 
-// Health checks in Lua by kind. Other kinds have those of the engine.
-type checks map[schema.GroupKind]string
-
-// Reads `<folder>/<group>/<kind>/health.lua`.
-func readChecks(folder string) (checks, error) {
+// Reads `<folder>/<group>/<kind>/health.lua` as argocd-cm would have it. Argo CD's own package runs them, and its own
+// checks for other kinds.
+func readChecks(folder string) (lua.ResourceHealthOverrides, error) {
 	scripts, err := filepath.Glob(filepath.Join(folder, "*", "*", "health.lua"))
 	if err != nil {
 		return nil, err
 	}
-	found := checks{}
+	found := lua.ResourceHealthOverrides{}
 	for _, script := range scripts {
 		text, err := os.ReadFile(script)
 		if err != nil {
@@ -28,20 +23,7 @@ func readChecks(folder string) (checks, error) {
 		}
 		kind := filepath.Dir(script)
 		group := filepath.Base(filepath.Dir(kind))
-		found[schema.GroupKind{Group: group, Kind: filepath.Base(kind)}] = string(text)
+		found[group+"/"+filepath.Base(kind)] = v1alpha1.ResourceOverride{HealthLua: string(text)}
 	}
 	return found, nil
-}
-
-// GetResourceHealth implements the engine's HealthOverride.
-func (c checks) GetResourceHealth(object *unstructured.Unstructured) (*health.HealthStatus, error) {
-	script, ok := c[object.GroupVersionKind().GroupKind()]
-	if !ok {
-		return nil, nil
-	}
-	answer, err := lua.Judge(script, object.Object)
-	if err != nil {
-		return nil, err
-	}
-	return &health.HealthStatus{Status: health.HealthStatusCode(answer.Status), Message: answer.Message}, nil
 }

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/diff"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/diff"
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -15,42 +16,32 @@ type mode string
 const (
 	// The one that is used when nothing is said: what was applied last, what is declared, and what there is.
 	clientSide mode = "client-side"
-	// With the sync option `ServerSideApply=true`: by the owners of the fields.
-	structured mode = "structured"
-	// With the compare option `ServerSideDiff=true`: the API server is asked what an apply would change.
+	// With the sync option `ServerSideApply=true`, or the compare option `ServerSideDiff=true`: the API server is asked
+	// what an apply would change.
 	serverSide mode = "server-side"
 )
 
 // The one that goes with how this Application applies.
 func (app *application) ownMode() mode {
 	if app.arguments.serverSide {
-		return structured
+		return serverSide
 	}
 	return clientSide
 }
 
-func (app *application) compare(
-	mode mode, target, live *unstructured.Unstructured, more ...diff.Option,
-) (*diff.DiffResult, error) {
-	options := append(more,
+func (app *application) compare(mode mode, target, live *unstructured.Unstructured) (*diff.DiffResult, error) {
+	return diff.Diff(context.Background(), target, live,
 		diff.WithLogr(logr.Discard()),
-		diff.WithStructuredMergeDiff(mode == structured),
 		diff.WithServerSideDiff(mode == serverSide),
+		diff.WithServerSideDryRunner(app.dryRuns),
 		diff.WithGVKParser(app.cache.GetGVKParser()),
 		diff.WithManager(fieldManager),
 	)
-	return diff.Diff(target, live, options...)
 }
 
 // Compares everything in each way, and tells what differs.
 func (app *application) compareAgain() error {
-	applier, cleanup, err := app.kubectl.ManageServerSideDiffDryRuns(app.config)
-	if err != nil {
-		return err
-	}
-	defer cleanup()
-	dryRuns := diff.WithServerSideDryRunner(diff.NewK8sServerSideDryRunner(applier))
-	for _, mode := range []mode{clientSide, structured, serverSide} {
+	for _, mode := range []mode{clientSide, serverSide} {
 		state, err := app.reconcile()
 		if err != nil {
 			return err
@@ -58,7 +49,7 @@ func (app *application) compareAgain() error {
 		different := []any{}
 		for i, target := range state.Target {
 			live := state.Live[i]
-			found, err := app.compare(mode, target, live, dryRuns)
+			found, err := app.compare(mode, target, live)
 			if err != nil {
 				return fmt.Errorf("comparing (%s): %w", mode, err)
 			}

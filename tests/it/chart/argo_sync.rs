@@ -1,18 +1,15 @@
 //! The examples in a Git repository, and Argo CD's own sync engine that brings them into a cluster: wave by wave, to
 //! the second comparison that finds nothing.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use svix_operator::embedded::{EmbeddedSvix, Options};
-use tempfile::TempDir;
 
 use super::file;
 use crate::support::{
     control_plane::ControlPlane,
+    git::Repository,
     operator::{OPERATOR_NAMESPACE, Operator, install},
     tools::tool,
 };
@@ -21,58 +18,17 @@ const CONNECTION: &str = "SvixConnection";
 const EVENT_TYPE: &str = "WebhookEventType";
 const ENDPOINT: &str = "WebhookEndpoint";
 
-/// A Git repository of somebody who has copied an example.
-struct Repository(TempDir);
+/// The folder that Argo CD is pointed at.
+const FOLDER: &str = "webhooks";
 
-impl Repository {
-    fn new() -> Self {
-        let repository = Self(tempfile::tempdir().unwrap());
-        repository.git(&["init", "--quiet"]);
-        repository
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let said = Command::new("git")
-            .args(["-c", "user.name=shop", "-c", "user.email=shop@example.org"])
-            .args(arguments)
-            .current_dir(self.0.path())
-            // Nothing of what this machine's user has configured.
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .stdin(Stdio::null())
-            .output()
-            .expect("the tests of the examples for Argo CD need git");
-        assert!(said.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&said.stderr));
-    }
-
-    /// The file in the folder that Argo CD is pointed at, next to one that is not for it.
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join("webhooks").join(name)
-    }
-
-    /// Copies an example, each file changed by `change` of its name and text.
-    fn copy(&self, example: &str, change: impl Fn(&str, String) -> String) {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
-        std::fs::create_dir_all(self.path("")).unwrap();
-        std::fs::write(self.path("README.md"), "What the shop sends.\n").unwrap();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let text = change(&name, file(&format!("examples/{example}/{name}")));
-            std::fs::write(self.path(&name), text).unwrap();
-        }
-    }
-
-    /// Changes a file, which must make a difference.
-    fn edit(&self, name: &str, change: impl FnOnce(&str) -> String) {
-        let before = std::fs::read_to_string(self.path(name)).unwrap();
-        let after = change(&before);
-        assert_ne!(before, after, "{name}");
-        std::fs::write(self.path(name), after).unwrap();
-    }
-
-    fn commit(&self, message: &str) {
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--message", message]);
+/// Copies an example there, each file changed by `change` of its name and text, next to one that is not for Argo CD.
+fn copy(repository: &Repository, example: &str, change: impl Fn(&str, String) -> String) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
+    repository.write(&format!("{FOLDER}/README.md"), "What the shop sends.\n");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let text = change(&name, file(&format!("examples/{example}/{name}")));
+        repository.write(&format!("{FOLDER}/{name}"), text);
     }
 }
 
@@ -83,9 +39,9 @@ impl Story {
     /// Synchronises what was committed last, as an Application of this name into a namespace of the same name.
     async fn of(control_plane: &ControlPlane, repository: &Repository, name: &str, more: &[&str]) -> Self {
         let health = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/argo-cd/health/resource_customizations");
-        let folder = repository.0.path().display().to_string();
+        let folder = repository.folder().display().to_string();
         let mut arguments = vec!["-application", name, "-namespace", name, "-health", health];
-        arguments.extend(["-repository", &folder, "-path", "webhooks"]);
+        arguments.extend(["-repository", &folder, "-path", FOLDER]);
         arguments.extend(more);
         let told = tool("sync", Some(control_plane), &arguments, "").await.expect_success();
         Self(told.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
@@ -145,7 +101,7 @@ impl Story {
     fn nothing_differs(&self, objects: usize) {
         let comparisons: Vec<_> = self.all("comparison").collect();
         let modes: Vec<_> = comparisons.iter().map(|it| it["mode"].as_str().unwrap()).collect();
-        assert_eq!(modes, ["client-side", "structured", "server-side"]);
+        assert_eq!(modes, ["client-side", "server-side"]);
         for comparison in comparisons {
             assert_eq!(comparison["different"], json!([]), "{}", comparison["mode"]);
             assert_eq!(comparison["compared"], objects, "{}", comparison["mode"]);
@@ -199,7 +155,7 @@ async fn argo_cd_syncs_the_examples_in_order_and_then_finds_no_difference() {
 async fn the_quickstart_wave_by_wave(control_plane: &ControlPlane) {
     let svix = prepare(control_plane, "shop", "svix-token").await;
     let repository = Repository::new();
-    repository.copy("quickstart", |name, text| {
+    copy(&repository, "quickstart", |name, text| {
         let wave = match name {
             "connection.yaml" => 0,
             "endpoints.yaml" => 2,
@@ -244,7 +200,8 @@ async fn the_quickstart_wave_by_wave(control_plane: &ControlPlane) {
 
     let schema = || svix.snapshot().event_types["order.placed"].schemas.clone();
     let sound = schema();
-    repository.edit("order-placed.yaml", |text| text.replace("    type: object\n", "    type: strin\n"));
+    repository
+        .edit("webhooks/order-placed.yaml", |text| text.replace("    type: object\n", "    type: strin\n"));
     repository.commit("A slip");
     let story = Story::of(control_plane, &repository, "shop", &[]).await;
     // The wave of the endpoints is not begun.
@@ -267,7 +224,7 @@ async fn the_quickstart_wave_by_wave(control_plane: &ControlPlane) {
     story.all_is_well_but(&[]);
     story.nothing_differs(6);
 
-    repository.edit("endpoints.yaml", |text| {
+    repository.edit("webhooks/endpoints.yaml", |text| {
         let documents = text.split("\n---\n").filter(|document| !document.contains("name: premium-support"));
         documents.collect::<Vec<_>>().join("\n---\n")
     });
@@ -281,6 +238,16 @@ async fn the_quickstart_wave_by_wave(control_plane: &ControlPlane) {
     story.nothing_differs(5);
     assert_eq!(endpoints(&svix), [hook("analytics"), hook("warehouse")]);
 
+    // What is suspended on purpose holds up no wave.
+    repository
+        .edit("webhooks/order-shipped.yaml", |text| text.replace("\nspec:\n", "\nspec:\n  suspend: true\n"));
+    repository.commit("Nothing is written for now");
+    let story = Story::of(control_plane, &repository, "shop", &[]).await;
+    assert_eq!(story.phase(), "Succeeded", "{story}");
+    let message = story.last(EVENT_TYPE, "order.shipped")[2];
+    assert!(message.starts_with("Suspended: "), "{message}");
+    story.all_is_well_but(&[]);
+
     // What a hand changes is found, whichever way is taken; else the above would say little.
     let change = r#"{"spec": {"url": "https://hooks.example.org/elsewhere"}}"#;
     let by_hand = ["-n", "shop", "patch", ENDPOINT, "warehouse", "--type=merge", "-p", change];
@@ -291,14 +258,14 @@ async fn the_quickstart_wave_by_wave(control_plane: &ControlPlane) {
         assert_eq!(different.len(), 1, "{comparison}");
         assert_eq!(different[0]["live"]["metadata"]["name"], "warehouse");
     }
-    assert_eq!(story.all("comparison").count(), 3);
+    assert_eq!(story.all("comparison").count(), 2);
 }
 
-/// Applied on the server and without waves, as `examples/argo-cd/apps` has it: the operator finds the order.
+/// Applied on the server and without waves: the operator finds the order.
 async fn software_heritage_at_once(control_plane: &ControlPlane) {
     let svix = prepare(control_plane, "archive", "archive-token").await;
     let repository = Repository::new();
-    repository.copy("software-heritage", |name, text| match name {
+    copy(&repository, "software-heritage", |name, text| match name {
         // The name `default` is the shop's.
         "connection.yaml" => text
             .replace("\n  name: default\n", "\n  name: archive\n")

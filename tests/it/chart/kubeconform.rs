@@ -1,4 +1,4 @@
-//! kubeconform, strictly, on every rendering and every example, with the schemas that a real API server publishes: its
+//! kubeconform, strictly, on every rendering, every example and every kustomization, with the schemas that a real API server publishes: its
 //! own kinds, and ours from the definitions. What a pipeline without a cluster would see.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{cluster, objects, rendered, value_sets};
+use super::{cluster, kustomized, objects, rendered, value_sets};
 use crate::support::{
     control_plane::{ControlPlane, Finished},
     go_programs::GoPrograms,
@@ -122,6 +122,44 @@ fn judged(program: &Path, schemas: &Path, objects: &[Value]) -> Finished {
     output.unwrap().into()
 }
 
+/// The folders below one that kustomize builds something from.
+fn kustomizations_in(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            kustomizations_in(&path, found);
+        } else if path.ends_with("kustomization.yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            // A component is built where it is taken in.
+            if objects(&text)[0]["kind"] == "Kustomization" {
+                found.push(folder.display().to_string());
+            }
+        }
+    }
+}
+
+/// The kustomization that Flux makes of a folder that has none: everything in it, but for what the source leaves out.
+fn as_flux_makes_it(declared: &Value, source: &Value) -> tempfile::TempDir {
+    let made = tempfile::tempdir().unwrap();
+    let path = declared["spec"]["path"].as_str().unwrap().trim_start_matches("./");
+    let ignored = source["spec"]["ignore"].as_str().unwrap();
+    let mut resources = Vec::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap() {
+        let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
+        if !ignored.lines().any(|line| line == format!("/{path}/{name}")) {
+            std::fs::copy(entry.unwrap().path(), made.path().join(&name)).unwrap();
+            resources.push(name);
+        }
+    }
+    assert!(!resources.is_empty(), "{path}");
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "namespace": declared["spec"]["targetNamespace"], "resources": resources,
+    });
+    std::fs::write(made.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
+    made
+}
+
 #[tokio::test]
 async fn kubeconform_takes_every_rendering_and_every_example() {
     let program = tokio::task::spawn_blocking(kubeconform).await.unwrap();
@@ -149,6 +187,22 @@ async fn kubeconform_takes_every_rendering_and_every_example() {
     for example in examples {
         let text = std::fs::read_to_string(&example).unwrap();
         sets.push((example.display().to_string(), objects(&text)));
+    }
+    let mut folders = Vec::new();
+    kustomizations_in(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples"), &mut folders);
+    assert!(folders.len() > 2, "{folders:?}");
+    for folder in folders {
+        let objects = kustomized(control_plane, &folder).await;
+        sets.push((format!("kustomize build {folder}"), objects));
+    }
+    let flux = kustomized(control_plane, "examples/flux").await;
+    let source = flux.iter().find(|it| it["kind"] == "GitRepository").unwrap();
+    for declared in flux.iter().filter(|it| it["kind"] == "Kustomization") {
+        let made = as_flux_makes_it(declared, source);
+        let objects = kustomized(control_plane, made.path().to_str().unwrap()).await;
+        let namespace = &declared["spec"]["targetNamespace"];
+        assert!(objects.iter().all(|it| namespace.is_null() || &it["metadata"]["namespace"] == namespace));
+        sets.push((format!("what Flux makes of {}", declared["spec"]["path"]), objects));
     }
     let mut taken = 0;
     for (set, mut objects) in sets {

@@ -5,7 +5,7 @@
 //! A test that takes the API away starts its own ([`ControlPlane::start`]).
 
 mod credentials;
-mod process;
+pub(super) mod process;
 mod programs;
 
 use std::fmt;

@@ -62,18 +62,13 @@ impl GoPrograms {
 
     fn build(&self, into: &Path) -> Result<(), String> {
         let start = Instant::now();
-        let mut go = Command::new("go")
-            .current_dir(self.module)
+        let mut go = self
+            .go()
             .args(["build", "-mod=readonly", "-trimpath", "-ldflags", &self.link_flags, "-o"])
             .arg(format!("{}/", into.display()))
             .args(self.packages)
-            // A workspace above this one must not change what is built.
-            .env("GOWORK", "off")
             .spawn()
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => self.without_go.to_owned(),
-                _ => format!("go did not start: {error}"),
-            })?;
+            .map_err(|error| self.not_started(&error))?;
         self.say(&format!(
             "building {} with Go. This happens once and takes about {}. {}",
             self.programs.join(", "),
@@ -86,6 +81,41 @@ impl GoPrograms {
         }
         self.say(&format!("built in {} s", start.elapsed().as_secs()));
         Ok(())
+    }
+
+    /// The folder of a module that this one requires, fetched when it is not there.
+    pub fn folder_of(&self, module: &str) -> Result<PathBuf, String> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Download {
+            dir: PathBuf,
+        }
+        let said = self
+            .go()
+            .args(["mod", "download", "-json", module])
+            .output()
+            .map_err(|error| self.not_started(&error))?;
+        serde_json::from_slice::<Download>(&said.stdout)
+            .map(|download| download.dir)
+            .map_err(|error| format!("{module}: {error}: {}", String::from_utf8_lossy(&said.stdout)))
+    }
+
+    fn go(&self) -> Command {
+        let mut go = Command::new("go");
+        go.current_dir(self.module)
+            // A workspace above this one must not change what is built.
+            .env("GOWORK", "off")
+            // Go's own default, which distributions change to `local`: a Go that is too old for a module fetches the
+            // one that its go.mod names, and any other does the work itself.
+            .env("GOTOOLCHAIN", "auto");
+        go
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> String {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => self.without_go.to_owned(),
+            _ => format!("go did not start: {error}"),
+        }
     }
 
     pub fn cache_key(&self) -> Result<String, String> {

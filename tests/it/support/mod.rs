@@ -1,6 +1,8 @@
 //! What several topics need: the real control plane, an engine without a cluster, and waiting without sleeping.
 
+pub mod argo_cd;
 pub mod control_plane;
+pub mod git;
 pub mod go_programs;
 pub mod inbox;
 pub mod objects;

@@ -1,6 +1,6 @@
 //! The programs that people install and judge with: helm and helm-unittest, and in small programs of our own
-//! Prometheus' engine, and the Go types of other people's kinds (`tests/tools` pins them); Argo CD's sync engine and its
-//! Lua (`tests/argo-cd`). kustomize is kubectl's.
+//! Prometheus' engine, and the Go types of other people's kinds (`tests/tools` pins them); Argo CD's controller, sync
+//! engine and Lua (`tests/argo-cd`); kustomize (`tests/kustomize`).
 
 use std::{
     path::{Path, PathBuf},
@@ -39,35 +39,72 @@ fn tools() -> &'static Path {
 }
 
 /// The programs that are Argo CD's.
-const ARGO_CD: [&str; 2] = ["lua", "sync"];
+const ARGO_CD: [&str; 3] = ["controller", "lua", "sync"];
+
+fn argo_cd_programs() -> GoPrograms {
+    GoPrograms {
+        name: "argo cd",
+        module: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/argo-cd"),
+        packages: &["./controller", "./lua", "./sync"],
+        programs: &ARGO_CD,
+        sources: &[
+            "controller/main.go",
+            "lua/main.go",
+            "sync/application.go",
+            "sync/checks.go",
+            "sync/comparison.go",
+            "sync/main.go",
+            "sync/repository.go",
+        ],
+        link_flags: "-s -w".to_owned(),
+        takes: "3 to 8 minutes",
+        without_go: "the tests of the examples for Argo CD need its engine: install Go (https://go.dev/dl) so that it \
+                     can be built",
+        instead: "",
+    }
+}
 
 /// The folder with them, built when this machine has none.
 fn argo_cd() -> &'static Path {
     static ARGO_CD_TOOLS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = ARGO_CD_TOOLS.get_or_init(|| {
+    let found = ARGO_CD_TOOLS.get_or_init(|| argo_cd_programs().build_or_cached());
+    found.as_deref().unwrap_or_else(|why| panic!("no tools: {why}"))
+}
+
+/// Where Argo CD's own sources are, its manifests among them.
+pub fn argo_cd_sources() -> PathBuf {
+    let found = argo_cd_programs().folder_of("github.com/argoproj/argo-cd/v3");
+    found.unwrap_or_else(|why| panic!("no sources of Argo CD: {why}"))
+}
+
+/// The program, built when this machine has none.
+fn kustomize() -> &'static Path {
+    static KUSTOMIZE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = KUSTOMIZE.get_or_init(|| {
         let programs = GoPrograms {
-            name: "argo cd",
-            module: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/argo-cd"),
-            packages: &["./lua", "./sync"],
-            programs: &ARGO_CD,
-            sources: &[
-                "health/health.go",
-                "lua/main.go",
-                "sync/application.go",
-                "sync/checks.go",
-                "sync/comparison.go",
-                "sync/main.go",
-                "sync/repository.go",
-            ],
+            name: "kustomize",
+            module: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kustomize"),
+            packages: &["sigs.k8s.io/kustomize/kustomize/v5"],
+            // What Go calls a program whose package ends in its major version.
+            programs: &["kustomize"],
+            sources: &[],
             link_flags: "-s -w".to_owned(),
-            takes: "a minute when the control plane was built here",
-            without_go: "the tests of the examples for Argo CD need its engine: install Go (https://go.dev/dl) so that \
-                         it can be built",
+            takes: "a minute",
+            without_go: "the tests of the examples need kustomize: install Go (https://go.dev/dl) so that it can be built",
             instead: "",
         };
         programs.build_or_cached()
     });
-    found.as_deref().unwrap_or_else(|why| panic!("no tools: {why}"))
+    found.as_deref().unwrap_or_else(|why| panic!("no kustomize: {why}"))
+}
+
+/// The folder with one of the tools.
+pub fn folder_with(name: &str) -> &'static Path {
+    match name {
+        "kustomize" => kustomize(),
+        _ if ARGO_CD.contains(&name) => argo_cd(),
+        _ => tools(),
+    }
 }
 
 /// Runs commands as a person at a terminal does who has kubectl, helm and a kubeconfig, in the project's folder.
@@ -101,8 +138,7 @@ pub async fn tool(
     // Without a cluster, it must not find this machine's own.
     let kubeconfig = cluster.map_or_else(|| home.path().join("none"), |it| it.kubeconfig().to_owned());
     let run = move || {
-        let folder = if ARGO_CD.contains(&name) { argo_cd() } else { tools() };
-        let output = Command::new(folder.join(name))
+        let output = Command::new(folder_with(name).join(name))
             .args(&arguments)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("HOME", home.path())

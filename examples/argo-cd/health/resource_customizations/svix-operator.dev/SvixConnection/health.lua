@@ -1,5 +1,6 @@
 -- How an object of svix-operator fares. Its conditions are those that kstatus knows: Stalled waits for a person,
--- Reconciling goes on by itself, and Ready says whether Svix holds what is declared.
+-- Reconciling goes on by itself, and Ready says whether Svix holds what is declared. What is suspended on purpose is
+-- Ready; as Suspended, it would hold up a synchronisation in waves for ever (argoproj/argo-cd#24428).
 local function answer(status, message)
   return {status = status, message = message}
 end
@@ -20,9 +21,6 @@ end
 
 if obj.metadata.deletionTimestamp ~= nil then
   return answer("Progressing", told(ready, "It is being deleted"))
-end
-if obj.spec ~= nil and obj.spec.suspend == true then
-  return answer("Suspended", "spec.suspend is true: nothing is done in Svix")
 end
 -- What is said of an older spec says nothing of this one.
 if ready == nil or status.observedGeneration ~= obj.metadata.generation then
