@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{cluster, file, kustomized};
 use crate::support::{
     control_plane::ControlPlane,
-    objects::event_type,
+    objects::{connection, endpoint, event, event_type},
     operator::{Operator, free_address},
     tenant::Tenant,
     tools::tool,
@@ -53,6 +53,59 @@ async fn argo_cd_sees_how_each_kind_fares() {
     for kind in KINDS {
         assert_eq!(script(kind), script(KINDS[0]), "{kind}");
     }
+}
+
+/// By the library that Flux waits with.
+#[tokio::test]
+async fn flux_sees_how_each_kind_fares() {
+    Operator::shared().await;
+    let control_plane = ControlPlane::shared().await;
+    let tenant = &Tenant::new(control_plane, "kstatus").await;
+    let broken = event_type("a.broken").with("schema", json!({"type": "nothing"}));
+    let schema = json!({"properties": {"n": {"type": "integer"}}});
+    let wrong = event("wrong", "a.one").with("payload", json!({"n": "x"}));
+    let nowhere = connection(&tenant.svix.url()).named("kstatus-nowhere").with("ownerId", "nowhere");
+    let nowhere = nowhere.with("tokenSecretRef", json!({"name": "nowhere", "key": "token"}));
+    tenant
+        .apply([
+            event_type("a.one").with("schema", schema),
+            broken,
+            endpoint("good", &["a.one"]),
+            endpoint("early", &["a.later"]),
+            endpoint("lost", &["a.one"]).with("headers", json!([{"name": "Svix-Id", "value": "x"}])),
+            event("sent", "a.one"),
+            wrong,
+        ])
+        .await;
+    let nowhere = json!([nowhere.0]);
+    tenant.apply_json(nowhere.as_array().unwrap()).await;
+    let expected = [
+        (format!("svixconnection/{}", tenant.name), "Current"),
+        ("svixconnection/kstatus-nowhere".to_owned(), "Failed"),
+        ("webhookeventtype/a.one".to_owned(), "Current"),
+        ("webhookeventtype/a.broken".to_owned(), "Failed"),
+        ("webhookendpoint/good".to_owned(), "Current"),
+        ("webhookendpoint/early".to_owned(), "InProgress"),
+        ("webhookendpoint/lost".to_owned(), "Failed"),
+        ("webhookevent/sent".to_owned(), "Current"),
+        ("webhookevent/wrong".to_owned(), "Failed"),
+    ];
+    eventually("kstatus to see each as it is", PATIENCE, async || {
+        let mut objects = Vec::new();
+        for (name, _) in &expected {
+            let (kind, name) = name.split_once('/').unwrap();
+            objects.push(tenant.get(kind, name).await?);
+        }
+        // Without status, kstatus takes an object as done: Flux would not wait.
+        if let Some(bare) = objects.iter().find(|object| object["status"].is_null()) {
+            return Err(format!("no status yet: {}", bare["metadata"]["name"]));
+        }
+        let said = tool("kstatus", None, &[], &json!(objects).to_string()).await.expect_success();
+        let fits = |((_, wanted), said): (&(String, &str), &str)| said.split(' ').next() == Some(wanted);
+        if expected.iter().zip(said.lines()).all(fits) { Ok(()) } else { Err(said) }
+    })
+    .await;
+    control_plane.kubectl(&["delete", "svixconnection", "kstatus-nowhere"]).await.expect_success();
 }
 
 #[tokio::test]
