@@ -71,7 +71,8 @@ async fn whatever_specs_become_svix_holds_what_they_would_make_in_an_empty_one()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_somebody_does_in_svix_it_comes_to_hold_what_is_declared() {
     let cast = Cast::enter("edited").await;
-    let mut pairs: Vec<_> = seeds().map(Pair::new).collect();
+    // Every second one: each round waits until all edits were seen, so these cost twice as much.
+    let mut pairs: Vec<_> = seeds().step_by(2).map(Pair::new).collect();
     for round in 0..=ROUNDS {
         if round > 0 {
             pairs.iter_mut().for_each(|pair| pair.mutate(round == ROUNDS));
