@@ -22,10 +22,14 @@ pub struct View {
     made_up: bool,
     /// What to say of the connection that was made up.
     advice: String,
-    /// The event types that are declared, by connection and name, and those that were in an earlier reading.
-    declared: BTreeSet<(String, String)>,
-    gone: BTreeSet<(String, String)>,
+    /// The names of the event types that are declared, by connection.
+    declared: EventTypes,
+    /// Those that were declared in an earlier reading only.
+    gone: EventTypes,
 }
+
+/// Names of event types by connection.
+type EventTypes = BTreeMap<String, BTreeSet<String>>;
 
 impl View {
     /// Takes in a folder that was read.
@@ -39,13 +43,19 @@ impl View {
     pub fn declared(&mut self, declaration: &Declaration) {
         self.made_up = declaration.made_up;
         self.advice = advice(declaration);
-        let types = declaration.objects.iter().filter_map(|object| match object {
-            Object::EventType(it) => Some((it.connection_name().to_owned(), it.event_type_name())),
-            _ => None,
-        });
-        let before = std::mem::replace(&mut self.declared, types.collect());
-        self.gone.extend(before);
-        self.gone.retain(|one| !self.declared.contains(one));
+        let mut declared = EventTypes::new();
+        for object in &declaration.objects {
+            if let Object::EventType(it) = object {
+                declared.entry(it.connection_name().to_owned()).or_default().insert(it.event_type_name());
+            }
+        }
+        for (connection, names) in std::mem::replace(&mut self.declared, declared) {
+            self.gone.entry(connection).or_default().extend(names);
+        }
+        for (connection, names) in &mut self.gone {
+            let declared = self.declared.get(connection);
+            names.retain(|name| !declared.is_some_and(|declared| declared.contains(name)));
+        }
     }
 
     /// How everything stands.
@@ -96,10 +106,9 @@ impl View {
     /// still be in Svix, so the endpoint is in step; beginning anew, it would wait for them.
     fn undeclared(&self, object: &Object) -> String {
         let Object::Endpoint(endpoint) = object else { return String::new() };
-        let connection = endpoint.connection_name();
-        let is_gone = |name: &str| self.gone.iter().any(|(of, gone)| of == connection && gone == name);
+        let gone = self.gone.get(endpoint.connection_name());
         let names = endpoint.spec.event_types.iter().map(String::as_str);
-        let gone: Vec<_> = names.filter(|name| is_gone(name)).collect();
+        let gone: Vec<_> = names.filter(|name| gone.is_some_and(|gone| gone.contains(*name))).collect();
         let (is, it) = if gone.len() == 1 { ("is", "it") } else { ("are", "them") };
         match gone.join(", ") {
             names if names.is_empty() => names,
