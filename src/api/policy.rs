@@ -62,7 +62,7 @@ pub enum ManagementPolicy {
 }
 
 /// How Svix differs from what is declared, of an object that is observed or suspended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// What would be done if the object were managed.
@@ -78,7 +78,7 @@ pub struct Difference {
 }
 
 /// What would be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Action {
     /// It is not in Svix: it would be made.
     Create,
@@ -93,7 +93,7 @@ pub enum Action {
 }
 
 /// One field that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldDifference {
     /// The field's name in the spec.

@@ -19,7 +19,7 @@ use crate::{
     embedded::{self, EmbeddedSvix},
     engine::{Note, Object, Options},
     files::{
-        self, Feed, References, Session,
+        self, Feed, References, Session, View,
         table::{Report, Row, State, Style},
         watch::FolderWatch,
     },
@@ -35,7 +35,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Keep Svix in step with a folder of manifests, without a cluster.
 ///
 /// Starts an embedded Svix on loopback, unless --svix-url names a server; reconciles the manifests in DIR and
-/// then each change of them. Exit codes: 0 all in step, 1 not all in step (with --once), 2 it could not begin.
+/// then each change of them. Exit codes: 0 all in step; with --once 1 not all in step, or Svix differs from what is
+/// only compared; 2 it could not begin, or with --once nothing in DIR is ours.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Folder of manifests (YAML or JSON), or one file.
@@ -66,7 +67,7 @@ pub struct Arguments {
     concurrency: u16,
 
     /// Form of the report.
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
 }
 
@@ -146,9 +147,13 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         true => None,
         false => Some(Front::start(&arguments, &server, &stop).await?),
     };
-    let mut broken = take(&arguments.dir, &server, &session, front.as_mut());
+    let mut view = View::default();
+    match take(&arguments.dir, &server, &session, front.as_mut(), &mut view) {
+        Some(message) if arguments.once => return Err(message),
+        empty => warn(empty),
+    }
     settle(&session, Duration::from_secs(arguments.timeout), &stop).await;
-    let mut before = Report::new(rows(&session, &broken));
+    let mut before = view.report(&session.objects());
     let code = if before.all_in_sync() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     print(&before, arguments.output);
 
@@ -163,7 +168,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
                     if !changed {
                         return Err(format!("{} cannot be watched any more", arguments.dir.display()));
                     }
-                    broken = take(&arguments.dir, &server, &session, front.as_mut());
+                    warn(take(&arguments.dir, &server, &session, front.as_mut(), &mut view));
                 }
                 // What comes by itself, such as drift in Svix, is shown as it comes.
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -171,7 +176,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             settle(&session, Duration::from_secs(5), &stop).await;
             let lines = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
             lines.iter().for_each(|line| println!("{line}"));
-            let now = Report::new(rows(&session, &broken));
+            let now = view.report(&session.objects());
             if now != before {
                 print_changes(&before, &now, arguments.output);
                 before = now;
@@ -219,8 +224,18 @@ impl Front {
     }
 }
 
-/// Reads the folder and declares what it holds. Answers a row for each object that cannot be used.
-fn take(dir: &Path, server: &Server, session: &Session, front: Option<&mut Front>) -> Vec<Row> {
+fn warn(message: Option<String>) {
+    message.iter().for_each(|message| eprintln!("warning: {message}"));
+}
+
+/// Reads the folder and declares what it holds. Answers what to say when nothing in it is ours.
+fn take(
+    dir: &Path,
+    server: &Server,
+    session: &Session,
+    front: Option<&mut Front>,
+    view: &mut View,
+) -> Option<String> {
     // Here and not on a thread of its own, whose heap would stay: ten thousand objects are read in half a
     // second, and nothing that others wait for runs on this one.
     let loaded = files::load(dir);
@@ -230,12 +245,14 @@ fn take(dir: &Path, server: &Server, session: &Session, front: Option<&mut Front
     if let Some(front) = front {
         front.take(&loaded);
     }
-    let broken = loaded.problems.iter().map(files::broken_row).collect();
+    view.read(&loaded);
+    let empty = loaded.nothing_of_ours(dir);
     let place = files::Server { url: &server.url, token: &server.token, ours: server.embedded.is_some() };
-    let (objects, references) = files::declared(loaded, &place, session.objects());
-    session.declare(objects, references);
+    let declaration = files::declared(loaded, &place, session.objects());
+    view.declared(&declaration);
+    session.declare(declaration.objects, declaration.references);
     session.look_again();
-    broken
+    empty
 }
 
 /// Waits until everything has settled, at most so long.
@@ -252,7 +269,7 @@ async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
             // A connection has a driver of its own, which the queue knows nothing of.
             let connecting = objects.iter().any(|object| {
                 matches!(object, Object::Connection(_))
-                    && !matches!(files::state(object), State::InSync | State::Problem)
+                    && !matches!(files::state(object), State::InSync | State::Differs | State::Problem)
             });
             !connecting && !objects.iter().any(|object| object.deleting() || object.ready().is_none())
         };
@@ -263,14 +280,6 @@ async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
         }
         tokio::time::sleep(LOOK).await;
     }
-}
-
-fn rows(session: &Session, broken: &[Row]) -> Vec<Row> {
-    let named: HashSet<_> = broken.iter().map(|row| (&row.kind, &row.namespace, &row.name)).collect();
-    let mut rows: Vec<Row> = session.objects().iter().map(files::row).collect();
-    rows.retain(|row| !named.contains(&(&row.kind, &row.namespace, &row.name)));
-    rows.extend(broken.iter().cloned());
-    rows
 }
 
 fn print(report: &Report, output: Output) {
@@ -288,11 +297,12 @@ fn print_changes(before: &Report, now: &Report, output: Output) {
     if output == Output::Json {
         return print(now, output);
     }
-    let known: HashSet<&Row> = before.objects.iter().collect();
-    let changed = now.objects.iter().filter(|row| !known.contains(row)).cloned().collect();
+    let known: HashSet<&Row> = before.objects.iter().chain(&before.files).collect();
+    let rows = now.objects.iter().chain(&now.files);
+    let changed = rows.filter(|row| !known.contains(row)).cloned().collect();
     write(|out| {
         // The totals of the part that changed say nothing.
-        Report::new(changed).write_rows(out, style())?;
+        Report::new(changed, 0).write_rows(out, style())?;
         writeln!(out, "{}", now.totals())
     });
 }

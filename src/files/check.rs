@@ -186,7 +186,9 @@ fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
             format!("found {found}, expected one of {}", options.collect::<Vec<_>>().join(", "))
         }
         ValidationErrorKind::Pattern { pattern } => {
-            format!("found {found}, expected text that matches {pattern}")
+            let expected = words::pattern(pattern)
+                .map_or_else(|| format!("text that matches {pattern}"), ToOwned::to_owned);
+            format!("found {found}, expected {expected}")
         }
         ValidationErrorKind::Format { format } => format!("found {found}, expected a {format}"),
         ValidationErrorKind::MinLength { limit: 1 } => {

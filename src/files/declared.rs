@@ -26,9 +26,20 @@ pub struct Server<'a> {
     pub ours: bool,
 }
 
+/// What a folder declares, as it is reconciled here.
+#[derive(Debug)]
+pub struct Declaration {
+    /// The objects.
+    pub objects: Vec<Object>,
+    /// What they refer to.
+    pub references: References,
+    /// Whether the connection named `default` was made up, since the folder has none.
+    pub made_up: bool,
+}
+
 /// The objects of a folder as they are reconciled here: every connection goes to the one server.
 #[must_use]
-pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> (Vec<Object>, References) {
+pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> Declaration {
     let mut objects = Vec::new();
     let mut has_default = false;
     // An object that was good and is now broken stays as it was: a slip of the pen deletes nothing.
@@ -110,5 +121,5 @@ pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> (Ve
         secrets: secrets.collect(),
         namespaces: namespaces.collect(),
     };
-    (objects, references)
+    Declaration { objects, references, made_up: !has_default }
 }

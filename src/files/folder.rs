@@ -37,6 +37,10 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// What was left out on purpose.
     pub notes: Vec<String>,
+    /// How many objects were left out, since their kinds are others'.
+    pub left_out: usize,
+    /// How many files were found.
+    pub files: usize,
 }
 
 impl Loaded {
@@ -45,6 +49,23 @@ impl Loaded {
     #[must_use]
     pub fn may_lack_objects(&self) -> bool {
         self.problems.iter().any(|problem| problem.object.is_none())
+    }
+
+    /// What to say of a folder in which nothing is ours, and nothing wrong either: most likely it is the wrong one.
+    #[must_use]
+    pub fn nothing_of_ours(&self, root: &Path) -> Option<String> {
+        let ours = self.connections.len() + self.event_types.len() + self.endpoints.len() + self.events.len();
+        if ours > 0 || !self.problems.is_empty() {
+            return None;
+        }
+        let number =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let mut read = format!("{} read", number(self.files, "file"));
+        let others = self.left_out + self.config_maps.len() + self.secrets.len() + self.namespaces.len();
+        if others > 0 {
+            read = format!("{read}, {} of other kinds left out", number(others, "object"));
+        }
+        Some(format!("no manifest of {GROUP} in {} ({read})", root.display()))
     }
 
     /// Whether an object is declared, though perhaps wrongly: then it must not be taken for deleted.
@@ -75,6 +96,7 @@ pub fn load(root: &Path) -> Loaded {
     for (path, message) in found.failures {
         loader.file_problem(&path, message);
     }
+    loader.loaded.files = found.files.len();
     for path in found.files {
         match walk::read(&path) {
             Ok(text) => loader.file(&path, &text),
@@ -172,10 +194,16 @@ impl Loader {
                 let object = object.filter(|_| pointer == "/apiVersion");
                 self.problem(item.mark(&pointer), object, pointer, message);
             }
-            _ => {
-                let name = if group.is_empty() { kind.to_owned() } else { format!("{kind} ({group})") };
-                *self.ignored.entry(name).or_default() += 1;
-            }
+            _ => match foreign_group(group, version, kind) {
+                Some(message) => {
+                    let object = object::id_of(item.value, kind, kind != "SvixConnection");
+                    self.problem(item.mark("/apiVersion"), object, "/apiVersion".into(), message);
+                }
+                None => {
+                    let name = if group.is_empty() { kind.to_owned() } else { format!("{kind} ({group})") };
+                    *self.ignored.entry(name).or_default() += 1;
+                }
+            },
         }
     }
 
@@ -293,6 +321,7 @@ impl Loader {
     }
 
     fn finish(mut self) -> Loaded {
+        self.loaded.left_out = self.ignored.values().sum();
         if !self.ignored.is_empty() {
             let kinds: Vec<String> =
                 self.ignored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -303,6 +332,23 @@ impl Loader {
         }
         self.loaded
     }
+}
+
+/// What is wrong with the group of a kind of ours that stands under another; `None`: it is somebody else's kind.
+/// Others have a `WebhookEndpoint`, too, so the group must look like ours.
+fn foreign_group(group: &str, version: &str, kind: &str) -> Option<String> {
+    let ours = ["SvixConnection", "WebhookEventType", "WebhookEndpoint", "WebhookEvent"];
+    if !ours.contains(&kind) {
+        return None;
+    }
+    let hint = format!("did you mean {GROUP}/v1alpha1?");
+    if group.is_empty() {
+        return Some(format!(
+            "found {version:?}, which names no API group, expected {GROUP}/v1alpha1; {hint}"
+        ));
+    }
+    let near = words::meant(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
+    near.then(|| format!("found \"{group}/{version}\", expected {GROUP}/v1alpha1 for a {kind}; {hint}"))
 }
 
 fn ambiguity(word: &Ambiguous) -> String {

@@ -8,25 +8,32 @@ use std::{
 
 use serde::Serialize;
 
+use crate::api::Difference;
+
 /// How an object stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum State {
     /// Svix holds what is declared.
     InSync,
+    /// Svix holds something else, and nothing is written: the object is only compared.
+    Differs,
     /// It waits for something that will come by itself.
     Waiting,
     /// It is being worked on.
+    #[default]
     Working,
     /// Something must be changed first.
     Problem,
 }
 
 impl State {
-    const ALL: [Self; 4] = [Self::InSync, Self::Working, Self::Waiting, Self::Problem];
+    const ALL: [Self; 5] = [Self::InSync, Self::Differs, Self::Working, Self::Waiting, Self::Problem];
 
     fn words(self, count: usize) -> &'static str {
         match self {
             Self::InSync => "in step",
+            Self::Differs if count == 1 => "differs",
+            Self::Differs => "differ",
             Self::Waiting => "waiting",
             Self::Working => "working",
             Self::Problem if count == 1 => "problem",
@@ -37,6 +44,7 @@ impl State {
     fn color(self) -> &'static str {
         match self {
             Self::InSync => "32",
+            Self::Differs => "35",
             Self::Waiting => "33",
             Self::Working => "36",
             Self::Problem => "31",
@@ -46,6 +54,7 @@ impl State {
     fn symbol(self) -> &'static str {
         match self {
             Self::InSync => "\u{2713} ",
+            Self::Differs => "\u{2260} ",
             Self::Waiting => "\u{2026} ",
             Self::Working => "\u{2192} ",
             Self::Problem => "\u{2717} ",
@@ -53,8 +62,11 @@ impl State {
     }
 }
 
-/// One object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// The kind of a row that speaks of a file, not of an object: what it declares is not known in full.
+pub const FILE: &str = "File";
+
+/// One object, or a file that could not be read in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Its kind.
@@ -71,6 +83,67 @@ pub struct Row {
     pub reason: String,
     /// Why, for people; empty: there is nothing to say.
     pub message: String,
+    /// The file that declares it; `None`: none does, or it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line in that file, from 1: of the mistake, if there is one, else of the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The field that the message speaks of, as a JSON Pointer into the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Each mistake of a manifest that cannot be used; the fields above speak of the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
+    /// What managing it would change, of an object that is only compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Difference>,
+    /// Whether no file declares it, and `dev` made it up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub made_up: bool,
+}
+
+/// One mistake in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Detail {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; `None`: the file as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The column, from 1; `None`: the line as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// JSON Pointer of the field in the object; `None`: the object as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// What was found, what is expected, and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for Detail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)?;
+        for number in [self.line, self.column].into_iter().map_while(|number| number) {
+            write!(f, ":{number}")?;
+        }
+        f.write_str(": ")?;
+        if let Some(pointer) = &self.pointer {
+            write!(f, "{pointer}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl Row {
+    /// What is said under the row, each on lines of its own.
+    fn messages(&self) -> Vec<Cow<'_, str>> {
+        match self.details.as_slice() {
+            [] => vec![Cow::Borrowed(self.message.as_str())],
+            details => details.iter().map(|detail| Cow::Owned(detail.to_string())).collect(),
+        }
+    }
 }
 
 /// How a table is drawn.
@@ -92,36 +165,46 @@ pub struct Report {
     pub total: usize,
     /// Those in step.
     pub in_sync: usize,
+    /// Those that are only compared, and differ.
+    pub differs: usize,
     /// Those that wait.
     pub waiting: usize,
     /// Those that are worked on.
     pub working: usize,
     /// Those with a problem.
     pub problems: usize,
+    /// How many objects in the folder were left out, since their kinds are others'.
+    pub left_out: usize,
     /// The objects, by kind, namespace and name.
     pub objects: Vec<Row>,
+    /// The files that could not be read in full. They count as no object.
+    pub files: Vec<Row>,
 }
 
 impl Report {
     /// Counts and sorts.
     #[must_use]
-    pub fn new(mut rows: Vec<Row>) -> Self {
+    pub fn new(mut rows: Vec<Row>, left_out: usize) -> Self {
         rows.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        let files = rows.extract_if(.., |row| row.kind == FILE).collect();
         let count = |state| rows.iter().filter(|row| row.state == state).count();
         Self {
             total: rows.len(),
             in_sync: count(State::InSync),
             waiting: count(State::Waiting),
             working: count(State::Working),
+            differs: count(State::Differs),
             problems: count(State::Problem),
+            left_out,
             objects: rows,
+            files,
         }
     }
 
-    /// Whether every object is in step.
+    /// Whether every object is in step, and every file was read.
     #[must_use]
     pub fn all_in_sync(&self) -> bool {
-        self.in_sync == self.total
+        self.in_sync == self.total && self.files.is_empty()
     }
 
     /// `5 objects: 4 in step, 1 waiting`
@@ -132,6 +215,7 @@ impl Report {
         for state in State::ALL {
             let count = match state {
                 State::InSync => self.in_sync,
+                State::Differs => self.differs,
                 State::Waiting => self.waiting,
                 State::Working => self.working,
                 State::Problem => self.problems,
@@ -140,6 +224,14 @@ impl Report {
                 let _ = write!(line, "{separator}{count} {}", state.words(count));
                 separator = ", ";
             }
+        }
+        let number =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        if !self.files.is_empty() {
+            let _ = write!(line, "; {} not read in full", number(self.files.len(), "file"));
+        }
+        if self.left_out > 0 {
+            let _ = write!(line, "; {} of other kinds left out", number(self.left_out, "object"));
         }
         line
     }
@@ -153,21 +245,24 @@ impl Report {
     /// Writes the table without the totals.
     pub fn write_rows(&self, out: &mut impl Write, style: Style) -> io::Result<()> {
         const HEAD: [&str; 6] = ["KIND", "NAMESPACE", "NAME", "STATE", "SVIX", "REASON"];
-        if self.objects.is_empty() {
+        let rows = || self.objects.iter().chain(&self.files);
+        if rows().next().is_none() {
             return Ok(());
         }
         // A first pass for the widths, so that ten thousand rows are never held as text.
         let mut widths = HEAD.map(str::len);
-        for row in &self.objects {
+        for row in rows() {
             for (width, cell) in widths.iter_mut().zip(cells(row, style)) {
                 *width = cell.chars().count().max(*width);
             }
         }
         write_line(out, &HEAD.map(Cow::Borrowed), &widths, None)?;
-        for row in &self.objects {
+        for row in rows() {
             write_line(out, &cells(row, style), &widths, style.color.then(|| row.state.color()))?;
-            for text in wrap(&clean(&row.message), style.width.map(|width| width.saturating_sub(4))) {
-                writeln!(out, "    {text}")?;
+            for message in row.messages() {
+                for text in wrap(&clean(&message), style.width.map(|width| width.saturating_sub(4))) {
+                    writeln!(out, "    {text}")?;
+                }
             }
         }
         Ok(())
@@ -182,7 +277,11 @@ fn cells(row: &Row, style: Style) -> [Cow<'_, str>; 6] {
         symbol => Cow::Owned(format!("{symbol}{}", row.state.words(1))),
     };
     let text = |text| if str::is_empty(text) { Cow::Borrowed("-") } else { clean(text) };
-    [text(&row.kind), text(&row.namespace), text(&row.name), state, text(&row.svix), text(&row.reason)]
+    let reason = match row.made_up {
+        true => clean(&row.reason) + " (made up)",
+        false => text(&row.reason),
+    };
+    [text(&row.kind), text(&row.namespace), text(&row.name), state, text(&row.svix), reason]
 }
 
 /// Connections first, then what they carry, in the order in which they depend on each other.
@@ -244,87 +343,4 @@ fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn row(kind: &str, name: &str, state: State, svix: &str, reason: &str, message: &str) -> Row {
-        let namespace = if kind == "SvixConnection" { "" } else { "default" };
-        let kind = kind.to_owned().into();
-        let [namespace, name, svix, reason, message] =
-            [namespace, name, svix, reason, message].map(ToOwned::to_owned);
-        Row { kind, namespace, name, state, svix, reason, message }
-    }
-
-    fn table(report: &Report, style: Style) -> String {
-        let mut out = Vec::new();
-        report.write_table(&mut out, style).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
-    fn report() -> Report {
-        Report::new(vec![
-            row(
-                "WebhookEndpoint",
-                "b",
-                State::Waiting,
-                "",
-                "WaitingForEventType",
-                "The event type origin.visit is not in Svix yet; nothing\u{1b}[31m declares it.",
-            ),
-            row("WebhookEndpoint", "a", State::InSync, "default/ep_1", "InSync", ""),
-            row("WebhookEventType", "origin.create", State::InSync, "origin.create", "InSync", ""),
-            row("SvixConnection", "default", State::InSync, "", "Connected", ""),
-        ])
-    }
-
-    #[test]
-    fn plain_text_is_ascii_in_columns() {
-        assert_eq!(
-            table(&report(), Style::default()),
-            "\
-KIND               NAMESPACE   NAME            STATE     SVIX            REASON
-SvixConnection     -           default         in step   -               Connected
-WebhookEventType   default     origin.create   in step   origin.create   InSync
-WebhookEndpoint    default     a               in step   default/ep_1    InSync
-WebhookEndpoint    default     b               waiting   -               WaitingForEventType
-    The event type origin.visit is not in Svix yet; nothing [31m declares it.
-4 objects: 3 in step, 1 waiting
-"
-        );
-    }
-
-    #[test]
-    fn a_terminal_gets_symbols_colours_and_wrapped_messages() {
-        let table = table(&report(), Style { color: true, unicode: true, width: Some(40) });
-        let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(
-            lines[4..],
-            [
-                "WebhookEndpoint    default     b               \u{1b}[33m… waiting\u{1b}[0m   -               WaitingForEventType",
-                "    The event type origin.visit is not",
-                "    in Svix yet; nothing [31m declares",
-                "    it.",
-                "4 objects: 3 in step, 1 waiting",
-            ]
-        );
-    }
-
-    #[test]
-    fn totals_name_what_there_is() {
-        assert_eq!(table(&Report::new(Vec::new()), Style::default()), "0 objects\n");
-        let rows =
-            [State::Problem, State::Working, State::Problem].map(|state| row("K", "n", state, "", "R", ""));
-        assert_eq!(Report::new(rows.to_vec()).totals(), "3 objects: 1 working, 2 problems");
-        assert_eq!(Report::new(rows[..1].to_vec()).totals(), "1 object: 1 problem");
-    }
-
-    #[test]
-    fn programs_get_the_same_rows() {
-        let one = Report::new(vec![row("WebhookEndpoint", "a", State::InSync, "default/ep_1", "InSync", "")]);
-        assert_eq!(
-            serde_json::to_string(&one).unwrap(),
-            r#"{"total":1,"inSync":1,"waiting":0,"working":0,"problems":0,"objects":[{"kind":"WebhookEndpoint","namespace":"default","name":"a","state":"InSync","svix":"default/ep_1","reason":"InSync","message":""}]}"#
-        );
-    }
-}
+mod tests;

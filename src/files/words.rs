@@ -49,6 +49,28 @@ pub(super) fn kind(name: &str) -> &str {
     }
 }
 
+/// What a pattern of our CRDs asks for, in words. A test finds the pattern that has none.
+pub(super) fn pattern(pattern: &str) -> Option<&'static str> {
+    Some(match pattern {
+        r"^https?://[^\s/?#]+([/?#][^\s]*)?$" => "an address that begins with http:// or https://",
+        r"^https?://[^\s/?#@]+(/[^\s?#]*)?$" => {
+            "an address that begins with http:// or https://, without user, query and fragment"
+        }
+        "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$" => "a duration such as 90s, 10m or 1h30m",
+        "^[a-zA-Z0-9_.-]+$" | "^[-._a-zA-Z0-9]+$" => "letters, digits, -, _ and . only",
+        "^[a-zA-Z0-9_.*-]+$" => "letters, digits, -, _, . and * only",
+        "^[a-zA-Z0-9_-]+$" => "letters, digits, - and _ only",
+        "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" => {
+            "lower-case letters, digits, - and ., beginning and ending with a letter or digit"
+        }
+        "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" => {
+            "the name of an HTTP header: letters, digits, - and !#$%&'*+.^_`|~ only"
+        }
+        "^[A-Za-z]+$" => "letters only",
+        _ => return None,
+    })
+}
+
 /// The candidate that was most likely meant.
 pub(super) fn meant<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();

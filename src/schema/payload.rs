@@ -50,7 +50,11 @@ fn syntax(error: &serde_json::Error) -> String {
         // serde_json counts the levels, so that a hostile text does not reach the end of the stack.
         return format!("found more than {MAX_PAYLOAD_DEPTH} levels of nesting, expected fewer");
     }
-    format!("found text that is not JSON: {said}")
+    // The text may stand in a file that has lines of its own.
+    match said.rsplit_once(" at line ") {
+        Some((said, place)) => format!("found text that is not JSON: {said} at line {place} of that text"),
+        None => format!("found text that is not JSON: {said}"),
+    }
 }
 
 /// Where the reader is, and what it found wrong there.

@@ -81,8 +81,8 @@ fn what_is_not_in_step_is_told_with_its_reason_and_the_exit_code() {
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let reason = |name: &str| {
-        let objects = report["objects"].as_array().unwrap();
-        let object = objects.iter().find(|object| object["name"].as_str().unwrap().ends_with(name));
+        let all = ["objects", "files"].map(|list| report[list].as_array().unwrap().clone()).concat();
+        let object = all.iter().find(|object| object["name"].as_str().unwrap().ends_with(name));
         object.unwrap_or_else(|| panic!("{name} is not in {report}"))["reason"].as_str().unwrap().to_owned()
     };
     assert_eq!(reason("a.good"), "InSync");
@@ -246,4 +246,213 @@ async fn each_change_of_the_folder_reaches_svix_within_a_second() {
     })
     .await;
     says(&printed, "Deleted WebhookEndpoint/default/hook").await;
+}
+
+/// Runs `dev --once` with JSON; answers its exit code and its report.
+async fn report(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    let dir = dir.to_owned();
+    let run = move || {
+        Command::new(PROGRAM)
+            .args(["dev", "--once", "--timeout", "5", "-o", "json"])
+            .args(arguments)
+            .arg(dir)
+            .env("SVIX_TOKEN", "testsk_embedded")
+            .output()
+            .unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), report)
+}
+
+async fn once_at(dir: &Path, url: &str) -> Output {
+    let (dir, url) = (dir.to_owned(), url.to_owned());
+    let run = move || {
+        let command = ["dev", "--once", "--svix-url", &url];
+        Command::new(PROGRAM).args(command).arg(dir).env("SVIX_TOKEN", "testsk_embedded").output().unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let mut objects = report["objects"].as_array().unwrap().iter();
+    objects.find(|object| object["name"] == name).unwrap_or_else(|| panic!("{name} is not in {report:#}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_only_compared_and_differs_is_not_in_step() {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let url = svix.url();
+    let dir = tempfile::tempdir().unwrap();
+    let one = || event_type("a.one").with("description", "first");
+    let hook = || endpoint("hook", &["a.one"]);
+    write(dir.path(), "a.yaml", &[one(), event_type("a.two"), hook()]);
+    assert_eq!(report(dir.path(), &["--svix-url", &url]).await.0, Some(0));
+    let observed = one().with("description", "second").with("managementPolicy", "Observe");
+    let suspended = hook().with("description", "second").with("suspend", true);
+    write(dir.path(), "a.yaml", &[observed, event_type("a.two"), suspended]);
+    let (code, report) = report(dir.path(), &["--svix-url", &url]).await;
+    assert_eq!(code, Some(1), "{report:#}");
+    assert_eq!((&report["total"], &report["inSync"], &report["differs"]), (&json!(4), &json!(2), &json!(2)));
+    let (one, hook) = (row(&report, "a.one"), row(&report, "hook"));
+    assert_eq!((&one["state"], &hook["state"]), (&json!("Differs"), &json!("Differs")));
+    let said = ["a.one", "hook"].map(|name| row(&report, name)["message"].as_str().unwrap().to_owned());
+    assert!(said[0].contains("description is \"first\" in Svix, declared \"second\""), "{said:?}");
+    assert!(said[1].contains(", declared \"second\""), "{said:?}");
+    assert_eq!(hook["difference"]["fields"][0]["field"], "description", "{hook:#}");
+    assert_eq!(hook["difference"]["fields"][0]["declared"], "\"second\"", "{hook:#}");
+    let text = String::from_utf8(once_at(dir.path(), &url).await.stdout).unwrap();
+    assert!(text.ends_with("4 objects: 2 in step, 2 differ\n"), "{text}");
+    assert_eq!(svix.snapshot().event_types["a.one"].description, "first");
+}
+
+#[tokio::test]
+async fn a_folder_without_a_manifest_of_ours_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = || once(&[dir.path().to_str().unwrap()]);
+    let stderr = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(run().status.code(), Some(2));
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n";
+    std::fs::write(dir.path().join("a.yaml"), deployment).unwrap();
+    let output = run();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no manifest of svix-operator.dev in "), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("(1 file read, 1 object of other kinds left out)"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(output.stdout.is_empty());
+    // With one of ours, the others are counted, and the connection that nobody declared says so.
+    write(dir.path(), "b.yaml", &[event_type("a.one")]);
+    let output = run();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.ends_with("2 objects: 2 in step; 1 object of other kinds left out\n"), "{text}");
+    let connection = text.lines().find(|line| line.starts_with("SvixConnection")).unwrap();
+    assert!(connection.ends_with("Connected (made up)"), "{text}");
+    // And while it watches, an empty folder is a warning.
+    std::fs::remove_file(dir.path().join("b.yaml")).unwrap();
+    let mut child = Command::new(PROGRAM)
+        .arg("dev")
+        .arg(dir.path())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.starts_with("warning: no manifest of svix-operator.dev in "), "{line}");
+}
+
+#[tokio::test]
+async fn an_object_with_mistakes_is_one_row_and_each_mistake_has_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = "apiVersion: svix-operator.dev/v1alpha1\nkind: ";
+    let manifests = format!(
+        "{head}WebhookEndpoint\nmetadata: {{name: misspelled}}\nspec:\n  uri: https://a.example\n  eventTypes: [a.one]\n\
+         ---\n{head}WebhookEventType\nmetadata: {{name: a.bad}}\nspec:\n  schema:\n    type: strin\n\
+         ---\n{head}WebhookEventType\nmetadata: {{name: a.text}}\nspec:\n  schemaText: |\n    {{\n      \"type\": ]\n    }}\n\
+         ---\n{head}WebhookEndpoint\nmetadata: {{name: secret}}\nspec:\n  eventTypes: [a.one]\n  urlFrom:\n    \
+         secretKeyRef: {{name: none, key: url}}\n\
+         ---\n{head}WebhookEndpoint\nmetadata: {{name: address}}\nspec:\n  url: a.example/hook\n  eventTypes: [a.one]\n\
+         ---\n{head}WebhookEventType\nmetadata: {{name: a.one}}\nspec: {{schema: {{}}}}\n"
+    );
+    let file = dir.path().join("a.yaml");
+    std::fs::write(&file, manifests).unwrap();
+    std::fs::write(dir.path().join("b.yaml"), "kind: [").unwrap();
+    let (code, report) = report(dir.path(), &[]).await;
+    assert_eq!(code, Some(1));
+    assert_eq!((&report["total"], &report["files"].as_array().unwrap().len()), (&json!(7), &1), "{report:#}");
+    let file = file.to_str().unwrap();
+    for (name, line, pointer, beginning) in [
+        ("misspelled", 4, "/spec", "4:1: /spec: exactly one of url and urlFrom must be given; "),
+        ("a.bad", 13, "/spec/schema/type", "13: /spec/schema/type: "),
+        (
+            "a.text",
+            19,
+            "/spec/schemaText",
+            "19: /spec/schemaText: /type: found text that is not JSON: expected value at line 2 column 11 of that text",
+        ),
+        (
+            "secret",
+            30,
+            "/spec/urlFrom/secretKeyRef",
+            "30: /spec/urlFrom/secretKeyRef: Secret default/none is not there",
+        ),
+        (
+            "address",
+            36,
+            "/spec/url",
+            "36:3: /spec/url: found a text that is no URL (not shown: it may hold a credential), expected an address that begins with http:// or https://",
+        ),
+    ] {
+        let row = row(&report, name);
+        assert_eq!(
+            (&row["file"], &row["line"], &row["pointer"]),
+            (&json!(file), &json!(line), &json!(pointer)),
+            "{row:#}"
+        );
+        let message = row["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("{file}:{beginning}")), "{message}");
+    }
+    assert_eq!(row(&report, "misspelled")["details"].as_array().unwrap().len(), 2);
+    let text = String::from_utf8(once(&[dir.path().to_str().unwrap()]).stdout).unwrap();
+    assert!(text.contains("7 objects: 2 in step, 5 problems; 1 file not read in full\n"), "{text}");
+    assert_eq!(text.matches("misspelled").count(), 1, "{text}");
+    assert!(
+        text.contains(&format!("\n    {file}:5:3: /spec/uri: there is no such field; did you mean url?\n")),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn connections_that_are_not_the_meant_one_say_so_once() {
+    // Given a folder whose only connection has another name than the objects use
+    let dir = tempfile::tempdir().unwrap();
+    let connection = "apiVersion: svix-operator.dev/v1alpha1\nkind: SvixConnection\nmetadata: {name: prod}\n\
+                      spec: {tokenSecretRef: {name: t, key: k}, ownerId: o}\n";
+    std::fs::write(dir.path().join("c.yaml"), connection).unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one"), event_type("a.two")]);
+    // When it is reconciled
+    let (code, said) = report(dir.path(), &[]).await;
+    // Then the one that was made up says which there are, and what to do
+    assert_eq!(code, Some(0));
+    let message = row(&said, "default")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("there is prod") && message.contains("spec.connectionRef.name"), "{message}");
+    assert_eq!(row(&said, "default")["madeUp"], json!(true));
+    assert_eq!(said.to_string().matches("no connection in the folder").count(), 1);
+
+    // A server that is not there is told of the connection, and not again of each object.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, said) = report(dir.path(), &["--svix-url", &format!("http://{gone}")]).await;
+    assert_eq!(code, Some(1));
+    assert_eq!(row(&said, "a.one")["message"], json!("waits for SvixConnection default"), "{said:#}");
+    assert_eq!(row(&said, "default")["reason"], json!("SvixUnavailable"), "{said:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_that_loses_an_object_or_an_event_type_is_told() {
+    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let url = svix.url();
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one")]);
+    write(dir.path(), "b.yaml", &[endpoint("hook", &["a.one"])]);
+    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
+    says(&printed, "Ctrl-C ends.").await;
+    // A slip in the API group deletes nothing.
+    let good = std::fs::read_to_string(dir.path().join("b.yaml")).unwrap();
+    std::fs::write(dir.path().join("b.yaml"), good.replace("svix-operator.dev", "svix-operator.io")).unwrap();
+    says(&printed, "did you mean svix-operator.dev/v1alpha1?").await;
+    says(&printed, "3 objects: 2 in step, 1 problem\n").await;
+    assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
+    std::fs::write(dir.path().join("b.yaml"), good).unwrap();
+    says(&printed, "3 objects: 3 in step\n").await;
+    // An event type that is not declared any more is told of the endpoint that names it.
+    std::fs::remove_file(dir.path().join("a.yaml")).unwrap();
+    says(&printed, "a.one is not declared any more, and this endpoint still names it").await;
 }

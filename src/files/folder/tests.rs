@@ -95,6 +95,56 @@ fn one_bad_document_never_hides_the_others() {
 }
 
 #[test]
+fn a_kind_of_ours_in_a_group_that_looks_like_ours_is_a_problem() {
+    let with = |api: &str| ENDPOINT.replace("svix-operator.dev/v1alpha1", api);
+    let dir = folder(&[
+        ("a.yaml", &with("svix-operator.io/v1alpha1")),
+        ("b.yaml", &with("v1alpha1").replace("name: e", "name: f")),
+        ("c.yaml", &with("hooks.svix.com/v1").replace("name: e", "name: g")),
+        ("d.yaml", &with("webhooks.example.org/v1")),
+        ("e.yaml", "apiVersion: svix-operator.io/v1\nkind: Other\nmetadata: {name: o}\n"),
+    ]);
+    let loaded = load(dir.path());
+    let hint = "did you mean svix-operator.dev/v1alpha1?";
+    assert_eq!(
+        said(&dir, &loaded.problems),
+        [
+            format!(
+                "a.yaml:1:1: WebhookEndpoint default/e: /apiVersion: found \"svix-operator.io/v1alpha1\", expected \
+                 svix-operator.dev/v1alpha1 for a WebhookEndpoint; {hint}"
+            ),
+            format!(
+                "b.yaml:1:1: WebhookEndpoint default/f: /apiVersion: found \"v1alpha1\", which names no API group, \
+                 expected svix-operator.dev/v1alpha1; {hint}"
+            ),
+            format!(
+                "c.yaml:1:1: WebhookEndpoint default/g: /apiVersion: found \"hooks.svix.com/v1\", expected \
+                 svix-operator.dev/v1alpha1 for a WebhookEndpoint; {hint}"
+            ),
+        ]
+    );
+    assert_eq!((loaded.endpoints.len(), loaded.left_out, loaded.files), (0, 2, 5));
+    assert!(loaded.is_broken("WebhookEndpoint", Some("default"), "e"), "the last good one stays");
+}
+
+#[test]
+fn a_folder_without_our_manifests_is_told_from_one_with_mistakes() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n---\n\
+                      apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
+    let dir = folder(&[("a.yaml", deployment)]);
+    assert_eq!(
+        load(dir.path()).nothing_of_ours(Path::new("DIR")),
+        Some(
+            "no manifest of svix-operator.dev in DIR (1 file read, 2 objects of other kinds left out)"
+                .to_owned()
+        )
+    );
+    assert!(load(folder(&[]).path()).nothing_of_ours(Path::new("DIR")).unwrap().ends_with("(0 files read)"));
+    assert_eq!(load(folder(&[("a.yaml", ENDPOINT)]).path()).nothing_of_ours(Path::new("DIR")), None);
+    assert_eq!(load(folder(&[("a.yaml", "a: [")]).path()).nothing_of_ours(Path::new("DIR")), None);
+}
+
+#[test]
 fn no_message_shows_a_secret() {
     let dir = folder(&[(
         "s.yaml",
