@@ -177,6 +177,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     drop(lines.take());
     if let Some(watch) = &mut folder {
         announce(&server, &arguments, front.as_ref(), &session);
+        let mut look = tokio::time::interval(Duration::from_millis(500));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -186,24 +188,28 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
                     }
                     broken = take(&arguments.dir, &server, &session, front.as_mut());
                 }
-                () = lines.added() => {}
+                () = lines.added() => {
+                    say(&lines);
+                    continue;
+                }
                 // What comes by itself, such as drift in Svix, is shown as it comes.
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                _ = look.tick() => {}
             }
             // Nothing waits for what settles: not another edit, and not what there is to say.
             let until = Instant::now() + Duration::from_secs(5);
+            let mut settled = std::pin::pin!(settle(&session, Duration::from_secs(5), false, &stop));
             loop {
-                say(&lines);
-                let left = until.saturating_duration_since(Instant::now());
                 tokio::select! {
-                    () = settle(&session, left, false, &stop) => break,
-                    changed = watch.changed(), if !left.is_zero() => {
+                    () = &mut settled => break,
+                    changed = watch.changed() => {
                         if !changed {
                             break;
                         }
                         broken = take(&arguments.dir, &server, &session, front.as_mut());
+                        let left = until.saturating_duration_since(Instant::now());
+                        settled.set(settle(&session, left, false, &stop));
                     }
-                    () = lines.added() => {}
+                    () = lines.added() => say(&lines),
                 }
             }
             say(&lines);

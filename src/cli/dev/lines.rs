@@ -44,11 +44,11 @@ impl Lines {
             inner.since.get_or_insert_with(Instant::now);
             inner.told += 1;
             inner.push(line);
+            self.added.notify_one();
         } else {
+            // Whoever prints looks twice a second all the same; to wake it for each would be the most of the work.
             *inner.left_out.entry(became).or_default() += 1;
         }
-        drop(inner);
-        self.added.notify_one();
     }
 
     /// What is to be printed now.

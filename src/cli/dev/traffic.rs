@@ -11,6 +11,9 @@ use crate::{
 
 use super::lines::Lines;
 
+/// Most endpoints that a row tells of.
+const MOST_TOLD: usize = 3;
+
 /// Tells of a message that came to the gateway.
 pub(super) fn passed(lines: &Lines, told: &Told) {
     let what = match &told.event_type {
@@ -28,6 +31,10 @@ pub(super) fn passed(lines: &Lines, told: &Told) {
         Fate::Answered { status: 404 } => {
             let advice = "the application in the path is not there; an endpoint that names it makes it";
             lines.message("refused by Svix", &format!("  Refused {what}: Svix answered 404: {advice}"));
+        }
+        Fate::Answered { status: 409 } => {
+            let advice = "an event of this eventId was sent before";
+            lines.message("refused by Svix", &format!("  Refused {what}: Svix answered 409: {advice}"));
         }
         Fate::Answered { status } => {
             lines.message("refused by Svix", &format!("  Refused {what}: Svix answered {status}"));
@@ -68,9 +75,13 @@ pub(super) fn with_deliveries(row: Row, object: &Object, embedded: Option<&Embed
     let (Some(message), true) = (&status.message_id, row.message.is_empty()) else { return row };
     let mut text = ready.message.clone();
     let tries = embedded.map(|svix| svix.last_tries(message)).unwrap_or_default();
-    for failed in tries.iter().filter(|tried| !tried.succeeded) {
+    let failed: Vec<_> = tries.iter().filter(|tried| !tried.succeeded).collect();
+    for failed in failed.iter().take(MOST_TOLD) {
         text.push_str("; ");
         text.push_str(&told(failed));
+    }
+    if failed.len() > MOST_TOLD {
+        text.push_str(&format!("; and {} endpoints more", failed.len() - MOST_TOLD));
     }
     Row { message: text, ..row }
 }
