@@ -119,11 +119,14 @@ async fn a_receiver_that_is_down_holds_up_nothing_and_is_told() {
     write(dir.path(), "b.yaml", &[other("http://127.0.0.1:9/b")]);
     says(&printed, "Updated WebhookEndpoint/default/other").await;
     let edited = begun.elapsed();
-    assert!(sent < Duration::from_secs(2) && edited < Duration::from_millis(3500), "{sent:?}, {edited:?}");
+    // The table, too: it does not wait for the second attempt, which is five seconds after the first.
+    says(&printed, "sent; delivered to 0, 1 to go; endpoint default/dev.default.hook: ").await;
+    let told = begun.elapsed();
+    assert!(sent < Duration::from_secs(2), "{sent:?}");
+    assert!(edited.max(told) < Duration::from_millis(3500), "{edited:?}, {told:?}");
 
     says(&printed, "endpoint default/dev.default.hook: Connection refused (os error 111); attempt 1").await;
     says(&printed, "  NotDelivered a.one, message msg_").await;
-    says(&printed, "sent; delivered to 0, 1 to go; endpoint default/dev.default.hook: ").await;
     let text = printed.lock().unwrap().clone();
     assert!(!text.contains("hidden-path"), "{text}");
 
