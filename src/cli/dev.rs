@@ -1,12 +1,16 @@
 //! `svix-operator dev`: a folder of manifests kept in step with Svix, without a cluster.
 
+mod lines;
+mod sample;
+mod traffic;
+
 use std::{
     collections::HashSet,
     io::{BufWriter, IsTerminal as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +18,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{ChannelEncoding, DEFAULT_CONNECTION, SvixConnectionSpec},
+    api::{ChannelEncoding, DEFAULT_CONNECTION, Reason, SvixConnectionSpec},
     catalogue::Catalogue,
     embedded::{self, EmbeddedSvix},
     engine::{Note, Object, Options},
@@ -27,6 +31,8 @@ use crate::{
     telemetry::{self, LogFormat, Metrics},
 };
 
+use lines::Lines;
+
 /// How long a folder must have had nothing to do before it counts as settled.
 const QUIET: Duration = Duration::from_millis(100);
 /// How often to look whether it has.
@@ -35,14 +41,22 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Keep Svix in step with a folder of manifests, without a cluster.
 ///
 /// Starts an embedded Svix on loopback, unless --svix-url names a server; reconciles the manifests in DIR and
-/// then each change of them. Exit codes: 0 all in step; with --once 1 not all in step, or Svix differs from what is
-/// only compared; 2 it could not begin, or with --once nothing in DIR is ours.
+/// then each change of them. With --svix-url all connections go to that server, whatever serverUrl the folder says.
+/// Ports are random unless --listen and --gateway name them. --once prints the table, or the JSON document, on
+/// standard output, and warnings and errors on standard error. Exit codes: 0 all in step; with --once 1 not all in
+/// step, or Svix differs from what is only compared; 2 it could not begin, or with --once nothing in DIR is ours.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator dev manifests/
+      keep an embedded Svix in step, with the gateway in front of it
+  SVIX_TOKEN=... svix-operator dev manifests/ --once --svix-url https://api.eu.svix.com
+      bring a server of your own in step, and exit")]
 pub struct Arguments {
     /// Folder of manifests (YAML or JSON), or one file.
     dir: PathBuf,
 
-    /// Settle, print how everything stands, and exit.
+    /// Settle, print how everything stands on standard output, and exit.
     #[arg(long)]
     once: bool,
 
@@ -50,15 +64,16 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 
-    /// Use this Svix server, with the token in SVIX_TOKEN, in place of the embedded one.
+    /// Use this Svix server, with the token in SVIX_TOKEN, in place of the embedded one; the folder's serverUrl does
+    /// not count.
     #[arg(long, value_name = "URL")]
     svix_url: Option<String>,
 
-    /// Where the embedded Svix listens.
+    /// Where the embedded Svix listens; port 0: a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "svix_url")]
     listen: SocketAddr,
 
-    /// Where the gateway listens, which checks events before they go to Svix.
+    /// Where the gateway listens, which checks events before they go to Svix; port 0: a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "once")]
     gateway: SocketAddr,
 
@@ -102,6 +117,7 @@ impl Server {
                     "--svix-url needs the server's token in the environment variable SVIX_TOKEN".to_owned()
                 );
             }
+            super::gateway::check_url(url)?;
             return Ok(Self { url: url.clone(), token: token.trim().to_owned(), embedded: None });
         }
         let options = embedded::Options {
@@ -127,15 +143,18 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         true => None,
         false => Some(FolderWatch::start(&arguments.dir).map_err(|error| error.to_string())?),
     };
-    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
-    let said = notes.clone();
-    let show_notes = !arguments.once;
+    let lines: Arc<Lines> = Arc::default();
+    let said = lines.clone();
+    let show_lines = !arguments.once && arguments.output == Output::Table;
     let tell = move |object: &Object, note: &Note| {
-        if show_notes {
-            let line = format!("  {} {}: {}", note.reason, object.key(), note.message);
-            said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        if show_lines {
+            said.say(&format!("  {} {}: {}", note.reason, object.key(), note.message));
         }
     };
+    if let Some(embedded) = server.embedded.as_ref().filter(|_| show_lines) {
+        let said = lines.clone();
+        embedded.on_tried(move |tried| traffic::tried(&said, &tried));
+    }
     let options = Options {
         concurrency: usize::from(arguments.concurrency),
         settle: Duration::from_millis(300),
@@ -145,22 +164,28 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
 
     let mut front = match arguments.once {
         true => None,
-        false => Some(Front::start(&arguments, &server, &stop).await?),
+        false => Some(Front::start(&arguments, &server, show_lines.then(|| lines.clone()), &stop).await?),
+    };
+    let adjusted = |row, object: &Object| {
+        with_token(traffic::with_deliveries(row, object, server.embedded.as_ref()), &server)
     };
     let mut view = View::default();
     match take(&arguments.dir, &server, &session, front.as_mut(), &mut view) {
         Some(message) if arguments.once => return Err(message),
         empty => warn(empty),
     }
-    settle(&session, Duration::from_secs(arguments.timeout), &stop).await;
-    let mut before = view.report(&session.objects());
+    // Only one that exits waits for deliveries: a receiver that is down must not hold up the first table.
+    settle(&session, Duration::from_secs(arguments.timeout), arguments.once, &stop).await;
+    let mut before = view.report(&session.objects(), adjusted);
     let code = if before.all_in_sync() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     print(&before, arguments.output);
 
     // The report says how everything stands; from here on each change is told.
-    notes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    drop(lines.take());
     if let Some(watch) = &mut folder {
-        announce(&server, &arguments, front.as_ref());
+        announce(&server, &arguments, front.as_ref(), &session);
+        let mut look = tokio::time::interval(Duration::from_millis(500));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -170,13 +195,32 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
                     }
                     warn(take(&arguments.dir, &server, &session, front.as_mut(), &mut view));
                 }
+                () = lines.added() => {
+                    say(&lines);
+                    continue;
+                }
                 // What comes by itself, such as drift in Svix, is shown as it comes.
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                _ = look.tick() => {}
             }
-            settle(&session, Duration::from_secs(5), &stop).await;
-            let lines = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
-            lines.iter().for_each(|line| println!("{line}"));
-            let now = view.report(&session.objects());
+            // Nothing waits for what settles: not another edit, and not what there is to say.
+            let until = Instant::now() + Duration::from_secs(5);
+            let mut settled = std::pin::pin!(settle(&session, Duration::from_secs(5), false, &stop));
+            loop {
+                tokio::select! {
+                    () = &mut settled => break,
+                    changed = watch.changed() => {
+                        if !changed {
+                            break;
+                        }
+                        warn(take(&arguments.dir, &server, &session, front.as_mut(), &mut view));
+                        let left = until.saturating_duration_since(Instant::now());
+                        settled.set(settle(&session, left, false, &stop));
+                    }
+                    () = lines.added() => say(&lines),
+                }
+            }
+            say(&lines);
+            let now = view.report(&session.objects(), adjusted);
             if now != before {
                 print_changes(&before, &now, arguments.output);
                 before = now;
@@ -201,18 +245,25 @@ struct Front {
 }
 
 impl Front {
-    async fn start(arguments: &Arguments, server: &Server, stop: &CancellationToken) -> Result<Self, String> {
+    async fn start(
+        arguments: &Arguments,
+        server: &Server,
+        lines: Option<Arc<Lines>>,
+        stop: &CancellationToken,
+    ) -> Result<Self, String> {
         let catalogue = Catalogue::default();
         let (encoding, told) = watch::channel(ChannelEncoding::default());
         let options = gateway::Options {
             listen: arguments.gateway,
             channel_encoding: told,
+            undeclared_advice: " in the folder",
+            listener: lines.map(|lines| gateway::Listener::new(move |told| traffic::passed(&lines, &told))),
             limits: gateway::Limits { grace: Duration::from_secs(2), ..gateway::Limits::default() },
             ..gateway::Options::new(server.url.as_str())
         };
         let gateway = Gateway::start(options, catalogue.clone(), Metrics::default(), stop.clone())
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| super::gateway::start_error(&error, "--gateway"))?;
         Ok(Self { gateway, feed: Feed::new(catalogue), encoding })
     }
 
@@ -255,13 +306,14 @@ fn take(
     empty
 }
 
-/// Waits until everything has settled, at most so long.
-async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
+/// Waits until everything has settled, at most so long; `deliveries`: those of events, too.
+async fn settle(session: &Session, most: Duration, deliveries: bool, stop: &CancellationToken) {
     let end = Instant::now() + most;
     let mut quiet_since: Option<Instant> = None;
     while Instant::now() < end && !stop.is_cancelled() {
         // The queue first: looking at ten thousand objects a hundred times a second would be the most of the work.
-        let quiet = session.idle() && {
+        let idle = if deliveries { session.idle() } else { session.idle_but_for_events() };
+        let quiet = idle && {
             let objects = session.objects();
             if objects.iter().all(|object| object.ready() == Some(true) && !object.deleting()) {
                 return;
@@ -271,7 +323,9 @@ async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
                 matches!(object, Object::Connection(_))
                     && !matches!(files::state(object), State::InSync | State::Differs | State::Problem)
             });
-            !connecting && !objects.iter().any(|object| object.deleting() || object.ready().is_none())
+            let counts = |object: &&Object| deliveries || !matches!(object, Object::Event(_));
+            !connecting
+                && !objects.iter().filter(counts).any(|object| object.deleting() || object.ready().is_none())
         };
         if !quiet {
             quiet_since = None;
@@ -280,6 +334,20 @@ async fn settle(session: &Session, most: Duration, stop: &CancellationToken) {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Prints what there is to say.
+fn say(lines: &Lines) {
+    lines.take().iter().for_each(|line| println!("{line}"));
+}
+
+/// The token of a server of one's own is in no Secret.
+fn with_token(row: Row, server: &Server) -> Row {
+    if server.embedded.is_some() || row.reason != Reason::AuthenticationFailed.as_str() {
+        return row;
+    }
+    let advice = "correct the token in the environment variable SVIX_TOKEN";
+    Row { message: row.message.replace("correct the Secret", advice), ..row }
 }
 
 fn print(report: &Report, output: Output) {
@@ -324,7 +392,7 @@ fn style() -> Style {
     }
 }
 
-fn announce(server: &Server, arguments: &Arguments, front: Option<&Front>) {
+fn announce(server: &Server, arguments: &Arguments, front: Option<&Front>, session: &Session) {
     if arguments.output == Output::Json {
         return;
     }
@@ -335,11 +403,16 @@ fn announce(server: &Server, arguments: &Arguments, front: Option<&Front>) {
         println!("\nSvix is at {}, token {token}.", server.url);
     }
     if let Some(front) = front {
+        let connection = front.feed.connection(DEFAULT_CONNECTION);
+        let application = connection.map_or("default", SvixConnectionSpec::default_application);
+        let sample = sample::sample(&session.objects(), DEFAULT_CONNECTION, application);
         println!(
             "The gateway is at {url}: the same API, but an event that does not match its schema is refused. Send one:\n  \
-             curl {url}/api/v1/app/default/msg -H \"Authorization: Bearer {token}\" \\\n    \
-             -H 'Content-Type: application/json' -d '{{\"eventType\": \"…\", \"payload\": {{}}}}'",
+             curl {url}/api/v1/app/{application}/msg -H \"Authorization: Bearer {token}\" \\\n    \
+             -H 'Content-Type: application/json' -d '{body}'",
             url = front.gateway.url(),
+            application = sample.application,
+            body = sample.body,
         );
     }
     println!("\nWatching {}; Ctrl-C ends.", arguments.dir.display());

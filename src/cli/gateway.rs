@@ -171,6 +171,7 @@ impl GatewayArguments {
                 grace: Duration::from_secs(self.grace),
                 ..Limits::default()
             },
+            ..gateway::Options::new("")
         })
     }
 }
@@ -194,10 +195,36 @@ pub fn token() -> Result<String, String> {
 
 /// A client of the server.
 pub fn client(server_url: Option<&str>, ca_bundle: Option<&str>, metrics: Metrics) -> Result<Client, String> {
+    server_url.map_or(Ok(()), check_url)?;
     let token = token()?;
     let timeout = Duration::from_secs(15);
     let options = ClientOptions { server_url, token: &token, ca_bundle, timeout };
     Client::new(&options, Arc::new(Budget::new(None)), metrics).map_err(|error| error.to_string())
+}
+
+/// Refuses an address that no Svix server can have.
+pub fn check_url(url: &str) -> Result<(), String> {
+    let expected = "expected an http or https URL such as https://api.eu.svix.com";
+    let parsed = url::Url::parse(url);
+    match parsed.as_ref().map(|url| (url.scheme(), url.host_str())) {
+        Ok(("http" | "https", Some(_))) => Ok(()),
+        // One that cannot be read may hold a credential all the same.
+        Ok((scheme, _)) => Err(format!("--svix-url: found scheme {scheme:?}, {expected}")),
+        Err(error) => Err(format!("--svix-url: found no URL ({error}), {expected}")),
+    }
+}
+
+/// Where a server is, for messages: no path, no user.
+pub fn origin(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| "(no URL)".to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// Why a gateway cannot start, with the flag that says where it listens.
+pub fn start_error(error: &gateway::StartError, flag: &str) -> String {
+    match error {
+        gateway::StartError::Listen { .. } => format!("{error}; {flag} names another address"),
+        gateway::StartError::Upstream(_) => error.to_string(),
+    }
 }
 
 /// Keeps the catalogue in step with a folder or with Svix, until `stop`; opens the gate once it is.

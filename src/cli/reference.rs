@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::api;
 
-/// Print the reference, as Markdown: every field of the four kinds, and the flags of `run` and `webhook`.
+/// Print the reference, as Markdown: every field of the four kinds, and the flags of the commands.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {}
 
@@ -16,7 +16,7 @@ const HEAD: &str = "\
 # Reference
 
 <!-- Generated: cargo run -- reference > docs/reference.md -->
-Every field of the four kinds of `svix-operator.dev/v1alpha1`, and the flags of the two processes. The values of the
+Every field of the four kinds of `svix-operator.dev/v1alpha1`, and the flags of the commands. The values of the
 chart are in [its own README](../charts/svix-operator/README.md); reasons and Events are in
 [Conditions](conditions.md).
 
@@ -45,7 +45,7 @@ fn page() -> String {
         kind(&mut page, &api::tidy_crd(&crd), &meanings);
     }
     let program = super::Arguments::command();
-    for name in ["run", "webhook"] {
+    for name in ["run", "webhook", "dev", "send", "release"] {
         if let Some(command) = program.find_subcommand(name) {
             flags(&mut page, command);
         }

@@ -7,19 +7,26 @@ use crate::{
     catalogue::{Catalogue, Judgement},
     files::{self, Feed},
     gateway::feed,
-    plan::{self, channels},
-    schema::MAX_PAYLOAD_BYTES,
-    svix::SendMessage,
+    plan::{self, channels, event::Desired},
+    schema::{self, MAX_PAYLOAD_BYTES},
+    svix::{Client, Error, ErrorKind, SendMessage},
     telemetry::{self, LogFormat, Metrics},
 };
 
-use super::gateway::{SourceArguments, ca_bundle, client};
+use super::gateway::{SourceArguments, ca_bundle, client, origin};
 
 /// Send one event, once its payload is found to match its schema.
 ///
-/// Exit codes: 0 sent, 1 the payload does not match or nobody declares the event type, 2 wrong arguments,
-/// 3 Svix failed.
+/// Prints the id that Svix gave the message. Exit codes: 0 sent, or sent before under the same --event-id; 1 the payload
+/// does not match or nobody declares the event type; 2 wrong arguments; 3 Svix failed or does not know the application;
+/// 4 another event was sent under this --event-id.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator send order.placed -f order.json --from manifests/ --dry-run
+      judge a payload by the schema in a folder, and send nothing
+  SVIX_TOKEN=... svix-operator send order.placed -f - --from-svix --svix-url https://api.eu.svix.com < order.json
+      judge it by the schema in Svix, and send it")]
 pub struct Arguments {
     /// The event type.
     event_type: String,
@@ -36,7 +43,7 @@ pub struct Arguments {
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<String>,
 
-    /// An id of your choosing: Svix takes a second event of the same id for the same event.
+    /// An id of your choosing. Svix takes an id once: the same event is not sent again, another one is an error.
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
 
@@ -62,8 +69,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
     super::block_on(super::Threads::One, work(arguments), ExitCode::from(2))
 }
 
-/// Svix failed.
+/// Svix failed, or does not know the application.
 const SVIX_FAILED: u8 = 3;
+/// Another event was sent under this id.
+const ID_TAKEN: u8 = 4;
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     if arguments.source.from.is_none() && !arguments.source.from_svix {
@@ -76,7 +85,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let mut url = arguments.svix_url.clone();
     let mut ca = ca_bundle(arguments.svix_ca.as_deref())?;
     if let Some(dir) = &arguments.source.from {
-        std::fs::metadata(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        if !dir.exists() {
+            return Err(format!("--from: {} is not there; name a folder of manifests", dir.display()));
+        }
         let mut feed = Feed::new(catalogue.clone());
         feed.take(&files::load(dir)).iter().for_each(|line| eprintln!("warning: {line}"));
         connection = feed.connection(name).cloned();
@@ -89,7 +100,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
         match feed::list(&client, arguments.source.payload_policy.into()).await {
             Ok(listed) => feed::take(&catalogue, name, listed),
-            Err(error) => return Ok(failed(&error)),
+            Err(error) => return Ok(failed(&error, &client)),
         }
     }
     match catalogue.judge_text(name, &arguments.event_type, &payload) {
@@ -140,12 +151,70 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             println!("{id}");
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => Ok(failed(&error)),
+        Err(Error { kind: ErrorKind::Conflict { .. }, .. }) if event_id.is_some() => {
+            sent_before(&client, application, &message).await
+        }
+        Err(Error { kind: ErrorKind::NotFound, .. }) => {
+            let application = plan::quoted(application);
+            eprintln!("error: application {application} is not in Svix; an endpoint that names it makes it");
+            Ok(ExitCode::from(SVIX_FAILED))
+        }
+        Err(error) => Ok(failed(&error, &client)),
     }
 }
 
-fn failed(error: &crate::svix::Error) -> ExitCode {
-    eprintln!("error: {error}");
+/// The id is taken: perhaps by this event, before a lost answer.
+async fn sent_before(
+    client: &Client,
+    application: &str,
+    message: &SendMessage<'_>,
+) -> Result<ExitCode, String> {
+    let event_id = message.event_id.unwrap_or_default();
+    let found = match client.get_message(application, event_id).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            eprintln!("error: Svix takes no event with id {event_id}, and shows none; try again");
+            return Ok(ExitCode::from(SVIX_FAILED));
+        }
+        Err(error) => return Ok(failed(&error, client)),
+    };
+    let payload =
+        schema::parse(message.payload_text.as_bytes()).map_err(|problem| problem.within("payload"))?;
+    let channels = (!message.channels.is_empty()).then(|| message.channels.iter().cloned().collect());
+    let meant = Desired {
+        application: application.to_owned(),
+        event_id: event_id.to_owned(),
+        event_type: message.event_type.to_owned(),
+        payload,
+        payload_text: message.payload_text.to_owned(),
+        channels,
+    };
+    match plan::event::same(&meant, &found) {
+        Ok(()) => {
+            eprintln!("already sent: an event with id {event_id} is in Svix");
+            println!("{}", found.id);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(differs) => {
+            eprintln!(
+                "error: another event with id {event_id} is in Svix (message {}): {differs}. Svix takes an id once: \
+                 send it under another --event-id",
+                found.id
+            );
+            Ok(ExitCode::from(ID_TAKEN))
+        }
+    }
+}
+
+fn failed(error: &Error, client: &Client) -> ExitCode {
+    let at = origin(client.server_url());
+    match &error.kind {
+        ErrorKind::Transport(why) => eprintln!(
+            "error: {}: no answer from Svix at {at}: {why}; --svix-url names another server",
+            error.operation
+        ),
+        kind => eprintln!("error: {}: {at}: {kind}", error.operation),
+    }
     ExitCode::from(SVIX_FAILED)
 }
 

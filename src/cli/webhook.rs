@@ -21,7 +21,7 @@ use crate::{
     telemetry::{self, LogFormat, Metrics, Readiness},
 };
 
-use super::gateway::{GatewayArguments, SourceArguments, start_feed};
+use super::gateway::{GatewayArguments, SourceArguments, start_error, start_feed};
 
 /// Refuse events that do not match their schema: when they are stored in a cluster, and on their way to Svix.
 ///
@@ -31,6 +31,12 @@ use super::gateway::{GatewayArguments, SourceArguments, start_feed};
 /// that does not is answered 422. Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it could not begin or go on,
 /// 2 wrong arguments.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator webhook --from manifests/ --svix-url https://api.eu.svix.com
+      a gateway on 127.0.0.1:8071 that judges messages by the schemas in a folder
+  SVIX_TOKEN=... svix-operator webhook --from-svix --svix-url https://api.eu.svix.com --only-sending
+      one that judges by the schemas in Svix, and passes on nothing but messages")]
 pub struct Arguments {
     #[command(flatten, next_help_heading = "Event types (default: those of the cluster)")]
     source: SourceArguments,
@@ -49,15 +55,10 @@ pub struct Arguments {
     #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE", help_heading = "Process")]
     namespace: Option<String>,
 
-    /// Where /livez, /readyz and /metrics are served.
-    #[arg(
-        long,
-        env = "SVIX_OPERATOR_HEALTH_ADDR",
-        value_name = "ADDR",
-        default_value = "0.0.0.0:8080",
-        help_heading = "Process"
-    )]
-    health_addr: SocketAddr,
+    /// Where /livez, /readyz and /metrics are served. Default: in a Pod, and wherever event types come from a cluster,
+    /// `0.0.0.0:8080`, else a free port of 127.0.0.1, which the log tells.
+    #[arg(long, env = "SVIX_OPERATOR_HEALTH_ADDR", value_name = "ADDR", help_heading = "Process")]
+    health_addr: Option<SocketAddr>,
 
     /// Time between SIGTERM and the end of admission: so long it takes until nobody asks this replica any more.
     #[arg(
@@ -83,6 +84,14 @@ pub struct Arguments {
 impl Arguments {
     fn in_cluster(&self) -> bool {
         self.source.from.is_none() && !self.source.from_svix
+    }
+
+    /// Where health is served: probes come from outside a Pod, and at a desk nobody else's port is taken.
+    fn health_addr(&self, in_pod: bool) -> SocketAddr {
+        self.health_addr.unwrap_or(match in_pod || self.in_cluster() {
+            true => SocketAddr::from(([0, 0, 0, 0], 8080)),
+            false => SocketAddr::from(([127, 0, 0, 1], 0)),
+        })
     }
 }
 
@@ -118,7 +127,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let gateway = if arguments.gateway.svix_url.is_some() {
         let options = arguments.gateway.options(&arguments.source, encoding)?;
         let started = Gateway::start(options, known.catalogue.clone(), metrics.clone(), told.clone()).await;
-        let gateway = started.map_err(|error| error.to_string())?;
+        let gateway = started.map_err(|error| start_error(&error, "--listen"))?;
         tracing::info!(gateway = %gateway.address(), "the gateway listens");
         Some(gateway)
     } else {
@@ -143,9 +152,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         }
         _ => None,
     };
-    let (health, _) = telemetry::serve(arguments.health_addr, readiness, metrics, ended.clone())
-        .await
-        .map_err(|error| format!("cannot listen at {}: {error}", arguments.health_addr))?;
+    let health_addr = arguments.health_addr(std::env::var_os("KUBERNETES_SERVICE_HOST").is_some());
+    let (health, _) =
+        telemetry::serve(health_addr, readiness, metrics, ended.clone()).await.map_err(|error| {
+            format!("health cannot be served at {health_addr}: {error}; --health-addr names another address")
+        })?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %health, "serving");
     let code = match admission {
         Some(admission) => admission.ended(&told, arguments.shutdown_delay, &stop).await,
@@ -291,6 +302,18 @@ mod tests {
             }
         });
         Client::new(service, "default")
+    }
+
+    #[test]
+    fn at_a_desk_health_takes_nobodys_port() {
+        let health = |arguments: &[&str], in_pod| {
+            let all = [&["webhook", "--svix-url", "http://127.0.0.1:9"], arguments].concat();
+            Program::parse_from(all).arguments.health_addr(in_pod).to_string()
+        };
+        assert_eq!(health(&["--from-svix"], false), "127.0.0.1:0");
+        assert_eq!(health(&["--from-svix"], true), "0.0.0.0:8080");
+        assert_eq!(health(&[], false), "0.0.0.0:8080");
+        assert_eq!(health(&["--from-svix", "--health-addr", "127.0.0.1:7"], true), "127.0.0.1:7");
     }
 
     #[tokio::test]

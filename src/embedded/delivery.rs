@@ -11,6 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGE
 use super::ids;
 use super::secrets::Secret;
 use super::state::{Attempt, Endpoint, Server, Shared, Store, now};
+use super::tried::{Tried, root_cause};
 
 const AGENT: &str = "Svix-Webhooks/1.100.0";
 /// How much of an answer is kept, in bytes.
@@ -79,6 +80,7 @@ struct Request {
 struct Outcome {
     status: u16,
     response: String,
+    error: Option<String>,
     duration: Duration,
     at: jiff::Timestamp,
 }
@@ -139,11 +141,15 @@ impl Request {
 
     async fn send(&self, svix: &Server) -> Outcome {
         let (at, started) = (now(), Instant::now());
-        let (status, response) = match self.answer(svix, at.as_second()).await {
-            Ok(answer) => (answer.status().as_u16(), read(answer).await),
-            Err(error) => (0, error.to_string()),
+        let (status, response, error) = match self.answer(svix, at.as_second()).await {
+            Ok(answer) => (answer.status().as_u16(), read(answer).await, None),
+            Err(error) if error.is_timeout() => {
+                let why = format!("no answer within {} s", svix.delivery.timeout.as_secs_f32());
+                (0, error.to_string(), Some(why))
+            }
+            Err(error) => (0, error.to_string(), Some(root_cause(&error))),
         };
-        Outcome { status, response, duration: started.elapsed(), at }
+        Outcome { status, response, error, duration: started.elapsed(), at }
     }
 }
 
@@ -172,6 +178,7 @@ fn record(svix: &Server, job: &Job, request: Request, outcome: Outcome) -> Optio
         url: request.url,
         response: outcome.response,
         response_status: outcome.status,
+        error: outcome.error,
         duration_ms: i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
         succeeded,
         manual: job.manual,
@@ -182,12 +189,18 @@ fn record(svix: &Server, job: &Job, request: Request, outcome: Outcome) -> Optio
     let app = store.applications.get_mut(&job.application)?;
     let message = app.messages.get_mut(&job.message)?;
     message.attempts.insert(attempt.id.clone(), Arc::clone(&attempt));
+    let tried = svix.listener.get().zip(app.messages.get(&job.message));
+    let tried = tried.map(|(listener, message)| (listener, Tried::of(app, message, &attempt)));
     let endpoint = app.endpoints.get_mut(&job.endpoint)?;
     endpoint.attempts.insert(attempt.id.clone(), attempt);
     if succeeded {
         endpoint.failing_since = None;
     } else if retry && wait.is_none() {
         endpoint.gave_up(svix.delivery.disable_after);
+    }
+    drop(store);
+    if let Some((listener, tried)) = tried {
+        listener(tried);
     }
     wait
 }

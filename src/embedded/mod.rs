@@ -30,6 +30,7 @@ mod send_example;
 mod serve;
 mod snapshot;
 mod state;
+mod tried;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use tokio::net::TcpListener;
 pub use calls::Call;
 pub use faults::{FaultPlan, Faults};
 pub use snapshot::{ApplicationState, EndpointState, EventTypeState, MessageState, Snapshot, Times};
+pub use tried::Tried;
 
 /// How to run an embedded Svix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +144,17 @@ impl EmbeddedSvix {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::of(&self.server.store())
+    }
+
+    /// Has a function called with each delivery that was tried, on its way: it must not wait. Only the first counts.
+    pub fn on_tried(&self, listener: impl Fn(Tried) + Send + Sync + 'static) {
+        let _ = self.server.listener.set(Box::new(listener));
+    }
+
+    /// The last attempt of a message (`msg_…`) on each endpoint that was tried.
+    #[must_use]
+    pub fn last_tries(&self, message: &str) -> Vec<Tried> {
+        tried::last(&self.server.store(), message)
     }
 
     /// Stops and waits until nothing runs any more. Open connections are closed; deliveries are broken off.

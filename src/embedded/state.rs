@@ -18,6 +18,7 @@ use super::errors::{ApiError, ApiResult};
 use super::faults::Faults;
 use super::idempotency::Answers;
 use super::secrets::Secret;
+use super::tried::Listener;
 
 /// How many deliveries are on the wire at once, as in the real server.
 const CONCURRENT_DELIVERIES: usize = 500;
@@ -35,6 +36,8 @@ pub(super) struct Server {
     pub(super) faults: Faults,
     pub(super) calls: Recorder,
     pub(super) answers: Answers,
+    /// Who is told of each delivery that was tried.
+    pub(super) listener: OnceLock<Listener>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) store: Mutex<Store>,
@@ -50,6 +53,7 @@ impl Server {
             faults: Faults::default(),
             calls: Recorder::new(record_calls),
             answers: Answers::default(),
+            listener: OnceLock::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             store: Mutex::default(),
@@ -179,6 +183,8 @@ pub(super) struct Attempt {
     pub(super) url: String,
     pub(super) response: String,
     pub(super) response_status: u16,
+    /// Why there was no answer, without the URL, which `response` has as Svix's does.
+    pub(super) error: Option<String>,
     pub(super) duration_ms: i64,
     pub(super) succeeded: bool,
     pub(super) manual: bool,

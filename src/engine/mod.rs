@@ -319,6 +319,12 @@ impl<S: Shell> Engine<S> {
         self.queue.idle()
     }
 
+    /// The same, but events that are to be looked at again do not count: what their receivers do takes its time.
+    #[must_use]
+    pub fn idle_but_for_events(&self) -> bool {
+        self.queue.idle_but_for(|key| key.kind == Kind::Event)
+    }
+
     /// Works until `stop`, then lets work in progress end within the grace. After [`Engine::abort`] it ends
     /// at once.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {

@@ -181,6 +181,13 @@ impl Queue {
         self.lock().keys.values().all(|state| state.later)
     }
 
+    /// Whether it is [idle](Self::idle) but for looks to come at some objects: none of those waits or runs now.
+    #[must_use]
+    pub fn idle_but_for(&self, may_be_due: impl Fn(&Key) -> bool) -> bool {
+        let resting = |state: &State| !state.running && state.queued.is_none();
+        self.lock().keys.iter().all(|(key, state)| state.later || (resting(state) && may_be_due(key)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

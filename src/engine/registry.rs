@@ -223,6 +223,19 @@ impl Registry {
             .collect()
     }
 
+    /// The event types that objects declare on a connection.
+    #[must_use]
+    pub fn event_types(&self, connection: &str) -> BTreeSet<Box<str>> {
+        let inner = self.lock();
+        let things = inner.by_connection.get(connection).into_iter().flatten();
+        things
+            .filter_map(|key| match &inner.thing_of.get(key)?.1 {
+                Thing::EventType(name) => Some(name.clone()),
+                Thing::Endpoint(..) => None,
+            })
+            .collect()
+    }
+
     /// Everyone who declares a thing.
     #[must_use]
     pub fn claimants(&self, connection: &str, thing: &Thing) -> Vec<Key> {

@@ -58,8 +58,8 @@ impl View {
         }
     }
 
-    /// How everything stands.
-    pub fn report(&mut self, objects: &[Object]) -> Report {
+    /// How everything stands; `adjusted` is what is known of an object beside its status.
+    pub fn report(&mut self, objects: &[Object], adjusted: impl Fn(Row, &Object) -> Row) -> Report {
         let named: HashSet<_> =
             self.broken.iter().map(|row| (&*row.kind, &*row.namespace, &*row.name)).collect();
         let good = objects.iter().filter(|object| {
@@ -67,16 +67,16 @@ impl View {
             !named.contains(&(key.kind.as_str(), &*key.namespace, &*key.name))
         });
         let good: Vec<_> = good.collect();
-        let mut rows: Vec<Row> = good.into_iter().map(|object| self.row(object)).collect();
+        let mut rows: Vec<Row> =
+            good.into_iter().map(|object| self.row(object, adjusted(row(object), object))).collect();
         self.places.close();
         rows.extend(self.broken.iter().cloned());
         Report::new(rows, self.left_out)
     }
 
-    /// How an object stands.
-    fn row(&mut self, object: &Object) -> Row {
+    /// The row of an object, with what the folder has to say of it.
+    fn row(&mut self, object: &Object, mut row: Row) -> Row {
         let key = object.key();
-        let mut row = row(object);
         if self.made_up && key == Key::connection(DEFAULT_CONNECTION) {
             row.made_up = true;
             if row.message.is_empty() {

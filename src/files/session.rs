@@ -130,6 +130,12 @@ impl Session {
         self.inner.engine().is_none_or(|engine| engine.idle())
     }
 
+    /// The same, but events that are to be looked at again do not count.
+    #[must_use]
+    pub fn idle_but_for_events(&self) -> bool {
+        self.inner.engine().is_none_or(|engine| engine.idle_but_for_events())
+    }
+
     /// What is declared, with the status of now; and what is being deleted.
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+pub(super) use crate::plan::near::meant;
+
 /// What was found, in a few words.
 pub(super) fn found(value: &Value) -> String {
     match value {
@@ -71,35 +73,6 @@ pub(super) fn pattern(pattern: &str) -> Option<&'static str> {
     })
 }
 
-/// The candidate that was most likely meant.
-pub(super) fn meant<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let text = text.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(&text, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be put in, taken out or replaced.
-fn distance(from: &str, to: &str) -> usize {
-    if from.len() > 64 {
-        return usize::MAX;
-    }
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,13 +86,5 @@ mod tests {
         );
         assert!(!found(&json!("ht tp://secret")).contains("secret"));
         assert_eq!(found(&json!("a".repeat(70))), format!("\"{}\"... (70 characters)", "a".repeat(60)));
-    }
-
-    #[test]
-    fn typing_errors_are_guessed() {
-        assert_eq!(meant("eventtypes", ["url", "eventTypes"]), Some("eventTypes"));
-        assert_eq!(meant("event_types", ["url", "eventTypes"]), Some("eventTypes"));
-        assert_eq!(meant("uri", ["url", "eventTypes"]), Some("url"));
-        assert_eq!(meant("colour", ["url", "eventTypes"]), None);
     }
 }

@@ -61,6 +61,31 @@ impl Body {
         Self { kind: Kind::Passing(Box::new(passing)), turn: None }
     }
 
+    /// The `id` in an answer, and the body as it was. Answers of unknown length, or of more bytes, are not read.
+    pub(super) async fn with_id(self, most: u64) -> (Option<String>, Self) {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            id: String,
+        }
+        let Kind::Passing(passing) = self.kind else { return (None, self) };
+        if passing.size_hint_exact().is_none_or(|size| size > most) {
+            return (None, Self { kind: Kind::Passing(passing), turn: self.turn });
+        }
+        let mut passing = passing;
+        let mut whole = Vec::new();
+        while let Some(frame) = std::future::poll_fn(|cx| passing.poll(cx)).await {
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => whole.extend_from_slice(&data),
+                // Trailers end a body.
+                Ok(Err(_)) => break,
+                // The caller sees the answer break off, as it would have.
+                Err(_) => return (None, Self { kind: Kind::Passing(passing), turn: self.turn }),
+            }
+        }
+        let id = serde_json::from_slice::<Answer>(&whole).ok().map(|answer| answer.id);
+        (id, Self { kind: Kind::Whole(whole.into()), turn: self.turn })
+    }
+
     /// Holds the request's turn until this body has gone out.
     pub(super) fn until_done(mut self, turn: Turn) -> Self {
         self.turn = Some(turn);
@@ -99,6 +124,10 @@ impl HttpBody for Body {
 }
 
 impl Passing {
+    fn size_hint_exact(&self) -> Option<u64> {
+        self.from.size_hint().exact()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(next) = Pin::new(&mut self.from).poll_frame(cx) else {
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));

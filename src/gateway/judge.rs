@@ -26,6 +26,8 @@ pub struct Rules<'a> {
     pub channel_encoding: ChannelEncoding,
     /// What happens to an event whose type nobody declares.
     pub undeclared: Undeclared,
+    /// What the answer advises beside declaring it.
+    pub undeclared_advice: &'static str,
     /// Most bytes of a payload.
     pub max_payload: usize,
 }
@@ -116,7 +118,7 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Verdict {
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => {
             Verdict::Forward { rewrite: rewrite(), broken: None }
         }
-        Judgement::Undeclared => Verdict::Refuse(undeclared(&message.event_type)),
+        Judgement::Undeclared => Verdict::Refuse(undeclared(&message.event_type, rules.undeclared_advice)),
         Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more } => {
             Verdict::Refuse(broken(message.said_in, &violations, more))
         }
@@ -130,10 +132,9 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Verdict {
     }
 }
 
-fn undeclared(event_type: &str) -> Refusal {
+fn undeclared(event_type: &str, advice: &str) -> Refusal {
     let message = format!(
-        "found {}, which nobody declares, expected a declared event type; declare it as a WebhookEventType, or \
-         start the gateway with --undeclared pass",
+        "found {}, which nobody declares, expected a declared event type; declare it as a WebhookEventType{advice}",
         plan::quoted(event_type)
     );
     Refusal::place(Outcome::Undeclared, &["eventType"], message)
@@ -178,6 +179,7 @@ mod tests {
             connection: "c",
             channel_encoding: ChannelEncoding::WhenNeeded,
             undeclared: Undeclared::Refuse,
+            undeclared_advice: "",
             max_payload: 100,
         };
         message(body.as_bytes(), &rules)

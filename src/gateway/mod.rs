@@ -15,6 +15,7 @@ pub mod message;
 pub mod operations;
 pub mod paths;
 mod service;
+mod told;
 mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{api::ChannelEncoding, catalogue::Catalogue, schema, telemetry::Metrics};
 
+pub use told::{Fate, Listener, Told};
 pub use upstream::InvalidUpstream;
 
 /// Most bytes of a body that Svix reads.
@@ -56,6 +58,10 @@ pub struct Options {
     pub undeclared: Undeclared,
     /// Whether nothing but messages passes.
     pub only_sending: bool,
+    /// Beside declaring it, what the answer advises for an event type that nobody declares; empty: nothing.
+    pub undeclared_advice: &'static str,
+    /// Who is told what became of each message.
+    pub listener: Option<Listener>,
     /// Bounds and time-outs.
     pub limits: Limits,
 }
@@ -72,6 +78,8 @@ impl Options {
             channel_encoding: watch::channel(ChannelEncoding::WhenNeeded).1,
             undeclared: Undeclared::Refuse,
             only_sending: false,
+            undeclared_advice: ", or start the gateway with --undeclared pass",
+            listener: None,
             limits: Limits::default(),
         }
     }

@@ -29,7 +29,9 @@ use super::{
     connection::{InFlight, Turn},
     headers,
     judge::{self, Broken, Refusal, Rules, Verdict},
+    message,
     paths::{self, Target},
+    told::{self, Fate, Listener, Told},
     upstream::{self, Upstream},
 };
 
@@ -47,6 +49,16 @@ pub(super) struct Service {
     in_flight: Arc<InFlight>,
     held: Held,
     loaded: AtomicBool,
+}
+
+/// Longest answer of Svix that a message's id is looked for in: it may repeat the payload.
+const MAX_ANSWER: u64 = 4 * 1024 * 1024;
+
+/// What is seen of a message, for who listens.
+#[derive(Default)]
+struct Seen {
+    event_type: Option<String>,
+    mismatch: Option<String>,
 }
 
 /// What a judgement in the service can end with.
@@ -120,10 +132,40 @@ impl Service {
         }
     }
 
-    /// A message's creation.
+    /// A message's creation, and who listens is told what became of it.
     async fn send(self: &Arc<Self>, request: Request<Incoming>) -> Answered {
+        let Some(listener) = &self.options.listener else {
+            return self.judge_and_send(request, &mut Seen::default()).await;
+        };
+        let mut seen = Seen::default();
+        let answered = self.judge_and_send(request, &mut seen).await;
+        self.tell(listener, seen, answered).await
+    }
+
+    async fn tell(&self, listener: &Listener, seen: Seen, answered: Answered) -> Answered {
+        let Seen { event_type, mismatch } = seen;
+        let (fate, answered) = match answered {
+            Err(refusal) => (told::fate(&refusal), Err(refusal)),
+            Ok((outcome, response)) if response.status().is_success() => {
+                let (head, body) = response.into_parts();
+                let (id, body) = body.with_id(MAX_ANSWER).await;
+                (Fate::Accepted { id, mismatch }, Ok((outcome, Response::from_parts(head, body))))
+            }
+            Ok((outcome, response)) => {
+                (Fate::Answered { status: response.status().as_u16() }, Ok((outcome, response)))
+            }
+        };
+        listener.tell(Told { event_type, fate });
+        answered
+    }
+
+    /// A message's creation. What is seen of it is written down where somebody listens.
+    async fn judge_and_send(self: &Arc<Self>, request: Request<Incoming>, seen: &mut Seen) -> Answered {
         let (parts, incoming) = request.into_parts();
         let (body, _held) = self.body(&parts.headers, incoming).await?;
+        if self.options.listener.is_some() {
+            seen.event_type = message::read(&body).ok().map(|message| message.event_type);
+        }
         let verdict = self.judged(body.len(), {
             let (this, body) = (self.clone(), body.clone());
             move || judge::message(&body, &this.rules())
@@ -144,6 +186,10 @@ impl Service {
             Some(rewrite) => Bytes::from(rewrite.apply(&body)),
             None => body,
         };
+        seen.mismatch = broken
+            .as_ref()
+            .filter(|broken| broken.policy == PayloadPolicy::Warn)
+            .map(|broken| schema::describe(&broken.violations[..broken.violations.len().min(1)], 0));
         let mut response = self.forward(parts, Body::of(body)).await?;
         if let Some(warning) = broken.and_then(|broken| self.told(&broken)) {
             response.headers_mut().insert(headers::WARNING, warning);
@@ -279,6 +325,7 @@ impl Service {
             connection: &self.options.connection,
             channel_encoding: *self.options.channel_encoding.borrow(),
             undeclared: self.options.undeclared,
+            undeclared_advice: self.options.undeclared_advice,
             max_payload: self.options.limits.max_payload,
         }
     }

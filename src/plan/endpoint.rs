@@ -110,7 +110,8 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         change.uid = Some(uid.clone());
     }
     if *observed.url != **url {
-        differs("url", host_of(&observed.url), host_of(url));
+        let (found, expected) = desired::said_urls(&observed.url, url);
+        differs("url", found, expected);
         change.url = Some(url.clone());
     }
     if !same(observed.event_types.as_deref(), Some(event_types)) {

@@ -12,6 +12,7 @@ pub mod event;
 pub mod event_type;
 pub mod headers;
 pub mod ids;
+pub mod near;
 pub mod secrets;
 pub mod signing;
 pub mod status;

@@ -113,7 +113,7 @@ impl Compiled {
                         "found {}, expected array, boolean, integer, null, number, object or string, or a list of these",
                         error.instance()
                     )),
-                    _ => shortened(&error.to_string()),
+                    _ => shortened(&words::of_schema(&error)),
                 },
             })?;
         Ok(Self { validator, deepest, longest, breadth: Breadth::of(schema) })
@@ -333,6 +333,13 @@ mod tests {
         let error =
             Compiled::new(&json!({"properties": {"a": {"$ref": "#/definitions/none"}}}), true).unwrap_err();
         assert!(matches!(error, InvalidSchema::Invalid { .. }), "{error}");
+        for (schema, said) in [
+            (json!({"required": true}), "/required: found true, expected an array"),
+            (json!({"pattern": "[a-"}), r#"/pattern: found "[a-", expected a regular expression"#),
+            (json!({"minLength": -1}), "/minLength: found -1, expected at least 0"),
+        ] {
+            assert_eq!(Compiled::new(&schema, true).unwrap_err().to_string(), said);
+        }
     }
 
     #[test]

@@ -19,6 +19,16 @@ pub(super) fn violation(error: &ValidationError<'_>) -> Violation {
     Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error) }
 }
 
+/// What the validator says of a schema itself, for a person.
+pub(super) fn of_schema(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        Kind::Format { format } if format == "regex" => {
+            format!("found {}, expected a regular expression", short(error.instance()))
+        }
+        _ => message(error),
+    }
+}
+
 fn message(error: &ValidationError<'_>) -> String {
     let value: &Value = error.instance();
     let found = short(value);

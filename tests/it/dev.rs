@@ -90,6 +90,84 @@ fn what_is_not_in_step_is_told_with_its_reason_and_the_exit_code() {
     assert_eq!(reason("a.bad"), "InvalidSchema");
     assert_eq!(reason("c.yaml"), "InvalidManifest");
     assert_eq!(once(&["/nowhere/at/all"]).status.code(), Some(2));
+    write(dir.path(), "a.json", &[event_type("a.good"), endpoint("waits", &["a.goood"])]);
+    let text = String::from_utf8(once(&[dir.path().to_str().unwrap()]).stdout).unwrap();
+    assert!(text.contains("not in Svix yet: a.goood; did you mean a.good?"), "{text}");
+}
+
+/// A port of this machine at which nobody listens.
+fn closed() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/hidden-path", listener.local_addr().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_is_down_holds_up_nothing_and_is_told() {
+    no_build_under_way().await;
+    let dir = tempfile::tempdir().unwrap();
+    let hook = |url: &str| endpoint("hook", &["a.one"]).with("url", url);
+    write(dir.path(), "a.yaml", &[event_type("a.one"), hook(&closed())]);
+    let other = |url: &str| endpoint("other", &["a.one"]).with("url", url).with("channels", json!(["x"]));
+    write(dir.path(), "b.yaml", &[other("http://127.0.0.1:9/a")]);
+    let (_child, printed) = start(dir.path(), &[]);
+    says(&printed, "Ctrl-C ends.").await;
+
+    let begun = Instant::now();
+    write(dir.path(), "e.yaml", &[event("e", "a.one").with("payload", json!({"n": 1}))]);
+    says(&printed, "EventSent WebhookEvent/default/e").await;
+    let sent = begun.elapsed();
+    write(dir.path(), "b.yaml", &[other("http://127.0.0.1:9/b")]);
+    says(&printed, "Updated WebhookEndpoint/default/other").await;
+    let edited = begun.elapsed();
+    // The table, too: it does not wait for the second attempt, which is five seconds after the first.
+    says(&printed, "sent; delivered to 0, 1 to go; endpoint default/dev.default.hook: ").await;
+    let told = begun.elapsed();
+    assert!(sent < Duration::from_secs(2), "{sent:?}");
+    assert!(edited.max(told) < Duration::from_millis(3500), "{edited:?}, {told:?}");
+
+    says(&printed, "endpoint default/dev.default.hook: Connection refused (os error 111); attempt 1").await;
+    says(&printed, "  NotDelivered a.one, message msg_").await;
+    let text = printed.lock().unwrap().clone();
+    assert!(!text.contains("hidden-path"), "{text}");
+
+    let folder = dir.path().to_str().unwrap().to_owned();
+    let output = tokio::task::spawn_blocking(move || once(&[&folder])).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "a receiver is not the sender's to mend: {text}");
+    assert!(
+        text.contains("delivered to 0, 1 to go; endpoint default/dev.default.hook: Connection"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_curl_that_is_printed_sends_the_smallest_example() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |name: &str, text: &str| {
+        event_type(name)
+            .with("schema", json!({"type": "object", "required": ["n"]}))
+            .with("examples", json!([{"name": "first", "text": text}]))
+    };
+    let manifests = [
+        with("a.large", r#"{"n": "much longer than the other one"}"#),
+        with("a.small", r#"{"n": "it's"}"#),
+        endpoint("hook", &["a.small"]),
+    ];
+    write(dir.path(), "a.yaml", &manifests);
+    let (_child, printed) = start(dir.path(), &[]);
+    says(&printed, "Ctrl-C ends.").await;
+    let text = printed.lock().unwrap().clone();
+    let command = text.split("Send one:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    // The words as a shell reads them: curl itself need not be there.
+    let words =
+        Command::new("sh").args(["-c", &command.replacen("curl ", "printf '%s\\n' ", 1)]).output().unwrap();
+    let words = String::from_utf8(words.stdout).unwrap();
+    let words: Vec<_> = words.lines().collect();
+    assert_eq!(words[6], r#"{"eventType": "a.small", "payload": {"n": "it's"}}"#, "{words:?}");
+    let (name, value) = words[2].split_once(": ").unwrap();
+    let post = reqwest::Client::new().post(words[0]).header(name, value).body(words[6].to_owned());
+    assert_eq!(post.send().await.unwrap().status(), 202, "{words:?}");
+    says(&printed, "  Accepted a.small: message msg_").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,10 +191,18 @@ async fn an_outside_server_takes_the_place_of_the_embedded_one() {
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
     let output = run("wrong").await.unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("AuthenticationFailed"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("AuthenticationFailed") && text.contains("variable SVIX_TOKEN"), "{text}");
     let output = run("").await.unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("SVIX_TOKEN"));
+    let folder = dir.path().to_str().unwrap();
+    let mut dev = Command::new(PROGRAM);
+    dev.args(["dev", "--once", "--svix-url", "api.svix.com", folder]).env("SVIX_TOKEN", "x");
+    let output = dev.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.starts_with("error: --svix-url: found no URL"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,6 +243,15 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
             reqwest::Client::new().post(format!("{gateway}/api/v1/app/default/msg")).bearer_auth(&token);
         let sent = post.json(&body).send().await.unwrap();
         assert_eq!(sent.status().as_u16(), status, "{event_type} {payload}");
+        let text = sent.text().await.unwrap();
+        assert!(!text.contains("--undeclared"), "a flag that dev does not have: {text}");
+    }
+    for line in [
+        "  Accepted a.two: message msg_",
+        "  Refused a.one: /payload/n: found \"x\", expected an integer\n",
+        "  Refused a.none: /eventType: found \"a.none\", which nobody declares",
+    ] {
+        says(&printed, line).await;
     }
     let (headers, body) = eventually("the event to arrive", Duration::from_secs(30), async || {
         received.lock().unwrap().first().cloned()

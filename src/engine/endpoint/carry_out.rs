@@ -14,6 +14,7 @@ use crate::{
     plan::{
         Difference, Refusal, describe,
         endpoint::{self, Change, Desired, Observed, Ownership, Step},
+        near,
     },
     svix::{Class, Error, ErrorKind},
 };
@@ -335,7 +336,23 @@ impl<S: Shell> Engine<S> {
         });
         let advice = match declared {
             Some(key) => format!("{key} declares it, and says in its status why it is not there"),
-            None => "a WebhookEventType that declares it is enough".to_owned(),
+            None => {
+                let known = self.registry.event_types(object.connection_name());
+                let near = missing.iter().find_map(|name| {
+                    near::meant(name, known.iter().map(AsRef::as_ref)).map(|meant| (name.as_str(), meant))
+                });
+                match near {
+                    Some((_, meant)) if missing.len() == 1 => {
+                        format!("did you mean {meant}? Else a WebhookEventType that declares it is enough")
+                    }
+                    Some((name, meant)) => {
+                        format!(
+                            "did you mean {meant} by {name}? Else WebhookEventTypes that declare them are enough"
+                        )
+                    }
+                    None => "a WebhookEventType that declares it is enough".to_owned(),
+                }
+            }
         };
         Some(Outcome::waiting(Refusal::new(
             Reason::WaitingForEventType,

@@ -250,6 +250,21 @@ pub fn host_of(url: &str) -> String {
     }
 }
 
+/// Two URLs that differ, for messages: scheme, host and port of each. Where these are the same, it is said what
+/// differs, and not how.
+pub(super) fn said_urls(found: &str, expected: &str) -> (String, String) {
+    let said = |text: &str| match Url::parse(text) {
+        Ok(url) => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{}{port}/…", url.scheme(), url.host_str().unwrap_or("?"))
+        }
+        Err(_) => "(not a URL)".to_owned(),
+    };
+    let (found, expected) = (said(found), said(expected));
+    let what = if found == expected { " (the path, query or user differs, and is not shown)" } else { "" };
+    (found, format!("{expected}{what}"))
+}
+
 /// Refuses metadata that Svix would refuse.
 pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let bytes = serde_json::to_string(metadata).map_or(0, |text| text.len());

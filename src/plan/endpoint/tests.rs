@@ -181,6 +181,26 @@ fn messages_say_the_host_of_a_url_and_no_more() {
     let Step::Change(_, differences) = plan(&desired, Some(&held), Ownership::Ours, MATCH) else { panic!() };
     let text = super::super::describe(&differences);
     assert_eq!(text, "url is https://old.example.org/… in Svix, declared https://hooks.example.org/…");
+    // The default port of a scheme is left out, as it is in the URL.
+    for (found, declared, said) in [
+        (
+            "http://127.0.0.1:81/x",
+            "http://127.0.0.1:82/x",
+            "url is http://127.0.0.1:81/… in Svix, declared http://127.0.0.1:82/…",
+        ),
+        (
+            "https://a.example/secret",
+            "https://a.example/hidden",
+            "url is https://a.example/… in Svix, declared https://a.example/… (the path, query or user differs, and is not shown)",
+        ),
+    ] {
+        let desired = desire(json!({ "url": declared }));
+        let held = Observed { url: found.into(), ..made(&desired) };
+        let Step::Change(_, differences) = plan(&desired, Some(&held), Ownership::Ours, MATCH) else {
+            panic!()
+        };
+        assert_eq!(super::super::describe(&differences), said);
+    }
     for bad in ["ftp://x.example/secret", "https://", "not a url secret", "//secret"] {
         assert!(!normal_url(bad).unwrap_err().contains("secret"), "{bad}");
     }

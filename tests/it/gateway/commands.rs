@@ -178,8 +178,16 @@ async fn send_judges_and_then_sends() {
     assert_eq!(message.payload.as_deref(), Some(payload), "as it stands");
     assert!(message.channels.as_ref().unwrap().contains(&svix_operator::plan::channels::uuid_of("a b")));
 
-    let again = send(&svix, &["--from", from, "--event-id", "e-1"], payload);
-    assert_eq!(again.status.code(), Some(3), "{}", text(&again));
+    let again = send(&svix, &["--from", from, "--channel", "a b", "--event-id", "e-1"], payload);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert_eq!(again.stdout, sent.stdout, "the same message");
+    assert!(text(&again).contains("already sent: an event with id e-1 is in Svix"), "{}", text(&again));
+    let other = send(&svix, &["--from", from, "--channel", "a b", "--event-id", "e-1"], r#"{"n": 2}"#);
+    assert_eq!(other.status.code(), Some(4), "{}", text(&other));
+    assert!(text(&other).contains("payload differs"), "{}", text(&other));
+    let nowhere = send(&svix, &["--from", from, "--app", "nope"], payload);
+    assert_eq!(nowhere.status.code(), Some(3));
+    assert!(text(&nowhere).contains("application \"nope\" is not in Svix"), "{}", text(&nowhere));
     let bad = send(&svix, &["--from", from], "{}");
     assert_eq!((bad.status.code(), text(&bad).as_str()), (Some(1), "/: found no \"n\", which is required\n"));
     let broken = send(&svix, &["--from", from], "{");
@@ -193,9 +201,38 @@ async fn send_judges_and_then_sends() {
         text(&undeclared)
     );
     assert_eq!(send(&svix, &[], payload).status.code(), Some(2), "one of --from and --from-svix");
-    assert_eq!(send(&svix, &["--from", "/nowhere"], payload).status.code(), Some(2));
+    let nowhere = send(&svix, &["--from", "/nowhere"], payload);
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(text(&nowhere).contains("/nowhere is not there"), "{}", text(&nowhere));
     svix.faults().down(true);
     assert_eq!(send(&svix, &["--from", from], payload).status.code(), Some(3));
+    let url = svix.url();
+    svix.shutdown().await;
+    let mut gone = Command::new(PROGRAM);
+    gone.args(["send", "a.one", "-f", "/dev/stdin", "--from-svix", "--svix-url", &url])
+        .env("SVIX_TOKEN", "x");
+    let gone = gone.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(gone.status.code(), Some(3));
+    let said = format!("no answer from Svix at {url}: ");
+    assert!(text(&gone).contains(&said) && text(&gone).contains("--svix-url"), "{}", text(&gone));
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told_with_its_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[requiring("n")]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    for (flag, other) in [("--listen", "--health-addr"), ("--health-addr", "--listen")] {
+        let output = Command::new(PROGRAM)
+            .args(["webhook", "--from", dir.path().to_str().unwrap(), "--svix-url", "http://127.0.0.1:9"])
+            .args([flag, &taken, other, "127.0.0.1:0"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(&format!("; {flag} names another address")), "{text}");
+    }
 }
 
 #[tokio::test]
