@@ -128,6 +128,10 @@ rollingUpdate:
   value: {{ .Values.log.level | quote }}
 - name: SVIX_OPERATOR_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
+{{- with .Values.watchNamespaces }}
+- name: SVIX_OPERATOR_WATCH_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "svix-operator.probes" -}}
@@ -170,10 +174,6 @@ readinessProbe:
   {{- end }}
   env:
   {{- include "svix-operator.env" . | nindent 2 }}
-  {{- with .Values.watchNamespaces }}
-  - name: SVIX_OPERATOR_WATCH_NAMESPACES
-    value: {{ join "," . | quote }}
-  {{- end }}
   {{- with .Values.operator.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
