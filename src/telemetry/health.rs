@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`.
 //!
-//! Live: the process answers. Ready: its caches of Kubernetes are in, whether it leads or not and whatever Svix
-//! does, since a Svix that is down must not take the operator's other duties out of service.
+//! Live: the process answers. Ready: its caches of Kubernetes are in, and what else was registered, whether it leads or
+//! not and whatever Svix does, since a Svix that is down must not take the operator's other duties out of service.
 
 use std::{
     collections::BTreeMap,

@@ -143,7 +143,7 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
-{{- /* Ready once its caches of Kubernetes are in, leader or not, whatever Svix does. */}}
+{{- /* Ready once its caches of Kubernetes are in and, for the webhook, the API server can trust it; leader or not, whatever Svix does. */}}
 readinessProbe:
   httpGet:
     path: /readyz

@@ -381,6 +381,7 @@ async fn long_lists_objects_that_cannot_be_read_and_objects_that_change_are_rele
     let text = std::fs::read_to_string(&account).unwrap().replace("as: releaser", "as: nobody");
     std::fs::write(&nobody, text).unwrap();
     let said = release(&nobody, &["--all"]).await.expect(2);
+    assert!(said.stderr.contains("forbidden: User") && !said.stderr.contains("Status {"), "{}", said.stderr);
     assert!(said.stderr.contains("cannot see whether an operator runs"), "{}", said.stderr);
     let said = release(&nobody, &["--all", "--force"]).await.expect(1);
     assert!(said.stderr.contains("error: WebhookEndpoint cannot be listed"), "{}", said.stderr);
