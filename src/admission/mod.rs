@@ -10,6 +10,8 @@ pub mod server;
 mod wire;
 mod words;
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use crate::catalogue::{Catalogue, Directory};
 
 pub use review::{Outcome, Reviewed, review};
@@ -21,4 +23,6 @@ pub struct Known {
     pub catalogue: Catalogue,
     /// Who declares event types, and the connections.
     pub directory: Directory,
+    /// The namespaces that the operator of this release watches; `None`: all.
+    pub namespaces: Option<Arc<BTreeSet<String>>>,
 }

@@ -80,15 +80,9 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
     let write = create || request.operation == "UPDATE";
     match request.kind.kind.as_str() {
         // The CRD refuses every change of an event's spec.
-        "WebhookEvent" if judged && create => {
-            look(request, "WebhookEvent", |object| judge::event(object, known))
-        }
-        "WebhookEventType" if judged && write => {
-            look(request, "WebhookEventType", |object: &WebhookEventType| judge::event_type(object, known))
-        }
-        "WebhookEndpoint" if judged && write => {
-            look(request, "WebhookEndpoint", |object: &WebhookEndpoint| judge::endpoint(object, known))
-        }
+        "WebhookEvent" if judged && create => look(request, known, "WebhookEvent", judge::event),
+        "WebhookEventType" if judged && write => look(request, known, "WebhookEventType", judge::event_type),
+        "WebhookEndpoint" if judged && write => look(request, known, "WebhookEndpoint", judge::endpoint),
         _ => answered("other", Outcome::Ignored, admission(request.uid, Vec::new())),
     }
 }
@@ -98,6 +92,9 @@ trait Judged: DeserializeOwned {
     /// Whether the spec is the same.
     fn same_spec(&self, other: &Self) -> bool;
     fn deleting(&self) -> bool;
+    fn namespace(&self) -> Option<&str>;
+    /// The connection that it names, or the default.
+    fn connection(&self) -> &str;
 }
 
 macro_rules! judged {
@@ -110,12 +107,25 @@ macro_rules! judged {
             fn deleting(&self) -> bool {
                 self.metadata.deletion_timestamp.is_some()
             }
+
+            fn namespace(&self) -> Option<&str> {
+                self.metadata.namespace.as_deref()
+            }
+
+            fn connection(&self) -> &str {
+                self.connection_name()
+            }
         }
     )*};
 }
 judged!(WebhookEvent, WebhookEventType, WebhookEndpoint);
 
-fn look<K: Judged>(request: Request, kind: &'static str, judge: impl FnOnce(&K) -> Findings) -> Reviewed {
+fn look<K: Judged>(
+    request: Request,
+    known: &Known,
+    kind: &'static str,
+    judge: fn(&K, &Known) -> Findings,
+) -> Reviewed {
     let read = |text: &RawValue| serde_json::from_str::<K>(text.get());
     let object = match request.object.as_deref().map(read) {
         Some(Ok(object)) => object,
@@ -134,7 +144,14 @@ fn look<K: Judged>(request: Request, kind: &'static str, judge: impl FnOnce(&K) 
     if object.deleting() || before.is_some_and(unchanged) {
         return answered(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
     }
-    let mut findings = judge(&object);
+    let mut findings = judge(&object, known);
+    if let Some(unwatched) = judge::unwatched(known, object.namespace()) {
+        // What else would become of it does not matter then.
+        findings.warnings = vec![unwatched];
+    } else {
+        let trouble = judge::connection_trouble(known, object.connection(), request.operation == "CREATE");
+        findings.warnings.splice(0..0, trouble);
+    }
     if !findings.problems.is_empty() {
         return refused(request, kind, findings);
     }

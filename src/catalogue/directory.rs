@@ -2,7 +2,7 @@
 //! of a declaration asks for. It is read when something is declared, never by the gateway.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -36,20 +36,34 @@ pub struct Directory {
 #[derive(Default)]
 struct Contents {
     connections: HashMap<String, Arc<SvixConnectionSpec>>,
+    /// Connections that are being deleted.
+    going: HashSet<String>,
     holders: HashMap<String, HashMap<String, Holder>>,
     namespaces: HashMap<String, Arc<BTreeMap<String, String>>>,
 }
 
 impl Directory {
-    /// Takes in what a connection says; `None`: it is gone.
+    /// Takes in what a connection says; `None`: it is gone. Says nothing of its deletion: [`Self::connection_is_going`].
     pub fn set_connection(&self, name: &str, spec: Option<SvixConnectionSpec>) {
         let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        contents.going.remove(name);
         match spec {
             Some(spec) => contents.connections.insert(name.to_owned(), Arc::new(spec)),
             None => contents.connections.remove(name),
         };
         drop(contents);
         self.connections_changed.send_replace(());
+    }
+
+    /// Takes in that a connection that is known is being deleted. Objects hold it, so that may take as long as they want.
+    pub fn connection_is_going(&self, name: &str) {
+        self.contents.write().unwrap_or_else(PoisonError::into_inner).going.insert(name.to_owned());
+    }
+
+    /// Whether a connection is being deleted.
+    #[must_use]
+    pub fn is_going(&self, name: &str) -> bool {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner).going.contains(name)
     }
 
     /// Tells of every change of what connections say.

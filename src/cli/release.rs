@@ -83,14 +83,16 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let cluster = config.cluster_url.to_string();
     let client =
         Client::try_from(config).map_err(|error| format!("cannot make a Kubernetes client: {error}"))?;
-    if !arguments.force
-        && !arguments.dry_run
-        && let Some(refusal) = refusal(&arguments, &client).await
-    {
-        eprintln!("error: {refusal}");
-        return Ok(ExitCode::from(REFUSED));
+    let mut lot = release::find(&client, &arguments.selection()).await;
+    // To see whether an operator lives takes a while; where nothing is held there is nothing to take back.
+    if !arguments.force && !arguments.dry_run && lot.has_work() {
+        if let Some(refusal) = refusal(&arguments, &client).await {
+            eprintln!("error: {refusal}");
+            return Ok(ExitCode::from(REFUSED));
+        }
+        // As things are after that while.
+        lot = release::find(&client, &arguments.selection()).await;
     }
-    let lot = release::find(&client, &arguments.selection()).await;
     for kind in &lot.missing {
         eprintln!(
             "warning: {cluster} knows no {}: its CRD is not installed, so there is nothing to release",

@@ -3,7 +3,7 @@
 
 mod admission;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use kube::Client;
 use tokio::{
@@ -51,6 +51,16 @@ pub struct Arguments {
     #[command(flatten, next_help_heading = "Admission")]
     admission: admission::AdmissionArguments,
 
+    /// Namespaces that the operator watches, separated by commas: objects elsewhere get a warning. Default: all.
+    #[arg(
+        long,
+        env = "SVIX_OPERATOR_WATCH_NAMESPACES",
+        value_name = "NAMESPACES",
+        value_delimiter = ',',
+        help_heading = "Admission"
+    )]
+    watch_namespaces: Vec<String>,
+
     /// Namespace of the certificates' Secret, of the Lease and of the Service. Default: its own.
     #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE", help_heading = "Process")]
     namespace: Option<String>,
@@ -82,6 +92,13 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// The namespaces that are watched; `None`: all.
+    fn watched(&self) -> Option<Arc<BTreeSet<String>>> {
+        let names: BTreeSet<_> =
+            self.watch_namespaces.iter().filter(|name| !name.is_empty()).cloned().collect();
+        (!names.is_empty()).then(|| Arc::new(names))
+    }
+
     fn in_cluster(&self) -> bool {
         self.source.from.is_none() && !self.source.from_svix
     }
@@ -114,7 +131,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let told = super::run::stop_on_signals()?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
-    let (known, ended) = (Known::default(), CancellationToken::new());
+    let known = Known { namespaces: arguments.watched(), ..Known::default() };
+    let ended = CancellationToken::new();
     let (encoding, cluster) = if arguments.in_cluster() {
         let (client, namespace) = connect(arguments.namespace.as_deref()).await?;
         let encoding = start_watches(&arguments, &client, &known, &readiness);
@@ -259,7 +277,6 @@ async fn follow_encoding(directory: Directory, connection: String, told: watch::
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{sync::Arc, time::Duration};
 
     use clap::Parser as _;
     use hyper::{Request, Response};

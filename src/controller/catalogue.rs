@@ -33,7 +33,7 @@ use claims::{Claim, Claims, Key, Thing};
 pub use connections::feed_connections;
 
 use super::{
-    errors::watch_failed,
+    errors::{WatchLog, describe},
     readable::Readable,
     references::{Watch, watch_names},
     watch::{PAGE, slim},
@@ -55,6 +55,7 @@ pub async fn feed_event_types(
     let (mut connections, mut namespaces) = (directory.watch_connections(), directory.watch_namespaces());
     let mut feed =
         Feed { client, catalogue, directory, claims: Claims::default(), watches: HashMap::new(), changes };
+    let mut log = WatchLog::of("WebhookEventType", None);
     let mut synced = Some(synced);
     // Objects of a list that is under way; `None`: one that cannot be read, of which what was known stays.
     let mut list: BTreeMap<Key, Option<WebhookEventType>> = BTreeMap::new();
@@ -68,6 +69,7 @@ pub async fn feed_event_types(
                     list.insert(key, object);
                 }
                 Some(Ok(Event::InitDone)) => {
+                    log.works();
                     feed.replace(std::mem::take(&mut list)).await;
                     if let Some(synced) = synced.take() {
                         feed.catalogue.loaded();
@@ -80,9 +82,7 @@ pub async fn feed_event_types(
                     }
                 }
                 Some(Ok(Event::Delete(guard))) => feed.remove(&key_of(&guard)).await,
-                Some(Err(error)) => {
-                    watch_failed("WebhookEventType", None, &error);
-                }
+                Some(Err(error)) => log.failed(&error),
             },
             Some((namespace, name)) = changed.recv() => feed.config_map_changed(&namespace, &name).await,
             Ok(()) = connections.changed() => feed.rules_changed().await,
@@ -234,7 +234,12 @@ impl Feed {
             None => {
                 let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), &holder.0);
                 api.get_opt(&holder.1).await.unwrap_or_else(|error| {
-                    tracing::warn!(namespace = holder.0, name = holder.1, %error, "the WebhookEventType cannot be read; what was known of it stays");
+                    tracing::warn!(
+                        namespace = holder.0,
+                        name = holder.1,
+                        error = describe(&error),
+                        "the WebhookEventType cannot be read; what was known of it stays"
+                    );
                     None
                 })
             }
@@ -304,7 +309,7 @@ impl Feed {
                             declared::parse_schema(object, &text).map_err(|problem| problem.to_string())
                         })
                     }
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(describe(&error)),
                 }
             }
             Err(refusal) => Err(refusal.to_string()),

@@ -28,12 +28,12 @@ use crate::{
     admission::certificates::{
         Held, IssueError, Policy, SecretData, ServingCertificate, Step, carried_out, plan,
     },
-    telemetry::AdmissionMetrics,
+    telemetry::{AdmissionMetrics, Gate},
 };
 
 use super::{
     MANAGER,
-    errors::watch_failed,
+    errors::{WatchLog, describe, is_forbidden},
     lease::{LeaderElection, LeaseConfig, LeaseError, Term},
 };
 
@@ -62,7 +62,7 @@ pub struct CertificateConfig {
 /// What goes wrong in a round; it is told, and tried again.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", describe(source))]
     Kubernetes { what: &'static str, source: Box<kube::Error> },
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -73,6 +73,7 @@ fn at(what: &'static str) -> impl FnOnce(kube::Error) -> Trouble {
 }
 
 /// Follows the Secret, and keeps it and the bundle while it leads, until `stop`. `serving` gets what the Secret holds.
+/// `registered` becomes ready when the API server can trust that; see [`Registration`].
 ///
 /// # Errors
 /// When the lease's times contradict each other; nothing else ends it.
@@ -81,6 +82,7 @@ pub async fn keep_certificates(
     config: CertificateConfig,
     serving: ServingCertificate,
     metrics: AdmissionMetrics,
+    registered: Gate,
     stop: CancellationToken,
 ) -> Result<(), LeaseError> {
     let election = LeaderElection::new(client.clone(), config.lease.clone())?;
@@ -90,6 +92,8 @@ pub async fn keep_certificates(
         config,
         serving,
         metrics,
+        registered,
+        registration: Mutex::default(),
         changed: Notify::new(),
         last: Mutex::default(),
     };
@@ -111,12 +115,33 @@ pub async fn keep_certificates(
     Ok(())
 }
 
+/// What is known of the webhook configuration that is kept. Until it trusts the certificate that is served, every
+/// create is refused, so the pod is not ready: a rollout that is done is one that works.
+#[derive(Debug, Default)]
+enum Registration {
+    /// Not read yet.
+    #[default]
+    Unknown,
+    /// The API server asks nobody, or this process may not see whom. Who may not read the configuration may not write it
+    /// either, so somebody else keeps the bundle, and may have done so rightly. A pod that is never ready has every
+    /// create refused for certain, so this does not hold it up; the log tells of the permission.
+    NotOurs,
+    /// The bundles of its webhooks.
+    Holds(Vec<Vec<u8>>),
+    /// It trusted the certificate once. A bundle that somebody resets is restored within moments; to take the pod out of
+    /// service for that would stop the gateway in it, too.
+    Trusted,
+}
+
 struct Keeper {
     secrets: Api<Secret>,
     configurations: Api<ValidatingWebhookConfiguration>,
     config: CertificateConfig,
     serving: ServingCertificate,
     metrics: AdmissionMetrics,
+    /// Ready when the webhook configuration trusts what is served.
+    registered: Gate,
+    registration: Mutex<Registration>,
     /// The Secret or the webhook configuration changed.
     changed: Notify,
     /// The last that the Secret held: what is trusted when the Secret is lost.
@@ -136,28 +161,66 @@ impl Keeper {
     async fn follow_secret(&self) {
         let stream = watcher::watch_object(self.secrets.clone(), &self.config.secret).default_backoff();
         pin_mut!(stream);
+        let mut log = WatchLog::of("Secret", Some(&self.config.namespace));
         while let Some(seen) = stream.next().await {
+            if seen.is_ok() {
+                log.works();
+            }
             match seen {
                 Ok(Some(secret)) => {
                     self.take(&Held::read(&data_of(&secret)));
                     self.changed.notify_one();
                 }
                 Ok(None) => self.changed.notify_one(),
-                Err(error) => watch_failed("Secret", None, &error),
+                Err(error) => log.failed(&error),
             }
         }
     }
 
     async fn follow_configuration(&self) {
-        let Some(name) = &self.config.configuration else { return };
+        let Some(name) = &self.config.configuration else { return self.registered(Registration::NotOurs) };
         let stream = watcher::watch_object(self.configurations.clone(), name).default_backoff();
         pin_mut!(stream);
+        let mut log = WatchLog::of("ValidatingWebhookConfiguration", None);
         while let Some(seen) = stream.next().await {
             match seen {
-                Ok(_) => self.changed.notify_one(),
-                Err(error) => watch_failed("ValidatingWebhookConfiguration", None, &error),
+                Ok(found) => {
+                    log.works();
+                    self.registered(found.map_or(Registration::NotOurs, |found| {
+                        let bundle =
+                            |given: Option<ByteString>| given.map(|given| given.0).unwrap_or_default();
+                        let webhooks = found.webhooks.into_iter().flatten();
+                        Registration::Holds(webhooks.map(|one| bundle(one.client_config.ca_bundle)).collect())
+                    }));
+                    self.changed.notify_one();
+                }
+                Err(error) => {
+                    if is_forbidden(&error) {
+                        self.registered(Registration::NotOurs);
+                    }
+                    log.failed(&error);
+                }
             }
         }
+    }
+
+    /// Takes in what is known of the webhook configuration.
+    fn registered(&self, now: Registration) {
+        let mut known = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*known, Registration::Trusted) {
+            *known = now;
+        }
+        drop(known);
+        self.compare();
+    }
+
+    /// Says whether the configuration trusts the certificate that is served.
+    fn compare(&self) {
+        let mut known = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*known, Registration::Holds(bundles) if self.serving.is_trusted_by(bundles)) {
+            *known = Registration::Trusted;
+        }
+        self.registered.set(matches!(*known, Registration::NotOurs | Registration::Trusted));
     }
 
     /// Serves with what the Secret holds.
@@ -177,6 +240,7 @@ impl Keeper {
             self.metrics.certificate_reloaded(true);
             tracing::info!(secret = self.config.secret, %not_after, "serving with another certificate");
         }
+        self.compare();
     }
 
     /// Keeps everything until the term is lost.

@@ -54,12 +54,19 @@ impl LeaderElection {
     /// lease is held by nobody who works until it expires.
     pub async fn acquire(&self) -> Leadership {
         let mut seen = None;
+        let mut leader = None;
         let mut last_problem = String::new();
         loop {
             let wait = match self.try_acquire(&mut seen).await {
                 Ok(Ok(leadership)) => return leadership,
                 Ok(Err(wait)) => {
                     last_problem.clear();
+                    let now = seen.as_ref().and_then(Sighting::lease).and_then(holder).map(str::to_owned);
+                    // Of several replicas, people often read the log of one that does nothing.
+                    if let Some(other) = now.filter(|now| leader.as_ref() != Some(now)) {
+                        info!(lease = self.config.name, "standing by; {other} leads");
+                        leader = Some(other);
+                    }
                     wait
                 }
                 Err(problem) => {

@@ -23,7 +23,7 @@ use crate::{
     engine::{Engine, Shell},
 };
 
-use super::errors::watch_failed;
+use super::errors::{WatchLog, is_forbidden};
 
 /// Tells the engine of every Secret that changes in the namespace where tokens are kept, for ever.
 pub async fn watch_secrets<S: Shell>(client: Client, engine: Arc<Engine<S>>, namespace: String) {
@@ -101,6 +101,7 @@ async fn watch_labels(
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default()).default_backoff();
     pin_mut!(stream);
+    let mut log = WatchLog::of("Namespace", None);
     let mut synced = Some(synced);
     let (mut known, mut listed) = (HashSet::new(), HashSet::new());
     while let Some(event) = stream.next().await {
@@ -113,6 +114,7 @@ async fn watch_labels(
                 listed.insert(name);
             }
             Ok(Event::InitDone) => {
+                log.works();
                 for gone in known.difference(&listed) {
                     changed(gone, None);
                 }
@@ -129,24 +131,14 @@ async fn watch_labels(
             }
             Err(error) => {
                 let forbidden = is_forbidden(&error);
-                tracing::warn!(%error, "cannot watch namespaces; rules in spec.access see their names, not their labels");
+                let then = "cannot watch namespaces; rules in spec.access see their names, not their labels";
+                log.failed_so(&error, then);
                 if let (true, Some(synced)) = (forbidden, synced.take_if(|_| forbidden)) {
                     synced();
                 }
             }
         }
     }
-}
-
-/// Whether a watch failed for lack of permission.
-fn is_forbidden(error: &watcher::Error) -> bool {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
-        watcher::Error::WatchError(status) => Some(status.code),
-        _ => None,
-    };
-    status == Some(403)
 }
 
 /// A watch that ends when it is dropped.
@@ -177,6 +169,7 @@ where
     let api: Api<PartialObjectMeta<K>> = Api::namespaced(client, namespace);
     let stream = watcher::watcher(api, watcher::Config::default()).default_backoff();
     pin_mut!(stream);
+    let mut log = WatchLog::of(K::kind(&()), Some(namespace));
     let mut versions: HashMap<String, Option<String>> = HashMap::new();
     let mut listed: HashSet<String> = HashSet::new();
     let name_of = |object: &PartialObjectMeta<K>| object.metadata.name.clone().unwrap_or_default();
@@ -193,6 +186,7 @@ where
                 }
             }
             Ok(Event::InitDone) => {
+                log.works();
                 let gone: Vec<_> = versions.keys().filter(|name| !listed.contains(*name)).cloned().collect();
                 for name in gone {
                     changed(&name);
@@ -204,9 +198,7 @@ where
                 changed(&name);
                 versions.remove(&name);
             }
-            Err(error) => {
-                watch_failed(&K::kind(&()), Some(namespace), &error);
-            }
+            Err(error) => log.failed(&error),
         }
     }
 }

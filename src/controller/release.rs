@@ -41,6 +41,12 @@ pub struct Lot {
 }
 
 impl Lot {
+    /// Whether there is anything to release, or may be: of a kind that cannot be listed nobody knows.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !(self.held.is_empty() && self.unlisted.is_empty())
+    }
+
     /// What a release would come to.
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {

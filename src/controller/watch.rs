@@ -21,7 +21,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{errors::watch_failed, readable::Readable};
+use super::{errors::WatchLog, readable::Readable};
 use crate::{
     api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     engine::{Engine, Key, Kind, Object, Shell},
@@ -100,6 +100,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
 ) {
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);
+    let mut log = WatchLog::of(K::KIND.as_str(), namespace.as_deref());
     let mut synced = Some(synced);
     let mut listed: HashSet<Key> = HashSet::new();
     while let Some(event) = stream.next().await {
@@ -111,6 +112,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
                 }
             }
             Ok(Event::InitDone) => {
+                log.works();
                 let here =
                     |key: &&Key| namespace.as_deref().is_none_or(|namespace| &*key.namespace == namespace);
                 for gone in engine.keys(K::KIND).iter().filter(here).filter(|key| !listed.contains(key)) {
@@ -125,9 +127,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
                 take(&engine, guard);
             }
             Ok(Event::Delete(guard)) => engine.remove(&key_of(K::KIND, &guard)),
-            Err(error) => {
-                watch_failed(K::KIND.as_str(), None, &error);
-            }
+            Err(error) => log.failed(&error),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{ORPHAN_ON_DELETE_ANNOTATION, Reason, SvixConnection, SvixConnectionSpec, SvixConnectionStatus},
     plan::{Refusal, status, status::Verdict},
-    svix::{Budget, Changed, Class, Client, ClientOptions, Error, Listing, Mirror},
+    svix::{Budget, Changed, Class, Client, ClientOptions, Error, ErrorKind, Listing, Mirror},
 };
 
 use super::{Awaited, Engine, Key, Missing, Note, Object, Shell, ShellError, Status, jitter};
@@ -309,11 +309,7 @@ impl<S: Shell> Engine<S> {
                 runtime.set_live(None);
                 Round::Blocked(Refusal::new(
                     Reason::AuthenticationFailed,
-                    format!(
-                        "{} does not accept the token ({}); correct the Secret",
-                        live.client.server_url(),
-                        error.kind
-                    ),
+                    unaccepted(&connection.spec, live.client.server_url(), &error.kind),
                 ))
             }
             Err(error) => {
@@ -323,7 +319,15 @@ impl<S: Shell> Engine<S> {
                     Class::Terminal => Reason::RefusedBySvix,
                     Class::Transient | Class::Unauthorized => Reason::SvixUnavailable,
                 };
-                let message = format!("cannot list {}: {}", live.client.server_url(), error.kind);
+                let server = live.client.server_url();
+                let message = match error.kind {
+                    // Every Svix has a list of event types.
+                    ErrorKind::NotFound => format!(
+                        "{server} answers 404 where a Svix lists its event types; is this a Svix server? \
+                         /spec/serverUrl ends before /api/v1"
+                    ),
+                    kind => format!("cannot list {server}: {kind}"),
+                };
                 Round::Retry(Refusal::new(reason, message))
             }
         }
@@ -468,7 +472,12 @@ impl<S: Shell> Engine<S> {
             return;
         }
         if changed {
-            tracing::info!(connection = %object.key().name, reason = %verdict.reason(), message = verdict.message(), "connection");
+            let (name, reason, message) = (&object.key().name, verdict.reason(), verdict.message());
+            if verdict.is_ready() {
+                tracing::info!(connection = %name, %reason, message, "connection");
+            } else {
+                tracing::warn!(connection = %name, %reason, message, "connection");
+            }
             self.shell.tell(
                 &object,
                 Note {
@@ -486,6 +495,19 @@ impl<S: Shell> Engine<S> {
             }
         }
     }
+}
+
+/// That Svix does not accept the token, and which one that is.
+fn unaccepted(spec: &SvixConnectionSpec, server: &str, error: &ErrorKind) -> String {
+    let said = match error {
+        ErrorKind::Unauthorized { status, detail } => format!("status {status}: {detail}"),
+        other => other.to_string(),
+    };
+    let reference = &spec.token_secret_ref;
+    format!(
+        "{server} does not accept the token ({said}); correct key {:?} of the Secret {:?}",
+        reference.key, reference.name
+    )
 }
 
 /// Lists an application's endpoints; the caller has the turn.

@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`.
 //!
-//! Live: the process answers. Ready: its caches of Kubernetes are in, whether it leads or not and whatever Svix
-//! does, since a Svix that is down must not take the operator's other duties out of service.
+//! Live: the process answers. Ready: its caches of Kubernetes are in, and what else was registered, whether it leads or
+//! not and whatever Svix does, since a Svix that is down must not take the operator's other duties out of service.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,13 @@ use super::Metrics;
 
 /// What has to be in before the process is ready.
 #[derive(Clone, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, bool>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Part>>>);
+
+struct Part {
+    ready: bool,
+    /// What is said of it while it is not.
+    missing: &'static str,
+}
 
 /// One thing that has to be in.
 pub struct Gate {
@@ -35,26 +41,41 @@ impl Readiness {
     /// Adds something that has to be in.
     #[must_use]
     pub fn register(&self, name: &'static str) -> Gate {
-        self.set(name, false);
+        self.register_told(name, "not listed yet")
+    }
+
+    /// Adds something that is no list; `missing` is what is said of it while it is not in.
+    #[must_use]
+    pub fn register_told(&self, name: &'static str, missing: &'static str) -> Gate {
+        let part = Part { ready: false, missing };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, part);
         Gate { name, readiness: self.clone() }
     }
 
     /// What is not in yet.
     #[must_use]
-    pub fn missing(&self) -> Vec<&'static str> {
+    pub fn missing(&self) -> Vec<String> {
         let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.iter().filter(|(_, ready)| !**ready).map(|(name, _)| *name).collect()
+        let missing = gates.iter().filter(|(_, state)| !state.ready);
+        missing.map(|(name, state)| format!("{name}: {}", state.missing)).collect()
     }
 
     fn set(&self, name: &'static str, ready: bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, ready);
+        if let Some(state) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
+            state.ready = ready;
+        }
     }
 }
 
 impl Gate {
     /// It is in.
     pub fn ready(&self) {
-        self.readiness.set(self.name, true);
+        self.set(true);
+    }
+
+    /// Whether it is in.
+    pub fn set(&self, ready: bool) {
+        self.readiness.set(self.name, ready);
     }
 }
 
@@ -81,8 +102,7 @@ async fn readyz(State((readiness, _)): State<(Readiness, Metrics)>) -> impl Into
     if missing.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
-    let lines: String = missing.iter().map(|name| format!("{name}: not listed yet\n")).collect();
-    (StatusCode::SERVICE_UNAVAILABLE, lines)
+    (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n")
 }
 
 async fn scrape(State((_, metrics)): State<(Readiness, Metrics)>) -> impl IntoResponse {

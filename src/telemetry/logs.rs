@@ -19,9 +19,14 @@ pub fn init_logs(format: LogFormat, default: &str) {
     let asked = ["SVIX_OPERATOR_LOG", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
     let asked = asked.as_deref().unwrap_or(default);
     let mut filter = EnvFilter::try_new(asked).unwrap_or_else(|_| EnvFilter::new(default));
-    // kube tells of each failed request, without saying of which; we tell of what it was for.
-    if let (false, Ok(quiet)) = (asked.contains("kube"), "kube_client::client::builder=off".parse()) {
-        filter = filter.add_directive(quiet);
+    // kube tells of each failed request, without saying of which, and of each watch that may not be, time and again; we
+    // tell of what it was for.
+    if !asked.contains("kube") {
+        for quiet in ["kube_client::client::builder=off", "kube_runtime::watcher=error"] {
+            if let Ok(quiet) = quiet.parse() {
+                filter = filter.add_directive(quiet);
+            }
+        }
     }
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);

@@ -13,4 +13,5 @@ mod objects;
 mod rbac;
 mod release;
 mod sidecar;
+mod telling;
 mod tour;

@@ -128,6 +128,10 @@ rollingUpdate:
   value: {{ .Values.log.level | quote }}
 - name: SVIX_OPERATOR_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
+{{- with .Values.watchNamespaces }}
+- name: SVIX_OPERATOR_WATCH_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "svix-operator.probes" -}}
@@ -139,7 +143,7 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
-{{- /* Ready once its caches of Kubernetes are in, leader or not, whatever Svix does. */}}
+{{- /* Ready once its caches of Kubernetes are in and, for the webhook, the API server can trust it; leader or not, whatever Svix does. */}}
 readinessProbe:
   httpGet:
     path: /readyz
@@ -170,10 +174,6 @@ readinessProbe:
   {{- end }}
   env:
   {{- include "svix-operator.env" . | nindent 2 }}
-  {{- with .Values.watchNamespaces }}
-  - name: SVIX_OPERATOR_WATCH_NAMESPACES
-    value: {{ join "," . | quote }}
-  {{- end }}
   {{- with .Values.operator.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

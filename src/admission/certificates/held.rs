@@ -158,7 +158,7 @@ impl Held {
     }
 }
 
-fn is_signed_by(certificate: &X509Certificate<'_>, authority: &CertificateDer<'_>) -> bool {
+pub(super) fn is_signed_by(certificate: &X509Certificate<'_>, authority: &CertificateDer<'_>) -> bool {
     x509_parser::parse_x509_certificate(authority)
         .is_ok_and(|(_, authority)| certificate.verify_signature(Some(authority.public_key())).is_ok())
 }

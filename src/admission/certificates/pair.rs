@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{
 };
 use x509_parser::certificate::X509Certificate;
 
-use super::BACKDATED;
+use super::{BACKDATED, held::is_signed_by};
 
 /// From when to when a certificate holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,18 @@ impl Pair {
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         self.certified.cert == other.certified.cert
+    }
+
+    /// Whether one of the authorities in a PEM text has signed the certificate.
+    #[must_use]
+    pub fn is_trusted_by(&self, bundle: &[u8]) -> bool {
+        let Some(Ok((_, certificate))) =
+            self.certified.cert.first().map(|der| x509_parser::parse_x509_certificate(der))
+        else {
+            return false;
+        };
+        let authorities = chain_of(bundle).unwrap_or_default();
+        authorities.iter().any(|authority| is_signed_by(&certificate, authority))
     }
 }
 

@@ -38,6 +38,12 @@ impl ServingCertificate {
         true
     }
 
+    /// Whether there is a certificate, and each of these bundles of authorities trusts it.
+    pub fn is_trusted_by(&self, bundles: &[Vec<u8>]) -> bool {
+        let pair = self.0.pair.load();
+        pair.as_ref().is_some_and(|pair| bundles.iter().all(|bundle| pair.is_trusted_by(bundle)))
+    }
+
     /// Waits until there is a certificate; before, no connection comes about.
     pub async fn wait(&self) {
         // The sender lives as long as this handle.

@@ -50,7 +50,10 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     for (index, name) in spec.event_types.iter().enumerate() {
         if !ids::is_name(name) {
             findings.problem(format!("/spec/eventTypes/{index}"), "expected the name of an event type");
-        } else if refused.is_none() && known.directory.holder(connection, name).is_none() {
+        } else if refused.is_none()
+            && known.directory.connection(connection).is_some()
+            && known.directory.holder(connection, name).is_none()
+        {
             findings.warnings.push(format!(
                 "/spec/eventTypes/{index}: no WebhookEventType declares {name:?} through connection {connection:?}; \
                  the endpoint waits until it is in Svix"

@@ -76,6 +76,8 @@ fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut F
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
     match known.catalogue.judge(connection, name, payload) {
         Judgement::Valid => {}
+        // Of the connection, that is told already.
+        Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
         Judgement::Undeclared => {
             let then = "the event waits, and is judged before it is sent";
             findings.warnings.push(match known.directory.holder(connection, name) {

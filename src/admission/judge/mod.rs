@@ -9,7 +9,10 @@ use crate::{
     plan::{Refusal, access::Grants},
 };
 
-use super::{Known, words::Problem};
+use super::{
+    Known,
+    words::{self, Problem},
+};
 
 pub(super) use endpoint::endpoint;
 pub(super) use event::event;
@@ -32,6 +35,36 @@ impl Findings {
     fn problem(&mut self, field: impl Into<String>, message: impl AsRef<str>) {
         self.problems.push(Problem::new(field, message));
     }
+}
+
+/// That nothing will come of an object, since nobody watches its namespace. It is stored all the same: the list is another
+/// with the next upgrade.
+pub(super) fn unwatched(known: &Known, namespace: Option<&str>) -> Option<String> {
+    let (watched, namespace) = (known.namespaces.as_ref()?, namespace?);
+    (!watched.contains(namespace)).then(|| {
+        format!(
+            "no operator of this release watches namespace {namespace:?}; nothing will come of this object"
+        )
+    })
+}
+
+/// What an object is told of the connection that it names. That it is being deleted is news for a new object alone:
+/// those before hold it.
+pub(super) fn connection_trouble(known: &Known, connection: &str, new: bool) -> Option<String> {
+    let directory = &known.directory;
+    if directory.connection(connection).is_none() {
+        let names = directory.connections();
+        let meant = words::meant(connection, names.iter().map(String::as_str));
+        let meant = meant.map(|meant| format!(" (did you mean {meant:?}?)")).unwrap_or_default();
+        return Some(format!(
+            "/spec/connectionRef: there is no SvixConnection {connection:?}{meant}; this object waits for it"
+        ));
+    }
+    (new && directory.is_going(connection)).then(|| {
+        format!(
+            "/spec/connectionRef: SvixConnection {connection:?} is being deleted; name another connection"
+        )
+    })
 }
 
 /// What the connection's `access` refuses an object of a namespace. The object is stored all the same, since rules and

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::{JsonObject, PayloadPolicy},
+    api::{JsonObject, PayloadPolicy, SvixConnectionSpec},
     catalogue::{Declared, Holder},
 };
 
@@ -15,6 +15,7 @@ fn known(policy: PayloadPolicy) -> Known {
     known.catalogue.put("default", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
     let holder = Holder { namespace: "team".to_owned(), name: "a.b".to_owned() };
     known.directory.set_holder("default", "a.b", Some(holder));
+    known.directory.set_connection("default", Some(SvixConnectionSpec::default()));
     known
 }
 
@@ -158,6 +159,32 @@ fn what_access_does_not_allow_is_stored_with_a_warning_that_tells_nothing_of_oth
     assert_eq!(answer(&known, &requests[0]).0.outcome, Outcome::Refused);
     let (_, answer) = answer(&known, &requests[1]);
     assert!(answer["warnings"][0].as_str().unwrap().contains("is declared by team/a.b already"), "{answer}");
+}
+
+#[test]
+fn who_names_a_connection_that_is_not_there_or_goes_is_told_so() {
+    let known = known(PayloadPolicy::Enforce);
+    let spec = |name: &str| json!({"eventType": "a.b", "payload": {}, "connectionRef": {"name": name}});
+    let warnings = |request: &Value| {
+        let (_, answer) = answer(&known, request);
+        let warnings = answer["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.iter().map(|warning| warning.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let [said] = &warnings(&request("CREATE", "WebhookEvent", &spec("defualt")))[..] else { panic!() };
+    let expected =
+        r#"there is no SvixConnection "defualt" (did you mean "default"?); this object waits for it"#;
+    assert_eq!(*said, format!("/spec/connectionRef: {expected}"));
+    let [said] = &warnings(&request("CREATE", "WebhookEvent", &spec("other")))[..] else { panic!() };
+    assert!(!said.contains("did you mean"), "{said}");
+
+    known.directory.connection_is_going("default");
+    let hook = json!({"url": "https://a.example/", "eventTypes": ["a.b"]});
+    let [said] = &warnings(&request("CREATE", "WebhookEndpoint", &hook))[..] else { panic!() };
+    assert!(said.contains("is being deleted"), "{said}");
+    assert_eq!(warnings(&request("UPDATE", "WebhookEndpoint", &hook)), [""; 0]);
+    // One of the same name that is made later is another.
+    known.directory.set_connection("default", Some(SvixConnectionSpec::default()));
+    assert_eq!(warnings(&request("CREATE", "WebhookEndpoint", &hook)), [""; 0]);
 }
 
 /// Replaces one of a value's parts, counted from the outside in.

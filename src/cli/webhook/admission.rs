@@ -146,7 +146,7 @@ pub async fn start(
     let listener =
         TcpListener::bind(address).await.map_err(|error| format!("cannot listen at {address}: {error}"))?;
     let serving = ServingCertificate::default();
-    let gate = readiness.register("certificate");
+    let gate = readiness.register_told("certificate", "there is none yet");
     let certificates = match arguments.tls_cert_dir.clone() {
         Some(folder) => {
             let (serving, metrics, stop) = (serving.clone(), metrics.admission(), stop.clone());
@@ -157,7 +157,12 @@ pub async fn start(
         }
         None => {
             let config = certificate_config(arguments, namespace);
-            let kept = keep_certificates(client, config, serving.clone(), metrics.admission(), stop.clone());
+            let registered = readiness.register_told(
+                "webhook configuration",
+                "its caBundle does not trust the certificate that is served, yet; the holder of the Lease writes it",
+            );
+            let (serving, metrics, stop) = (serving.clone(), metrics.admission(), stop.clone());
+            let kept = keep_certificates(client, config, serving, metrics, registered, stop);
             tokio::spawn(async move { kept.await.map_err(|error| error.to_string()) })
         }
     };

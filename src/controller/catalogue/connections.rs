@@ -14,7 +14,7 @@ use kube::{
 use crate::{
     api::{EventTypeNames, SvixConnection, SvixConnectionSpec},
     catalogue::Directory,
-    controller::{errors::watch_failed, readable::Readable, watch::PAGE},
+    controller::{errors::WatchLog, readable::Readable, watch::PAGE},
 };
 
 /// Keeps the directory's connections current, for ever. `synced` is called when the first list is in.
@@ -22,10 +22,12 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
     let api: Api<Readable<SvixConnection>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
     pin_mut!(stream);
+    let mut log = WatchLog::of("SvixConnection", None);
     let mut synced = Some(synced);
     let mut listed = HashSet::new();
     let take = |guard: Readable<SvixConnection>| {
         let name = guard.meta().name.clone().unwrap_or_default();
+        let going = guard.meta().deletion_timestamp.is_some();
         match guard.0 {
             Ok(connection) => directory.set_connection(&name, Some(connection.spec)),
             Err(error) => {
@@ -34,6 +36,9 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
                     directory.set_connection(&name, Some(unreadable()));
                 }
             }
+        }
+        if going {
+            directory.connection_is_going(&name);
         }
         name
     };
@@ -47,6 +52,7 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
                 take(guard);
             }
             Ok(Event::InitDone) => {
+                log.works();
                 for gone in directory.connections().iter().filter(|name| !listed.contains(*name)) {
                     directory.set_connection(gone, None);
                 }
@@ -57,7 +63,7 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
             Ok(Event::Delete(guard)) => {
                 directory.set_connection(guard.meta().name.as_deref().unwrap_or_default(), None);
             }
-            Err(error) => watch_failed("SvixConnection", None, &error),
+            Err(error) => log.failed(&error),
         }
     }
 }

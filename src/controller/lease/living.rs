@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::{api::coordination::v1::Lease, jiff::Timestamp};
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
 
+use crate::controller::errors::describe;
+
 use super::record;
 
 /// The pause between two looks: a leader renews every two seconds.
@@ -34,6 +36,15 @@ pub struct LivingHolder {
 /// # Errors
 /// What Kubernetes says when the Lease cannot be read.
 pub async fn living_holder(
+    client: &Client,
+    namespace: Option<&str>,
+    name: &str,
+    waits: impl Fn(Duration),
+) -> Result<Option<LivingHolder>, String> {
+    look(client, namespace, name, waits).await.map_err(|error| describe(&error))
+}
+
+async fn look(
     client: &Client,
     namespace: Option<&str>,
     name: &str,

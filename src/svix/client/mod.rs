@@ -282,7 +282,13 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    match cause.to_string() {
+        // rustls' word for an answer that is no TLS at all.
+        text if text.contains("InvalidContentType") => {
+            "no TLS is spoken at this address; perhaps it is http:// instead of https://".to_owned()
+        }
+        text => text,
+    }
 }
 
 fn page<T, U>(list: wire::List<T>, convert: impl Fn(T) -> U) -> Page<U> {

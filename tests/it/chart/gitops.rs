@@ -162,6 +162,10 @@ async fn the_component_puts_a_gateway_beside_a_producer() {
     Operator::shared().await;
     let control_plane = ControlPlane::shared().await;
     let objects = kustomized(control_plane, "examples/gateway").await;
+    // What all producers share is not one's own to take away.
+    assert!(objects.iter().all(|it| it["kind"] != "ClusterRole"), "{objects:#?}");
+    let access = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/gateway/access.yaml");
+    control_plane.kubectl(&["apply", "--server-side", "-f", access]).await.expect_success();
     control_plane.kubectl(&["create", "namespace", "shop"]).await.expect_success();
     let label = ["label", "namespace", "shop", "pod-security.kubernetes.io/warn=restricted"];
     control_plane.kubectl(&label).await.expect_success();
@@ -214,4 +218,20 @@ async fn the_component_puts_a_gateway_beside_a_producer() {
     let as_producer = format!("--as=system:serviceaccount:shop:{account}");
     let get = ["get", "secrets", "-A", &as_producer];
     assert!(control_plane.kubectl(&get).await.stderr.contains("forbidden"));
+
+    // Another producer keeps what it may do when this one is removed.
+    let mut other = objects.iter().find(|it| it["kind"] == "ClusterRoleBinding").unwrap().clone();
+    other["metadata"]["name"] = "svix-gateway.shop.other".into();
+    other["subjects"][0]["name"] = "other".into();
+    control_plane.kubectl_with(&["apply", "-f", "-"], &other.to_string()).await.expect_success();
+    drop(process);
+    let delete = ["delete", "--wait=false", "-f", "-"];
+    control_plane.kubectl_with(&delete, &list).await.expect_success();
+    let may = async |account: &str| {
+        let as_producer = format!("--as=system:serviceaccount:shop:{account}");
+        let ask = ["auth", "can-i", "watch", "webhookeventtypes.svix-operator.dev", "-A", &as_producer];
+        control_plane.kubectl(&ask).await.success
+    };
+    eventually("the permission to be gone", PATIENCE, async || (!may(account).await).then_some(())).await;
+    assert!(may("other").await);
 }

@@ -6,7 +6,7 @@ use crate::support::{
     control_plane::{ControlPlane, Finished},
     objects::{Manifest, endpoint, event, event_type},
     operator::{Operator, install},
-    sidecar::Sidecar,
+    sidecar::{Sidecar, asked, configuration},
     tenant::Tenant,
     wait::eventually,
     world::PATIENCE,
@@ -145,6 +145,27 @@ async fn warnings_reach_the_person_at_the_terminal() {
     // Somebody else declares the same.
     let said = created(&tenant, lax("another", "Warn").with("name", "a.warn")).await;
     assert!(said.contains(&format!("is declared by {}/a.warn already", tenant.name)), "{said}");
+}
+
+#[tokio::test]
+async fn where_no_operator_watches_nothing_will_come_of_an_object_and_that_is_said() {
+    let tenant = tenant("adm-elsewhere").await;
+    let watched = ["--watch-namespaces", "team-a,team-b"];
+    let _sidecar = Sidecar::start(&tenant, &watched).await;
+    let expected = format!(
+        "Warning: no operator of this release watches namespace {:?}; nothing will come of this object",
+        tenant.name
+    );
+    for manifest in [event_type("a.b"), endpoint("hook", &["a.b"]), event("sent", "a.b")] {
+        let said = created(&tenant, manifest).await;
+        assert_eq!(said.trim(), expected);
+    }
+    let both = format!("team-a,{}", tenant.name);
+    let other = Sidecar::unregistered(&tenant, &["--watch-namespaces", &both]).await;
+    other.process.ready().await;
+    tenant.apply_json(&[configuration(&tenant.name, other.address)]).await;
+    asked(&tenant).await;
+    assert_eq!(created(&tenant, endpoint("other", &["a.b"])).await, "");
 }
 
 #[tokio::test]

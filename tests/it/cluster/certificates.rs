@@ -147,6 +147,76 @@ async fn a_secret_that_is_deleted_is_made_again_and_a_bundle_that_is_reset_is_re
     assert_eq!(found["webhooks"].as_array().unwrap().len(), 2);
 }
 
+/// The Lease of a dead pod: nobody renews it, and nobody may take it for an hour.
+async fn held_by_a_dead_pod(tenant: &Tenant<'_>) {
+    let spec = json!({"spec": {"holderIdentity": "dead", "leaseDurationSeconds": 3600}}).to_string();
+    let lease = format!("{}-webhook", tenant.name);
+    tenant.kubectl(&["patch", "lease", &lease, "--type=merge", "-p", &spec]).await.expect_success();
+}
+
+#[tokio::test]
+async fn installed_again_it_is_ready_when_the_api_server_can_trust_it() {
+    // Given a release that is gone: its Secret stays, and its Lease is held by a pod that was killed
+    let tenant = tenant("cert-again").await;
+    let first = Sidecar::start(&tenant, &[]).await;
+    first.process.signal("KILL");
+    first.process.ended(PATIENCE).await;
+    held_by_a_dead_pod(&tenant).await;
+    let name = tenant.name.as_str();
+    tenant.kubectl(&["delete", "validatingwebhookconfiguration", name]).await.expect_success();
+    // When it is installed again
+    let second = Sidecar::unregistered(&tenant, &[]).await;
+    tenant.apply_json(&[configuration(name, second.address)]).await;
+    // Then it says what is missing
+    let missing = "webhook configuration: its caBundle does not trust the certificate that is served, yet; the holder of \
+                   the Lease writes it\n";
+    eventually("all else to be in", PATIENCE, async || {
+        let said = second.process.get("/readyz").await.unwrap_or_default();
+        if said == missing { Ok(()) } else { Err(said) }
+    })
+    .await;
+    // until the Lease has run out, and creates get through from then on.
+    let free = json!({"spec": {"holderIdentity": ""}}).to_string();
+    tenant
+        .kubectl(&["patch", "lease", &format!("{name}-webhook"), "--type=merge", "-p", &free])
+        .await
+        .expect_success();
+    second.process.ready().await;
+    tenant.apply([endpoint("hook", &["a.b"])]).await;
+    // A bundle that is reset then does not take it out of service.
+    held_by_a_dead_pod(&tenant).await;
+    let reset = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]).to_string();
+    let patch = ["patch", "validatingwebhookconfiguration", name, "--type=json", "-p", &reset];
+    tenant.kubectl(&patch).await.expect_success();
+    second.process.ready().await;
+}
+
+#[tokio::test]
+async fn a_registration_that_is_not_there_or_may_not_be_read_holds_nobody_up() {
+    let tenant = tenant("cert-none").await;
+    let none = Sidecar::unregistered(&tenant, &[]).await;
+    none.process.ready().await;
+    // The chart's account may read the configuration of its own release, and no other.
+    let other = format!("{}-other", tenant.name);
+    tenant.apply_json(&[configuration(&other, free_address())]).await;
+    let account = format!("{}-webhook", tenant.name);
+    let kubeconfig = tenant.control_plane.kubeconfig_of(&tenant.name, &account);
+    let (secret, address) = (tls_secret(&tenant.name), free_address().to_string());
+    let mut arguments = vec!["webhook", "--namespace", &tenant.name, "--webhook-configuration", &other];
+    arguments.extend(["--tls-secret", &secret, "--webhook-lease", &account, "--admission-listen", &address]);
+    let barred = Operator::start_command(tenant.control_plane, &kubeconfig, &arguments).that_may_be_refused();
+    barred.ready().await;
+    eventually("the log to tell of it", PATIENCE, async || {
+        let refused = barred.refused();
+        if refused.iter().any(|line| line.contains("ValidatingWebhookConfiguration")) {
+            Ok(())
+        } else {
+            Err(refused.join("\n"))
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn of_two_replicas_one_writes_and_both_serve_the_same() {
     let tenant = tenant("cert-two").await;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event_type},
-    operator::{Operator, install},
+    operator::{OPERATOR_NAMESPACE, Operator, install},
     tenant::Tenant,
     wait::eventually,
 };
@@ -36,6 +36,14 @@ async fn of_two_one_works_and_the_other_takes_over_at_once_when_it_is_told_to_st
     tenant.apply([event_type("a.one")]).await;
     tenant.all_ready(1).await;
     assert_eq!(second.metric("svix_operator_leader").await, 0.0, "ready, but not leading");
+    // Who reads its log learns where the work is done.
+    let holder =
+        ["get", "lease", "-n", OPERATOR_NAMESPACE, "svix-operator", "-o", "jsonpath={.spec.holderIdentity}"];
+    let holder = control_plane.kubectl(&holder).await.expect_success();
+    let log = second.log_text();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("standing by")).collect();
+    let said = format!("standing by; {holder} leads");
+    assert!(matches!(told[..], [line] if line.contains("INFO") && line.contains(&said)), "{log}");
 
     let told = Instant::now();
     first.signal("TERM");

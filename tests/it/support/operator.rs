@@ -83,10 +83,15 @@ impl Operator {
 
     /// Starts an operator under the chart's account that logs everything, what it is made of included.
     pub fn start_at_trace(control_plane: &ControlPlane) -> Self {
-        // So much is written that a short lease is lost.
+        Self::start_at(control_plane, "trace")
+    }
+
+    /// Starts an operator under the chart's account that logs so.
+    pub fn start_at(control_plane: &ControlPlane, level: &str) -> Self {
+        // So much may be written that a short lease is lost.
         let arguments = ["run", "--namespace", OPERATOR_NAMESPACE, "--lease-duration", "60"];
         let program = Path::new(env!("CARGO_BIN_EXE_svix-operator"));
-        Self::start_logging(program, control_plane, &account_of(control_plane), &arguments, "trace")
+        Self::start_logging(program, control_plane, &account_of(control_plane), &arguments, level)
     }
 
     /// Starts a command of the program that serves health and logs as `run` does.

@@ -1,0 +1,137 @@
+//! What people are told when something is wrong: in conditions, Events and logs.
+
+use serde_json::json;
+
+use crate::support::{
+    control_plane::ControlPlane,
+    objects::{endpoint, event_type},
+    operator::{OPERATOR_NAMESPACE, Operator, install},
+    tenant::Tenant,
+    wait::eventually,
+    world::PATIENCE,
+};
+
+async fn set_server(tenant: &Tenant<'_>, url: &str) {
+    let patch = json!({"spec": {"serverUrl": url}}).to_string();
+    let arguments = ["patch", "svixconnection", &tenant.name, "--type=merge", "-p", &patch];
+    tenant.kubectl(&arguments).await.expect_success();
+}
+
+#[tokio::test]
+async fn a_connection_says_what_is_to_be_mended() {
+    let operator = Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "mend").await;
+    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+
+    tenant.set_token("wrong").await;
+    let said = tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
+    assert_eq!(said.matches("accept the token").count(), 1, "{said}");
+    assert!(said.contains(&format!("key \"token\" of the Secret {:?}", tenant.name)), "{said}");
+    tenant.set_token(tenant.svix.token()).await;
+    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+
+    let url = tenant.svix.url();
+    set_server(&tenant, &url.replace("http://", "https://")).await;
+    let said = tenant.reason("svixconnection", &tenant.name, "SvixUnavailable").await;
+    assert!(said.contains("no TLS is spoken at this address; perhaps it is http://"), "{said}");
+    set_server(&tenant, &url).await;
+    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+
+    // The same reason for another cause.
+    set_server(&tenant, &format!("{url}/api/v1")).await;
+    let said = tenant.reason("svixconnection", &tenant.name, "SvixUnavailable").await;
+    assert!(said.contains("answers 404") && said.contains("ends before /api/v1"), "{said}");
+
+    // Each cause is an Event, not a second count of the first one.
+    eventually("an Event for each cause", PATIENCE, async || {
+        let about = format!("involvedObject.name={},reason=SvixUnavailable", tenant.name);
+        let arguments = ["get", "events", "-n", "default", "--field-selector", &about];
+        let said = tenant.control_plane.kubectl(&arguments).await.expect_success();
+        if said.contains("no TLS") && said.contains("answers 404") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    // And the same one again is counted.
+    eventually("the Event of what came three times to be counted", PATIENCE, async || {
+        let about = format!("involvedObject.name={},reason=Connected", tenant.name);
+        let arguments = ["get", "events", "-n", "default", "-o", "jsonpath={.items[*].series.count}"];
+        let said =
+            tenant.control_plane.kubectl(&[&arguments[..], &["--field-selector", &about]].concat()).await;
+        if said.stdout == "3" { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await;
+
+    let log = operator.log_text();
+    let mut failing =
+        log.lines().filter(|line| line.contains("AuthenticationFailed") && line.contains(&tenant.name));
+    assert!(failing.next().is_some_and(|line| line.contains("WARN")), "{log}");
+}
+
+#[tokio::test]
+async fn a_watch_that_is_forbidden_is_told_of_once_in_the_api_servers_words() {
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    // As the chart has it with `secrets.enabled=false`.
+    let secrets = format!("{OPERATOR_NAMESPACE}-secrets");
+    control_plane.kubectl(&["delete", "clusterrole", &secrets]).await.expect_success();
+    let tenant = Tenant::new(&control_plane, "quiet").await;
+    let operator = Operator::start_at(&control_plane, "info,svix_operator=debug").that_may_be_refused();
+    operator.ready().await;
+    let headers =
+        json!([{"name": "X-Key", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}}]);
+    tenant.apply([event_type("a.one"), endpoint("keyed", &["a.one"]).with("headers", headers)]).await;
+    let lines = |level: &str| {
+        let log = operator.log_text();
+        let of = |line: &&str| {
+            line.contains("watch failed") && line.contains(&tenant.name) && line.contains(level)
+        };
+        log.lines().filter(of).count()
+    };
+    eventually("the watch to be tried again and again", PATIENCE, async || {
+        if lines("DEBUG") >= 2 { Ok(()) } else { Err(operator.log_text()) }
+    })
+    .await;
+    let log = operator.log_text();
+    assert_eq!(lines("WARN"), 1, "{log}");
+    assert!(log.contains("secrets is forbidden: User") && !log.contains("Status {"), "{log}");
+}
+
+#[tokio::test]
+async fn a_new_object_on_a_connection_that_goes_or_is_not_there_hears_of_that() {
+    use crate::support::sidecar::Sidecar;
+    Operator::shared().await;
+    let tenant = Tenant::new(ControlPlane::shared().await, "conn").await;
+    let _sidecar = Sidecar::start(&tenant, &[]).await;
+    tenant.apply([event_type("a.one"), endpoint("before", &["a.one"])]).await;
+    tenant.all_ready(2).await;
+    let told = async |manifest: crate::support::objects::Manifest| {
+        let arguments = ["create", "--dry-run=server", "-f", "-"];
+        let done = tenant.control_plane.kubectl_with(&arguments, &manifest.0.to_string()).await;
+        assert!(done.success, "{}", done.stderr);
+        done.stderr
+    };
+    let on = |name: &str| {
+        let hook = endpoint("hook", &["a.one"]).in_namespace(&tenant.name);
+        hook.with("connectionRef", json!({"name": name}))
+    };
+    // Two letters are exchanged.
+    let mut letters: Vec<char> = tenant.name.chars().collect();
+    letters.swap(0, 1);
+    let typo: String = letters.into_iter().collect();
+    let said = told(on(&typo)).await;
+    let expected = format!("there is no SvixConnection {typo:?} (did you mean {:?}?)", tenant.name);
+    assert!(said.contains(&expected) && !said.contains("no WebhookEventType declares"), "{said}");
+
+    let gone = ["delete", "svixconnection", &tenant.name, "--wait=false"];
+    tenant.kubectl(&gone).await.expect_success();
+    let expected = format!("SvixConnection {:?} is being deleted", tenant.name);
+    eventually("the webhook to know", PATIENCE, async || {
+        let said = told(on(&tenant.name)).await;
+        if said.contains(&expected) { Ok(()) } else { Err(said) }
+    })
+    .await;
+    // Not news for one that holds it.
+    let patch = json!({"spec": {"description": "other"}}).to_string();
+    let arguments = ["patch", "webhookendpoint", "before", "--type=merge", "--dry-run=server", "-p", &patch];
+    let done = tenant.kubectl(&arguments).await;
+    assert!(done.success && !done.stderr.contains("being deleted"), "{done:?}");
+}
