@@ -26,6 +26,8 @@ const PAGE_TRIES: u32 = 5;
 /// How long to wait after a failed listing at first, and at most.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// How long to wait, at most, until it is looked whether all objects of a connection are let go.
+const LONGEST_LETTING_GO: Duration = Duration::from_secs(2);
 /// How long to wait for a Secret or a token that a person has to mend, when no change is noticed.
 const TOKEN_RETRY: Duration = Duration::from_secs(60);
 
@@ -118,6 +120,8 @@ enum Round {
     Listed,
     /// Failed in a way that may pass.
     Retry(Refusal),
+    /// Waits until its objects are let go.
+    LettingGo(Refusal),
     /// Waits for a change.
     Blocked(Refusal),
     /// The connection is gone.
@@ -200,6 +204,11 @@ impl<S: Shell> Engine<S> {
                     retry = (retry * 2).min(LONGEST_RETRY);
                     pause
                 }
+                Round::LettingGo(_) => {
+                    let pause = retry;
+                    retry = (retry * 2).min(LONGEST_LETTING_GO);
+                    pause
+                }
                 Round::Blocked(_) => TOKEN_RETRY,
             };
             let verdict = match round {
@@ -211,6 +220,10 @@ impl<S: Shell> Engine<S> {
                     let since = *failing_since.get_or_insert_with(Instant::now);
                     self.in_trouble(name, runtime, &refusal);
                     // What passes within a moment is not worth a write.
+                    (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
+                }
+                Round::LettingGo(refusal) => {
+                    let since = *failing_since.get_or_insert_with(Instant::now);
                     (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
                 }
                 Round::Blocked(refusal) => {
@@ -250,18 +263,18 @@ impl<S: Shell> Engine<S> {
             let users = self.registry.users_of(name);
             let orphans = super::policy::is_orphaning(&connection);
             if orphans {
-                // Those that are being deleted are let go without clean-up, while they can still see why.
-                let going: Vec<_> = users
-                    .iter()
-                    .filter(|key| {
-                        self.registry.get(key).is_some_and(|object| object.deleting() && object.held())
+                // All are let go while they can still see why: without it, nobody could clean up after them. The queue
+                // does it, so that ten thousand are not written at once.
+                let held = |key: &&Key| {
+                    self.registry.get(key).is_some_and(|object| {
+                        object.held() && (object.deleting() || self.is_orphaned(&object))
                     })
-                    .cloned()
-                    .collect();
-                if !going.is_empty() {
-                    let message = format!("{} objects that are being deleted are let go first", going.len());
-                    self.wake_all(going);
-                    return Round::Retry(Refusal::new(Reason::Deleting, message));
+                };
+                let held: Vec<_> = users.iter().filter(held).cloned().collect();
+                if !held.is_empty() {
+                    let message = format!("objects that it still holds are let go first: {}", held.len());
+                    self.wake_all(held);
+                    return Round::LettingGo(Refusal::new(Reason::Deleting, message));
                 }
             }
             if users.is_empty() || orphans {

@@ -20,7 +20,7 @@ use super::{
     connection::Live,
     event_type::{SchemaTrouble, unsteady},
     queue::Next,
-    reconcile::{EventHold, Failed, Hold, Outcome},
+    reconcile::{EventHold, Failed, Hold, Outcome, orphaned},
     registry::Thing,
 };
 
@@ -64,6 +64,9 @@ impl<S: Shell> Engine<S> {
         let Some(connection) = self.registry.connection(name) else {
             return Ok(self.without_connection(name).into());
         };
+        if self.is_orphaned(object) {
+            return Ok(orphaned(object).into());
+        }
         if step != Step::Follow
             && let Err(refusal) = self.registry.permitted(object)
         {

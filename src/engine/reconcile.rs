@@ -121,6 +121,8 @@ impl<S: Shell> Engine<S> {
         let deleting = object.deleting();
         let result = if deleting {
             self.clean_up(&object).await
+        } else if key.kind != Kind::Event && self.is_orphaned(&object) {
+            self.let_go(&object).await.map(Some)
         } else {
             match &object {
                 Object::Connection(_) => return Next::Settled,
@@ -348,6 +350,11 @@ impl<S: Shell> Engine<S> {
         if !finalizer && annotation.is_none() {
             return Ok(object.clone());
         }
+        // The connection went while the object was looked at: nobody would ever take the finalizer off.
+        let connection = self.registry.connection(object.connection_name());
+        if connection.is_none_or(|connection| super::policy::is_orphaning(&connection)) {
+            return Err(ShellError::Conflict);
+        }
         let object = self.shell.claim(object, finalizer, annotation).await?;
         self.wrote(object.clone());
         Ok(object)
@@ -397,6 +404,16 @@ impl<S: Shell> Engine<S> {
         }
     }
 
+    /// Takes our finalizer off an object whose connection goes and leaves Svix as it is.
+    async fn let_go(&self, object: &Object) -> Result<Outcome, Failed> {
+        if object.held() {
+            self.shell.release(object).await?;
+            tracing::info!(object = %object.key(), action = "LetGo", "its connection is being deleted");
+            self.wrote(object.without_finalizer());
+        }
+        Ok(orphaned(object))
+    }
+
     /// What an object that is being deleted does when its connection cannot be used: it waits, and when the
     /// connection or its token stays away, it is let go. `None`: let it go.
     pub(super) fn clean_up_without_connection(&self, object: &Object, refusal: Refusal) -> Option<Outcome> {
@@ -423,6 +440,16 @@ impl<S: Shell> Engine<S> {
         let verdict = Verdict::Waiting(Refusal::new(Reason::Deleting, message));
         Some(Outcome { verdict, hold: None, seen: None, next })
     }
+}
+
+/// How an object stands whose connection goes and leaves Svix as it is: as without one.
+pub(super) fn orphaned(object: &Object) -> Outcome {
+    let message = format!(
+        "SvixConnection {:?} is being deleted and has let go of this object; make it anew, or name another in \
+         spec.connectionRef",
+        object.connection_name()
+    );
+    Outcome::waiting(Refusal::new(Reason::ConnectionNotFound, message))
 }
 
 /// A clean-up that failed: whatever the reason, status says how to get out.

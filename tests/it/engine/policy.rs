@@ -452,6 +452,47 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
 }
 
 #[tokio::test]
+async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leaves_svix_as_it_is() {
+    // Given objects in step
+    let mut world = World::new().await;
+    let kinds: Vec<_> = (0..50).map(|n| event_type(&format!("a.t{n}"))).collect();
+    world.declare(kinds.clone());
+    world.declare([event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    let before = world.svix.snapshot();
+    let held = |world: &World, key: &Key| world.object(key).is_some_and(|object| object.held());
+    assert!(held(&world, &hook().key()));
+
+    // When their connection is deleted and orphans
+    let declared = connection(&world.svix.url()).with("resyncInterval", "1s");
+    world.declare([declared.clone().annotated("svix-operator.dev/orphan-on-delete", "true")]);
+    world.svix.clear_calls();
+    world.delete(&declared.key());
+    eventually("it to go", PATIENCE, async || world.object(&declared.key()).is_none().then_some(())).await;
+
+    // Then nothing holds them when it is gone, they say so, and Svix is as it was.
+    for key in kinds.iter().map(Manifest::key).chain([hook().key()]) {
+        assert!(!held(&world, &key), "{key}");
+    }
+    let told = world.reason(&hook().key(), "ConnectionNotFound").await;
+    assert!(told.message.contains("there is no SvixConnection named \"default\""), "{}", told.message);
+    assert_eq!((world.writes(), world.svix.snapshot()), (Vec::new(), before.clone()));
+    world.delete(&kinds[0].key());
+    assert!(world.object(&kinds[0].key()).is_none(), "it goes at once");
+
+    // And they are claimed anew through a new connection, of the same name or another.
+    let second = declared.clone().named("second");
+    world.declare([
+        declared,
+        second,
+        kinds[1].clone().with("connectionRef", json!({"name": "second"})),
+    ]);
+    world.all_in_step().await;
+    assert!(held(&world, &hook().key()) && held(&world, &kinds[1].key()));
+    assert_eq!(world.svix.snapshot(), before);
+}
+
+#[tokio::test]
 async fn who_waits_takes_over_what_an_object_leaves_that_moves() {
     // Given one that holds a thing, and one that waits for it
     let mut world = World::new().await;
