@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{ORPHAN_ON_DELETE_ANNOTATION, Reason, SvixConnection, SvixConnectionSpec, SvixConnectionStatus},
-    plan::{Refusal, status, status::Verdict},
+    plan::{Refusal, event, status, status::Verdict},
     svix::{Budget, Changed, Class, Client, ClientOptions, Error, Listing, Mirror},
 };
 
-use super::{Awaited, Engine, Key, Missing, Note, Object, Shell, ShellError, Status, jitter};
+use super::{Awaited, Engine, Key, Kind, Missing, Note, Object, Shell, ShellError, Status, jitter};
 
 /// How many applications are listed at once.
 const LISTED_AT_ONCE: usize = 4;
@@ -277,7 +277,7 @@ impl<S: Shell> Engine<S> {
                     return Round::LettingGo(Refusal::new(Reason::Deleting, message));
                 }
             }
-            if users.is_empty() || orphans {
+            if orphans || self.holding(name).is_empty() {
                 if let Err(error) = self.shell.release(&object).await
                     && !matches!(error, ShellError::Gone)
                 {
@@ -309,10 +309,16 @@ impl<S: Shell> Engine<S> {
                 match connection.metadata.deletion_timestamp {
                     None => Round::Listed,
                     Some(_) => {
-                        let users = self.registry.users_of(name).len();
+                        let kinds = [Kind::Endpoint, Kind::EventType, Kind::Event];
+                        let mut users = self.holding(name);
+                        users.sort_by_key(|key| (kinds.iter().position(|kind| *kind == key.kind), key.clone()));
+                        let counts =
+                            kinds.map(|kind| (kind.as_str(), users.iter().filter(|key| key.kind == kind).count()));
+                        let first = users.first().map_or_else(String::new, ToString::to_string);
+                        let users = status::still_use(&counts, &first);
                         let message = format!(
-                            "{users} objects still use this connection; it goes when the last of them is deleted. To let go \
-                             of them all and leave Svix as it is, annotate it with {ORPHAN_ON_DELETE_ANNOTATION}=true"
+                            "{users}; it goes when the last of them is deleted. To let go of them all and leave Svix as it \
+                             is, annotate it with {ORPHAN_ON_DELETE_ANNOTATION}=true"
                         );
                         Round::Blocked(Refusal::new(Reason::InUse, message))
                     }
@@ -340,6 +346,16 @@ impl<S: Shell> Engine<S> {
                 Round::Retry(Refusal::new(reason, message))
             }
         }
+    }
+
+    /// The objects that need a connection: all that use it, but events with which nothing is done any more.
+    fn holding(&self, name: &str) -> Vec<Key> {
+        let mut users = self.registry.users_of(name);
+        users.retain(|key| {
+            key.kind != Kind::Event
+                || !matches!(self.registry.get(key), Some(Object::Event(event)) if event::is_over(&event))
+        });
+        users
     }
 
     /// The client and mirror for a connection as it is now: those before, with the token of now, unless its

@@ -325,7 +325,18 @@ impl<S: Shell> Engine<S> {
         self.metrics.status_patched(key.kind.as_str());
         match self.shell.report(&object, status).await {
             Ok(object) => {
+                // A connection that is being deleted may have waited for this event.
+                let is_over = matches!(&object, Object::Event(event) if event::is_over(event));
+                let connection = object.connection_name().to_owned();
                 self.wrote(object);
+                if is_over
+                    && self
+                        .registry
+                        .connection(&connection)
+                        .is_some_and(|it| it.metadata.deletion_timestamp.is_some())
+                {
+                    self.poke(&connection);
+                }
                 next
             }
             Err(ShellError::Gone) => Next::Settled,

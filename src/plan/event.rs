@@ -254,6 +254,15 @@ pub fn step(object: &WebhookEvent, now: Timestamp) -> Step {
     }
 }
 
+/// Whether nothing is done with an event any more: it is finished, or waits for a person, who can only make another.
+#[must_use]
+pub fn is_over(object: &WebhookEvent) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        status.finished_at.is_some()
+            || status.conditions.iter().any(|condition| condition.type_ == ConditionType::Stalled)
+    })
+}
+
 /// The time since a moment; zero when that lies in the future.
 #[must_use]
 pub fn since(moment: Timestamp, now: Timestamp) -> Duration {

@@ -9,7 +9,7 @@ use svix_operator::{
 };
 
 use crate::support::{
-    objects::{Manifest, connection, endpoint, event_type},
+    objects::{Manifest, connection, endpoint, event, event_type},
     wait::eventually,
     world::{PATIENCE, World},
 };
@@ -490,6 +490,46 @@ async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leave
     world.all_in_step().await;
     assert!(held(&world, &hook().key()) && held(&world, &kinds[1].key()));
     assert_eq!(world.svix.snapshot(), before);
+}
+
+#[tokio::test]
+async fn a_connection_waits_for_no_event_that_is_over() {
+    // Given an endpoint and events: one that is delivered nowhere, one that is refused, one that is still waiting
+    let mut world = World::new().await;
+    let strict = event_type("a.one").with("schema", json!({"required": ["name"]}));
+    let (sent, refused) = (event("sent", "a.one"), event("refused", "a.one").with("payload", json!({})));
+    let waiting = event("waiting", "a.later");
+    world.declare([strict.clone(), hook().with("eventTypes", json!(["a.one"])).with("channels", json!(["c"]))]);
+    world.all_in_step().await;
+    world.declare([sent.clone(), refused.clone(), waiting.clone()]);
+    world.reason(&sent.key(), "NoEndpointMatched").await;
+    world.reason(&refused.key(), "InvalidPayload").await;
+    world.reason(&waiting.key(), "WaitingForEventType").await;
+
+    // When their connection is deleted
+    let connection = Key::connection("default");
+    world.delete(&connection);
+    // Then it counts by kind what needs it, without what is over,
+    let told = world.reason(&connection, "InUse").await.message;
+    assert!(
+        told.starts_with(
+            "1 WebhookEndpoint, 1 WebhookEventType and 1 WebhookEvent still use this connection, \
+             WebhookEndpoint/default/hook first; "
+        ),
+        "{told}"
+    );
+    world.delete(&waiting.key());
+    world.delete(&strict.key());
+    eventually("one to be left", PATIENCE, async || {
+        let told = world.ready(&connection)?.message;
+        let expected = "1 WebhookEndpoint still uses this connection: WebhookEndpoint/default/hook; ";
+        if told.starts_with(expected) { Ok(()) } else { Err(told) }
+    })
+    .await;
+    // and goes although events are there.
+    world.delete(&hook().key());
+    eventually("it to go", PATIENCE, async || world.object(&connection).is_none().then_some(())).await;
+    assert!(world.object(&sent.key()).is_some() && world.object(&refused.key()).is_some());
 }
 
 #[tokio::test]
