@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     api::{ADOPT_ID_ANNOTATION, Adoption, CreateApplications, Reason, SvixConnection},
     engine::{
-        Awaited, Engine, Happened, Object, Shell,
+        Awaited, Engine, Happened, Note, Object, Shell,
         connection::Live,
         event_type::unsteady,
         reconcile::{Failed, Outcome},
@@ -120,8 +120,13 @@ impl<S: Shell> Engine<S> {
         }
         work.object = self.claim(&work.object, None).await?;
         let (object, wanted) = (&work.object, &work.wanted);
-        match live.client.create_endpoint(wanted).await {
+        // A key that was handed out stays: nobody who has it need notice that the endpoint is another.
+        let key = wanted.signing_key.as_ref().or(stand.key).cloned();
+        match live.client.create_endpoint(&Desired { signing_key: key.clone(), ..wanted.clone() }).await {
             Ok(answer) => {
+                if stand.held_id.is_some() && key.is_none() {
+                    self.tell_new_key(object, &answer.id);
+                }
                 if self.is_drift(object) {
                     self.mended(object, format!("endpoint {} was gone from Svix; made again", wanted.uid));
                 } else {
@@ -155,6 +160,17 @@ impl<S: Shell> Engine<S> {
             }
             Err(error) => self.refused_endpoint(object, live, wanted, error).await.map(Some),
         }
+    }
+
+    /// Tells that an endpoint was made again and signs with a key that nobody has yet.
+    fn tell_new_key(&self, object: &Object, id: &str) {
+        let message = format!(
+            "endpoint {id} was made again and signs with a new key, since no Secret holds the one before; receivers refuse \
+             what it sends until they have the new one. With spec.signingSecret.toSecret the key is kept"
+        );
+        let reason = Happened::SigningKeyChanged.as_str();
+        tracing::warn!(object = %object.key(), action = reason, "{message}");
+        self.shell.tell(object, Note { warning: true, reason, message });
     }
 
     /// Changes an endpoint, and takes it over where it is not ours. `None`: it is not there any more.
