@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,14 @@ const LISTED_AT_ONCE: usize = 4;
 const PAGE_TRIES: u32 = 5;
 /// How long to wait after a failed listing at first, and at most.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// How long after it began to look a driver looks again when something is in doubt: at first, and when it was for
+/// nothing again and again.
+const FIRST_DOUBT: Duration = Duration::from_secs(3);
+const LONGEST_DOUBT: Duration = Duration::from_secs(60);
+/// How far objects that wait are woken apart once Svix answers: each, and all of them at most.
+const APART: Duration = Duration::from_millis(2);
+const ALL_APART: Duration = Duration::from_secs(5);
 /// How long to wait, at most, until it is looked whether all objects of a connection are let go.
 const LONGEST_LETTING_GO: Duration = Duration::from_secs(2);
 /// How long to wait for a Secret or a token that a person has to mend, when no change is noticed.
@@ -36,6 +43,8 @@ pub(super) struct Runtime {
     live: RwLock<Option<Arc<Live>>>,
     trouble: Mutex<Option<Refusal>>,
     poke: Notify,
+    /// Something speaks against what is known of Svix.
+    doubt: Arc<Notify>,
     stop: CancellationToken,
 }
 
@@ -44,9 +53,13 @@ pub(super) struct Live {
     pub client: Client,
     pub mirror: Mirror,
     shape: Shape,
-    /// One at a time lists or makes an application.
-    applications: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
+    /// One at a time lists or makes an application; holds when its last listing began.
+    applications: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<Listed>>>>,
+    doubt: Arc<Notify>,
 }
+
+/// When a listing of an application began that came to its end.
+type Listed = Option<Instant>;
 
 /// What a client is made from; another shape needs another client and another mirror.
 #[derive(Clone, PartialEq)]
@@ -78,6 +91,7 @@ impl Runtime {
             live: RwLock::default(),
             trouble: Mutex::default(),
             poke: Notify::new(),
+            doubt: Arc::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -105,12 +119,17 @@ impl Runtime {
 
 impl Live {
     /// Takes the turn to list or make an application.
-    pub(super) async fn turn(&self, application: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    pub(super) async fn turn(&self, application: &str) -> tokio::sync::OwnedMutexGuard<Listed> {
         let turn = {
             let mut turns = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
             turns.entry(application.into()).or_default().clone()
         };
         turn.lock_owned().await
+    }
+
+    /// Has Svix listed anew, soon: something is not where the mirror has it.
+    pub(super) fn doubt(&self) {
+        self.doubt.notify_one();
     }
 }
 
@@ -155,6 +174,13 @@ impl<S: Shell> Engine<S> {
         }
     }
 
+    /// Has a connection's driver look soon whether Svix still answers: a call failed.
+    pub(super) fn doubt(&self, name: &str) {
+        if let Some(runtime) = self.runtime(name) {
+            runtime.doubt.notify_one();
+        }
+    }
+
     fn runtime(&self, name: &str) -> Option<Arc<Runtime>> {
         self.connections.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -185,7 +211,11 @@ impl<S: Shell> Engine<S> {
     async fn driver(self: &Arc<Self>, name: &Arc<str>, runtime: &Arc<Runtime>) {
         let mut retry = FIRST_RETRY;
         let mut failing_since: Option<Instant> = None;
+        let (mut doubted, mut doubt_after) = (false, FIRST_DOUBT);
         loop {
+            let began = Instant::now();
+            // What was in doubt before is looked into now.
+            let _ = runtime.doubt.notified().now_or_never();
             let round = self.round(name, runtime).await;
             let Some(connection) = self.registry.connection(name) else {
                 self.write(&self.connections).remove(name);
@@ -210,6 +240,11 @@ impl<S: Shell> Engine<S> {
                     pause
                 }
                 Round::Blocked(_) => TOKEN_RETRY,
+            };
+            doubt_after = match &round {
+                // Svix is well: one call that keeps failing must not have everything listed again and again.
+                Round::Listed if doubted => (doubt_after * 2).min(LONGEST_DOUBT),
+                _ => FIRST_DOUBT,
             };
             let verdict = match round {
                 Round::Gone => continue,
@@ -238,10 +273,18 @@ impl<S: Shell> Engine<S> {
             if let Some(verdict) = verdict {
                 self.report_connection(&connection, runtime, &verdict).await;
             }
-            tokio::select! {
-                () = runtime.poke.notified() => retry = FIRST_RETRY,
-                () = tokio::time::sleep(pause) => {}
-            }
+            let in_doubt = async {
+                runtime.doubt.notified().await;
+                tokio::time::sleep_until(began + doubt_after).await;
+            };
+            doubted = tokio::select! {
+                () = runtime.poke.notified() => {
+                    retry = FIRST_RETRY;
+                    false
+                }
+                () = in_doubt => true,
+                () = tokio::time::sleep(pause) => false,
+            };
         }
     }
 
@@ -305,15 +348,21 @@ impl<S: Shell> Engine<S> {
                 runtime.set_trouble(None);
                 runtime.set_live(Some(live));
                 let users = self.registry.users_of(name);
-                self.wake_all(if first { users } else { self.only_waiting(users) });
+                if first {
+                    self.wake_all(users);
+                } else {
+                    self.wake_apart(self.only_waiting(users));
+                }
                 match connection.metadata.deletion_timestamp {
                     None => Round::Listed,
                     Some(_) => {
                         let kinds = [Kind::Endpoint, Kind::EventType, Kind::Event];
                         let mut users = self.holding(name);
-                        users.sort_by_key(|key| (kinds.iter().position(|kind| *kind == key.kind), key.clone()));
-                        let counts =
-                            kinds.map(|kind| (kind.as_str(), users.iter().filter(|key| key.kind == kind).count()));
+                        users.sort_by_key(|key| {
+                            (kinds.iter().position(|kind| *kind == key.kind), key.clone())
+                        });
+                        let counts = kinds
+                            .map(|kind| (kind.as_str(), users.iter().filter(|key| key.kind == kind).count()));
                         let first = users.first().map_or_else(String::new, ToString::to_string);
                         let users = status::still_use(&counts, &first);
                         let message = format!(
@@ -388,7 +437,13 @@ impl<S: Shell> Engine<S> {
         };
         let budget = Arc::new(Budget::new(shape.requests_per_second));
         let client = Client::new(&options, budget, self.metrics.clone()).map_err(invalid)?;
-        Ok(Arc::new(Live { client, mirror: Mirror::default(), shape, applications: Mutex::default() }))
+        Ok(Arc::new(Live {
+            client,
+            mirror: Mirror::default(),
+            shape,
+            applications: Mutex::default(),
+            doubt: runtime.doubt.clone(),
+        }))
     }
 
     /// Lists everything that this connection's objects are about. With `wake`, those that differ are woken as
@@ -437,8 +492,10 @@ impl<S: Shell> Engine<S> {
         application: Box<str>,
         wake: bool,
     ) -> Result<(), Error> {
-        let _turn = live.turn(&application).await;
+        let mut turn = live.turn(&application).await;
+        let began = Instant::now();
         let changes = list_application(live, &application).await?;
+        *turn = Some(began);
         if wake {
             self.svix_changed(name, &changes);
         }
@@ -453,11 +510,41 @@ impl<S: Shell> Engine<S> {
         if live.mirror.application_loaded(application) {
             return Ok(());
         }
-        let _turn = live.turn(application).await;
+        let mut turn = live.turn(application).await;
         if !live.mirror.application_loaded(application) {
+            let began = Instant::now();
             list_application(live, application).await?;
+            *turn = Some(began);
         }
         Ok(())
+    }
+
+    /// Makes sure that an application's endpoints were listed after this moment, and wakes whoever differs. `false`:
+    /// they were listed less than `pause` ago, and are not again yet.
+    pub(super) async fn ensure_listed_since(
+        &self,
+        name: &str,
+        live: &Live,
+        application: &str,
+        moment: Instant,
+        pause: Duration,
+    ) -> Result<bool, Error> {
+        let mut turn = live.turn(application).await;
+        let began = Instant::now();
+        match *turn {
+            Some(listed) if listed >= moment => return Ok(true),
+            Some(listed) if began.saturating_duration_since(listed) < pause => return Ok(false),
+            _ => {}
+        }
+        let changes = list_application(live, application).await?;
+        *turn = Some(began);
+        drop(turn);
+        if !changes.is_empty() {
+            // Where endpoints went, event types may have, too.
+            live.doubt();
+            self.svix_changed(name, &changes);
+        }
+        Ok(true)
     }
 
     /// Those that wait for something: it may have come without a difference that names them.
@@ -466,6 +553,16 @@ impl<S: Shell> Engine<S> {
         keys.into_iter()
             .filter(|key| memory.get(key).is_some_and(|memory| memory.waiting_since.is_some()))
             .collect()
+    }
+
+    /// Wakes objects a little apart, so that a Svix that has just come back is not met by all of them at once.
+    fn wake_apart(&self, keys: Vec<Key>) {
+        let most = APART.saturating_mul(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(ALL_APART);
+        for key in keys {
+            if let Some(object) = self.registry.get(&key) {
+                self.queue.wake_within(key, self.lane(&object), jitter(most));
+            }
+        }
     }
 
     async fn report_connection(

@@ -11,7 +11,7 @@ use crate::{
         Refusal, event, status,
         status::{Aside, Verdict},
     },
-    svix::{Class, Error},
+    svix::{Class, Error, ErrorKind},
 };
 
 use super::{
@@ -67,6 +67,8 @@ pub(super) struct EventHold {
     pub status: WebhookEventStatus,
     /// What its payload was found to be; `None`: nothing new.
     pub accepted: Option<(Reason, String)>,
+    /// Whether endpoints that are declared for it did not receive it.
+    pub missed: bool,
 }
 
 impl Outcome {
@@ -184,6 +186,11 @@ impl<S: Shell> Engine<S> {
             seen: None,
             next,
         };
+        if let (Some(connection), Class::Transient) = (connection, error.class())
+            && !matches!(error.kind, ErrorKind::Conflict { .. })
+        {
+            self.doubt(connection);
+        }
         match error.class() {
             Class::Transient => waiting(
                 Reason::SvixUnavailable,
@@ -301,12 +308,13 @@ impl<S: Shell> Engine<S> {
                 }))
             }
             (Object::Event(object), hold) => {
-                let (held, accepted) = match hold {
-                    Some(Hold::Event(held)) => (held.status, held.accepted),
-                    _ => (object.status.clone().unwrap_or_default(), None),
+                let (held, accepted, missed) = match hold {
+                    Some(Hold::Event(held)) => (held.status, held.accepted, held.missed),
+                    _ => (object.status.clone().unwrap_or_default(), None, false),
                 };
                 let accepted = accepted.as_ref().map(|(reason, message)| (*reason, message.as_str()));
-                let conditions = event::conditions(&verdict, &held, accepted, before, generation, now);
+                let conditions =
+                    event::conditions(&verdict, &held, accepted, before, generation, now, missed);
                 Status::Event(WebhookEventStatus { observed_generation: generation, conditions, ..held })
             }
             (Object::Connection(_), _) => return next,

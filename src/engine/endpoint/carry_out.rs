@@ -1,6 +1,8 @@
 //! Carrying out the plan for an endpoint, until Svix holds what its lists show.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::{
     api::{ADOPT_ID_ANNOTATION, Adoption, CreateApplications, Reason, SvixConnection},
@@ -120,6 +122,7 @@ impl<S: Shell> Engine<S> {
         }
         work.object = self.claim(&work.object, None).await?;
         let (object, wanted) = (&work.object, &work.wanted);
+        let asked = Instant::now();
         // A key that was handed out stays: nobody who has it need notice that the endpoint is another.
         let key = wanted.signing_key.as_ref().or(stand.key).cloned();
         match live.client.create_endpoint(&Desired { signing_key: key.clone(), ..wanted.clone() }).await {
@@ -154,8 +157,8 @@ impl<S: Shell> Engine<S> {
             }
             // The application went since it was listed.
             Err(error) if error.kind == ErrorKind::NotFound => {
-                live.mirror.forget_application(&application);
-                self.ensure_listed(live, &application).await?;
+                let name = object.connection_name();
+                self.ensure_listed_since(name, live, &application, asked, Duration::ZERO).await?;
                 Ok(None)
             }
             Err(error) => self.refused_endpoint(object, live, wanted, error).await.map(Some),
@@ -238,6 +241,7 @@ impl<S: Shell> Engine<S> {
             // Deleted since it was read.
             Err(error) if error.kind == ErrorKind::NotFound => {
                 live.mirror.remove_endpoint(&application, &observed.id);
+                live.doubt();
                 (work.seen, work.made) = (None, None);
                 Ok(None)
             }
@@ -260,6 +264,10 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Option<Observed>, Failed> {
         let mut found = live.client.get_endpoint(application, id).await?;
         if found.is_none() {
+            // It may not be the only one that is gone.
+            if live.mirror.endpoint(application, Some(id), uid).is_some() {
+                live.doubt();
+            }
             live.mirror.remove_endpoint(application, id);
             if id != uid {
                 found = live.client.get_endpoint(application, uid).await?;

@@ -19,7 +19,7 @@ use crate::{
         endpoint::{self, Claim, Desired, Observed, Owned, Ownership, Step},
         ids,
         secrets::{Secrets, Sensitive},
-        signing as key_plan,
+        signing::to_make_again_with,
         status::{Aside, Verdict},
     },
 };
@@ -155,9 +155,9 @@ impl<S: Shell> Engine<S> {
         }
         self.ensure_listed(live, &desired.application).await?;
         let written_to = endpoint.spec.signing_secret.as_ref().and_then(|signing| signing.to_secret.as_ref());
-        let key = written_to.and_then(|to| {
+        let handed_out = written_to.and_then(|to| {
             let secret = secrets.get(&to.name)?.as_ref()?;
-            key_plan::to_make_again_with(secret, endpoint, to.key())
+            to_make_again_with(secret, endpoint, to.key())
         });
         let stand = Stand {
             held_id: held.map(|svix| svix.id.as_str()),
@@ -165,7 +165,7 @@ impl<S: Shell> Engine<S> {
             adoption: self.registry.adoption(object, connection),
             owner_id: &connection.spec.owner_id,
             namespace,
-            key: key.as_ref(),
+            key: handed_out.as_ref(),
             forced: self.forced(object),
         };
         // It is enabled when the spec changes, and what disables it afterwards is respected.

@@ -190,34 +190,34 @@ fn conditions_say_how_far_an_event_has_come() {
     };
     let stalled = Verdict::Stalled(Refusal::new(Reason::InvalidPayload, "m"));
     let mut status = WebhookEventStatus::default();
-    let told = conditions(&stalled, &status, None, &[], Some(1), at(1));
+    let told = conditions(&stalled, &status, None, &[], Some(1), at(1), false);
     assert_eq!(
         said(&told),
         "Accepted=False InvalidPayload, Sent=False InvalidPayload, Stalled=True InvalidPayload, Ready=False InvalidPayload"
     );
     status.first_attempt_at = Some(at(1));
     let waiting = Verdict::Waiting(Refusal::new(Reason::SvixUnavailable, "m"));
-    let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2));
+    let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2), false);
     assert_eq!(
         said(&told),
         "Accepted=True PayloadValid, Sent=False SvixUnavailable, Reconciling=True SvixUnavailable, Ready=False SvixUnavailable"
     );
     status.message_id = Some("msg_1".into());
     let sent = Verdict::Ready(Reason::Sent, "s".into());
-    let told = conditions(&sent, &status, None, &told, Some(1), at(3));
+    let told = conditions(&sent, &status, None, &told, Some(1), at(3), false);
     assert_eq!(
         said(&told),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=Unknown Sent, Ready=True Sent"
     );
     let none = Verdict::Ready(Reason::NoEndpointMatched, "n".into());
-    let last = conditions(&none, &status, None, &told, Some(1), at(4));
+    let last = conditions(&none, &status, None, &told, Some(1), at(4), false);
     assert_eq!(
         said(&last),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=True NoEndpointMatched, Ready=True NoEndpointMatched"
     );
     assert_eq!(
         last,
-        conditions(&none, &status, None, &last, Some(1), at(5)),
+        conditions(&none, &status, None, &last, Some(1), at(5), false),
         "equal facts, equal conditions"
     );
 }

@@ -482,11 +482,7 @@ async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leave
 
     // And they are claimed anew through a new connection, of the same name or another.
     let second = declared.clone().named("second");
-    world.declare([
-        declared,
-        second,
-        kinds[1].clone().with("connectionRef", json!({"name": "second"})),
-    ]);
+    world.declare([declared, second, kinds[1].clone().with("connectionRef", json!({"name": "second"}))]);
     world.all_in_step().await;
     assert!(held(&world, &hook().key()) && held(&world, &kinds[1].key()));
     assert_eq!(world.svix.snapshot(), before);
@@ -499,7 +495,10 @@ async fn a_connection_waits_for_no_event_that_is_over() {
     let strict = event_type("a.one").with("schema", json!({"required": ["name"]}));
     let (sent, refused) = (event("sent", "a.one"), event("refused", "a.one").with("payload", json!({})));
     let waiting = event("waiting", "a.later");
-    world.declare([strict.clone(), hook().with("eventTypes", json!(["a.one"])).with("channels", json!(["c"]))]);
+    world.declare([
+        strict.clone(),
+        hook().with("eventTypes", json!(["a.one"])).with("channels", json!(["c"])),
+    ]);
     world.all_in_step().await;
     world.declare([sent.clone(), refused.clone(), waiting.clone()]);
     world.reason(&sent.key(), "NoEndpointMatched").await;
