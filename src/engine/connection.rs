@@ -342,7 +342,23 @@ impl<S: Shell> Engine<S> {
             Err(round) => return round,
         };
         let first = runtime.live().is_none_or(|before| !Arc::ptr_eq(&before, &live));
-        let listed = self.list(name, &live, !first).await;
+        let listed = {
+            let listing = self.list(name, &live, !first);
+            tokio::pin!(listing);
+            // Status speaks of another spec: until it is known what comes of this one, it says at least that.
+            let of = connection.status.as_ref().and_then(|status| status.observed_generation);
+            let is_new =
+                of != connection.metadata.generation && connection.metadata.deletion_timestamp.is_none();
+            tokio::select! {
+                listed = &mut listing => listed,
+                () = tokio::time::sleep(self.options.settle), if first && is_new => {
+                    let message = format!("it is being connected to {}", live.client.server_url());
+                    let verdict = Verdict::Waiting(Refusal::new(Reason::ConnectionNotReady, message));
+                    self.report_connection(&connection, runtime, &verdict).await;
+                    listing.await
+                }
+            }
+        };
         match listed {
             Ok(()) => {
                 runtime.set_trouble(None);
@@ -355,22 +371,7 @@ impl<S: Shell> Engine<S> {
                 }
                 match connection.metadata.deletion_timestamp {
                     None => Round::Listed,
-                    Some(_) => {
-                        let kinds = [Kind::Endpoint, Kind::EventType, Kind::Event];
-                        let mut users = self.holding(name);
-                        users.sort_by_key(|key| {
-                            (kinds.iter().position(|kind| *kind == key.kind), key.clone())
-                        });
-                        let counts = kinds
-                            .map(|kind| (kind.as_str(), users.iter().filter(|key| key.kind == kind).count()));
-                        let first = users.first().map_or_else(String::new, ToString::to_string);
-                        let users = status::still_use(&counts, &first);
-                        let message = format!(
-                            "{users}; it goes when the last of them is deleted. To let go of them all and leave Svix as it \
-                             is, annotate it with {ORPHAN_ON_DELETE_ANNOTATION}=true"
-                        );
-                        Round::Blocked(Refusal::new(Reason::InUse, message))
-                    }
+                    Some(_) => Round::Blocked(self.in_use(name)),
                 }
             }
             Err(error) if error.class() == Class::Unauthorized => {
@@ -405,6 +406,22 @@ impl<S: Shell> Engine<S> {
                 || !matches!(self.registry.get(key), Some(Object::Event(event)) if event::is_over(&event))
         });
         users
+    }
+
+    /// What is said of a connection that is being deleted and still needed.
+    fn in_use(&self, name: &str) -> Refusal {
+        let kinds = [Kind::Endpoint, Kind::EventType, Kind::Event];
+        let mut users = self.holding(name);
+        users.sort_by_key(|key| (kinds.iter().position(|kind| *kind == key.kind), key.clone()));
+        let count = |kind: Kind| users.iter().filter(|key| key.kind == kind).count();
+        let counts = kinds.map(|kind| (kind.as_str(), count(kind)));
+        let first = users.first().map_or_else(String::new, ToString::to_string);
+        let users = status::still_use(&counts, &first);
+        let message = format!(
+            "{users}; it goes when the last of them is deleted. To let go of them all and leave Svix as it is, annotate it \
+             with {ORPHAN_ON_DELETE_ANNOTATION}=true"
+        );
+        Refusal::new(Reason::InUse, message)
     }
 
     /// The client and mirror for a connection as it is now: those before, with the token of now, unless its
@@ -575,9 +592,10 @@ impl<S: Shell> Engine<S> {
         let before = object.conditions();
         let generation = connection.metadata.generation;
         let changed = before.iter().all(|old| old.reason != verdict.reason().as_str());
-        let server_url = runtime
-            .live()
-            .map(|live| live.client.server_url().to_owned())
+        // The server that is meant, also while the one before is still used.
+        let declared = connection.spec.server_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        let server_url = declared
+            .or_else(|| runtime.live().map(|live| live.client.server_url().to_owned()))
             .or_else(|| connection.status.as_ref().and_then(|status| status.server_url.clone()));
         let status = SvixConnectionStatus {
             observed_generation: generation,

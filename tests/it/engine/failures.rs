@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use svix_operator::{api::ConditionStatus, embedded::FaultPlan};
+use svix_operator::{api::ConditionStatus, embedded::FaultPlan, engine::Object};
 
 use crate::support::{
     objects::{Manifest, connection, endpoint, event, event_type},
@@ -187,6 +187,21 @@ async fn a_failed_call_has_the_connection_looked_at_and_who_waits_goes_on_once_s
     })
     .await;
     world.reason(&connection("").key(), "Connected").await;
+}
+
+#[tokio::test]
+async fn a_connection_with_another_address_says_at_once_that_it_is_being_connected() {
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let declared = connection(&world.svix.url());
+    world.reason(&declared.key(), "Connected").await;
+    // A server that takes the connection and does not answer.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    world.declare([declared.with("serverUrl", url.as_str())]);
+    let ready = world.reason(&connection("").key(), "ConnectionNotReady").await;
+    assert_eq!(ready.message, format!("it is being connected to {url}"));
+    let Some(Object::Connection(now)) = world.object(&connection("").key()) else { panic!("it is gone") };
+    assert_eq!(now.status.as_ref().unwrap().server_url.as_deref(), Some(url.as_str()));
 }
 
 #[tokio::test]
