@@ -243,7 +243,7 @@ impl<S: Shell> Engine<S> {
             };
             doubt_after = match &round {
                 // Svix is well: one call that keeps failing must not have everything listed again and again.
-                Round::Listed if doubted => (doubt_after * 2).min(LONGEST_DOUBT),
+                Round::Listed | Round::Blocked(_) if doubted => (doubt_after * 2).min(LONGEST_DOUBT),
                 _ => FIRST_DOUBT,
             };
             let verdict = match round {
