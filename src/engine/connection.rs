@@ -354,7 +354,10 @@ impl<S: Shell> Engine<S> {
                 () = tokio::time::sleep(self.options.settle), if first && is_new => {
                     let message = format!("it is being connected to {}", live.client.server_url());
                     let verdict = Verdict::Waiting(Refusal::new(Reason::ConnectionNotReady, message));
-                    self.report_connection(&connection, runtime, &verdict).await;
+                    // As it is now: it may have been claimed in this round.
+                    if let Some(connection) = self.registry.connection(name) {
+                        self.report_connection(&connection, runtime, &verdict).await;
+                    }
                     listing.await
                 }
             }
