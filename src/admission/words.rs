@@ -98,37 +98,6 @@ pub(super) fn bounded(warnings: Vec<String>) -> Vec<String> {
     told
 }
 
-/// The name that was probably meant: the nearest one, when it is near.
-pub(super) fn meant<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = (text.chars().count() / 3).clamp(1, 3);
-    let mut found: Vec<_> = candidates.map(|name| (distance(text, name), name)).collect();
-    found.retain(|(distance, _)| *distance <= near);
-    found.into_iter().min().map(|(_, name)| name)
-}
-
-/// How many characters have to be put in, taken out, replaced, or exchanged with their neighbour.
-fn distance(from: &str, to: &str) -> usize {
-    // Anybody may ask, with whatever name.
-    if from.len() > 64 {
-        return usize::MAX;
-    }
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let (mut older, mut old): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=to.len()).collect());
-    for (i, a) in from.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in to.iter().enumerate() {
-            let replaced = old[j] + usize::from(a != b);
-            let mut least = replaced.min(old[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
-                least = least.min(older[j - 1] + 1);
-            }
-            row.push(least);
-        }
-        (older, old) = (old, row);
-    }
-    old.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,16 +113,6 @@ mod tests {
             Problem::new("/spec/examples/0", "(\"first\") does not match the schema: /a: found 1")
         );
         assert_eq!(problem("no pointer"), Problem::new("", "no pointer"));
-    }
-
-    #[test]
-    fn a_name_that_is_near_was_probably_meant() {
-        let names = ["default", "team-a", "team-b"];
-        let meant = |text: &str| meant(text, names.into_iter());
-        assert_eq!(meant("defualt"), Some("default"));
-        assert_eq!(meant("defaul"), Some("default"));
-        assert_eq!(meant("team-c"), Some("team-a"));
-        assert_eq!(meant("production"), None);
     }
 
     #[test]

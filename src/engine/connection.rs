@@ -7,17 +7,17 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{ORPHAN_ON_DELETE_ANNOTATION, Reason, SvixConnection, SvixConnectionSpec, SvixConnectionStatus},
-    plan::{Refusal, status, status::Verdict},
+    plan::{Refusal, event, status, status::Verdict},
     svix::{Budget, Changed, Class, Client, ClientOptions, Error, ErrorKind, Listing, Mirror},
 };
 
-use super::{Awaited, Engine, Key, Missing, Note, Object, Shell, ShellError, Status, jitter};
+use super::{Awaited, Engine, Key, Kind, Missing, Note, Object, Shell, ShellError, Status, jitter};
 
 /// How many applications are listed at once.
 const LISTED_AT_ONCE: usize = 4;
@@ -25,7 +25,16 @@ const LISTED_AT_ONCE: usize = 4;
 const PAGE_TRIES: u32 = 5;
 /// How long to wait after a failed listing at first, and at most.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// How long after it began to look a driver looks again when something is in doubt: at first, and when it was for
+/// nothing again and again.
+const FIRST_DOUBT: Duration = Duration::from_secs(3);
+const LONGEST_DOUBT: Duration = Duration::from_secs(60);
+/// How far objects that wait are woken apart once Svix answers: each, and all of them at most.
+const APART: Duration = Duration::from_millis(2);
+const ALL_APART: Duration = Duration::from_secs(5);
+/// How long to wait, at most, until it is looked whether all objects of a connection are let go.
+const LONGEST_LETTING_GO: Duration = Duration::from_secs(2);
 /// How long to wait for a Secret or a token that a person has to mend, when no change is noticed.
 const TOKEN_RETRY: Duration = Duration::from_secs(60);
 
@@ -34,6 +43,8 @@ pub(super) struct Runtime {
     live: RwLock<Option<Arc<Live>>>,
     trouble: Mutex<Option<Refusal>>,
     poke: Notify,
+    /// Something speaks against what is known of Svix.
+    doubt: Arc<Notify>,
     stop: CancellationToken,
 }
 
@@ -42,9 +53,13 @@ pub(super) struct Live {
     pub client: Client,
     pub mirror: Mirror,
     shape: Shape,
-    /// One at a time lists or makes an application.
-    applications: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
+    /// One at a time lists or makes an application; holds when its last listing began.
+    applications: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<Listed>>>>,
+    doubt: Arc<Notify>,
 }
+
+/// When a listing of an application began that came to its end.
+type Listed = Option<Instant>;
 
 /// What a client is made from; another shape needs another client and another mirror.
 #[derive(Clone, PartialEq)]
@@ -76,6 +91,7 @@ impl Runtime {
             live: RwLock::default(),
             trouble: Mutex::default(),
             poke: Notify::new(),
+            doubt: Arc::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -103,12 +119,17 @@ impl Runtime {
 
 impl Live {
     /// Takes the turn to list or make an application.
-    pub(super) async fn turn(&self, application: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    pub(super) async fn turn(&self, application: &str) -> tokio::sync::OwnedMutexGuard<Listed> {
         let turn = {
             let mut turns = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
             turns.entry(application.into()).or_default().clone()
         };
         turn.lock_owned().await
+    }
+
+    /// Has Svix listed anew, soon: something is not where the mirror has it.
+    pub(super) fn doubt(&self) {
+        self.doubt.notify_one();
     }
 }
 
@@ -118,6 +139,8 @@ enum Round {
     Listed,
     /// Failed in a way that may pass.
     Retry(Refusal),
+    /// Waits until its objects are let go.
+    LettingGo(Refusal),
     /// Waits for a change.
     Blocked(Refusal),
     /// The connection is gone.
@@ -151,6 +174,13 @@ impl<S: Shell> Engine<S> {
         }
     }
 
+    /// Has a connection's driver look soon whether Svix still answers: a call failed.
+    pub(super) fn doubt(&self, name: &str) {
+        if let Some(runtime) = self.runtime(name) {
+            runtime.doubt.notify_one();
+        }
+    }
+
     fn runtime(&self, name: &str) -> Option<Arc<Runtime>> {
         self.connections.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -181,7 +211,11 @@ impl<S: Shell> Engine<S> {
     async fn driver(self: &Arc<Self>, name: &Arc<str>, runtime: &Arc<Runtime>) {
         let mut retry = FIRST_RETRY;
         let mut failing_since: Option<Instant> = None;
+        let (mut doubted, mut doubt_after) = (false, FIRST_DOUBT);
         loop {
+            let began = Instant::now();
+            // What was in doubt before is looked into now.
+            let _ = runtime.doubt.notified().now_or_never();
             let round = self.round(name, runtime).await;
             let Some(connection) = self.registry.connection(name) else {
                 self.write(&self.connections).remove(name);
@@ -200,7 +234,17 @@ impl<S: Shell> Engine<S> {
                     retry = (retry * 2).min(LONGEST_RETRY);
                     pause
                 }
+                Round::LettingGo(_) => {
+                    let pause = retry;
+                    retry = (retry * 2).min(LONGEST_LETTING_GO);
+                    pause
+                }
                 Round::Blocked(_) => TOKEN_RETRY,
+            };
+            doubt_after = match &round {
+                // Svix is well: one call that keeps failing must not have everything listed again and again.
+                Round::Listed | Round::Blocked(_) if doubted => (doubt_after * 2).min(LONGEST_DOUBT),
+                _ => FIRST_DOUBT,
             };
             let verdict = match round {
                 Round::Gone => continue,
@@ -211,6 +255,10 @@ impl<S: Shell> Engine<S> {
                     let since = *failing_since.get_or_insert_with(Instant::now);
                     self.in_trouble(name, runtime, &refusal);
                     // What passes within a moment is not worth a write.
+                    (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
+                }
+                Round::LettingGo(refusal) => {
+                    let since = *failing_since.get_or_insert_with(Instant::now);
                     (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
                 }
                 Round::Blocked(refusal) => {
@@ -225,10 +273,18 @@ impl<S: Shell> Engine<S> {
             if let Some(verdict) = verdict {
                 self.report_connection(&connection, runtime, &verdict).await;
             }
-            tokio::select! {
-                () = runtime.poke.notified() => retry = FIRST_RETRY,
-                () = tokio::time::sleep(pause) => {}
-            }
+            let in_doubt = async {
+                runtime.doubt.notified().await;
+                tokio::time::sleep_until(began + doubt_after).await;
+            };
+            doubted = tokio::select! {
+                () = runtime.poke.notified() => {
+                    retry = FIRST_RETRY;
+                    false
+                }
+                () = in_doubt => true,
+                () = tokio::time::sleep(pause) => false,
+            };
         }
     }
 
@@ -250,21 +306,21 @@ impl<S: Shell> Engine<S> {
             let users = self.registry.users_of(name);
             let orphans = super::policy::is_orphaning(&connection);
             if orphans {
-                // Those that are being deleted are let go without clean-up, while they can still see why.
-                let going: Vec<_> = users
-                    .iter()
-                    .filter(|key| {
-                        self.registry.get(key).is_some_and(|object| object.deleting() && object.held())
+                // All are let go while they can still see why: without it, nobody could clean up after them. The queue
+                // does it, so that ten thousand are not written at once.
+                let held = |key: &&Key| {
+                    self.registry.get(key).is_some_and(|object| {
+                        object.held() && (object.deleting() || self.is_orphaned(&object))
                     })
-                    .cloned()
-                    .collect();
-                if !going.is_empty() {
-                    let message = format!("{} objects that are being deleted are let go first", going.len());
-                    self.wake_all(going);
-                    return Round::Retry(Refusal::new(Reason::Deleting, message));
+                };
+                let held: Vec<_> = users.iter().filter(held).cloned().collect();
+                if !held.is_empty() {
+                    let message = format!("objects that it still holds are let go first: {}", held.len());
+                    self.wake_all(held);
+                    return Round::LettingGo(Refusal::new(Reason::Deleting, message));
                 }
             }
-            if users.is_empty() || orphans {
+            if orphans || self.holding(name).is_empty() {
                 if let Err(error) = self.shell.release(&object).await
                     && !matches!(error, ShellError::Gone)
                 {
@@ -286,23 +342,39 @@ impl<S: Shell> Engine<S> {
             Err(round) => return round,
         };
         let first = runtime.live().is_none_or(|before| !Arc::ptr_eq(&before, &live));
-        let listed = self.list(name, &live, !first).await;
+        let listed = {
+            let listing = self.list(name, &live, !first);
+            tokio::pin!(listing);
+            // Status speaks of another spec: until it is known what comes of this one, it says at least that.
+            let of = connection.status.as_ref().and_then(|status| status.observed_generation);
+            let is_new =
+                of != connection.metadata.generation && connection.metadata.deletion_timestamp.is_none();
+            tokio::select! {
+                listed = &mut listing => listed,
+                () = tokio::time::sleep(self.options.settle), if first && is_new => {
+                    let message = format!("it is being connected to {}", live.client.server_url());
+                    let verdict = Verdict::Waiting(Refusal::new(Reason::ConnectionNotReady, message));
+                    // As it is now: it may have been claimed in this round.
+                    if let Some(connection) = self.registry.connection(name) {
+                        self.report_connection(&connection, runtime, &verdict).await;
+                    }
+                    listing.await
+                }
+            }
+        };
         match listed {
             Ok(()) => {
                 runtime.set_trouble(None);
                 runtime.set_live(Some(live));
                 let users = self.registry.users_of(name);
-                self.wake_all(if first { users } else { self.only_waiting(users) });
+                if first {
+                    self.wake_all(users);
+                } else {
+                    self.wake_apart(self.only_waiting(users));
+                }
                 match connection.metadata.deletion_timestamp {
                     None => Round::Listed,
-                    Some(_) => {
-                        let users = self.registry.users_of(name).len();
-                        let message = format!(
-                            "{users} objects still use this connection; it goes when the last of them is deleted. To let go \
-                             of them all and leave Svix as it is, annotate it with {ORPHAN_ON_DELETE_ANNOTATION}=true"
-                        );
-                        Round::Blocked(Refusal::new(Reason::InUse, message))
-                    }
+                    Some(_) => Round::Blocked(self.in_use(name)),
                 }
             }
             Err(error) if error.class() == Class::Unauthorized => {
@@ -331,6 +403,32 @@ impl<S: Shell> Engine<S> {
                 Round::Retry(Refusal::new(reason, message))
             }
         }
+    }
+
+    /// The objects that need a connection: all that use it, but events with which nothing is done any more.
+    fn holding(&self, name: &str) -> Vec<Key> {
+        let mut users = self.registry.users_of(name);
+        users.retain(|key| {
+            key.kind != Kind::Event
+                || !matches!(self.registry.get(key), Some(Object::Event(event)) if event::is_over(&event))
+        });
+        users
+    }
+
+    /// What is said of a connection that is being deleted and still needed.
+    fn in_use(&self, name: &str) -> Refusal {
+        let kinds = [Kind::Endpoint, Kind::EventType, Kind::Event];
+        let mut users = self.holding(name);
+        users.sort_by_key(|key| (kinds.iter().position(|kind| *kind == key.kind), key.clone()));
+        let count = |kind: Kind| users.iter().filter(|key| key.kind == kind).count();
+        let counts = kinds.map(|kind| (kind.as_str(), count(kind)));
+        let first = users.first().map_or_else(String::new, ToString::to_string);
+        let users = status::still_use(&counts, &first);
+        let message = format!(
+            "{users}; it goes when the last of them is deleted. To let go of them all and leave Svix as it is, annotate it \
+             with {ORPHAN_ON_DELETE_ANNOTATION}=true"
+        );
+        Refusal::new(Reason::InUse, message)
     }
 
     /// The client and mirror for a connection as it is now: those before, with the token of now, unless its
@@ -363,7 +461,13 @@ impl<S: Shell> Engine<S> {
         };
         let budget = Arc::new(Budget::new(shape.requests_per_second));
         let client = Client::new(&options, budget, self.metrics.clone()).map_err(invalid)?;
-        Ok(Arc::new(Live { client, mirror: Mirror::default(), shape, applications: Mutex::default() }))
+        Ok(Arc::new(Live {
+            client,
+            mirror: Mirror::default(),
+            shape,
+            applications: Mutex::default(),
+            doubt: runtime.doubt.clone(),
+        }))
     }
 
     /// Lists everything that this connection's objects are about. With `wake`, those that differ are woken as
@@ -412,8 +516,10 @@ impl<S: Shell> Engine<S> {
         application: Box<str>,
         wake: bool,
     ) -> Result<(), Error> {
-        let _turn = live.turn(&application).await;
+        let mut turn = live.turn(&application).await;
+        let began = Instant::now();
         let changes = list_application(live, &application).await?;
+        *turn = Some(began);
         if wake {
             self.svix_changed(name, &changes);
         }
@@ -428,11 +534,41 @@ impl<S: Shell> Engine<S> {
         if live.mirror.application_loaded(application) {
             return Ok(());
         }
-        let _turn = live.turn(application).await;
+        let mut turn = live.turn(application).await;
         if !live.mirror.application_loaded(application) {
+            let began = Instant::now();
             list_application(live, application).await?;
+            *turn = Some(began);
         }
         Ok(())
+    }
+
+    /// Makes sure that an application's endpoints were listed after this moment, and wakes whoever differs. `false`:
+    /// they were listed less than `pause` ago, and are not again yet.
+    pub(super) async fn ensure_listed_since(
+        &self,
+        name: &str,
+        live: &Live,
+        application: &str,
+        moment: Instant,
+        pause: Duration,
+    ) -> Result<bool, Error> {
+        let mut turn = live.turn(application).await;
+        let began = Instant::now();
+        match *turn {
+            Some(listed) if listed >= moment => return Ok(true),
+            Some(listed) if began.saturating_duration_since(listed) < pause => return Ok(false),
+            _ => {}
+        }
+        let changes = list_application(live, application).await?;
+        *turn = Some(began);
+        drop(turn);
+        if !changes.is_empty() {
+            // Where endpoints went, event types may have, too.
+            live.doubt();
+            self.svix_changed(name, &changes);
+        }
+        Ok(true)
     }
 
     /// Those that wait for something: it may have come without a difference that names them.
@@ -441,6 +577,16 @@ impl<S: Shell> Engine<S> {
         keys.into_iter()
             .filter(|key| memory.get(key).is_some_and(|memory| memory.waiting_since.is_some()))
             .collect()
+    }
+
+    /// Wakes objects a little apart, so that a Svix that has just come back is not met by all of them at once.
+    fn wake_apart(&self, keys: Vec<Key>) {
+        let most = APART.saturating_mul(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(ALL_APART);
+        for key in keys {
+            if let Some(object) = self.registry.get(&key) {
+                self.queue.wake_within(key, self.lane(&object), jitter(most));
+            }
+        }
     }
 
     async fn report_connection(
@@ -453,9 +599,10 @@ impl<S: Shell> Engine<S> {
         let before = object.conditions();
         let generation = connection.metadata.generation;
         let changed = before.iter().all(|old| old.reason != verdict.reason().as_str());
-        let server_url = runtime
-            .live()
-            .map(|live| live.client.server_url().to_owned())
+        // The server that is meant, also while the one before is still used.
+        let declared = connection.spec.server_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        let server_url = declared
+            .or_else(|| runtime.live().map(|live| live.client.server_url().to_owned()))
             .or_else(|| connection.status.as_ref().and_then(|status| status.server_url.clone()));
         let status = SvixConnectionStatus {
             observed_generation: generation,

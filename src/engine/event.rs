@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::{
-    api::{PayloadPolicy, Reason, SvixConnection, WebhookEvent, WebhookEventStatus},
+    api::{PayloadPolicy, Reason, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventStatus},
     catalogue::{Declared, Judgement},
     plan::{
         Refusal,
@@ -20,7 +21,7 @@ use super::{
     connection::Live,
     event_type::{SchemaTrouble, unsteady},
     queue::Next,
-    reconcile::{EventHold, Failed, Hold, Outcome},
+    reconcile::{EventHold, Failed, Hold, Outcome, orphaned},
     registry::Thing,
 };
 
@@ -29,6 +30,11 @@ use super::{
 const HOLD_BACK: Duration = Duration::from_secs(5);
 /// How often it looks for them.
 const HOLD_BACK_LOOK: Duration = Duration::from_millis(100);
+/// How long after sending an endpoint may have been made that is still counted among those of before: times in status may
+/// be whole seconds.
+const MADE_BEFORE: Duration = Duration::from_secs(1);
+/// How long ago endpoints must have been listed to be listed again for an event that they do not receive.
+const LISTED_AGAIN: Duration = Duration::from_secs(2);
 /// How long after sending an event counts as being worked on: most deliveries end within.
 const WORKED_ON: Duration = Duration::from_secs(5);
 
@@ -64,6 +70,9 @@ impl<S: Shell> Engine<S> {
         let Some(connection) = self.registry.connection(name) else {
             return Ok(self.without_connection(name).into());
         };
+        if self.is_orphaned(object) {
+            return Ok(orphaned(object).into());
+        }
         if step != Step::Follow
             && let Err(refusal) = self.registry.permitted(object)
         {
@@ -106,7 +115,7 @@ impl<S: Shell> Engine<S> {
             Ok(accepted) => accepted,
             Err(outcome) => return Ok(outcome.into()),
         };
-        if step == Step::Send && self.is_held_back(object, event, connection) {
+        if self.is_held_back(object, event, connection, live, desired) {
             return Ok(Looked::Nothing(Next::After(HOLD_BACK_LOOK)));
         }
         self.ensure_listed(live, &desired.application).await?;
@@ -128,6 +137,7 @@ impl<S: Shell> Engine<S> {
             payload_text: &desired.payload_text,
             channels: &channels,
         };
+        let asked = Instant::now();
         match live.client.send_message(&desired.application, &message).await {
             Ok(id) => {
                 let what = format!("message {id} of event type {}", desired.event_type);
@@ -144,9 +154,11 @@ impl<S: Shell> Engine<S> {
                     None => Err(unsteady("message").into()),
                 }
             }
-            // The application went since it was listed.
+            // The application went since it was listed, and all that was in it.
             Err(error) if error.kind == ErrorKind::NotFound => {
-                live.mirror.forget_application(&desired.application);
+                live.doubt();
+                let (name, application) = (event.connection_name(), &desired.application);
+                self.ensure_listed_since(name, live, application, asked, Duration::ZERO).await?;
                 Ok(Looked::Nothing(Next::Failed))
             }
             Err(error) => Err(error.into()),
@@ -227,13 +239,28 @@ impl<S: Shell> Engine<S> {
         Ok((Reason::PayloadMismatch, message))
     }
 
-    /// Whether an event waits for endpoints that are declared and not in Svix yet. Not for long.
-    fn is_held_back(&self, object: &Object, event: &WebhookEvent, connection: &SvixConnection) -> bool {
-        let to_come = self
-            .registry
-            .coming_endpoints(event.connection_name())
-            .iter()
-            .any(|endpoint| event::is_for(event, endpoint, &connection.spec));
+    /// Whether an event waits for endpoints that are declared and not in Svix yet, or were found to be gone from it. Not
+    /// for long.
+    fn is_held_back(
+        &self,
+        object: &Object,
+        event: &WebhookEvent,
+        connection: &SvixConnection,
+        live: &Live,
+        desired: &Desired,
+    ) -> bool {
+        let name = event.connection_name();
+        let is_for = |endpoint: &Arc<WebhookEndpoint>| event::is_for(event, endpoint, &connection.spec);
+        let is_lost = || {
+            live.mirror.application_loaded(&desired.application)
+                && matching(live, desired) == 0
+                && self
+                    .registry
+                    .endpoints_of(name)
+                    .iter()
+                    .any(|endpoint| is_for(endpoint) && event::is_in_step(endpoint))
+        };
+        let to_come = self.registry.coming_endpoints(name).iter().any(is_for) || is_lost();
         self.remember(&object.key(), |memory| {
             let since = memory.held_back_since.get_or_insert_with(tokio::time::Instant::now);
             let held_back = to_come && since.elapsed() < HOLD_BACK;
@@ -264,8 +291,15 @@ impl<S: Shell> Engine<S> {
         let sending = Refusal::new(Reason::Sending, "it is being sent");
         let (verdict, generation) = (Verdict::Waiting(sending), object.meta().generation);
         let accepted = Some((accepted.0, accepted.1.as_str()));
-        let conditions =
-            event::conditions(&verdict, &held, accepted, &held.conditions, generation, Timestamp::now());
+        let conditions = event::conditions(
+            &verdict,
+            &held,
+            accepted,
+            &held.conditions,
+            generation,
+            Timestamp::now(),
+            false,
+        );
         let status = WebhookEventStatus { observed_generation: generation, conditions, ..held };
         self.metrics.status_patched(object.kind().as_str());
         match self.shell.report(object, Status::Event(status)).await? {
@@ -325,15 +359,55 @@ impl<S: Shell> Engine<S> {
             ended: Some(Reason::DeliveryUnknown),
             message: "the message is not in Svix any more".to_owned(),
         };
+        let mut missed = Vec::new();
         let progress = match live.client.deliveries(application, message).await? {
-            None => gone(),
+            None => {
+                live.doubt();
+                gone()
+            }
             Some(tried) => {
                 self.ensure_listed(live, application).await?;
+                let sent = Instant::now().checked_sub(since_sent);
                 let channels = event::channels_in_svix(event, &connection.spec);
-                let matching = live.mirror.matching(application, &event.spec.event_type, channels.as_ref());
-                event::progress(&tried, event::expected(status.attempts, matching, tried.len()), since_sent)
+                let progress = || {
+                    let by = sent.map(|sent| (sent + MADE_BEFORE).into_std());
+                    let event_type = &event.spec.event_type;
+                    let matching = live.mirror.matching(application, event_type, channels.as_ref(), by);
+                    let expected = event::expected(status.attempts, matching, tried.len());
+                    (event::progress(&tried, expected, since_sent), tried.len() < expected)
+                };
+                let (mut progress_now, lacking) = progress();
+                let declared = || {
+                    let endpoints = self.registry.endpoints_of(event.connection_name());
+                    event::missed(event, endpoints.iter().map(AsRef::as_ref), &connection.spec)
+                };
+                let long_enough = since_sent >= event::EARLIEST_NONE;
+                if tried.is_empty() && long_enough {
+                    missed = declared();
+                }
+                // Svix may have lost what the mirror has: that is looked into before anything is said.
+                if long_enough && (lacking || missed.iter().any(|one| one.reason.is_none())) {
+                    let (name, moment) = (event.connection_name(), sent.unwrap_or_else(Instant::now));
+                    if self.ensure_listed_since(name, live, application, moment, LISTED_AGAIN).await? {
+                        (progress_now, _) = progress();
+                    } else if progress_now.ended == Some(Reason::NoEndpointMatched) {
+                        progress_now.ended = None;
+                        "sent; no endpoint is tried yet".clone_into(&mut progress_now.message);
+                    }
+                }
+                progress_now
             }
         };
+        let progress = match progress.ended {
+            Some(Reason::NoEndpointMatched) if !missed.is_empty() => {
+                event::Progress { message: event::missed_by(&missed), ..progress }
+            }
+            _ => {
+                missed.clear();
+                progress
+            }
+        };
+        let missed = !missed.is_empty();
         let next = match (progress.ended, event.spec.ttl_after_finished()) {
             (Some(_), None) => Next::Settled,
             (Some(_), Some(ttl)) => Next::Later(ttl),
@@ -342,7 +416,7 @@ impl<S: Shell> Engine<S> {
         };
         match progress.ended {
             None => {}
-            Some(reason @ (Reason::DeliveryFailed | Reason::DeliveryUnknown)) => {
+            Some(reason) if missed || matches!(reason, Reason::DeliveryFailed | Reason::DeliveryUnknown) => {
                 tracing::warn!(object = %object.key(), %reason, "{}", progress.message);
                 let note = Note { warning: true, reason: reason.as_str(), message: progress.message.clone() };
                 self.shell.tell(object, note);
@@ -356,7 +430,7 @@ impl<S: Shell> Engine<S> {
         };
         Ok(Outcome {
             verdict: Verdict::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message),
-            hold: Some(Hold::Event(Box::new(EventHold { status, accepted: None }))),
+            hold: Some(Hold::Event(Box::new(EventHold { status, accepted: None, missed }))),
             seen: None,
             next,
         })
@@ -365,7 +439,7 @@ impl<S: Shell> Engine<S> {
 
 /// How many endpoints receive an event, as far as is known.
 fn matching(live: &Live, desired: &Desired) -> usize {
-    live.mirror.matching(&desired.application, &desired.event_type, desired.channels.as_ref())
+    live.mirror.matching(&desired.application, &desired.event_type, desired.channels.as_ref(), None)
 }
 
 /// It is sent; so many endpoints are to receive it.
@@ -384,7 +458,7 @@ fn sent(
     };
     Outcome {
         verdict: Verdict::Ready(Reason::Sent, progress.message),
-        hold: Some(Hold::Event(Box::new(EventHold { status, accepted }))),
+        hold: Some(Hold::Event(Box::new(EventHold { status, accepted, missed: false }))),
         seen: None,
         next: Next::After(event::next_look(Duration::ZERO)),
     }

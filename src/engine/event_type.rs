@@ -246,6 +246,7 @@ impl<S: Shell> Engine<S> {
                         // Expunged since it was read.
                         Err(error) if error.kind == ErrorKind::NotFound => {
                             live.mirror.remove_event_type(&wanted.name);
+                            live.doubt();
                             (seen, fresh) = (None, None);
                         }
                         Err(error) => return Err(error.into()),

@@ -282,6 +282,24 @@ impl Object {
         self.meta().finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
     }
 
+    /// The same object without our finalizer.
+    #[must_use]
+    pub fn without_finalizer(&self) -> Self {
+        fn take_off(meta: &mut ObjectMeta) {
+            if let Some(finalizers) = &mut meta.finalizers {
+                finalizers.retain(|finalizer| finalizer != FINALIZER);
+            }
+        }
+        let mut object = self.clone();
+        take_off(match &mut object {
+            Self::Connection(it) => &mut Arc::make_mut(it).metadata,
+            Self::EventType(it) => &mut Arc::make_mut(it).metadata,
+            Self::Endpoint(it) => &mut Arc::make_mut(it).metadata,
+            Self::Event(it) => &mut Arc::make_mut(it).metadata,
+        });
+        object
+    }
+
     /// When it was made.
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    Engine, Happened, Key, Note, Object, Shell,
+    Engine, Happened, Key, Kind, Note, Object, Shell,
     connection::Live,
     object::Mode,
     queue::Next,
@@ -68,9 +68,19 @@ impl<S: Shell> Engine<S> {
         orphans || Object::Connection(connection).mode() != Mode::Manage
     }
 
+    /// Whether an object's connection is being deleted and lets go of it. What is still held through another connection
+    /// is for that one to clean up.
+    pub(super) fn is_orphaned(&self, object: &Object) -> bool {
+        let name = object.connection_name();
+        object.kind() != Kind::Connection
+            && object.holds_through().is_none_or(|through| through == name)
+            && self.registry.connection(name).is_some_and(|connection| is_orphaning(&connection))
+    }
+
     /// The lane of an object: its connection's, or one for those that need no Svix to be let go.
     pub(super) fn lane<'a>(&self, object: &'a Object) -> &'a str {
-        if object.deleting() && self.retains(object) { "" } else { object.connection_name() }
+        let needs_no_svix = (object.deleting() && self.retains(object)) || self.is_orphaned(object);
+        if needs_no_svix { "" } else { object.connection_name() }
     }
 
     /// What a look at an event type or endpoint begins with: a connection that may be used for it. What is not
@@ -99,8 +109,9 @@ impl<S: Shell> Engine<S> {
         if mode == Mode::Suspended {
             return Ok(None);
         }
-        // Whether it is cleaned up is for the object and the connection that it leaves to say.
-        if !self.retains(object) {
+        // Whether it is cleaned up is for the object and the connection that it leaves to say. One without our finalizer
+        // was let go by that connection.
+        if object.held() && !self.retains(object) {
             let cleaned_up = match object {
                 Object::Connection(_) | Object::Event(_) => Ok(None),
                 Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await,

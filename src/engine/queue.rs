@@ -101,6 +101,25 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Has an object looked at after this delay, unless that happens sooner anyway.
+    pub fn wake_within(&self, key: Key, lane: &str, delay: Duration) {
+        let due = Instant::now() + delay;
+        let mut inner = self.lock();
+        let state = inner.keys.entry(key.clone()).or_default();
+        if state.running {
+            state.again = true;
+        } else if state.queued.is_none() && state.due.is_none_or(|before| due < before) {
+            if state.lane.as_deref() != Some(lane) {
+                state.lane = Some(lane.into());
+            }
+            state.due = Some(due);
+            state.later = false;
+            inner.delayed.push(Reverse((due, key)));
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
     /// The next object to look at; waits for one.
     pub async fn next(&self) -> Work {
         loop {
@@ -321,6 +340,24 @@ mod tests {
         queue.wake(key("a"), "c");
         queue.done(&work, Next::Later(Duration::from_secs(60)));
         assert!(!queue.idle(), "woken meanwhile");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_that_is_woken_within_a_time_comes_no_later_than_it_would_have() {
+        let second = Duration::from_secs(1);
+        for (failing, within, expected) in [(60, 2, 2), (1, 2, 1)] {
+            let queue = Queue::new(8);
+            queue.wake(key("a"), "c");
+            let work = queue.next().await;
+            queue.done(&work, Next::After(failing * second));
+            let begun = Instant::now();
+            queue.wake_within(key("a"), "c", within * second);
+            let work = queue.next().await;
+            assert_eq!(begun.elapsed(), expected * second);
+            queue.done(&work, Next::Settled);
+            tokio::time::advance(61 * second).await;
+            assert!(none_now(&queue).await, "the other time is void");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use crate::{
         Refusal, event, status,
         status::{Aside, Verdict},
     },
-    svix::{Class, Error},
+    svix::{Class, Error, ErrorKind},
 };
 
 use super::{
@@ -67,6 +67,8 @@ pub(super) struct EventHold {
     pub status: WebhookEventStatus,
     /// What its payload was found to be; `None`: nothing new.
     pub accepted: Option<(Reason, String)>,
+    /// Whether endpoints that are declared for it did not receive it.
+    pub missed: bool,
 }
 
 impl Outcome {
@@ -121,6 +123,8 @@ impl<S: Shell> Engine<S> {
         let deleting = object.deleting();
         let result = if deleting {
             self.clean_up(&object).await
+        } else if key.kind != Kind::Event && self.is_orphaned(&object) {
+            self.let_go(&object).await.map(Some)
         } else {
             match &object {
                 Object::Connection(_) => return Next::Settled,
@@ -182,6 +186,11 @@ impl<S: Shell> Engine<S> {
             seen: None,
             next,
         };
+        if let (Some(connection), Class::Transient) = (connection, error.class())
+            && !matches!(error.kind, ErrorKind::Conflict { .. })
+        {
+            self.doubt(connection);
+        }
         match error.class() {
             Class::Transient => waiting(
                 Reason::SvixUnavailable,
@@ -299,12 +308,13 @@ impl<S: Shell> Engine<S> {
                 }))
             }
             (Object::Event(object), hold) => {
-                let (held, accepted) = match hold {
-                    Some(Hold::Event(held)) => (held.status, held.accepted),
-                    _ => (object.status.clone().unwrap_or_default(), None),
+                let (held, accepted, missed) = match hold {
+                    Some(Hold::Event(held)) => (held.status, held.accepted, held.missed),
+                    _ => (object.status.clone().unwrap_or_default(), None, false),
                 };
                 let accepted = accepted.as_ref().map(|(reason, message)| (*reason, message.as_str()));
-                let conditions = event::conditions(&verdict, &held, accepted, before, generation, now);
+                let conditions =
+                    event::conditions(&verdict, &held, accepted, before, generation, now, missed);
                 Status::Event(WebhookEventStatus { observed_generation: generation, conditions, ..held })
             }
             (Object::Connection(_), _) => return next,
@@ -323,7 +333,18 @@ impl<S: Shell> Engine<S> {
         self.metrics.status_patched(key.kind.as_str());
         match self.shell.report(&object, status).await {
             Ok(object) => {
+                // A connection that is being deleted may have waited for this event.
+                let is_over = matches!(&object, Object::Event(event) if event::is_over(event));
+                let connection = object.connection_name().to_owned();
                 self.wrote(object);
+                if is_over
+                    && self
+                        .registry
+                        .connection(&connection)
+                        .is_some_and(|it| it.metadata.deletion_timestamp.is_some())
+                {
+                    self.poke(&connection);
+                }
                 next
             }
             Err(ShellError::Gone) => Next::Settled,
@@ -347,6 +368,11 @@ impl<S: Shell> Engine<S> {
             .filter(|value| !crate::plan::claims::is_claimed(object.meta().annotations.as_ref(), value));
         if !finalizer && annotation.is_none() {
             return Ok(object.clone());
+        }
+        // The connection went while the object was looked at: nobody would ever take the finalizer off.
+        let connection = self.registry.connection(object.connection_name());
+        if connection.is_none_or(|connection| super::policy::is_orphaning(&connection)) {
+            return Err(ShellError::Conflict);
         }
         let object = self.shell.claim(object, finalizer, annotation).await?;
         self.wrote(object.clone());
@@ -397,6 +423,16 @@ impl<S: Shell> Engine<S> {
         }
     }
 
+    /// Takes our finalizer off an object whose connection goes and leaves Svix as it is.
+    async fn let_go(&self, object: &Object) -> Result<Outcome, Failed> {
+        if object.held() {
+            self.shell.release(object).await?;
+            tracing::info!(object = %object.key(), action = "LetGo", "its connection is being deleted");
+            self.wrote(object.without_finalizer());
+        }
+        Ok(orphaned(object))
+    }
+
     /// What an object that is being deleted does when its connection cannot be used: it waits, and when the
     /// connection or its token stays away, it is let go. `None`: let it go.
     pub(super) fn clean_up_without_connection(&self, object: &Object, refusal: Refusal) -> Option<Outcome> {
@@ -423,6 +459,16 @@ impl<S: Shell> Engine<S> {
         let verdict = Verdict::Waiting(Refusal::new(Reason::Deleting, message));
         Some(Outcome { verdict, hold: None, seen: None, next })
     }
+}
+
+/// How an object stands whose connection goes and leaves Svix as it is: as without one.
+pub(super) fn orphaned(object: &Object) -> Outcome {
+    let message = format!(
+        "SvixConnection {:?} is being deleted and has let go of this object; make it anew, or name another in \
+         spec.connectionRef",
+        object.connection_name()
+    );
+    Outcome::waiting(Refusal::new(Reason::ConnectionNotFound, message))
 }
 
 /// A clean-up that failed: whatever the reason, status says how to get out.

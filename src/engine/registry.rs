@@ -273,6 +273,22 @@ impl Registry {
             .collect()
     }
 
+    /// The endpoints of a connection.
+    #[must_use]
+    pub fn endpoints_of(&self, connection: &str) -> Vec<Arc<WebhookEndpoint>> {
+        let inner = self.lock();
+        let users = inner.by_connection.get(connection).into_iter().flatten();
+        users
+            .filter(|key| key.kind == Kind::Endpoint)
+            .filter_map(|key| match inner.objects.get(key) {
+                Some(Object::Endpoint(endpoint)) if endpoint.connection_name() == connection => {
+                    Some(endpoint.clone())
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The others that declare a thing and may have it, without those that are being deleted.
     #[must_use]
     pub fn rivals(&self, connection: &str, thing: &Thing, key: &Key) -> Vec<Key> {

@@ -28,7 +28,7 @@ pub trait Shell: Send + Sync + 'static {
         status: Status,
     ) -> impl Future<Output = Result<Object, ShellError>> + Send;
 
-    /// Takes our finalizer off an object that is being deleted.
+    /// Takes our finalizer off an object: one that is being deleted goes with that, any other stays.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), ShellError>> + Send;
 
     /// Deletes an object whose time is over. Gone already is success.

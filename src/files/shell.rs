@@ -88,6 +88,10 @@ impl Shell for FolderShell {
     }
 
     async fn release(&self, object: &Object) -> Result<(), ShellError> {
+        // One that is let go by its connection stays.
+        if !object.deleting() {
+            return Ok(());
+        }
         (self.listener)(object, &Note { warning: false, reason: RELEASED, message: String::new() });
         Ok(())
     }

@@ -27,7 +27,7 @@ const FIRST_ATTEMPT_LIMIT: Duration = Duration::from_secs(3600);
 /// How long a matching endpoint without an attempt is waited for when others have theirs: it may be new.
 const LATE_LIMIT: Duration = Duration::from_secs(60);
 /// How soon after sending "no endpoint matches" can be told from "not tried yet".
-const EARLIEST_NONE: Duration = Duration::from_secs(2);
+pub const EARLIEST_NONE: Duration = Duration::from_secs(2);
 /// The shortest and the longest time between two looks at deliveries.
 const SHORTEST_LOOK: Duration = Duration::from_millis(500);
 const LONGEST_LOOK: Duration = Duration::from_secs(3600);
@@ -134,6 +134,80 @@ pub fn is_for(object: &WebhookEvent, endpoint: &WebhookEndpoint, connection: &Sv
             .channels
             .as_ref()
             .is_none_or(|mine| object.spec.channels.iter().flatten().any(|channel| mine.contains(channel)))
+}
+
+/// An endpoint that is declared for an event that no endpoint received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Namespace and name.
+    pub name: String,
+    /// What its `Ready` says; `None`: that it is in step.
+    pub reason: Option<String>,
+}
+
+/// The endpoints that were declared for an event when it was sent, by name.
+#[must_use]
+pub fn missed<'a>(
+    object: &WebhookEvent,
+    endpoints: impl IntoIterator<Item = &'a WebhookEndpoint>,
+    connection: &SvixConnectionSpec,
+) -> Vec<Missed> {
+    let sent = object.status.as_ref().and_then(|status| status.sent_at);
+    let in_time = |endpoint: &WebhookEndpoint| match (&endpoint.metadata.creation_timestamp, sent) {
+        (Some(created), Some(sent)) => created.0 <= sent,
+        _ => true,
+    };
+    let mut missed: Vec<_> = endpoints
+        .into_iter()
+        .filter(|endpoint| endpoint.metadata.deletion_timestamp.is_none() && in_time(endpoint))
+        .filter(|endpoint| is_for(object, endpoint, connection))
+        .map(|endpoint| {
+            let reason = ready(endpoint).map_or("not looked at yet", |ready| ready.reason.as_str());
+            Missed {
+                name: format!(
+                    "{}/{}",
+                    endpoint.metadata.namespace.as_deref().unwrap_or_default(),
+                    endpoint.metadata.name.as_deref().unwrap_or_default()
+                ),
+                reason: (reason != Reason::InSync.as_str()).then(|| reason.to_owned()),
+            }
+        })
+        .collect();
+    missed.sort_by(|a, b| a.name.cmp(&b.name));
+    missed
+}
+
+/// Whether an endpoint is in step, as far as its status says.
+#[must_use]
+pub fn is_in_step(endpoint: &WebhookEndpoint) -> bool {
+    ready(endpoint).is_some_and(|ready| ready.reason == Reason::InSync.as_str())
+}
+
+fn ready(endpoint: &WebhookEndpoint) -> Option<&Condition> {
+    let conditions = endpoint.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    conditions.iter().find(|condition| condition.type_ == ConditionType::Ready)
+}
+
+/// What is said of an event that no endpoint received although these are declared for it.
+#[must_use]
+pub fn missed_by(missed: &[Missed]) -> String {
+    let names: Vec<_> = missed
+        .iter()
+        .take(3)
+        .map(|one| match &one.reason {
+            Some(reason) => format!("{} ({reason})", one.name),
+            None => one.name.clone(),
+        })
+        .collect();
+    let more = match missed.len() - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "sent; no endpoint received it, since these are declared for it and were not in Svix as declared: {}{more}. It is \
+         not sent again by itself: once they are in step, resend it from Svix, or make another event",
+        names.join(", ")
+    )
 }
 
 /// How a payload breaks its schema, with the place of the payload in front of the place in it.
@@ -254,6 +328,15 @@ pub fn step(object: &WebhookEvent, now: Timestamp) -> Step {
     }
 }
 
+/// Whether nothing is done with an event any more: it is finished, or waits for a person, who can only make another.
+#[must_use]
+pub fn is_over(object: &WebhookEvent) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        status.finished_at.is_some()
+            || status.conditions.iter().any(|condition| condition.type_ == ConditionType::Stalled)
+    })
+}
+
 /// The time since a moment; zero when that lies in the future.
 #[must_use]
 pub fn since(moment: Timestamp, now: Timestamp) -> Duration {
@@ -347,7 +430,8 @@ pub fn next_look(since_sent: Duration) -> Duration {
 }
 
 /// The conditions of an event: those of every object, and before them how far it has come. `status` is what is
-/// recorded beside the conditions; `accepted` is what the payload was found to be, `None`: as before.
+/// recorded beside the conditions; `accepted` is what the payload was found to be, `None`: as before; `missed` says
+/// whether endpoints that are declared for it did not receive it.
 #[must_use]
 pub fn conditions(
     verdict: &Verdict,
@@ -356,6 +440,7 @@ pub fn conditions(
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
+    missed: bool,
 ) -> Vec<Condition> {
     let mut facts: Vec<(ConditionType, ConditionStatus, Reason, String)> = Vec::new();
     let reason = verdict.reason();
@@ -385,6 +470,7 @@ pub fn conditions(
     facts.push((ConditionType::Sent, sent, sent_reason, sent_message));
     if status.message_id.is_some() && verdict.is_ready() {
         let delivered = match reason {
+            Reason::NoEndpointMatched if missed => ConditionStatus::False,
             Reason::Delivered | Reason::NoEndpointMatched => ConditionStatus::True,
             Reason::DeliveryFailed => ConditionStatus::False,
             _ => ConditionStatus::Unknown,

@@ -40,5 +40,7 @@ mod tests {
         assert_eq!(meant("event_types", ["url", "eventTypes"]), Some("eventTypes"));
         assert_eq!(meant("uri", ["url", "eventTypes"]), Some("url"));
         assert_eq!(meant("colour", ["url", "eventTypes"]), None);
+        assert_eq!(meant("defualt", ["default", "team-a"]), Some("default"));
+        assert_eq!(meant("production", ["default", "team-a"]), None);
     }
 }

@@ -203,6 +203,14 @@ pub fn check_ours(secret: &SecretData, endpoint: &WebhookEndpoint, field: &str) 
     ))
 }
 
+/// The key that an endpoint is made again with, so that its receivers notice nothing: the present one of the Secret
+/// that it was written to. `None`: there is none that Svix would take, or the Secret is not this endpoint's.
+#[must_use]
+pub fn to_make_again_with(secret: &SecretData, endpoint: &WebhookEndpoint, key: &str) -> Option<Sensitive> {
+    check_ours(secret, endpoint, "").ok()?;
+    Journal::read(secret, key).current.filter(|current| check_key(current.expose()).is_ok())
+}
+
 /// What is to be done about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {

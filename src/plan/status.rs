@@ -110,6 +110,25 @@ pub fn conditions(
     conditions
 }
 
+/// Who still uses a connection: how many of each kind, and which is the first.
+#[must_use]
+pub fn still_use(counts: &[(&str, usize)], first: &str) -> String {
+    let counted: Vec<_> = counts
+        .iter()
+        .filter(|(_, number)| *number > 0)
+        .map(|(kind, number)| format!("{number} {kind}{}", if *number == 1 { "" } else { "s" }))
+        .collect();
+    let text = match counted.as_slice() {
+        [] => return "nothing uses this connection".to_owned(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    };
+    match counts.iter().map(|(_, number)| number).sum::<usize>() {
+        1 => format!("{text} still uses this connection: {first}"),
+        _ => format!("{text} still use this connection, {first} first"),
+    }
+}
+
 /// One condition. It keeps the time of its last change from `before` while its status is the same.
 #[must_use]
 pub fn condition(
@@ -176,6 +195,18 @@ mod tests {
             conditions(&Verdict::Ready(Reason::InSync, String::new()), None, &waiting, Some(1), at(2));
         assert_eq!(types(&ready), [(ConditionType::Ready, ConditionStatus::True)]);
         assert_eq!(ready[0].last_transition_time, at(2));
+    }
+
+    #[test]
+    fn who_uses_a_connection_is_counted_by_kind() {
+        let said = |endpoints, types| {
+            still_use(&[("WebhookEndpoint", endpoints), ("WebhookEventType", types)], "WebhookEndpoint/a/b")
+        };
+        assert_eq!(said(1, 0), "1 WebhookEndpoint still uses this connection: WebhookEndpoint/a/b");
+        assert_eq!(
+            said(2, 1),
+            "2 WebhookEndpoints and 1 WebhookEventType still use this connection, WebhookEndpoint/a/b first"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use crate::plan::{endpoint, event_type};
@@ -69,6 +70,8 @@ struct Entry<T> {
     written: u64,
     /// The listing that saw it last.
     seen: u64,
+    /// Since when it has been known; `None`: since the first listing.
+    since: Option<Instant>,
 }
 
 impl<T> Default for Table<T> {
@@ -94,8 +97,9 @@ impl<T: PartialEq> Table<T> {
                 entry.written = 0;
             }
             None => {
-                self.entries
-                    .insert(key.into(), Entry { value: Some(value), written: 0, seen: listing.began });
+                let since = self.loaded.then(Instant::now);
+                let entry = Entry { value: Some(value), written: 0, seen: listing.began, since };
+                self.entries.insert(key.into(), entry);
             }
         }
         true
@@ -120,7 +124,8 @@ impl<T: PartialEq> Table<T> {
                 entry.written = now;
             }
             None => {
-                self.entries.insert(key.into(), Entry { value, written: now, seen: 0 });
+                let since = Some(Instant::now());
+                self.entries.insert(key.into(), Entry { value, written: now, seen: 0, since });
             }
         }
     }
@@ -267,18 +272,21 @@ impl Mirror {
             .cloned()
     }
 
-    /// How many enabled endpoints of an application receive events of a type on these channels.
+    /// How many enabled endpoints of an application receive events of a type on these channels; with `by`, of those
+    /// that were known by then.
     #[must_use]
     pub fn matching(
         &self,
         application: &str,
         event_type: &str,
         channels: Option<&BTreeSet<String>>,
+        by: Option<Instant>,
     ) -> usize {
         let inner = self.lock();
         let application = inner.applications.get(application);
         let entries = application.into_iter().flat_map(|it| it.endpoints.entries.values());
-        let endpoints = entries.filter_map(|entry| entry.value.as_ref());
+        let known = entries.filter(|entry| by.is_none_or(|by| entry.since.is_none_or(|since| since <= by)));
+        let endpoints = known.filter_map(|entry| entry.value.as_ref());
         endpoints.filter(|endpoint| endpoint.receives(event_type, channels)).count()
     }
 

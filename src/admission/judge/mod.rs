@@ -6,13 +6,10 @@ mod event_type;
 
 use crate::{
     api::{PayloadPolicy, SvixConnectionSpec},
-    plan::{Refusal, access::Grants},
+    plan::{Refusal, access::Grants, near},
 };
 
-use super::{
-    Known,
-    words::{self, Problem},
-};
+use super::{Known, words::Problem};
 
 pub(super) use endpoint::endpoint;
 pub(super) use event::event;
@@ -54,7 +51,7 @@ pub(super) fn connection_trouble(known: &Known, connection: &str, new: bool) -> 
     let directory = &known.directory;
     if directory.connection(connection).is_none() {
         let names = directory.connections();
-        let meant = words::meant(connection, names.iter().map(String::as_str));
+        let meant = near::meant(connection, names.iter().map(String::as_str));
         let meant = meant.map(|meant| format!(" (did you mean {meant:?}?)")).unwrap_or_default();
         return Some(format!(
             "/spec/connectionRef: there is no SvixConnection {connection:?}{meant}; this object waits for it"

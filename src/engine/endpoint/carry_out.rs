@@ -1,11 +1,13 @@
 //! Carrying out the plan for an endpoint, until Svix holds what its lists show.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::{
     api::{ADOPT_ID_ANNOTATION, Adoption, CreateApplications, Reason, SvixConnection},
     engine::{
-        Awaited, Engine, Happened, Object, Shell,
+        Awaited, Engine, Happened, Note, Object, Shell,
         connection::Live,
         event_type::unsteady,
         reconcile::{Failed, Outcome},
@@ -121,8 +123,14 @@ impl<S: Shell> Engine<S> {
         }
         work.object = self.claim(&work.object, None).await?;
         let (object, wanted) = (&work.object, &work.wanted);
-        match live.client.create_endpoint(wanted).await {
+        let asked = Instant::now();
+        // A key that was handed out stays: nobody who has it need notice that the endpoint is another.
+        let key = wanted.signing_key.as_ref().or(stand.key).cloned();
+        match live.client.create_endpoint(&Desired { signing_key: key.clone(), ..wanted.clone() }).await {
             Ok(answer) => {
+                if stand.held_id.is_some() && key.is_none() {
+                    self.tell_new_key(object, &answer.id);
+                }
                 if self.is_drift(object) {
                     self.mended(object, format!("endpoint {} was gone from Svix; made again", wanted.uid));
                 } else {
@@ -150,12 +158,23 @@ impl<S: Shell> Engine<S> {
             }
             // The application went since it was listed.
             Err(error) if error.kind == ErrorKind::NotFound => {
-                live.mirror.forget_application(&application);
-                self.ensure_listed(live, &application).await?;
+                let name = object.connection_name();
+                self.ensure_listed_since(name, live, &application, asked, Duration::ZERO).await?;
                 Ok(None)
             }
             Err(error) => self.refused_endpoint(object, live, wanted, error).await.map(Some),
         }
+    }
+
+    /// Tells that an endpoint was made again and signs with a key that nobody has yet.
+    fn tell_new_key(&self, object: &Object, id: &str) {
+        let message = format!(
+            "endpoint {id} was made again and signs with a new key, since no Secret holds the one before; receivers refuse \
+             what it sends until they have the new one. With spec.signingSecret.toSecret the key is kept"
+        );
+        let reason = Happened::SigningKeyChanged.as_str();
+        tracing::warn!(object = %object.key(), action = reason, "{message}");
+        self.shell.tell(object, Note { warning: true, reason, message });
     }
 
     /// Changes an endpoint, and takes it over where it is not ours. `None`: it is not there any more.
@@ -223,6 +242,7 @@ impl<S: Shell> Engine<S> {
             // Deleted since it was read.
             Err(error) if error.kind == ErrorKind::NotFound => {
                 live.mirror.remove_endpoint(&application, &observed.id);
+                live.doubt();
                 (work.seen, work.made) = (None, None);
                 Ok(None)
             }
@@ -245,6 +265,10 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Option<Observed>, Failed> {
         let mut found = live.client.get_endpoint(application, id).await?;
         if found.is_none() {
+            // It may not be the only one that is gone.
+            if live.mirror.endpoint(application, Some(id), uid).is_some() {
+                live.doubt();
+            }
             live.mirror.remove_endpoint(application, id);
             if id != uid {
                 found = live.client.get_endpoint(application, uid).await?;

@@ -18,7 +18,8 @@ use crate::{
         Refusal,
         endpoint::{self, Claim, Desired, Observed, Owned, Ownership, Step},
         ids,
-        secrets::Secrets,
+        secrets::{Secrets, Sensitive},
+        signing::to_make_again_with,
         status::{Aside, Verdict},
     },
 };
@@ -89,6 +90,8 @@ struct Stand<'a> {
     adoption: Adoption,
     owner_id: &'a str,
     namespace: &'a str,
+    /// The key in the Secret that it is written to: what an endpoint that is made signs with.
+    key: Option<&'a Sensitive>,
     /// Whether Svix is read, whatever is remembered of it.
     forced: bool,
 }
@@ -151,12 +154,18 @@ impl<S: Shell> Engine<S> {
             return Ok(Outcome::stalled(conflict(&thing, &holder)));
         }
         self.ensure_listed(live, &desired.application).await?;
+        let written_to = endpoint.spec.signing_secret.as_ref().and_then(|signing| signing.to_secret.as_ref());
+        let handed_out = written_to.and_then(|to| {
+            let secret = secrets.get(&to.name)?.as_ref()?;
+            to_make_again_with(secret, endpoint, to.key())
+        });
         let stand = Stand {
             held_id: held.map(|svix| svix.id.as_str()),
             adopt_id: annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).filter(|id| ids::is_name(id)),
             adoption: self.registry.adoption(object, connection),
             owner_id: &connection.spec.owner_id,
             namespace,
+            key: handed_out.as_ref(),
             forced: self.forced(object),
         };
         // It is enabled when the spec changes, and what disables it afterwards is respected.

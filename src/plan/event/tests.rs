@@ -190,34 +190,75 @@ fn conditions_say_how_far_an_event_has_come() {
     };
     let stalled = Verdict::Stalled(Refusal::new(Reason::InvalidPayload, "m"));
     let mut status = WebhookEventStatus::default();
-    let told = conditions(&stalled, &status, None, &[], Some(1), at(1));
+    let told = conditions(&stalled, &status, None, &[], Some(1), at(1), false);
     assert_eq!(
         said(&told),
         "Accepted=False InvalidPayload, Sent=False InvalidPayload, Stalled=True InvalidPayload, Ready=False InvalidPayload"
     );
     status.first_attempt_at = Some(at(1));
     let waiting = Verdict::Waiting(Refusal::new(Reason::SvixUnavailable, "m"));
-    let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2));
+    let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2), false);
     assert_eq!(
         said(&told),
         "Accepted=True PayloadValid, Sent=False SvixUnavailable, Reconciling=True SvixUnavailable, Ready=False SvixUnavailable"
     );
     status.message_id = Some("msg_1".into());
     let sent = Verdict::Ready(Reason::Sent, "s".into());
-    let told = conditions(&sent, &status, None, &told, Some(1), at(3));
+    let told = conditions(&sent, &status, None, &told, Some(1), at(3), false);
     assert_eq!(
         said(&told),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=Unknown Sent, Ready=True Sent"
     );
     let none = Verdict::Ready(Reason::NoEndpointMatched, "n".into());
-    let last = conditions(&none, &status, None, &told, Some(1), at(4));
+    let last = conditions(&none, &status, None, &told, Some(1), at(4), false);
     assert_eq!(
         said(&last),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=True NoEndpointMatched, Ready=True NoEndpointMatched"
     );
+    let missed = conditions(&none, &status, None, &told, Some(1), at(4), true);
+    assert!(said(&missed).contains("Delivered=False NoEndpointMatched, Ready=True"), "{}", said(&missed));
     assert_eq!(
         last,
-        conditions(&none, &status, None, &last, Some(1), at(5)),
+        conditions(&none, &status, None, &last, Some(1), at(5), false),
         "equal facts, equal conditions"
     );
+}
+
+#[test]
+fn the_endpoints_that_missed_an_event_are_those_that_were_declared_for_it_when_it_was_sent() {
+    let endpoint = |name: &str, spec: Value, created: i64, reason: Option<&str>| -> WebhookEndpoint {
+        let ready = reason.map(|reason| {
+            json!({"conditions": [{
+                "type": "Ready", "status": "False", "reason": reason, "message": "m",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]})
+        });
+        let mut given = json!({"url": "https://a.example", "eventTypes": ["a.b"]});
+        given.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        serde_json::from_value(json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEndpoint",
+            "metadata": {"name": name, "namespace": "ns", "creationTimestamp": at(created).to_string()},
+            "spec": given, "status": ready,
+        }))
+        .unwrap()
+    };
+    let mut sent = event(json!({"eventType": "a.b", "payload": {}, "channels": ["c"]}));
+    sent.status = Some(WebhookEventStatus { sent_at: Some(at(100)), ..WebhookEventStatus::default() });
+    let endpoints = [
+        endpoint("z-new", json!({}), 1, None),
+        endpoint("lacking", json!({"channels": ["c", "d"]}), 1, Some("SecretNotFound")),
+        endpoint("in-step", json!({}), 100, Some("InSync")),
+        endpoint("later", json!({}), 101, Some("InSync")),
+        endpoint("disabled", json!({"disabled": true}), 1, Some("InSync")),
+        endpoint("other-channel", json!({"channels": ["d"]}), 1, Some("InSync")),
+        endpoint("other-type", json!({"eventTypes": ["a.c"]}), 1, Some("InSync")),
+        endpoint("other-application", json!({"application": "x"}), 1, Some("InSync")),
+    ];
+    let missed = missed(&sent, &endpoints, &connection());
+    let text = missed_by(&missed);
+    assert!(
+        text.contains(": ns/in-step, ns/lacking (SecretNotFound), ns/z-new (not looked at yet). "),
+        "{text}"
+    );
+    assert!(endpoints.iter().map(is_in_step).eq([false, false, true, true, true, true, true, true]));
 }

@@ -155,7 +155,9 @@ async fn a_connection_is_held_while_objects_use_it() {
     tenant.all_ready(1).await;
     tenant.kubectl(&["delete", "svixconnection", &tenant.name, "--wait=false"]).await.expect_success();
     let message = tenant.reason("svixconnection", &tenant.name, "InUse").await;
-    assert!(message.contains("1 objects still use this connection"), "{message}");
+    let expected =
+        format!("1 WebhookEventType still uses this connection: WebhookEventType/{}/a.one; ", tenant.name);
+    assert!(message.starts_with(&expected), "{message}");
     tenant.kubectl(&["delete", "webhookeventtype", "a.one", "--timeout=60s"]).await.expect_success();
     tenant.gone("svixconnection", &tenant.name).await;
     assert!(tenant.svix.snapshot().event_types["a.one"].archived);

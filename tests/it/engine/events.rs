@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use svix_operator::{
-    api::{Attempts, SvixConnection, WebhookEvent, WebhookEventStatus},
+    api::{Attempts, ConditionStatus, ConditionType, SvixConnection, WebhookEvent, WebhookEventStatus},
     embedded::{FaultPlan, MessageState},
     engine::{Key, Kind, Object},
 };
@@ -198,6 +198,99 @@ async fn deliveries_that_fail_are_counted_and_told() {
     let ready = world.ready(&sent.key()).unwrap();
     assert_eq!((ready.reason.as_str(), ready.message.as_str()), ("Sent", "sent; delivered to 1, 1 to go"));
     assert_eq!(bad.bodies().len(), 2, "tried twice");
+}
+
+fn delivered(world: &World, key: &Key) -> String {
+    let conditions = status(world, key).conditions;
+    let found = conditions.iter().find(|condition| condition.type_ == ConditionType::Delivered);
+    found.map_or_else(String::new, |found| format!("{:?}/{}", found.status, found.reason))
+}
+
+#[tokio::test]
+async fn an_event_whose_declared_endpoints_are_not_ready_says_which() {
+    // Given endpoints that lack a Secret, of which one is for other channels
+    let mut world = World::new().await;
+    let lacking = |name: &str| {
+        let from = json!({"secretKeyRef": {"name": "nobody", "key": "url"}});
+        endpoint(name, &["a.one"]).with("url", json!(null)).with("urlFrom", from)
+    };
+    let hooks = ["h1", "h2", "h3", "h4"].map(lacking);
+    world.declare([kind(), lacking("aside").with("channels", json!(["c"]))]);
+    world.declare(hooks.clone());
+    for hook in &hooks {
+        world.reason(&hook.key(), "SecretNotFound").await;
+    }
+    // When an event is sent that no endpoint in Svix receives
+    let sent = event("e", "a.one");
+    world.declare([sent.clone()]);
+    // Then it names them, is told as a Warning, and does not say that it was delivered.
+    let ready = world.reason(&sent.key(), "NoEndpointMatched").await;
+    let named =
+        "default/h1 (SecretNotFound), default/h2 (SecretNotFound), default/h3 (SecretNotFound) and 1 more. ";
+    assert!(ready.message.contains(named), "{}", ready.message);
+    assert_eq!(ready.status, ConditionStatus::True);
+    assert_eq!(delivered(&world, &sent.key()), "False/NoEndpointMatched");
+    let notes = world.all_notes();
+    let told: Vec<_> = notes.iter().filter(|(of, note)| *of == sent.key() && note.warning).collect();
+    assert!(matches!(&told[..], [(_, note)] if note.reason == "NoEndpointMatched"), "{told:?}");
+    // One that is for nobody is delivered to everybody.
+    let other = event("other", "a.two");
+    world.declare([event_type("a.two"), other.clone()]);
+    world.reason(&other.key(), "NoEndpointMatched").await;
+    assert_eq!(delivered(&world, &other.key()), "True/NoEndpointMatched");
+}
+
+#[tokio::test]
+async fn an_event_that_an_endpoint_in_step_does_not_receive_has_svix_listed_at_once() {
+    // Given an endpoint in step that is gone from Svix, and no resync for an hour
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let inbox = Inbox::answering(200).await;
+    world.declare([kind(), hook("hook", &inbox)]);
+    world.all_in_step().await;
+    world.by_hand("DELETE", "/app/default/endpoint/test.default.hook", json!(null)).await;
+    // When an event is sent
+    let lost = event("lost", "a.one");
+    world.declare([lost.clone()]);
+    // Then it says who did not receive it, and the endpoint is made again.
+    let ready = world.reason(&lost.key(), "NoEndpointMatched").await;
+    assert!(ready.message.contains("were not in Svix as declared: default/hook. "), "{}", ready.message);
+    assert_eq!(delivered(&world, &lost.key()), "False/NoEndpointMatched");
+    eventually("it to be made again", PATIENCE, async || {
+        world.svix.snapshot().endpoint("default", "test.default.hook").map(|_| ())
+    })
+    .await;
+    world.all_in_step().await;
+    let next = event("next", "a.one");
+    world.declare([next.clone()]);
+    world.reason(&next.key(), "Delivered").await;
+    assert_eq!(inbox.bodies(), [r#"{"name":"next"}"#], "nothing is sent again");
+}
+
+#[tokio::test]
+async fn what_a_svix_that_lost_everything_is_asked_for_is_made_again_at_once() {
+    // Given a Svix that forgot all, and no resync for an hour
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let inbox = Inbox::answering(200).await;
+    world.declare([kind(), event_type("a.two"), hook("hook", &inbox), endpoint("other", &["a.two"])]);
+    world.all_in_step().await;
+    world.by_hand("DELETE", "/app/default", json!(null)).await;
+    for name in ["a.one", "a.two"] {
+        world.by_hand("DELETE", &format!("/event-type/{name}?expunge=true"), json!(null)).await;
+    }
+    // When an event meets that
+    let first = event("first", "a.one");
+    world.declare([first.clone()]);
+    // Then all that is declared is there again, also what the event is not about.
+    eventually("everything to be back", PATIENCE, async || {
+        let held = world.svix.snapshot();
+        let all = ["hook", "other"]
+            .iter()
+            .all(|it| held.endpoint("default", &format!("test.default.{it}")).is_some());
+        (all && held.event_types.len() == 2).then_some(())
+    })
+    .await;
+    world.all_in_step().await;
+    assert_eq!(messages(&world).len(), 1);
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use svix_operator::embedded::FaultPlan;
+use svix_operator::{api::ConditionStatus, embedded::FaultPlan, engine::Object};
 
 use crate::support::{
-    objects::{Manifest, connection, endpoint, event_type},
+    objects::{Manifest, connection, endpoint, event, event_type},
     wait::eventually,
     world::{PATIENCE, World},
 };
@@ -157,6 +157,51 @@ async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_wi
     world.svix.faults().down(false);
     eventually("the other to go", PATIENCE, async || world.object(&kept.key()).is_none().then_some(())).await;
     assert!(world.svix.snapshot().event_types["a.kept"].archived);
+}
+
+#[tokio::test]
+async fn a_failed_call_has_the_connection_looked_at_and_who_waits_goes_on_once_svix_answers() {
+    // Given a Svix that fails, no resync for an hour, and an event that failed so often that it is tried again late
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let before = event("before", "a.one");
+    world.declare([event_type("a.one"), before.clone()]);
+    world.reason(&before.key(), "NoEndpointMatched").await;
+    world.svix.faults().set(FaultPlan { errors: 1.0, ..FaultPlan::default() });
+    let sent = event("e", "a.one");
+    let failures = |world: &World| {
+        world.svix.calls().iter().filter(|call| call.operation == "message.get" && call.status == 500).count()
+    };
+    for n in 1..=10 {
+        world.declare([sent.clone().annotated("example.org/again", &n.to_string())]);
+        eventually("another failure", PATIENCE, async || (failures(&world) >= n).then_some(())).await;
+    }
+    // Then the connection says so long before its resync,
+    world.reason(&connection("").key(), "SvixUnavailable").await;
+    world.reason(&sent.key(), "SvixUnavailable").await;
+    // When Svix is back
+    world.svix.faults().clear();
+    // Then the event goes on with it, not after its own half a minute.
+    eventually("the event to be sent", Duration::from_secs(20), async || {
+        let ready = world.ready(&sent.key())?;
+        if ready.status == ConditionStatus::True { Ok(()) } else { Err(format!("{ready:?}")) }
+    })
+    .await;
+    world.reason(&connection("").key(), "Connected").await;
+}
+
+#[tokio::test]
+async fn a_connection_with_another_address_says_at_once_that_it_is_being_connected() {
+    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let declared = connection(&world.svix.url());
+    world.reason(&declared.key(), "Connected").await;
+    // A server that takes the connection and does not answer.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    world.declare([declared.with("serverUrl", url.as_str())]);
+    let ready = world.reason(&connection("").key(), "ConnectionNotReady").await;
+    assert_eq!(ready.message, format!("it is being connected to {url}"));
+    let Some(Object::Connection(now)) = world.object(&connection("").key()) else { panic!("it is gone") };
+    assert_eq!(now.status.as_ref().unwrap().server_url.as_deref(), Some(url.as_str()));
 }
 
 #[tokio::test]

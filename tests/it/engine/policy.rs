@@ -9,7 +9,7 @@ use svix_operator::{
 };
 
 use crate::support::{
-    objects::{Manifest, connection, endpoint, event_type},
+    objects::{Manifest, connection, endpoint, event, event_type},
     wait::eventually,
     world::{PATIENCE, World},
 };
@@ -449,6 +449,86 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
         (gone(&hook().key()) && gone(&Key::connection("default"))).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leaves_svix_as_it_is() {
+    // Given objects in step
+    let mut world = World::new().await;
+    let kinds: Vec<_> = (0..50).map(|n| event_type(&format!("a.t{n}"))).collect();
+    world.declare(kinds.clone());
+    world.declare([event_type("a.one"), hook()]);
+    world.all_in_step().await;
+    let before = world.svix.snapshot();
+    let held = |world: &World, key: &Key| world.object(key).is_some_and(|object| object.held());
+    assert!(held(&world, &hook().key()));
+
+    // When their connection is deleted and orphans
+    let declared = connection(&world.svix.url()).with("resyncInterval", "1s");
+    world.declare([declared.clone().annotated("svix-operator.dev/orphan-on-delete", "true")]);
+    world.svix.clear_calls();
+    world.delete(&declared.key());
+    eventually("it to go", PATIENCE, async || world.object(&declared.key()).is_none().then_some(())).await;
+
+    // Then nothing holds them when it is gone, they say so, and Svix is as it was.
+    for key in kinds.iter().map(Manifest::key).chain([hook().key()]) {
+        assert!(!held(&world, &key), "{key}");
+    }
+    let told = world.reason(&hook().key(), "ConnectionNotFound").await;
+    assert!(told.message.contains("there is no SvixConnection named \"default\""), "{}", told.message);
+    assert_eq!((world.writes(), world.svix.snapshot()), (Vec::new(), before.clone()));
+    world.delete(&kinds[0].key());
+    assert!(world.object(&kinds[0].key()).is_none(), "it goes at once");
+
+    // And they are claimed anew through a new connection, of the same name or another.
+    let second = declared.clone().named("second");
+    world.declare([declared, second, kinds[1].clone().with("connectionRef", json!({"name": "second"}))]);
+    world.all_in_step().await;
+    assert!(held(&world, &hook().key()) && held(&world, &kinds[1].key()));
+    assert_eq!(world.svix.snapshot(), before);
+}
+
+#[tokio::test]
+async fn a_connection_waits_for_no_event_that_is_over() {
+    // Given an endpoint and events: one that is delivered nowhere, one that is refused, one that is still waiting
+    let mut world = World::new().await;
+    let strict = event_type("a.one").with("schema", json!({"required": ["name"]}));
+    let (sent, refused) = (event("sent", "a.one"), event("refused", "a.one").with("payload", json!({})));
+    let waiting = event("waiting", "a.later");
+    world.declare([
+        strict.clone(),
+        hook().with("eventTypes", json!(["a.one"])).with("channels", json!(["c"])),
+    ]);
+    world.all_in_step().await;
+    world.declare([sent.clone(), refused.clone(), waiting.clone()]);
+    world.reason(&sent.key(), "NoEndpointMatched").await;
+    world.reason(&refused.key(), "InvalidPayload").await;
+    world.reason(&waiting.key(), "WaitingForEventType").await;
+
+    // When their connection is deleted
+    let connection = Key::connection("default");
+    world.delete(&connection);
+    // Then it counts by kind what needs it, without what is over,
+    let told = world.reason(&connection, "InUse").await.message;
+    assert!(
+        told.starts_with(
+            "1 WebhookEndpoint, 1 WebhookEventType and 1 WebhookEvent still use this connection, \
+             WebhookEndpoint/default/hook first; "
+        ),
+        "{told}"
+    );
+    world.delete(&waiting.key());
+    world.delete(&strict.key());
+    eventually("one to be left", PATIENCE, async || {
+        let told = world.ready(&connection)?.message;
+        let expected = "1 WebhookEndpoint still uses this connection: WebhookEndpoint/default/hook; ";
+        if told.starts_with(expected) { Ok(()) } else { Err(told) }
+    })
+    .await;
+    // and goes although events are there.
+    world.delete(&hook().key());
+    eventually("it to go", PATIENCE, async || world.object(&connection).is_none().then_some(())).await;
+    assert!(world.object(&sent.key()).is_some() && world.object(&refused.key()).is_some());
 }
 
 #[tokio::test]

@@ -297,6 +297,34 @@ async fn the_key_of_svix_is_written_to_a_secret_and_kept_right() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_made_again_keeps_the_key_that_was_handed_out() {
+    // Given two endpoints, and the key of one of them in a Secret
+    let mut world = world(&published()).await;
+    let bare = endpoint("bare", &["a.one"]);
+    world.declare([bare.clone()]);
+    world.all_in_step().await;
+    let key = in_svix(&world).unwrap().secret;
+    let id = in_svix(&world).unwrap().id;
+    // When both are deleted in Svix
+    world.by_hand("DELETE", PATH, json!(null)).await;
+    world.by_hand("DELETE", "/app/default/endpoint/test.default.bare", json!(null)).await;
+    eventually_in_svix(&world, "it to be made again", |it| it.id != id).await;
+    // Then the one has its key again, and of the other it is told that it has not.
+    eventually("the new key to be told", PATIENCE, async || {
+        world.notes(&bare.key()).contains(&"SigningKeyChanged").then_some(())
+    })
+    .await;
+    world.all_in_step().await;
+    assert_eq!(in_svix(&world).unwrap().secret, key);
+    assert!(!world.notes(&hook().key()).contains(&"SigningKeyChanged"));
+    let secret = world.written_secret("hook-key").unwrap();
+    assert_eq!((secret.text("signingKey"), secret.text("signingKey.previous")), (Some(&*key), None));
+    let told = world.all_notes();
+    let note = told.iter().find(|(_, note)| note.reason == "SigningKeyChanged").unwrap();
+    assert!(note.1.warning && note.1.message.contains("signs with a new key"), "{note:?}");
+}
+
+#[tokio::test]
 async fn a_secret_of_somebody_else_is_never_written_to() {
     let mut world = World::new().await;
     world.set_secret("hook-key", "signingKey", "theirs");

@@ -149,11 +149,18 @@ impl Shell for Shared {
     }
 
     async fn delete(&self, object: &Object) -> Result<(), ShellError> {
-        self.release(object).await
+        self.stored(object)?;
+        self.stored.lock().unwrap().remove(&object.key());
+        self.pending.lock().unwrap().push((object.key(), None));
+        Ok(())
     }
 
     async fn release(&self, object: &Object) -> Result<(), ShellError> {
-        self.stored(object)?;
+        let stored = self.stored(object)?;
+        if !stored.deleting() {
+            self.store(stored.without_finalizer());
+            return Ok(());
+        }
         self.stored.lock().unwrap().remove(&object.key());
         self.pending.lock().unwrap().push((object.key(), None));
         Ok(())
