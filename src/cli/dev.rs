@@ -346,8 +346,8 @@ fn with_token(row: Row, server: &Server) -> Row {
     if server.embedded.is_some() || row.reason != Reason::AuthenticationFailed.as_str() {
         return row;
     }
-    let advice = "correct the token in the environment variable SVIX_TOKEN";
-    Row { message: row.message.replace("correct the Secret", advice), ..row }
+    let said = row.message.split("; correct key ").next().unwrap_or_default();
+    Row { message: format!("{said}; correct the token in the environment variable SVIX_TOKEN"), ..row }
 }
 
 fn print(report: &Report, output: Output) {

@@ -109,9 +109,10 @@ impl<S: Shell> Engine<S> {
         if mode == Mode::Suspended {
             return Ok(None);
         }
-        // Whether it is cleaned up is for the object and the connection that it leaves to say. One without our finalizer
-        // was let go by that connection.
-        if object.held() && !self.retains(object) {
+        // Whether it is cleaned up is for the object and the connection that it leaves to say. A connection that is gone
+        // let go of those without our finalizer; on one that is there, they are those that kept what they made until now.
+        let let_go = !object.held() && self.registry.connection(&before).is_none();
+        if !let_go && !self.retains(object) {
             let cleaned_up = match object {
                 Object::Connection(_) | Object::Event(_) => Ok(None),
                 Object::EventType(event_type) => self.clean_up_event_type(object, event_type).await,

@@ -404,6 +404,26 @@ async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
 }
 
 #[tokio::test]
+async fn an_object_that_kept_its_thing_and_moves_without_keeping_it_is_cleaned_up() {
+    // Given event types that hold no finalizer, since nothing would be cleaned up
+    let mut world = World::new().await;
+    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let second =
+        connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
+    let retained = |name: &str| event_type(name).with("deletionPolicy", "Retain");
+    world.declare([second, retained("a.one"), retained("a.two")]);
+    world.all_in_step().await;
+    // When one edit moves them, and takes `Retain` out of one
+    let to = |manifest: Manifest| manifest.with("connectionRef", json!({"name": "second"}));
+    world.declare([to(event_type("a.one")), to(retained("a.two"))]);
+    world.all_in_step().await;
+    // Then what the spec says now counts.
+    assert!(!other.snapshot().event_types["a.one"].archived);
+    let before = world.svix.snapshot();
+    assert!(before.event_types["a.one"].archived && !before.event_types["a.two"].archived);
+}
+
+#[tokio::test]
 async fn moving_waits_for_the_connection_that_it_leaves() {
     let mut world = World::new().await;
     let other = EmbeddedSvix::start(Options::default()).await.unwrap();
@@ -482,7 +502,9 @@ async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leave
 
     // And they are claimed anew through a new connection, of the same name or another.
     let second = declared.clone().named("second");
-    world.declare([declared, second, kinds[1].clone().with("connectionRef", json!({"name": "second"}))]);
+    world.declare([second, kinds[1].clone().with("connectionRef", json!({"name": "second"}))]);
+    world.reason(&kinds[1].key(), "InSync").await;
+    world.declare([declared]);
     world.all_in_step().await;
     assert!(held(&world, &hook().key()) && held(&world, &kinds[1].key()));
     assert_eq!(world.svix.snapshot(), before);
