@@ -10,7 +10,7 @@ mod programs;
 
 use std::fmt;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -24,7 +24,7 @@ use credentials::Credentials;
 use process::Process;
 use programs::{Programs, at};
 
-use super::wait::eventually;
+use super::{ports::free_port, wait::eventually};
 
 /// A start is about two seconds on an idle machine; a busy CI machine gets a generous factor.
 const START_DEADLINE: Duration = Duration::from_secs(90);
@@ -260,7 +260,7 @@ impl ControlPlane {
             .tempdir()
             .map_err(|error| format!("making a temporary directory: {error}"))?;
         let credentials = Credentials::generate(dir.path())?;
-        let [etcd_port, etcd_peer_port, port] = free_ports()?;
+        let [etcd_port, etcd_peer_port, port] = std::array::from_fn(|_| free_port());
         let kubeconfig = dir.path().join("kubeconfig");
         let url = format!("https://127.0.0.1:{port}");
         fs::write(&kubeconfig, credentials.kubeconfig(&url, &credentials.admin_token))
@@ -449,15 +449,4 @@ fn config(port: u16, credentials: &Credentials, token: &str) -> kube::Config {
 
 fn client(config: kube::Config) -> Client {
     Client::try_from(config).expect("a client for the control plane")
-}
-
-/// Ports that are free now, all different as they are held together.
-fn free_ports<const N: usize>() -> Result<[u16; N], String> {
-    let listeners: Vec<_> = (0..N)
-        .map(|_| {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| Ok((held.local_addr()?.port(), held)))
-        })
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("looking for free ports: {error}"))?;
-    Ok(std::array::from_fn(|index| listeners[index].0))
 }

@@ -7,6 +7,7 @@ pub mod go_programs;
 pub mod inbox;
 pub mod objects;
 pub mod operator;
+pub mod ports;
 pub mod raw_server;
 pub mod records;
 pub mod release;

@@ -11,6 +11,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 
+pub use super::ports::free_address;
 use super::{control_plane::ControlPlane, release, wait::eventually, world::PATIENCE};
 
 /// Where the operator finds tokens, and keeps its Lease.
@@ -249,8 +250,4 @@ pub async fn install_definitions(control_plane: &ControlPlane) {
 /// The kubeconfig of the chart's account for the operator.
 fn account_of(control_plane: &ControlPlane) -> PathBuf {
     control_plane.kubeconfig_of(OPERATOR_NAMESPACE, OPERATOR_NAMESPACE)
-}
-
-pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

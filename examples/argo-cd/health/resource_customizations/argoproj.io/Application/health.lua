@@ -10,4 +10,8 @@ end
 if (operation.phase == "Failed" or operation.phase == "Error") and sync.status ~= "Synced" then
   return {status = "Degraded", message = operation.message or ""}
 end
+-- So it stands for a moment between the end of a synchronisation and the next look; whoever waits would not wait for it.
+if health.status == "Missing" then
+  return {status = "Progressing", message = "Its objects were not there yet"}
+end
 return {status = health.status or "Progressing", message = health.message or ""}
