@@ -10,7 +10,7 @@ use super::{
     Known,
     judge::{self, Findings},
     messages::{self, Problem},
-    wire::{Answer, Cause, Details, Request, Response, Review, Status, uid_of},
+    wire::{Cause, Details, Request, Response, Review, ReviewResponse, Status, uid_of},
 };
 
 /// What a review came to, for metrics.
@@ -188,7 +188,7 @@ fn refusal(uid: String, status: Status) -> Response {
 }
 
 fn answered(kind: &'static str, outcome: Outcome, response: Response) -> Reviewed {
-    let answer = Answer { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+    let answer = ReviewResponse { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
     // Strings and numbers only: that does not fail. An empty answer would be refused by the API server.
     let answer = serde_json::to_vec(&answer).unwrap_or_default();
     Reviewed { answer, kind, outcome, violated: None }
