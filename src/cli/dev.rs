@@ -257,7 +257,8 @@ impl Front {
             listen: arguments.gateway,
             channel_encoding: told,
             undeclared_advice: " in the folder",
-            listener: lines.map(|lines| gateway::Listener::new(move |told| traffic::passed(&lines, &told))),
+            listener: lines
+                .map(|lines| gateway::Listener::new(move |report| traffic::passed(&lines, &report))),
             limits: gateway::Limits { grace: Duration::from_secs(2), ..gateway::Limits::default() },
             ..gateway::Options::new(server.url.as_str())
         };

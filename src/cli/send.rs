@@ -99,7 +99,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     } else {
         let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
         match catalogue_source::list(&client, arguments.source.payload_policy.into()).await {
-            Ok(listed) => catalogue_source::take(&catalogue, name, listed),
+            Ok(listing) => catalogue_source::apply(&catalogue, name, listing),
             Err(error) => return Ok(failed(&error, &client)),
         }
     }

@@ -1,18 +1,21 @@
-//! The Svix server behind the gateway: a pool of connections to it, and what can go wrong with one.
+//! The Svix server behind the gateway: forwards requests to it over a pool of connections.
 
 use std::{error::Error as _, sync::Arc, time::Duration};
 
 use hyper::{
-    Request, Response, StatusCode, Uri,
+    Request, Response, StatusCode, Uri, Version,
     body::Incoming,
     header::HeaderValue,
-    http::uri::{Authority, PathAndQuery, Scheme},
+    http::{
+        request,
+        uri::{Authority, PathAndQuery, Scheme},
+    },
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::{
         legacy::{
-            Client,
+            Client, Error as ClientError,
             connect::{HttpConnector, proxy::Tunnel},
         },
         proxy::matcher::Matcher,
@@ -26,43 +29,137 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use crate::telemetry::Outcome;
+use crate::telemetry::GatewayOutcome;
 
 use super::{
     body::{Body, BodyError},
-    judge::Refusal,
+    headers,
+    options::MAX_BODY,
+    rejection::Rejection,
 };
 
+/// Maximum number of gateways that a request may pass; more mean a forwarding loop.
+const MAX_HOPS: usize = 8;
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept that nothing is sent over; Svix Cloud closes after a minute.
+/// How long an idle connection is kept; Svix Cloud closes them after a minute.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A Svix server that cannot be spoken to as it is given.
+/// Why a Svix server cannot be forwarded to as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidUpstream {
-    /// No http or https URL, or one with a query.
+    /// The address is not an http or https URL, or has a query or credentials.
     #[error(
         "the Svix server's address: found {0:?}, expected an http or https URL such as https://api.eu.svix.com"
     )]
     Url(String),
-    /// No certificates.
+    /// The CA bundle is not usable.
     #[error("the CA bundle: expected PEM certificates: {0}")]
-    CaBundle(String),
+    CaBundle(#[from] InvalidCaBundle),
     /// TLS cannot be set up.
     #[error("cannot set up TLS: {0}")]
-    Tls(String),
+    Tls(#[source] rustls::Error),
 }
 
-/// The server.
+/// What is wrong with a CA bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCaBundle {
+    /// The text is not PEM.
+    #[error(transparent)]
+    Pem(#[from] rustls::pki_types::pem::Error),
+    /// There are no certificates in it.
+    #[error("found none")]
+    Empty,
+    /// A certificate cannot be a root.
+    #[error(transparent)]
+    Root(rustls::Error),
+}
+
+/// Why there is no response from Svix.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UpstreamError {
+    #[error("the address of the Svix server leads back to this gateway")]
+    Loop,
+    #[error("the path of the request is not valid behind the address of the Svix server")]
+    Path,
+    #[error("the body of the request cannot be forwarded: {0}")]
+    Body(RequestBodyError),
+    #[error("cannot connect to Svix")]
+    Connect(#[source] ClientError),
+    #[error("the connection to Svix failed")]
+    Connection(#[source] ClientError),
+    #[error("Svix requested another protocol")]
+    SwitchingProtocols,
+    #[error("no response from Svix within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+}
+
+/// Why the caller's body could not be forwarded.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum RequestBodyError {
+    #[error("it is larger than the limit")]
+    TooLarge,
+    #[error("it did not arrive in time")]
+    TooSlow,
+}
+
+impl From<ClientError> for UpstreamError {
+    fn from(error: ClientError) -> Self {
+        let mut source = error.source();
+        while let Some(cause) = source {
+            match cause.downcast_ref() {
+                Some(BodyError::TooLarge) => return Self::Body(RequestBodyError::TooLarge),
+                Some(BodyError::TooSlow) => return Self::Body(RequestBodyError::TooSlow),
+                _ => source = cause.source(),
+            }
+        }
+        if error.is_connect() { Self::Connect(error) } else { Self::Connection(error) }
+    }
+}
+
+impl From<UpstreamError> for Rejection {
+    fn from(error: UpstreamError) -> Self {
+        let refused = |status, code, detail: &str| Self::code(GatewayOutcome::Refused, status, code, detail);
+        let failed = |reason: &str| {
+            let detail = format!("No response from Svix: {reason}.");
+            Self::code(GatewayOutcome::UpstreamFailed, StatusCode::BAD_GATEWAY, "upstream_failed", detail)
+        };
+        match error {
+            UpstreamError::Loop => refused(
+                StatusCode::LOOP_DETECTED,
+                "loop_detected",
+                "Forwarding loop: the address of the Svix server leads back to this gateway.",
+            ),
+            UpstreamError::Path => {
+                refused(StatusCode::BAD_REQUEST, "invalid_path", "The path cannot be forwarded.")
+            }
+            UpstreamError::Body(RequestBodyError::TooLarge) => Self::too_large(MAX_BODY),
+            UpstreamError::Body(RequestBodyError::TooSlow) => Self::slow_body(),
+            UpstreamError::Connect(_) => failed("the connection cannot be opened"),
+            UpstreamError::Connection(_) => failed("the connection failed"),
+            UpstreamError::SwitchingProtocols => failed("the server requested another protocol"),
+            UpstreamError::Timeout(timeout) => Self::code(
+                GatewayOutcome::UpstreamFailed,
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                format!(
+                    "No response from Svix within {} s; it may have processed the request nevertheless.",
+                    timeout.as_secs_f32()
+                ),
+            ),
+        }
+    }
+}
+
+/// The Svix server.
 pub(super) struct Upstream {
     pool: Pool,
     scheme: Scheme,
     authority: Authority,
-    /// In front of every path; mostly empty.
+    /// Precedes every path; usually empty.
     prefix: String,
-    /// What `Host` says.
-    pub(super) host: HeaderValue,
+    /// Value of the `Host` header.
+    host: HeaderValue,
     timeout: Duration,
 }
 
@@ -70,7 +167,7 @@ type Connector<C> = Client<HttpsConnector<C>, Body>;
 
 enum Pool {
     Direct(Connector<HttpConnector>),
-    /// Through the proxy that the environment names.
+    /// Through the proxy that environment variables name.
     Tunnelled(Connector<Tunnel<HttpConnector>>),
 }
 
@@ -108,8 +205,30 @@ impl Upstream {
         Ok(Self { pool, scheme, authority, prefix, host, timeout })
     }
 
-    /// The address of a path there.
-    pub(super) fn uri(&self, path_and_query: &PathAndQuery) -> Option<Uri> {
+    /// Forwards a request, and returns the response when its headers have arrived; its body follows as it arrives. The
+    /// request is sent once, and redirects are not followed.
+    pub(super) async fn forward(
+        &self,
+        mut parts: request::Parts,
+        body: Body,
+    ) -> Result<Response<Body>, UpstreamError> {
+        if headers::hops(&parts.headers) >= MAX_HOPS {
+            return Err(UpstreamError::Loop);
+        }
+        let uri = parts.uri.path_and_query().and_then(|path| self.uri(path));
+        parts.uri = uri.ok_or(UpstreamError::Path)?;
+        parts.version = Version::HTTP_11;
+        headers::to_upstream(&mut parts.headers, &self.host);
+        let response = self.send(Request::from_parts(parts, body)).await?;
+        let (mut parts, incoming) = response.into_parts();
+        headers::remove_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(headers::WARNING);
+        parts.version = Version::HTTP_11;
+        Ok(Response::from_parts(parts, Body::stream(incoming, u64::MAX, self.timeout)))
+    }
+
+    /// Returns the URI of a path on the server.
+    fn uri(&self, path_and_query: &PathAndQuery) -> Option<Uri> {
         let path = if self.prefix.is_empty() {
             path_and_query.clone()
         } else {
@@ -123,29 +242,20 @@ impl Upstream {
             .ok()
     }
 
-    /// Sends a request, and waits for the headers of the answer. Nothing is sent twice, and no redirect is
-    /// followed.
-    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Refusal> {
-        let answer = async {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, UpstreamError> {
+        let response = async {
             match &self.pool {
                 Pool::Direct(client) => client.request(request).await,
                 Pool::Tunnelled(client) => client.request(request).await,
             }
         };
-        match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(response)) if response.status() != StatusCode::SWITCHING_PROTOCOLS => Ok(response),
-            Ok(Ok(_)) => Err(failed("it wants to speak another protocol")),
-            Ok(Err(error)) => Err(refusal(&error)),
-            Err(_) => Err(Refusal::code(
-                Outcome::UpstreamFailed,
-                StatusCode::GATEWAY_TIMEOUT,
-                "upstream_timeout",
-                format!(
-                    "Svix has not answered within {} s; it may have taken the request all the same.",
-                    self.timeout.as_secs_f32()
-                ),
-            )),
+        let response = tokio::time::timeout(self.timeout, response)
+            .await
+            .map_err(|_| UpstreamError::Timeout(self.timeout))??;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(UpstreamError::SwitchingProtocols);
         }
+        Ok(response)
     }
 }
 
@@ -167,60 +277,30 @@ where
 }
 
 fn tls(ca_bundle: Option<&str>) -> Result<ClientConfig, InvalidUpstream> {
-    let failed = |error: rustls::Error| InvalidUpstream::Tls(error.to_string());
-    let bundle = |error: String| InvalidUpstream::CaBundle(error);
     let mut roots = Vec::new();
     if let Some(pem) = ca_bundle {
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            roots.push(certificate.map_err(|error| bundle(error.to_string()))?);
+            roots.push(certificate.map_err(InvalidCaBundle::Pem)?);
         }
         if roots.is_empty() {
-            return Err(bundle("found none".to_owned()));
+            return Err(InvalidCaBundle::Empty.into());
         }
     }
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier =
         Verifier::new_with_extra_roots(roots, provider.clone()).map_err(|error| match ca_bundle {
-            Some(_) => bundle(error.to_string()),
-            None => failed(error),
+            Some(_) => InvalidCaBundle::Root(error).into(),
+            None => InvalidUpstream::Tls(error),
         })?;
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(failed)?
+        .map_err(InvalidUpstream::Tls)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth())
 }
 
-/// Why Svix has not answered; what was wrong with the caller's own body is told as such.
-fn refusal(error: &hyper_util::client::legacy::Error) -> Refusal {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        match cause.downcast_ref() {
-            Some(BodyError::TooLarge) => return Refusal::too_large(super::MAX_BODY),
-            Some(BodyError::TooSlow) => return slow_body(),
-            _ => source = cause.source(),
-        }
-    }
-    failed(if error.is_connect() { "cannot connect to it" } else { "the connection broke" })
-}
-
-/// The caller's body does not come.
-pub(super) fn slow_body() -> Refusal {
-    let detail = "The body of the request did not come in time.";
-    Refusal::code(Outcome::Refused, StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
-}
-
-fn failed(why: &str) -> Refusal {
-    Refusal::code(
-        Outcome::UpstreamFailed,
-        StatusCode::BAD_GATEWAY,
-        "upstream_failed",
-        format!("Svix has not answered: {why}."),
-    )
-}
-
-/// An address for a message: nothing before an `@`.
+/// Returns an address for an error message: without what precedes an `@`.
 fn without_credentials(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(start), Some(at)) if at > start => format!("{}…@{}", &url[..start + 3], &url[at + 1..]),
