@@ -65,7 +65,7 @@ pub(super) async fn accept<H, F>(
             Ok((stream, _)) => {
                 let open_connection = OpenConnection(open.clone());
                 if open.fetch_add(1, Ordering::Relaxed) >= limits.max_connections {
-                    metrics.answered(GatewayOutcome::Overload, Duration::ZERO);
+                    metrics.handled(GatewayOutcome::Overload, Duration::ZERO);
                     tasks.spawn(turn_away(stream, open_connection, limits.head_timeout));
                     continue;
                 }

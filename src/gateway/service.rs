@@ -134,7 +134,7 @@ impl Service {
             Ok(handled) => handled,
             Err(rejection) => (rejection.outcome, response::rejected(&rejection)),
         };
-        self.metrics.answered(outcome, started.elapsed());
+        self.metrics.handled(outcome, started.elapsed());
         response.map(|body| body.with_guard(guard))
     }
 

@@ -107,7 +107,7 @@ impl GatewayMetrics {
     }
 
     /// Counts a request, with its outcome and its duration.
-    pub fn answered(&self, outcome: GatewayOutcome, took: Duration) {
+    pub fn handled(&self, outcome: GatewayOutcome, took: Duration) {
         // The counters are in the order of `ALL`, which is the order of the variants.
         self.requests[outcome as usize].inc();
         self.seconds.observe(took.as_secs_f64());
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(outcome as usize, index, "{}", outcome.as_str());
         }
         let metrics = crate::telemetry::Metrics::default();
-        metrics.gateway().answered(GatewayOutcome::UpstreamFailed, Duration::from_millis(1));
+        metrics.gateway().handled(GatewayOutcome::UpstreamFailed, Duration::from_millis(1));
         metrics.gateway().violated("Audit");
         let text = metrics.encode();
         for line in [

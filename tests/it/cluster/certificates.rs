@@ -170,8 +170,8 @@ async fn after_a_reinstall_ready_means_trusted() {
     tenant.apply_json(&[configuration(name, second.address)]).await;
 
     // Then it reports what is missing
-    let missing = "webhook configuration: its caBundle does not trust the certificate that is served, yet; the holder of \
-                   the Lease writes it\n";
+    let missing = "webhook configuration: its caBundle does not trust the serving certificate yet; the holder of the \
+                   Lease writes it\n";
     eventually("all other checks to pass", PATIENCE, async || {
         let said = second.process.get("/readyz").await.unwrap_or_default();
         if said == missing { Ok(()) } else { Err(said) }
