@@ -119,7 +119,7 @@ impl Server {
                     "--svix-url needs the server's token in the environment variable SVIX_TOKEN".to_owned()
                 );
             }
-            super::gateway::check_url(url).map_err(|error| error.to_string())?;
+            super::svix_server::check_url(url).map_err(|error| error.to_string())?;
             return Ok(Self { url: url.clone(), token: token.trim().to_owned(), embedded: None });
         }
         let options = embedded::Options {

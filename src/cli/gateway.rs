@@ -1,11 +1,6 @@
 //! The arguments that commands with a gateway share, and what is built from them.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -18,42 +13,24 @@ use crate::{
         self, Feed,
         watch::{FolderWatch, WatchError},
     },
-    svix::{Budget, Client, ClientOptions, InvalidConnection},
     telemetry::{Gate, Metrics},
 };
+
+use super::svix_server::{SvixServerError, ca_bundle, client};
 
 /// Why a command with a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// There is no address.
+    /// There is no address of a Svix server.
     #[error("--svix-url: expected the address of the Svix server")]
     NoUrl,
-    /// The address is not a URL.
-    #[error("--svix-url: found no URL ({0}), expected {EXPECTED_URL}")]
-    Url(#[source] url::ParseError),
-    /// The URL has another scheme.
-    #[error("--svix-url: found scheme {0:?}, expected {EXPECTED_URL}")]
-    Scheme(String),
-    /// There is no token.
-    #[error("the environment variable SVIX_TOKEN: expected the token of the Svix server")]
-    NoToken,
-    /// The file of certificates cannot be read.
-    #[error("{}: {source}", path.display())]
-    CaBundle {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The client cannot be created.
+    /// The Svix server's address, token or certificates are not usable.
     #[error(transparent)]
-    Client(#[from] InvalidConnection),
+    Server(#[from] SvixServerError),
     /// The folder of manifests cannot be watched.
     #[error(transparent)]
     Folder(#[from] WatchError),
 }
-
-const EXPECTED_URL: &str = "an http or https URL such as https://api.eu.svix.com";
 
 /// Where event types are declared.
 #[derive(Debug, clap::Args)]
@@ -210,52 +187,6 @@ impl GatewayArguments {
             ..gateway::Options::new("")
         })
     }
-}
-
-/// Returns the text of a file of certificates.
-pub fn ca_bundle(file: Option<&Path>) -> Result<Option<String>, GatewayError> {
-    let read = |file: &Path| {
-        let failed = |source| GatewayError::CaBundle { path: file.to_owned(), source };
-        std::fs::read_to_string(file).map_err(failed)
-    };
-    file.map(read).transpose()
-}
-
-/// Returns the token in the environment.
-pub fn token() -> Result<String, GatewayError> {
-    let token = std::env::var("SVIX_TOKEN").unwrap_or_default();
-    if token.trim().is_empty() {
-        return Err(GatewayError::NoToken);
-    }
-    Ok(token.trim().to_owned())
-}
-
-/// Creates a client of the Svix server.
-pub fn client(
-    server_url: Option<&str>,
-    ca_bundle: Option<&str>,
-    metrics: Metrics,
-) -> Result<Client, GatewayError> {
-    server_url.map_or(Ok(()), check_url)?;
-    let token = token()?;
-    let timeout = Duration::from_secs(15);
-    let options = ClientOptions { server_url, token: &token, ca_bundle, timeout };
-    Ok(Client::new(&options, Arc::new(Budget::new(None)), metrics)?)
-}
-
-/// Checks that an address can be that of a Svix server.
-pub fn check_url(url: &str) -> Result<(), GatewayError> {
-    // The URL may contain a credential, also if it is not valid, so no error shows it.
-    let parsed = url::Url::parse(url).map_err(GatewayError::Url)?;
-    match (parsed.scheme(), parsed.host_str()) {
-        ("http" | "https", Some(_)) => Ok(()),
-        (scheme, _) => Err(GatewayError::Scheme(scheme.to_owned())),
-    }
-}
-
-/// Returns the address of a server for messages: without path and user.
-pub fn origin(url: &str) -> String {
-    url::Url::parse(url).map_or_else(|_| "(no URL)".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 /// Returns the message for a gateway that cannot start. `flag` is the one that sets the address.

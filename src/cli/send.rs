@@ -14,8 +14,9 @@ use crate::{
 };
 
 use super::{
-    gateway::{SourceArguments, ca_bundle, client, origin},
+    gateway::SourceArguments,
     runtime::{Threads, block_on},
+    svix_server::{ca_bundle, client, origin},
 };
 
 /// Send one event, once its payload is found to match its schema.

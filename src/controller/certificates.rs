@@ -4,36 +4,37 @@
 //! Every replica watches the Secret and serves with its certificate. The holder of a Lease writes: it carries out the steps
 //! of [`plan()`]. Each write names the resource version that was read.
 
+mod ca_bundle;
+mod error;
+mod registration;
+mod secret;
+
 use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
-use k8s_openapi::{
-    ByteString,
-    api::{admissionregistration::v1::ValidatingWebhookConfiguration, core::v1::Secret},
-};
 use kube::{
-    Api, Client,
-    api::{ObjectMeta, Patch, PatchParams, PostParams},
+    Client,
     runtime::{WatchStreamExt as _, watcher},
 };
 use parking_lot::Mutex;
-use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::certificates::{
-        CertificateBundle, IssueError, Policy, SecretData, ServingCertificate, Step, apply_step, plan,
-    },
+    admission::certificates::{CertificateBundle, Policy, ServingCertificate, Step, apply_step, plan},
     telemetry::{AdmissionMetrics, Gate},
 };
 
 use super::{
-    MANAGER,
-    errors::{WatchLog, describe, is_forbidden},
+    errors::{WatchLog, is_forbidden},
     lease::{LeaderElection, LeaseConfig, LeaseError, Term},
 };
+
+use ca_bundle::{CaBundlePublisher, Published};
+use error::CertificateError;
+use registration::{ConfigurationState, Registration};
+use secret::SecretStore;
 
 /// Delay after a failure.
 const RETRY: Duration = Duration::from_secs(2);
@@ -57,19 +58,6 @@ pub struct CertificateConfig {
     pub lease: LeaseConfig,
 }
 
-/// Why the certificates cannot be managed at the moment. It is logged and retried.
-#[derive(Debug, thiserror::Error)]
-enum CertificateError {
-    #[error("{action}: {}", describe(source))]
-    Kubernetes { action: &'static str, source: Box<kube::Error> },
-    #[error(transparent)]
-    Issue(#[from] IssueError),
-}
-
-fn failed(action: &'static str) -> impl FnOnce(kube::Error) -> CertificateError {
-    move |source| CertificateError::Kubernetes { action, source: Box::new(source) }
-}
-
 /// Watches the Secret and sets `serving` to its certificate, until `stop`. While it holds the Lease, it also writes the
 /// Secret and the CA bundle. `registered` becomes ready when the API server trusts the serving certificate; see
 /// [`Registration`].
@@ -85,14 +73,13 @@ pub async fn keep_certificates(
     stop: CancellationToken,
 ) -> Result<(), LeaseError> {
     let election = LeaderElection::new(client.clone(), config.lease.clone())?;
-    let keeper = Keeper {
-        secrets: Api::namespaced(client.clone(), &config.namespace),
-        configurations: Api::all(client),
+    let manager = CertificateManager {
+        secret: SecretStore::new(client.clone(), &config.namespace, &config.secret),
+        ca_bundle: CaBundlePublisher::new(client, config.configuration.as_deref()),
+        registration: Registration::new(serving.clone(), registered),
         config,
         serving,
         metrics,
-        registered,
-        registration: Mutex::default(),
         changed: Notify::new(),
         last_usable: Mutex::default(),
     };
@@ -100,7 +87,7 @@ pub async fn keep_certificates(
         while !stop.is_cancelled() {
             let Some(leadership) = stop.run_until_cancelled(election.acquire()).await else { return };
             let term = leadership.term();
-            if stop.run_until_cancelled(keeper.lead(&term)).await.is_some() {
+            if stop.run_until_cancelled(manager.lead(&term)).await.is_some() {
                 continue;
             }
             if let Err(error) = leadership.release().await {
@@ -108,57 +95,29 @@ pub async fn keep_certificates(
             }
         }
     };
-    let follow = async { tokio::join!(keeper.follow_secret(), keeper.follow_configuration()) };
+    let follow = async { tokio::join!(manager.follow_secret(), manager.follow_configuration()) };
     let follow = stop.run_until_cancelled(follow);
     tokio::join!(follow, lead);
     Ok(())
 }
 
-/// What is known of the webhook configuration. Until its CA bundles trust the serving certificate, the API server rejects
-/// every create, so the pod is not ready: a finished rollout is one that works.
-#[derive(Debug, Default)]
-enum Registration {
-    /// Not read yet.
-    #[default]
-    Unknown,
-    /// There is no configuration, or this process may not read it. A process that may not read it may not write it either,
-    /// so another program manages the CA bundle. This does not affect readiness: with a pod that is never ready, every
-    /// create would be rejected. The log reports the missing permission.
-    NotOurs,
-    /// The CA bundles of its webhooks.
-    CaBundles(Vec<Vec<u8>>),
-    /// It trusted the certificate once. A bundle that somebody resets is restored within moments; a pod that became
-    /// unready meanwhile would take the gateway in it out of service, too.
-    Trusted,
-}
-
-struct Keeper {
-    secrets: Api<Secret>,
-    configurations: Api<ValidatingWebhookConfiguration>,
+/// Manages the certificates of this process.
+struct CertificateManager {
+    secret: SecretStore,
+    ca_bundle: CaBundlePublisher,
+    registration: Registration,
     config: CertificateConfig,
     serving: ServingCertificate,
     metrics: AdmissionMetrics,
-    /// Ready when the webhook configuration trusts the serving certificate.
-    registered: Gate,
-    registration: Mutex<Registration>,
     /// The Secret or the webhook configuration changed.
     changed: Notify,
     /// The last usable contents of the Secret, whose authorities stay trusted when the Secret is deleted.
     last_usable: Mutex<Option<CertificateBundle>>,
 }
 
-/// The Secret as it was read.
-struct Stored {
-    secret: Option<Secret>,
-    bundle: CertificateBundle,
-}
-
-/// The CA bundle in the webhook configuration, and since when it is there.
-type Published = Option<(String, Timestamp)>;
-
-impl Keeper {
+impl CertificateManager {
     async fn follow_secret(&self) {
-        let stream = watcher::watch_object(self.secrets.clone(), &self.config.secret).default_backoff();
+        let stream = watcher::watch_object(self.secret.api.clone(), &self.secret.name).default_backoff();
         pin_mut!(stream);
         let mut log = WatchLog::of("Secret", Some(&self.config.namespace));
         while let Some(item) = stream.next().await {
@@ -167,7 +126,7 @@ impl Keeper {
             }
             match item {
                 Ok(Some(secret)) => {
-                    self.serve_with(&CertificateBundle::parse(&data_of(&secret)));
+                    self.serve_with(&secret::parse(&secret));
                     self.changed.notify_one();
                 }
                 Ok(None) => self.changed.notify_one(),
@@ -177,52 +136,33 @@ impl Keeper {
     }
 
     async fn follow_configuration(&self) {
-        let Some(name) = &self.config.configuration else {
-            return self.set_registration(Registration::NotOurs);
+        let Some(name) = &self.ca_bundle.name else {
+            return self.registration.set(ConfigurationState::NotOurs);
         };
-        let stream = watcher::watch_object(self.configurations.clone(), name).default_backoff();
+        let stream = watcher::watch_object(self.ca_bundle.api.clone(), name).default_backoff();
         pin_mut!(stream);
         let mut log = WatchLog::of("ValidatingWebhookConfiguration", None);
         while let Some(item) = stream.next().await {
             match item {
                 Ok(found) => {
                     log.works();
-                    self.set_registration(found.map_or(Registration::NotOurs, |found| {
+                    self.registration.set(found.map_or(ConfigurationState::NotOurs, |found| {
                         let webhooks = found.webhooks.into_iter().flatten();
                         let ca_bundles = webhooks.map(|webhook| {
                             webhook.client_config.ca_bundle.map(|bundle| bundle.0).unwrap_or_default()
                         });
-                        Registration::CaBundles(ca_bundles.collect())
+                        ConfigurationState::CaBundles(ca_bundles.collect())
                     }));
                     self.changed.notify_one();
                 }
                 Err(error) => {
                     if is_forbidden(&error) {
-                        self.set_registration(Registration::NotOurs);
+                        self.registration.set(ConfigurationState::NotOurs);
                     }
                     log.failed(&error);
                 }
             }
         }
-    }
-
-    /// Records what is known of the webhook configuration.
-    fn set_registration(&self, registration: Registration) {
-        let mut known = self.registration.lock();
-        if !matches!(*known, Registration::Trusted) {
-            *known = registration;
-        }
-        drop(known);
-        self.update_readiness();
-    }
-
-    /// Compares the webhook configuration with the serving certificate, and sets the readiness.
-    fn update_readiness(&self) {
-        let mut known = self.registration.lock();
-        if matches!(&*known, Registration::CaBundles(bundles) if self.serving.is_trusted_by(bundles)) {
-            *known = Registration::Trusted;
-        }
-        self.registered.set(matches!(*known, Registration::NotOurs | Registration::Trusted));
     }
 
     /// Serves with the certificate of the Secret, if it is usable.
@@ -242,7 +182,7 @@ impl Keeper {
             self.metrics.certificate_reloaded(true);
             tracing::info!(secret = self.config.secret, %not_after, "serving with a new certificate");
         }
-        self.update_readiness();
+        self.registration.update_readiness();
     }
 
     /// Manages the Secret and the CA bundle until the term is lost.
@@ -267,11 +207,11 @@ impl Keeper {
 
     /// Carries out at most one step. Returns the delay until the next one.
     async fn reconcile(&self, term: &Term, published: &mut Published) -> Result<Duration, CertificateError> {
-        let stored = self.read().await?;
+        let stored = self.secret.read().await?;
         let ca_bundle = stored.bundle.ca_bundle();
         // An authority that is published already can renew certificates even if publishing fails now.
         let publishing = match !ca_bundle.is_empty() && term.is_valid() {
-            true => self.publish(&ca_bundle, published).await,
+            true => self.ca_bundle.publish(&ca_bundle, published).await,
             false => Ok(()),
         };
         let CertificateConfig { names, policy, .. } = &self.config;
@@ -293,106 +233,14 @@ impl Keeper {
         let next = apply_step(step, &base, names, policy, now)?;
         if step == Step::Begin && !base.ca_bundle().is_empty() {
             // Other replicas serve with the previous certificate; the new authority is published before it is used.
-            self.publish(&next.ca_bundle(), published).await?;
+            self.ca_bundle.publish(&next.ca_bundle(), published).await?;
             tokio::time::sleep(policy.settle).await;
         }
         if term.is_valid() {
-            self.write(stored.secret, &next).await?;
+            self.secret.write(stored, &next).await?;
             tracing::info!(?step, secret = self.config.secret, "certificates updated");
         }
         publishing?;
         Ok(Duration::ZERO)
     }
-
-    async fn read(&self) -> Result<Stored, CertificateError> {
-        let secret = self
-            .secrets
-            .get_opt(&self.config.secret)
-            .await
-            .map_err(failed("cannot read the certificates' Secret"))?;
-        let bundle =
-            secret.as_ref().map(|secret| CertificateBundle::parse(&data_of(secret))).unwrap_or_default();
-        Ok(Stored { secret, bundle })
-    }
-
-    async fn write(
-        &self,
-        secret: Option<Secret>,
-        bundle: &CertificateBundle,
-    ) -> Result<(), CertificateError> {
-        let data = bundle.to_data().into_iter().map(|(key, value)| (key, ByteString(value))).collect();
-        let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let written = match secret {
-            Some(secret) => {
-                let secret = Secret { data: Some(data), ..secret };
-                self.secrets.replace(&self.config.secret, &parameters, &secret).await
-            }
-            None => {
-                let metadata = ObjectMeta { name: Some(self.config.secret.clone()), ..ObjectMeta::default() };
-                let type_ = Some("kubernetes.io/tls".to_owned());
-                self.secrets
-                    .create(&parameters, &Secret { metadata, data: Some(data), type_, ..Secret::default() })
-                    .await
-            }
-        };
-        match written {
-            Ok(_) => Ok(()),
-            // Another process wrote first; the next reconciliation reads its data.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            Err(error) => Err(failed("cannot write the certificates' Secret")(error)),
-        }
-    }
-
-    /// Writes the CA bundle into the webhook configuration if it is not there, and records since when it is there.
-    async fn publish(&self, ca_bundle: &str, published: &mut Published) -> Result<(), CertificateError> {
-        let Some(name) = &self.config.configuration else {
-            // Another program writes the bundle at an unknown time; it counts as published from now on.
-            if published.as_ref().is_none_or(|(known, _)| known != ca_bundle) {
-                *published = Some((ca_bundle.to_owned(), Timestamp::now()));
-            }
-            return Ok(());
-        };
-        let Some(found) = self
-            .configurations
-            .get_opt(name)
-            .await
-            .map_err(failed("cannot read the webhook configuration"))?
-        else {
-            *published = None;
-            tracing::debug!(configuration = name, "the webhook configuration does not exist yet");
-            return Ok(());
-        };
-        let webhooks = found.webhooks.unwrap_or_default();
-        let differs = |current: &Option<ByteString>| {
-            current.as_ref().is_none_or(|current| current.0 != ca_bundle.as_bytes())
-        };
-        let outdated: Vec<_> = webhooks
-            .iter()
-            .filter(|webhook| differs(&webhook.client_config.ca_bundle))
-            .map(|webhook| {
-                let ca_bundle = ByteString(ca_bundle.as_bytes().to_vec());
-                json!({"name": webhook.name, "clientConfig": {"caBundle": ca_bundle}})
-            })
-            .collect();
-        if !outdated.is_empty() {
-            *published = None;
-            let parameters =
-                PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            // A strategic merge patch merges webhooks by name: no other field changes.
-            let patch = Patch::Strategic(json!({"webhooks": outdated}));
-            self.configurations
-                .patch(name, &parameters, &patch)
-                .await
-                .map_err(failed("cannot write the CA bundle into the webhook configuration"))?;
-            tracing::info!(configuration = name, "CA bundle written");
-        }
-        if published.as_ref().is_none_or(|(known, _)| known != ca_bundle) {
-            *published = Some((ca_bundle.to_owned(), Timestamp::now()));
-        }
-        Ok(())
-    }
-}
-
-fn data_of(secret: &Secret) -> SecretData {
-    secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect()
 }

@@ -14,6 +14,9 @@ use super::{
     rejection::{FieldError, Rejection},
 };
 
+/// Size from which on no further JSON Pointers are listed, in bytes.
+const MAX_POINTERS: usize = 1000;
+
 /// What messages are judged by.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
@@ -56,6 +59,23 @@ pub struct Mismatch {
     pub violations: Vec<Violation>,
     /// How many further violations there are.
     pub more: usize,
+}
+
+impl Mismatch {
+    /// Returns the JSON Pointers of the violations, without the values found there.
+    pub(super) fn pointers(&self) -> String {
+        let mut text = String::new();
+        for violation in &self.violations {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(if violation.pointer.is_empty() { "/" } else { &violation.pointer });
+            if text.len() > MAX_POINTERS {
+                break;
+            }
+        }
+        text
+    }
 }
 
 /// Judges the body of a request that creates a message.

@@ -20,6 +20,7 @@ mod options;
 mod outcome;
 pub mod paths;
 mod rejection;
+mod report;
 mod request_guard;
 mod response;
 mod service;

@@ -19,7 +19,7 @@ use hyper::{
 use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
-    schema::{self, Violation},
+    schema,
     telemetry::{GatewayMetrics, GatewayOutcome},
 };
 
@@ -30,9 +30,9 @@ use super::{
     judge::{self, Decision, Mismatch, Rules},
     message,
     options::{MAX_BODY, Options},
-    outcome::{Listener, MessageOutcome, MessageReport},
     paths::{self, Target},
     rejection::Rejection,
+    report::{Handled, MessageDetails, report},
     request_guard::{InFlight, RequestGuard},
     response,
     upstream::{InvalidUpstream, Upstream},
@@ -40,8 +40,6 @@ use super::{
 
 /// Bodies from this size on are judged on a thread of their own, so that other requests do not wait for them.
 const LARGE_BODY: usize = 64 * 1024;
-/// Maximum size of a response of Svix in which the message's id is searched; it may repeat the payload.
-const MAX_RESPONSE_WITH_ID: u64 = 4 * 1024 * 1024;
 
 /// Handles the requests of a gateway.
 ///
@@ -56,7 +54,8 @@ const MAX_RESPONSE_WITH_ID: u64 = 4 * 1024 * 1024;
 /// 4. [`judge::message`] decides: reject (422 in Svix's format), or forward, possibly with other channels and with a
 ///    warning.
 /// 5. [`Upstream::forward`] sends the request. Svix's response is streamed to the caller without changes to status or body.
-/// 6. The request is counted, and the [`Listener`], if there is one, receives a [`MessageReport`]. The guard is dropped when
+/// 6. The request is counted, and the listener, if there is one, receives a
+///    [`MessageReport`](super::MessageReport). The guard is dropped when
 ///    the last byte of the response has been sent.
 ///
 /// Other operations of Svix go from step 2 to step 5, with their bodies streamed. `POST /validate/{eventType}` ends after
@@ -88,16 +87,6 @@ pub(super) struct Service {
     budget: BufferBudget,
     is_loaded: AtomicBool,
 }
-
-/// What is known of a message besides the response, for the report to the listener.
-#[derive(Default)]
-struct MessageDetails {
-    event_type: Option<String>,
-    mismatch: Option<String>,
-}
-
-/// How a request is counted and its response, or why it is rejected.
-type Handled = Result<(GatewayOutcome, Response<Body>), Rejection>;
 
 impl Service {
     pub(super) fn new(
@@ -220,7 +209,7 @@ impl Service {
         }
         tracing::warn!(
             event_type = mismatch.event_type,
-            pointers = pointers(&mismatch.violations),
+            pointers = mismatch.pointers(),
             more = mismatch.more,
             "a message is forwarded although its payload does not match its schema (payloadPolicy: Warn)"
         );
@@ -328,40 +317,6 @@ impl Service {
     }
 }
 
-/// Reports the outcome of a message, and returns the response unchanged.
-async fn report(listener: &Listener, details: MessageDetails, handled: Handled) -> Handled {
-    let MessageDetails { event_type, mismatch } = details;
-    let (outcome, handled) = match handled {
-        Err(rejection) => (MessageOutcome::from(&rejection), Err(rejection)),
-        Ok((outcome, response)) if response.status().is_success() => {
-            let (head, body) = response.into_parts();
-            let (id, body) = body.with_id(MAX_RESPONSE_WITH_ID).await;
-            (MessageOutcome::Accepted { id, mismatch }, Ok((outcome, Response::from_parts(head, body))))
-        }
-        Ok((outcome, response)) => {
-            let status = response.status().as_u16();
-            (MessageOutcome::RejectedBySvix { status }, Ok((outcome, response)))
-        }
-    };
-    listener.notify(MessageReport { event_type, outcome });
-    handled
-}
-
 fn refused(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Rejection {
     Rejection::code(GatewayOutcome::Refused, status, code, detail)
-}
-
-/// Lists the JSON Pointers of violations, without the values found there.
-fn pointers(violations: &[Violation]) -> String {
-    let mut text = String::new();
-    for violation in violations {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(if violation.pointer.is_empty() { "/" } else { &violation.pointer });
-        if text.len() > 1000 {
-            break;
-        }
-    }
-    text
 }
