@@ -36,7 +36,7 @@ impl SecretStore {
     pub async fn read(&self) -> Result<StoredSecret, CertificateError> {
         let secret =
             self.api.get_opt(&self.name).await.map_err(failed("cannot read the certificates' Secret"))?;
-        let bundle = secret.as_ref().map(|secret| parse(secret)).unwrap_or_default();
+        let bundle = secret.as_ref().map(parse).unwrap_or_default();
         Ok(StoredSecret { secret, bundle })
     }
 
