@@ -105,3 +105,20 @@ pub(super) async fn read_to_end(
     all.append(&mut rest);
     Ok((all.into(), permit))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_share_the_budget_and_return_their_part() {
+        let budget = BufferBudget::new(10);
+        let (mut first, mut second) = (budget.permit(), budget.permit());
+        assert!(first.grow(6) && second.grow(4));
+
+        assert!(!second.grow(1), "more than the budget");
+        drop(second);
+
+        assert!(first.grow(4), "the part of the other request is free again");
+    }
+}

@@ -86,3 +86,34 @@ impl From<&Rejection> for MessageOutcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+
+    use super::*;
+    use crate::gateway::rejection::FieldError;
+
+    #[test]
+    fn a_rejection_is_reported_by_its_first_field() {
+        let error = |keys: &[&str], message: &str| {
+            FieldError::new(keys.iter().map(|key| (*key).to_owned()), message.to_owned())
+        };
+        let errors = vec![error(&["payload", "n"], "found 1"), error(&[], "found 2")];
+
+        let outcome = MessageOutcome::from(&Rejection::fields(GatewayOutcome::Invalid, errors));
+
+        let reason = "/payload/n: found 1 (and 1 more)".to_owned();
+        assert_eq!(outcome, MessageOutcome::Rejected { reason });
+    }
+
+    #[test]
+    fn a_failure_of_svix_is_no_rejection() {
+        let outcome = GatewayOutcome::UpstreamFailed;
+        let rejection = Rejection::code(outcome, StatusCode::BAD_GATEWAY, "upstream_failed", "No response.");
+
+        let outcome = MessageOutcome::from(&rejection);
+
+        assert_eq!(outcome, MessageOutcome::Failed { reason: "No response".to_owned() });
+    }
+}

@@ -99,8 +99,10 @@ async fn rejects_large_bodies_and_other_paths() {
     let bundle = new_bundle();
     let server = Server::start(&bundle, Limits { body: 4096, ..Limits::default() }).await;
     server.known.catalogue.loaded();
+
     let client = client(&bundle);
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+
     assert_eq!(status(client.post(server.url()).body("x".repeat(5000))).await, 413);
     assert_eq!(status(client.post(server.url()).body("no JSON")).await, 200, "a review that denies");
     assert_eq!(status(client.get(server.url())).await, 405);
@@ -113,6 +115,7 @@ async fn closes_a_connection_without_a_handshake() {
     let server =
         Server::start(&bundle, Limits { handshake: Duration::from_millis(100), ..Limits::default() }).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
+
     let read =
         tokio::time::timeout(PATIENCE, silent.read(&mut [0; 8])).await.expect("the connection to be closed");
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
@@ -123,8 +126,10 @@ async fn reviews_wait_for_the_event_types() {
     let bundle = new_bundle();
     let server =
         Server::start(&bundle, Limits { request: Duration::from_millis(200), ..Limits::default() }).await;
+
     let response = client(&bundle).post(server.url()).json(&review()).send().await.unwrap();
     assert_eq!(response.status(), 503);
+
     server.known.catalogue.loaded();
     assert!(allowed(&client(&bundle), &server.url()).await.unwrap());
 }
@@ -133,6 +138,7 @@ async fn reviews_wait_for_the_event_types() {
 async fn a_shutdown_waits_for_requests_in_flight() {
     let bundle = new_bundle();
     let server = Server::start(&bundle, Limits { stop: PATIENCE, ..Limits::default() }).await;
+
     let (client, url) = (client(&bundle), server.url());
     let in_flight = tokio::spawn(async move { allowed(&client, &url).await });
     // The request waits for the catalogue, which shows that it has arrived.
@@ -140,11 +146,13 @@ async fn a_shutdown_waits_for_requests_in_flight() {
         (server.known.catalogue.waiting() > 0).then_some(())
     })
     .await;
+
     server.stop.cancel();
     crate::support::wait::eventually("the listener to close", PATIENCE, async || {
         TcpStream::connect(server.address).await.is_err().then_some(())
     })
     .await;
+
     server.known.catalogue.loaded();
     assert!(in_flight.await.unwrap().unwrap());
     server.wait_for_end().await;
@@ -157,6 +165,7 @@ async fn bodies_wait_for_memory() {
     let server = Server::start(&bundle, limits).await;
     let mut padded = review();
     padded["padding"] = "x".repeat(3900).into();
+
     let all: Vec<_> = (0..5)
         .map(|_| {
             // One connection per request.
@@ -169,6 +178,7 @@ async fn bodies_wait_for_memory() {
         (catalogue.waiting() >= 2).then_some(())
     })
     .await;
+
     // The other requests would have been read by now.
     let more = async {
         while catalogue.waiting() <= 2 {
@@ -177,6 +187,7 @@ async fn bodies_wait_for_memory() {
     };
     let more = tokio::time::timeout(Duration::from_millis(500), more).await;
     assert!(more.is_err(), "more than two bodies of 4 KiB are in 8 KiB: {}", catalogue.waiting());
+
     catalogue.loaded();
     for one in all {
         assert_eq!(one.await.unwrap(), 200);

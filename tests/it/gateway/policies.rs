@@ -18,12 +18,14 @@ async fn each_policy_handles_an_invalid_payload() {
         let gateway = Harness::new().await;
         let good = gateway.send(event_type, GOOD).await;
         assert!(good.status == 202 && !good.head.contains("svix-operator-warning"), "{good:?}");
+
         let bad = gateway.send(event_type, BAD).await;
         assert_eq!(bad.status, status, "{bad:?}");
         let warning = format!("svix-operator-warning: {event_type}: /n: found \"x\", expected an integer");
         assert_eq!(bad.head.contains(&warning), warned, "{bad:?}");
         assert_eq!(gateway.upstream.requests().len(), if status == 202 { 2 } else { 1 });
         gateway.check_metric(&format!("violations_total{{policy=\"{counted}\"}} 1")).unwrap();
+
         let check = gateway.post(&format!("/validate/{event_type}"), &[], BAD).await;
         assert_eq!(check.expect_invalid("body.n"), r#"found "x", expected an integer"#);
         assert_eq!(check.json()["policy"], counted);
@@ -34,6 +36,7 @@ async fn each_policy_handles_an_invalid_payload() {
 #[tokio::test]
 async fn an_undeclared_event_type_is_rejected_or_forwarded() {
     let refusing = Harness::new().await;
+
     let message = refusing.send("a.none", GOOD).await.expect_invalid("body.eventType");
     assert!(
         message.contains("\"a.none\"")
@@ -41,6 +44,7 @@ async fn an_undeclared_event_type_is_rejected_or_forwarded() {
             && message.contains("--undeclared pass"),
         "{message}"
     );
+
     assert_eq!(refusing.upstream.requests().len(), 0);
     refusing.check_metric("requests_total{outcome=\"undeclared\"} 1").unwrap();
     refusing.post("/validate/a.none", &[], GOOD).await.expect_code(404, "not_found");
@@ -48,6 +52,7 @@ async fn an_undeclared_event_type_is_rejected_or_forwarded() {
     let passing = Harness::with(|options| options.undeclared = Undeclared::Pass).await;
     assert_eq!(passing.send("a.none", GOOD).await.status, 202);
     assert_eq!(passing.send("a.enforce", BAD).await.status, 422);
+
     // A message that is not judged must still be unambiguous about its event type.
     let twice = r#"{"eventType": "a.none", "eventType": "a.enforce", "payload": {"n": "x"}}"#;
     assert_eq!(passing.post(super::SEND, &[], twice).await.status, 422);
@@ -60,10 +65,12 @@ async fn every_violation_names_its_field() {
     let schema = json!({"properties": {"a/b": {"items": {"type": "integer"}}, "~": {"enum": [1]}}, "required": ["id"]});
     let declared = super::declared(&schema, svix_operator::api::PayloadPolicy::Enforce);
     gateway.catalogue.put("default", "a.deep", declared).unwrap();
+
     let response = gateway.send("a.deep", r#"{"a/b": [1, "x"], "~": 2}"#).await;
     assert_eq!(response.expect_invalid("body.payload.a/b.1"), r#"found "x", expected an integer"#);
     assert_eq!(response.expect_invalid("body.payload.~"), "found 2, expected 1");
     assert_eq!(response.expect_invalid("body.payload"), r#"found no "id", which is required"#);
+
     let many: Vec<_> = (0..50).map(|_| "\"x\"").collect();
     let response = gateway.send("a.deep", &format!(r#"{{"id": 1, "a/b": [{}]}}"#, many.join(","))).await;
     assert_eq!(response.expect_invalid("body.payload"), "and 40 more violations of the schema");
@@ -74,11 +81,13 @@ async fn validate_forwards_nothing() {
     let gateway = Harness::new().await;
     let good = gateway.post("/validate/a.enforce", &[], GOOD).await;
     assert_eq!((good.status, good.body.as_str()), (200, r#"{"valid":true}"#));
+
     assert_eq!(gateway.post("/validate/a.enforce", &[], "not json").await.status, 422);
     gateway
         .post("/validate/a.enforce", &["content-encoding: gzip"], GOOD)
         .await
         .expect_code(415, "unsupported_media_type");
     gateway.post("/validate/a%2Eenforce", &[], GOOD).await.expect_code(404, "not_found");
+
     assert_eq!(gateway.upstream.requests().len(), 0);
 }

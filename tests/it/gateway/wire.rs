@@ -60,11 +60,14 @@ async fn a_valid_message_is_forwarded_byte_for_byte() {
         "Sec-WebSocket-Key: x",
         "Proxy-Authorization: Basic x",
     ];
+
     let path = format!("{SEND}?with_content=false&a=%2F%20b&&c");
     let response = gateway.post(&path, &headers, body).await;
+
     assert_eq!(response.status, 202, "{response:?}");
     assert_eq!(response.body, r#"{"id": "msg_1"}"#);
     assert!(response.head.contains("x-from: svix") && !response.head.contains("x-hop"), "{}", response.head);
+
     let [received] = <[_; 1]>::try_from(gateway.upstream.requests()).unwrap();
     assert_eq!(received.line, format!("POST {path}"));
     assert_eq!(received.body, body.as_bytes());
@@ -102,8 +105,10 @@ async fn a_chunked_message_is_reassembled() {
         a.len(),
         b.len()
     );
+
     let response = gateway.raw(bytes.as_bytes()).await;
     assert_eq!(response.status, 202, "{response:?}");
+
     assert_eq!(gateway.upstream.requests()[0].body, format!("{a}{b}").as_bytes());
 }
 
@@ -128,6 +133,7 @@ async fn other_operations_are_forwarded_unless_only_sending() {
         let received = gateway.upstream.requests().pop().unwrap();
         assert_eq!((received.line, received.body), (format!("{method} {path}"), body.as_bytes().to_vec()));
     }
+
     let before = gateway.upstream.requests().len();
     let options = gateway.raw(request("OPTIONS", SEND, "").as_bytes()).await;
     assert!(options.status == 204 && options.head.contains("allow: get, post, head, options"), "{options:?}");
@@ -159,6 +165,7 @@ async fn a_response_is_streamed() {
         stream.write_all(b"4\r\nlast\r\n0\r\n\r\n").await.unwrap();
     });
     let gateway = Harness::in_front_of(&format!("http://{upstream}"), Recorder::default(), |_| {}).await;
+
     let mut response = reqwest::get(format!("{}/api/v1/app", gateway.url())).await.unwrap();
     assert_eq!(response.chunk().await.unwrap().unwrap(), "first");
     go.send_replace(true);
@@ -179,12 +186,14 @@ async fn expect_100_continue_ends_at_the_gateway() {
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
+
     let mut first = [0; 25];
     tokio::time::timeout(PATIENCE, stream.read_exact(&mut first)).await.unwrap().unwrap();
     assert_eq!(&first, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut rest = String::new();
     stream.read_to_string(&mut rest).await.unwrap();
+
     assert!(rest.starts_with("HTTP/1.1 202 "), "{rest}");
     assert!(!gateway.upstream.requests()[0].headers.contains_key("expect"));
 }
@@ -196,6 +205,7 @@ async fn a_redirect_is_not_followed() {
     let server = RawServer::start(move |_| answer("307 Temporary Redirect", &[&location], "")).await;
     let gateway =
         Harness::in_front_of(&format!("http://{}", server.address), Recorder::default(), |_| {}).await;
+
     assert_eq!(gateway.send("a.enforce", r#"{"n": 1}"#).await.status, 307);
     assert!(other.requests().is_empty());
 }
@@ -205,11 +215,13 @@ async fn only_a_configured_private_ca_is_trusted() {
     let certificate = Certificate::new("127.0.0.1");
     let server = RawServer::start_tls(&certificate, |_| answer("202 Accepted", &[], "{}")).await;
     let url = format!("https://{}", server.address);
+
     let trusting = Harness::in_front_of(&url, Recorder::default(), |options| {
         options.ca_bundle = Some(certificate.ca_pem.clone());
     })
     .await;
     assert_eq!(trusting.send("a.enforce", r#"{"n": 1}"#).await.status, 202);
+
     let other = Harness::in_front_of(&url, Recorder::default(), |_| {}).await;
     other.send("a.enforce", r#"{"n": 1}"#).await.expect_code(502, "upstream_failed");
     assert_eq!(server.requests().len(), 1, "an untrusted server receives no request");
