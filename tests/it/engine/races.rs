@@ -71,7 +71,7 @@ async fn a_deletion_of_a_connection_right_before_a_status_write_is_carried_out()
     world.records.before_report(&deleted, move |records| records.delete(&of, Duration::ZERO));
     world.apply(&again);
     eventually("the status", SOON, async || {
-        world.stored(&deleted).is_none_or(|connection| connection.deleting()).then_some(())
+        world.stored(&deleted).is_none_or(|connection| connection.is_deleting()).then_some(())
     })
     .await;
 
