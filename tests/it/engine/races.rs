@@ -105,13 +105,13 @@ async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_
     let sent = event("e", "a.one");
     world.apply(&sent);
     let message = world.reason(&sent.key(), "WaitingForEventType").await;
-    assert!(message.contains("nobody declares"), "{message}");
+    assert!(message.contains("no object declares"), "{message}");
     let broken = event_type("a.one").with("schema", json!({"type": "strin"}));
     world.apply(&broken);
     world.reason(&broken.key(), "InvalidSchema").await;
     eventually("it to say so", SOON, async || {
         let message = world.reason(&sent.key(), "WaitingForEventType").await;
-        if message.contains("nobody declares") { Err(message) } else { Ok(()) }
+        if message.contains("no object declares") { Err(message) } else { Ok(()) }
     })
     .await;
 }
