@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     api::Reason,
     catalogue::Catalogue,
-    plan::{ReconcileError, claims},
+    plan::{Cause, ReconcileError, claims},
     svix::{Changed, Error},
     telemetry::Metrics,
 };
@@ -27,7 +27,7 @@ use super::{
     queue::Queue,
     registry::{Change, Registry},
     scratch::Scratches,
-    session::{ConnectionError, MissingDependency, Session, Sessions},
+    session::{Session, Sessions},
     waiters::{Awaited, Waiters},
 };
 
@@ -129,8 +129,6 @@ impl<H: Host> Context<H> {
         }
     }
 
-    // --- Who is reconciled
-
     /// Has an object reconciled as soon as possible.
     pub fn wake(&self, key: &ObjectKey) {
         if let Some(object) = self.registry.get(key) {
@@ -196,8 +194,6 @@ impl<H: Host> Context<H> {
         }
     }
 
-    // --- How far the operator goes
-
     /// Returns how far the operator goes with an object, its connection included.
     pub fn mode(&self, object: &Object) -> Mode {
         let connection = self.registry.connection(object.connection_name());
@@ -221,21 +217,15 @@ impl<H: Host> Context<H> {
         policy::lane(object, !needs_no_svix)
     }
 
-    // --- Svix
-
     /// Returns the session of a connection, or why it cannot be used.
-    pub fn session(&self, connection: &str) -> Result<Arc<Session>, ConnectionError> {
+    pub fn session(&self, connection: &str) -> Result<Arc<Session>, ReconcileError> {
         if self.registry.connection(connection).is_none() {
-            return Err(ConnectionError {
-                error: ReconcileError::new(
-                    Reason::ConnectionNotFound,
-                    format!(
-                        "there is no SvixConnection named {connection:?}; create it, or name another in \
-                         spec.connectionRef"
-                    ),
-                ),
-                missing: Some(MissingDependency::Connection),
-            });
+            let message = format!(
+                "there is no SvixConnection named {connection:?}; create it, or name another in spec.connectionRef"
+            );
+            return Err(
+                ReconcileError::new(Reason::ConnectionNotFound, message).with_cause(Cause::ConnectionMissing)
+            );
         }
         self.sessions.get(connection)
     }
@@ -260,8 +250,6 @@ impl<H: Host> Context<H> {
         }
         Ok(true)
     }
-
-    // --- Kubernetes
 
     /// Records the claim on what is about to be created in Svix, unless it is recorded already. Returns the object as
     /// stored.

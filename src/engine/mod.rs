@@ -28,21 +28,19 @@ mod waiters;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::telemetry::Metrics;
 
 use context::Context;
-use queue::{Next, Work};
+use queue::Work;
 use registry::Change;
 
 pub use context::Options;
@@ -91,13 +89,9 @@ impl<H: Host> Engine<H> {
         &self.ctx.host
     }
 
-    // --- What is handed in
-
     /// Stores an object that exists or has changed.
     pub fn upsert(&self, object: Object) {
-        let ctx = &self.ctx;
-        let key = object.key();
-        let generation = object.generation();
+        let (ctx, key, generation) = (&self.ctx, object.key(), object.generation());
         let is_new_spec = ctx.registry.get(&key).is_none_or(|before| before.generation() != generation);
         ctx.undecodable.lock().remove(&key);
         let had_references = ctx.registry.has_references(&key);
@@ -178,8 +172,6 @@ impl<H: Host> Engine<H> {
         self.ctx.wake_all(keys);
     }
 
-    // --- What is known
-
     /// Returns the keys of all known objects of a kind: what a new list does not name any more is gone.
     #[must_use]
     pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
@@ -240,8 +232,6 @@ impl<H: Host> Engine<H> {
         self.ctx.queue.idle_but_for(|key| key.kind == Kind::Event)
     }
 
-    // --- Work
-
     /// Works until `shutdown`, then lets work in progress end within [`Options::grace`]. After [`Engine::abort`] it ends
     /// at once.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
@@ -286,7 +276,7 @@ impl<H: Host> Engine<H> {
             let next = tokio::select! {
                 biased;
                 () = self.abort.cancelled() => return,
-                next = self.reconcile(&work) => next,
+                next = reconcile::reconcile(&self.ctx, &work) => next,
             };
             self.ctx.queue.done(&work, next);
             match self.ctx.queue.try_next() {
@@ -294,15 +284,6 @@ impl<H: Host> Engine<H> {
                 _ => return,
             }
         }
-    }
-
-    /// Reconciles an object. A panic, a defect of ours or of a library, costs this object its turn and no other anything.
-    async fn reconcile(&self, work: &Work) -> Next {
-        AssertUnwindSafe(reconcile::reconcile(&self.ctx, work)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(object = %work.key, "a defect: the reconcile of this object panicked; it is tried again");
-            self.ctx.metrics.reconcile_error(work.key.kind.as_str(), "panic");
-            Next::Failed
-        })
     }
 
     /// Starts the driver of a connection, or triggers the one that runs.
@@ -313,12 +294,6 @@ impl<H: Host> Engine<H> {
             return;
         }
         let (ctx, abort, name) = (self.ctx.clone(), self.abort.clone(), Arc::<str>::from(name));
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = abort.cancelled() => {}
-                () = handle.shutdown() => {}
-                () = driver::drive(&ctx, &name, &handle) => {}
-            }
-        });
+        self.tasks.spawn(async move { driver::run(&ctx, &name, &handle, abort).await });
     }
 }

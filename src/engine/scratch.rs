@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::plan::Field;
+
 use super::{drift::DriftLimiter, object::ObjectKey};
 
 /// What is remembered of one object.
@@ -13,7 +15,7 @@ pub struct Scratch {
     /// Since when it has waited, while status does not say so yet.
     pub waiting_since: Option<Instant>,
     /// Fields that the server ignored, of this generation of the spec.
-    pub ignored_fields: Option<(Option<i64>, Vec<&'static str>)>,
+    pub ignored_fields: Option<(Option<i64>, Vec<Field>)>,
     /// The connection on which it takes over what an object that went left in Svix.
     pub taken_over_via: Option<Box<str>>,
     /// Since when the sending of an event has been delayed for the endpoints that are to receive it.

@@ -12,7 +12,7 @@ use crate::{
     plan::{
         ReconcileError,
         access::Grants,
-        claims::{self, Claimant},
+        claims::{self, Declarer},
         ids,
         schema_source::{self, Source},
     },
@@ -174,20 +174,20 @@ fn holder<'a>(
     before: Option<&ObjectName>,
     permitted: impl Fn(&WebhookEventType) -> bool,
 ) -> Option<&'a WebhookEventType> {
-    let claimants: Vec<Claimant<'_>> = objects
+    let declarers: Vec<Declarer<'_>> = objects
         .iter()
-        .map(|object| Claimant {
-            permitted: permitted(object),
+        .map(|object| Declarer {
+            is_permitted: permitted(object),
             // One that is suspended is managed, but for a while.
-            managed: object.spec.suspend == Some(true)
+            is_managed: object.spec.suspend == Some(true)
                 || object.spec.management_policy != Some(ManagementPolicy::Observe),
-            holds: before.is_some_and(|before| *before == object_name(object)),
+            is_owner: before.is_some_and(|before| *before == object_name(object)),
             created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
             namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
             name: object.metadata.name.as_deref().unwrap_or_default(),
         })
         .collect();
-    claims::holder(&claimants).and_then(|index| objects.get(index).copied())
+    claims::owner(&declarers).and_then(|index| objects.get(index).copied())
 }
 
 /// What an event type declares, once it is found good.
@@ -200,7 +200,7 @@ fn resolve(
     ids::check_event_type_name(name, names.unwrap_or_default())
         .map_err(|error| format!("/spec/name: {error}"))?;
     let schema = match schema_source::schema_text(object).map_err(|refusal| refusal.message)? {
-        Source::Here(schema) => schema,
+        Source::Inline(schema) => schema,
         Source::ConfigMap(reference) => {
             let namespace = object.metadata.namespace.clone().unwrap_or_default();
             let place = (namespace, reference.name.clone(), reference.key.clone());
@@ -214,7 +214,7 @@ fn resolve(
         }
     };
     // Svix gets only what passes this, so nothing else is judged by either.
-    schema_source::judged(object, schema.to_value()).map_err(|refusal| refusal.message)?;
+    schema_source::validate(object, schema.to_value()).map_err(|refusal| refusal.message)?;
     Ok(catalogue::Declared {
         schema,
         format_assertion: object.spec.format_assertion(),

@@ -2,9 +2,9 @@
 
 use crate::{
     admission::{Known, messages::Problem},
-    api::{DEFAULT_CONNECTION, RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint},
+    api::{DEFAULT_CONNECTION, JsonPointer, RESERVED_METADATA_PREFIX, SvixConnectionSpec, WebhookEndpoint},
     plan::{
-        self, ReconcileError,
+        self,
         endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url},
         headers, ids, signing,
     },
@@ -28,11 +28,11 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
         (None, Some(_)) => {}
         _ => findings.problem("/spec", "exactly one of url and urlFrom must be given"),
     }
-    for (field, message) in headers::problems(spec.headers.as_deref().unwrap_or_default()) {
+    for (field, message) in headers::check(spec.headers.as_deref().unwrap_or_default()) {
         findings.problem(field, message);
     }
-    if let Some(Err(message)) = spec.signing_secret.as_ref().map(signing::check) {
-        findings.problems.push(ReconcileError::new(Reason::InvalidSpec, message).into());
+    if let Some(Err(error)) = spec.signing_secret.as_ref().map(signing::check) {
+        findings.problem(error.field(), error);
     }
     for (field, uid) in [("/spec/application", &spec.application), ("/spec/uid", &spec.uid)] {
         if uid.as_ref().is_some_and(|uid| !ids::is_uid(uid)) {
@@ -49,7 +49,8 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     });
     for (index, name) in spec.event_types.iter().enumerate() {
         if !ids::is_name(name) {
-            findings.problem(format!("/spec/eventTypes/{index}"), "expected the name of an event type");
+            let field = JsonPointer::from_static("/spec/eventTypes").index(index);
+            findings.problem(field, "expected the name of an event type");
         } else if refused.is_none()
             && known.directory.connection(connection).is_some()
             && known.directory.holder(connection, name).is_none()

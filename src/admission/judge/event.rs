@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::{
     admission::{Known, messages::Problem},
-    api::{PayloadPolicy, WebhookEvent},
+    api::{JsonPointer, PayloadPolicy, WebhookEvent},
     catalogue::Judgement,
     plan::ids,
-    schema,
+    schema::{self, Violation},
 };
 
 use super::Findings;
@@ -51,14 +51,19 @@ pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findi
     findings
 }
 
-fn payload_field(object: &WebhookEvent) -> &'static str {
-    if object.spec.payload.is_some() { "/spec/payload" } else { "/spec/payloadText" }
+/// The place of the payload, and the error for a violation by it.
+fn payload_field(object: &WebhookEvent) -> (JsonPointer, fn(&JsonPointer, &Violation) -> Problem) {
+    if object.spec.payload.is_some() {
+        ("/spec/payload".into(), Problem::of_payload)
+    } else {
+        ("/spec/payloadText".into(), Problem::of_payload_text)
+    }
 }
 
 /// The payload, when it is one at all.
 fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
     let spec = &object.spec;
-    let field = payload_field(object);
+    let (field, problem) = payload_field(object);
     let Some(text) = spec.payload() else {
         findings.problem("/spec", "exactly one of payload and payloadText must be given");
         return None;
@@ -66,13 +71,13 @@ fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
     match schema::parse(text.as_bytes()) {
         Ok(payload) if payload.is_object() => return Some(payload),
         Ok(_) => findings.problem(field, "expected a JSON object"),
-        Err(violation) => findings.problems.push(Problem::of_payload(field, &violation)),
+        Err(violation) => findings.problems.push(problem(&field, &violation)),
     }
     None
 }
 
 fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
-    let field = payload_field(object);
+    let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
     match known.catalogue.judge(connection, name, payload) {
         Judgement::Valid => {}
@@ -92,7 +97,7 @@ fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut F
         Judgement::Invalid { policy, violations, more } => {
             findings.violated = Some(policy);
             let mut problems: Vec<_> =
-                violations.iter().map(|violation| Problem::of_payload(field, violation)).collect();
+                violations.iter().map(|violation| problem(&field, violation)).collect();
             // The counting of violations ends somewhere, so this is no exact number.
             let rest =
                 (more > 0).then(|| Problem::new(field, format!("and {more} or more other violations")));

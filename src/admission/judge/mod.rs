@@ -4,8 +4,10 @@ mod endpoint;
 mod event;
 mod event_type;
 
+use std::fmt::Display;
+
 use crate::{
-    api::{PayloadPolicy, SvixConnectionSpec},
+    api::{JsonPointer, PayloadPolicy, SvixConnectionSpec},
     plan::{ReconcileError, access::Grants, suggest},
 };
 
@@ -29,7 +31,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    fn problem(&mut self, field: impl Into<String>, message: impl AsRef<str>) {
+    fn problem(&mut self, field: impl Into<JsonPointer>, message: impl Display) {
         self.problems.push(Problem::new(field, message));
     }
 }
@@ -83,18 +85,17 @@ fn not_permitted(
 fn channels(channels: Option<&[String]>, most: usize, findings: &mut Findings) {
     /// Longest channel, in characters, as the CRDs have it.
     const LONGEST: usize = 2048;
+    let field = JsonPointer::from_static("/spec/channels");
     let Some(channels) = channels else { return };
     if channels.is_empty() || channels.len() > most {
         let found = channels.len();
-        findings.problem("/spec/channels", format!("found {found} channels, expected 1 to {most}"));
+        findings.problem(field.clone(), format!("found {found} channels, expected 1 to {most}"));
     }
     for (index, channel) in channels.iter().enumerate().take(most) {
         let length = channel.chars().count();
         if length == 0 || length > LONGEST {
-            findings.problem(
-                format!("/spec/channels/{index}"),
-                format!("found {length} characters, expected 1 to {LONGEST}"),
-            );
+            findings
+                .problem(field.index(index), format!("found {length} characters, expected 1 to {LONGEST}"));
         }
     }
 }

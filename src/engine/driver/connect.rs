@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     api::{Reason, SvixConnection, SvixConnectionSpec},
-    plan::ReconcileError,
+    plan::{Cause, ReconcileError},
     svix::{Budget, Client, ClientOptions, ErrorKind, InvalidConnection},
 };
 
@@ -12,7 +12,7 @@ use super::{
     super::{
         context::Context,
         host::{Host, ReferenceError},
-        session::{ClientConfig, ConnectionError, ConnectionHandle, MissingDependency, Session},
+        session::{ClientConfig, ConnectionHandle, Session},
     },
     sync::SyncOutcome,
 };
@@ -27,7 +27,7 @@ pub(super) async fn connect<H: Host>(
     let token = ctx.host.token(connection).await.map_err(|error| without_token(handle, error))?;
     let invalid = |error: InvalidConnection| {
         handle.set_session(None);
-        SyncOutcome::Blocked(ReconcileError::new(Reason::InvalidConnection, error.to_string()).into())
+        SyncOutcome::Blocked(ReconcileError::new(Reason::InvalidConnection, error.to_string()))
     };
     let config = ClientConfig::new(&connection.spec, &token);
     if let Some(session) = handle.session().filter(|session| session.config == config) {
@@ -51,17 +51,15 @@ fn without_token(handle: &ConnectionHandle, error: ReferenceError) -> SyncOutcom
     match error {
         ReferenceError::NotFound(message) => {
             handle.set_session(None);
-            SyncOutcome::Blocked(ConnectionError {
-                error: ReconcileError::new(Reason::TokenNotFound, message),
-                missing: Some(MissingDependency::TokenSecret),
-            })
+            let error = ReconcileError::new(Reason::TokenNotFound, message);
+            SyncOutcome::Blocked(error.with_cause(Cause::TokenMissing))
         }
         ReferenceError::Incomplete(message) => {
             handle.set_session(None);
-            SyncOutcome::Blocked(ReconcileError::new(Reason::TokenNotFound, message).into())
+            SyncOutcome::Blocked(ReconcileError::new(Reason::TokenNotFound, message))
         }
         ReferenceError::Failed(message) | ReferenceError::Forbidden(message) => {
-            SyncOutcome::Retry(ReconcileError::new(Reason::SecretNotReadable, message).into())
+            SyncOutcome::Retry(ReconcileError::new(Reason::SecretNotReadable, message))
         }
     }
 }

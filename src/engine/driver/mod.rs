@@ -9,10 +9,11 @@ use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{Reason, SvixConnection},
-    plan::status::ReadyState,
+    plan::{ReconcileError, status::ReadyState},
 };
 
 use super::{
@@ -24,7 +25,7 @@ use super::{
     outcome::{Details, Outcome},
     queue::Next,
     reconcile::status,
-    session::{ConnectionError, ConnectionHandle},
+    session::ConnectionHandle,
 };
 
 use sync::SyncOutcome;
@@ -41,13 +42,22 @@ const TOKEN_RETRY: Duration = Duration::from_secs(60);
 /// How often Svix is listed when the spec does not say it, or not validly.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Drives a connection until its object is gone.
+/// Drives a connection until its object is gone, or somebody ends it.
+pub async fn run<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle, abort: CancellationToken) {
+    tokio::select! {
+        () = abort.cancelled() => {}
+        () = handle.shutdown() => {}
+        () = drive(ctx, name, handle) => {}
+    }
+}
+
+/// Drives a connection.
 ///
 /// 1. One pass connects and lists, or cleans up ([`sync::sync`]).
 /// 2. What came of it becomes status, once a failure has lasted.
 /// 3. The next pass follows after the interval or a back-off; at once when it is triggered; soon when somebody asks for a
 ///    listing.
-pub async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle) {
+async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle) {
     let mut retry = RETRY;
     let mut relist = RELIST;
     let mut was_relisted = false;
@@ -94,7 +104,7 @@ pub async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHan
                 report(ctx, &connection, handle, ready).await;
             }
             SyncOutcome::Retry(error) => {
-                let cause = error.error.clone();
+                let cause = error.clone();
                 set_error(ctx, name, handle, error);
                 // What passes within a moment is not worth a write.
                 if has_lasted() {
@@ -107,7 +117,7 @@ pub async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHan
                 }
             }
             SyncOutcome::Blocked(error) => {
-                let cause = error.error.clone();
+                let cause = error.clone();
                 set_error(ctx, name, handle, error);
                 report(ctx, &connection, handle, ReadyState::Stalled(cause)).await;
             }
@@ -128,10 +138,9 @@ pub async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHan
 
 /// Remembers why a connection does not work. Its objects repeat that while they cannot do anything else, so another
 /// reason wakes them; with a connection that worked before they ask Svix itself.
-fn set_error<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle, error: ConnectionError) {
-    let is_new = handle
-        .last_error()
-        .is_none_or(|before| before.error.reason != error.error.reason || before.missing != error.missing);
+fn set_error<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle, error: ReconcileError) {
+    let is_new =
+        handle.last_error().is_none_or(|before| before.reason != error.reason || before.cause != error.cause);
     handle.set_last_error(Some(error));
     if is_new && handle.session().is_none() {
         ctx.wake_all(ctx.registry.users_of(name));

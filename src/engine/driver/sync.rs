@@ -15,7 +15,7 @@ use super::{
         object::Object,
         policy,
         session::{
-            ConnectionError, ConnectionHandle, Session,
+            ConnectionHandle, Session,
             listing::{self, OnListed},
         },
         waiters::Awaited,
@@ -30,11 +30,11 @@ pub(super) enum SyncOutcome {
     /// Svix is listed; the next pass follows after the interval.
     Listed,
     /// It failed in a way that may pass.
-    Retry(ConnectionError),
+    Retry(ReconcileError),
     /// It waits until its objects are released.
     Releasing(ReconcileError),
     /// It waits for a change.
-    Blocked(ConnectionError),
+    Blocked(ReconcileError),
     /// The connection is gone.
     Gone,
 }
@@ -72,11 +72,7 @@ pub(super) async fn sync<H: Host>(ctx: &Context<H>, name: &str, handle: &Connect
                 // What they wait for may have come without a difference that names them.
                 ctx.wake_apart(ctx.scratch.only_waiting(users));
             }
-            if object.is_deleting() {
-                SyncOutcome::Blocked(in_use(ctx, name).into())
-            } else {
-                SyncOutcome::Listed
-            }
+            if object.is_deleting() { SyncOutcome::Blocked(in_use(ctx, name)) } else { SyncOutcome::Listed }
         }
         Err(error) => listing_failed(&connection, handle, &session, error),
     }
@@ -105,7 +101,7 @@ async fn clean_up<H: Host>(
     }
     Some(match ctx.host.release(object).await {
         Ok(()) | Err(HostError::Gone) => {
-            SyncOutcome::Blocked(ReconcileError::new(Reason::Deleting, "released").into())
+            SyncOutcome::Blocked(ReconcileError::new(Reason::Deleting, "released"))
         }
         Err(error) => retry(Reason::Deleting, format!("cannot remove the finalizer: {error}")),
     })
@@ -173,7 +169,7 @@ fn listing_failed(
     let class = error.class();
     if class == Class::Unauthorized {
         handle.set_session(None);
-        return SyncOutcome::Blocked(token_refused(&connection.spec, server, &error.kind).into());
+        return SyncOutcome::Blocked(token_refused(&connection.spec, server, &error.kind));
     }
     let name = connection.metadata.name.as_deref().unwrap_or_default();
     tracing::warn!(connection = %name, %error, "cannot list Svix");
@@ -194,5 +190,5 @@ fn listing_failed(
 }
 
 fn retry(reason: Reason, message: String) -> SyncOutcome {
-    SyncOutcome::Retry(ReconcileError::new(reason, message).into())
+    SyncOutcome::Retry(ReconcileError::new(reason, message))
 }

@@ -17,7 +17,6 @@ use super::{
         object::{Mode, Object, dispatch},
         outcome::{Error, Outcome, RemoteRef},
         queue::Next,
-        session::ConnectionError,
     },
     failure::{outcome_of, svix_failure},
     kind::Reconcile as _,
@@ -111,18 +110,17 @@ pub async fn leave_connection<H: Host>(ctx: &Context<H>, object: &Object, mode: 
 pub fn await_connection<H: Host>(
     ctx: &Context<H>,
     object: &Object,
-    unusable: ConnectionError,
+    unusable: ReconcileError,
 ) -> Result<(), Error> {
-    let ConnectionError { error: cause, missing } = unusable;
     let waited = waited_for_deletion(object, Timestamp::now());
     let orphan_after = ctx.options.orphan_after;
-    if missing.is_some() && waited >= orphan_after {
-        let message = format!("released without clean-up in Svix, since {}", cause.message);
+    if unusable.cause.is_some() && waited >= orphan_after {
+        let message = format!("released without clean-up in Svix, since {}", unusable.message);
         ctx.publish_warning(object, EventReason::Orphaned.as_str(), message);
         return Ok(());
     }
-    let message = format!("clean-up in Svix waits: {}. {}", cause.message, way_out(object));
-    let next = match missing {
+    let message = format!("clean-up in Svix waits: {}. {}", unusable.message, way_out(object));
+    let next = match unusable.cause {
         Some(_) => Next::After(orphan_after.saturating_sub(waited)),
         None => Next::Settled,
     };

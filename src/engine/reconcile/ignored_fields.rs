@@ -1,6 +1,9 @@
 //! Fields that the server ignores: they are not written again and again, and status names them.
 
-use crate::{api::Reason, plan::ReconcileError};
+use crate::{
+    api::Reason,
+    plan::{Field, ReconcileError},
+};
 
 use super::super::{
     context::Context,
@@ -10,7 +13,7 @@ use super::super::{
 };
 
 /// Returns the fields of the present spec that the server is known to ignore.
-pub fn known<H: Host>(ctx: &Context<H>, object: &Object) -> Vec<&'static str> {
+pub fn known<H: Host>(ctx: &Context<H>, object: &Object) -> Vec<Field> {
     ctx.scratch.with(&object.key(), |scratch| match &scratch.ignored_fields {
         Some((generation, fields)) if *generation == object.generation() => fields.clone(),
         _ => Vec::new(),
@@ -21,7 +24,7 @@ pub fn known<H: Host>(ctx: &Context<H>, object: &Object) -> Vec<&'static str> {
 pub fn in_sync_except<H: Host>(
     ctx: &Context<H>,
     object: &Object,
-    mut ignored: Vec<&'static str>,
+    mut ignored: Vec<Field>,
     remote: RemoteRef,
 ) -> Outcome {
     ignored.sort_unstable();
@@ -32,7 +35,7 @@ pub fn in_sync_except<H: Host>(
     let message = format!(
         "this Svix server took the write but not {}: it does not know the field, or only Svix Cloud does; take it \
          out of the spec",
-        ignored.join(", ")
+        Field::names(&ignored).join(", ")
     );
     let generation = object.generation();
     ctx.scratch.with(&object.key(), |scratch| scratch.ignored_fields = Some((generation, ignored)));

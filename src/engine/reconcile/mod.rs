@@ -18,7 +18,9 @@ mod prepare;
 mod schema_source;
 pub mod status;
 
-use std::time::Instant;
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use futures::FutureExt as _;
 
 use crate::plan::status::ReadyState;
 
@@ -39,7 +41,17 @@ use kind::Reconcile as _;
 /// 3. For any other, its kind's reconciler makes Svix hold what it declares: `event_type`, `endpoint`, `event`.
 /// 4. An error becomes an outcome (`failure`).
 /// 5. The outcome becomes status, when it says something new (`status`).
+///
+/// A panic, a defect of ours or of a library, costs this object its turn and no other anything.
 pub async fn reconcile<H: Host>(ctx: &Context<H>, work: &Work) -> Next {
+    AssertUnwindSafe(reconcile_and_report(ctx, work)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(object = %work.key, "a defect: the reconcile of this object panicked; it is tried again");
+        ctx.metrics.reconcile_error(work.key.kind.as_str(), "panic");
+        Next::Failed
+    })
+}
+
+async fn reconcile_and_report<H: Host>(ctx: &Context<H>, work: &Work) -> Next {
     let begun = Instant::now();
     ctx.metrics.queue_waited(work.waited);
     let kind = work.key.kind;

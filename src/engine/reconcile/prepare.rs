@@ -55,7 +55,7 @@ pub async fn prepare<H: Host>(
     if access == AccessCheck::Required {
         ctx.registry.check_access(object)?;
     }
-    let session = ctx.session(name).map_err(|error| Error::Waiting(error.error, Next::Settled))?;
+    let session = ctx.session(name).map_err(|error| Error::Waiting(error, Next::Settled))?;
     let mode = ctx.mode(object);
     if object.recorded_connection().is_some_and(|recorded| recorded != name) {
         finalize::leave_connection(ctx, object, mode).await?;
@@ -66,7 +66,7 @@ pub async fn prepare<H: Host>(
 /// The object waits for its connection.
 fn not_usable<H: Host>(ctx: &Context<H>, connection: &str) -> Error {
     match ctx.session(connection) {
-        Err(error) => Error::Waiting(error.error, Next::Settled),
+        Err(error) => Error::Waiting(error, Next::Settled),
         // It was created since.
         Ok(_) => Error::Requeue(Next::After(Duration::ZERO)),
     }

@@ -40,7 +40,7 @@ pub async fn read<H: Host>(
     event_type: &WebhookEventType,
 ) -> Result<JsonObject, SchemaError> {
     let text = match schema_source::schema_text(event_type).map_err(SchemaError::Refused)? {
-        Source::Here(schema) => return Ok(schema),
+        Source::Inline(schema) => return Ok(schema),
         Source::ConfigMap(reference) => {
             let namespace = event_type.metadata.namespace.as_deref().unwrap_or_default();
             ctx.host.config_map(namespace, reference).await

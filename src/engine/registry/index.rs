@@ -63,15 +63,15 @@ impl Index {
         let known: Vec<_> = keys.filter_map(|key| Some((key, self.objects.get(key)?))).collect();
         let declarers: Vec<_> =
             known.iter().map(|(key, object)| self.declarer(key, object, connection)).collect();
-        claims::holder(&declarers).and_then(|index| known.get(index)).map(|(key, _)| *key)
+        claims::owner(&declarers).and_then(|index| known.get(index)).map(|(key, _)| *key)
     }
 
     /// Returns an object that declares a resource, for the rule that says who owns it.
-    fn declarer<'a>(&self, key: &'a ObjectKey, object: &Object, connection: &str) -> claims::Claimant<'a> {
-        claims::Claimant {
-            permitted: self.check_access(object).is_ok(),
-            managed: object.mode() != Mode::Observe,
-            holds: object.recorded_connection() == Some(connection),
+    fn declarer<'a>(&self, key: &'a ObjectKey, object: &Object, connection: &str) -> claims::Declarer<'a> {
+        claims::Declarer {
+            is_permitted: self.check_access(object).is_ok(),
+            is_managed: object.mode() != Mode::Observe,
+            is_owner: object.recorded_connection() == Some(connection),
             created: object.created().map_or(0, |time| time.as_second()),
             namespace: &key.namespace,
             name: &key.name,

@@ -76,36 +76,11 @@ impl ClientConfig {
     }
 }
 
-/// Why a connection does not work.
-#[derive(Clone, Debug)]
-pub struct ConnectionError {
-    /// What its status says.
-    pub error: ReconcileError,
-    /// What the API server says does not exist, if that is the cause.
-    pub missing: Option<MissingDependency>,
-}
-
-/// Something that a connection cannot do without and that does not exist, says the API server. Only that starts the time
-/// after which objects are released without clean-up; what cannot be read for a moment does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingDependency {
-    /// The SvixConnection.
-    Connection,
-    /// The Secret with its token.
-    TokenSecret,
-}
-
-impl From<ReconcileError> for ConnectionError {
-    fn from(error: ReconcileError) -> Self {
-        Self { error, missing: None }
-    }
-}
-
 /// The handle of a connection: how its objects reach its driver, and its driver its objects.
 #[derive(Default)]
 pub struct ConnectionHandle {
     session: RwLock<Option<Arc<Session>>>,
-    last_error: Mutex<Option<ConnectionError>>,
+    last_error: Mutex<Option<ReconcileError>>,
     trigger: Notify,
     relist: Arc<Notify>,
     shutdown: CancellationToken,
@@ -123,12 +98,12 @@ impl ConnectionHandle {
     }
 
     /// Returns why the connection did not work when it was tried last.
-    pub fn last_error(&self) -> Option<ConnectionError> {
+    pub fn last_error(&self) -> Option<ReconcileError> {
         self.last_error.lock().clone()
     }
 
     /// Sets why the connection does not work; `None`: it does.
-    pub fn set_last_error(&self, error: Option<ConnectionError>) {
+    pub fn set_last_error(&self, error: Option<ReconcileError>) {
         *self.last_error.lock() = error;
     }
 
@@ -199,22 +174,23 @@ impl Sessions {
     }
 
     /// Returns the session of a connection that exists, or why it cannot be used.
-    pub fn get(&self, name: &str) -> Result<Arc<Session>, ConnectionError> {
+    pub fn get(&self, name: &str) -> Result<Arc<Session>, ReconcileError> {
         let handle = self.handle(name);
         if let Some(session) = handle.as_ref().and_then(|handle| handle.session()) {
             return Ok(session);
         }
         let last_error = handle.and_then(|handle| handle.last_error());
-        let missing = last_error.as_ref().and_then(|last| last.missing);
+        let cause = last_error.as_ref().and_then(|error| error.cause);
         let why = match last_error {
-            Some(ConnectionError { error, .. }) => format!("{}: {}", error.reason, error.message),
+            Some(error) => format!("{}: {}", error.reason, error.message),
             None => "it is being connected".to_owned(),
         };
-        let error = ReconcileError::new(
-            Reason::ConnectionNotReady,
-            format!("SvixConnection {name:?} cannot be used yet ({why})"),
-        );
-        Err(ConnectionError { error, missing })
+        let message = format!("SvixConnection {name:?} cannot be used yet ({why})");
+        let error = ReconcileError::new(Reason::ConnectionNotReady, message);
+        Err(match cause {
+            Some(cause) => error.with_cause(cause),
+            None => error,
+        })
     }
 
     fn handle(&self, name: &str) -> Option<Arc<ConnectionHandle>> {
@@ -225,6 +201,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Cause;
 
     #[test]
     fn a_connection_without_a_session_says_why() {
@@ -233,16 +210,14 @@ mod tests {
         assert!(is_new && !sessions.ensure("default").1);
 
         let connecting = sessions.get("default").err().unwrap();
-        handle.set_last_error(Some(ConnectionError {
-            error: ReconcileError::new(Reason::TokenNotFound, "Secret a/b does not exist"),
-            missing: Some(MissingDependency::TokenSecret),
-        }));
+        let error = ReconcileError::new(Reason::TokenNotFound, "Secret a/b does not exist");
+        handle.set_last_error(Some(error.with_cause(Cause::TokenMissing)));
         let missing = sessions.get("default").err().unwrap();
 
-        assert!(connecting.error.message.contains("it is being connected"), "{connecting:?}");
-        assert_eq!(connecting.missing, None);
-        assert!(missing.error.message.contains("TokenNotFound: Secret a/b does not exist"), "{missing:?}");
-        assert_eq!(missing.missing, Some(MissingDependency::TokenSecret));
+        assert!(connecting.message.contains("it is being connected"), "{connecting:?}");
+        assert_eq!(connecting.cause, None);
+        assert!(missing.message.contains("TokenNotFound: Secret a/b does not exist"), "{missing:?}");
+        assert_eq!(missing.cause, Some(Cause::TokenMissing));
     }
 
     #[test]

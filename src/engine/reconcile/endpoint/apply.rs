@@ -1,6 +1,9 @@
 //! Carrying out the plan for an endpoint, until Svix holds what its lists show.
 
-use crate::plan::endpoint::{self, Desired, Observed, Ownership, Step};
+use crate::plan::{
+    Field,
+    endpoint::{self, Desired, EndpointStep, Observed, Ownership},
+};
 
 use super::{
     super::super::{host::Host, object::Object, outcome::Error, session::Session},
@@ -26,7 +29,7 @@ pub(super) struct Applied {
     /// Whether headers were removed that have to be written again.
     pub withheld_headers: bool,
     /// The fields that the server ignored.
-    pub ignored: Vec<&'static str>,
+    pub ignored: Vec<Field>,
 }
 
 impl Applied {
@@ -73,7 +76,7 @@ pub(super) async fn apply<H: Host>(pass: &Pass<'_, H>, wanted: Desired) -> Resul
         let ownership = ownership(pass, observed, wanted);
         let step = endpoint::plan(wanted, observed, ownership, pass.claim(observed));
 
-        let is_certain = matches!(step, Step::InSync | Step::Create);
+        let is_certain = matches!(step, EndpointStep::InSync | EndpointStep::Create);
         if let (false, Some(observed)) = (progress.is_fresh, observed)
             && (!is_certain || pass.reads_svix)
         {
@@ -94,18 +97,18 @@ pub(super) async fn apply<H: Host>(pass: &Pass<'_, H>, wanted: Desired) -> Resul
 async fn carry_out<H: Host>(
     pass: &Pass<'_, H>,
     progress: &mut Progress,
-    step: Step,
+    step: EndpointStep,
     ownership: Ownership,
 ) -> Result<Option<Applied>, Error> {
     match step {
-        Step::InSync => {
+        EndpointStep::InSync => {
             pass.ctx.claim(&progress.object, None).await?;
             let unchanged = progress.observed.take().map(Applied::unchanged);
             Ok(progress.created.take().or(unchanged))
         }
-        Step::Refuse(cause) => Err(cause.into()),
-        Step::Create => writes::create(pass, progress).await,
-        Step::Adopt(change, differences) | Step::Change(change, differences) => {
+        EndpointStep::Refuse(cause) => Err(cause.into()),
+        EndpointStep::Create => writes::create(pass, progress).await,
+        EndpointStep::Adopt(change, differences) | EndpointStep::Change(change, differences) => {
             writes::change(pass, progress, &change, &differences, ownership).await
         }
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     api::{EndpointInSvix, Reason, SigningKeyStatus, Statistics, Verified, WebhookEndpoint},
     plan::{
-        Difference, ReconcileError,
+        Difference, Field, ReconcileError,
         endpoint::{Desired, Observed},
         headers,
         secrets::{Secrets, versions},
@@ -183,17 +183,17 @@ pub(super) async fn hidden_differences(
                 (in_svix, declared) => (has(in_svix), has(declared)),
             };
             differences.push(Difference {
-                field: "headers",
+                field: Field::Headers,
                 found: format!("{name}: {found}"),
                 expected: format!("{name}: {expected}"),
             });
         }
     }
     if let Some(key) = &wanted.signing_key
-        && session.client.get_signing_key(application, &observed.id).await? != Some(signing::as_shown(key))
+        && session.client.get_signing_key(application, &observed.id).await? != Some(signing::as_returned(key))
     {
         differences.push(Difference {
-            field: "signingSecret",
+            field: Field::SigningSecret,
             found: "another key (not shown)".to_owned(),
             expected: "the one in the Secret".to_owned(),
         });

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     api::Reason,
-    plan::suggest,
-    svix::{self, Class},
+    plan::{Field, suggest},
+    svix,
 };
 
 use super::{
@@ -79,7 +79,7 @@ pub(super) async fn why_refused<H: Host>(
     event_types: &BTreeSet<String>,
     error: svix::Error,
 ) -> Error {
-    if error.class() != Class::Terminal || !error.to_string().contains("event types don't exist") {
+    if !error.is_about(Field::EventTypes) {
         return error.into();
     }
     let Pass { ctx, session, .. } = *pass;

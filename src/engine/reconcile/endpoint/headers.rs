@@ -73,7 +73,7 @@ pub(super) async fn withhold<H: Host>(
     }
     let application = wanted.application.as_str();
     let found = session.client.get_headers(application, &observed.id).await?.unwrap_or_default();
-    let Some(keep) = headers::for_both(headers, &found) else { return Ok(false) };
+    let Some(keep) = headers::safe_for_both_hosts(headers, &found) else { return Ok(false) };
     session.client.put_headers(application, &observed.id, &keep).await?;
     Ok(true)
 }

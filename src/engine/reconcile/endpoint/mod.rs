@@ -76,7 +76,7 @@ async fn reconcile<H: Host>(
 
     // 7. Svix is made to hold what its lists show, without what this server ignores.
     let ignored = ignored_fields::known(ctx, object);
-    let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
+    let wanted = ignored.iter().fold(desired, |desired, field| desired.without(*field));
     let (mut applied, wanted) = apply::apply(&pass, wanted).await?;
 
     // 8. Then what they do not show: headers and signing key.

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{Action, Adoption},
-    plan::endpoint::{self, Desired, Step},
+    plan::endpoint::{self, Desired, EndpointStep},
 };
 
 use super::{
@@ -46,11 +46,12 @@ pub(super) async fn observe<H: Host>(
     let ownership = ownership(pass, observed.as_ref(), &wanted);
     let mut step = endpoint::plan(&wanted, observed.as_ref(), ownership, pass.claim(observed.as_ref()));
     let mut hidden = Vec::new();
-    if let (Some(observed), false) = (&observed, matches!(step, Step::Refuse(_))) {
+    if let (Some(observed), false) = (&observed, matches!(step, EndpointStep::Refuse(_))) {
         hidden = hidden_differences(session, &wanted, observed).await?;
-        let adopts_equal_only = matches!(step, Step::Adopt(..)) && pass.adoption != Adoption::Override;
+        let adopts_equal_only =
+            matches!(step, EndpointStep::Adopt(..)) && pass.adoption != Adoption::Override;
         if adopts_equal_only && !hidden.is_empty() {
-            step = Step::Refuse(endpoint::refuse_adoption(&wanted, observed, &hidden));
+            step = EndpointStep::Refuse(endpoint::refuse_adoption(&wanted, observed, &hidden));
             hidden.clear();
         }
     }
@@ -63,7 +64,7 @@ pub(super) async fn observe<H: Host>(
     }
     differences.extend(hidden);
     let refusal = match &step {
-        Step::Refuse(refusal) => Some(refusal),
+        EndpointStep::Refuse(refusal) => Some(refusal),
         _ => None,
     };
     Ok(observe::outcome(mode, action.map(|action| (action, differences.as_slice())), refusal))

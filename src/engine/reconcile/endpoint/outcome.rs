@@ -3,7 +3,7 @@
 use crate::{
     api::{ConditionStatus, ConditionType, EndpointInSvix, Reason, Statistics},
     plan::{
-        ReconcileError,
+        Field, ReconcileError,
         endpoint::Desired,
         status::{ExtraCondition, ReadyState},
     },
@@ -33,7 +33,7 @@ pub(super) fn outcome<H: Host>(
     pass: &Pass<'_, H>,
     applied: Applied,
     wanted: &Desired,
-    ignored: Vec<&'static str>,
+    ignored: Vec<Field>,
     synced: SyncedDetails,
     statistics: Option<Statistics>,
 ) -> Outcome {
@@ -42,7 +42,7 @@ pub(super) fn outcome<H: Host>(
         application: wanted.application.clone(),
         id: applied.observed.id.to_string(),
         uid: wanted.uid.clone(),
-        fields: wanted.named.clone(),
+        fields: Field::names(&wanted.named),
         metadata_keys: wanted.named_metadata.clone(),
         generation: pass.object.generation(),
         verified: synced.verified,

@@ -27,18 +27,18 @@ pub(super) fn ownership<H: Host>(
 fn of_other_mark<H: Host>(pass: &Pass<'_, H>, mark: &str) -> Ownership {
     let mut parts = mark.splitn(3, '/');
     let (Some(owner), Some(namespace), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-        return Ownership::Other;
+        return Ownership::OtherOwner;
     };
     if owner != pass.connection.spec.owner_id {
-        return Ownership::Other;
+        return Ownership::OtherOwner;
     }
     let key = ObjectKey { kind: Kind::Endpoint, namespace: namespace.into(), name: name.into() };
     // Of what is not handed in, or cannot be decoded, nobody can say that it does not exist.
     let is_unknown = pass.ctx.options.namespaces.as_ref().is_some_and(|known| !known.contains(namespace))
         || pass.ctx.undecodable.lock().contains(&key);
     match pass.ctx.registry.get(&key) {
-        _ if is_unknown => Ownership::Held,
-        Some(object) if !object.is_deleting() => Ownership::Held,
+        _ if is_unknown => Ownership::OtherObject,
+        Some(object) if !object.is_deleting() => Ownership::OtherObject,
         _ if namespace == pass.object.namespace() => Ownership::Ours,
         _ => Ownership::Nobody,
     }

@@ -3,10 +3,10 @@
 use crate::{
     api::{ADOPT_ID_ANNOTATION, Adoption, EndpointInSvix, SvixConnection, WebhookEndpoint, annotation},
     plan::{
-        endpoint::{Claim, Desired, Observed},
+        endpoint::{AdoptionRequest, Desired, Observed},
         ids,
         secrets::{Secrets, Sensitive},
-        signing::to_make_again_with,
+        signing::key_for_recreation,
     },
 };
 
@@ -66,8 +66,8 @@ impl<'a, H: Host> Pass<'a, H> {
     }
 
     /// Returns how far the object goes with an endpoint that is not its own.
-    pub fn claim(&self, observed: Option<&Observed>) -> Claim {
-        Claim { adoption: self.adoption, named: self.is_named(observed) }
+    pub fn claim(&self, observed: Option<&Observed>) -> AdoptionRequest {
+        AdoptionRequest { adoption: self.adoption, by_id: self.is_named(observed) }
     }
 
     /// Whether the object names this endpoint by its id, and has none yet.
@@ -79,7 +79,7 @@ impl<'a, H: Host> Pass<'a, H> {
     pub fn published_key(&self) -> Option<Sensitive> {
         let to = self.endpoint.spec.signing_secret.as_ref()?.to_secret.as_ref()?;
         let secret = self.secrets.get(&to.name)?.as_ref()?;
-        to_make_again_with(secret, self.endpoint, to.key())
+        key_for_recreation(secret, self.endpoint, to.key())
     }
 
     /// Whether this generation of the spec was carried out before.

@@ -10,7 +10,7 @@ use crate::{
         ReconcileError,
         endpoint::Desired,
         secrets::{SecretData, Sensitive},
-        signing::{self, Journal, Schedule, Step},
+        signing::{self, Journal, Schedule, SigningKeyStep},
         status::ReadyState,
     },
     svix::ErrorKind,
@@ -85,7 +85,7 @@ async fn use_key<H: Host>(
 ) -> Result<Option<ReadyState>, Error> {
     let session = pass.session;
     let id = applied.observed.id.clone();
-    if session.client.get_signing_key(application, &id).await? == Some(signing::as_shown(key)) {
+    if session.client.get_signing_key(application, &id).await? == Some(signing::as_returned(key)) {
         return Ok(None);
     }
     if let Err(error) = session.client.rotate_signing_key(application, &id, key, grace).await {
@@ -126,7 +126,8 @@ impl Publication<'_> {
         };
         let mut secret = pass.secrets.get(&to.name).cloned().flatten();
         if let Some(secret) = &secret
-            && let Err(cause) = signing::check_ours(secret, endpoint, "/spec/signingSecret/toSecret/name")
+            && let Err(cause) =
+                signing::check_ownership(secret, endpoint, "/spec/signingSecret/toSecret/name")
         {
             return Ok(SyncedDetails::stalled(cause));
         }
@@ -140,7 +141,10 @@ impl Publication<'_> {
             let present = match (&in_svix, is_verified, assumed) {
                 (Some(key), ..) => key.clone(),
                 (None, true, Some(assumed))
-                    if matches!(signing::plan(journal.as_ref(), &assumed, schedule, now), Step::Keep(_)) =>
+                    if matches!(
+                        signing::plan(journal.as_ref(), &assumed, schedule, now),
+                        SigningKeyStep::Keep(_)
+                    ) =>
                 {
                     assumed
                 }
@@ -148,15 +152,15 @@ impl Publication<'_> {
             };
             let write = match signing::plan(journal.as_ref(), &present, schedule, now) {
                 // The Secret was lost: what is asked for now was not done with the one that is gone.
-                Step::Write(journal) if secret.is_none() && was_published => {
+                SigningKeyStep::Write(journal) if secret.is_none() && was_published => {
                     Journal { rotated_for: None, ..journal }
                 }
-                Step::Write(journal) => journal,
-                Step::Prepare(rotating_for) => {
+                SigningKeyStep::Write(journal) => journal,
+                SigningKeyStep::Prepare(rotating_for) => {
                     let next = Some(signing::new_key(rand::random()));
                     Journal { next, rotating_for, ..journal.unwrap_or_default() }
                 }
-                Step::Rotate(key) => {
+                SigningKeyStep::Rotate(key) => {
                     let grace = schedule.grace;
                     if let Err(error) = session.client.rotate_signing_key(application, &id, &key, grace).await
                     {
@@ -172,8 +176,8 @@ impl Publication<'_> {
                     in_svix = Some(key.ok_or_else(|| Error::unsteady("endpoint.get-secret"))?);
                     continue;
                 }
-                Step::Refuse(cause) => return Ok(SyncedDetails::stalled(cause)),
-                Step::Keep(until) => {
+                SigningKeyStep::Refuse(cause) => return Ok(SyncedDetails::stalled(cause)),
+                SigningKeyStep::Keep(until) => {
                     let Some(journal) = journal else { continue };
                     if let Some(secret) = &secret
                         && (lacks_labels(secret, to) || !signing::is_owned(secret, endpoint))
@@ -246,7 +250,7 @@ fn lacks_labels(secret: &SecretData, to: &ToSecret) -> bool {
 /// Svix accepts no other key yet; any other error stays one.
 fn rotation_limited(error: crate::svix::Error) -> Result<ReadyState, Error> {
     match &error.kind {
-        ErrorKind::Refused { status: 400, detail } => Ok(ReadyState::Waiting(ReconcileError::new(
+        ErrorKind::Refused { status: 400, detail, .. } => Ok(ReadyState::Waiting(ReconcileError::new(
             Reason::RotationLimited,
             format!("Svix accepts no other signing key yet: {detail} It is tried again"),
         ))),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     api::{ADOPT_ID_ANNOTATION, Adoption, Reason},
     plan::{
-        Difference, ReconcileError, describe,
+        Difference, Field, ReconcileError, describe,
         endpoint::{self, Change, Desired, Observed, Ownership},
     },
     svix::ErrorKind,
@@ -184,7 +184,7 @@ async fn accept<H: Host>(
     let session = pass.session;
     let application = wanted.application.as_str();
     let (_, differences) = endpoint::change(wanted, &response);
-    if write == Write::Create && differences.iter().any(|difference| difference.field == "eventTypes") {
+    if write == Write::Create && differences.iter().any(|difference| difference.field == Field::EventTypes) {
         // A server before 1.99 drops the field and creates an endpoint that receives everything. That must not stay.
         session.client.delete_endpoint(application, &response.id).await?;
         session.mirror.remove_endpoint(application, &response.id);

@@ -47,7 +47,7 @@ pub(super) async fn follow<H: Host>(
     let is_missed = !missed.is_empty();
     let progress = match progress.ended {
         Some(Reason::NoEndpointMatched) if is_missed => {
-            Progress { message: event::missed_by(&missed), ..progress }
+            Progress { message: event::missed_message(&missed), ..progress }
         }
         _ => progress,
     };
@@ -61,8 +61,8 @@ pub(super) async fn follow<H: Host>(
     let next = match (progress.ended, event.spec.ttl_after_finished()) {
         (Some(_), None) => Next::Settled,
         (Some(_), Some(ttl)) => Next::Later(ttl),
-        (None, _) if since_sent < WORKED_ON => Next::After(event::next_look(since_sent)),
-        (None, _) => Next::Later(event::next_look(since_sent)),
+        (None, _) if since_sent < WORKED_ON => Next::After(event::next_poll(since_sent)),
+        (None, _) => Next::Later(event::next_poll(since_sent)),
     };
     let status = WebhookEventStatus {
         attempts: Some(progress.attempts),

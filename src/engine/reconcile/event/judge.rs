@@ -75,15 +75,13 @@ pub(super) async fn judge<H: Host>(
     // What the payload holds is for readers of the object only.
     let redacted = format!(
         "the payload does not match the schema of {owner_key} at {}",
-        event::places(&violations, more)
+        event::violated_places(&violations, more)
     );
     if policy == PayloadPolicy::Enforce {
         let advice = "create another WebhookEvent, or change the schema";
-        return Err(ReconcileError {
-            redacted: Some(format!("{redacted}; see the status")),
-            ..ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
-        }
-        .into());
+        return Err(ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
+            .with_redacted(format!("{redacted}; see the status"))
+            .into());
     }
     ctx.waiters.remove(connection, awaited, &object.key());
     if policy == PayloadPolicy::Warn {

@@ -11,7 +11,7 @@ use crate::{
     api::{Reason, WebhookEvent},
     plan::{
         ReconcileError,
-        event::{self, Step},
+        event::{self, EventStep},
     },
 };
 
@@ -40,22 +40,22 @@ async fn reconcile<H: Host>(
     // 1. What is next?
     let step = event::step(event, Timestamp::now());
     match step {
-        Step::Keep(None) => return Err(Error::Requeue(Next::Settled)),
-        Step::Keep(Some(left)) => return Err(Error::Requeue(Next::Later(left))),
-        Step::Delete => {
+        EventStep::Keep(None) => return Err(Error::Requeue(Next::Settled)),
+        EventStep::Keep(Some(left)) => return Err(Error::Requeue(Next::Later(left))),
+        EventStep::Delete => {
             ctx.host.delete(object).await?;
             tracing::info!(object = %object.key(), action = "Expired", "its ttlAfterFinished is over");
             return Err(Error::Requeue(Next::Settled));
         }
-        Step::Send | Step::SendAgain | Step::Find | Step::Follow => {}
+        EventStep::Send | EventStep::SendAgain | EventStep::Find | EventStep::Follow => {}
     }
 
     // 2. A connection that may be used for it.
-    let access = if step == Step::Follow { AccessCheck::NotNeeded } else { AccessCheck::Required };
+    let access = if step == EventStep::Follow { AccessCheck::NotNeeded } else { AccessCheck::Required };
     let prepared = prepare(ctx, object, access).await?;
 
     // 3. One that is sent is followed until its deliveries end.
-    if step == Step::Follow {
+    if step == EventStep::Follow {
         return follow::follow(ctx, object, event, &prepared).await;
     }
     if prepared.mode != Mode::Manage {
@@ -68,11 +68,11 @@ async fn reconcile<H: Host>(
 
     // 4. One that was tried before is looked for.
     let desired = event::desired(event, &prepared.connection.spec)?;
-    if step != Step::Send {
+    if step != EventStep::Send {
         let session = &*prepared.session;
         match session.client.get_message(&desired.application, &desired.event_id).await? {
             Some(found) => return send::found(ctx, object, event, session, &desired, &found, None),
-            None if step == Step::Find => return Err(not_sent(event).into()),
+            None if step == EventStep::Find => return Err(not_sent(event).into()),
             None => {}
         }
     }

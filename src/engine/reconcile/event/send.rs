@@ -9,7 +9,7 @@ use crate::{
     api::{Reason, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventStatus},
     plan::{
         ReconcileError,
-        event::{self, Desired, Message, Step},
+        event::{self, Desired, EventStep, Message},
         status::ReadyState,
     },
     svix::{ErrorKind, SendMessage},
@@ -46,7 +46,7 @@ pub(super) async fn send<H: Host>(
     event: &WebhookEvent,
     prepared: &Prepared,
     desired: &Desired,
-    step: Step,
+    step: EventStep,
 ) -> Result<Outcome, Error> {
     let (connection, session) = (&*prepared.connection, &*prepared.session);
     let application = &desired.application;
@@ -59,7 +59,7 @@ pub(super) async fn send<H: Host>(
     let event = record_attempt(ctx, object, event, desired, &accepted).await?;
     // It may have been sent by an object of the same name before. Svix itself may forget an id after a day, but not the
     // message.
-    if step == Step::Send
+    if step == EventStep::Send
         && let Some(found) = session.client.get_message(application, &desired.event_id).await?
     {
         return self::found(ctx, object, &event, session, desired, &found, Some(accepted));
@@ -115,7 +115,7 @@ fn is_delayed<H: Host>(
                 .registry
                 .endpoints_of(name)
                 .iter()
-                .any(|endpoint| is_for(endpoint) && event::is_in_step(endpoint))
+                .any(|endpoint| is_for(endpoint) && event::is_in_sync(endpoint))
     };
     let are_missing = ctx.registry.pending_endpoints(name).iter().any(is_for) || are_lost();
     ctx.scratch.with(&object.key(), |scratch| {
@@ -171,7 +171,7 @@ pub(super) fn found<H: Host>(
     found: &Message,
     accepted: Option<(Reason, String)>,
 ) -> Result<Outcome, Error> {
-    if let Err(differs) = event::same(desired, found) {
+    if let Err(differs) = event::check_same(desired, found) {
         return Err(ReconcileError::new(
             Reason::EventIdTaken,
             format!(
@@ -205,7 +205,7 @@ fn sent(
         ready: ReadyState::Ready(Reason::Sent, progress.message),
         remote: Some(RemoteRef::Event(Box::new(EventProgress { status, accepted, is_missed: false }))),
         details: None,
-        next: Next::After(event::next_look(Duration::ZERO)),
+        next: Next::After(event::next_poll(Duration::ZERO)),
     }
 }
 
