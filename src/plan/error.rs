@@ -1,6 +1,6 @@
 //! Why an object cannot be reconciled.
 
-use crate::api::{JsonPointer, Reason};
+use crate::api::{JsonPointer, Reason, Violation};
 
 /// Why an object cannot be reconciled: what its conditions and Events say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +84,12 @@ impl ReconcileError {
     #[must_use]
     pub fn redacted_message(&self) -> &str {
         self.redacted.as_deref().unwrap_or(&self.message)
+    }
+}
+
+impl From<Violation> for ReconcileError {
+    fn from(Violation { field, rule }: Violation) -> Self {
+        Self::at(Reason::InvalidSpec, field, rule)
     }
 }
 

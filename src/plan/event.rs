@@ -254,13 +254,7 @@ pub fn violated_places(violations: &[schema::Violation], more: usize) -> String 
 /// Returns the payload of an event, parsed and as text. It is a JSON object that every reader parses alike.
 pub fn payload(object: &WebhookEvent) -> Result<(Value, String), ReconcileError> {
     let field = if object.spec.payload_text.is_some() { "/spec/payloadText" } else { "/spec/payload" };
-    let Some(text) = object.spec.payload() else {
-        return Err(ReconcileError::at(
-            Reason::InvalidSpec,
-            JsonPointer::SPEC,
-            "exactly one of payload and payloadText must be given",
-        ));
-    };
+    let text = object.spec.payload().map_err(|rule| rule.at(JsonPointer::SPEC))?;
     let invalid = |detail: &dyn fmt::Display| ReconcileError::at(Reason::InvalidPayload, field, detail);
     let value = schema::parse(text.as_bytes()).map_err(|violation| match violation.pointer.as_str() {
         "" => invalid(&violation.message),

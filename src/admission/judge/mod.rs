@@ -7,8 +7,8 @@ mod event_type;
 use std::fmt::Display;
 
 use crate::{
-    api::{JsonPointer, PayloadPolicy, SvixConnectionSpec},
-    plan::{ReconcileError, access::Grants, suggest},
+    api::{JsonPointer, PayloadPolicy, SvixConnectionSpec, Violation},
+    plan::{ReconcileError, access::Grants, ids, suggest},
 };
 
 use super::{Known, messages::Problem};
@@ -33,6 +33,21 @@ pub(super) struct Findings {
 impl Findings {
     fn problem(&mut self, field: impl Into<JsonPointer>, message: impl Display) {
         self.problems.push(Problem::new(field, message));
+    }
+
+    /// Adds the violations of the CRD's rules, which an API server without CEL does not check.
+    fn violations(&mut self, violations: Vec<Violation>) {
+        violations.into_iter().for_each(|Violation { field, rule }| self.problem(field, rule));
+    }
+
+    /// Checks the characters of a uid; the rules of the CRD cover its prefix.
+    fn uid(&mut self, field: &'static str, uid: Option<&String>) {
+        if uid.is_some_and(|uid| !ids::is_name(uid)) {
+            self.problem(
+                field,
+                "expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_",
+            );
+        }
     }
 }
 
