@@ -65,7 +65,19 @@ pub enum ConditionStatus {
 
 /// Why an object is as it is. The names are stable: they are the conditions' reasons, the Events' reasons
 /// and what `docs/conditions.md` explains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 pub enum Reason {
     /// Svix holds what the spec declares.
     InSync,
@@ -157,105 +169,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and for metrics.
-    pub const ALL: [Self; 43] = [
-        Self::InSync,
-        Self::Connected,
-        Self::WaitingForEventType,
-        Self::ConnectionNotFound,
-        Self::ConnectionNotReady,
-        Self::InvalidSpec,
-        Self::InvalidSchema,
-        Self::SchemaSourceNotFound,
-        Self::NotOurs,
-        Self::Conflict,
-        Self::ApplicationNotFound,
-        Self::RefusedBySvix,
-        Self::FieldsIgnored,
-        Self::SvixUnavailable,
-        Self::Throttled,
-        Self::TokenNotFound,
-        Self::AuthenticationFailed,
-        Self::InvalidConnection,
-        Self::InUse,
-        Self::Deleting,
-        Self::InvalidPayload,
-        Self::PayloadValid,
-        Self::PayloadMismatch,
-        Self::Sending,
-        Self::Sent,
-        Self::Delivered,
-        Self::NoEndpointMatched,
-        Self::DeliveryFailed,
-        Self::DeliveryUnknown,
-        Self::EventIdTaken,
-        Self::NotSent,
-        Self::NotPermitted,
-        Self::Suspended,
-        Self::Observed,
-        Self::Differs,
-        Self::DisabledInSvix,
-        Self::SecretNotFound,
-        Self::InvalidSecret,
-        Self::SecretNotReadable,
-        Self::SecretNotOurs,
-        Self::RotationLimited,
-        Self::Contested,
-        Self::Moving,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The reason as conditions and Events carry it.
+    /// The reason as conditions and Events contain it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InSync => "InSync",
-            Self::Connected => "Connected",
-            Self::WaitingForEventType => "WaitingForEventType",
-            Self::ConnectionNotFound => "ConnectionNotFound",
-            Self::ConnectionNotReady => "ConnectionNotReady",
-            Self::InvalidSpec => "InvalidSpec",
-            Self::InvalidSchema => "InvalidSchema",
-            Self::SchemaSourceNotFound => "SchemaSourceNotFound",
-            Self::NotOurs => "NotOurs",
-            Self::Conflict => "Conflict",
-            Self::ApplicationNotFound => "ApplicationNotFound",
-            Self::RefusedBySvix => "RefusedBySvix",
-            Self::FieldsIgnored => "FieldsIgnored",
-            Self::SvixUnavailable => "SvixUnavailable",
-            Self::Throttled => "Throttled",
-            Self::TokenNotFound => "TokenNotFound",
-            Self::AuthenticationFailed => "AuthenticationFailed",
-            Self::InvalidConnection => "InvalidConnection",
-            Self::InUse => "InUse",
-            Self::Deleting => "Deleting",
-            Self::InvalidPayload => "InvalidPayload",
-            Self::PayloadValid => "PayloadValid",
-            Self::PayloadMismatch => "PayloadMismatch",
-            Self::Sending => "Sending",
-            Self::Sent => "Sent",
-            Self::Delivered => "Delivered",
-            Self::NoEndpointMatched => "NoEndpointMatched",
-            Self::DeliveryFailed => "DeliveryFailed",
-            Self::DeliveryUnknown => "DeliveryUnknown",
-            Self::EventIdTaken => "EventIdTaken",
-            Self::NotSent => "NotSent",
-            Self::NotPermitted => "NotPermitted",
-            Self::Suspended => "Suspended",
-            Self::Observed => "Observed",
-            Self::Differs => "Differs",
-            Self::DisabledInSvix => "DisabledInSvix",
-            Self::SecretNotFound => "SecretNotFound",
-            Self::InvalidSecret => "InvalidSecret",
-            Self::SecretNotReadable => "SecretNotReadable",
-            Self::SecretNotOurs => "SecretNotOurs",
-            Self::RotationLimited => "RotationLimited",
-            Self::Contested => "Contested",
-            Self::Moving => "Moving",
-        }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }

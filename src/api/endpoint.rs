@@ -267,6 +267,12 @@ impl WebhookEndpointSpec {
         self.deletion_policy.unwrap_or_default()
     }
 
+    /// Whether Svix is changed to the spec. A suspended object is managed, too, since the suspension is temporary.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.suspend == Some(true) || self.management_policy != Some(ManagementPolicy::Observe)
+    }
+
     /// What happens to one that is not this object's.
     #[must_use]
     pub fn adoption(&self) -> Adoption {

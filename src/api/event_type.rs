@@ -186,7 +186,9 @@ pub enum EventTypeDeletionPolicy {
 }
 
 /// What happens to an event whose payload does not match the schema. Default: `Enforce`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr,
+)]
 pub enum PayloadPolicy {
     /// It is refused.
     #[default]
@@ -201,11 +203,7 @@ impl PayloadPolicy {
     /// The policy as manifests and metrics say it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "Enforce",
-            Self::Warn => "Warn",
-            Self::Audit => "Audit",
-        }
+        self.into()
     }
 }
 
@@ -250,6 +248,12 @@ impl WebhookEventTypeSpec {
     #[must_use]
     pub fn deletion_policy(&self) -> EventTypeDeletionPolicy {
         self.deletion_policy.unwrap_or_default()
+    }
+
+    /// Whether Svix is changed to the spec. A suspended object is managed, too, since the suspension is temporary.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.suspend == Some(true) || self.management_policy != Some(ManagementPolicy::Observe)
     }
 
     /// What happens to one that is not this object's.

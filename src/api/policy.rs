@@ -27,7 +27,19 @@ pub fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
 
 /// What happens when a thing of that name exists in Svix already and is not this object's. Default: `Match`.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::IntoStaticStr,
 )]
 pub enum Adoption {
     /// It is refused, even when it is equal.
@@ -43,11 +55,7 @@ impl Adoption {
     /// The policy as manifests say it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "Never",
-            Self::Match => "Match",
-            Self::Override => "Override",
-        }
+        self.into()
     }
 }
 
