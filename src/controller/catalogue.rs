@@ -134,7 +134,7 @@ impl Feed {
         let mut connections: HashSet<String> =
             self.declarations.by_event_type.keys().map(|(connection, _)| connection.clone()).collect();
         let before: Vec<EventTypeName> = self.declarations.by_event_type.keys().cloned().collect();
-        for gone in self
+        for removed in self
             .declarations
             .by_object
             .keys()
@@ -142,7 +142,7 @@ impl Feed {
             .cloned()
             .collect::<Vec<_>>()
         {
-            self.declarations.set(&gone, None);
+            self.declarations.set(&removed, None);
         }
         for (key, object) in &list {
             if let Some(object) = object {
@@ -167,10 +167,10 @@ impl Feed {
                 None => kept.push(event_type.clone()),
             }
         }
-        for gone in
+        for removed in
             before.iter().filter(|event_type| !self.declarations.by_event_type.contains_key(*event_type))
         {
-            self.publish_owner(gone);
+            self.publish_owner(removed);
         }
         connections.extend(event_types.into_iter().map(|(connection, _)| connection));
         for connection in connections {
@@ -328,7 +328,7 @@ impl Feed {
                     Err(error) => Err(describe(&error)),
                 }
             }
-            Err(refusal) => Err(refusal.to_string()),
+            Err(error) => Err(error.to_string()),
         };
         match schema {
             Ok(schema) => Some(Declared {

@@ -166,8 +166,8 @@ impl<'a> Grants<'a> {
         ReconcileError::new(
             Reason::NotPermitted,
             format!(
-                "namespace {} may not {what} through this connection; whoever runs the SvixConnection can allow it in \
-                 spec.access ({needed})",
+                "namespace {} may not {what} through this connection; an administrator of the SvixConnection can allow it \
+                 in spec.access ({needed})",
                 quoted(self.namespace)
             ),
         )
@@ -280,14 +280,14 @@ mod tests {
         let a = Grants::new(&spec, "x", Some(&labels));
         assert!(a.endpoint("team-a-1", &names(&["a.one"]), Adoption::Match).is_ok());
         for (application, event_type) in [("team-b", "a.one"), ("team-a-1", "b.one"), ("b", "b.one")] {
-            let refusal = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
-            assert_eq!(refusal.reason, Reason::NotPermitted);
-            assert!(refusal.message.starts_with("namespace \"x\" may not use "), "{refusal}");
+            let error = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
+            assert_eq!(error.reason, Reason::NotPermitted);
+            assert!(error.message.starts_with("namespace \"x\" may not use "), "{error}");
         }
         assert!(a.event_type("a.one", Adoption::Match, true).is_err());
         let b = Grants::new(&spec, "b", Some(&BTreeMap::new()));
         assert!(b.event_type("b.one", Adoption::Override, true).is_ok());
-        // A namespace cannot say of itself that it is another.
+        // A namespace cannot claim the name of another.
         let forged = BTreeMap::from([(NAME_LABEL.to_owned(), "b".to_owned())]);
         assert!(Grants::new(&spec, "c", Some(&forged)).event("b", &"b.one".to_owned()).is_err());
     }

@@ -53,8 +53,8 @@ impl<'a> Declarer<'a> {
     }
 }
 
-/// The declaration of an event type, without its schema: the data that decides which object owns it, for whoever keeps
-/// no objects.
+/// The declaration of an event type, without its schema: the data that decides which object owns it, for callers that
+/// do not keep the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
     /// The connection.

@@ -32,7 +32,7 @@ pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findi
     match not_permitted {
         // It is never sent, and the violations would show the schema of an event type that is another team's.
         Some(warning) => findings.warnings.push(warning),
-        None => judge(object, &payload, known, &mut findings),
+        None => validate_payload(object, &payload, known, &mut findings),
     }
     findings
 }
@@ -60,7 +60,7 @@ fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
     None
 }
 
-fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
+fn validate_payload(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
     let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
     match known.catalogue.judge(connection, name, payload) {
@@ -68,7 +68,7 @@ fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut F
         // There is a warning about the connection already.
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
         Judgement::Undeclared => {
-            let then = "the event waits, and is judged before it is sent";
+            let then = "the event waits, and is validated before it is sent";
             findings.warnings.push(match known.directory.holder(connection, name) {
                 None => format!(
                     "/spec/eventType: no WebhookEventType declares {name:?} through connection {connection:?}; {then}"

@@ -30,7 +30,7 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
             }
         }
         Ok(Source::ConfigMap(_)) => {}
-        Err(refusal) => findings.problems.push(refusal.into()),
+        Err(error) => findings.problems.push(error.into()),
     }
     let namespace = object.metadata.namespace.as_deref();
     // An object that may not declare it learns nothing of the one that does.
