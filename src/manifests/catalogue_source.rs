@@ -7,11 +7,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    api::{EventTypeDeletionPolicy, EventTypeNames, ManagementPolicy, SvixConnectionSpec, WebhookEventType},
+    api::{EventTypeNames, SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue},
     plan::{
-        ReconcileError,
-        access::Grants,
+        ReconcileError, access,
         claims::{self, Declarer},
         ids,
         schema_source::{self, Source},
@@ -149,13 +148,11 @@ impl Feed {
         lines
     }
 
-    /// Whether its connection lets an object have the event type that it declares.
+    /// Checks that the connection permits an object the event type that it declares.
     fn permitted(&self, object: &WebhookEventType) -> Result<(), ReconcileError> {
-        let Some(connection) = self.connections.get(object.connection_name()) else { return Ok(()) };
+        let connection = self.connections.get(object.connection_name());
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let grants = Grants::new(connection, namespace, self.namespaces.get(namespace));
-        let expunge = object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
-        grants.event_type(&object.event_type_name(), object.spec.adoption(), expunge)
+        access::check(object, namespace, connection, self.namespaces.get(namespace))
     }
 }
 
@@ -177,14 +174,9 @@ fn holder<'a>(
     let declarers: Vec<Declarer<'_>> = objects
         .iter()
         .map(|object| Declarer {
-            is_permitted: permitted(object),
-            // One that is suspended is managed, but for a while.
-            is_managed: object.spec.suspend == Some(true)
-                || object.spec.management_policy != Some(ManagementPolicy::Observe),
+            // Manifests have no status; the owner is the one that it was before.
             is_owner: before.is_some_and(|before| *before == object_name(object)),
-            created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
-            namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
-            name: object.metadata.name.as_deref().unwrap_or_default(),
+            ..Declarer::of_event_type(object, permitted(object))
         })
         .collect();
     claims::owner(&declarers).and_then(|index| objects.get(index).copied())

@@ -1,8 +1,8 @@
-//! Why an object cannot be reconciled.
+//! The error for an object that cannot be reconciled.
 
-use crate::api::{JsonPointer, Reason};
+use crate::api::{JsonPointer, Reason, Violation};
 
-/// Why an object cannot be reconciled: what its conditions and Events say.
+/// The error for an object that cannot be reconciled: the content of its conditions and Events.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ReconcileError {
@@ -13,7 +13,7 @@ pub struct ReconcileError {
     pub message: String,
     /// The field of the object that it is about, if it is about one.
     pub field: Option<JsonPointer>,
-    /// What the engine acts on, where the reason alone does not say enough.
+    /// The cause that the engine acts on, where the reason alone is not enough.
     pub cause: Option<Cause>,
     /// The message without the content of a payload, for Events and logs, which more people read; `None`: the message
     /// has no such content.
@@ -86,6 +86,12 @@ impl ReconcileError {
     #[must_use]
     pub fn redacted_message(&self) -> &str {
         self.redacted.as_deref().unwrap_or(&self.message)
+    }
+}
+
+impl From<Violation> for ReconcileError {
+    fn from(Violation { field, rule }: Violation) -> Self {
+        Self::at(Reason::InvalidSpec, field, rule)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{Header, JsonPointer, Reason};
+use crate::api::{Header, HeaderValue, JsonPointer, Reason};
 
 use super::{
     ReconcileError, quoted,
@@ -61,9 +61,6 @@ pub enum InvalidHeader {
     /// Its value is invalid.
     #[error(transparent)]
     Value(#[from] InvalidHeaderValue),
-    /// It has both or neither of `value` and `valueFrom`.
-    #[error("exactly one of value and valueFrom must be given")]
-    Source,
 }
 
 /// A name that a header cannot have.
@@ -91,7 +88,7 @@ pub enum InvalidHeaderValue {
     ControlCharacter(usize),
 }
 
-/// Checks headers; returns each error with the field it is about. Values in Secrets are not known here.
+/// Checks names and inline values; returns each error with the field it is about.
 #[must_use]
 pub fn check(headers: &[Header]) -> Vec<(JsonPointer, InvalidHeader)> {
     let mut errors = Vec::new();
@@ -106,14 +103,10 @@ pub fn check(headers: &[Header]) -> Vec<(JsonPointer, InvalidHeader)> {
         if let Some(first) = seen.insert(name, index) {
             errors.push((place.child("name"), InvalidHeader::Duplicate { found: found(), first }));
         }
-        match (&header.value, &header.value_from) {
-            (Some(value), None) => {
-                if let Err(problem) = check_value(value) {
-                    errors.push((place.child("value"), problem.into()));
-                }
-            }
-            (None, Some(_)) => {}
-            _ => errors.push((place, InvalidHeader::Source)),
+        if let Ok(HeaderValue::Inline(value)) = header.value()
+            && let Err(problem) = check_value(value)
+        {
+            errors.push((place.child("value"), problem.into()));
         }
     }
     errors
@@ -162,18 +155,15 @@ pub fn resolve(
     }
     let mut resolved = BTreeMap::new();
     for (index, header) in headers.iter().enumerate() {
-        let value = match (&header.value, &header.value_from) {
-            (Some(value), _) => Sensitive::new(value.as_str()),
-            (None, Some(source)) => {
-                let reference = &source.secret_key_ref;
+        let value = match header.value().map_err(|rule| rule.at(field(index)))? {
+            HeaderValue::Inline(value) => Sensitive::new(value),
+            HeaderValue::Secret(reference) => {
                 let field = field(index).child("valueFrom").child("secretKeyRef");
                 let value = secrets::value(secrets, reference, &field, namespace)?;
                 check_value(value.expose())
                     .map_err(|problem| secrets::invalid(reference, &field, namespace, &problem))?;
                 value
             }
-            // `check` refuses it.
-            (None, None) => continue,
         };
         resolved.insert(header.name.clone(), value);
     }

@@ -6,7 +6,10 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::{
-    api::{ConfigMapKeyRef, Example, InvalidJson, JsonObject, JsonPointer, Reason, WebhookEventType},
+    api::{
+        ConfigMapKeyRef, DeclaredSchema, Example, ExamplePayload, InvalidJson, JsonObject, JsonPointer,
+        Reason, SpecRule, WebhookEventType,
+    },
     schema,
 };
 
@@ -23,20 +26,14 @@ pub enum Source<'a> {
 
 /// Returns the schema of an event type, or the ConfigMap that it is kept in.
 pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
-    let spec = &event_type.spec;
-    match (&spec.schema, &spec.schema_text, &spec.schema_from) {
-        (Some(schema), None, None) => Ok(Source::Inline(schema.clone())),
-        (None, Some(text), None) => parse_schema(event_type, text).map(Source::Inline),
-        (None, None, Some(source)) => Ok(Source::ConfigMap(&source.config_map_key_ref)),
-        _ => Err(ReconcileError::at(
-            Reason::InvalidSpec,
-            JsonPointer::SPEC,
-            "exactly one of schema, schemaText and schemaFrom must be given",
-        )),
+    match event_type.spec.schema().map_err(|rule| rule.at(JsonPointer::SPEC))? {
+        DeclaredSchema::Inline(schema) => Ok(Source::Inline(schema.clone())),
+        DeclaredSchema::Text(text) => parse_schema(event_type, text).map(Source::Inline),
+        DeclaredSchema::ConfigMap(reference) => Ok(Source::ConfigMap(reference)),
     }
 }
 
-/// Parses a schema that is kept as text. Strictly: a duplicate key means one thing to us and another to Svix.
+/// Parses a schema that is kept as text. Strictly: we and Svix may read a duplicate key differently.
 pub fn parse_schema(event_type: &WebhookEventType, text: &str) -> Result<JsonObject, ReconcileError> {
     let invalid =
         |detail: &dyn fmt::Display| ReconcileError::at(Reason::InvalidSchema, field(event_type), detail);
@@ -85,8 +82,8 @@ pub fn validate_all(
 #[derive(Debug, thiserror::Error)]
 enum InvalidExample {
     /// It has both or neither of `value` and `text`.
-    #[error("exactly one of value and text must be given")]
-    Source,
+    #[error(transparent)]
+    Source(#[from] SpecRule),
     /// Its text is not JSON.
     #[error("{0}")]
     Text(String),
@@ -100,16 +97,15 @@ enum InvalidExample {
 
 /// Returns the value of an example that matches the schema.
 fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Value, InvalidExample> {
-    let value = match (&example.value, &example.text) {
-        (Some(value), None) => value.to_value(),
-        (None, Some(text)) => {
+    let value = match example.payload()? {
+        ExamplePayload::Inline(value) => value.to_value(),
+        ExamplePayload::Text(text) => {
             let value = schema::parse(text.as_bytes())
                 .map_err(|violation| InvalidExample::Text(within_text(&violation)))?;
             // Svix's payloads are objects.
             JsonObject::from_value(&value)?;
             value
         }
-        _ => return Err(InvalidExample::Source),
     };
     let (violations, more) = compiled.violations(&value);
     if violations.is_empty() {

@@ -82,64 +82,31 @@ pub fn new_key(random: [u8; NEW_KEY]) -> Sensitive {
     Sensitive::new(format!("whsec_{}", STANDARD.encode(random)))
 }
 
-/// A `signingSecret` that cannot be carried out.
+/// More keys would be valid at a time than Svix signs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSigningSecret {
-    /// It has both or neither of `fromSecret` and `toSecret`.
-    #[error("exactly one of fromSecret and toSecret must be given")]
-    Source,
-    /// `gracePeriod` is not a duration within its bounds.
-    #[error("expected 0s to 168h, such as 24h")]
-    GracePeriod,
-    /// `rotateAfter` without `toSecret`.
-    #[error("it needs toSecret: a key that comes from a Secret is replaced by changing the Secret")]
-    RotateWithoutToSecret,
-    /// `rotateAfter` is not a duration within its bounds.
-    #[error("expected 1h to 87600h, such as 720h")]
-    RotateAfter,
-    /// More keys would be valid at a time than Svix signs with.
-    #[error(
-        "it is more than {} times rotateAfter, and Svix signs with at most {OLD_KEYS} keys before the present one; \
-         make it shorter, or rotate less often",
-        OLD_KEYS - 1
-    )]
-    TooManyKeys,
-}
+#[error(
+    "it is more than {} times rotateAfter, and Svix signs with at most {OLD_KEYS} keys before the present one; make it \
+     shorter, or rotate less often",
+    OLD_KEYS - 1
+)]
+pub struct TooManyKeys;
 
-impl InvalidSigningSecret {
+impl TooManyKeys {
     /// The field that it is about.
-    #[must_use]
-    pub fn field(self) -> JsonPointer {
-        JsonPointer::from_static(match self {
-            Self::Source => "/spec/signingSecret",
-            Self::GracePeriod | Self::TooManyKeys => "/spec/signingSecret/gracePeriod",
-            Self::RotateWithoutToSecret | Self::RotateAfter => "/spec/signingSecret/rotateAfter",
-        })
+    pub const FIELD: JsonPointer = JsonPointer::from_static("/spec/signingSecret/gracePeriod");
+}
+
+impl From<TooManyKeys> for ReconcileError {
+    fn from(error: TooManyKeys) -> Self {
+        Self::at(Reason::InvalidSpec, TooManyKeys::FIELD, error)
     }
 }
 
-impl From<InvalidSigningSecret> for ReconcileError {
-    fn from(error: InvalidSigningSecret) -> Self {
-        Self::at(Reason::InvalidSpec, error.field(), error)
-    }
-}
-
-/// Checks a `signingSecret`; returns the first error.
-pub fn check(spec: &SigningSecret) -> Result<(), InvalidSigningSecret> {
-    if spec.from_secret.is_some() == spec.to_secret.is_some() {
-        return Err(InvalidSigningSecret::Source);
-    }
-    let Some(grace) = spec.grace_period() else { return Err(InvalidSigningSecret::GracePeriod) };
-    if spec.rotate_after.is_none() {
-        return Ok(());
-    }
-    if spec.to_secret.is_none() {
-        return Err(InvalidSigningSecret::RotateWithoutToSecret);
-    }
-    match spec.rotate_after() {
-        None => Err(InvalidSigningSecret::RotateAfter),
-        Some(after) if grace > after.saturating_mul(OLD_KEYS - 1) => Err(InvalidSigningSecret::TooManyKeys),
-        Some(_) => Ok(()),
+/// Checks that rotation leaves no more valid keys than Svix signs with. Durations that the CRD refuses are not checked.
+pub fn check_rotation(spec: &SigningSecret) -> Result<(), TooManyKeys> {
+    match (spec.grace_period(), spec.rotate_after()) {
+        (Some(grace), Some(after)) if grace > after.saturating_mul(OLD_KEYS - 1) => Err(TooManyKeys),
+        _ => Ok(()),
     }
 }
 
@@ -390,7 +357,7 @@ mod tests {
                 }
                 SigningKeyStep::Rotate(next) => *svix = next,
                 SigningKeyStep::Keep(_) => return,
-                SigningKeyStep::Refuse(refusal) => unreachable!("{refusal}"),
+                SigningKeyStep::Refuse(error) => unreachable!("{error}"),
             }
         }
         unreachable!("it never settles");

@@ -8,10 +8,7 @@ use std::{
 use url::Url;
 
 use crate::{
-    api::{
-        JsonPointer, RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint,
-        WebhookEndpointSpec,
-    },
+    api::{Address, JsonPointer, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec},
     plan::{
         Field, ReconcileError, channels, headers, ids,
         secrets::{self, Secrets, Sensitive},
@@ -117,19 +114,14 @@ pub fn resolve(
     secrets: &Secrets,
     namespace: &str,
 ) -> Result<Resolved, ReconcileError> {
-    let url = match (&spec.url, &spec.url_from) {
-        (Some(url), None) => url.clone(),
-        (None, Some(source)) => {
+    let url = match spec.address().map_err(|rule| rule.at(JsonPointer::SPEC))? {
+        Address::Url(url) => url.to_owned(),
+        Address::Secret(reference) => {
             let field = JsonPointer::from_static("/spec/urlFrom/secretKeyRef");
-            let reference = &source.secret_key_ref;
             let text = secrets::value(secrets, reference, &field, namespace)?;
             let url = text.expose().trim().to_owned();
             normal_url(&url).map_err(|problem| secrets::invalid(reference, &field, namespace, &problem))?;
             url
-        }
-        _ => {
-            let detail = "exactly one of url and urlFrom must be given";
-            return Err(ReconcileError::at(Reason::InvalidSpec, JsonPointer::SPEC, detail));
         }
     };
     let headers = spec.headers.as_ref().map(|all| headers::resolve(all, secrets, namespace)).transpose()?;
@@ -165,6 +157,9 @@ pub fn desired(
             ids::check_uid(uid).map_err(|error| invalid(field.into(), &error))?;
         }
     }
+    if let Some(violation) = spec.validate().into_iter().next() {
+        return Err(violation.into());
+    }
     // No object takes the uid that is another namespace's by default.
     let of_owner_prefix = ids::default_uid_prefix(&connection.owner_id);
     let of_owner = spec.uid.as_deref().and_then(|uid| uid.strip_prefix(&of_owner_prefix));
@@ -181,7 +176,7 @@ pub fn desired(
         return Err(invalid("/spec/uid".into(), &detail));
     }
     if let Some(signing) = &spec.signing_secret {
-        signing::check(signing)?;
+        signing::check_rotation(signing)?;
     }
     if let Some((index, bad)) = spec.event_types.iter().enumerate().find(|(_, name)| !ids::is_name(name)) {
         let field = JsonPointer::from_static("/spec/eventTypes").index(index);
@@ -196,10 +191,6 @@ pub fn desired(
     };
     let encoding = connection.channel_encoding();
     let mut metadata = spec.metadata.clone().unwrap_or_default();
-    if let Some(key) = metadata.keys().find(|key| key.starts_with(RESERVED_METADATA_PREFIX)) {
-        let detail = format!("key {key:?} is reserved; use another prefix");
-        return Err(invalid("/spec/metadata".into(), &detail));
-    }
     let named_metadata: Vec<_> = metadata.keys().cloned().collect();
     for (key, channel) in channels::metadata(spec.channels.as_deref().unwrap_or_default(), encoding) {
         metadata.entry(key).or_insert(channel);
@@ -293,8 +284,8 @@ pub fn host_of(url: &str) -> String {
     }
 }
 
-/// Two URLs that differ, for messages: scheme, host and port of each. Where these are equal, the message says which
-/// part differs, and does not show it.
+/// Two URLs that differ, for messages: scheme, host and port of each. Where these are equal, the message names
+/// the part that differs, and does not show it.
 pub(super) fn display_urls(found: &str, expected: &str) -> (String, String) {
     let display = |text: &str| match Url::parse(text) {
         Ok(url) => {
@@ -316,7 +307,7 @@ pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Reconci
             Reason::InvalidSpec,
             "/spec/metadata",
             format_args!(
-                "with the owner mark, the text of mapped channels and what Svix already holds it takes \
+                "with the owner mark, the text of mapped channels and the entries that Svix already has it takes \
                  {bytes} bytes of JSON, at most {MAX_METADATA_BYTES} are allowed; shorten the metadata or the channels"
             ),
         ));
