@@ -15,6 +15,7 @@ mod endpoint;
 mod event;
 mod event_type;
 mod json;
+mod pointer;
 mod policy;
 mod reference;
 mod signing;
@@ -36,6 +37,7 @@ pub use event_type::{
     WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
+pub use pointer::JsonPointer;
 pub use policy::{
     ADOPT_ID_ANNOTATION, Action, Adoption, Difference, FieldDifference, ManagementPolicy,
     ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,

@@ -14,7 +14,7 @@ use crate::{
     api::{ChannelEncoding, DEFAULT_CONNECTION, PayloadPolicy, SvixConnectionSpec},
     catalogue::Catalogue,
     gateway::{self, Limits, Undeclared, catalogue_source},
-    manifests::{self, Feed, watch::FolderWatch},
+    manifests::{self, CatalogueSource, watch::FolderWatch},
     svix::{Budget, Client, ClientOptions},
     telemetry::{Gate, Metrics},
 };
@@ -251,11 +251,11 @@ pub fn start_feed(
     };
     // Watched before it is read, so that no change falls between.
     let mut watch = FolderWatch::start(&dir).map_err(|error| error.to_string())?;
-    let mut feed = Feed::new(catalogue);
+    let mut feed = CatalogueSource::new(catalogue);
     let connection = source.connection.clone();
     let explicit = source.channel_encoding.is_some();
     let mut take = move || {
-        for line in feed.take(&manifests::load(&dir)) {
+        for line in feed.update(&manifests::load(&dir)) {
             tracing::warn!("{line}");
         }
         if !explicit {

@@ -1,8 +1,8 @@
-//! `svix-operator reference`: docs/reference.md, made from the definitions and from the flags themselves.
+//! `svix-operator reference`: docs/reference.md, generated from the CRDs and from the flags.
 
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, process::ExitCode};
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
@@ -20,16 +20,16 @@ Every field of the four kinds of `svix-operator.dev/v1alpha1`, and the flags of 
 chart are in [its own README](../charts/svix-operator/README.md); reasons and Events are in
 [Conditions](conditions.md).
 
-A field in **bold** must be given where the object around it is. `[]` stands for each item of a list. A limit of
-characters counts them, not bytes. What is not in the defaults' column is left as it is when it is left out.
+A field in **bold** is required if the object that contains it is given. `[]` stands for each item of a list. Limits of
+text count characters, not bytes. A field without a default is not changed in Svix while the spec does not contain it.
 ";
 
 /// What each value of an enumeration means, by all of its values.
 type Enumerations = BTreeMap<Vec<String>, Vec<(String, String)>>;
 
-/// Prints the reference.
-pub fn run(_: &Arguments) -> ExitCode {
-    match std::io::stdout().write_all(page().as_bytes()) {
+/// Prints the reference; `program` has the flags of all commands.
+pub fn run(program: &Command) -> ExitCode {
+    match std::io::stdout().write_all(page(program).as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -38,13 +38,12 @@ pub fn run(_: &Arguments) -> ExitCode {
     }
 }
 
-fn page() -> String {
+fn page(program: &Command) -> String {
     let mut page = HEAD.to_owned();
     let meanings = enumerations();
     for crd in api::crds() {
         kind(&mut page, &api::tidy_crd(&crd), &meanings);
     }
-    let program = super::Arguments::command();
     for name in ["run", "webhook", "dev", "send", "release"] {
         if let Some(command) = program.find_subcommand(name) {
             flags(&mut page, command);
@@ -259,6 +258,8 @@ fn texts(list: &Value) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
@@ -278,7 +279,10 @@ mod tests {
 
     #[test]
     fn every_field_has_a_meaning_and_every_value_of_an_enumeration_too() {
-        for row in page().lines().filter(|line| line.starts_with("| `") || line.starts_with("| **`")) {
+        for row in page(&crate::cli::Arguments::command())
+            .lines()
+            .filter(|line| line.starts_with("| `") || line.starts_with("| **`"))
+        {
             assert!(!row.ends_with("|  |"), "{row}");
         }
         let meanings = enumerations();

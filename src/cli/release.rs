@@ -74,7 +74,7 @@ const REFUSED: u8 = 2;
 /// Releases, and answers the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    super::block_on(super::Threads::One, work(arguments), ExitCode::FAILURE)
+    super::runtime::block_on(super::runtime::Threads::One, work(arguments), ExitCode::FAILURE)
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {

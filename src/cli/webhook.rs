@@ -125,11 +125,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         return ExitCode::from(2);
     }
     telemetry::init_logs(arguments.log_format, "info");
-    super::block_on(super::Threads::Many, work(arguments), ExitCode::FAILURE)
+    super::runtime::block_on(super::runtime::Threads::Many, work(arguments), ExitCode::FAILURE)
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {
-    let told = super::run::stop_on_signals()?;
+    let told = super::signals::shutdown_on_signals().map_err(|error| error.to_string())?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let known = Known { namespaces: arguments.watched(), ..Known::default() };
     let ended = CancellationToken::new();

@@ -385,7 +385,7 @@ impl<S: Host> Engine<S> {
                 runtime.set_live(None);
                 Round::Blocked(ReconcileError::new(
                     Reason::AuthenticationFailed,
-                    unaccepted(&connection.spec, live.client.server_url(), &error.kind),
+                    unaccepted(&self.token_source(&connection.spec), live.client.server_url(), &error.kind),
                 ))
             }
             Err(error) => {
@@ -417,6 +417,14 @@ impl<S: Host> Engine<S> {
                 || !matches!(self.registry.get(key), Some(Object::Event(event)) if event::is_over(&event))
         });
         users
+    }
+
+    /// Where the token of a connection comes from, for messages.
+    fn token_source(&self, spec: &SvixConnectionSpec) -> String {
+        let reference = &spec.token_secret_ref;
+        self.host
+            .token_source()
+            .unwrap_or_else(|| format!("key {:?} of the Secret {:?}", reference.key, reference.name))
     }
 
     /// What is said of a connection that is being deleted and still needed.
@@ -648,17 +656,13 @@ impl<S: Host> Engine<S> {
     }
 }
 
-/// That Svix does not accept the token, and which one that is.
-fn unaccepted(spec: &SvixConnectionSpec, server: &str, error: &ErrorKind) -> String {
+/// That Svix does not accept the token, and where the token comes from.
+fn unaccepted(token_source: &str, server: &str, error: &ErrorKind) -> String {
     let said = match error {
         ErrorKind::Unauthorized { status, detail } => format!("status {status}: {detail}"),
         other => other.to_string(),
     };
-    let reference = &spec.token_secret_ref;
-    format!(
-        "{server} does not accept the token ({said}); correct key {:?} of the Secret {:?}",
-        reference.key, reference.name
-    )
+    format!("{server} does not accept the token ({said}); correct {token_source}")
 }
 
 /// Lists an application's endpoints; the caller has the turn.

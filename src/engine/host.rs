@@ -43,6 +43,11 @@ pub trait Host: Send + Sync + 'static {
         connection: &SvixConnection,
     ) -> impl Future<Output = Result<String, ReferenceError>> + Send;
 
+    /// Where tokens come from, as messages name it; `None`: from the Secret that the connection names.
+    fn token_source(&self) -> Option<String> {
+        None
+    }
+
     /// A text in a ConfigMap.
     fn config_map(
         &self,

@@ -66,7 +66,7 @@ fn the_examples_are_in_step_at_once() {
         let output = once(&[&dir]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(text.ends_with("6 objects: 6 in step\n"), "{text}");
+        assert!(text.ends_with("6 objects: 6 in sync\n"), "{text}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     }
 }
@@ -399,7 +399,7 @@ async fn what_is_only_compared_and_differs_is_not_in_step() {
     assert_eq!(hook["difference"]["fields"][0]["field"], "description", "{hook:#}");
     assert_eq!(hook["difference"]["fields"][0]["declared"], "\"second\"", "{hook:#}");
     let text = String::from_utf8(once_at(dir.path(), &url).await.stdout).unwrap();
-    assert!(text.ends_with("4 objects: 2 in step, 2 differ\n"), "{text}");
+    assert!(text.ends_with("4 objects: 2 in sync, 2 differ\n"), "{text}");
     assert_eq!(svix.snapshot().event_types["a.one"].description, "first");
 }
 
@@ -425,9 +425,9 @@ async fn a_folder_without_a_manifest_of_ours_is_refused() {
     let output = run();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.ends_with("2 objects: 2 in step; 1 object of other kinds left out\n"), "{text}");
+    assert!(text.ends_with("2 objects: 2 in sync; 1 object of other kinds left out\n"), "{text}");
     let connection = text.lines().find(|line| line.starts_with("SvixConnection")).unwrap();
-    assert!(connection.ends_with("Connected (made up)"), "{text}");
+    assert!(connection.ends_with("Connected (added by dev)"), "{text}");
     // And while it watches, an empty folder is a warning.
     std::fs::remove_file(dir.path().join("b.yaml")).unwrap();
     let mut child = Command::new(PROGRAM)
@@ -497,7 +497,7 @@ async fn an_object_with_mistakes_is_one_row_and_each_mistake_has_its_place() {
     }
     assert_eq!(row(&report, "misspelled")["details"].as_array().unwrap().len(), 2);
     let text = String::from_utf8(once(&[dir.path().to_str().unwrap()]).stdout).unwrap();
-    assert!(text.contains("7 objects: 2 in step, 5 problems; 1 file not read in full\n"), "{text}");
+    assert!(text.contains("7 objects: 2 in sync, 5 problems; 1 file not read in full\n"), "{text}");
     assert_eq!(text.matches("misspelled").count(), 1, "{text}");
     assert!(
         text.contains(&format!("\n    {file}:5:3: /spec/uri: there is no such field; did you mean url?\n")),
@@ -543,10 +543,10 @@ async fn an_edit_that_loses_an_object_or_an_event_type_is_told() {
     let good = std::fs::read_to_string(dir.path().join("b.yaml")).unwrap();
     std::fs::write(dir.path().join("b.yaml"), good.replace("svix-operator.dev", "svix-operator.io")).unwrap();
     says(&printed, "did you mean svix-operator.dev/v1alpha1?").await;
-    says(&printed, "3 objects: 2 in step, 1 problem\n").await;
+    says(&printed, "3 objects: 2 in sync, 1 problem\n").await;
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
     std::fs::write(dir.path().join("b.yaml"), good).unwrap();
-    says(&printed, "3 objects: 3 in step\n").await;
+    says(&printed, "3 objects: 3 in sync\n").await;
     // An event type that is not declared any more is told of the endpoint that names it.
     std::fs::remove_file(dir.path().join("a.yaml")).unwrap();
     says(&printed, "a.one is not declared any more, and this endpoint still names it").await;

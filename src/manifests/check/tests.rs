@@ -1,12 +1,13 @@
-//! What the CRDs refuse is refused here, in words.
+//! What the CRDs refuse is refused here, with a description.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::manifests::messages;
 
 fn violations(kind: &str, spec: Value) -> Vec<(String, String)> {
     let object = json!({"apiVersion": "svix-operator.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec});
     let found = Checker::new().unwrap().check(kind, &object);
-    found.into_iter().map(|violation| (violation.pointer, violation.message)).collect()
+    found.into_iter().map(|violation| (violation.pointer.to_string(), violation.message)).collect()
 }
 
 fn expect(kind: &str, spec: Value, expected: &[(&str, &str)]) {
@@ -144,7 +145,7 @@ fn every_pattern_has_words() {
     let found = in_the_crds("pattern");
     assert!(found.len() > 5, "{found:?}");
     let without: Vec<_> = found.iter().filter(|pattern| messages::pattern(pattern).is_none()).collect();
-    assert_eq!(without, [""; 0], "write them into src/manifests/words.rs, fn pattern");
+    assert_eq!(without, [""; 0], "write them into src/manifests/messages.rs, fn pattern");
 }
 
 /// The rules in the CRDs about one state of an object, all of which `rules` knows.
@@ -168,5 +169,5 @@ fn every_cel_rule_is_known() {
         "self.all(key, !key.startsWith('svix-operator.dev/'))",
         "self.operator in ['In', 'NotIn'] ? (has(self.values) && self.values.size() > 0) : !(has(self.values) && self.values.size() > 0)",
     ];
-    assert_eq!(found, known, "write a new rule into src/manifests/check.rs, fn rules, then here");
+    assert_eq!(found, known, "write a new rule into src/manifests/check/rules.rs, then here");
 }
