@@ -108,7 +108,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     let printed = (!arguments.once && arguments.output == Output::Table).then(|| lines.clone());
     let runner = start_runner(usize::from(arguments.concurrency), printed.clone());
     if let (Some(embedded), Some(lines)) = (&server.embedded, printed.clone()) {
-        embedded.on_tried(move |attempt| traffic::add_attempt(&lines, &attempt));
+        embedded.on_delivery(move |attempt| traffic::add_attempt(&lines, &attempt));
     }
     let front = match arguments.once {
         true => None,

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{ConditionType, Reason},
-    embedded::{EmbeddedSvix, Tried},
+    embedded::{EmbeddedSvix, DeliveryReport},
     engine::Object,
     gateway::{Fate, Told},
     manifests::report::Row,
@@ -46,7 +46,7 @@ pub(super) fn add_message(lines: &Lines, message: &Told) {
 }
 
 /// Adds a line about a delivery attempt that failed.
-pub(super) fn add_attempt(lines: &Lines, attempt: &Tried) {
+pub(super) fn add_attempt(lines: &Lines, attempt: &DeliveryReport) {
     if !attempt.succeeded {
         let text = describe(attempt);
         let line = format!("  NotDelivered {}, message {}: {text}", attempt.event_type, attempt.message);
@@ -55,7 +55,7 @@ pub(super) fn add_attempt(lines: &Lines, attempt: &Tried) {
 }
 
 /// Describes a delivery attempt: the endpoint without its URL, the response or why there is none, and the next attempt.
-fn describe(attempt: &Tried) -> String {
+fn describe(attempt: &DeliveryReport) -> String {
     let response = match &attempt.error {
         Some(error) => error.clone(),
         None => format!("the receiver answered {}", attempt.status),
@@ -64,7 +64,7 @@ fn describe(attempt: &Tried) -> String {
         Some(next) => format!("tried next at {}", next.strftime("%H:%M:%SZ")),
         None => "not tried again".to_owned(),
     };
-    let Tried { application, endpoint, number, .. } = attempt;
+    let DeliveryReport { application, endpoint, number, .. } = attempt;
     format!("endpoint {application}/{endpoint}: {response}; attempt {number}, {next}")
 }
 
@@ -76,7 +76,7 @@ pub(super) fn with_deliveries(row: Row, object: &Object, embedded: Option<&Embed
     let Some(ready) = ready.filter(|ready| ready.reason != Reason::Delivered.as_str()) else { return row };
     let (Some(message), true) = (&status.message_id, row.message.is_empty()) else { return row };
     let mut text = ready.message.clone();
-    let attempts = embedded.map(|svix| svix.last_tries(message)).unwrap_or_default();
+    let attempts = embedded.map(|svix| svix.last_deliveries(message)).unwrap_or_default();
     let failed: Vec<_> = attempts.iter().filter(|attempt| !attempt.succeeded).collect();
     for attempt in failed.iter().take(MAX_ENDPOINTS) {
         text.push_str("; ");
