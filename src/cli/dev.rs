@@ -35,9 +35,9 @@ use lines::Lines;
 use server::SvixServer;
 use settle::{Deliveries, Settling};
 
-/// How often the state of all objects is read: it also changes without an edit, such as by drift in Svix.
+/// The interval at which the state of all objects is read: it also changes without an edit, such as by drift in Svix.
 const REFRESH: Duration = Duration::from_millis(500);
-/// How long objects may take to settle after an edit before the changes are printed all the same.
+/// The time after an edit at which changes are printed even if objects have not settled.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keep Svix in sync with a folder of manifests, without a cluster.

@@ -24,7 +24,7 @@ A field in **bold** is required if the object that contains it is given. `[]` st
 text count characters, not bytes. A field without a default is not changed in Svix while the spec does not contain it.
 ";
 
-/// What each value of an enumeration means, by all of its values.
+/// The meaning of each value of an enumeration, by all of its values.
 type Enumerations = BTreeMap<Vec<String>, Vec<(String, String)>>;
 
 /// Prints the reference; `program` has the flags of all commands.
@@ -73,7 +73,7 @@ fn kind(page: &mut String, crd: &Value, meanings: &Enumerations) {
         let mut rules = Vec::new();
         all_rules(schema, part, &mut rules);
         if !rules.is_empty() {
-            page.push_str("\nBeyond that, the API server sees to it that:\n\n");
+            page.push_str("\nThe API server also enforces these rules:\n\n");
             rules.iter().for_each(|(path, rule)| {
                 let _ = writeln!(page, "- `{path}`: {}", cell(rule));
             });
@@ -81,7 +81,7 @@ fn kind(page: &mut String, crd: &Value, meanings: &Enumerations) {
     }
 }
 
-/// A row for each field of an object, and below it those of what is in it.
+/// Writes a row for each field of an object, followed by the fields in it.
 fn fields(page: &mut String, object: &Value, path: &str, meanings: &Enumerations) {
     let required =
         |name: &str| object["required"].as_array().is_some_and(|all| all.iter().any(|it| it == name));
@@ -105,7 +105,7 @@ fn fields(page: &mut String, object: &Value, path: &str, meanings: &Enumerations
     }
 }
 
-/// The sentence of a description that tells the default, without its first word, and the rest.
+/// Splits a description into the default and the rest.
 fn described(description: &str) -> (String, String) {
     let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
     let Some(at) = description.find("Default: ") else {
@@ -174,7 +174,7 @@ fn all_rules(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The definitions list the values of enumerations, and leave out what the types say of each.
+/// The CRDs list the values of enumerations without the documentation of each, which only the types have.
 fn enumerations() -> Enumerations {
     fn of<T: JsonSchema>(generator: &mut SchemaGenerator) {
         let _ = generator.subschema_for::<T>();
@@ -243,7 +243,7 @@ fn flags(page: &mut String, command: &Command) {
     }
 }
 
-/// Text in a cell of a table.
+/// Escapes text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
@@ -263,18 +263,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_default_is_taken_out_of_what_is_said() {
-        let said = |text: &str| {
+    fn a_default_is_split_from_its_description() {
+        let described_as = |text: &str| {
             let (default, meaning) = described(text);
             format!("{default}|{meaning}")
         };
-        assert_eq!(said("How often\nit is read. Default: `10m`."), "`10m`|How often it is read.");
-        assert_eq!(said("Most; 0: no limit. Default: 50."), "50|Most; 0: no limit.");
+        assert_eq!(described_as("How often\nit is read. Default: `10m`."), "`10m`|How often it is read.");
+        assert_eq!(described_as("Most; 0: no limit. Default: 50."), "50|Most; 0: no limit.");
         assert_eq!(
-            said("Uid. Default: the connection's. Cannot be changed."),
+            described_as("Uid. Default: the connection's. Cannot be changed."),
             "the connection's|Uid. Cannot be changed."
         );
-        assert_eq!(said("Its name."), "|Its name.");
+        assert_eq!(described_as("Its name."), "|Its name.");
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn count_objects(metrics: &Metrics, engine: &Arc<Engine<KubernetesHost>>) {
     });
 }
 
-/// What readiness waits for: the first list of each of these.
+/// Readiness waits for the first list of each of these.
 const KINDS: [&str; 5] =
     ["svixconnections", "webhookeventtypes", "webhookendpoints", "webhookevents", "namespaces"];
 

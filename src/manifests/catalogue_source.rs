@@ -64,7 +64,7 @@ pub enum CatalogueProblem {
     NotPermitted {
         /// The event type.
         event_type: String,
-        /// Why not.
+        /// The reason.
         source: ReconcileError,
     },
     /// An event type whose schema cannot be used.
@@ -72,7 +72,7 @@ pub enum CatalogueProblem {
     Unusable {
         /// The event type.
         event_type: String,
-        /// Why not.
+        /// The reason.
         source: UnusableSchema,
         /// Whether its previous schema is still used.
         keeps_previous: bool,
@@ -82,7 +82,7 @@ pub enum CatalogueProblem {
     Schema {
         /// The event type.
         event_type: String,
-        /// Why not.
+        /// The reason.
         source: InvalidSchema,
     },
 }

@@ -22,18 +22,18 @@ pub struct Server<'a> {
     pub url: &'a str,
     /// Its token.
     pub token: &'a str,
-    /// Where the token comes from, as messages name it; `None`: the Secret that the connection names.
+    /// The source of the token, as messages name it; `None`: the Secret that the connection names.
     pub token_source: Option<&'a str>,
-    /// Whether it is the embedded one, which needs no budget and no certificates.
+    /// Whether it is the embedded server, which needs no budget and no certificates.
     pub is_embedded: bool,
 }
 
-/// The objects that a folder declares, and what they refer to.
+/// The objects that a folder declares, and their references.
 #[derive(Debug)]
 pub struct DesiredState {
     /// The objects.
     pub objects: Vec<Object>,
-    /// What they refer to.
+    /// The token, ConfigMaps, Secrets and namespaces that they refer to.
     pub references: References,
     /// Whether the folder declares no connection named `default`, so that one was added.
     pub adds_connection: bool,
@@ -97,7 +97,7 @@ fn default_connection(server: &Server<'_>) -> Object {
     Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec)))
 }
 
-/// Takes what objects refer to out of the folder's content.
+/// Takes the references of objects out of the folder's content.
 fn references(loaded: &mut Loaded, server: &Server<'_>) -> References {
     let namespaces = std::mem::take(&mut loaded.namespaces).into_iter().map(|located| {
         let ObjectMeta { name, labels, .. } = located.object.metadata;

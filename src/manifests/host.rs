@@ -16,12 +16,12 @@ use crate::{
 
 use super::loaded::ConfigMapTexts;
 
-/// What the objects of a folder refer to.
+/// The token, ConfigMaps, Secrets and namespaces that the objects of a folder refer to.
 #[derive(Clone, Debug, Default)]
 pub struct References {
     /// The token of every connection: there is one server.
     pub token: String,
-    /// Where the token comes from, as messages name it; `None`: the Secret that the connection names.
+    /// The source of the token, as messages name it; `None`: the Secret that the connection names.
     pub token_source: Option<String>,
     /// Texts by namespace, ConfigMap and key.
     pub config_maps: ConfigMapTexts,
@@ -31,7 +31,7 @@ pub struct References {
     pub namespaces: HashMap<String, BTreeMap<String, String>>,
 }
 
-/// What a host reports of an object.
+/// A report of a host about one object.
 #[derive(Clone, Copy, Debug)]
 pub enum Notification<'a> {
     /// An Event of the object.
@@ -64,7 +64,7 @@ impl ManifestHost {
         self.written_secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces what objects refer to.
+    /// Replaces the token, ConfigMaps, Secrets and namespaces.
     pub fn set_references(&self, references: References) {
         *self.references.write().unwrap_or_else(PoisonError::into_inner) = references;
     }

@@ -27,13 +27,13 @@ pub struct Loaded {
     pub namespaces: Vec<Located<Namespace>>,
     /// Mistakes. An object with a problem is in none of the lists above.
     pub problems: Vec<Problem>,
-    /// What is probably not meant as it is written. The objects are in the lists all the same.
+    /// Values that are probably not meant as they are written. Their objects are in the lists all the same.
     pub warnings: Vec<Problem>,
-    /// What was left out on purpose.
+    /// Notes about objects that were left out on purpose.
     pub notes: Vec<String>,
-    /// How many objects of other kinds were left out.
+    /// The number of objects of other kinds, which were left out.
     pub left_out: usize,
-    /// How many files were found.
+    /// The number of files.
     pub files: usize,
 }
 
@@ -46,9 +46,9 @@ pub type ConfigMapTexts = HashMap<(String, String, String), String>;
 pub struct NoManifests {
     /// The folder.
     pub folder: String,
-    /// How many files were read.
+    /// The number of files.
     pub files: usize,
-    /// How many objects of other kinds they declare.
+    /// The number of objects of other kinds in them.
     pub left_out: usize,
 }
 

@@ -92,7 +92,7 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
     let metadata = match object.get("metadata") {
         Some(Value::Object(metadata)) => metadata,
         None | Some(Value::Null) => &empty,
-        // The schema of our kinds says so itself; for the others it is said here.
+        // The schema of our kinds reports it as well; the kinds of Kubernetes have no schema here.
         Some(other) => {
             refuse(METADATA, format!("found {}, expected an object", messages::found(other)));
             return out;

@@ -41,12 +41,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An object and where it is declared.
+/// An object with its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Located<T> {
     /// The object.
     pub object: T,
-    /// Where it is declared.
+    /// Its origin.
     pub origin: Origin,
 }
 
@@ -55,7 +55,7 @@ pub struct Located<T> {
 pub struct Violation {
     /// The field.
     pub pointer: JsonPointer,
-    /// What was found, what is expected, and what to do.
+    /// The mistake: what was found, what is expected, and what to do.
     pub message: String,
 }
 
@@ -90,13 +90,13 @@ impl fmt::Display for Position {
 /// of a Secret or more of a URL than its scheme and host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where it is.
+    /// The position.
     pub position: Position,
     /// The object; `None`: it is not known which objects the file declares.
     pub object: Option<ObjectId>,
     /// The field of the object.
     pub pointer: JsonPointer,
-    /// What was found, what is expected, and what to do.
+    /// The mistake: what was found, what is expected, and what to do.
     pub message: String,
 }
 

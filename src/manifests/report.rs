@@ -62,11 +62,11 @@ pub struct Row {
     pub name: String,
     /// Its state.
     pub state: State,
-    /// What it is in Svix: `origin.create`, or `default/ep_...`; empty: it is not in Svix yet.
+    /// Its name or id in Svix, such as `origin.create` or `default/ep_...`; empty: it is not in Svix yet.
     pub svix: String,
     /// The reason of its `Ready` condition.
     pub reason: String,
-    /// Why it is in this state, and what to do; empty: there is nothing to say.
+    /// The reason of its state and what to do; empty: there is nothing to say.
     pub message: String,
     /// The file that declares it; `None`: no file does, or it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,7 @@ pub struct Row {
     /// Each mistake of a manifest that cannot be used; the fields above are about the first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
-    /// What managing it would change, of an object that is observed or suspended.
+    /// The changes that managing it would make, of an object that is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
     /// Whether no file declares it, so that `dev` added it.
@@ -91,13 +91,13 @@ pub struct Row {
 /// One mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Detail {
-    /// Where it is.
+    /// The position.
     #[serde(flatten)]
     pub position: Position,
     /// The field of the object; `None`: the object as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<JsonPointer>,
-    /// What was found, what is expected, and what to do.
+    /// The mistake: what was found, what is expected, and what to do.
     pub message: String,
 }
 
@@ -131,7 +131,7 @@ impl Row {
     }
 }
 
-/// How many objects are in which state, and the objects; also what `--output json` prints.
+/// The objects with their states and totals. `--output json` prints it as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -147,7 +147,7 @@ pub struct Report {
     pub working: usize,
     /// Those with a problem.
     pub problems: usize,
-    /// How many objects of other kinds the folder declares.
+    /// The number of objects of other kinds that the folder declares.
     pub left_out: usize,
     /// The objects, by kind, namespace and name.
     pub objects: Vec<Row>,

@@ -33,7 +33,7 @@ struct Inner {
     declared: Mutex<Declared>,
 }
 
-/// What is declared. The engine has the objects themselves: at ten thousand, a second copy counts.
+/// The names of the declared objects. The engine has the objects themselves: at ten thousand, a second copy counts.
 #[derive(Default)]
 struct Declared {
     keys: BTreeSet<ObjectKey>,

@@ -20,7 +20,7 @@ use super::{
     yaml::{self, Document},
 };
 
-/// Where the objects of a folder are declared.
+/// The origins of a folder's objects.
 #[derive(Debug, Default)]
 pub(super) struct SourceMap {
     origins: HashMap<ObjectKey, Origin>,
@@ -50,12 +50,12 @@ impl SourceMap {
         }));
     }
 
-    /// Returns where an object is declared.
+    /// Returns the origin of an object.
     pub(super) fn object(&self, key: &ObjectKey) -> Option<&Origin> {
         self.origins.get(key)
     }
 
-    /// Returns where a field of an object is; the object's own origin if that cannot be found.
+    /// Returns the origin of a field; that of the object if the field cannot be found.
     pub(super) fn field(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<Origin> {
         let origin = self.origins.get(key)?.clone();
         let field = (key.clone(), pointer.clone());

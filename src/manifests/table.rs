@@ -8,7 +8,7 @@ use std::{
 
 use super::report::{Report, Row, State};
 
-/// How a table is formatted.
+/// The format of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// With colours.

@@ -21,13 +21,13 @@ const QUIET: Duration = Duration::from_millis(60);
 /// ... but not later than this after the first change.
 const AT_MOST: Duration = Duration::from_millis(300);
 
-/// How often it is checked that the folder is still the same one.
+/// The interval of checks that the folder is still the same one.
 const ROOT_CHECK: Duration = Duration::from_millis(200);
 
-/// How often a folder is read when notifications do not work.
+/// The interval at which a folder is read when notifications do not work.
 const POLL: Duration = Duration::from_millis(300);
 
-/// How changes are found.
+/// The way in which changes are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// By notifications of the system.
@@ -73,7 +73,7 @@ impl FolderWatch {
         Ok(Self { changes, mode, task })
     }
 
-    /// How changes are found, as of the start.
+    /// The way in which changes are found, as of the start.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
@@ -92,7 +92,7 @@ impl Drop for FolderWatch {
     }
 }
 
-/// What the watcher's thread passes to the task; many events become one.
+/// The events of the watcher's thread for the task; many events become one.
 #[derive(Default)]
 struct Events {
     changed: Notify,
@@ -101,7 +101,7 @@ struct Events {
     root_removed: AtomicBool,
 }
 
-/// What is watched: a folder with everything below it, or the folder of a file, since editors replace files.
+/// The watched path: a folder with everything below it, or the folder of a file, since editors replace files.
 struct Target {
     path: PathBuf,
     depth: RecursiveMode,

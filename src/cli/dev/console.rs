@@ -1,4 +1,4 @@
-//! What `dev` prints: reports, the changes since the last one, and how to send a message.
+//! The output of `dev`: reports, the changes since the last one, and how to send a message.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! Why `dev` ends with an error.
+//! The errors of `dev`.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 

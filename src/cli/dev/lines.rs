@@ -24,9 +24,9 @@ struct Inner {
     lines: Vec<String>,
     /// When the present span began.
     since: Option<Instant>,
-    /// How many lines about messages were added in it.
+    /// The number of lines about messages that were added in it.
     messages: usize,
-    /// How many were left out, by outcome.
+    /// The number of those that were left out, by outcome.
     left_out: BTreeMap<&'static str, usize>,
 }
 

@@ -10,12 +10,12 @@ use crate::{
     manifests::{self, ManifestRunner, report::State},
 };
 
-/// How long there must be nothing to do before a folder counts as settled.
+/// The time without anything to do after which a folder counts as settled.
 const QUIET: Duration = Duration::from_millis(100);
-/// How often this is checked.
+/// The interval at which this is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Whether deliveries of events are waited for, too.
+/// The treatment of events whose deliveries have not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deliveries {
     Awaited,

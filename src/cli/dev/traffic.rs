@@ -2,7 +2,7 @@
 
 use crate::{
     api::{ConditionType, Reason},
-    embedded::{EmbeddedSvix, DeliveryReport},
+    embedded::{DeliveryReport, EmbeddedSvix},
     engine::Object,
     gateway::{Fate, Told},
     manifests::report::Row,

@@ -1,4 +1,4 @@
-//! What the CRDs refuse is refused here, with a description.
+//! Specs that the CRDs refuse, with the message for each field.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

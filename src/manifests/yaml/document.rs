@@ -45,9 +45,9 @@ impl fmt::Display for Mark {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{mark}: {kind}")]
 pub struct YamlError {
-    /// Where.
+    /// The position.
     pub mark: Mark,
-    /// Why.
+    /// The mistake.
     #[source]
     pub kind: YamlErrorKind,
 }
@@ -128,7 +128,7 @@ impl Advice {
 /// A word without quotes that kubectl reads as a boolean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ambiguous {
-    /// Where.
+    /// The position.
     pub mark: Mark,
     /// The value, or the object that has it as a key.
     pub pointer: JsonPointer,
