@@ -6,7 +6,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessRule, Condition, ManagementPolicy, SecretKeyRef, duration};
+use super::{
+    AccessRule, Condition, JsonPointer, ManagementPolicy, SecretKeyRef, SpecRule, Violation, duration, rule,
+};
 
 /// A Svix environment and how resources are reconciled into it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -70,9 +72,7 @@ pub struct SvixConnectionSpec {
     /// Uid of the Svix application for endpoints that name none. Default: `default`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub default_application: Option<String>,
 
     /// Whether a Svix application that an endpoint names is created when it is missing. Default: `IfMissing`.
@@ -91,9 +91,7 @@ pub struct SvixConnectionSpec {
     /// Default: `10m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
-    #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')").message(
-        "resyncInterval must be between 1s and 168h, such as 10m"
-    ))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')").message(SpecRule::ResyncInterval))]
     pub resync_interval: Option<String>,
 
     /// Most requests per second to this server, all objects together; 0: no limit. Default: 50.
@@ -149,6 +147,19 @@ pub enum ChannelEncoding {
 }
 
 impl SvixConnectionSpec {
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Violation> {
+        let mut violations =
+            Vec::from_iter(rule::check_uid(self.default_application.as_deref(), "/spec/defaultApplication"));
+        for (index, rule) in self.access.iter().flatten().enumerate() {
+            violations.extend(rule.violations(&JsonPointer::from_static("/spec/access").index(index)));
+        }
+        let has_interval = self.resync_interval().is_some();
+        violations.extend(SpecRule::ResyncInterval.check(has_interval, "/spec/resyncInterval"));
+        violations
+    }
+
     /// The application for endpoints that name none.
     #[must_use]
     pub fn default_application(&self) -> &str {

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Condition, ConnectionRef, DEFAULT_CONNECTION, Difference, ManagementPolicy, SecretKeyRef,
-    SigningKeyStatus, SigningSecret, SvixConnectionSpec,
+    Adoption, Condition, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonPointer, ManagementPolicy,
+    RESERVED_METADATA_PREFIX, SecretKeyRef, SigningKeyStatus, SigningSecret, SpecRule, SvixConnectionSpec,
+    Violation, rule,
 };
 
 /// An endpoint in Svix.
@@ -54,7 +55,7 @@ use super::{
     .message("uid cannot be changed: make another WebhookEndpoint and delete this one")
     .field_path(".uid"))]
 #[x_kube(validation = Rule::new("has(self.url) != has(self.urlFrom)")
-    .message("exactly one of url and urlFrom must be given"))]
+    .message(SpecRule::UrlSource))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEndpointSpec {
     /// The http or https address that receives the events.
@@ -85,17 +86,13 @@ pub struct WebhookEndpointSpec {
     /// Uid of the Svix application that the endpoint lives in. Default: the connection's. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub application: Option<String>,
 
     /// Uid of the endpoint in Svix. Default: `<ownerId>.<namespace>.<name>`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub uid: Option<String>,
 
     /// What the endpoint is for.
@@ -111,9 +108,7 @@ pub struct WebhookEndpointSpec {
     /// Keys and values to keep with the endpoint in Svix, beside those that others wrote there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 50), with = "Option<BTreeMap<String, MetadataValue>>")]
-    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('svix-operator.dev/'))").message(
-        "metadata keys that start with svix-operator.dev/ are reserved"
-    ))]
+    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('svix-operator.dev/'))").message(SpecRule::ReservedMetadata))]
     pub metadata: Option<BTreeMap<String, String>>,
 
     /// HTTP headers that Svix sends with each event. They are written before the endpoint is first enabled, and as a
@@ -171,7 +166,7 @@ pub struct SecretSource {
 
 /// An HTTP header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message("exactly one of value and valueFrom must be given"))]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message(SpecRule::HeaderSource))]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
     /// Its name. Names that Svix sets itself are refused, such as `Content-Type`, `User-Agent` and `svix-*`.
@@ -184,6 +179,33 @@ pub struct Header {
     /// Its value, where it is a credential. It is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_from: Option<SecretSource>,
+}
+
+/// The address of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// In the object.
+    Url(&'a str),
+    /// In a Secret.
+    Secret(&'a SecretKeyRef),
+}
+
+/// The value of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderValue<'a> {
+    /// In the object.
+    Inline(&'a str),
+    /// In a Secret.
+    Secret(&'a SecretKeyRef),
+}
+
+impl Header {
+    /// The value, which is in one place.
+    pub fn value(&self) -> Result<HeaderValue<'_>, SpecRule> {
+        let inline = self.value.as_deref().map(HeaderValue::Inline);
+        let secret = self.value_from.as_ref().map(|source| HeaderValue::Secret(&source.secret_key_ref));
+        rule::one_of(inline, secret, SpecRule::HeaderSource)
+    }
 }
 
 /// A value.
@@ -211,6 +233,34 @@ impl WebhookEndpoint {
 }
 
 impl WebhookEndpointSpec {
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        violations.extend(self.address().err().map(|rule| rule.at(JsonPointer::SPEC)));
+        violations.extend(rule::check_uid(self.application.as_deref(), "/spec/application"));
+        violations.extend(rule::check_uid(self.uid.as_deref(), "/spec/uid"));
+        for (index, header) in self.headers.iter().flatten().enumerate() {
+            let field = || JsonPointer::from_static("/spec/headers").index(index);
+            violations.extend(header.value().err().map(|rule| rule.at(field())));
+        }
+        violations.extend(self.signing_secret.iter().flat_map(SigningSecret::violations));
+        for key in self.metadata.iter().flat_map(BTreeMap::keys) {
+            if key.starts_with(RESERVED_METADATA_PREFIX) {
+                let field = JsonPointer::from_static("/spec/metadata").child(key);
+                violations.push(SpecRule::ReservedMetadata.at(field));
+            }
+        }
+        violations
+    }
+
+    /// The address, which is in one place.
+    pub fn address(&self) -> Result<Address<'_>, SpecRule> {
+        let url = self.url.as_deref().map(Address::Url);
+        let secret = self.url_from.as_ref().map(|source| Address::Secret(&source.secret_key_ref));
+        rule::one_of(url, secret, SpecRule::UrlSource)
+    }
+
     /// What happens in Svix on deletion.
     #[must_use]
     pub fn deletion_policy(&self) -> EndpointDeletionPolicy {

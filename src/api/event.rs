@@ -6,7 +6,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, SvixConnectionSpec, duration};
+use super::{
+    Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, JsonPointer, SpecRule, SvixConnectionSpec,
+    Violation, duration, rule,
+};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -49,7 +52,7 @@ use super::{Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, SvixConnec
     )
 )]
 #[x_kube(validation = Rule::new("has(self.payload) != has(self.payloadText)")
-    .message("exactly one of payload and payloadText must be given"))]
+    .message(SpecRule::PayloadSource))]
 #[x_kube(validation = Rule::new("self == oldSelf")
     .message("an event cannot be changed, it may have been sent: make another WebhookEvent"))]
 #[serde(rename_all = "camelCase")]
@@ -78,9 +81,7 @@ pub struct WebhookEventSpec {
     /// Uid of the Svix application whose endpoints receive the event. Default: the connection's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub application: Option<String>,
 
     /// Id of the event: Svix takes each only once within an application. Default: made from the owner, namespace,
@@ -88,18 +89,14 @@ pub struct WebhookEventSpec {
     /// made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub event_id: Option<String>,
 
     /// How long after its deliveries have ended the object is deleted, such as `24h` or `10m`. Left out: never,
     /// since a Git tool would create it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
-    #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('8760h')").message(
-        "ttlAfterFinished must be between 0s and 8760h, such as 24h"
-    ))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('8760h')").message(SpecRule::TtlAfterFinished))]
     pub ttl_after_finished: Option<String>,
 
     /// The connection to send through. Default: the SvixConnection named `default`.
@@ -123,20 +120,32 @@ impl WebhookEventSpec {
     }
 
     /// How long after its deliveries have ended the object is deleted; `None`: never, also when the text is no
-    /// duration, which only an object that never passed an API server can hold.
+    /// duration, which only an object that never passed an API server can contain.
     #[must_use]
     pub fn ttl_after_finished(&self) -> Option<Duration> {
         self.ttl_after_finished.as_deref().and_then(duration::parse)
     }
 
-    /// The payload as JSON text; `None`: not exactly one of the two forms is given.
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
     #[must_use]
-    pub fn payload(&self) -> Option<&str> {
-        match (&self.payload, &self.payload_text) {
-            (Some(object), None) => Some(object.as_str()),
-            (None, Some(text)) => Some(text),
-            _ => None,
-        }
+    pub fn validate(&self) -> Vec<Violation> {
+        /// Longest time that a finished event is kept.
+        const MAX_TTL: Duration = Duration::from_secs(8760 * 3600);
+        let has_ttl =
+            self.ttl_after_finished.is_none() || self.ttl_after_finished().is_some_and(|ttl| ttl <= MAX_TTL);
+        let violations = [
+            self.payload().err().map(|rule| rule.at(JsonPointer::SPEC)),
+            rule::check_uid(self.application.as_deref(), "/spec/application"),
+            rule::check_uid(self.event_id.as_deref(), "/spec/eventId"),
+            SpecRule::TtlAfterFinished.check(has_ttl, "/spec/ttlAfterFinished"),
+        ];
+        violations.into_iter().flatten().collect()
+    }
+
+    /// The payload as JSON text, which is in one place.
+    pub fn payload(&self) -> Result<&str, SpecRule> {
+        let object = self.payload.as_ref().map(JsonObject::as_str);
+        rule::one_of(object, self.payload_text.as_deref(), SpecRule::PayloadSource)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Adoption, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonObject,
-    ManagementPolicy,
+    JsonPointer, ManagementPolicy, SpecRule, Violation, rule,
 };
 
 /// An event type in Svix.
@@ -39,7 +39,7 @@ use super::{
     )
 )]
 #[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1")
-    .message("exactly one of schema, schemaText and schemaFrom must be given"))]
+    .message(SpecRule::SchemaSource))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeSpec {
     /// Name of the event type in Svix, `<group>.<event>`, such as `origin.create`. Default: the object's
@@ -130,7 +130,7 @@ pub struct SchemaSource {
 
 /// A payload that matches the schema.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.value) != has(self.text)").message("exactly one of value and text must be given"))]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.text)").message(SpecRule::ExampleSource))]
 #[serde(rename_all = "camelCase")]
 pub struct Example {
     /// What the example is called in messages about it.
@@ -143,6 +143,34 @@ pub struct Example {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 262_144))]
     pub text: Option<String>,
+}
+
+/// The schema of an event type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeclaredSchema<'a> {
+    /// In the object.
+    Inline(&'a JsonObject),
+    /// In the object, as JSON text.
+    Text(&'a str),
+    /// In a ConfigMap.
+    ConfigMap(&'a ConfigMapKeyRef),
+}
+
+/// The payload of an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExamplePayload<'a> {
+    /// In the object.
+    Inline(&'a JsonObject),
+    /// In the object, as JSON text.
+    Text(&'a str),
+}
+
+impl Example {
+    /// The payload, which is in one place.
+    pub fn payload(&self) -> Result<ExamplePayload<'_>, SpecRule> {
+        let inline = self.value.as_ref().map(ExamplePayload::Inline);
+        rule::one_of(inline, self.text.as_deref().map(ExamplePayload::Text), SpecRule::ExampleSource)
+    }
 }
 
 /// What happens to the event type in Svix when this object is deleted. Default: `Archive`.
@@ -196,6 +224,28 @@ impl WebhookEventType {
 }
 
 impl WebhookEventTypeSpec {
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Violation> {
+        let mut violations = Vec::from_iter(self.schema().err().map(|rule| rule.at(JsonPointer::SPEC)));
+        for (index, example) in self.examples.iter().enumerate() {
+            let field = || JsonPointer::from_static("/spec/examples").index(index);
+            violations.extend(example.payload().err().map(|rule| rule.at(field())));
+        }
+        violations
+    }
+
+    /// The schema, which is in one place.
+    pub fn schema(&self) -> Result<DeclaredSchema<'_>, SpecRule> {
+        let text = self.schema_text.as_deref().map(DeclaredSchema::Text);
+        match (&self.schema, text, &self.schema_from) {
+            (Some(schema), None, None) => Ok(DeclaredSchema::Inline(schema)),
+            (None, Some(text), None) => Ok(text),
+            (None, None, Some(source)) => Ok(DeclaredSchema::ConfigMap(&source.config_map_key_ref)),
+            _ => Err(SpecRule::SchemaSource),
+        }
+    }
+
     /// What happens in Svix on deletion.
     #[must_use]
     pub fn deletion_policy(&self) -> EventTypeDeletionPolicy {

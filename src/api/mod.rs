@@ -18,6 +18,7 @@ mod json;
 mod pointer;
 mod policy;
 mod reference;
+mod rule;
 mod signing;
 
 pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
@@ -28,13 +29,13 @@ pub use connection::{
 };
 pub use duration::parse as parse_duration;
 pub use endpoint::{
-    EndpointDeletionPolicy, EndpointInSvix, Header, SecretSource, SecretVersion, Statistics, Verified,
-    WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
+    Address, EndpointDeletionPolicy, EndpointInSvix, Header, HeaderValue, SecretSource, SecretVersion,
+    Statistics, Verified, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
 };
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
-    EventTypeDeletionPolicy, EventTypeInSvix, Example, PayloadPolicy, SchemaSource, WebhookEventType,
-    WebhookEventTypeSpec, WebhookEventTypeStatus,
+    DeclaredSchema, EventTypeDeletionPolicy, EventTypeInSvix, Example, ExamplePayload, PayloadPolicy,
+    SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
 pub use pointer::JsonPointer;
@@ -43,7 +44,8 @@ pub use policy::{
     ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,
 };
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
-pub use signing::{DEFAULT_SIGNING_KEY, SigningKeyStatus, SigningSecret, ToSecret};
+pub use rule::{SpecRule, Violation};
+pub use signing::{DEFAULT_SIGNING_KEY, SigningKeySource, SigningKeyStatus, SigningSecret, ToSecret};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;

@@ -39,6 +39,11 @@ impl JsonPointer {
         if inner.is_empty() { self.clone() } else { Self(format!("{}{inner}", self.0).into()) }
     }
 
+    /// The parts of the pointer, as they are escaped.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').skip(1)
+    }
+
     /// The pointer as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretKeyRef, duration};
+use super::{SecretKeyRef, SpecRule, Violation, duration, rule};
 
 /// The key in a Secret that a signing key is written to when none is named.
 pub const DEFAULT_SIGNING_KEY: &str = "signingKey";
@@ -15,9 +15,9 @@ pub const DEFAULT_SIGNING_KEY: &str = "signingKey";
 /// The key that Svix signs the endpoint's events with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.fromSecret) != has(self.toSecret)")
-    .message("exactly one of fromSecret and toSecret must be given"))]
+    .message(SpecRule::SigningSource))]
 #[x_kube(validation = Rule::new("!has(self.rotateAfter) || has(self.toSecret)")
-    .message("rotateAfter needs toSecret: a key that comes from a Secret is replaced by changing the Secret"))]
+    .message(SpecRule::RotateAfterNeedsToSecret))]
 #[serde(rename_all = "camelCase")]
 pub struct SigningSecret {
     /// Use the key in a Secret of the same namespace: `whsec_` and 24 to 75 bytes of base64. A change of the Secret
@@ -32,17 +32,13 @@ pub struct SigningSecret {
     /// How long a key is used before it is replaced, such as `720h`; at least one hour. Left out: for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
-    #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1h') && duration(self) <= duration('87600h')").message(
-        "rotateAfter must be between 1h and 87600h, such as 720h"
-    ))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1h') && duration(self) <= duration('87600h')").message(SpecRule::RotateAfter))]
     pub rotate_after: Option<String>,
 
     /// How long Svix signs with the key before, too, once it is replaced. At most `168h`. Default: `24h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
-    #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('168h')").message(
-        "gracePeriod must be between 0s and 168h, such as 24h"
-    ))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('168h')").message(SpecRule::GracePeriod))]
     pub grace_period: Option<String>,
 }
 
@@ -81,7 +77,37 @@ impl ToSecret {
     }
 }
 
+/// The Secret that a signing key comes from or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningKeySource<'a> {
+    /// The key comes from a Secret.
+    From(&'a SecretKeyRef),
+    /// The key of Svix is written to a Secret.
+    To(&'a ToSecret),
+}
+
 impl SigningSecret {
+    /// The rules of the CRD that this violates.
+    pub(super) fn violations(&self) -> impl Iterator<Item = Violation> {
+        let violations = [
+            self.source().err().map(|rule| rule.at("/spec/signingSecret")),
+            SpecRule::RotateAfterNeedsToSecret
+                .check(self.rotate_after.is_none() || self.to_secret.is_some(), "/spec/signingSecret"),
+            SpecRule::GracePeriod.check(self.grace_period().is_some(), "/spec/signingSecret/gracePeriod"),
+            SpecRule::RotateAfter.check(
+                self.rotate_after.is_none() || self.rotate_after().is_some(),
+                "/spec/signingSecret/rotateAfter",
+            ),
+        ];
+        violations.into_iter().flatten()
+    }
+
+    /// The Secret that the key comes from or goes to, which is one.
+    pub fn source(&self) -> Result<SigningKeySource<'_>, SpecRule> {
+        let from = self.from_secret.as_ref().map(SigningKeySource::From);
+        rule::one_of(from, self.to_secret.as_ref().map(SigningKeySource::To), SpecRule::SigningSource)
+    }
+
     /// How long a key is used. `None`: for ever, or a text that no API server lets through.
     #[must_use]
     pub fn rotate_after(&self) -> Option<Duration> {

@@ -220,7 +220,7 @@ async fn sent_before(
         payload_text: message.payload_text.to_owned(),
         channels,
     };
-    match plan::event::same(&desired, &found) {
+    match plan::event::check_same(&desired, &found) {
         Ok(()) => {
             eprintln!("already sent: an event with id {event_id} is in Svix");
             println!("{}", found.id);

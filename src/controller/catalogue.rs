@@ -296,7 +296,7 @@ impl Feed {
     async fn declared(&self, object: &WebhookEventType) -> Option<Declared> {
         let (namespace, name) = (object.metadata.namespace.as_deref()?, object.metadata.name.as_deref()?);
         let schema = match schema_source::schema_text(object) {
-            Ok(Source::Here(schema)) => Ok(schema),
+            Ok(Source::Inline(schema)) => Ok(schema),
             Ok(Source::ConfigMap(reference)) => {
                 let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
                 match api.get_opt(&reference.name).await {

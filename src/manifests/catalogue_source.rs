@@ -16,8 +16,8 @@ use crate::{
     plan::{
         ReconcileError,
         access::Grants,
-        claims::{self, Claimant},
-        ids,
+        claims::{self, Declarer},
+        ids::{self, InvalidEventTypeName},
         schema_source::{self, Source},
     },
     schema::InvalidSchema,
@@ -97,9 +97,9 @@ fn outcome(keeps_previous: bool) -> &'static str {
 /// Why the schema of an event type cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableSchema {
-    /// The name is not one that Svix accepts.
+    /// The event type cannot have this name.
     #[error("/spec/name: {0}")]
-    Name(String),
+    Name(#[from] InvalidEventTypeName),
     /// No file declares the ConfigMap.
     #[error("/spec/schemaFrom: no file declares ConfigMap {namespace}/{} with key {:?}", .reference.name, .reference.key)]
     NoConfigMap {
@@ -249,20 +249,20 @@ fn owner<'a>(
     previous: Option<&ObjectName>,
     permitted: impl Fn(&WebhookEventType) -> bool,
 ) -> Option<&'a WebhookEventType> {
-    let claimants: Vec<Claimant<'_>> = objects
+    let declarers: Vec<Declarer<'_>> = objects
         .iter()
-        .map(|object| Claimant {
-            permitted: permitted(object),
+        .map(|object| Declarer {
+            is_permitted: permitted(object),
             // A suspended object is managed, only not at present.
-            managed: object.spec.suspend == Some(true)
+            is_managed: object.spec.suspend == Some(true)
                 || object.spec.management_policy != Some(ManagementPolicy::Observe),
-            holds: previous.is_some_and(|previous| *previous == object_name(object)),
+            is_owner: previous.is_some_and(|previous| *previous == object_name(object)),
             created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
             namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
             name: object.metadata.name.as_deref().unwrap_or_default(),
         })
         .collect();
-    claims::holder(&claimants).and_then(|index| objects.get(index).copied())
+    claims::owner(&declarers).and_then(|index| objects.get(index).copied())
 }
 
 /// Returns what an event type declares, if it can be used.
@@ -272,10 +272,9 @@ fn resolve(
     names: Option<EventTypeNames>,
     config_maps: &ConfigMapTexts,
 ) -> Result<catalogue::Declared, UnusableSchema> {
-    ids::check_event_type_name(name, names.unwrap_or_default())
-        .map_err(|error| UnusableSchema::Name(error.to_string()))?;
+    ids::check_event_type_name(name, names.unwrap_or_default())?;
     let schema = match schema_source::schema_text(object)? {
-        Source::Here(schema) => schema,
+        Source::Inline(schema) => schema,
         Source::ConfigMap(reference) => {
             let namespace = object.metadata.namespace.clone().unwrap_or_default();
             let entry = (namespace, reference.name.clone(), reference.key.clone());
@@ -287,7 +286,7 @@ fn resolve(
         }
     };
     // Svix gets only schemas that pass this, so no other one judges payloads here.
-    schema_source::judged(object, schema.to_value())?;
+    schema_source::validate(object, schema.to_value())?;
     Ok(catalogue::Declared {
         schema,
         format_assertion: object.spec.format_assertion(),

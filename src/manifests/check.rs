@@ -1,6 +1,7 @@
 //! Checks what an API server checks before it stores one of our resources: the CRD's schema (unknown fields included,
 //! as with `kubectl --validate=strict`), list types, and the CEL rules.
 
+mod conform;
 mod describe;
 mod list_types;
 mod rules;
@@ -78,7 +79,7 @@ impl Checker {
             violations.extend(describe::violations(&error, &kind.schema));
         }
         list_types::check(&kind.schema, object, &JsonPointer::ROOT, &mut violations);
-        violations.extend(rules::check(&kind.name, object));
+        violations.extend(rules::check(&kind.name, &kind.schema, object));
         violations.sort();
         violations.dedup();
         violations

@@ -238,7 +238,7 @@ impl Loader {
     fn warn(&mut self, item: &Item<'_>, id: &ObjectId) {
         for word in &item.document.ambiguous {
             let Some(pointer) = item.pointer_in_object(&word.pointer) else { continue };
-            let parts: Vec<_> = pointer.as_str().split('/').skip(1).collect();
+            let parts: Vec<_> = pointer.parts().collect();
             let is_content = matches!(
                 parts.as_slice(),
                 ["spec", "schema" | "payload", ..] | ["spec", "examples", _, "value", ..]

@@ -1,4 +1,4 @@
-//! What a namespace may do through a connection: the connection's `access`, asked before any call.
+//! The permissions of a namespace on a connection: its `access`, checked before any call.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{ReconcileError, quoted};
 /// Label that the API server gives every namespace, with its name.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
-/// What one namespace may do through one connection.
+/// The permissions of one namespace on one connection.
 #[derive(Clone, Debug)]
 pub struct Grants<'a> {
     namespace: &'a str,
@@ -18,7 +18,7 @@ pub struct Grants<'a> {
 }
 
 impl<'a> Grants<'a> {
-    /// What the namespace of this name and these labels may do; `None`: its labels are not known.
+    /// The permissions of the namespace with this name and these labels; `None`: its labels are not known.
     #[must_use]
     pub fn new(
         connection: &'a SvixConnectionSpec,
@@ -42,12 +42,12 @@ impl<'a> Grants<'a> {
     pub fn event_type(&self, name: &str, adoption: Adoption, expunge: bool) -> Result<(), ReconcileError> {
         let granting = self.granting(|rule| any_matches(&rule.event_types, name));
         if granting.as_ref().is_some_and(Vec::is_empty) {
-            return Err(self.refuse(&format!("declare event type {}", quoted(name)), "its eventTypes"));
+            return Err(self.denied(&format!("declare event type {}", quoted(name)), "its eventTypes"));
         }
         self.adoption(self.of_event_type(name), adoption)?;
         let may_expunge = granting.iter().flatten().any(|rule| rule.allow_expunge == Some(true));
         if expunge && !may_expunge {
-            return Err(self.refuse("have /spec/deletionPolicy: Expunge", "allowExpunge: true"));
+            return Err(self.denied("have /spec/deletionPolicy: Expunge", "allowExpunge: true"));
         }
         Ok(())
     }
@@ -62,7 +62,7 @@ impl<'a> Grants<'a> {
     ) -> Result<(), ReconcileError> {
         let granting = self.granting(|rule| any_matches(&rule.applications, application));
         if granting.as_ref().is_some_and(Vec::is_empty) {
-            return Err(self.refuse(&format!("use application {}", quoted(application)), "its applications"));
+            return Err(self.denied(&format!("use application {}", quoted(application)), "its applications"));
         }
         if let Some(granting) = &granting {
             let refused = event_types
@@ -71,7 +71,7 @@ impl<'a> Grants<'a> {
                 .find(|name| !granting.iter().any(|rule| any_matches(&rule.event_types, name)));
             if let Some(name) = refused {
                 let what = format!("use event type {} in application {}", quoted(name), quoted(application));
-                return Err(self.refuse(&what, "its eventTypes, in a rule that has the application, too"));
+                return Err(self.denied(&what, "its eventTypes, in a rule that has the application, too"));
             }
         }
         self.adoption(self.of_endpoint(application, event_types), adoption)
@@ -83,10 +83,10 @@ impl<'a> Grants<'a> {
     }
 
     fn adoption(&self, most: Adoption, asked: Adoption) -> Result<(), ReconcileError> {
-        // `Match` is what is not said, so it is no more than what is allowed: see `of_endpoint`.
+        // `Match` is the default, so it asks for no more than is allowed: see `of_endpoint`.
         if asked == Adoption::Override && most < asked {
             let what = format!("have /spec/adoption: Override (up to {} is allowed)", most.as_str());
-            return Err(self.refuse(&what, "maxAdoption: Override"));
+            return Err(self.denied(&what, "maxAdoption: Override"));
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl<'a> Grants<'a> {
         event_types.into_iter().map(with).min().unwrap_or(Adoption::Never)
     }
 
-    fn refuse(&self, what: &str, needed: &str) -> ReconcileError {
+    fn denied(&self, what: &str, needed: &str) -> ReconcileError {
         ReconcileError::new(
             Reason::NotPermitted,
             format!(
@@ -132,15 +132,15 @@ fn most(granting: Option<&[&AccessRule]>) -> Adoption {
     rules.iter().map(|rule| rule.max_adoption.unwrap_or_default()).max().unwrap_or(Adoption::Never)
 }
 
-/// Whether a selector chooses the namespace of this name and these labels. Where its labels are not known (it is new, or
-/// namespaces may not be read), whatever is asked of them does not hold, also that one is not there.
+/// Whether a selector matches the namespace with this name and these labels. Where its labels are not known (it is new,
+/// or namespaces may not be read), no requirement on them is met, not even that a label is absent.
 #[must_use]
 pub fn selects(
     selector: &NamespaceSelector,
     namespace: &str,
     labels: Option<&BTreeMap<String, String>>,
 ) -> bool {
-    // The name is a label that nobody can change, so it is not taken from what a namespace says of itself.
+    // The name is a label that nobody can change, so it is not read from the labels of the object.
     let value = |key: &str| {
         if key == NAME_LABEL { Some(namespace) } else { labels?.get(key).map(String::as_str) }
     };
@@ -165,12 +165,12 @@ fn any_matches(patterns: &[String], text: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, text))
 }
 
-/// Whether a text is of a pattern in which `*` stands for any text. Takes time in proportion to the product of both
-/// lengths, at most.
+/// Whether a text matches a pattern in which `*` stands for any text. The time is bounded by the product of both
+/// lengths.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where the last star was, and what it was tried to stand for.
+    // The place of the last star, and the end of the text that it stands for.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {

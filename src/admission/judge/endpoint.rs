@@ -2,11 +2,11 @@
 
 use crate::{
     admission::{Known, messages::Problem},
-    api::{DEFAULT_CONNECTION, RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint},
+    api::{Address, DEFAULT_CONNECTION, JsonPointer, SvixConnectionSpec, WebhookEndpoint},
     plan::{
-        self, ReconcileError,
         endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url},
-        headers, ids, signing,
+        headers, ids,
+        signing::{self, TooManyKeys},
     },
 };
 
@@ -19,29 +19,20 @@ const MAX_CHANNELS: usize = 10;
 pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
-    match (&spec.url, &spec.url_from) {
-        (Some(url), None) => {
-            if let Err(message) = normal_url(url) {
-                findings.problem("/spec/url", message);
-            }
-        }
-        (None, Some(_)) => {}
-        _ => findings.problem("/spec", "exactly one of url and urlFrom must be given"),
+    findings.violations(spec.validate());
+    if let Ok(Address::Url(url)) = spec.address()
+        && let Err(error) = normal_url(url)
+    {
+        findings.problem("/spec/url", error);
     }
-    for (field, message) in headers::problems(spec.headers.as_deref().unwrap_or_default()) {
-        findings.problem(field, message);
+    for (field, error) in headers::check(spec.headers.as_deref().unwrap_or_default()) {
+        findings.problem(field, error);
     }
-    if let Some(Err(message)) = spec.signing_secret.as_ref().map(signing::check) {
-        findings.problems.push(ReconcileError::new(Reason::InvalidSpec, message).into());
+    if let Some(Err(error)) = spec.signing_secret.as_ref().map(signing::check_rotation) {
+        findings.problem(TooManyKeys::FIELD, error);
     }
-    for (field, uid) in [("/spec/application", &spec.application), ("/spec/uid", &spec.uid)] {
-        if uid.as_ref().is_some_and(|uid| !ids::is_uid(uid)) {
-            findings.problem(
-                field,
-                "expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_",
-            );
-        }
-    }
+    findings.uid("/spec/application", spec.application.as_ref());
+    findings.uid("/spec/uid", spec.uid.as_ref());
     let connection = object.connection_name();
     let namespace = object.metadata.namespace.as_deref();
     let refused = super::not_permitted(known, connection, namespace, |grants, settings| {
@@ -49,7 +40,8 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     });
     for (index, name) in spec.event_types.iter().enumerate() {
         if !ids::is_name(name) {
-            findings.problem(format!("/spec/eventTypes/{index}"), "expected the name of an event type");
+            let field = JsonPointer::from_static("/spec/eventTypes").index(index);
+            findings.problem(field, "expected the name of an event type");
         } else if refused.is_none()
             && known.directory.connection(connection).is_some()
             && known.directory.holder(connection, name).is_none()
@@ -62,12 +54,6 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     }
     findings.warnings.extend(refused);
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
-    let reserved =
-        spec.metadata.iter().flatten().filter(|(key, _)| key.starts_with(RESERVED_METADATA_PREFIX));
-    for (key, _) in reserved {
-        let key = plan::quoted(key);
-        findings.problem("/spec/metadata", format!("key {key} is reserved; use another prefix"));
-    }
     if findings.problems.is_empty() {
         // The rest is what the plan says of the whole; only the first of it is told.
         let settings = known.directory.connection(connection);

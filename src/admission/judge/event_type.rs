@@ -23,8 +23,8 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         findings.problem(field, message);
     }
     match schema_source::schema_text(object) {
-        Ok(Source::Here(schema)) => {
-            if let Err((first, others)) = schema_source::all_judged(object, schema.to_value()) {
+        Ok(Source::Inline(schema)) => {
+            if let Err((first, others)) = schema_source::validate_all(object, schema.to_value()) {
                 findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
             }
         }

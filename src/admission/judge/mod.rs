@@ -4,9 +4,11 @@ mod endpoint;
 mod event;
 mod event_type;
 
+use std::fmt::Display;
+
 use crate::{
-    api::{PayloadPolicy, SvixConnectionSpec},
-    plan::{ReconcileError, access::Grants, suggest},
+    api::{JsonPointer, PayloadPolicy, SvixConnectionSpec, Violation},
+    plan::{ReconcileError, access::Grants, ids, suggest},
 };
 
 use super::{Known, messages::Problem};
@@ -29,8 +31,23 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    fn problem(&mut self, field: impl Into<String>, message: impl AsRef<str>) {
+    fn problem(&mut self, field: impl Into<JsonPointer>, message: impl Display) {
         self.problems.push(Problem::new(field, message));
+    }
+
+    /// Adds the violations of the CRD's rules, which an API server without CEL does not check.
+    fn violations(&mut self, violations: Vec<Violation>) {
+        violations.into_iter().for_each(|Violation { field, rule }| self.problem(field, rule));
+    }
+
+    /// Checks the characters of a uid; the rules of the CRD cover its prefix.
+    fn uid(&mut self, field: &'static str, uid: Option<&String>) {
+        if uid.is_some_and(|uid| !ids::is_name(uid)) {
+            self.problem(
+                field,
+                "expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_",
+            );
+        }
     }
 }
 
@@ -83,18 +100,17 @@ fn not_permitted(
 fn channels(channels: Option<&[String]>, most: usize, findings: &mut Findings) {
     /// Longest channel, in characters, as the CRDs have it.
     const LONGEST: usize = 2048;
+    let field = JsonPointer::from_static("/spec/channels");
     let Some(channels) = channels else { return };
     if channels.is_empty() || channels.len() > most {
         let found = channels.len();
-        findings.problem("/spec/channels", format!("found {found} channels, expected 1 to {most}"));
+        findings.problem(field.clone(), format!("found {found} channels, expected 1 to {most}"));
     }
     for (index, channel) in channels.iter().enumerate().take(most) {
         let length = channel.chars().count();
         if length == 0 || length > LONGEST {
-            findings.problem(
-                format!("/spec/channels/{index}"),
-                format!("found {length} characters, expected 1 to {LONGEST}"),
-            );
+            findings
+                .problem(field.index(index), format!("found {length} characters, expected 1 to {LONGEST}"));
         }
     }
 }

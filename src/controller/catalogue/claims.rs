@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     api::{Adoption, EventTypeDeletionPolicy, ManagementPolicy, WebhookEventType},
-    plan::claims::{self, Claimant},
+    plan::claims::{self, Declarer},
 };
 
 /// Namespace and name.
@@ -77,21 +77,21 @@ impl Claims {
     /// Who holds a thing, of those that are permitted to.
     pub fn holder(&self, thing: &Thing, permitted: impl Fn(&Key, &Claim) -> bool) -> Option<Key> {
         let keys: Vec<_> = self.on.get(thing)?.iter().collect();
-        let claimants: Vec<_> = keys
+        let declarers: Vec<_> = keys
             .iter()
             .filter_map(|key| {
                 let claim = self.of.get(*key)?;
-                Some(Claimant {
-                    permitted: permitted(key, claim),
-                    managed: claim.managed,
-                    holds: claim.holds,
+                Some(Declarer {
+                    is_permitted: permitted(key, claim),
+                    is_managed: claim.managed,
+                    is_owner: claim.holds,
                     created: claim.created,
                     namespace: &key.0,
                     name: &key.1,
                 })
             })
             .collect();
-        keys.get(claims::holder(&claimants)?).map(|key| (*key).clone())
+        keys.get(claims::owner(&declarers)?).map(|key| (*key).clone())
     }
 }
 

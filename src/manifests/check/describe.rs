@@ -94,7 +94,7 @@ enum Shown {
 
 /// Addresses can contain credentials, and the value of a header can be one.
 fn shown(pointer: &JsonPointer) -> Shown {
-    let parts: Vec<_> = pointer.as_str().split('/').skip(1).collect();
+    let parts: Vec<_> = pointer.parts().collect();
     match parts.as_slice() {
         ["spec", "url" | "serverUrl"] => Shown::Host,
         ["spec", "headers", _, "value"] => Shown::Nothing,
@@ -109,7 +109,7 @@ fn plain(limit: &Value) -> String {
 
 /// Returns the part of a structural schema that describes a field.
 fn part_of<'a>(schema: &'a Value, pointer: &JsonPointer) -> Option<&'a Value> {
-    pointer.as_str().split('/').skip(1).try_fold(schema, |schema, part| {
+    pointer.parts().try_fold(schema, |schema, part| {
         schema
             .get("items")
             .or_else(|| schema.get("properties")?.get(part))

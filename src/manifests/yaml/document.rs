@@ -154,7 +154,7 @@ impl Document {
     #[must_use]
     pub fn locate(&self, pointer: &JsonPointer) -> Mark {
         let mut positions = &self.positions;
-        for part in pointer.as_str().split('/').skip(1) {
+        for part in pointer.parts() {
             let part = part.replace("~1", "/").replace("~0", "~");
             let Some((_, next)) = positions.parts.iter().find(|(key, _)| *key == part) else { break };
             positions = next;

@@ -98,39 +98,42 @@ fn a_message_under_the_same_id_is_the_event_only_when_all_of_it_is() {
         channels: Some(["c".to_owned(), channels::uuid_of("a b")].into()),
         payload: Some(Digest::of_json(&json!({"x": 1.0}))),
     };
-    assert_eq!(same(&desired, &found), Ok(()));
-    assert_eq!(same(&desired, &Message { payload: None, ..found.clone() }), Ok(()));
+    assert_eq!(check_same(&desired, &found), Ok(()));
+    assert_eq!(check_same(&desired, &Message { payload: None, ..found.clone() }), Ok(()));
     let other = Message { event_type: "a.c".into(), ..found.clone() };
-    assert!(same(&desired, &other).unwrap_err().contains("event type is \"a.c\" in Svix"));
-    assert_eq!(same(&desired, &Message { channels: None, ..found.clone() }), Err("channels differ".into()));
+    assert!(check_same(&desired, &other).unwrap_err().to_string().contains("event type is \"a.c\" in Svix"));
+    assert_eq!(
+        check_same(&desired, &Message { channels: None, ..found.clone() }),
+        Err(OtherEvent { differences: vec![EventDifference::Channels] })
+    );
     let other = Message { payload: Some(Digest::of_json(&json!({"x": "secret"}))), ..found };
-    assert_eq!(same(&desired, &other), Err("payload differs".into()));
+    assert_eq!(check_same(&desired, &other), Err(OtherEvent { differences: vec![EventDifference::Payload] }));
     // No channels and an empty list are the same thing.
     let desired = desire(json!({"eventType": "a.b", "payload": {}}));
     let none =
         Message { id: String::new(), event_type: "a.b".into(), channels: Some([].into()), payload: None };
-    assert_eq!(same(&desired, &none), Ok(()));
+    assert_eq!(check_same(&desired, &none), Ok(()));
 }
 
 #[test]
 fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
     let mut event = event(json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": "1h"}));
-    assert_eq!(step(&event, at(0)), Step::Send);
+    assert_eq!(step(&event, at(0)), EventStep::Send);
     event.status = Some(WebhookEventStatus::default());
-    assert_eq!(step(&event, at(0)), Step::Send);
+    assert_eq!(step(&event, at(0)), EventStep::Send);
     event.status.as_mut().unwrap().first_attempt_at = Some(at(1000));
-    assert_eq!(step(&event, at(1000)), Step::SendAgain);
-    assert_eq!(step(&event, at(1000 + DAY - 1)), Step::SendAgain);
-    assert_eq!(step(&event, at(1000 + DAY)), Step::Find);
+    assert_eq!(step(&event, at(1000)), EventStep::SendAgain);
+    assert_eq!(step(&event, at(1000 + DAY - 1)), EventStep::SendAgain);
+    assert_eq!(step(&event, at(1000 + DAY)), EventStep::Find);
     // A clock that was put back sends nothing later than it would have.
-    assert_eq!(step(&event, at(0)), Step::SendAgain);
+    assert_eq!(step(&event, at(0)), EventStep::SendAgain);
     event.status.as_mut().unwrap().message_id = Some("msg_1".into());
-    assert_eq!(step(&event, at(1000 + 9 * DAY)), Step::Follow);
+    assert_eq!(step(&event, at(1000 + 9 * DAY)), EventStep::Follow);
     event.status.as_mut().unwrap().finished_at = Some(at(2000));
-    assert_eq!(step(&event, at(2000)), Step::Keep(Some(Duration::from_secs(3600))));
-    assert_eq!(step(&event, at(2000 + 3600)), Step::Delete);
+    assert_eq!(step(&event, at(2000)), EventStep::Keep(Some(Duration::from_secs(3600))));
+    assert_eq!(step(&event, at(2000 + 3600)), EventStep::Delete);
     event.spec.ttl_after_finished = None;
-    assert_eq!(step(&event, at(2000 + 9 * DAY)), Step::Keep(None));
+    assert_eq!(step(&event, at(2000 + 9 * DAY)), EventStep::Keep(None));
 }
 
 #[test]
@@ -170,13 +173,13 @@ fn endpoints_that_came_after_an_event_are_not_waited_for_nor_those_that_went() {
 
 #[test]
 fn looks_grow_apart() {
-    assert_eq!(next_look(Duration::ZERO), Duration::from_millis(500));
-    assert_eq!(next_look(Duration::from_secs(60)), Duration::from_secs(30));
-    assert_eq!(next_look(Duration::from_secs(90_000)), Duration::from_secs(3600));
+    assert_eq!(next_poll(Duration::ZERO), Duration::from_millis(500));
+    assert_eq!(next_poll(Duration::from_secs(60)), Duration::from_secs(30));
+    assert_eq!(next_poll(Duration::from_secs(90_000)), Duration::from_secs(3600));
     // All looks at an event that never ends are few.
     let (mut since, mut looks) = (Duration::ZERO, 0);
     while since < FOLLOW_LIMIT {
-        since += next_look(since);
+        since += next_poll(since);
         looks += 1;
     }
     assert!(looks < 70, "{looks}");
@@ -255,10 +258,10 @@ fn the_endpoints_that_missed_an_event_are_those_that_were_declared_for_it_when_i
         endpoint("other-application", json!({"application": "x"}), 1, Some("InSync")),
     ];
     let missed = missed(&sent, &endpoints, &connection());
-    let text = missed_by(&missed);
+    let text = missed_message(&missed);
     assert!(
         text.contains(": ns/in-step, ns/lacking (SecretNotFound), ns/z-new (not looked at yet). "),
         "{text}"
     );
-    assert!(endpoints.iter().map(is_in_step).eq([false, false, true, true, true, true, true, true]));
+    assert!(endpoints.iter().map(is_in_sync).eq([false, false, true, true, true, true, true, true]));
 }
