@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    engine::{EventRecord, Object, Options},
+    engine::{EventRecord, Object, ObjectKey, Options},
     manifests::{
         self, DesiredState, ManifestRunner, NoManifests, References, StatusRows, report::Report,
         watch::FolderWatch,
@@ -240,7 +240,8 @@ impl Workspace {
     fn report(&mut self) -> Report {
         let embedded = self.server.embedded.as_ref();
         let objects = self.runner.objects();
-        self.rows.report(&objects, |row, object| traffic::with_deliveries(row, object, embedded))
+        let field = |key: &ObjectKey| self.runner.field(key);
+        self.rows.report(&objects, field, |row, object| traffic::with_deliveries(row, object, embedded))
     }
 
     async fn stop(self) {

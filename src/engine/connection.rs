@@ -458,7 +458,12 @@ impl<S: Host> Engine<S> {
         };
         let invalid = |error: crate::svix::InvalidConnection| {
             runtime.set_live(None);
-            Round::Blocked(ReconcileError::new(Reason::InvalidConnection, error.to_string()))
+            let field = error.field();
+            let error = ReconcileError::new(Reason::InvalidConnection, error.to_string());
+            Round::Blocked(match field {
+                Some(field) => error.with_field(field),
+                None => error,
+            })
         };
         let shape = Shape::new(&connection.spec, &token);
         if let Some(live) = runtime.live().filter(|live| live.shape == shape) {
@@ -627,6 +632,7 @@ impl<S: Host> Engine<S> {
             server_url,
             conditions: status::conditions(verdict, Some(&[]), before, generation, jiff::Timestamp::now()),
         };
+        self.host.note_field(&object, verdict.field());
         if object.has_status(&Status::Connection(status.clone())) {
             return;
         }

@@ -208,7 +208,7 @@ impl<S: Host> Engine<S> {
         if self.catalogue.put(connection, name, declared).is_err() {
             return Err(not_there());
         }
-        let (policy, text, places) = match self.catalogue.judge(connection, name, &desired.payload) {
+        let (policy, text, places, field) = match self.catalogue.judge(connection, name, &desired.payload) {
             Judgement::Undeclared => return Err(not_there()),
             Judgement::Valid => {
                 self.waits_no_more(connection, awaited, &object.key());
@@ -216,7 +216,8 @@ impl<S: Host> Engine<S> {
             }
             Judgement::Invalid { policy, violations, more } => {
                 let places = event::violated_places(&violations, more);
-                (policy, event::describe_violations(event, &violations, more), places)
+                let field = event::violated_field(event, &violations);
+                (policy, event::describe_violations(event, &violations, more), places, field)
             }
         };
         self.metrics.payload_mismatch(policy.as_str());
@@ -226,7 +227,8 @@ impl<S: Host> Engine<S> {
             let redacted =
                 format!("the payload does not match the schema of {holder_key} at {places}; see the status");
             let refusal = ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
-                .with_redacted(redacted);
+                .with_redacted(redacted)
+                .with_field(field);
             return Err(Outcome::stalled(refusal));
         }
         self.waits_no_more(connection, awaited, &object.key());

@@ -306,9 +306,10 @@ impl<S: Host> Engine<S> {
         };
         match text {
             Ok(text) => schema_source::parse_schema(event_type, &text).map_err(SchemaTrouble::Refused),
-            Err(ReferenceError::NotFound(message)) => Err(SchemaTrouble::Refused(ReconcileError::new(
+            Err(ReferenceError::NotFound(message)) => Err(SchemaTrouble::Refused(ReconcileError::at(
                 Reason::SchemaSourceNotFound,
-                format!("/spec/schemaFrom/configMapKeyRef: {message}"),
+                "/spec/schemaFrom/configMapKeyRef",
+                message,
             ))),
             Err(ReferenceError::Failed(message) | ReferenceError::Forbidden(message)) => {
                 Err(SchemaTrouble::Unreadable(message))

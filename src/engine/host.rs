@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future};
 
 use crate::{
-    api::{ConfigMapKeyRef, SvixConnection},
+    api::{ConfigMapKeyRef, JsonPointer, SvixConnection},
     plan::secrets::{SecretData, SecretOwner, Sensitive},
 };
 
@@ -27,6 +27,12 @@ pub trait Host: Send + Sync + 'static {
         object: &Object,
         status: Status,
     ) -> impl Future<Output = Result<Object, HostError>> + Send;
+
+    /// Takes note of the field that the condition `Ready` is about; `None`: it is about no field. Kubernetes has no place
+    /// for it: it is for hosts that know the line of the field in a file.
+    fn note_field(&self, object: &Object, field: Option<&JsonPointer>) {
+        let _ = (object, field);
+    }
 
     /// Takes our finalizer off an object: one that is being deleted goes with that, any other stays.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;

@@ -319,6 +319,7 @@ impl<S: Host> Engine<S> {
             }
             (Object::Connection(_), _) => return next,
         };
+        self.host.note_field(&object, verdict.field());
         if object.has_status(&status) {
             return next;
         }

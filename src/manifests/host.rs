@@ -9,8 +9,8 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status},
+    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, JsonPointer, SvixConnection},
+    engine::{EventRecord, Host, HostError, Object, ObjectKey, ReferenceError, SecretWrite, Status},
     plan::secrets::SecretData,
 };
 
@@ -48,6 +48,8 @@ pub struct ManifestHost {
     references: RwLock<References>,
     /// Secrets that the engine wrote, which no file declares, by namespace and name.
     written_secrets: RwLock<HashMap<(String, String), SecretData>>,
+    /// The fields that the conditions `Ready` of objects are about.
+    fields: RwLock<HashMap<ObjectKey, JsonPointer>>,
     listener: Listener,
 }
 
@@ -55,13 +57,24 @@ impl ManifestHost {
     /// A host whose objects refer to these `references`.
     #[must_use]
     pub fn new(references: References, listener: Listener) -> Self {
-        Self { references: RwLock::new(references), written_secrets: RwLock::default(), listener }
+        Self {
+            references: RwLock::new(references),
+            written_secrets: RwLock::default(),
+            fields: RwLock::default(),
+            listener,
+        }
     }
 
     /// The Secrets that the engine wrote, which no file declares, by namespace and name.
     #[must_use]
     pub fn written_secrets(&self) -> HashMap<(String, String), SecretData> {
         self.written_secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the field that the condition `Ready` of an object is about, if it is about one.
+    #[must_use]
+    pub fn field(&self, key: &ObjectKey) -> Option<JsonPointer> {
+        self.fields.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// Replaces the token, ConfigMaps, Secrets and namespaces.
@@ -100,6 +113,14 @@ impl Host for ManifestHost {
 
     async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
         Ok(object.with_status(status))
+    }
+
+    fn note_field(&self, object: &Object, field: Option<&JsonPointer>) {
+        let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
+        match field {
+            Some(field) => fields.insert(object.key(), field.clone()),
+            None => fields.remove(&object.key()),
+        };
     }
 
     async fn release(&self, object: &Object) -> Result<(), HostError> {

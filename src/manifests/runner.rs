@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::CLAIM_ANNOTATION,
+    api::{CLAIM_ANNOTATION, JsonPointer},
     engine::{Engine, EventRecord, Kind, Object, ObjectKey, Options},
     plan::secrets::SecretData,
     telemetry::Metrics,
@@ -142,6 +142,12 @@ impl ManifestRunner {
         let mut keys: Vec<_> = Kind::ALL.into_iter().flat_map(|kind| engine.keys(kind)).collect();
         keys.sort();
         keys.iter().filter_map(|key| engine.get(key)).collect()
+    }
+
+    /// The field that the condition `Ready` of an object is about, if it is about one.
+    #[must_use]
+    pub fn field(&self, key: &ObjectKey) -> Option<JsonPointer> {
+        self.inner.engine().and_then(|engine| engine.host().field(key))
     }
 
     /// One object, with its present status.

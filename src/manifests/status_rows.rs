@@ -60,8 +60,14 @@ impl StatusRows {
         }
     }
 
-    /// Returns the report; `extend` adds to a row what is known of an object beside its status.
-    pub fn report(&mut self, objects: &[Object], extend: impl Fn(Row, &Object) -> Row) -> Report {
+    /// Returns the report. `field` returns the field that the condition `Ready` of an object is about; `extend` adds to a
+    /// row what is known of an object beside its status.
+    pub fn report(
+        &mut self,
+        objects: &[Object],
+        field: impl Fn(&ObjectKey) -> Option<JsonPointer>,
+        extend: impl Fn(Row, &Object) -> Row,
+    ) -> Report {
         let broken: HashSet<_> =
             self.broken.iter().map(|row| (&*row.kind, &*row.namespace, &*row.name)).collect();
         let intact = objects.iter().filter(|object| {
@@ -69,8 +75,10 @@ impl StatusRows {
             !broken.contains(&(key.kind.as_str(), &*key.namespace, &*key.name))
         });
         let intact: Vec<_> = intact.collect();
-        let mut rows: Vec<Row> =
-            intact.into_iter().map(|object| self.row(object, extend(row(object), object))).collect();
+        let mut rows: Vec<Row> = intact
+            .into_iter()
+            .map(|object| self.row(object, extend(row(object, field(&object.key())), object)))
+            .collect();
         self.sources.close();
         rows.extend(self.broken.iter().cloned());
         Report::new(rows, self.left_out)
@@ -121,8 +129,8 @@ impl StatusRows {
     }
 }
 
-/// Returns the row that the status of an object gives.
-fn row(object: &Object) -> Row {
+/// Returns the row that the status of an object gives; `field` is what the condition `Ready` is about.
+fn row(object: &Object, field: Option<JsonPointer>) -> Row {
     let key = object.key();
     let ready = condition(object, ConditionType::Ready);
     let state = state(object);
@@ -153,14 +161,14 @@ fn row(object: &Object) -> Row {
         }
     };
     let in_sync = condition(object, ConditionType::InSync);
-    let message = match (state, ready, in_sync) {
+    let (message, pointer) = match (state, ready, in_sync) {
         // The connection's own row has the reason; a server that is down is not reported once more for each object.
         (State::Waiting, Some(ready), _) if ready.reason == Reason::ConnectionNotReady.as_str() => {
-            format!("waits for SvixConnection {}", object.connection_name())
+            (format!("waits for SvixConnection {}", object.connection_name()), None)
         }
-        (State::Waiting | State::Problem, Some(ready), _) => ready.message.clone(),
-        (State::Differs, _, Some(in_sync)) => in_sync.message.clone(),
-        _ => String::new(),
+        (State::Waiting | State::Problem, Some(ready), _) => (ready.message.clone(), field),
+        (State::Differs, _, Some(in_sync)) => (in_sync.message.clone(), None),
+        _ => (String::new(), None),
     };
     Row {
         kind: key.kind.as_str().into(),
@@ -169,8 +177,8 @@ fn row(object: &Object) -> Row {
         state,
         svix,
         reason: ready.map_or_else(String::new, |ready| ready.reason.clone()),
-        pointer: pointer(&message),
         message,
+        pointer,
         difference: difference.filter(|_| state == State::Differs),
         ..Row::default()
     }
@@ -194,16 +202,6 @@ pub fn state(object: &Object) -> State {
         Some(false) if condition(object, ConditionType::Stalled).is_some() => State::Problem,
         Some(false) => State::Waiting,
     }
-}
-
-/// The field that a message of the engine is about: what it begins with, or what follows its first words.
-fn pointer(message: &str) -> Option<JsonPointer> {
-    // `the payload does not match the schema of …: /spec/payload/n: found …`
-    let start = if message.starts_with("/spec") { 0 } else { message.find(": /spec")? + 2 };
-    let message = message.get(start..)?;
-    // `/spec/examples/0 ("first") does not match the schema: …`
-    let end = [": ", " ("].into_iter().filter_map(|end| message.find(end)).min()?;
-    message.get(..end).map(|pointer| JsonPointer::ROOT.join(pointer))
 }
 
 /// The message of the connection that was added, if objects use it that were perhaps meant for another.
@@ -256,26 +254,4 @@ fn broken_rows(problems: &[Problem]) -> Vec<Row> {
         row.details.push(detail);
     }
     rows.into_values().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pointer;
-
-    #[test]
-    fn the_field_of_a_message_is_found() {
-        for (message, field) in [
-            ("/spec/schema/type: found \"strin\", expected …", Some("/spec/schema/type")),
-            ("/spec/examples/0 (\"x\") does not match the schema: /a: found 1", Some("/spec/examples/0")),
-            (
-                "the payload does not match: /spec/payload/a b: found 1; make another",
-                Some("/spec/payload/a b"),
-            ),
-            ("/spec", None),
-            ("/v1/app: not found", None),
-            ("event type a.b is owned by WebhookEventType/default/a, which declares it, too", None),
-        ] {
-            assert_eq!(pointer(message), field.map(Into::into), "{message}");
-        }
-    }
 }

@@ -414,10 +414,11 @@ impl<S: Host> Engine<S> {
                     Awaited::Application(application.into()),
                     &object.key(),
                 );
-                Ok(Some(Outcome::stalled(ReconcileError::new(
+                Ok(Some(Outcome::stalled(ReconcileError::at(
                     Reason::ApplicationNotFound,
-                    format!(
-                        "/spec/application: there is no application {application:?} in Svix, and the connection says \
+                    "/spec/application",
+                    format_args!(
+                        "there is no application {application:?} in Svix, and the connection says \
                          createApplications: Never; make it in Svix, or correct the name"
                     ),
                 ))))

@@ -268,8 +268,9 @@ impl<S: Host> Engine<S> {
         }
         if let ReadyState::Ready(reason, message) = &mut outcome.verdict {
             if is_left_disabled && disabled_by_other {
-                let message = format!("/spec/disabled: found true in Svix, declared false. {DISABLED}");
-                outcome.verdict = ReadyState::Stalled(ReconcileError::new(Reason::DisabledInSvix, message));
+                let detail = format_args!("found true in Svix, declared false. {DISABLED}");
+                let error = ReconcileError::at(Reason::DisabledInSvix, "/spec/disabled", detail);
+                outcome.verdict = ReadyState::Stalled(error);
             } else {
                 if disabled_by_other {
                     *reason = Reason::DisabledInSvix;
