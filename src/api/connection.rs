@@ -106,7 +106,7 @@ pub struct SvixConnectionSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub access: Option<Vec<AccessRule>>,
 
-    /// `Observe`: nothing is written to Svix through this connection; each object's status says how Svix differs.
+    /// `Observe`: nothing is written to Svix through this connection; each object's status shows how Svix differs.
     /// Default: `Manage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
@@ -122,7 +122,7 @@ pub enum CreateApplications {
     /// Create it when it is missing.
     #[default]
     IfMissing,
-    /// Never: an endpoint that names a missing application says so and waits.
+    /// Never: an endpoint that names a missing application reports it and waits.
     Never,
 }
 
@@ -194,7 +194,7 @@ impl SvixConnectionSpec {
     }
 
     /// The time between two readings of Svix. `None` when the text is not a duration of the documented form,
-    /// which only an object that never passed an API server can hold.
+    /// which only an object that never passed an API server can contain.
     #[must_use]
     pub fn resync_interval(&self) -> Option<Duration> {
         let Some(text) = self.resync_interval.as_deref() else { return Some(Duration::from_secs(600)) };
@@ -202,18 +202,18 @@ impl SvixConnectionSpec {
     }
 }
 
-/// What is known of a connection.
+/// The observed state of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SvixConnectionStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_reconcile_at: Option<String>,
-    /// The server that is talked to, which the token may have chosen.
+    /// The server in use, which the token may have chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub server_url: Option<String>,

@@ -67,8 +67,8 @@ pub struct WebhookEndpointSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_from: Option<SecretSource>,
 
-    /// The event types to receive: names, whoever declares them. The endpoint waits for those that are not
-    /// there yet.
+    /// The names of the event types to receive, declared by any object. The endpoint waits for those that do not
+    /// exist yet.
     #[schemars(
         length(min = 1, max = 500),
         inner(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))
@@ -138,7 +138,7 @@ pub struct WebhookEndpointSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
 
-    /// `Observe`: nothing is written, status says how Svix differs. Default: `Manage`.
+    /// `Observe`: nothing is written; status shows how Svix differs. Default: `Manage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
 
@@ -267,6 +267,12 @@ impl WebhookEndpointSpec {
         self.deletion_policy.unwrap_or_default()
     }
 
+    /// Whether Svix is changed to the spec. A suspended object is managed, too, since the suspension is temporary.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.suspend == Some(true) || self.management_policy != Some(ManagementPolicy::Observe)
+    }
+
     /// What happens to one that is not this object's.
     #[must_use]
     pub fn adoption(&self) -> Adoption {
@@ -281,7 +287,7 @@ impl WebhookEndpointSpec {
         url.chain(headers.map(|source| &source.secret_key_ref)).chain(key)
     }
 
-    /// The names of all Secrets that the spec speaks of: those that it takes values from, and the one that the signing
+    /// The names of all Secrets that the spec refers to: those that it takes values from, and the one that the signing
     /// key is written to.
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
         let to = self.signing_secret.iter().filter_map(|signing| signing.to_secret.as_ref());
@@ -295,11 +301,11 @@ impl WebhookEndpointSpec {
     }
 }
 
-/// What is known of an endpoint.
+/// The observed state of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEndpointStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
@@ -310,7 +316,7 @@ pub struct WebhookEndpointStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_rotate_at: Option<String>,
-    /// What this object holds in Svix.
+    /// The endpoint in Svix that this object owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EndpointInSvix>,
     /// The signing key, where it is written to a Secret.
@@ -322,18 +328,18 @@ pub struct WebhookEndpointStatus {
     /// Messages of the last four weeks, when the spec asks for statistics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Statistics>,
-    /// Whether Svix holds what the spec declares, and if not, why.
+    /// Whether Svix matches the spec, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// The endpoint in Svix that an object holds: all that its clean-up needs.
+/// The endpoint in Svix that an object owns: everything that its clean-up needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointInSvix {
-    /// The connection it was made through.
+    /// The connection that it was created through.
     #[schemars(length(max = 253))]
     pub connection: String,
     /// Uid of its application.
@@ -356,7 +362,7 @@ pub struct EndpointInSvix {
     #[schemars(length(max = 50), inner(length(max = 4096)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub metadata_keys: Vec<String>,
-    /// The generation of the spec that Svix was last made to hold.
+    /// The generation of the spec that was last written to Svix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
     /// As of when the headers and the signing key, which Svix's lists do not show, are known to be right.

@@ -57,7 +57,7 @@ use super::{
     .message("an event cannot be changed, it may have been sent: make another WebhookEvent"))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventSpec {
-    /// Name of the event type. The event waits until the event type is there.
+    /// Name of the event type. The event waits until the event type exists.
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub event_type: String,
 
@@ -86,7 +86,7 @@ pub struct WebhookEventSpec {
 
     /// Id of the event: Svix takes each only once within an application. Default: made from the owner, namespace,
     /// name, application, event type and payload, so that the same event is not sent again when its object is
-    /// made again.
+    /// created again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
@@ -149,18 +149,18 @@ impl WebhookEventSpec {
     }
 }
 
-/// What is known of an event.
+/// The observed state of an event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Id under which the event is sent; recorded before the first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub event_id: Option<String>,
-    /// When sending was first tried. Nothing is sent by itself more than 24 hours later.
+    /// When sending was first tried. Nothing is sent automatically more than 24 hours later.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub first_attempt_at: Option<Timestamp>,
@@ -168,7 +168,7 @@ pub struct WebhookEventStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message_id: Option<String>,
-    /// When Svix took it.
+    /// When Svix accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub sent_at: Option<Timestamp>,
@@ -186,7 +186,7 @@ pub struct WebhookEventStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// Endpoints by how the delivery of one event to them stands.
+/// Numbers of endpoints, by the state of the delivery of one event to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {

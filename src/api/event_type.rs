@@ -106,7 +106,7 @@ pub struct WebhookEventTypeSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
 
-    /// `Observe`: nothing is written, status says how Svix differs. Default: `Manage`.
+    /// `Observe`: nothing is written; status shows how Svix differs. Default: `Manage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
 
@@ -186,26 +186,24 @@ pub enum EventTypeDeletionPolicy {
 }
 
 /// What happens to an event whose payload does not match the schema. Default: `Enforce`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr,
+)]
 pub enum PayloadPolicy {
     /// It is refused.
     #[default]
     Enforce,
-    /// It is let through, and whoever sends it is warned.
+    /// It passes, and the sender gets a warning.
     Warn,
-    /// It is let through, and counted.
+    /// It passes, and is counted.
     Audit,
 }
 
 impl PayloadPolicy {
-    /// The policy as manifests and metrics say it.
+    /// The policy as manifests and metrics name it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "Enforce",
-            Self::Warn => "Warn",
-            Self::Audit => "Audit",
-        }
+        self.into()
     }
 }
 
@@ -252,6 +250,12 @@ impl WebhookEventTypeSpec {
         self.deletion_policy.unwrap_or_default()
     }
 
+    /// Whether Svix is changed to the spec. A suspended object is managed, too, since the suspension is temporary.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.suspend == Some(true) || self.management_policy != Some(ManagementPolicy::Observe)
+    }
+
     /// What happens to one that is not this object's.
     #[must_use]
     pub fn adoption(&self) -> Adoption {
@@ -271,35 +275,35 @@ impl WebhookEventTypeSpec {
     }
 }
 
-/// What is known of an event type.
+/// The observed state of an event type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_reconcile_at: Option<String>,
-    /// What this object holds in Svix.
+    /// The event type in Svix that this object owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EventTypeInSvix>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
-    /// Whether Svix holds what the spec declares, and if not, why.
+    /// Whether Svix matches the spec, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// The event type in Svix that an object holds.
+/// The event type in Svix that an object owns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventTypeInSvix {
-    /// The connection it was made through.
+    /// The connection that it was created through.
     #[schemars(length(max = 253))]
     pub connection: String,
     /// Its name.

@@ -29,21 +29,21 @@ pub struct SigningSecret {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_secret: Option<ToSecret>,
 
-    /// How long a key is used before it is replaced, such as `720h`; at least one hour. Left out: for ever.
+    /// How long a key is used before it is replaced, such as `720h`; at least one hour. Left out: forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1h') && duration(self) <= duration('87600h')").message(SpecRule::RotateAfter))]
     pub rotate_after: Option<String>,
 
-    /// How long Svix signs with the key before, too, once it is replaced. At most `168h`. Default: `24h`.
+    /// How long Svix signs with the previous key, too, after a rotation. At most `168h`. Default: `24h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('168h')").message(SpecRule::GracePeriod))]
     pub grace_period: Option<String>,
 }
 
-/// Where a signing key is written to. The Secret is made, belongs to the endpoint and goes with it; a Secret that
-/// belongs to somebody else is never touched.
+/// The Secret that a signing key is written to. It is created, belongs to the endpoint and is deleted with it; a Secret
+/// that belongs to somebody else is never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToSecret {
@@ -51,7 +51,7 @@ pub struct ToSecret {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub name: String,
 
-    /// Key in the Secret's data. While a key is replaced there are `<key>.next` and `<key>.previous` beside it.
+    /// Key in the Secret's data. During a rotation there are `<key>.next` and `<key>.previous` beside it.
     /// Default: `signingKey`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 240), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
@@ -108,14 +108,14 @@ impl SigningSecret {
         rule::one_of(from, self.to_secret.as_ref().map(SigningKeySource::To), SpecRule::SigningSource)
     }
 
-    /// How long a key is used. `None`: for ever, or a text that no API server lets through.
+    /// How long a key is used. `None`: forever, or a text that no API server accepts.
     #[must_use]
     pub fn rotate_after(&self) -> Option<Duration> {
         let after = self.rotate_after.as_deref().and_then(duration::parse);
         after.filter(|after| (3600..=87_600 * 3600).contains(&after.as_secs()))
     }
 
-    /// How long the key before is signed with, too. `None`: a text that no API server lets through.
+    /// How long Svix signs with the previous key, too. `None`: a text that no API server accepts.
     #[must_use]
     pub fn grace_period(&self) -> Option<Duration> {
         let Some(text) = self.grace_period.as_deref() else { return Some(Duration::from_secs(86_400)) };
@@ -123,19 +123,19 @@ impl SigningSecret {
     }
 }
 
-/// What is known of a signing key that is written to a Secret.
+/// The status of a signing key that is written to a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKeyStatus {
-    /// Since when the present key has been used, as far as it was seen.
+    /// Since when the current key has been used, as far as it was observed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
-    /// When it will be replaced.
+    /// When it will be rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub next_rotation: Option<Timestamp>,
-    /// Until when Svix signs with the key before, too.
+    /// Until when Svix signs with the previous key, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub previous_valid_until: Option<Timestamp>,

@@ -23,10 +23,7 @@ use crate::{
     telemetry::{self, LogFormat, Metrics},
 };
 
-use super::{
-    runtime::{self, Threads},
-    signals::shutdown_on_signals,
-};
+use super::runtime::{self, Threads};
 
 use console::Output;
 use error::DevError;
@@ -100,7 +97,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     if !arguments.dir.exists() {
         return Err(DevError::NoFolder(arguments.dir));
     }
-    let shutdown = shutdown_on_signals()?;
+    let shutdown = runtime::stop_on_signals().map_err(DevError::Signals)?;
     let server = SvixServer::start(arguments.svix_url.as_deref(), arguments.listen).await?;
     // Starts before the first reading, so that no change is missed.
     let watch = (!arguments.once).then(|| FolderWatch::start(&arguments.dir)).transpose()?;

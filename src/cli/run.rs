@@ -17,10 +17,7 @@ use crate::{
     telemetry::{self, Gate, LogFormat, Metrics, ObjectCount, Readiness},
 };
 
-use super::{
-    runtime::{self, Threads},
-    signals::{SignalError, shutdown_on_signals},
-};
+use super::runtime::{self, Threads};
 
 /// Reconcile the resources of a cluster into Svix.
 #[derive(Debug, clap::Args)]
@@ -70,8 +67,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
-    #[error(transparent)]
-    Signals(#[from] SignalError),
+    #[error("cannot listen to signals: {0}")]
+    Signals(#[source] std::io::Error),
     #[error("cannot listen at {address}: {source}")]
     Health { address: SocketAddr, source: std::io::Error },
     #[error(
@@ -87,7 +84,7 @@ enum RunError {
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, RunError> {
-    let shutdown = shutdown_on_signals()?;
+    let shutdown = runtime::stop_on_signals().map_err(RunError::Signals)?;
     let metrics = Metrics::default();
     let readiness = Readiness::default();
     let gates = KINDS.map(|name| readiness.register(name));
@@ -130,7 +127,7 @@ fn count_objects(metrics: &Metrics, engine: &Arc<Engine<KubernetesHost>>) {
             let count = |kind: Kind| {
                 let count = engine.count(kind);
                 let (ready, not_ready, unknown) = (count.ready, count.not_ready, count.unknown);
-                let differing = engine.differing(kind);
+                let differing = engine.count_differing(kind);
                 ObjectCount { kind: kind.as_str(), ready, not_ready, unknown, differing }
             };
             (Kind::ALL.map(count).into(), engine.depth())

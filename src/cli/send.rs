@@ -18,8 +18,9 @@ use crate::{
 };
 
 use super::{
-    gateway::{SourceArguments, ca_bundle, client, origin},
+    gateway::SourceArguments,
     runtime::{self, Threads},
+    svix_server::{SvixServerError, ca_bundle, client, origin},
 };
 
 /// Send one event, after checking its payload against the schema.
@@ -95,15 +96,8 @@ enum SendError {
     PayloadText(#[from] std::str::Utf8Error),
     #[error("{}", .0.within("payload"))]
     Payload(schema::Violation),
-    #[error("{0}")]
-    Server(String),
-}
-
-impl SendError {
-    /// An error in the arguments that name the server, its certificates and its token.
-    fn server(error: impl ToString) -> Self {
-        Self::Server(error.to_string())
-    }
+    #[error(transparent)]
+    Server(#[from] SvixServerError),
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
@@ -115,7 +109,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
     let name = &arguments.source.connection;
     let mut connection: Option<SvixConnectionSpec> = None;
     let mut url = arguments.svix_url.clone();
-    let mut ca = ca_bundle(arguments.svix_ca.as_deref()).map_err(SendError::server)?;
+    let mut ca = ca_bundle(arguments.svix_ca.as_deref())?;
     if let Some(dir) = &arguments.source.from {
         if !dir.exists() {
             return Err(SendError::NoFolder(dir.clone()));
@@ -130,9 +124,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
             ca = ca.or_else(|| connection.as_ref().and_then(|connection| connection.ca_bundle.clone()));
         }
     } else {
-        let client = client(url.as_deref(), ca.as_deref(), metrics.clone()).map_err(SendError::server)?;
+        let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
         match catalogue_source::list(&client, arguments.source.payload_policy.into()).await {
-            Ok(listed) => catalogue_source::take(&catalogue, name, listed),
+            Ok(listing) => catalogue_source::apply(&catalogue, name, listing),
             Err(error) => return Ok(failed(&error, &client)),
         }
     }
@@ -175,7 +169,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
     let event_id = arguments.event_id.as_deref();
     let message =
         SendMessage { event_type: &arguments.event_type, event_id, payload_text, channels: &channels };
-    let client = client(url.as_deref(), ca.as_deref(), metrics).map_err(SendError::server)?;
+    let client = client(url.as_deref(), ca.as_deref(), metrics)?;
     match client.send_message(application, &message).await {
         Ok(id) => {
             println!("{id}");

@@ -7,15 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    api::{
-        ConfigMapKeyRef, EventTypeDeletionPolicy, EventTypeNames, ManagementPolicy, SvixConnectionSpec,
-        WebhookEventType,
-    },
+    api::{ConfigMapKeyRef, EventTypeNames, SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue},
     engine::Kind,
     plan::{
-        ReconcileError,
-        access::Grants,
+        ReconcileError, access,
         claims::{self, Declarer},
         ids::{self, InvalidEventTypeName},
         schema_source::{self, Source},
@@ -226,11 +222,9 @@ impl CatalogueSource {
 
     /// Whether the connection grants an object the event type that it declares.
     fn permitted(&self, object: &WebhookEventType) -> Result<(), ReconcileError> {
-        let Some(connection) = self.connections.get(object.connection_name()) else { return Ok(()) };
+        let connection = self.connections.get(object.connection_name());
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let grants = Grants::new(connection, namespace, self.namespaces.get(namespace));
-        let expunge = object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
-        grants.event_type(&object.event_type_name(), object.spec.adoption(), expunge)
+        access::check(object, namespace, connection, self.namespaces.get(namespace))
     }
 }
 
@@ -252,14 +246,9 @@ fn owner<'a>(
     let declarers: Vec<Declarer<'_>> = objects
         .iter()
         .map(|object| Declarer {
-            is_permitted: permitted(object),
-            // A suspended object is managed, only not at present.
-            is_managed: object.spec.suspend == Some(true)
-                || object.spec.management_policy != Some(ManagementPolicy::Observe),
+            // Manifests have no status: the owner is the previous one.
             is_owner: previous.is_some_and(|previous| *previous == object_name(object)),
-            created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
-            namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
-            name: object.metadata.name.as_deref().unwrap_or_default(),
+            ..Declarer::of_event_type(object, permitted(object))
         })
         .collect();
     claims::owner(&declarers).and_then(|index| objects.get(index).copied())

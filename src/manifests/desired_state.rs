@@ -52,7 +52,7 @@ impl DesiredState {
         let mut keys: BTreeSet<ObjectKey> = declared.iter().map(Object::key).collect();
         let mut objects = previous;
         objects.retain(|object| {
-            !object.deleting() && !keys.contains(&object.key()) && keeps_previous(&loaded, object)
+            !object.is_deleting() && !keys.contains(&object.key()) && keeps_previous(&loaded, object)
         });
         keys.extend(objects.iter().map(Object::key));
         let adds_connection = !keys.contains(&ObjectKey::connection(DEFAULT_CONNECTION));

@@ -125,7 +125,7 @@ impl Host for ManifestHost {
 
     async fn release(&self, object: &Object) -> Result<(), HostError> {
         // An object whose connection orphans it stays.
-        if object.deleting() {
+        if object.is_deleting() {
             (self.listener)(object, Notification::Released);
         }
         Ok(())

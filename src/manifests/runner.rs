@@ -104,12 +104,12 @@ impl ManifestRunner {
                     }
                 }
                 Object::Connection(connection) => {
-                    engine.secret_changed(&connection.spec.token_secret_ref.name);
+                    engine.token_secret_changed(&connection.spec.token_secret_ref.name);
                 }
                 Object::Endpoint(endpoint) => {
                     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
                     for name in endpoint.spec.secret_names() {
-                        engine.endpoint_secret_changed(namespace, name);
+                        engine.secret_changed(namespace, name);
                     }
                 }
                 Object::Event(_) => {}
@@ -126,13 +126,13 @@ impl ManifestRunner {
     /// Whether the engine has nothing to do before something changes.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.inner.engine().is_none_or(|engine| engine.idle())
+        self.inner.engine().is_none_or(|engine| engine.is_idle())
     }
 
     /// The same, without the events whose deliveries are followed.
     #[must_use]
     pub fn is_idle_except_events(&self) -> bool {
-        self.inner.engine().is_none_or(|engine| engine.idle_but_for_events())
+        self.inner.engine().is_none_or(|engine| engine.is_idle_except_events())
     }
 
     /// The declared objects and those that are being deleted, with their present status.
@@ -177,7 +177,7 @@ impl Inner {
     fn apply(&self, engine: &Arc<Engine<ManifestHost>>, declared: Object) {
         let key = declared.key();
         match engine.get(&key) {
-            Some(present) if present.deleting() => {
+            Some(present) if present.is_deleting() => {
                 self.declared().after_clean_up.insert(key, declared);
             }
             // An event cannot be changed: another spec is another event.

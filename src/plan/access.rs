@@ -2,12 +2,60 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{AccessRule, Adoption, LabelOperator, NamespaceSelector, Reason, SvixConnectionSpec};
+use crate::api::{
+    AccessRule, Adoption, EventTypeDeletionPolicy, LabelOperator, NamespaceSelector, Reason,
+    SvixConnectionSpec, WebhookEndpoint, WebhookEvent, WebhookEventType,
+};
 
-use super::{ReconcileError, quoted};
+use super::{ReconcileError, claims::Declaration, quoted};
 
 /// Label that the API server gives every namespace, with its name.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Something whose use of a connection needs permission.
+pub trait Declares {
+    /// Checks that these permissions cover it.
+    fn check(&self, grants: &Grants<'_>, connection: &SvixConnectionSpec) -> Result<(), ReconcileError>;
+}
+
+impl Declares for WebhookEventType {
+    fn check(&self, grants: &Grants<'_>, _: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        let expunge = self.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+        grants.event_type(&self.event_type_name(), self.spec.adoption(), expunge)
+    }
+}
+
+impl Declares for Declaration {
+    fn check(&self, grants: &Grants<'_>, _: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        grants.event_type(&self.event_type, self.adoption, self.expunge)
+    }
+}
+
+impl Declares for WebhookEndpoint {
+    fn check(&self, grants: &Grants<'_>, connection: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        grants.endpoint(self.spec.application(connection), &self.spec.event_types, self.spec.adoption())
+    }
+}
+
+impl Declares for WebhookEvent {
+    fn check(&self, grants: &Grants<'_>, connection: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        grants.event(self.spec.application(connection), &self.spec.event_type)
+    }
+}
+
+/// Checks that a namespace is permitted what an object of it declares.
+///
+/// `connection` is the one that the object uses; `None`: it does not exist, so it has no rules. `labels` are those of
+/// the namespace; `None`: they are not known.
+pub fn check(
+    object: &impl Declares,
+    namespace: &str,
+    connection: Option<&SvixConnectionSpec>,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Result<(), ReconcileError> {
+    let Some(connection) = connection else { return Ok(()) };
+    object.check(&Grants::new(connection, namespace, labels), connection)
+}
 
 /// The permissions of one namespace on one connection.
 #[derive(Clone, Debug)]
@@ -118,8 +166,8 @@ impl<'a> Grants<'a> {
         ReconcileError::new(
             Reason::NotPermitted,
             format!(
-                "namespace {} may not {what} through this connection; whoever runs the SvixConnection can allow it in \
-                 spec.access ({needed})",
+                "namespace {} may not {what} through this connection; an administrator of the SvixConnection can allow it \
+                 in spec.access ({needed})",
                 quoted(self.namespace)
             ),
         )
@@ -232,16 +280,47 @@ mod tests {
         let a = Grants::new(&spec, "x", Some(&labels));
         assert!(a.endpoint("team-a-1", &names(&["a.one"]), Adoption::Match).is_ok());
         for (application, event_type) in [("team-b", "a.one"), ("team-a-1", "b.one"), ("b", "b.one")] {
-            let refusal = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
-            assert_eq!(refusal.reason, Reason::NotPermitted);
-            assert!(refusal.message.starts_with("namespace \"x\" may not use "), "{refusal}");
+            let error = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
+            assert_eq!(error.reason, Reason::NotPermitted);
+            assert!(error.message.starts_with("namespace \"x\" may not use "), "{error}");
         }
         assert!(a.event_type("a.one", Adoption::Match, true).is_err());
         let b = Grants::new(&spec, "b", Some(&BTreeMap::new()));
         assert!(b.event_type("b.one", Adoption::Override, true).is_ok());
-        // A namespace cannot say of itself that it is another.
+        // A namespace cannot claim the name of another.
         let forged = BTreeMap::from([(NAME_LABEL.to_owned(), "b".to_owned())]);
         assert!(Grants::new(&spec, "c", Some(&forged)).event("b", &"b.one".to_owned()).is_err());
+    }
+
+    #[test]
+    fn each_kind_of_object_is_checked_for_what_it_declares() {
+        fn object<K: serde::de::DeserializeOwned>(kind: &str, spec: &serde_json::Value) -> K {
+            serde_json::from_value(json!({
+                "apiVersion": "svix-operator.dev/v1alpha1", "kind": kind,
+                "metadata": {"name": "a.one", "namespace": "ns"}, "spec": spec,
+            }))
+            .unwrap()
+        }
+        let event_type: WebhookEventType = object("WebhookEventType", &json!({"schema": {}}));
+        let endpoint: WebhookEndpoint =
+            object("WebhookEndpoint", &json!({"url": "https://a.example", "eventTypes": ["a.one"]}));
+        let event: WebhookEvent = object("WebhookEvent", &json!({"eventType": "a.one", "payload": {}}));
+        let all = |connection: Option<&SvixConnectionSpec>| {
+            [
+                check(&event_type, "ns", connection, None).is_ok(),
+                check(&Declaration::of(&event_type), "ns", connection, None).is_ok(),
+                check(&endpoint, "ns", connection, None).is_ok(),
+                check(&event, "ns", connection, None).is_ok(),
+            ]
+        };
+        let rule = |applications: &[&str], event_types: &[&str]| {
+            connection(json!([{"namespaces": {}, "applications": applications, "eventTypes": event_types}]))
+        };
+
+        assert_eq!(all(None), [true; 4], "without a connection there are no rules");
+        assert_eq!(all(Some(&rule(&["default"], &["a.*"]))), [true; 4]);
+        assert_eq!(all(Some(&rule(&["default"], &["b.*"]))), [false; 4]);
+        assert_eq!(all(Some(&rule(&["other"], &["a.*"]))), [true, true, false, false]);
     }
 
     #[test]

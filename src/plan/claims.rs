@@ -1,6 +1,8 @@
 //! Which object owns an event type or endpoint in Svix that more than one object declares.
 
-use crate::api::CLAIM_ANNOTATION;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{Adoption, CLAIM_ANNOTATION, EventTypeDeletionPolicy, WebhookEndpoint, WebhookEventType};
 
 use super::digest::Digest;
 
@@ -19,6 +21,80 @@ pub struct Declarer<'a> {
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
+}
+
+impl<'a> Declarer<'a> {
+    /// An object that declares an event type through its connection.
+    #[must_use]
+    pub fn of_event_type(object: &'a WebhookEventType, is_permitted: bool) -> Self {
+        let recorded = object.status.as_ref().and_then(|status| status.svix.as_ref());
+        // One that was moved to another connection still records what it owned through the one before.
+        let is_owner = recorded.is_some_and(|svix| svix.connection == object.connection_name());
+        Self::of(&object.metadata, is_permitted, object.spec.is_managed(), is_owner)
+    }
+
+    /// An object that declares an endpoint through its connection.
+    #[must_use]
+    pub fn of_endpoint(object: &'a WebhookEndpoint, is_permitted: bool) -> Self {
+        let recorded = object.status.as_ref().and_then(|status| status.svix.as_ref());
+        let is_owner = recorded.is_some_and(|svix| svix.connection == object.connection_name());
+        Self::of(&object.metadata, is_permitted, object.spec.is_managed(), is_owner)
+    }
+
+    fn of(meta: &'a ObjectMeta, is_permitted: bool, is_managed: bool, is_owner: bool) -> Self {
+        Self {
+            is_permitted,
+            is_managed,
+            is_owner,
+            created: meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+            namespace: meta.namespace.as_deref().unwrap_or_default(),
+            name: meta.name.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// The declaration of an event type, without its schema: the data that decides which object owns it, for callers that
+/// do not keep the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The connection.
+    pub connection: String,
+    /// The name of the event type in Svix.
+    pub event_type: String,
+    /// The adoption that the object asks for.
+    pub adoption: Adoption,
+    /// Whether it asks to expunge the event type.
+    pub expunge: bool,
+    /// As in [`Declarer`].
+    pub is_managed: bool,
+    /// As in [`Declarer`].
+    pub is_owner: bool,
+    /// As in [`Declarer`].
+    pub created: i64,
+}
+
+impl Declaration {
+    /// The declaration of an object.
+    #[must_use]
+    pub fn of(object: &WebhookEventType) -> Self {
+        let Declarer { is_managed, is_owner, created, .. } = Declarer::of_event_type(object, true);
+        Self {
+            connection: object.connection_name().to_owned(),
+            event_type: object.event_type_name(),
+            adoption: object.spec.adoption(),
+            expunge: object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge,
+            is_managed,
+            is_owner,
+            created,
+        }
+    }
+
+    /// The object as a declarer; `namespace` and `name` are its own.
+    #[must_use]
+    pub fn declarer<'a>(&self, namespace: &'a str, name: &'a str, is_permitted: bool) -> Declarer<'a> {
+        let Self { is_managed, is_owner, created, .. } = *self;
+        Declarer { is_permitted, is_managed, is_owner, created, namespace, name }
+    }
 }
 
 /// The name of an event type in a claim: of this connection, and this name in Svix. Neither contains a slash.
@@ -61,6 +137,7 @@ pub fn is_claimed(annotations: Option<&std::collections::BTreeMap<String, String
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn declarer(is_owner: bool, created: i64, name: &str) -> Declarer<'_> {
@@ -90,6 +167,56 @@ mod tests {
         assert_eq!(owner(&[declarer(false, 5, "a"), declarer(false, 3, "b")]), Some(1));
         assert_eq!(owner(&[declarer(false, 3, "b"), declarer(false, 3, "a")]), Some(1));
         assert_eq!(owner(&[declarer(true, 3, "a"), declarer(true, 2, "b")]), Some(1));
+    }
+
+    fn event_type(spec: serde_json::Value, recorded: &str) -> WebhookEventType {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
+            "metadata": {"name": "a.b", "namespace": "ns", "creationTimestamp": "1970-01-01T00:01:00Z"}, "spec": spec,
+            "status": {"svix": {"connection": recorded, "name": "a.b"}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_object_owns_what_its_status_records_on_its_connection() {
+        let object = event_type(serde_json::json!({"schema": {}}), "default");
+        let expected = Declarer {
+            is_permitted: true,
+            is_managed: true,
+            is_owner: true,
+            created: 60,
+            namespace: "ns",
+            name: "a.b",
+        };
+        assert_eq!(Declarer::of_event_type(&object, true), expected);
+        assert_eq!(Declaration::of(&object).declarer("ns", "a.b", true), expected);
+
+        let moved = event_type(serde_json::json!({"schema": {}}), "another");
+        assert!(!Declarer::of_event_type(&moved, true).is_owner);
+    }
+
+    #[test]
+    fn an_observed_object_is_not_managed_and_a_suspended_one_is() {
+        let observed = serde_json::json!({"managementPolicy": "Observe"});
+        assert!(!Declaration::of(&event_type(observed, "default")).is_managed);
+        let suspended = serde_json::json!({"managementPolicy": "Observe", "suspend": true});
+        assert!(Declaration::of(&event_type(suspended, "default")).is_managed);
+    }
+
+    #[test]
+    fn an_endpoint_is_a_declarer_like_an_event_type() {
+        let object: WebhookEndpoint = serde_json::from_value(serde_json::json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEndpoint",
+            "metadata": {"name": "hook", "namespace": "ns"},
+            "spec": {"eventTypes": ["a.b"], "managementPolicy": "Observe"},
+            "status": {"svix": {"connection": "default", "application": "default", "id": "ep_1", "uid": "u"}},
+        }))
+        .unwrap();
+
+        let declarer = Declarer::of_endpoint(&object, false);
+
+        assert_eq!((declarer.is_permitted, declarer.is_managed, declarer.is_owner), (false, false, true));
     }
 
     #[test]

@@ -188,7 +188,7 @@ pub fn plan(
     let Some(observed) = observed else {
         return match check_metadata(&merge_metadata(desired, None)) {
             Ok(()) => EndpointStep::Create,
-            Err(refusal) => EndpointStep::Refuse(refusal),
+            Err(error) => EndpointStep::Refuse(error),
         };
     };
     let (change, mut differences) = change(desired, observed);
@@ -203,7 +203,7 @@ pub fn plan(
         (Ownership::OtherObject, _) => EndpointStep::Refuse(ReconcileError::new(
             Reason::Conflict,
             format!(
-                "endpoint {} in application {} is held by WebhookEndpoint {}, which declares it, too; delete one of the \
+                "endpoint {} in application {} belongs to WebhookEndpoint {}, which also declares it; delete one of the \
                  two, or name another",
                 observed.id,
                 desired.application,
@@ -225,8 +225,8 @@ pub fn plan(
             EndpointStep::Refuse(refuse_adoption(desired, observed, &differences))
         }
         (ownership, _) => {
-            if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
-                return EndpointStep::Refuse(refusal);
+            if let Some(Err(error)) = change.metadata.as_ref().map(check_metadata) {
+                return EndpointStep::Refuse(error);
             }
             match ownership {
                 Ownership::Ours => EndpointStep::Change(change, differences),

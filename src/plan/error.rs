@@ -1,8 +1,8 @@
-//! Why an object cannot be reconciled.
+//! The error for an object that cannot be reconciled.
 
 use crate::api::{JsonPointer, Reason, Violation};
 
-/// Why an object cannot be reconciled: what its conditions and Events say.
+/// The error for an object that cannot be reconciled: the content of its conditions and Events.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ReconcileError {
@@ -13,7 +13,7 @@ pub struct ReconcileError {
     pub message: String,
     /// The field of the object that it is about, if it is about one.
     pub field: Option<JsonPointer>,
-    /// What the engine acts on, where the reason alone does not say enough.
+    /// The cause that the engine acts on, where the reason alone is not enough.
     pub cause: Option<Cause>,
     /// The message without the content of a payload, for Events and logs, which more people read; `None`: the message
     /// has no such content.
@@ -22,11 +22,13 @@ pub struct ReconcileError {
     detail_at: usize,
 }
 
-/// A cause that the engine acts on.
+/// A cause that the engine acts on: something that a connection cannot do without does not exist, says the API server.
+/// Only that starts the time after which objects are released without clean-up; what cannot be read for a moment does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The API server says that the connection's token Secret, or its key, does not exist. Not set for a Secret that
-    /// could not be read.
+    /// The SvixConnection.
+    ConnectionMissing,
+    /// The Secret with its token.
     TokenMissing,
 }
 

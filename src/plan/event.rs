@@ -163,7 +163,7 @@ pub fn missed<'a>(
         .filter(|endpoint| endpoint.metadata.deletion_timestamp.is_none() && in_time(endpoint))
         .filter(|endpoint| is_for(object, endpoint, connection))
         .map(|endpoint| {
-            let reason = ready(endpoint).map_or("not looked at yet", |ready| ready.reason.as_str());
+            let reason = ready(endpoint).map_or("not reconciled yet", |ready| ready.reason.as_str());
             Missed {
                 name: format!(
                     "{}/{}",
@@ -206,7 +206,7 @@ pub fn missed_message(missed: &[Missed]) -> String {
     };
     format!(
         "sent; no endpoint received it, since these are declared for it and were not in Svix as declared: {}{more}. It is \
-         not sent again by itself: once they are in step, resend it from Svix, or make another event",
+         not sent again by itself: once they are in sync, resend it from Svix, or make another event",
         names.join(", ")
     )
 }
@@ -446,7 +446,7 @@ pub fn progress(tried: &[Delivery], expected: usize, since_sent: Duration) -> Pr
                 .to_owned(),
         )
     } else if failed > 0 {
-        let advice = "look at the receiver, then resend from Svix";
+        let advice = "check the receiver, then resend from Svix";
         (
             Some(Reason::DeliveryFailed),
             format!("Svix gave up on {failed} of {all} endpoints, delivered to {succeeded}; {advice}"),
@@ -465,8 +465,8 @@ pub fn next_poll(since_sent: Duration) -> Duration {
 }
 
 /// The conditions of an event: `Accepted`, `Sent` and `Delivered`, and those of every object. `status` is the rest of the
-/// status; `accepted` is the result of validating the payload, `None`: as before; `missed` says whether endpoints that
-/// are declared for it did not receive it.
+/// status; `accepted` is the result of validating the payload, `None`: as before; `missed`: whether endpoints that are
+/// declared for it did not receive it.
 #[must_use]
 pub fn conditions(
     state: &ReadyState,
@@ -494,7 +494,7 @@ pub fn conditions(
     }
     let (sent, sent_reason, sent_message) = match &status.message_id {
         Some(id) => (ConditionStatus::True, Reason::Sent, format!("Svix took it as message {id}")),
-        // `Ready` says why not.
+        // The message of `Ready` is the reason.
         None => (ConditionStatus::False, reason, "not sent".to_owned()),
     };
     facts.push((ConditionType::Sent, sent, sent_reason, sent_message));

@@ -356,11 +356,11 @@ mod tests {
     fn one_that_is_not_ours_and_differs_is_refused() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
         let other = Observed { description: "theirs".into(), ..observed(&desired) };
-        let EventTypeStep::Refuse(refusal) = plan(&desired, Some(&other), false, Adoption::Match) else {
+        let EventTypeStep::Refuse(error) = plan(&desired, Some(&other), false, Adoption::Match) else {
             unreachable!()
         };
-        assert_eq!(refusal.reason, Reason::NotOurs);
-        assert!(refusal.message.contains(r#"description is "theirs" in Svix, declared "mine""#), "{refusal}");
+        assert_eq!(error.reason, Reason::NotOurs);
+        assert!(error.message.contains(r#"description is "theirs" in Svix, declared "mine""#), "{error}");
     }
 
     #[test]
@@ -374,9 +374,9 @@ mod tests {
             matches!(step(&other, Adoption::Override), EventTypeStep::Overwrite(fields) if fields.len() == 1)
         );
         for observed in [&equal, &other] {
-            let EventTypeStep::Refuse(refusal) = step(observed, Adoption::Never) else { unreachable!() };
+            let EventTypeStep::Refuse(error) = step(observed, Adoption::Never) else { unreachable!() };
             assert!(
-                !refusal.message.contains("theirs"),
+                !error.message.contains("theirs"),
                 "an object that may not adopt it learns nothing of it"
             );
         }
@@ -445,12 +445,12 @@ mod tests {
     #[test]
     fn an_invalid_name_is_refused_with_its_field() {
         let object = object(json!({"schema": {}, "name": "nodot"}));
-        let refusal = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
+        let error = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
         assert!(
-            refusal.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"),
-            "{refusal}"
+            error.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"),
+            "{error}"
         );
-        assert_eq!(refusal.field, Some("/spec/name".into()));
+        assert_eq!(error.field, Some("/spec/name".into()));
         assert!(desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).is_ok());
     }
 

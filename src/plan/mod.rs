@@ -1,4 +1,4 @@
-//! The pure core: decides from what is declared and what Svix has what is to be done, and what status says.
+//! The pure core: from the desired and the observed state to the next step, and to status.
 //!
 //! No clock, no I/O, no Kubernetes client, no Svix client. `run` and `dev` share it, so both do the same.
 

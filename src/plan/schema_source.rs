@@ -33,7 +33,7 @@ pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, Reconcil
     }
 }
 
-/// Parses a schema that is kept as text. Strictly: a duplicate key means one thing to us and another to Svix.
+/// Parses a schema that is kept as text. Strictly: we and Svix may read a duplicate key differently.
 pub fn parse_schema(event_type: &WebhookEventType, text: &str) -> Result<JsonObject, ReconcileError> {
     let invalid =
         |detail: &dyn fmt::Display| ReconcileError::at(Reason::InvalidSchema, field(event_type), detail);

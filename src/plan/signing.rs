@@ -357,7 +357,7 @@ mod tests {
                 }
                 SigningKeyStep::Rotate(next) => *svix = next,
                 SigningKeyStep::Keep(_) => return,
-                SigningKeyStep::Refuse(refusal) => unreachable!("{refusal}"),
+                SigningKeyStep::Refuse(error) => unreachable!("{error}"),
             }
         }
         unreachable!("it never settles");

@@ -253,7 +253,7 @@ async fn a_local_receiver_gets_signed_events() {
     for line in [
         "  Accepted a.two: message msg_",
         "  Refused a.one: /payload/n: found \"x\", expected an integer\n",
-        "  Refused a.none: /eventType: found \"a.none\", which nobody declares",
+        "  Refused a.none: /eventType: found \"a.none\", which is not declared",
     ] {
         wait_for_output(&printed, line).await;
     }

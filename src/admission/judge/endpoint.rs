@@ -1,4 +1,4 @@
-//! WebhookEndpoints: what Svix would refuse, and references that lead nowhere.
+//! WebhookEndpoints: content that Svix would refuse, and references to event types that nothing declares.
 
 use crate::{
     admission::{Known, messages::Problem},
@@ -15,7 +15,7 @@ use super::Findings;
 /// Most channels of one endpoint.
 const MAX_CHANNELS: usize = 10;
 
-/// Judges an endpoint that is about to be stored.
+/// Validates an endpoint before it is stored.
 pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
@@ -35,14 +35,12 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     findings.uid("/spec/uid", spec.uid.as_ref());
     let connection = object.connection_name();
     let namespace = object.metadata.namespace.as_deref();
-    let refused = super::not_permitted(known, connection, namespace, |grants, settings| {
-        grants.endpoint(spec.application(settings), &spec.event_types, spec.adoption())
-    });
+    let not_permitted = super::not_permitted(known, connection, namespace, object);
     for (index, name) in spec.event_types.iter().enumerate() {
         if !ids::is_name(name) {
             let field = JsonPointer::from_static("/spec/eventTypes").index(index);
             findings.problem(field, "expected the name of an event type");
-        } else if refused.is_none()
+        } else if not_permitted.is_none()
             && known.directory.connection(connection).is_some()
             && known.directory.holder(connection, name).is_none()
         {
@@ -52,31 +50,31 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
             ));
         }
     }
-    findings.warnings.extend(refused);
+    findings.warnings.extend(not_permitted);
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
     if findings.problems.is_empty() {
-        // The rest is what the plan says of the whole; only the first of it is told.
+        // The plan checks the rest, and returns its first error.
         let settings = known.directory.connection(connection);
         let unknown = unknown_connection();
         let settings = settings.as_deref().unwrap_or(&unknown);
-        let whole = desired(
+        let error = desired(
             object,
             settings,
             owned(object),
             Resolved { url: spec.url.clone(), ..Resolved::default() },
         )
         .and_then(|desired| check_metadata(&merge_metadata(&desired, None)));
-        findings.problems.extend(whole.err().map(Problem::from));
+        findings.problems.extend(error.err().map(Problem::from));
     }
     findings
 }
 
-/// What is assumed of a connection that is not there yet: nothing that it could say otherwise.
+/// Stands for a connection that does not exist yet: the defaults, so that nothing is refused that it may allow.
 fn unknown_connection() -> SvixConnectionSpec {
     SvixConnectionSpec { owner_id: DEFAULT_CONNECTION.to_owned(), ..SvixConnectionSpec::default() }
 }
 
-/// What the object holds already: a uid that it adopted is not refused.
+/// The fields that status records: a uid that the object adopted is not refused.
 fn owned(object: &WebhookEndpoint) -> Owned<'_> {
     let svix = object.status.as_ref().and_then(|status| status.svix.as_ref());
     Owned { uid: svix.map(|svix| svix.uid.as_str()), ..Owned::default() }

@@ -1,4 +1,4 @@
-//! WebhookEvents: the payload against the schema of its event type, and the fields that Svix is strict about.
+//! WebhookEvents: the payload against the schema of its event type, and the fields that Svix validates.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use super::Findings;
 /// Most channels of one event.
 const MAX_CHANNELS: usize = 5;
 
-/// Judges an event that is about to be made.
+/// Validates an event before it is stored.
 pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
@@ -27,14 +27,12 @@ pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findi
     findings.uid("/spec/eventId", spec.event_id.as_ref());
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
     let namespace = object.metadata.namespace.as_deref();
-    let refused = super::not_permitted(known, object.connection_name(), namespace, |grants, settings| {
-        grants.event(spec.application(settings), &spec.event_type)
-    });
+    let not_permitted = super::not_permitted(known, object.connection_name(), namespace, object);
     let Some(payload) = payload(object, &mut findings) else { return findings };
-    match refused {
-        // It is never sent, and a judgement would tell of the schema of an event type that is another's.
-        Some(refused) => findings.warnings.push(refused),
-        None => judge(object, &payload, known, &mut findings),
+    match not_permitted {
+        // It is never sent, and the violations would show the schema of an event type that is another team's.
+        Some(warning) => findings.warnings.push(warning),
+        None => validate_payload(object, &payload, known, &mut findings),
     }
     findings
 }
@@ -48,7 +46,7 @@ fn payload_field(object: &WebhookEvent) -> (JsonPointer, fn(&JsonPointer, &Viola
     }
 }
 
-/// The payload, when it is one at all.
+/// The payload, if it is a JSON object.
 fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
     let spec = &object.spec;
     let (field, problem) = payload_field(object);
@@ -62,15 +60,15 @@ fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
     None
 }
 
-fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
+fn validate_payload(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
     let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
     match known.catalogue.judge(connection, name, payload) {
         Judgement::Valid => {}
-        // Of the connection, that is told already.
+        // There is a warning about the connection already.
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
         Judgement::Undeclared => {
-            let then = "the event waits, and is judged before it is sent";
+            let then = "the event waits, and is validated before it is sent";
             findings.warnings.push(match known.directory.holder(connection, name) {
                 None => format!(
                     "/spec/eventType: no WebhookEventType declares {name:?} through connection {connection:?}; {then}"
@@ -84,7 +82,7 @@ fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut F
             findings.violated = Some(policy);
             let mut problems: Vec<_> =
                 violations.iter().map(|violation| problem(&field, violation)).collect();
-            // The counting of violations ends somewhere, so this is no exact number.
+            // Violations are counted up to a bound, so this is not an exact number.
             let rest =
                 (more > 0).then(|| Problem::new(field, format!("and {more} or more other violations")));
             match policy {

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    cli::{gateway::start_error, signals::SignalError},
+    cli::{gateway::start_error, svix_server::SvixServerError},
     gateway::StartError,
     manifests::{NoManifests, watch::WatchError},
 };
@@ -16,14 +16,14 @@ pub(super) enum DevError {
     NoManifests(#[from] NoManifests),
     #[error("--svix-url needs the server's token in the environment variable SVIX_TOKEN")]
     NoToken,
-    #[error("{0}")]
-    SvixUrl(String),
+    #[error(transparent)]
+    SvixUrl(SvixServerError),
     #[error("the embedded Svix cannot listen at {address}: {source}")]
     EmbeddedSvix { address: SocketAddr, source: io::Error },
     #[error("{}", start_error(.0, "--gateway"))]
     Gateway(#[source] StartError),
-    #[error(transparent)]
-    Signals(#[from] SignalError),
+    #[error("cannot listen to signals: {0}")]
+    Signals(#[source] io::Error),
     #[error(transparent)]
     Watch(#[from] WatchError),
     #[error("{} cannot be watched any more", .0.display())]

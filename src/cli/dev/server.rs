@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    cli::gateway::check_url,
+    cli::svix_server::check_url,
     embedded::{self, EmbeddedSvix},
     manifests::Server,
 };
@@ -32,7 +32,7 @@ impl SvixServer {
         if token.trim().is_empty() {
             return Err(DevError::NoToken);
         }
-        check_url(url).map_err(|error| DevError::SvixUrl(error.to_string()))?;
+        check_url(url).map_err(DevError::SvixUrl)?;
         Ok(Self { url: url.to_owned(), token: token.trim().to_owned(), embedded: None })
     }
 

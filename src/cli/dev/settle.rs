@@ -66,7 +66,7 @@ impl Settling {
             return Progress::Working;
         }
         let objects = runner.objects();
-        if objects.iter().all(|object| object.ready() == Some(true) && !object.deleting()) {
+        if objects.iter().all(|object| object.ready() == Some(true) && !object.is_deleting()) {
             return Progress::Done;
         }
         let is_working = objects.iter().any(|object| match object {
@@ -92,5 +92,5 @@ fn is_connecting(connection: &Object) -> bool {
 }
 
 fn is_pending(object: &Object) -> bool {
-    object.deleting() || object.ready().is_none()
+    object.is_deleting() || object.ready().is_none()
 }

@@ -4,7 +4,7 @@ use crate::{
     api::{ConditionType, Reason},
     embedded::{DeliveryReport, EmbeddedSvix},
     engine::Object,
-    gateway::{Fate, Told},
+    gateway::{MessageOutcome, MessageReport},
     manifests::report::Row,
     plan,
 };
@@ -15,33 +15,37 @@ use super::lines::Lines;
 const MAX_ENDPOINTS: usize = 3;
 
 /// Adds a line about a message that the gateway received.
-pub(super) fn add_message(lines: &Lines, message: &Told) {
-    let what = match &message.event_type {
+pub(super) fn add_message(lines: &Lines, report: &MessageReport) {
+    let what = match &report.event_type {
         Some(name) if plan::ids::is_name(name) => name.clone(),
         Some(name) => plan::quoted(name),
         None => "a message".to_owned(),
     };
-    match &message.fate {
-        Fate::Accepted { id, mismatch } => {
+    match &report.outcome {
+        MessageOutcome::Accepted { id, mismatch } => {
             let id = id.as_ref().filter(|id| plan::ids::is_name(id));
             let id = id.map_or_else(|| "Svix took it".to_owned(), |id| format!("message {id}"));
             let mismatch = mismatch.as_ref().map(|text| format!("; its payload does not match: {text}"));
             lines
                 .add_message("accepted", &format!("  Accepted {what}: {id}{}", mismatch.unwrap_or_default()));
         }
-        Fate::Answered { status: 404 } => {
+        MessageOutcome::RejectedBySvix { status: 404 } => {
             let advice = "the application in the path does not exist; an endpoint that names it creates it";
             lines.add_message("refused by Svix", &format!("  Refused {what}: Svix answered 404: {advice}"));
         }
-        Fate::Answered { status: 409 } => {
+        MessageOutcome::RejectedBySvix { status: 409 } => {
             let advice = "an event of this eventId was sent before";
             lines.add_message("refused by Svix", &format!("  Refused {what}: Svix answered 409: {advice}"));
         }
-        Fate::Answered { status } => {
+        MessageOutcome::RejectedBySvix { status } => {
             lines.add_message("refused by Svix", &format!("  Refused {what}: Svix answered {status}"));
         }
-        Fate::Refused { why } => lines.add_message("refused", &format!("  Refused {what}: {why}")),
-        Fate::Failed { why } => lines.add_message("failed", &format!("  Failed {what}: {why}")),
+        MessageOutcome::Rejected { reason } => {
+            lines.add_message("refused", &format!("  Refused {what}: {reason}"))
+        }
+        MessageOutcome::Failed { reason } => {
+            lines.add_message("failed", &format!("  Failed {what}: {reason}"))
+        }
     }
 }
 

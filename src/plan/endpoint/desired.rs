@@ -284,8 +284,8 @@ pub fn host_of(url: &str) -> String {
     }
 }
 
-/// Two URLs that differ, for messages: scheme, host and port of each. Where these are equal, the message says which
-/// part differs, and does not show it.
+/// Two URLs that differ, for messages: scheme, host and port of each. Where these are equal, the message names
+/// the part that differs, and does not show it.
 pub(super) fn display_urls(found: &str, expected: &str) -> (String, String) {
     let display = |text: &str| match Url::parse(text) {
         Ok(url) => {
@@ -307,7 +307,7 @@ pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Reconci
             Reason::InvalidSpec,
             "/spec/metadata",
             format_args!(
-                "with the owner mark, the text of mapped channels and what Svix already holds it takes \
+                "with the owner mark, the text of mapped channels and the entries that Svix already has it takes \
                  {bytes} bytes of JSON, at most {MAX_METADATA_BYTES} are allowed; shorten the metadata or the channels"
             ),
         ));

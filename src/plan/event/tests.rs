@@ -28,7 +28,7 @@ fn the_default_id_depends_on_what_the_event_is_and_on_nothing_else() {
     let id = |spec| desire(spec).event_id;
     let first = id(json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}}));
     assert!(ids::is_uid(&first) && first.starts_with("event-"), "{first}");
-    // The form and the order of keys do not count, nor does what says nothing about the content.
+    // The form and the order of keys do not count, nor do fields that are not part of the content.
     assert_eq!(first, id(json!({"eventType": "a.b", "payloadText": r#"{ "y": [null], "x": 1 }"#})));
     assert_eq!(
         first,
@@ -78,8 +78,8 @@ fn what_cannot_be_sent_is_refused_with_its_field() {
             "/spec/channels: found 6 channels",
         ),
     ] {
-        let refusal = desired(&event(spec), &connection()).unwrap_err();
-        assert!(refusal.message.starts_with(expected), "{refusal}");
+        let error = desired(&event(spec), &connection()).unwrap_err();
+        assert!(error.message.starts_with(expected), "{error}");
     }
 }
 
@@ -108,7 +108,7 @@ fn a_message_under_the_same_id_is_the_event_only_when_all_of_it_is() {
     );
     let other = Message { payload: Some(Digest::of_json(&json!({"x": "secret"}))), ..found };
     assert_eq!(check_same(&desired, &other), Err(OtherEvent { differences: vec![EventDifference::Payload] }));
-    // No channels and an empty list are the same thing.
+    // No channels and an empty list are equal.
     let desired = desire(json!({"eventType": "a.b", "payload": {}}));
     let none =
         Message { id: String::new(), event_type: "a.b".into(), channels: Some([].into()), payload: None };
@@ -176,50 +176,55 @@ fn looks_grow_apart() {
     assert_eq!(next_poll(Duration::ZERO), Duration::from_millis(500));
     assert_eq!(next_poll(Duration::from_secs(60)), Duration::from_secs(30));
     assert_eq!(next_poll(Duration::from_secs(90_000)), Duration::from_secs(3600));
-    // All looks at an event that never ends are few.
-    let (mut since, mut looks) = (Duration::ZERO, 0);
+    // An event that never ends is read few times.
+    let (mut since, mut polls) = (Duration::ZERO, 0);
     while since < FOLLOW_LIMIT {
         since += next_poll(since);
-        looks += 1;
+        polls += 1;
     }
-    assert!(looks < 70, "{looks}");
+    assert!(polls < 70, "{polls}");
 }
 
 #[test]
 fn conditions_say_how_far_an_event_has_come() {
-    let said = |conditions: &[Condition]| {
+    let display = |conditions: &[Condition]| {
         let one = |c: &Condition| format!("{:?}={:?} {}", c.type_, c.status, c.reason);
         conditions.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     let stalled = ReadyState::Stalled(ReconcileError::new(Reason::InvalidPayload, "m"));
     let mut status = WebhookEventStatus::default();
-    let told = conditions(&stalled, &status, None, &[], Some(1), at(1), false);
+    let before = conditions(&stalled, &status, None, &[], Some(1), at(1), false);
     assert_eq!(
-        said(&told),
+        display(&before),
         "Accepted=False InvalidPayload, Sent=False InvalidPayload, Stalled=True InvalidPayload, Ready=False InvalidPayload"
     );
     status.first_attempt_at = Some(at(1));
     let waiting = ReadyState::Waiting(ReconcileError::new(Reason::SvixUnavailable, "m"));
-    let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2), false);
+    let before =
+        conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &before, Some(1), at(2), false);
     assert_eq!(
-        said(&told),
+        display(&before),
         "Accepted=True PayloadValid, Sent=False SvixUnavailable, Reconciling=True SvixUnavailable, Ready=False SvixUnavailable"
     );
     status.message_id = Some("msg_1".into());
     let sent = ReadyState::Ready(Reason::Sent, "s".into());
-    let told = conditions(&sent, &status, None, &told, Some(1), at(3), false);
+    let before = conditions(&sent, &status, None, &before, Some(1), at(3), false);
     assert_eq!(
-        said(&told),
+        display(&before),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=Unknown Sent, Ready=True Sent"
     );
     let none = ReadyState::Ready(Reason::NoEndpointMatched, "n".into());
-    let last = conditions(&none, &status, None, &told, Some(1), at(4), false);
+    let last = conditions(&none, &status, None, &before, Some(1), at(4), false);
     assert_eq!(
-        said(&last),
+        display(&last),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=True NoEndpointMatched, Ready=True NoEndpointMatched"
     );
-    let missed = conditions(&none, &status, None, &told, Some(1), at(4), true);
-    assert!(said(&missed).contains("Delivered=False NoEndpointMatched, Ready=True"), "{}", said(&missed));
+    let missed = conditions(&none, &status, None, &before, Some(1), at(4), true);
+    assert!(
+        display(&missed).contains("Delivered=False NoEndpointMatched, Ready=True"),
+        "{}",
+        display(&missed)
+    );
     assert_eq!(
         last,
         conditions(&none, &status, None, &last, Some(1), at(5), false),
@@ -250,7 +255,7 @@ fn the_endpoints_that_missed_an_event_are_those_that_were_declared_for_it_when_i
     let endpoints = [
         endpoint("z-new", json!({}), 1, None),
         endpoint("lacking", json!({"channels": ["c", "d"]}), 1, Some("SecretNotFound")),
-        endpoint("in-step", json!({}), 100, Some("InSync")),
+        endpoint("in-sync", json!({}), 100, Some("InSync")),
         endpoint("later", json!({}), 101, Some("InSync")),
         endpoint("disabled", json!({"disabled": true}), 1, Some("InSync")),
         endpoint("other-channel", json!({"channels": ["d"]}), 1, Some("InSync")),
@@ -260,7 +265,7 @@ fn the_endpoints_that_missed_an_event_are_those_that_were_declared_for_it_when_i
     let missed = missed(&sent, &endpoints, &connection());
     let text = missed_message(&missed);
     assert!(
-        text.contains(": ns/in-step, ns/lacking (SecretNotFound), ns/z-new (not looked at yet). "),
+        text.contains(": ns/in-sync, ns/lacking (SecretNotFound), ns/z-new (not reconciled yet). "),
         "{text}"
     );
     assert!(endpoints.iter().map(is_in_sync).eq([false, false, true, true, true, true, true, true]));
