@@ -94,6 +94,9 @@ enum Output {
     Json,
 }
 
+/// The token of the embedded Svix: the same in each run, so that what was copied from the screen goes on working.
+const EMBEDDED_TOKEN: &str = "testsk_embedded";
+
 /// Runs until everything is settled (`--once`), or until SIGINT or SIGTERM.
 pub fn run(arguments: Arguments) -> ExitCode {
     // What happens is printed as it is for people; the log is for what is amiss.
@@ -122,6 +125,7 @@ impl Server {
         }
         let options = embedded::Options {
             listen: arguments.listen,
+            token: Some(EMBEDDED_TOKEN.to_owned()),
             record_calls: false,
             ..embedded::Options::default()
         };

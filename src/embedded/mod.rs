@@ -48,8 +48,8 @@ pub use tried::Tried;
 pub struct Options {
     /// Where to listen; default a free port of 127.0.0.1.
     pub listen: SocketAddr,
-    /// The token that requests must carry; default `testsk_embedded`.
-    pub token: String,
+    /// The token that requests must carry; default a random one, which [`EmbeddedSvix::token`] returns.
+    pub token: Option<String>,
     /// How deliveries are made.
     pub delivery: DeliveryOptions,
     /// Whether [`EmbeddedSvix::calls`] has anything to show; default true. The last 100,000 are kept.
@@ -60,7 +60,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            token: "testsk_embedded".to_owned(),
+            token: None,
             delivery: DeliveryOptions::default(),
             record_calls: true,
         }
@@ -106,6 +106,7 @@ impl EmbeddedSvix {
         let Options { listen, token, delivery, record_calls } = options;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
+        let token = token.unwrap_or_else(|| format!("testsk_{}", uuid::Uuid::new_v4().simple()));
         let server = Arc::new(state::Server::new(token, delivery, record_calls));
         server.tasks.spawn(serve::accept(listener, Arc::clone(&server)));
         Ok(Self { address, server })

@@ -9,12 +9,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 
 use crate::support::{
     control_plane::no_build_under_way,
     inbox::Inbox,
     objects::{Manifest, endpoint, event, event_type},
+    ports::free_address,
+    svix_server,
     wait::eventually,
 };
 
@@ -29,13 +31,36 @@ fn write(dir: &Path, file: &str, manifests: &[Manifest]) {
     std::fs::write(dir.join(file), text).unwrap();
 }
 
+/// A Svix that `dev` uses in place of its own.
+struct Outside {
+    url: String,
+    token: String,
+}
+
+impl Outside {
+    fn of(svix: &EmbeddedSvix) -> Self {
+        Self { url: svix.url(), token: svix.token().to_owned() }
+    }
+
+    /// Where nobody listens.
+    fn nowhere() -> Self {
+        Self { url: format!("http://{}", free_address()), token: "x".to_owned() }
+    }
+}
+
+/// `dev` with these arguments on a folder, with its own Svix or another one.
+fn dev(dir: &Path, arguments: &[&str], outside: Option<&Outside>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("dev").args(arguments).arg(dir);
+    if let Some(Outside { url, token }) = outside {
+        command.args(["--svix-url", url]).env("SVIX_TOKEN", token);
+    }
+    command
+}
+
 /// Starts `dev` on a folder; what it prints is collected.
-fn start(dir: &Path, arguments: &[&str]) -> (tokio::process::Child, Arc<Mutex<String>>) {
-    let mut child = tokio::process::Command::new(PROGRAM)
-        .arg("dev")
-        .args(arguments)
-        .arg(dir)
-        .env("SVIX_TOKEN", "testsk_embedded")
+fn start(dir: &Path, outside: Option<&Outside>) -> (tokio::process::Child, Arc<Mutex<String>>) {
+    let mut child = tokio::process::Command::from(dev(dir, &[], outside))
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -97,8 +122,7 @@ fn what_is_not_in_step_is_told_with_its_reason_and_the_exit_code() {
 
 /// A port of this machine at which nobody listens.
 fn closed() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}/hidden-path", listener.local_addr().unwrap())
+    format!("http://{}/hidden-path", free_address())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,7 +133,7 @@ async fn a_receiver_that_is_down_holds_up_nothing_and_is_told() {
     write(dir.path(), "a.yaml", &[event_type("a.one"), hook(&closed())]);
     let other = |url: &str| endpoint("other", &["a.one"]).with("url", url).with("channels", json!(["x"]));
     write(dir.path(), "b.yaml", &[other("http://127.0.0.1:9/a")]);
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     says(&printed, "Ctrl-C ends.").await;
 
     let begun = Instant::now();
@@ -154,7 +178,7 @@ async fn the_curl_that_is_printed_sends_the_smallest_example() {
         endpoint("hook", &["a.small"]),
     ];
     write(dir.path(), "a.yaml", &manifests);
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     says(&printed, "Ctrl-C ends.").await;
     let text = printed.lock().unwrap().clone();
     let command = text.split("Send one:\n").nth(1).unwrap().split("\n\n").next().unwrap();
@@ -172,21 +196,15 @@ async fn the_curl_that_is_printed_sends_the_smallest_example() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outside_server_takes_the_place_of_the_embedded_one() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one"), endpoint("hook", &["a.one"])]);
-    let run = |token: &'static str| {
-        let (dir, url) = (dir.path().to_owned(), svix.url());
-        tokio::task::spawn_blocking(move || {
-            Command::new(PROGRAM)
-                .args(["dev", "--once", "--timeout", "5", "--svix-url", &url])
-                .arg(dir)
-                .env("SVIX_TOKEN", token)
-                .output()
-                .unwrap()
-        })
+    let run = |token: &str| {
+        let outside = Outside { url: svix.url(), token: token.to_owned() };
+        let mut command = dev(dir.path(), &["--once", "--timeout", "5"], Some(&outside));
+        tokio::task::spawn_blocking(move || command.output().unwrap())
     };
-    let output = run("testsk_embedded").await.unwrap();
+    let output = run(svix.token()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
     let output = run("wrong").await.unwrap();
@@ -223,7 +241,7 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
     let manifests = [one, event_type("a.two"), hook("hook")];
     write(dir.path(), "a.yaml", &manifests);
     write(dir.path(), "b.yaml", &[hook("other").with("channels", json!(["vip"]))]);
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     says(&printed, "Ctrl-C ends.").await;
     let text = printed.lock().unwrap().clone();
     let url = text.split("Svix is at ").nth(1).unwrap().split(',').next().unwrap().to_owned();
@@ -285,7 +303,7 @@ async fn events_in_the_folder_are_sent_once_and_a_changed_one_is_another() {
     );
     assert_eq!(inbox.bodies(), [r#"{"n":1}"#]);
 
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     says(&printed, "Ctrl-C ends.").await;
     write(dir.path(), "b.yaml", &[sent(json!({"m": 2}))]);
     says(&printed, r#"found no "n", which is required"#).await;
@@ -302,11 +320,10 @@ async fn events_in_the_folder_are_sent_once_and_a_changed_one_is_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_of_the_folder_reaches_svix_within_a_second() {
     no_build_under_way().await;
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one").with("description", "first")]);
-    let url = svix.url();
-    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
+    let (_child, printed) = start(dir.path(), Some(&Outside::of(&svix)));
     says(&printed, "Ctrl-C ends.").await;
 
     // Five changes; the median counts, since the machine may be busy.
@@ -344,31 +361,17 @@ async fn each_change_of_the_folder_reaches_svix_within_a_second() {
 }
 
 /// Runs `dev --once` with JSON; answers its exit code and its report.
-async fn report(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
-    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    let dir = dir.to_owned();
-    let run = move || {
-        Command::new(PROGRAM)
-            .args(["dev", "--once", "--timeout", "5", "-o", "json"])
-            .args(arguments)
-            .arg(dir)
-            .env("SVIX_TOKEN", "testsk_embedded")
-            .output()
-            .unwrap()
-    };
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
+async fn report(dir: &Path, outside: Option<&Outside>) -> (Option<i32>, Value) {
+    let mut command = dev(dir, &["--once", "--timeout", "5", "-o", "json"], outside);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let report = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (output.status.code(), report)
 }
 
-async fn once_at(dir: &Path, url: &str) -> Output {
-    let (dir, url) = (dir.to_owned(), url.to_owned());
-    let run = move || {
-        let command = ["dev", "--once", "--svix-url", &url];
-        Command::new(PROGRAM).args(command).arg(dir).env("SVIX_TOKEN", "testsk_embedded").output().unwrap()
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
+async fn once_at(dir: &Path, outside: &Outside) -> Output {
+    let mut command = dev(dir, &["--once"], Some(outside));
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
 fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
@@ -378,17 +381,17 @@ fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_only_compared_and_differs_is_not_in_step() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
-    let url = svix.url();
+    let svix = svix_server::start().await;
+    let outside = Outside::of(&svix);
     let dir = tempfile::tempdir().unwrap();
     let one = || event_type("a.one").with("description", "first");
     let hook = || endpoint("hook", &["a.one"]);
     write(dir.path(), "a.yaml", &[one(), event_type("a.two"), hook()]);
-    assert_eq!(report(dir.path(), &["--svix-url", &url]).await.0, Some(0));
+    assert_eq!(report(dir.path(), Some(&outside)).await.0, Some(0));
     let observed = one().with("description", "second").with("managementPolicy", "Observe");
     let suspended = hook().with("description", "second").with("suspend", true);
     write(dir.path(), "a.yaml", &[observed, event_type("a.two"), suspended]);
-    let (code, report) = report(dir.path(), &["--svix-url", &url]).await;
+    let (code, report) = report(dir.path(), Some(&outside)).await;
     assert_eq!(code, Some(1), "{report:#}");
     assert_eq!((&report["total"], &report["inSync"], &report["differs"]), (&json!(4), &json!(2), &json!(2)));
     let (one, hook) = (row(&report, "a.one"), row(&report, "hook"));
@@ -398,7 +401,7 @@ async fn what_is_only_compared_and_differs_is_not_in_step() {
     assert!(said[1].contains(", declared \"second\""), "{said:?}");
     assert_eq!(hook["difference"]["fields"][0]["field"], "description", "{hook:#}");
     assert_eq!(hook["difference"]["fields"][0]["declared"], "\"second\"", "{hook:#}");
-    let text = String::from_utf8(once_at(dir.path(), &url).await.stdout).unwrap();
+    let text = String::from_utf8(once_at(dir.path(), &outside).await.stdout).unwrap();
     assert!(text.ends_with("4 objects: 2 in step, 2 differ\n"), "{text}");
     assert_eq!(svix.snapshot().event_types["a.one"].description, "first");
 }
@@ -460,7 +463,7 @@ async fn an_object_with_mistakes_is_one_row_and_each_mistake_has_its_place() {
     let file = dir.path().join("a.yaml");
     std::fs::write(&file, manifests).unwrap();
     std::fs::write(dir.path().join("b.yaml"), "kind: [").unwrap();
-    let (code, report) = report(dir.path(), &[]).await;
+    let (code, report) = report(dir.path(), None).await;
     assert_eq!(code, Some(1));
     assert_eq!((&report["total"], &report["files"].as_array().unwrap().len()), (&json!(7), &1), "{report:#}");
     let file = file.to_str().unwrap();
@@ -514,7 +517,7 @@ async fn connections_that_are_not_the_meant_one_say_so_once() {
     std::fs::write(dir.path().join("c.yaml"), connection).unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one"), event_type("a.two")]);
     // When it is reconciled
-    let (code, said) = report(dir.path(), &[]).await;
+    let (code, said) = report(dir.path(), None).await;
     // Then the one that was made up says which there are, and what to do
     assert_eq!(code, Some(0));
     let message = row(&said, "default")["message"].as_str().unwrap().to_owned();
@@ -523,8 +526,7 @@ async fn connections_that_are_not_the_meant_one_say_so_once() {
     assert_eq!(said.to_string().matches("no connection in the folder").count(), 1);
 
     // A server that is not there is told of the connection, and not again of each object.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, said) = report(dir.path(), &["--svix-url", &format!("http://{gone}")]).await;
+    let (code, said) = report(dir.path(), Some(&Outside::nowhere())).await;
     assert_eq!(code, Some(1));
     assert_eq!(row(&said, "a.one")["message"], json!("waits for SvixConnection default"), "{said:#}");
     assert_eq!(row(&said, "default")["reason"], json!("SvixUnavailable"), "{said:#}");
@@ -532,12 +534,11 @@ async fn connections_that_are_not_the_meant_one_say_so_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_that_loses_an_object_or_an_event_type_is_told() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
-    let url = svix.url();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one")]);
     write(dir.path(), "b.yaml", &[endpoint("hook", &["a.one"])]);
-    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
+    let (_child, printed) = start(dir.path(), Some(&Outside::of(&svix)));
     says(&printed, "Ctrl-C ends.").await;
     // A slip in the API group deletes nothing.
     let good = std::fs::read_to_string(dir.path().join("b.yaml")).unwrap();

@@ -15,7 +15,10 @@ use tokio::{
     process::Command,
 };
 
-use crate::support::raw_server::{Answer, Certificate, RawServer, answer};
+use crate::support::{
+    ports::free_address,
+    raw_server::{Answer, Certificate, RawServer, answer},
+};
 
 /// In no error text may this appear.
 const TOKEN: &str = "testsk_canary-5f2c";
@@ -263,7 +266,7 @@ async fn a_connection_that_ends_too_early_is_an_error() {
     assert!(matches!(error.kind, ErrorKind::Transport(_)) && error.effect_unknown(), "{error}");
     let error = error_of(|_| Answer::Reset(Vec::new())).await;
     assert!(matches!(error.kind, ErrorKind::Transport(_)), "{error}");
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let error = error_at(&format!("http://{nobody}"), None).await;
     assert!(matches!(error.kind, ErrorKind::Transport(_)), "{error}");
 }

@@ -12,12 +12,13 @@ use svix_operator::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{Answer, PATIENCE, Recorder, SEND, World};
 use crate::support::{
+    ports::free_address,
     raw_server::{Answer as Given, RawServer, answer},
     wait::eventually,
 };
@@ -154,7 +155,7 @@ async fn one_connection_or_byte_too_many_is_turned_away() {
 
 #[tokio::test]
 async fn a_svix_that_fails_is_told_in_its_own_shape() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let resets = RawServer::start(|_| Given::Reset(Vec::new())).await;
     let silent = RawServer::start(|_| Given::Silence).await;
     let nonsense = RawServer::start(|_| Given::Bytes(b"220 mail.example ESMTP\r\n\r\n".to_vec())).await;
@@ -183,9 +184,7 @@ async fn a_svix_that_fails_is_told_in_its_own_shape() {
 
 #[tokio::test]
 async fn a_gateway_in_front_of_itself_ends() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = free_address();
     let world = World::in_front_of(&format!("http://{address}"), Recorder::default(), |options| {
         options.listen = address;
     })
@@ -227,8 +226,7 @@ async fn told_to_stop_it_ends_what_is_in_flight_first() {
     })
     .await;
     let stop = CancellationToken::new();
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = Options { listen, ..Options::new(format!("http://{}", slow.address)) };
+    let options = Options { listen: free_address(), ..Options::new(format!("http://{}", slow.address)) };
     let gateway =
         Gateway::start(options, super::catalogue(), Metrics::default(), stop.clone()).await.unwrap();
     let address = gateway.address();
