@@ -6,10 +6,13 @@ mod catalogue;
 mod certificates;
 mod errors;
 mod events;
+mod finalizer;
 pub mod lease;
 mod readable;
 mod references;
 pub mod release;
+#[cfg(test)]
+mod scripted;
 mod shell;
 mod watch;
 

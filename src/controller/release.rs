@@ -12,11 +12,11 @@ mod select;
 use futures::{StreamExt as _, stream};
 use kube::Client;
 
-use crate::{api::FINALIZER, engine::Kind};
+use crate::engine::Kind;
 
 use super::errors::describe;
 
-use cluster::{Held, get, list};
+use cluster::{Found, get, list};
 pub use report::{Row, State, Table, json};
 pub use select::{Selection, object_key};
 
@@ -31,7 +31,7 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Default)]
 pub struct Lot {
     /// Objects that our finalizer is on, in the order in which they are released.
-    held: Vec<Held>,
+    found: Vec<Found>,
     /// Objects that were asked for by name and need nothing, or cannot be had.
     settled: Vec<Row>,
     /// Kinds that the cluster does not know: their CRD is not installed, so nothing of them is there.
@@ -44,14 +44,14 @@ impl Lot {
     /// Whether there is anything to release, or may be: of a kind that cannot be listed nobody knows.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !(self.held.is_empty() && self.unlisted.is_empty())
+        !(self.found.is_empty() && self.unlisted.is_empty())
     }
 
     /// What a release would come to.
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
-        let would = |held: &Held| Row { key: held.key.clone(), state: State::WouldBeReleased };
-        self.settled.iter().cloned().chain(self.held.iter().map(would)).collect()
+        let would = |object: &Found| Row { key: object.key.clone(), state: State::WouldBeReleased };
+        self.settled.iter().cloned().chain(self.found.iter().map(would)).collect()
     }
 }
 
@@ -63,8 +63,8 @@ pub async fn find(client: &Client, selection: &Selection) -> Lot {
         keys.sort_by_key(|key| KINDS.iter().position(|kind| *kind == key.kind));
         for key in keys {
             let state = match get(client, &key).await {
-                Ok(Some(held)) if held.is_ours() => {
-                    lot.held.push(held);
+                Ok(Some(object)) if object.has_finalizer() => {
+                    lot.found.push(object);
                     continue;
                 }
                 Ok(Some(_)) => State::NotHeld,
@@ -76,9 +76,9 @@ pub async fn find(client: &Client, selection: &Selection) -> Lot {
         return lot;
     }
     for kind in KINDS.into_iter().filter(|kind| selection.concerns(*kind)) {
-        let chosen = |held: &Held| held.is_ours() && selection.chooses(held);
+        let chosen = |object: &Found| object.has_finalizer() && selection.chooses(object);
         match list(client, kind, selection.namespace(), selection.by_connection(), chosen).await {
-            Ok(held) => lot.held.extend(held),
+            Ok(found) => lot.found.extend(found),
             Err(kube::Error::Api(status)) if status.code == 404 => lot.missing.push(kind),
             Err(error) => lot.unlisted.push((kind, describe(&error))),
         }
@@ -87,16 +87,16 @@ pub async fn find(client: &Client, selection: &Selection) -> Lot {
 }
 
 /// Releases what was found: event types, then endpoints, then connections. `tell` is called with what became of each
-/// object, in order. What went away meanwhile needs no release; what changed meanwhile is read again.
+/// object, in order. What went away meanwhile needs no release; what others write meanwhile stays as they wrote it.
 pub async fn release(client: &Client, lot: Lot, mut tell: impl FnMut(&Row)) -> Vec<Row> {
-    let Lot { held, settled, missing: _, unlisted: _ } = lot;
+    let Lot { found, settled, missing: _, unlisted: _ } = lot;
     let mut rows = settled;
     rows.iter().for_each(&mut tell);
     for kind in KINDS {
-        let of_kind = held.iter().filter(|held| held.key.kind == kind);
-        let releases = of_kind.map(async |held| {
-            let state = cluster::release(client, held).await;
-            Row { key: held.key.clone(), state }
+        let of_kind = found.iter().filter(|object| object.key.kind == kind);
+        let releases = of_kind.map(async |object| {
+            let state = cluster::release(client, object).await;
+            Row { key: object.key.clone(), state }
         });
         let mut done = stream::iter(releases).buffered(AT_ONCE);
         while let Some(row) = done.next().await {
@@ -105,9 +105,4 @@ pub async fn release(client: &Client, lot: Lot, mut tell: impl FnMut(&Row)) -> V
         }
     }
     rows
-}
-
-/// The finalizers without ours.
-fn without_ours(finalizers: &[String]) -> Vec<&String> {
-    finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).collect()
 }

@@ -4,7 +4,7 @@
 //! over is ever deleted. Secrets are read by name, and written only where an endpoint asks for it. Each write names the
 //! object's uid or resource version, so one that was deleted and made again is not taken for the one before.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     ByteString,
@@ -14,7 +14,7 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-    core::NamespaceResourceScope,
+    core::{NamespaceResourceScope, Request},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -29,8 +29,13 @@ use super::{
     MANAGER,
     errors::describe,
     events::Events,
+    finalizer::{self, Location, Metadata, Persistence, Removal, RemovalError},
     watch::{forget_payload, slim},
 };
+
+/// How long the removal of a finalizer is tried while others change the finalizers of the object. What fails otherwise
+/// is tried again by the queue, which waits without keeping a task.
+const PERSISTENCE: Persistence = Persistence { limit: Duration::from_secs(5), is_transient: |_| false };
 
 /// The cluster, as the engine sees it.
 pub struct KubernetesShell {
@@ -104,10 +109,10 @@ impl Shell for KubernetesShell {
 
     async fn release(&self, object: &Object) -> Result<(), ShellError> {
         match object {
-            Object::Connection(o) => release(&Api::all(self.client.clone()), &**o).await,
-            Object::EventType(o) => release(&self.namespaced(&**o), &**o).await,
-            Object::Endpoint(o) => release(&self.namespaced(&**o), &**o).await,
-            Object::Event(o) => release(&self.namespaced(&**o), &**o).await,
+            Object::Connection(o) => release(&self.client, &**o).await,
+            Object::EventType(o) => release(&self.client, &**o).await,
+            Object::Endpoint(o) => release(&self.client, &**o).await,
+            Object::Event(o) => release(&self.client, &**o).await,
         }
     }
 
@@ -308,27 +313,28 @@ where
     Ok(Arc::new(object))
 }
 
-async fn release<K>(api: &Api<K>, object: &K) -> Result<(), ShellError>
+async fn release<K>(client: &Client, object: &K) -> Result<(), ShellError>
 where
-    K: Resource + Clone + Debug + DeserializeOwned,
+    K: Resource<DynamicType = ()>,
 {
-    let meta = object.meta();
-    let mut finalizers = meta.finalizers.iter().flatten();
-    let Some(at) = finalizers.position(|finalizer| finalizer == FINALIZER) else { return Ok(()) };
-    // Not by `resourceVersion`: an object that others change all the time could never go.
-    let path = format!("/metadata/finalizers/{at}");
-    let patch = serde_json::from_value(json!([
-        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
-        {"op": "test", "path": path, "value": FINALIZER},
-        {"op": "remove", "path": path},
-    ]));
-    let patch = patch.map_err(|error| ShellError::Failed(error.to_string()))?;
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let name = meta.name.as_deref().unwrap_or_default();
-    match api.patch(name, &params, &Patch::Json::<()>(patch)).await.map_err(|error| shell_error(&error)) {
-        Ok(_) | Err(ShellError::Gone) => Ok(()),
-        // Of one with other finalizers the watch brings what it is now, and it is looked at again.
-        Err(error) => Err(error),
+    let ObjectMeta { name, namespace, uid, resource_version, finalizers, .. } = object.meta().clone();
+    let metadata = Metadata {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        finalizers: finalizers.unwrap_or_default(),
+        deletion_timestamp: None,
+    };
+    if !metadata.has_finalizer() {
+        return Ok(());
+    }
+    let resource = Request::new(K::url_path(&(), metadata.namespace.as_deref()));
+    let location = Location { resource: &resource, name: metadata.name.as_deref().unwrap_or_default() };
+    match finalizer::remove(client, location, &metadata, PERSISTENCE).await {
+        Ok(Removal::Removed(_) | Removal::Gone) => Ok(()),
+        Err(RemovalError::Contended) => Err(ShellError::Conflict),
+        Err(RemovalError::Kubernetes(error)) => Err(shell_error(&error)),
     }
 }
 
@@ -354,5 +360,52 @@ fn shell_error(error: &kube::Error) -> ShellError {
         kube::Error::Api(status) if status.code == 404 => ShellError::Gone,
         kube::Error::Api(status) if status.code == 409 => ShellError::Conflict,
         error => ShellError::Failed(describe(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::{
+        api::WebhookEndpoint,
+        controller::scripted::{Script, object},
+    };
+
+    use super::*;
+
+    fn endpoint(version: &str, finalizers: &[&str]) -> WebhookEndpoint {
+        let mut value = object("x", "u", version, finalizers);
+        value["apiVersion"] = json!("svix-operator.dev/v1alpha1");
+        value["kind"] = json!("WebhookEndpoint");
+        value["spec"] = json!({"url": "https://example.org/", "eventTypes": ["a.b"]});
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_finalizer_is_removed_although_others_moved_it() {
+        let script = Script::of([
+            (422, Value::Null),
+            (200, object("x", "u", "2", &["example.org/x", FINALIZER])),
+            (200, object("x", "u", "3", &["example.org/x"])),
+        ]);
+
+        release(&script.client(), &endpoint("1", &[FINALIZER])).await.unwrap();
+
+        assert_eq!(script.requests().len(), 3, "{:?}", script.requests());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removal_that_others_prevent_is_a_conflict_and_other_failures_are_left_to_the_queue() {
+        let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
+            true => (200, object("x", "u", &version.to_string(), &["example.org/x", FINALIZER])),
+            false => (422, Value::Null),
+        });
+        let error = release(&contended.client(), &endpoint("0", &[FINALIZER])).await.unwrap_err();
+        assert!(matches!(error, ShellError::Conflict), "{error}");
+
+        let away = Script::of([(503, Value::Null)]);
+        let error = release(&away.client(), &endpoint("1", &[FINALIZER])).await.unwrap_err();
+        assert!(matches!(error, ShellError::Failed(_)), "{error}");
+        assert_eq!(away.requests().len(), 1);
     }
 }

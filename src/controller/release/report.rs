@@ -86,7 +86,7 @@ impl Table {
     #[must_use]
     pub fn of(lot: &Lot) -> Self {
         let mut table = Self { kind: "KIND".len(), namespace: "NAMESPACE".len(), name: "NAME".len() };
-        let keys = lot.held.iter().map(|held| &held.key).chain(lot.settled.iter().map(|row| &row.key));
+        let keys = lot.found.iter().map(|object| &object.key).chain(lot.settled.iter().map(|row| &row.key));
         for key in keys {
             table.kind = table.kind.max(key.kind.as_str().len());
             table.namespace = table.namespace.max(key.namespace.len());

@@ -8,7 +8,7 @@ use crate::{
     engine::{Key, Kind},
 };
 
-use super::cluster::Held;
+use super::cluster::Found;
 
 /// Which objects are to be released.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,14 +50,14 @@ impl Selection {
     }
 
     /// Whether an object is one of them.
-    pub(super) fn chooses(&self, held: &Held) -> bool {
+    pub(super) fn chooses(&self, object: &Found) -> bool {
         match self {
             Self::All => true,
             Self::Of { namespace, connection } => {
-                namespace.as_ref().is_none_or(|namespace| **namespace == *held.key.namespace)
-                    && connection.as_ref().is_none_or(|name| held.through.contains(name))
+                namespace.as_ref().is_none_or(|namespace| **namespace == *object.key.namespace)
+                    && connection.as_ref().is_none_or(|name| object.connections.contains(name))
             }
-            Self::Objects(keys) => keys.contains(&held.key),
+            Self::Objects(keys) => keys.contains(&object.key),
         }
     }
 }
