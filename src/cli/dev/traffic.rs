@@ -4,8 +4,8 @@ use crate::{
     api::{ConditionType, Reason},
     embedded::{EmbeddedSvix, Tried},
     engine::Object,
-    files::table::Row,
     gateway::{Fate, Told},
+    manifests::table::Row,
     plan,
 };
 

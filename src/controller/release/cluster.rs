@@ -12,7 +12,7 @@ use crate::{
         finalizer::{self, Location, Metadata, Persistence, Removal},
         watch::PAGE,
     },
-    engine::{Key, Kind},
+    engine::{Kind, ObjectKey},
 };
 
 use super::State;
@@ -25,7 +25,7 @@ const PERSISTENCE: Persistence = Persistence { limit: Duration::from_secs(30), i
 /// An object that was found, as far as it has to be known.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    pub key: Key,
+    pub key: ObjectKey,
     /// The connections that it is reconciled through, or that it has something in Svix through, when they were asked for.
     pub connections: Vec<String>,
     metadata: Metadata,
@@ -83,7 +83,7 @@ impl Item {
     fn found(self, kind: Kind) -> Found {
         let text = |field: &Option<String>| field.as_deref().unwrap_or_default().into();
         let Metadata { name, namespace, .. } = &self.metadata;
-        let key = Key { kind, namespace: text(namespace), name: text(name) };
+        let key = ObjectKey { kind, namespace: text(namespace), name: text(name) };
         Found { key, connections: self.connections(kind), metadata: self.metadata }
     }
 
@@ -111,7 +111,7 @@ fn request(kind: Kind, namespace: Option<&str>) -> Request {
     })
 }
 
-fn request_of(key: &Key) -> Request {
+fn request_of(key: &ObjectKey) -> Request {
     request(key.kind, Some(&key.namespace))
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn list(
 }
 
 /// One object; `None`: it is not there.
-pub(super) async fn get(client: &Client, key: &Key) -> kube::Result<Option<Found>> {
+pub(super) async fn get(client: &Client, key: &ObjectKey) -> kube::Result<Option<Found>> {
     let get = request_of(key).get_metadata(&key.name, &kube::api::GetParams::default());
     match client.request::<Item>(get.map_err(kube::Error::BuildRequest)?).await {
         Ok(item) => Ok(Some(item.found(key.kind))),

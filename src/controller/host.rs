@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    engine::{Missing, Note, Object, SecretWrite, Shell, ShellError, Status},
+    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status},
     plan::secrets::{SecretData, SecretOwner},
 };
 
@@ -38,14 +38,14 @@ use super::{
 const PERSISTENCE: Persistence = Persistence { limit: Duration::from_secs(5), is_transient: |_| false };
 
 /// The cluster, as the engine sees it.
-pub struct KubernetesShell {
+pub struct KubernetesHost {
     client: Client,
     events: Events,
     secrets_namespace: String,
 }
 
-impl KubernetesShell {
-    /// A shell that reads tokens from Secrets in one namespace. `instance` names this process in Events.
+impl KubernetesHost {
+    /// A host that reads tokens from Secrets in one namespace. `instance` names this process in Events.
     #[must_use]
     pub fn new(client: Client, secrets_namespace: impl Into<String>, instance: impl Into<String>) -> Self {
         let events = Events::start(client.clone(), instance.into());
@@ -61,13 +61,13 @@ impl KubernetesShell {
     }
 }
 
-impl Shell for KubernetesShell {
+impl Host for KubernetesHost {
     async fn claim(
         &self,
         object: &Object,
         finalizer: bool,
         annotation: Option<&str>,
-    ) -> Result<Object, ShellError> {
+    ) -> Result<Object, HostError> {
         let mut patch = json!({"metadata": {"resourceVersion": object.meta().resource_version}});
         if finalizer {
             let mut finalizers = object.meta().finalizers.clone().unwrap_or_default();
@@ -87,7 +87,7 @@ impl Shell for KubernetesShell {
         })
     }
 
-    async fn report(&self, object: &Object, status: Status) -> Result<Object, ShellError> {
+    async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
         Ok(match (object, status) {
             (Object::Connection(o), Status::Connection(status)) => {
                 Object::Connection(apply_status(&Api::all(self.client.clone()), &**o, &status).await?)
@@ -107,7 +107,7 @@ impl Shell for KubernetesShell {
         })
     }
 
-    async fn release(&self, object: &Object) -> Result<(), ShellError> {
+    async fn release(&self, object: &Object) -> Result<(), HostError> {
         match object {
             Object::Connection(o) => release(&self.client, &**o).await,
             Object::EventType(o) => release(&self.client, &**o).await,
@@ -116,7 +116,7 @@ impl Shell for KubernetesShell {
         }
     }
 
-    async fn delete(&self, object: &Object) -> Result<(), ShellError> {
+    async fn delete(&self, object: &Object) -> Result<(), HostError> {
         match object {
             Object::Connection(o) => delete(&Api::all(self.client.clone()), &**o).await,
             Object::EventType(o) => delete(&self.namespaced(&**o), &**o).await,
@@ -125,68 +125,75 @@ impl Shell for KubernetesShell {
         }
     }
 
-    fn tell(&self, object: &Object, note: Note) {
+    fn publish_event(&self, object: &Object, record: EventRecord) {
         let reference = match object {
             Object::Connection(o) => o.object_ref(&()),
             Object::EventType(o) => o.object_ref(&()),
             Object::Endpoint(o) => o.object_ref(&()),
             Object::Event(o) => o.object_ref(&()),
         };
-        self.events.tell(reference, note);
+        self.events.publish(reference, record);
     }
 
-    async fn token(&self, connection: &SvixConnection) -> Result<String, Missing> {
+    async fn token(&self, connection: &SvixConnection) -> Result<String, ReferenceError> {
         let reference = &connection.spec.token_secret_ref;
         let place = format!("/spec/tokenSecretRef: Secret {}/{}", self.secrets_namespace, reference.name);
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.secrets_namespace);
         let secret = api
             .get_opt(&reference.name)
             .await
-            .map_err(|error| Missing::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .map_err(|error| ReferenceError::Failed(format!("{place} cannot be read: {}", describe(&error))))?
             .ok_or_else(|| {
-                Missing::NotFound(format!("{place} is not there; create it with the token of Svix"))
+                ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
             })?;
         let bytes = secret
             .data
             .and_then(|mut data| data.remove(&reference.key))
-            .ok_or_else(|| Missing::NotFound(format!("{place} has no key {:?}", reference.key)))?;
+            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))?;
         match String::from_utf8(bytes.0) {
             Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
-            _ => Err(Missing::NotFound(format!("{place} key {:?} is empty or not a text", reference.key))),
+            _ => Err(ReferenceError::NotFound(format!(
+                "{place} key {:?} is empty or not a text",
+                reference.key
+            ))),
         }
     }
 
-    async fn config_map(&self, namespace: &str, reference: &ConfigMapKeyRef) -> Result<String, Missing> {
+    async fn config_map(
+        &self,
+        namespace: &str,
+        reference: &ConfigMapKeyRef,
+    ) -> Result<String, ReferenceError> {
         let place = format!("ConfigMap {namespace}/{}", reference.name);
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
         let map = api
             .get_opt(&reference.name)
             .await
-            .map_err(|error| Missing::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .map_err(|error| ReferenceError::Failed(format!("{place} cannot be read: {}", describe(&error))))?
             .ok_or_else(|| {
-                Missing::NotFound(format!("{place} is not there; create it, or correct the name"))
+                ReferenceError::NotFound(format!("{place} is not there; create it, or correct the name"))
             })?;
         map.data
             .and_then(|mut data| data.remove(&reference.key))
-            .ok_or_else(|| Missing::NotFound(format!("{place} has no key {:?}", reference.key)))
+            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))
     }
 
-    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, Missing> {
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = api.get_opt(name).await.map_err(|error| {
             let message = format!("Secret {namespace}/{name} cannot be read: {}", describe(&error));
             match error {
                 kube::Error::Api(status) if status.code == 403 => {
                     let advice = "allow the operator to read Secrets in this namespace (docs/security.md)";
-                    Missing::Forbidden(format!("{message}; {advice}"))
+                    ReferenceError::Forbidden(format!("{message}; {advice}"))
                 }
-                _ => Missing::Failed(message),
+                _ => ReferenceError::Failed(message),
             }
         })?;
         Ok(secret.map(secret_data))
     }
 
-    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, ShellError> {
+    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
         // No `..`: a new part must be thought of here.
         let SecretWrite { name, resource_version, own, data, annotations, labels } = write;
         let namespace = owner.meta().namespace.as_deref().unwrap_or_default();
@@ -234,14 +241,14 @@ impl Shell for KubernetesShell {
             }
         };
         written.map(secret_data).map_err(|error| match &error {
-            kube::Error::Api(status) if status.code == 403 => ShellError::Forbidden(format!(
+            kube::Error::Api(status) if status.code == 403 => HostError::Forbidden(format!(
                 "Secret {namespace}/{name} cannot be written: {}; allow the operator to write Secrets in this namespace \
                  (docs/security.md)",
                 status.message
             )),
             // A label or name that is none, or an immutable Secret. Kubernetes names fields and keys, never what is in
             // them.
-            kube::Error::Api(status) if status.code == 422 => ShellError::Refused(format!(
+            kube::Error::Api(status) if status.code == 422 => HostError::Refused(format!(
                 "/spec/signingSecret/toSecret: Kubernetes refuses Secret {namespace}/{name}: {}",
                 status.message
             )),
@@ -281,7 +288,7 @@ fn owner_reference(owner: &Object) -> OwnerReference {
     OwnerReference { block_owner_deletion: None, ..reference.unwrap_or_default() }
 }
 
-async fn merge<K>(api: &Api<K>, object: &K, patch: &Value) -> Result<Arc<K>, ShellError>
+async fn merge<K>(api: &Api<K>, object: &K, patch: &Value) -> Result<Arc<K>, HostError>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
@@ -293,7 +300,7 @@ where
     Ok(Arc::new(object))
 }
 
-async fn apply_status<K>(api: &Api<K>, object: &K, status: &impl Serialize) -> Result<Arc<K>, ShellError>
+async fn apply_status<K>(api: &Api<K>, object: &K, status: &impl Serialize) -> Result<Arc<K>, HostError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
@@ -313,7 +320,7 @@ where
     Ok(Arc::new(object))
 }
 
-async fn release<K>(client: &Client, object: &K) -> Result<(), ShellError>
+async fn release<K>(client: &Client, object: &K) -> Result<(), HostError>
 where
     K: Resource<DynamicType = ()>,
 {
@@ -333,12 +340,12 @@ where
     let location = Location { resource: &resource, name: metadata.name.as_deref().unwrap_or_default() };
     match finalizer::remove(client, location, &metadata, PERSISTENCE).await {
         Ok(Removal::Removed(_) | Removal::Gone) => Ok(()),
-        Err(RemovalError::Contended) => Err(ShellError::Conflict),
+        Err(RemovalError::Contended) => Err(HostError::Conflict),
         Err(RemovalError::Kubernetes(error)) => Err(shell_error(&error)),
     }
 }
 
-async fn delete<K>(api: &Api<K>, object: &K) -> Result<(), ShellError>
+async fn delete<K>(api: &Api<K>, object: &K) -> Result<(), HostError>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
@@ -350,16 +357,16 @@ where
     match api.delete(name.as_deref().unwrap_or_default(), &params).await.map_err(|error| shell_error(&error))
     {
         // With another uid, it was made again: that one is not meant.
-        Ok(_) | Err(ShellError::Gone | ShellError::Conflict) => Ok(()),
+        Ok(_) | Err(HostError::Gone | HostError::Conflict) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-fn shell_error(error: &kube::Error) -> ShellError {
+fn shell_error(error: &kube::Error) -> HostError {
     match error {
-        kube::Error::Api(status) if status.code == 404 => ShellError::Gone,
-        kube::Error::Api(status) if status.code == 409 => ShellError::Conflict,
-        error => ShellError::Failed(describe(error)),
+        kube::Error::Api(status) if status.code == 404 => HostError::Gone,
+        kube::Error::Api(status) if status.code == 409 => HostError::Conflict,
+        error => HostError::Failed(describe(error)),
     }
 }
 
@@ -401,11 +408,11 @@ mod tests {
             false => (422, Value::Null),
         });
         let error = release(&contended.client(), &endpoint("0", &[FINALIZER])).await.unwrap_err();
-        assert!(matches!(error, ShellError::Conflict), "{error}");
+        assert!(matches!(error, HostError::Conflict), "{error}");
 
         let away = Script::of([(503, Value::Null)]);
         let error = release(&away.client(), &endpoint("1", &[FINALIZER])).await.unwrap_err();
-        assert!(matches!(error, ShellError::Failed(_)), "{error}");
+        assert!(matches!(error, HostError::Failed(_)), "{error}");
         assert_eq!(away.requests().len(), 1);
     }
 }

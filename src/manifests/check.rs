@@ -9,7 +9,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-use super::{words, yaml::join};
+use super::{messages, yaml::join};
 use crate::api::{self, RESERVED_METADATA_PREFIX, SigningSecret, SvixConnectionSpec, WebhookEventSpec};
 
 /// Something that an API server would refuse.
@@ -142,9 +142,9 @@ fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
     // The value of a header can be a credential.
     let hidden = pointer.starts_with("/spec/headers/") && pointer.ends_with("/value");
     let found = match error.instance().as_ref() {
-        Value::String(text) if address => words::host_only(text),
+        Value::String(text) if address => messages::host_only(text),
         Value::String(_) if hidden => "a value (not shown)".to_owned(),
-        value => words::found(value),
+        value => messages::found(value),
     };
     let message = match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
@@ -153,7 +153,7 @@ fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
             let known: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
             let unknown = |field: &String| Violation {
                 pointer: join(&pointer, field),
-                message: match words::meant(field, known.iter().copied()) {
+                message: match messages::closest(field, known.iter().copied()) {
                     Some(meant) => format!("there is no such field; did you mean {meant}?"),
                     None => format!("there is no such field; known here: {}", known.join(", ")),
                 },
@@ -165,15 +165,15 @@ fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
             let pointer = join(&pointer, field);
             let part = part_of(schema, &pointer);
             let kind = part.and_then(|part| part.get("type")).and_then(Value::as_str).unwrap_or("a value");
-            let message = format!("missing, expected {}: add it", words::kind(kind));
+            let message = format!("missing, expected {}: add it", messages::kind(kind));
             return vec![Violation { pointer, message }];
         }
         ValidationErrorKind::Type { kind } => {
             let expected = match kind {
-                TypeKind::Single(kind) => words::kind(&kind.to_string()).to_owned(),
+                TypeKind::Single(kind) => messages::kind(&kind.to_string()).to_owned(),
                 TypeKind::Multiple(kinds) => {
                     let names: Vec<String> = kinds.iter().map(|kind| kind.to_string()).collect();
-                    let names = names.iter().filter(|name| *name != "null").map(|name| words::kind(name));
+                    let names = names.iter().filter(|name| *name != "null").map(|name| messages::kind(name));
                     names.collect::<Vec<_>>().join(" or ")
                 }
             };
@@ -186,7 +186,7 @@ fn in_words(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
             format!("found {found}, expected one of {}", options.collect::<Vec<_>>().join(", "))
         }
         ValidationErrorKind::Pattern { pattern } => {
-            let expected = words::pattern(pattern)
+            let expected = messages::pattern(pattern)
                 .map_or_else(|| format!("text that matches {pattern}"), ToOwned::to_owned);
             format!("found {found}, expected {expected}")
         }
@@ -249,7 +249,7 @@ fn list_types(schema: &Value, value: &Value, pointer: &str, out: &mut Vec<Violat
                     let text = serde_json::to_string(&identity).unwrap_or_default();
                     if let Some(first) = seen.insert(text, index) {
                         let what = match identity.as_slice() {
-                            [Some(value)] => words::found(value),
+                            [Some(value)] => messages::found(value),
                             _ => "the same keys".into(),
                         };
                         let message =

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     api::{DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
-    engine::{Key, Object},
+    engine::{Object, ObjectKey},
     plan::secrets::SecretData,
 };
 
@@ -47,7 +47,7 @@ pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> Dec
         let key = object.key();
         let namespace = Some(&*key.namespace).filter(|namespace| !namespace.is_empty());
         if loaded.may_lack_objects() || loaded.is_broken(key.kind.as_str(), namespace, &key.name) {
-            has_default |= key == Key::connection(DEFAULT_CONNECTION);
+            has_default |= key == ObjectKey::connection(DEFAULT_CONNECTION);
             objects.push(object);
         }
     }

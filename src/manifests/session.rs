@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::CLAIM_ANNOTATION,
-    engine::{Engine, Key, Kind, Note, Object, Options},
+    engine::{Engine, EventRecord, Kind, Object, ObjectKey, Options},
     plan::secrets::SecretData,
     telemetry::Metrics,
 };
 
-use super::shell::{FolderShell, RELEASED, References, with_meta};
+use super::host::{ManifestHost, RELEASED, References, with_meta};
 
 /// A running engine and what it is told to keep up.
 pub struct Session {
@@ -29,16 +29,16 @@ pub struct Session {
 }
 
 struct Inner {
-    engine: OnceLock<Weak<Engine<FolderShell>>>,
+    engine: OnceLock<Weak<Engine<ManifestHost>>>,
     declared: Mutex<Declared>,
 }
 
 /// What is declared. The objects themselves are with the engine: at ten thousand, a second copy counts.
 #[derive(Default)]
 struct Declared {
-    keys: BTreeSet<Key>,
+    keys: BTreeSet<ObjectKey>,
     /// Declared again while the one before is still being cleaned up.
-    coming_back: BTreeMap<Key, Object>,
+    coming_back: BTreeMap<ObjectKey, Object>,
 }
 
 impl Session {
@@ -47,11 +47,11 @@ impl Session {
         references: References,
         options: Options,
         metrics: Metrics,
-        tell: impl Fn(&Object, &Note) + Send + Sync + 'static,
+        tell: impl Fn(&Object, &EventRecord) + Send + Sync + 'static,
     ) -> Self {
         let inner = Arc::new(Inner { engine: OnceLock::new(), declared: Mutex::default() });
         let weak = Arc::downgrade(&inner);
-        let listener = move |object: &Object, note: &Note| {
+        let listener = move |object: &Object, note: &EventRecord| {
             if note.reason == RELEASED {
                 if let Some(inner) = weak.upgrade() {
                     inner.released(&object.key());
@@ -60,7 +60,7 @@ impl Session {
                 tell(object, note);
             }
         };
-        let engine = Engine::new(FolderShell::new(references, Box::new(listener)), options, metrics);
+        let engine = Engine::new(ManifestHost::new(references, Box::new(listener)), options, metrics);
         let _ = inner.engine.set(Arc::downgrade(&engine));
         let stop = CancellationToken::new();
         let task = tokio::spawn(engine.run(stop.clone()));
@@ -74,8 +74,8 @@ impl Session {
         for (name, labels) in &references.namespaces {
             engine.namespace_changed(name, Some(labels.clone()));
         }
-        engine.shell().set_references(references);
-        let keys: BTreeSet<Key> = objects.iter().map(Object::key).collect();
+        engine.host().set_references(references);
+        let keys: BTreeSet<ObjectKey> = objects.iter().map(Object::key).collect();
         let old = std::mem::replace(&mut self.inner.declared().keys, keys.clone());
         self.inner.declared().coming_back.clear();
         for object in objects {
@@ -83,7 +83,7 @@ impl Session {
         }
         for key in old.difference(&keys) {
             match engine.get(key) {
-                Some(object) if object.held() => {
+                Some(object) if object.has_finalizer() => {
                     engine.upsert(with_meta(object, |meta| {
                         meta.deletion_timestamp.get_or_insert(Time(jiff::Timestamp::now()));
                     }));
@@ -121,7 +121,7 @@ impl Session {
     /// The Secrets that were written, by namespace and name.
     #[must_use]
     pub fn secrets(&self) -> HashMap<(String, String), SecretData> {
-        self.inner.engine().map(|engine| engine.shell().written()).unwrap_or_default()
+        self.inner.engine().map(|engine| engine.host().written()).unwrap_or_default()
     }
 
     /// Whether there is nothing to do but to wait for a change.
@@ -147,7 +147,7 @@ impl Session {
 
     /// One object, with the status of now.
     #[must_use]
-    pub fn object(&self, key: &Key) -> Option<Object> {
+    pub fn object(&self, key: &ObjectKey) -> Option<Object> {
         self.inner.engine().and_then(|engine| engine.get(key))
     }
 
@@ -160,7 +160,7 @@ impl Session {
 }
 
 impl Inner {
-    fn engine(&self) -> Option<Arc<Engine<FolderShell>>> {
+    fn engine(&self) -> Option<Arc<Engine<ManifestHost>>> {
         self.engine.get().and_then(Weak::upgrade)
     }
 
@@ -168,7 +168,7 @@ impl Inner {
         self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, engine: &Arc<Engine<FolderShell>>, declared: Object) {
+    fn take(&self, engine: &Arc<Engine<ManifestHost>>, declared: Object) {
         let key = declared.key();
         match engine.get(&key) {
             Some(present) if present.deleting() => {
@@ -202,7 +202,7 @@ impl Inner {
         }
     }
 
-    fn released(&self, key: &Key) {
+    fn released(&self, key: &ObjectKey) {
         let Some(engine) = self.engine() else { return };
         engine.remove(key);
         let again = self.declared().coming_back.remove(key);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::check::{Checker, Violation};
 use super::yaml::{self, Ambiguous, Document, Mark};
-use super::{Declared, ObjectId, Origin, Problem, object, walk, words};
+use super::{Declared, ObjectId, Origin, Problem, messages, object, walk};
 use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType};
 
 /// What a folder holds.
@@ -210,7 +210,7 @@ impl Loader {
     fn unknown_kind(&self, version: &str, kind: &str) -> (String, String) {
         let kinds: Vec<&str> = self.checker.iter().flat_map(Checker::kinds).collect();
         if !kinds.contains(&kind) {
-            let message = match words::meant(kind, kinds.iter().copied()) {
+            let message = match messages::closest(kind, kinds.iter().copied()) {
                 Some(meant) => format!("{GROUP} has no kind {kind:?}; did you mean {meant}?"),
                 None => format!("{GROUP} has no kind {kind:?}, expected one of {}", kinds.join(", ")),
             };
@@ -347,7 +347,7 @@ fn foreign_group(group: &str, version: &str, kind: &str) -> Option<String> {
             "found {version:?}, which names no API group, expected {GROUP}/v1alpha1; {hint}"
         ));
     }
-    let near = words::meant(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
+    let near = messages::closest(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
     near.then(|| format!("found \"{group}/{version}\", expected {GROUP}/v1alpha1 for a {kind}; {hint}"))
 }
 

@@ -4,26 +4,26 @@
 //! ([`folder`]), noticing changes ([`watch`]), the engine at work on it ([`Session`]), and telling people how it
 //! stands ([`table`]). No Kubernetes here.
 
+mod catalogue_source;
 pub mod check;
-mod declared;
-mod feed;
+mod desired_state;
 pub mod folder;
+mod host;
+mod messages;
 mod object;
-mod places;
 mod problem;
-mod rows;
 mod session;
-mod shell;
+mod source_map;
+mod status_rows;
 pub mod table;
 mod walk;
 pub mod watch;
-mod words;
 pub mod yaml;
 
-pub use declared::{Declaration, Server, declared};
-pub use feed::Feed;
+pub use catalogue_source::Feed;
+pub use desired_state::{Declaration, Server, declared};
 pub use folder::{Loaded, load};
+pub use host::{Listener, ManifestHost, RELEASED, References, with_meta};
 pub use problem::{Declared, ObjectId, Origin, Problem};
-pub use rows::{View, state};
 pub use session::Session;
-pub use shell::{FolderShell, Listener, RELEASED, References, with_meta};
+pub use status_rows::{View, state};

@@ -8,7 +8,7 @@ use std::{collections::HashMap, path::Path};
 use kube::Resource;
 use serde_json::Value;
 
-use crate::engine::{Key, Kind};
+use crate::engine::{Kind, ObjectKey};
 
 use super::{
     Declared, Loaded, Origin, walk,
@@ -18,9 +18,9 @@ use super::{
 /// Where the objects of a folder are declared.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    origins: HashMap<Key, Origin>,
+    origins: HashMap<ObjectKey, Origin>,
     /// The lines of fields that were asked for. They hold until the folder is read again.
-    found: HashMap<(Key, String), usize>,
+    found: HashMap<(ObjectKey, String), usize>,
     /// The file that was read last, for the other objects in it.
     open: Option<(String, Vec<Document>)>,
 }
@@ -41,17 +41,17 @@ impl Places {
             let meta = declared.object.meta();
             let [namespace, name] =
                 [&meta.namespace, &meta.name].map(|text| text.as_deref().unwrap_or_default());
-            (Key { kind, namespace: namespace.into(), name: name.into() }, declared.origin.clone())
+            (ObjectKey { kind, namespace: namespace.into(), name: name.into() }, declared.origin.clone())
         }));
     }
 
     /// Where an object is declared.
-    pub(super) fn object(&self, key: &Key) -> Option<&Origin> {
+    pub(super) fn object(&self, key: &ObjectKey) -> Option<&Origin> {
         self.origins.get(key)
     }
 
     /// Where a field of an object stands; the object itself where that cannot be told.
-    pub(super) fn field(&mut self, key: &Key, pointer: &str) -> Option<Origin> {
+    pub(super) fn field(&mut self, key: &ObjectKey, pointer: &str) -> Option<Origin> {
         let origin = self.origins.get(key)?.clone();
         let asked = (key.clone(), pointer.to_owned());
         if let Some(line) = self.found.get(&asked) {
@@ -93,7 +93,7 @@ fn begins_at(document: &Document, base: String, value: &Value, line: usize) -> O
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::files::load;
+    use crate::manifests::load;
 
     #[test]
     fn a_field_is_found_in_documents_and_in_lists() {
@@ -109,7 +109,7 @@ mod tests {
         std::fs::write(dir.path().join("a.yaml"), text).unwrap();
         let mut places = Places::new(&load(dir.path()));
         let mut line = |name: &str, pointer: &str| {
-            let key = Key { kind: Kind::EventType, namespace: "default".into(), name: name.into() };
+            let key = ObjectKey { kind: Kind::EventType, namespace: "default".into(), name: name.into() };
             places.field(&key, pointer).map(|origin| origin.line)
         };
         assert_eq!(line("a", "/spec/schema/type"), Some(6));

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    engine::{Missing, Note, Object, SecretWrite, Shell, ShellError, Status},
+    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status},
     plan::secrets::SecretData,
 };
 
@@ -28,18 +28,18 @@ pub struct References {
 }
 
 /// Called with everything that happens to an object.
-pub type Listener = Box<dyn Fn(&Object, &Note) + Send + Sync>;
+pub type Listener = Box<dyn Fn(&Object, &EventRecord) + Send + Sync>;
 
 /// A folder, as the engine sees it.
-pub struct FolderShell {
+pub struct ManifestHost {
     references: RwLock<References>,
     /// Secrets that were written, which no file declares.
     written: RwLock<HashMap<(String, String), SecretData>>,
     listener: Listener,
 }
 
-impl FolderShell {
-    /// A shell whose objects refer to this.
+impl ManifestHost {
+    /// A host whose objects refer to this.
     #[must_use]
     pub fn new(references: References, listener: Listener) -> Self {
         Self { references: RwLock::new(references), written: RwLock::default(), listener }
@@ -64,13 +64,13 @@ impl FolderShell {
     }
 }
 
-impl Shell for FolderShell {
+impl Host for ManifestHost {
     async fn claim(
         &self,
         object: &Object,
         finalizer: bool,
         annotation: Option<&str>,
-    ) -> Result<Object, ShellError> {
+    ) -> Result<Object, HostError> {
         Ok(with_meta(object.clone(), |meta| {
             if finalizer {
                 meta.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
@@ -83,49 +83,53 @@ impl Shell for FolderShell {
         }))
     }
 
-    async fn report(&self, object: &Object, status: Status) -> Result<Object, ShellError> {
+    async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
         Ok(object.with_status(status))
     }
 
-    async fn release(&self, object: &Object) -> Result<(), ShellError> {
+    async fn release(&self, object: &Object) -> Result<(), HostError> {
         // One that is let go by its connection stays.
         if !object.deleting() {
             return Ok(());
         }
-        (self.listener)(object, &Note { warning: false, reason: RELEASED, message: String::new() });
+        (self.listener)(object, &EventRecord { warning: false, reason: RELEASED, message: String::new() });
         Ok(())
     }
 
-    async fn delete(&self, object: &Object) -> Result<(), ShellError> {
+    async fn delete(&self, object: &Object) -> Result<(), HostError> {
         // The file is still there; only its object goes, as in a cluster whose Git tool does not look.
-        (self.listener)(object, &Note { warning: false, reason: RELEASED, message: String::new() });
+        (self.listener)(object, &EventRecord { warning: false, reason: RELEASED, message: String::new() });
         Ok(())
     }
 
-    fn tell(&self, object: &Object, note: Note) {
-        (self.listener)(object, &note);
+    fn publish_event(&self, object: &Object, record: EventRecord) {
+        (self.listener)(object, &record);
     }
 
-    async fn token(&self, _: &SvixConnection) -> Result<String, Missing> {
+    async fn token(&self, _: &SvixConnection) -> Result<String, ReferenceError> {
         Ok(self.references.read().unwrap_or_else(PoisonError::into_inner).token.clone())
     }
 
-    async fn config_map(&self, namespace: &str, reference: &ConfigMapKeyRef) -> Result<String, Missing> {
+    async fn config_map(
+        &self,
+        namespace: &str,
+        reference: &ConfigMapKeyRef,
+    ) -> Result<String, ReferenceError> {
         let place = (namespace.to_owned(), reference.name.clone(), reference.key.clone());
         let references = self.references.read().unwrap_or_else(PoisonError::into_inner);
         references.config_maps.get(&place).cloned().ok_or_else(|| {
-            Missing::NotFound(format!(
+            ReferenceError::NotFound(format!(
                 "no file declares ConfigMap {namespace}/{} with key {:?}",
                 reference.name, reference.key
             ))
         })
     }
 
-    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, Missing> {
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
         Ok(self.find_secret(&(namespace.to_owned(), name.to_owned())))
     }
 
-    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, ShellError> {
+    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
         let place = (owner.meta().namespace.clone().unwrap_or_default(), write.name.clone());
         let secret = write.onto(self.find_secret(&place), owner)?;
         self.written.write().unwrap_or_else(PoisonError::into_inner).insert(place, secret.clone());

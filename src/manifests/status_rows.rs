@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, DEFAULT_CONNECTION, Reason},
-    engine::{Key, Object},
+    engine::{Object, ObjectKey},
 };
 
 use super::{
     Declaration, Loaded, Problem,
-    places::Places,
+    source_map::Places,
     table::{Detail, FILE, Report, Row, State},
 };
 
@@ -77,7 +77,7 @@ impl View {
     /// The row of an object, with what the folder has to say of it.
     fn row(&mut self, object: &Object, mut row: Row) -> Row {
         let key = object.key();
-        if self.made_up && key == Key::connection(DEFAULT_CONNECTION) {
+        if self.made_up && key == ObjectKey::connection(DEFAULT_CONNECTION) {
             row.made_up = true;
             if row.message.is_empty() {
                 row.message.clone_from(&self.advice);

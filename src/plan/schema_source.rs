@@ -8,7 +8,7 @@ use crate::{
     schema,
 };
 
-use super::Refusal;
+use super::ReconcileError;
 
 /// Where a schema is kept.
 #[derive(Debug)]
@@ -20,13 +20,13 @@ pub enum Source<'a> {
 }
 
 /// The schema that an event type names, or where it is.
-pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, Refusal> {
+pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
     let spec = &event_type.spec;
     match (&spec.schema, &spec.schema_text, &spec.schema_from) {
         (Some(schema), None, None) => Ok(Source::Here(schema.clone())),
         (None, Some(text), None) => parse_schema(event_type, text).map(Source::Here),
         (None, None, Some(source)) => Ok(Source::ConfigMap(&source.config_map_key_ref)),
-        _ => Err(Refusal::new(
+        _ => Err(ReconcileError::new(
             Reason::InvalidSpec,
             "/spec: exactly one of schema, schemaText and schemaFrom must be given",
         )),
@@ -35,17 +35,17 @@ pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, Refusal>
 
 /// Reads a schema that is kept as text. Strictly: a key that stands twice means one thing to us and another to
 /// Svix.
-pub fn parse_schema(event_type: &WebhookEventType, text: &str) -> Result<JsonObject, Refusal> {
+pub fn parse_schema(event_type: &WebhookEventType, text: &str) -> Result<JsonObject, ReconcileError> {
     let field = field(event_type);
     schema::parse(text.as_bytes())
         .map_err(|problem| problem.within(field))
         .and_then(|value| JsonObject::from_value(&value).map_err(|error| format!("{field}: {error}")))
-        .map_err(|message| Refusal::new(Reason::InvalidSchema, message))
+        .map_err(|message| ReconcileError::new(Reason::InvalidSchema, message))
 }
 
 /// The schema and the examples, once the schema is found valid and the examples to match it. Else the first thing
 /// that is wrong.
-pub fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), Refusal> {
+pub fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), ReconcileError> {
     all_judged(event_type, schema).map_err(|(first, _)| first)
 }
 
@@ -53,15 +53,16 @@ pub fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Ve
 pub fn all_judged(
     event_type: &WebhookEventType,
     schema: Value,
-) -> Result<(Value, Vec<Value>), (Refusal, Vec<Refusal>)> {
-    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
-        .map_err(|error| (Refusal::new(Reason::InvalidSchema, at(field(event_type), &error)), Vec::new()))?;
+) -> Result<(Value, Vec<Value>), (ReconcileError, Vec<ReconcileError>)> {
+    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion()).map_err(|error| {
+        (ReconcileError::new(Reason::InvalidSchema, at(field(event_type), &error)), Vec::new())
+    })?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
     let mut wrong = Vec::new();
     for (index, example) in event_type.spec.examples.iter().enumerate() {
         match matching(&compiled, example, &format!("/spec/examples/{index} ({:?})", example.name)) {
             Ok(value) => examples.push(value),
-            Err(message) => wrong.push(Refusal::new(Reason::InvalidSchema, message)),
+            Err(message) => wrong.push(ReconcileError::new(Reason::InvalidSchema, message)),
         }
     }
     if wrong.is_empty() {

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 
 use super::check::Violation;
-use super::{ObjectId, words, yaml::join};
+use super::{ObjectId, messages, yaml::join};
 
 /// The fields that metadata has in Kubernetes.
 const METADATA_FIELDS: [&str; 15] = [
@@ -71,7 +71,7 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
         None | Some(Value::Null) => &empty,
         // The schema of our kinds says so itself; for the others it is said here.
         Some(other) => {
-            refuse("/metadata".into(), format!("found {}, expected an object", words::found(other)));
+            refuse("/metadata".into(), format!("found {}, expected an object", messages::found(other)));
             return out;
         }
     };
@@ -81,12 +81,12 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
             "/metadata/name".into(),
             format!(
                 "found {}, expected at most 253 lower-case letters, digits, - and ., beginning and ending with a letter or digit",
-                words::found(&Value::from(name.as_str()))
+                messages::found(&Value::from(name.as_str()))
             ),
         ),
         Some(other) if !other.is_null() => refuse(
             "/metadata/name".into(),
-            format!("found {}, expected text: put it in quotes", words::found(other)),
+            format!("found {}, expected text: put it in quotes", messages::found(other)),
         ),
         _ if metadata.contains_key("generateName") => {
             refuse("/metadata/name".into(), "missing: generateName needs a cluster; write a name".into())
@@ -98,13 +98,13 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
         Some(Value::String(name)) if name.is_empty() || !namespaced || is_label(name) => {}
         Some(other) if !other.is_string() => refuse(
             "/metadata/namespace".into(),
-            format!("found {}, expected text: put it in quotes", words::found(other)),
+            format!("found {}, expected text: put it in quotes", messages::found(other)),
         ),
         Some(other) => refuse(
             "/metadata/namespace".into(),
             format!(
                 "found {}, expected at most 63 lower-case letters, digits and -, beginning and ending with a letter or digit",
-                words::found(other)
+                messages::found(other)
             ),
         ),
     }
@@ -113,18 +113,19 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
             None | Some(Value::Null) => {}
             Some(Value::Object(entries)) => {
                 for (key, value) in entries.iter().filter(|(_, value)| !value.is_string()) {
-                    let message = format!("found {}, expected text: put it in quotes", words::found(value));
+                    let message =
+                        format!("found {}, expected text: put it in quotes", messages::found(value));
                     refuse(join(&format!("/metadata/{field}"), key), message);
                 }
             }
             Some(other) => refuse(
                 format!("/metadata/{field}"),
-                format!("found {}, expected an object", words::found(other)),
+                format!("found {}, expected an object", messages::found(other)),
             ),
         }
     }
     for field in metadata.keys().filter(|field| !METADATA_FIELDS.contains(&field.as_str())) {
-        let message = match words::meant(field, METADATA_FIELDS) {
+        let message = match messages::closest(field, METADATA_FIELDS) {
             Some(meant) => format!("there is no such field; did you mean {meant}?"),
             None => "there is no such field".into(),
         };

@@ -1,8 +1,8 @@
-//! Values in words, for messages: short, and without what may be a credential.
+//! Values in messages, for messages: short, and without what may be a credential.
 
 use serde_json::Value;
 
-pub(super) use crate::plan::near::meant;
+pub(super) use crate::plan::suggest::closest;
 
 /// What was found, in a few words.
 pub(super) fn found(value: &Value) -> String {

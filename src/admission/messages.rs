@@ -1,6 +1,6 @@
 //! What is found wrong, in words that fit a terminal and the API server's bounds.
 
-use crate::{plan::Refusal, schema::Violation};
+use crate::{plan::ReconcileError, schema::Violation};
 
 /// Longest warning that the API server passes on whole, in characters, when there are many.
 const MAX_WARNING: usize = 256;
@@ -34,9 +34,9 @@ impl Problem {
     }
 }
 
-impl From<Refusal> for Problem {
+impl From<ReconcileError> for Problem {
     /// The plan's messages begin with the pointer.
-    fn from(refusal: Refusal) -> Self {
+    fn from(refusal: ReconcileError) -> Self {
         let text = refusal.message;
         match text.split_once(": ") {
             Some((place, message)) if place.starts_with('/') => match place.split_once(" (") {
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_refusals_pointer_becomes_the_field() {
-        let problem = |text: &str| Problem::from(Refusal::new(Reason::InvalidSpec, text));
+        let problem = |text: &str| Problem::from(ReconcileError::new(Reason::InvalidSpec, text));
         assert_eq!(problem("/spec/url: not a URL"), Problem::new("/spec/url", "not a URL"));
         let example = "/spec/examples/0 (\"first\") does not match the schema: /a: found 1";
         assert_eq!(

@@ -143,8 +143,8 @@ fn in_the_crds(named: &str) -> Vec<String> {
 fn every_pattern_has_words() {
     let found = in_the_crds("pattern");
     assert!(found.len() > 5, "{found:?}");
-    let without: Vec<_> = found.iter().filter(|pattern| words::pattern(pattern).is_none()).collect();
-    assert_eq!(without, [""; 0], "write them into src/files/words.rs, fn pattern");
+    let without: Vec<_> = found.iter().filter(|pattern| messages::pattern(pattern).is_none()).collect();
+    assert_eq!(without, [""; 0], "write them into src/manifests/words.rs, fn pattern");
 }
 
 /// The rules in the CRDs about one state of an object, all of which `rules` knows.
@@ -168,5 +168,5 @@ fn every_cel_rule_is_known() {
         "self.all(key, !key.startsWith('svix-operator.dev/'))",
         "self.operator in ['In', 'NotIn'] ? (has(self.values) && self.values.size() > 0) : !(has(self.values) && self.values.size() > 0)",
     ];
-    assert_eq!(found, known, "write a new rule into src/files/check.rs, fn rules, then here");
+    assert_eq!(found, known, "write a new rule into src/manifests/check.rs, fn rules, then here");
 }

@@ -2,7 +2,7 @@
 
 /// The candidate that was most likely meant.
 #[must_use]
-pub fn meant<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
     candidates
         .into_iter()
@@ -36,11 +36,11 @@ mod tests {
 
     #[test]
     fn typing_errors_are_guessed() {
-        assert_eq!(meant("eventtypes", ["url", "eventTypes"]), Some("eventTypes"));
-        assert_eq!(meant("event_types", ["url", "eventTypes"]), Some("eventTypes"));
-        assert_eq!(meant("uri", ["url", "eventTypes"]), Some("url"));
-        assert_eq!(meant("colour", ["url", "eventTypes"]), None);
-        assert_eq!(meant("defualt", ["default", "team-a"]), Some("default"));
-        assert_eq!(meant("production", ["default", "team-a"]), None);
+        assert_eq!(closest("eventtypes", ["url", "eventTypes"]), Some("eventTypes"));
+        assert_eq!(closest("event_types", ["url", "eventTypes"]), Some("eventTypes"));
+        assert_eq!(closest("uri", ["url", "eventTypes"]), Some("url"));
+        assert_eq!(closest("colour", ["url", "eventTypes"]), None);
+        assert_eq!(closest("defualt", ["default", "team-a"]), Some("default"));
+        assert_eq!(closest("production", ["default", "team-a"]), None);
     }
 }

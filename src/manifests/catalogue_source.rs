@@ -10,11 +10,11 @@ use crate::{
     api::{EventTypeDeletionPolicy, EventTypeNames, ManagementPolicy, SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue},
     plan::{
-        Refusal,
+        ReconcileError,
         access::Grants,
         claims::{self, Claimant},
-        declared::{self, Source},
         ids,
+        schema_source::{self, Source},
     },
 };
 
@@ -150,7 +150,7 @@ impl Feed {
     }
 
     /// Whether its connection lets an object have the event type that it declares.
-    fn permitted(&self, object: &WebhookEventType) -> Result<(), Refusal> {
+    fn permitted(&self, object: &WebhookEventType) -> Result<(), ReconcileError> {
         let Some(connection) = self.connections.get(object.connection_name()) else { return Ok(()) };
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let grants = Grants::new(connection, namespace, self.namespaces.get(namespace));
@@ -199,7 +199,7 @@ fn resolve(
 ) -> Result<catalogue::Declared, String> {
     ids::check_event_type_name(name, names.unwrap_or_default())
         .map_err(|error| format!("/spec/name: {error}"))?;
-    let schema = match declared::schema_text(object).map_err(|refusal| refusal.message)? {
+    let schema = match schema_source::schema_text(object).map_err(|refusal| refusal.message)? {
         Source::Here(schema) => schema,
         Source::ConfigMap(reference) => {
             let namespace = object.metadata.namespace.clone().unwrap_or_default();
@@ -210,11 +210,11 @@ fn resolve(
                     place.0, reference.name, reference.key
                 )
             })?;
-            declared::parse_schema(object, text).map_err(|refusal| refusal.message)?
+            schema_source::parse_schema(object, text).map_err(|refusal| refusal.message)?
         }
     };
     // Svix gets only what passes this, so nothing else is judged by either.
-    declared::judged(object, schema.to_value()).map_err(|refusal| refusal.message)?;
+    schema_source::judged(object, schema.to_value()).map_err(|refusal| refusal.message)?;
     Ok(catalogue::Declared {
         schema,
         format_assertion: object.spec.format_assertion(),
@@ -242,7 +242,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{catalogue::Judgement, files::load};
+    use crate::{catalogue::Judgement, manifests::load};
 
     fn manifest(name: &str, event_type: &str, spec: &str) -> String {
         format!(

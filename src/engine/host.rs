@@ -10,7 +10,7 @@ use crate::{
 use super::object::{Object, Status};
 
 /// Records about objects, and what objects refer to.
-pub trait Shell: Send + Sync + 'static {
+pub trait Host: Send + Sync + 'static {
     /// Records, before the first write to Svix, that this object is about to make something there: our
     /// finalizer when there will be something to clean up, and the claim annotation when one is given.
     /// Answers the object as it is then.
@@ -19,47 +19,50 @@ pub trait Shell: Send + Sync + 'static {
         object: &Object,
         finalizer: bool,
         annotation: Option<&str>,
-    ) -> impl Future<Output = Result<Object, ShellError>> + Send;
+    ) -> impl Future<Output = Result<Object, HostError>> + Send;
 
     /// Writes status. Called only when it differs. Answers the object as it is then.
     fn report(
         &self,
         object: &Object,
         status: Status,
-    ) -> impl Future<Output = Result<Object, ShellError>> + Send;
+    ) -> impl Future<Output = Result<Object, HostError>> + Send;
 
     /// Takes our finalizer off an object: one that is being deleted goes with that, any other stays.
-    fn release(&self, object: &Object) -> impl Future<Output = Result<(), ShellError>> + Send;
+    fn release(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;
 
     /// Deletes an object whose time is over. Gone already is success.
-    fn delete(&self, object: &Object) -> impl Future<Output = Result<(), ShellError>> + Send;
+    fn delete(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;
 
     /// Tells people of something that happened to an object. Never fails and never waits.
-    fn tell(&self, object: &Object, note: Note);
+    fn publish_event(&self, object: &Object, record: EventRecord);
 
     /// The token of a connection.
-    fn token(&self, connection: &SvixConnection) -> impl Future<Output = Result<String, Missing>> + Send;
+    fn token(
+        &self,
+        connection: &SvixConnection,
+    ) -> impl Future<Output = Result<String, ReferenceError>> + Send;
 
     /// A text in a ConfigMap.
     fn config_map(
         &self,
         namespace: &str,
         reference: &ConfigMapKeyRef,
-    ) -> impl Future<Output = Result<String, Missing>> + Send;
+    ) -> impl Future<Output = Result<String, ReferenceError>> + Send;
 
     /// A Secret, by its name. `None`: there is none of that name.
     fn secret(
         &self,
         namespace: &str,
         name: &str,
-    ) -> impl Future<Output = Result<Option<SecretData>, Missing>> + Send;
+    ) -> impl Future<Output = Result<Option<SecretData>, ReferenceError>> + Send;
 
     /// Writes a Secret that belongs to an object, in the object's namespace. Answers it as it is then.
     fn write_secret(
         &self,
         owner: &Object,
         write: SecretWrite,
-    ) -> impl Future<Output = Result<SecretData, ShellError>> + Send;
+    ) -> impl Future<Output = Result<SecretData, HostError>> + Send;
 }
 
 /// What is written to a Secret; what is not named stays as it is.
@@ -82,11 +85,11 @@ pub struct SecretWrite {
 impl SecretWrite {
     /// The Secret as it is after this, where there is no API server that says so. `before`: as it was; another version
     /// than the one that is changed is a conflict.
-    pub fn onto(self, before: Option<SecretData>, owner: &Object) -> Result<SecretData, ShellError> {
+    pub fn onto(self, before: Option<SecretData>, owner: &Object) -> Result<SecretData, HostError> {
         // No `..`: a new part must be thought of here.
         let Self { name: _, resource_version, own, data, annotations, labels } = self;
         if resource_version != before.as_ref().map(|before| before.resource_version.clone()) {
-            return Err(ShellError::Conflict);
+            return Err(HostError::Conflict);
         }
         let mut secret = before.unwrap_or_default();
         secret.resource_version = format!("{}+", secret.resource_version);
@@ -116,7 +119,7 @@ impl SecretWrite {
 
 /// Something that happened to an object: an Event in a cluster, a line in `dev`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct EventRecord {
     /// Whether somebody should look.
     pub warning: bool,
     /// In one word.
@@ -127,7 +130,7 @@ pub struct Note {
 
 /// A record that could not be written.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum ShellError {
+pub enum HostError {
     /// The object is not there any more.
     #[error("the object is gone")]
     Gone,
@@ -147,7 +150,7 @@ pub enum ShellError {
 
 /// Something that an object refers to and that cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Missing {
+pub enum ReferenceError {
     /// It is not there. The message says what is missing and where.
     #[error("{0}")]
     NotFound(String),
@@ -159,7 +162,7 @@ pub enum Missing {
     Forbidden(String),
 }
 
-impl Missing {
+impl ReferenceError {
     /// Whether it may come back by itself, without a change that is noticed.
     #[must_use]
     pub fn may_pass(&self) -> bool {
@@ -170,7 +173,7 @@ impl Missing {
 /// What was done for an object: the reasons of Events that are not those of conditions. The names are stable;
 /// `docs/conditions.md` explains them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happened {
+pub enum EventReason {
     /// Something was made in Svix.
     Created,
     /// Fields in Svix were changed to what is declared.
@@ -211,7 +214,7 @@ pub enum Happened {
     Contested,
 }
 
-impl Happened {
+impl EventReason {
     /// All of them, for documentation.
     pub const ALL: [Self; 19] = [
         Self::Created,
