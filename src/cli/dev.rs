@@ -157,7 +157,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     };
     if let Some(embedded) = server.embedded.as_ref().filter(|_| show_lines) {
         let said = lines.clone();
-        embedded.on_tried(move |tried| traffic::tried(&said, &tried));
+        embedded.on_delivery(move |tried| traffic::tried(&said, &tried));
     }
     let options = Options {
         concurrency: usize::from(arguments.concurrency),
