@@ -17,13 +17,5 @@ pub async fn start_beside(other: &EmbeddedSvix) -> EmbeddedSvix {
 
 /// Starts a server with these options, apart from where it listens.
 pub async fn start_with(options: Options) -> EmbeddedSvix {
-    const TRIES: usize = 5;
-    for _ in 1..TRIES {
-        match EmbeddedSvix::start(Options { listen: free_address(), ..options.clone() }).await {
-            // Another test run on this machine took the port meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
-            started => return started.unwrap(),
-        }
-    }
     EmbeddedSvix::start(Options { listen: free_address(), ..options }).await.unwrap()
 }
