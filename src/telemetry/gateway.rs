@@ -1,41 +1,38 @@
-//! Metrics of the gateway. Counted in every request, so each counter is at hand without a look-up.
+//! Metrics of the gateway. Every request is counted, so the counters are kept by outcome and need no look-up by label.
 
 use std::time::Duration;
 
 use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-use super::metrics::OfPolicy;
+use super::{
+    durations::fractions_of_milliseconds_to_seconds,
+    labels::{OutcomeLabels, PolicyLabels},
+};
 
-/// What a request to the gateway came to.
+/// The outcome of a request to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Svix has answered it.
+    /// Svix answered it.
     Forwarded,
-    /// Its payload was judged good, and nothing was to be sent.
+    /// Its payload is valid, and it was a request to validate only.
     Checked,
-    /// Its payload was refused.
+    /// Its payload does not match its schema.
     Invalid,
     /// Nobody declares its event type.
     Undeclared,
-    /// It was refused for another reason: its path, its form, its size.
+    /// It was refused for another reason, such as its path or its size.
     Refused,
-    /// There was too much to do, or nothing to judge by yet.
+    /// The gateway was overloaded, or its schemas were not loaded yet.
     Overload,
     /// Svix did not answer.
     UpstreamFailed,
 }
 
 impl Outcome {
-    /// All there are.
+    /// All outcomes.
     pub const ALL: [Self; 7] = [
         Self::Forwarded,
         Self::Checked,
@@ -46,7 +43,7 @@ impl Outcome {
         Self::UpstreamFailed,
     ];
 
-    /// As a metric's label.
+    /// Returns the outcome as a label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -61,64 +58,58 @@ impl Outcome {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfOutcome {
-    outcome: &'static str,
-}
-
-/// Metrics of the gateway. Cheap to clone.
+/// The metrics of the gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct GatewayMetrics {
     requests: [Counter; Outcome::ALL.len()],
-    violations: Family<OfPolicy, Counter>,
+    violations: Family<PolicyLabels, Counter>,
     seconds: Histogram,
     in_flight: Gauge,
 }
 
 impl GatewayMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let requests = Family::<OfOutcome, Counter>::default();
+        let requests = Family::<OutcomeLabels, Counter>::default();
         let metrics = Self {
             requests: Outcome::ALL
-                .map(|outcome| requests.get_or_create(&OfOutcome { outcome: outcome.as_str() }).clone()),
+                .map(|outcome| requests.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).clone()),
             violations: Family::default(),
-            // From a tenth of a millisecond to 26 seconds.
-            seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 10)),
+            seconds: fractions_of_milliseconds_to_seconds(),
             in_flight: Gauge::default(),
         };
-        registry.register("gateway_requests", "Requests to the gateway, by what they came to", requests);
+        registry.register("gateway_requests", "Requests to the gateway, by outcome", requests);
         registry.register(
             "gateway_violations",
-            "Payloads that break the schema of their event type, by its payloadPolicy",
+            "Payloads that do not match the schema of their event type, by its payloadPolicy",
             metrics.violations.clone(),
         );
         registry.register_with_unit(
             "gateway_request_duration",
-            "How long requests to the gateway took, from their headers to those of the answer",
+            "Time from the headers of a request to the gateway to those of its response",
             Unit::Seconds,
             metrics.seconds.clone(),
         );
         registry.register(
             "gateway_requests_in_flight",
-            "Requests that the gateway is working on",
+            "Requests to the gateway that are in progress",
             metrics.in_flight.clone(),
         );
         metrics
     }
 
-    /// A request was answered.
+    /// Records a request and the time that it took.
     pub fn answered(&self, outcome: Outcome, took: Duration) {
         // In the order of `ALL`, which is that of the variants.
         self.requests[outcome as usize].inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// A payload broke its schema, under this policy.
+    /// Records a payload that does not match its schema, under this policy.
     pub fn violated(&self, policy: &'static str) {
-        self.violations.get_or_create(&OfPolicy { policy }).inc();
+        self.violations.get_or_create(&PolicyLabels { policy }).inc();
     }
 
-    /// So many requests are worked on.
+    /// Sets the number of requests in progress.
     pub fn in_flight(&self, requests: usize) {
         self.in_flight.set(i64::try_from(requests).unwrap_or(i64::MAX));
     }

@@ -1,13 +1,10 @@
-//! `/livez`, `/readyz` and `/metrics`.
+//! Serves `/livez`, `/readyz` and `/metrics`.
 //!
-//! Live: the process answers. Ready: its caches of Kubernetes are in, and what else was registered, whether it leads or
-//! not and whatever Svix does, since a Svix that is down must not take the operator's other duties out of service.
+//! The process is live while it answers. It is ready when everything that was registered is ready: its caches of
+//! Kubernetes are filled, for example. Leadership and the state of Svix do not count, since the process has other duties
+//! that it performs while Svix is down.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -16,70 +13,74 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Metrics;
+use super::metrics::Metrics;
 
-/// What has to be in before the process is ready.
+/// The gates that have to be open before the process is ready. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Part>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, GateState>>>);
 
-struct Part {
-    ready: bool,
-    /// What is said of it while it is not.
-    missing: &'static str,
+struct GateState {
+    is_ready: bool,
+    /// What `/readyz` says of the gate while it is not ready.
+    message: &'static str,
 }
 
-/// One thing that has to be in.
+/// Something that has to be ready before the process is.
 pub struct Gate {
     name: &'static str,
     readiness: Readiness,
 }
 
 impl Readiness {
-    /// Adds something that has to be in.
+    /// Registers a list that has to be complete. The gate is not ready yet.
     #[must_use]
     pub fn register(&self, name: &'static str) -> Gate {
-        self.register_told(name, "not listed yet")
+        self.register_with_message(name, "not listed yet")
     }
 
-    /// Adds something that is no list; `missing` is what is said of it while it is not in.
+    /// Registers something that has to be ready; `/readyz` gives the message until it is.
     #[must_use]
-    pub fn register_told(&self, name: &'static str, missing: &'static str) -> Gate {
-        let part = Part { ready: false, missing };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, part);
+    pub fn register_with_message(&self, name: &'static str, message: &'static str) -> Gate {
+        self.0.lock().insert(name, GateState { is_ready: false, message });
         Gate { name, readiness: self.clone() }
     }
 
-    /// What is not in yet.
+    /// Returns a line for each gate that is not ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = gates.iter().filter(|(_, state)| !state.ready);
-        missing.map(|(name, state)| format!("{name}: {}", state.missing)).collect()
+        let gates = self.0.lock();
+        let missing = gates.iter().filter(|(_, gate)| !gate.is_ready);
+        missing.map(|(name, gate)| format!("{name}: {}", gate.message)).collect()
     }
 
-    fn set(&self, name: &'static str, ready: bool) {
-        if let Some(state) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
-            state.ready = ready;
+    fn set(&self, name: &'static str, is_ready: bool) {
+        if let Some(gate) = self.0.lock().get_mut(name) {
+            gate.is_ready = is_ready;
         }
     }
 }
 
 impl Gate {
-    /// It is in.
+    /// Marks the gate as ready.
     pub fn ready(&self) {
         self.set(true);
     }
 
-    /// Whether it is in.
-    pub fn set(&self, ready: bool) {
-        self.readiness.set(self.name, ready);
+    /// Sets whether the gate is ready.
+    pub fn set(&self, is_ready: bool) {
+        self.readiness.set(self.name, is_ready);
     }
 }
 
-/// Listens at an address and answers until `stop`. Answers the address that was taken, and the task.
+/// Starts a server at this address, which runs until `stop` is cancelled. Returns the address with the port that was
+/// bound, and the task of the server.
+///
+/// # Errors
+/// The address cannot be bound.
 pub async fn serve(
     address: SocketAddr,
     readiness: Readiness,
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_ready_when_everything_that_was_registered_is_in() {
+    async fn it_is_ready_when_every_gate_is() {
         let readiness = Readiness::default();
         let (kinds, others) = (readiness.register("event types"), readiness.register("endpoints"));
         let stop = CancellationToken::new();

@@ -1,8 +1,10 @@
-//! Logs, metrics and health: how people and machines see the operator at work.
+//! Logs, metrics and health checks of the process.
 
 mod admission;
+mod durations;
 mod gateway;
 mod health;
+mod labels;
 mod logs;
 mod metrics;
 
