@@ -4,10 +4,7 @@
 //! Every replica follows the Secret and serves with what is in it. The one that holds a Lease writes: it carries out
 //! what [`certificates::plan`](plan()) says. Each write is bound to the version that was read.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
@@ -20,6 +17,7 @@ use kube::{
     api::{ObjectMeta, Patch, PatchParams, PostParams},
     runtime::{WatchStreamExt as _, watcher},
 };
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -206,7 +204,7 @@ impl Keeper {
 
     /// Takes in what is known of the webhook configuration.
     fn registered(&self, now: Registration) {
-        let mut known = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.registration.lock();
         if !matches!(*known, Registration::Trusted) {
             *known = now;
         }
@@ -216,7 +214,7 @@ impl Keeper {
 
     /// Says whether the configuration trusts the certificate that is served.
     fn compare(&self) {
-        let mut known = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.registration.lock();
         if matches!(&*known, Registration::Holds(bundles) if self.serving.is_trusted_by(bundles)) {
             *known = Registration::Trusted;
         }
@@ -230,7 +228,7 @@ impl Keeper {
             tracing::warn!(secret = self.config.secret, "the Secret holds no certificate with its key");
             return;
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(held.clone());
+        *self.last.lock() = Some(held.clone());
         self.metrics.certificate_end("serving", pair.validity.not_after.as_second());
         if let Some(end) = held.authority_end() {
             self.metrics.certificate_end("ca", end.as_second());
@@ -283,7 +281,7 @@ impl Keeper {
         }
         let base = match step {
             Step::Begin => {
-                let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let last = self.last.lock().clone();
                 stored.held.clone().trusting(last.as_ref(), now)
             }
             _ => stored.held.clone(),

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fmt::Debug,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -19,6 +19,7 @@ use kube::{
         watcher::{self, Event},
     },
 };
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use super::{errors::WatchLog, readable::Readable};
@@ -151,7 +152,7 @@ pub async fn watch_in<K, S: Host>(
         let (left, synced) = (left.clone(), synced.clone());
         let one_synced = move || {
             if left.fetch_sub(1, Ordering::SeqCst) == 1
-                && let Some(synced) = synced.lock().unwrap_or_else(PoisonError::into_inner).take()
+                && let Some(synced) = synced.lock().take()
             {
                 synced();
             }

@@ -5,10 +5,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, OnceLock, Weak},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -164,8 +165,8 @@ impl Inner {
         self.engine.get().and_then(Weak::upgrade)
     }
 
-    fn declared(&self) -> std::sync::MutexGuard<'_, Declared> {
-        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    fn declared(&self) -> MutexGuard<'_, Declared> {
+        self.declared.lock()
     }
 
     fn take(&self, engine: &Arc<Engine<ManifestHost>>, declared: Object) {

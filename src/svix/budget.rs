@@ -3,8 +3,9 @@
 //! Requests are spaced so that no more than the rate leave in any second beyond a short burst, and when Svix
 //! answers 429 every request of the connection waits as long as Svix asks.
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// How long to hold back when Svix says 429 without Retry-After, and the most that is believed of it.
@@ -76,8 +77,8 @@ impl Budget {
         leave
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

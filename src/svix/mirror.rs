@@ -6,11 +6,12 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Instant,
 };
 
 use crate::plan::{endpoint, event_type};
+use parking_lot::{Mutex, MutexGuard};
 
 /// A thing in Svix that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -343,7 +344,7 @@ impl Mirror {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

@@ -8,10 +8,11 @@ mod messages;
 mod wire;
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::RwLock;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -144,14 +145,13 @@ impl Client {
     /// Uses another token from the next call on.
     pub fn set_token(&self, token: &str) -> Result<(), InvalidConnection> {
         let value = authorization(token)?;
-        *self.inner.authorization.write().unwrap_or_else(std::sync::PoisonError::into_inner) = value;
+        *self.inner.authorization.write() = value;
         Ok(())
     }
 
     /// Hands the token to something that is keyed with it.
     pub fn with_token<T>(&self, with: impl FnOnce(&[u8]) -> T) -> T {
-        let authorization =
-            self.inner.authorization.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let authorization = self.inner.authorization.read();
         with(authorization.as_bytes())
     }
 
@@ -171,8 +171,7 @@ impl Client {
             // Names, uids and ids are of an alphabet that a path takes as it is (plan::ids).
             url.push_str(segment);
         }
-        let authorization =
-            self.inner.authorization.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let authorization = self.inner.authorization.read().clone();
         self.inner.http.request(method, url).header(header::AUTHORIZATION, authorization)
     }
 
