@@ -1,47 +1,49 @@
-//! Keeps the catalogue and the directory of the sidecar current from a cluster.
+//! Keeps the catalogue and the directory of the sidecar up to date from a cluster.
 //!
-//! Of several objects that declare one event type, the one that the operator would take is judged by: never one that its
-//! connection's `access` does not let have it, or a tenant could have another team's events refused. No second copy
-//! of a schema is kept here: when the holder changes because another object did, or the rules, the new one is read again.
+//! Several objects may declare one event type. Events are judged by the schema of the object that the operator takes as
+//! its owner, never by one that the `access` of the connection does not permit: else a tenant could have another
+//! team's events refused. No second copy of a schema is kept here. When the owner changes because of another object or
+//! of rules, the new owner is read from the API server.
 
-mod claims;
 mod connections;
+mod declarations;
+mod schema;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use futures::{StreamExt as _, pin_mut};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api, Client, Resource as _,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
 };
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client, Resource as _, runtime::watcher};
 use tokio::sync::mpsc;
 
 use crate::{
     api::WebhookEventType,
     catalogue::{Catalogue, Declared, Directory, Holder},
-    plan::{
-        access::Grants,
-        schema_source::{self, Source},
-    },
+    plan::access::Grants,
 };
 
-use claims::{Claim, Claims, Key, Thing};
 pub use connections::feed_connections;
+use declarations::{Declaration, Declarations, EventTypeId};
+use schema::declared;
 
 use super::{
-    errors::{WatchLog, describe},
+    errors::describe,
+    objects::drop_unused_metadata,
     readable::Readable,
-    references::{Watch, watch_names},
-    watch::{PAGE, slim},
+    references::{WatchTask, watch_names},
+    watch::{Change, NamespacedName, PAGE, Watch, WatchLog},
 };
 
-/// Keeps the catalogue and the directory's holders current, for ever. `synced` is called when the first list is in;
-/// the catalogue is marked as loaded then. Who may hold what is asked of the directory, so its connections and
-/// namespaces should be in before.
+/// The objects of a list; `None`: one that cannot be decoded, of which what is known stays in force.
+type List = BTreeMap<NamespacedName, Option<WebhookEventType>>;
+
+/// Keeps the catalogue and the owners in the directory up to date, forever. Calls `synced` when the first list is
+/// complete, and marks the catalogue as loaded then.
+///
+/// # Assumptions
+/// The connections and the namespaces are in the directory already: they say who may have which event type.
 pub async fn feed_event_types(
     client: Client,
     catalogue: Catalogue,
@@ -49,63 +51,64 @@ pub async fn feed_event_types(
     synced: impl FnOnce() + Send,
 ) {
     let api: Api<Readable<WebhookEventType>> = Api::all(client.clone());
-    let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
-    pin_mut!(stream);
-    let (changes, mut changed) = mpsc::unbounded_channel();
+    let log = WatchLog::new("WebhookEventType", None);
+    let mut watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
+    let (changes, mut config_maps) = mpsc::unbounded_channel();
     let (mut connections, mut namespaces) = (directory.watch_connections(), directory.watch_namespaces());
-    let mut feed =
-        Feed { client, catalogue, directory, claims: Claims::default(), watches: HashMap::new(), changes };
-    let mut log = WatchLog::of("WebhookEventType", None);
+    let mut feed = Feed {
+        client,
+        catalogue,
+        directory,
+        declarations: Declarations::default(),
+        watches: HashMap::new(),
+        changes,
+    };
     let mut synced = Some(synced);
-    // Objects of a list that is under way; `None`: one that cannot be read, of which what was known stays.
-    let mut list: BTreeMap<Key, Option<WebhookEventType>> = BTreeMap::new();
+    let mut list = List::new();
     loop {
         tokio::select! {
-            event = stream.next() => match event {
-                None => return,
-                Some(Ok(Event::Init)) => list.clear(),
-                Some(Ok(Event::InitApply(guard))) => {
-                    let (key, object) = read(guard);
-                    list.insert(key, object);
+            change = watch.next() => match change {
+                Change::Listed(object) => {
+                    let (name, object) = decoded(object);
+                    list.insert(name, object);
                 }
-                Some(Ok(Event::InitDone)) => {
-                    log.works();
+                Change::Synced(names) => {
+                    // A list that failed half-way may have left some that were deleted since.
+                    list.retain(|name, _| names.contains(name));
                     feed.replace(std::mem::take(&mut list)).await;
                     if let Some(synced) = synced.take() {
                         feed.catalogue.loaded();
                         synced();
                     }
                 }
-                Some(Ok(Event::Apply(guard))) => {
-                    if let (key, Some(object)) = read(guard) {
-                        feed.apply(key, object).await;
+                Change::Applied(object) => {
+                    if let (name, Some(object)) = decoded(object) {
+                        feed.apply(name, object).await;
                     }
                 }
-                Some(Ok(Event::Delete(guard))) => feed.remove(&key_of(&guard)).await,
-                Some(Err(error)) => log.failed(&error),
+                Change::Deleted(name) => feed.remove(&name).await,
+                Change::Forbidden => {}
             },
-            Some((namespace, name)) = changed.recv() => feed.config_map_changed(&namespace, &name).await,
+            Some(config_map) = config_maps.recv() => feed.config_map_changed(&config_map).await,
             Ok(()) = connections.changed() => feed.rules_changed().await,
             Ok(()) = namespaces.changed() => feed.rules_changed().await,
         }
     }
 }
 
-fn key_of(guard: &Readable<WebhookEventType>) -> Key {
-    let meta = guard.meta();
-    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
-}
-
-fn read(guard: Readable<WebhookEventType>) -> (Key, Option<WebhookEventType>) {
-    let key = key_of(&guard);
-    match guard.0 {
+fn decoded(object: Readable<WebhookEventType>) -> (NamespacedName, Option<WebhookEventType>) {
+    let key = NamespacedName::of(object.meta());
+    match object.0 {
         Ok(mut object) => {
-            slim(object.meta_mut());
+            drop_unused_metadata(object.meta_mut());
             (key, Some(object))
         }
-        Err(error) => {
-            let (namespace, name) = &key;
-            tracing::error!(namespace, name, error = %error.error, "the WebhookEventType cannot be read and is left as it is; mend its spec");
+        Err(unreadable) => {
+            let NamespacedName { namespace, name } = &key;
+            tracing::error!(
+                %namespace, %name, error = %unreadable.error,
+                "the WebhookEventType cannot be read; it is left as it is until its spec is corrected"
+            );
             (key, None)
         }
     }
@@ -115,249 +118,238 @@ struct Feed {
     client: Client,
     catalogue: Catalogue,
     directory: Directory,
-    claims: Claims,
-    /// Of ConfigMaps, in the namespaces that refer to one.
-    watches: HashMap<String, Watch>,
-    changes: mpsc::UnboundedSender<Key>,
+    declarations: Declarations,
+    /// The watches of ConfigMaps, by namespace: one in each that refers to a ConfigMap.
+    watches: HashMap<Arc<str>, WatchTask>,
+    /// ConfigMaps that changed.
+    changes: mpsc::UnboundedSender<NamespacedName>,
 }
 
 impl Feed {
-    /// Takes in all objects at once.
-    async fn replace(&mut self, list: BTreeMap<Key, Option<WebhookEventType>>) {
-        let mut connections: HashSet<String> =
-            self.claims.on.keys().map(|(connection, _)| connection.clone()).collect();
-        let before: Vec<Thing> = self.claims.on.keys().cloned().collect();
-        for gone in self.claims.of.keys().filter(|key| !list.contains_key(*key)).cloned().collect::<Vec<_>>()
-        {
-            self.claims.set(&gone, None);
+    /// Takes in a complete list.
+    async fn replace(&mut self, list: List) {
+        let before: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
+        let deleted: Vec<_> = self.declarations.objects().map(|(object, _)| object.clone()).collect();
+        for deleted in deleted.iter().filter(|object| !list.contains_key(*object)) {
+            self.declarations.set(deleted, None);
         }
-        for (key, object) in &list {
+        for (name, object) in &list {
             if let Some(object) = object {
-                self.claims.set(key, Some(Claim::of(object)));
+                self.declarations.set(name, Some(Declaration::of(object)));
             }
         }
+
         let mut tables: HashMap<String, Vec<(String, Declared)>> = HashMap::new();
-        let things: Vec<Thing> = self.claims.on.keys().cloned().collect();
-        let mut kept: Vec<Thing> = Vec::new();
-        for thing in &things {
-            let barred = self.is_barred(thing);
-            let Some(holder) = self.tell_holder(thing) else { continue };
-            let declared = match list.get(&holder) {
-                Some(Some(object)) => self.declared(object).await,
+        // Event types whose schema is not known now: the previous one stays in force.
+        let mut retained: HashSet<EventTypeId> = HashSet::new();
+        let declared_now: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
+        for event_type in &declared_now {
+            let is_barred = self.is_barred(event_type);
+            let Some(owner) = self.publish_owner(event_type) else { continue };
+            let declared = match list.get(&owner) {
+                Some(Some(object)) => declared(&self.client, object).await,
                 _ => None,
             };
             match declared {
                 Some(declared) => {
-                    tables.entry(thing.0.clone()).or_default().push((thing.1.clone(), declared));
+                    let table = tables.entry(event_type.connection.clone()).or_default();
+                    table.push((event_type.name.clone(), declared));
                 }
-                None if barred => self.catalogue.remove(&thing.0, &thing.1),
-                None => kept.push(thing.clone()),
+                None if is_barred => self.catalogue.remove(&event_type.connection, &event_type.name),
+                None => {
+                    retained.insert(event_type.clone());
+                }
             }
         }
-        for gone in before.iter().filter(|thing| !self.claims.on.contains_key(*thing)) {
-            self.tell_holder(gone);
+        for event_type in before.iter().filter(|event_type| !self.declarations.has(event_type)) {
+            self.publish_owner(event_type);
         }
-        connections.extend(things.into_iter().map(|(connection, _)| connection));
+        let connections: HashSet<_> =
+            before.into_iter().chain(declared_now).map(|event_type| event_type.connection).collect();
         for connection in connections {
             let table = tables.remove(&connection).unwrap_or_default();
-            if kept.iter().any(|thing| thing.0 == connection) {
-                // Some stay as they were known: no exchange of the whole.
-                let names: HashSet<_> = table.iter().map(|(name, _)| name.clone()).collect();
-                for (name, declared) in table {
-                    self.put(&(connection.clone(), name), declared);
-                }
-                for name in self.catalogue.names(&connection) {
-                    let thing = (connection.clone(), name);
-                    if !names.contains(&thing.1) && !kept.contains(&thing) {
-                        self.catalogue.remove(&thing.0, &thing.1);
-                    }
-                }
-            } else {
-                for (name, error) in self.catalogue.replace(&connection, table) {
-                    tell_broken(&(connection.clone(), name), &error);
-                }
+            self.replace_connection(connection, table, &retained);
+        }
+        self.watch_config_maps();
+    }
+
+    /// Replaces the schemas of a connection. Those of `retained` stay.
+    fn replace_connection(
+        &self,
+        connection: String,
+        table: Vec<(String, Declared)>,
+        retained: &HashSet<EventTypeId>,
+    ) {
+        if !retained.iter().any(|event_type| event_type.connection == connection) {
+            for (name, error) in self.catalogue.replace(&connection, table) {
+                warn_invalid(&EventTypeId { connection: connection.clone(), name }, &error);
+            }
+            return;
+        }
+        let names: HashSet<_> = table.iter().map(|(name, _)| name.clone()).collect();
+        for (name, declared) in table {
+            self.put(&EventTypeId { connection: connection.clone(), name }, declared);
+        }
+        for name in self.catalogue.names(&connection) {
+            let event_type = EventTypeId { connection: connection.clone(), name };
+            if !names.contains(&event_type.name) && !retained.contains(&event_type) {
+                self.catalogue.remove(&event_type.connection, &event_type.name);
             }
         }
-        self.watch_config_maps();
     }
 
-    async fn apply(&mut self, key: Key, object: WebhookEventType) {
-        let claim = Claim::of(&object);
-        let thing = claim.thing.clone();
-        let before = self.claims.set(&key, Some(claim));
-        if let Some(before) = before.filter(|before| before.thing != thing) {
-            self.look(&before.thing, None).await;
+    async fn apply(&mut self, name: NamespacedName, object: WebhookEventType) {
+        let declaration = Declaration::of(&object);
+        let event_type = declaration.event_type.clone();
+        let before = self.declarations.set(&name, Some(declaration));
+        if let Some(before) = before.filter(|before| before.event_type != event_type) {
+            self.update(&before.event_type, None).await;
         }
         self.watch_config_maps();
-        self.look(&thing, Some((key, object))).await;
+        self.update(&event_type, Some((name, object))).await;
     }
 
-    async fn remove(&mut self, key: &Key) {
-        if let Some(before) = self.claims.set(key, None) {
-            self.look(&before.thing, None).await;
+    async fn remove(&mut self, name: &NamespacedName) {
+        if let Some(before) = self.declarations.set(name, None) {
+            self.update(&before.event_type, None).await;
         }
         self.watch_config_maps();
     }
 
-    async fn config_map_changed(&mut self, namespace: &str, name: &str) {
-        let concerned = self
-            .claims
-            .of
-            .iter()
-            .filter(|(key, claim)| key.0 == namespace && claim.config_map.as_deref() == Some(name))
-            .map(|(_, claim)| claim.thing.clone());
-        for thing in concerned.collect::<Vec<_>>() {
-            self.look(&thing, None).await;
+    async fn config_map_changed(&mut self, config_map: &NamespacedName) {
+        let refers = |(object, declaration): &(&NamespacedName, &Declaration)| {
+            object.namespace == config_map.namespace
+                && declaration.config_map.as_deref() == Some(&*config_map.name)
+        };
+        let referring = self.declarations.objects().filter(refers);
+        let event_types: Vec<_> = referring.map(|(_, declaration)| declaration.event_type.clone()).collect();
+        for event_type in event_types {
+            self.update(&event_type, None).await;
         }
     }
 
-    /// Rules of connections, or the labels of namespaces, are others: takes in what is declared where another holds an
-    /// event type by them.
+    /// Updates the event types that have another owner by the present rules of connections and labels of namespaces.
     async fn rules_changed(&self) {
-        let other = |thing: &&Thing| self.holder(thing) != self.told_holder(thing);
-        for thing in self.claims.on.keys().filter(other).cloned().collect::<Vec<_>>() {
-            self.look(&thing, None).await;
+        let is_stale = |event_type: &&EventTypeId| self.owner(event_type) != self.published_owner(event_type);
+        let stale: Vec<_> = self.declarations.event_types().filter(is_stale).cloned().collect();
+        for event_type in stale {
+            self.update(&event_type, None).await;
         }
     }
 
-    /// Takes in what the holder of an event type declares; `known` is an object that was just seen.
-    async fn look(&self, thing: &Thing, known: Option<(Key, WebhookEventType)>) {
-        if self.is_barred(thing) {
-            self.catalogue.remove(&thing.0, &thing.1);
+    /// Takes in what the owner of an event type declares. `known` is an object that was just read.
+    async fn update(&self, event_type: &EventTypeId, known: Option<(NamespacedName, WebhookEventType)>) {
+        let EventTypeId { connection, name } = event_type;
+        if self.is_barred(event_type) {
+            self.catalogue.remove(connection, name);
         }
-        let Some(holder) = self.tell_holder(thing) else {
-            self.catalogue.remove(&thing.0, &thing.1);
+        let Some(owner) = self.publish_owner(event_type) else {
+            self.catalogue.remove(connection, name);
             return;
         };
-        let object = match known.filter(|(key, _)| *key == holder) {
+        let object = match known.filter(|(name, _)| *name == owner) {
             Some((_, object)) => Some(object),
-            None => {
-                let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), &holder.0);
-                api.get_opt(&holder.1).await.unwrap_or_else(|error| {
-                    tracing::warn!(
-                        namespace = holder.0,
-                        name = holder.1,
-                        error = describe(&error),
-                        "the WebhookEventType cannot be read; what was known of it stays"
-                    );
-                    None
-                })
-            }
+            None => self.read(&owner).await,
         };
         if let Some(object) = object
-            && let Some(declared) = self.declared(&object).await
+            && let Some(declared) = declared(&self.client, &object).await
         {
-            self.put(thing, declared);
+            self.put(event_type, declared);
         }
     }
 
-    fn put(&self, thing: &Thing, declared: Declared) {
-        if let Err(error) = self.catalogue.put(&thing.0, &thing.1, declared) {
-            tell_broken(thing, &error);
+    async fn read(&self, object: &NamespacedName) -> Option<WebhookEventType> {
+        let NamespacedName { namespace, name } = object;
+        let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), namespace);
+        api.get_opt(name).await.unwrap_or_else(|error| {
+            let error = describe(&error);
+            tracing::warn!(
+                %namespace, %name, error,
+                "the WebhookEventType cannot be read; what is known of it stays in force"
+            );
+            None
+        })
+    }
+
+    fn put(&self, event_type: &EventTypeId, declared: Declared) {
+        if let Err(error) = self.catalogue.put(&event_type.connection, &event_type.name, declared) {
+            warn_invalid(event_type, &error);
         }
     }
 
-    fn tell_holder(&self, thing: &Thing) -> Option<Key> {
-        let holder = self.holder(thing);
-        let told = holder.clone().map(|(namespace, name)| Holder { namespace, name });
-        self.directory.set_holder(&thing.0, &thing.1, told);
-        holder
+    /// Records the owner of an event type in the directory, and returns it.
+    fn publish_owner(&self, event_type: &EventTypeId) -> Option<NamespacedName> {
+        let owner = self.owner(event_type);
+        let published = owner
+            .as_ref()
+            .map(|owner| Holder { namespace: owner.namespace.to_string(), name: owner.name.to_string() });
+        self.directory.set_holder(&event_type.connection, &event_type.name, published);
+        owner
     }
 
-    /// The holder as it was last told.
-    fn told_holder(&self, thing: &Thing) -> Option<Key> {
-        self.directory.holder(&thing.0, &thing.1).map(|Holder { namespace, name }| (namespace, name))
+    /// Returns the owner that is in the directory.
+    fn published_owner(&self, event_type: &EventTypeId) -> Option<NamespacedName> {
+        let Holder { namespace, name } = self.directory.holder(&event_type.connection, &event_type.name)?;
+        Some(NamespacedName { namespace: namespace.into(), name: name.into() })
     }
 
-    fn holder(&self, thing: &Thing) -> Option<Key> {
-        self.claims.holder(thing, |key, claim| self.permitted(key, claim))
+    fn owner(&self, event_type: &EventTypeId) -> Option<NamespacedName> {
+        self.declarations.owner(event_type, |object, declaration| self.is_permitted(object, declaration))
     }
 
-    /// Whether the connection lets an object have what it claims. One that is not there has no rules, as for the
-    /// operator.
-    fn permitted(&self, key: &Key, claim: &Claim) -> bool {
-        let Claim { thing: (connection, event_type), adoption, expunge, .. } = claim;
-        let Some(connection) = self.directory.connection(connection) else { return true };
-        let labels = self.directory.namespace(&key.0);
-        Grants::new(&connection, &key.0, labels.as_deref())
-            .event_type(event_type, *adoption, *expunge)
+    /// Whether the connection permits an object what it declares. A connection that does not exist has no rules, as for
+    /// the operator.
+    fn is_permitted(&self, object: &NamespacedName, declaration: &Declaration) -> bool {
+        let Declaration { event_type, adoption, expunge, .. } = declaration;
+        let Some(connection) = self.directory.connection(&event_type.connection) else { return true };
+        let labels = self.directory.namespace(&object.namespace);
+        Grants::new(&connection, &object.namespace, labels.as_deref())
+            .event_type(&event_type.name, *adoption, *expunge)
             .is_ok()
     }
 
-    /// Whether the schema that is judged by comes from an object that declares the event type still, and may not have it
-    /// any more: then it does not stay, also when no other can be had.
-    fn is_barred(&self, thing: &Thing) -> bool {
-        let Some(before) = self.told_holder(thing) else { return false };
-        let claim = self.claims.of.get(&before).filter(|claim| claim.thing == *thing);
-        claim.is_some_and(|claim| !self.permitted(&before, claim))
+    /// Whether the schema in force comes from an object that still declares the event type and is not permitted to any
+    /// more. Such a schema does not stay, even when there is no other one.
+    fn is_barred(&self, event_type: &EventTypeId) -> bool {
+        let Some(owner) = self.published_owner(event_type) else { return false };
+        let declaration = self.declarations.of(&owner).filter(|it| it.event_type == *event_type);
+        declaration.is_some_and(|declaration| !self.is_permitted(&owner, declaration))
     }
 
-    /// What an object declares; `None`: its schema cannot be had. The object's own status says so, too.
-    async fn declared(&self, object: &WebhookEventType) -> Option<Declared> {
-        let (namespace, name) = (object.metadata.namespace.as_deref()?, object.metadata.name.as_deref()?);
-        let schema = match schema_source::schema_text(object) {
-            Ok(Source::Here(schema)) => Ok(schema),
-            Ok(Source::ConfigMap(reference)) => {
-                let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-                match api.get_opt(&reference.name).await {
-                    Ok(found) => {
-                        let text = found.and_then(|map| map.data?.remove(&reference.key));
-                        let text = text.ok_or_else(|| {
-                            format!("ConfigMap {} has no key {}", reference.name, reference.key)
-                        });
-                        text.and_then(|text| {
-                            schema_source::parse_schema(object, &text).map_err(|problem| problem.to_string())
-                        })
-                    }
-                    Err(error) => Err(describe(&error)),
-                }
-            }
-            Err(refusal) => Err(refusal.to_string()),
-        };
-        match schema {
-            Ok(schema) => Some(Declared {
-                schema,
-                format_assertion: object.spec.format_assertion(),
-                policy: object.spec.payload_policy(),
-            }),
-            Err(problem) => {
-                tracing::warn!(
-                    namespace,
-                    name,
-                    problem,
-                    "no schema to judge events by; the one before stays, if any"
-                );
-                None
-            }
-        }
-    }
-
+    /// Watches ConfigMaps in the namespaces that refer to one, and in no others.
     fn watch_config_maps(&mut self) {
-        let wanted: HashSet<&String> = self
-            .claims
-            .of
-            .iter()
-            .filter(|(_, claim)| claim.config_map.is_some())
-            .map(|(key, _)| &key.0)
+        let wanted: HashSet<&Arc<str>> = self
+            .declarations
+            .objects()
+            .filter(|(_, declaration)| declaration.config_map.is_some())
+            .map(|(object, _)| &object.namespace)
             .collect();
         self.watches.retain(|namespace, _| wanted.contains(namespace));
         for namespace in wanted {
             if self.watches.contains_key(namespace) {
                 continue;
             }
-            let (client, changes, place) = (self.client.clone(), self.changes.clone(), namespace.clone());
-            let task = tokio::spawn(async move {
-                watch_names::<ConfigMap>(client, &place, |name| {
-                    // Nobody listens only when everything ends.
-                    let _ = changes.send((place.clone(), name.to_owned()));
-                })
-                .await;
+            let (client, changes, namespace) = (self.client.clone(), self.changes.clone(), namespace.clone());
+            let task = WatchTask::spawn({
+                let namespace = namespace.clone();
+                async move {
+                    watch_names::<ConfigMap>(client, &namespace, |name| {
+                        // The receiver goes away only when the whole feed ends.
+                        let _ =
+                            changes.send(NamespacedName { namespace: namespace.clone(), name: name.into() });
+                    })
+                    .await;
+                }
             });
-            self.watches.insert(namespace.clone(), Watch::new(&task));
+            self.watches.insert(namespace, task);
         }
     }
 }
 
-fn tell_broken(thing: &Thing, error: &crate::schema::InvalidSchema) {
-    tracing::warn!(connection = thing.0, event_type = thing.1, %error, "the schema cannot be used; the one before stays, if any");
+fn warn_invalid(event_type: &EventTypeId, error: &crate::schema::InvalidSchema) {
+    let EventTypeId { connection, name } = event_type;
+    tracing::warn!(
+        connection, event_type = name, %error,
+        "the schema cannot be used; the previous one stays in force, if there is one"
+    );
 }

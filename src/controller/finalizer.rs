@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::api::FINALIZER;
 
-use super::MANAGER;
+use super::{errors::describe, manager::MANAGER};
 
 /// The mean pause before the second attempt. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -107,7 +107,7 @@ pub(super) enum Removal {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RemovalError {
     /// The API server refused, or could not be reached.
-    #[error("{}", super::errors::describe(.0))]
+    #[error("{}", describe(.0))]
     Kubernetes(#[source] kube::Error),
     /// Each attempt found other finalizers than the ones that were read just before.
     #[error("others change its finalizers all the time")]

@@ -178,7 +178,7 @@ async fn it_is_refused_while_an_operator_runs_and_then_leaves_svix_as_it_is() {
 
     let said = release(&account, &["--all", "--output", "json"]).await.expect(0);
     println!("{}{}", said.stdout, said.stderr);
-    assert!(said.stderr.contains("looking for up to 3 s whether it is alive"), "{}", said.stderr);
+    assert!(said.stderr.contains("waiting for up to 3 s to see whether it renews it"), "{}", said.stderr);
     let told = said.json();
     assert_eq!((&told["released"], &told["failed"], &told["dryRun"]), (&json!(5), &json!(0), &json!(false)));
     let state = |name: &str| {
@@ -307,7 +307,7 @@ async fn what_is_chosen_is_released_and_nothing_else() {
     for (wrong, expected) in [
         (&[][..], "required"),
         (&["--all", "--namespace", "x"][..], "cannot be used with"),
-        (&["WebhookEvent/a/b"][..], "has no finalizer of ours"),
+        (&["WebhookEvent/a/b"][..], "has no finalizer"),
         (&["Pod/a/b"][..], "KIND/NAMESPACE/NAME"),
     ] {
         let said = release(&account, wrong).await.expect(2);
@@ -447,7 +447,7 @@ async fn long_lists_objects_that_cannot_be_read_and_objects_that_change_are_rele
     std::fs::write(&nobody, text).unwrap();
     let said = release(&nobody, &["--all"]).await.expect(2);
     assert!(said.stderr.contains("forbidden: User") && !said.stderr.contains("Status {"), "{}", said.stderr);
-    assert!(said.stderr.contains("cannot see whether an operator runs"), "{}", said.stderr);
+    assert!(said.stderr.contains("cannot determine whether an operator runs"), "{}", said.stderr);
     let said = release(&nobody, &["--all", "--force"]).await.expect(1);
     assert!(said.stderr.contains("error: WebhookEndpoint cannot be listed"), "{}", said.stderr);
 }

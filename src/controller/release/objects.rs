@@ -1,4 +1,4 @@
-//! The calls to the API server: pages of objects, one object, and the patch that removes the finalizer.
+//! The requests to the API server: lists of objects, one object, and the removal of the finalizer.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use crate::{
     engine::{Kind, ObjectKey},
 };
 
-use super::State;
+use super::report::State;
 
-/// How often a list that became too old between two pages is begun again.
-const LISTS: usize = 5;
+/// How often a list is read that expires between two pages.
+const MAX_LISTS: usize = 5;
 /// How long the release of one object is tried. An API server that restarts is back by then.
 const PERSISTENCE: Persistence = Persistence { limit: Duration::from_secs(30), is_transient };
 
-/// An object that was found, as far as it has to be known.
+/// An object that was found, as far as a release needs it.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub key: ObjectKey,
-    /// The connections that it is reconciled through, or that it has something in Svix through, when they were asked for.
+    /// The connections that it is reconciled through or has something in Svix through, if the query asked for them.
     pub connections: Vec<String>,
     metadata: Metadata,
 }
@@ -41,7 +41,7 @@ impl Found {
 #[derive(Deserialize)]
 struct Page {
     metadata: PageMeta,
-    /// `null` when there are none: so a list of metadata says it.
+    /// `null` when there are none, in a list of metadata.
     items: Option<Vec<Item>>,
 }
 
@@ -50,7 +50,7 @@ struct PageMeta {
     r#continue: Option<String>,
 }
 
-/// What is read of an object.
+/// The parts of an object that are read.
 #[derive(Deserialize)]
 struct Item {
     metadata: Metadata,
@@ -87,7 +87,7 @@ impl Item {
         Found { key, connections: self.connections(kind), metadata: self.metadata }
     }
 
-    /// As far as the object can be read: what is unreadable belongs to no connection.
+    /// Returns the connections, as far as the object can be decoded: a part that cannot names none.
     fn connections(&self, kind: Kind) -> Vec<String> {
         if kind == Kind::Connection {
             return self.metadata.name.iter().cloned().collect();
@@ -115,30 +115,40 @@ fn request_of(key: &ObjectKey) -> Request {
     request(key.kind, Some(&key.namespace))
 }
 
-/// The objects of a kind that are chosen, everywhere or in one namespace; each page is read once. Specs are asked for
-/// only where the connection has to be known.
+/// The objects of a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Query<'a> {
+    pub kind: Kind,
+    /// The namespace; `None`: all.
+    pub namespace: Option<&'a str>,
+    /// Whether their connections are needed. Else only metadata is requested.
+    pub with_connections: bool,
+}
+
+/// Lists the objects that are selected.
 pub(super) async fn list(
     client: &Client,
-    kind: Kind,
-    namespace: Option<&str>,
-    by_connection: bool,
-    chosen: impl Fn(&Found) -> bool,
+    query: Query<'_>,
+    is_selected: impl Fn(&Found) -> bool,
 ) -> kube::Result<Vec<Found>> {
+    let Query { kind, namespace, with_connections } = query;
     let request = request(kind, namespace);
     let (mut found, mut token, mut lists) = (Vec::new(), None, 1);
     loop {
         let params = ListParams { limit: Some(PAGE), continue_token: token, ..ListParams::default() };
-        let page = if by_connection { request.list(&params) } else { request.list_metadata(&params) };
+        let page = if with_connections { request.list(&params) } else { request.list_metadata(&params) };
         match client.request::<Page>(page.map_err(kube::Error::BuildRequest)?).await {
             Ok(page) => {
-                found.extend(page.items.into_iter().flatten().map(|item| item.found(kind)).filter(&chosen));
+                found.extend(
+                    page.items.into_iter().flatten().map(|item| item.found(kind)).filter(&is_selected),
+                );
                 token = page.metadata.r#continue.filter(|token| !token.is_empty());
                 if token.is_none() {
                     return Ok(found);
                 }
             }
-            // The API server has forgotten how it was when the first page was read.
-            Err(kube::Error::Api(status)) if status.code == 410 && lists < LISTS => {
+            // The API server does not remember the version of the first page any more.
+            Err(kube::Error::Api(status)) if status.code == 410 && lists < MAX_LISTS => {
                 (found, token, lists) = (Vec::new(), None, lists + 1);
             }
             Err(error) => return Err(error),
@@ -146,7 +156,7 @@ pub(super) async fn list(
     }
 }
 
-/// One object; `None`: it is not there.
+/// Reads one object; `None`: it does not exist.
 pub(super) async fn get(client: &Client, key: &ObjectKey) -> kube::Result<Option<Found>> {
     let get = request_of(key).get_metadata(&key.name, &kube::api::GetParams::default());
     match client.request::<Item>(get.map_err(kube::Error::BuildRequest)?).await {
@@ -167,16 +177,16 @@ pub(super) async fn release(client: &Client, object: &Found) -> State {
     }
 }
 
-/// What is left of an object without our finalizer.
+/// Returns the state of an object without our finalizer.
 fn released(now: Metadata) -> State {
     match (now.is_deleting(), now.finalizers.is_empty()) {
         (true, true) => State::Deleted,
-        (true, false) => State::StillHeld(now.finalizers),
+        (true, false) => State::DeletionBlocked(now.finalizers),
         (false, _) => State::Released,
     }
 }
 
-/// Whether trying again is worth it: somebody else wrote, or the API server is busy or away for a moment.
+/// Whether an error is worth another attempt: somebody else wrote, or the API server is busy or not reachable.
 fn is_transient(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => matches!(status.code, 409 | 429 | 500 | 502 | 503 | 504),
@@ -198,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_read_however_deep_it_is_nested_and_however_wrong_its_spec_is() {
+    fn an_object_is_read_whatever_its_depth_and_its_spec() {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
         let text = format!(
             r#"{{"metadata": {{"name": "a.b", "namespace": "ns", "uid": "u", "resourceVersion": "7",
@@ -227,23 +237,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_that_grew_too_old_between_two_pages_is_begun_again() {
+    async fn a_list_that_expires_between_two_pages_is_read_again() {
+        let query = Query { kind: Kind::Endpoint, namespace: None, with_connections: false };
         let script = Script::of([
             (200, page("p2", &["a"])),
             (410, Value::Null),
             (200, page("p2", &["a"])),
             (200, page("", &["b"])),
         ]);
-        let found = list(&script.client(), Kind::Endpoint, None, false, |_| true).await.unwrap();
+        let found = list(&script.client(), query, |_| true).await.unwrap();
         assert_eq!(found.iter().map(|object| &*object.key.name).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(script.requests().iter().filter(|line| line.contains("continue=p2")).count(), 2);
         // Such is an empty list of metadata.
         let script = Script::of([(200, json!({"metadata": {}, "items": null}))]);
-        assert!(list(&script.client(), Kind::Endpoint, None, false, |_| true).await.unwrap().is_empty());
+        assert!(list(&script.client(), query, |_| true).await.unwrap().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_changed_meanwhile_is_read_again_and_what_went_away_needs_nothing() {
+    async fn each_outcome_of_a_removal_has_its_state() {
         const OTHER: &str = "example.org/x";
         let object = |version: &str, finalizers: &[&str]| object("x", "u", version, finalizers);
         let another = crate::controller::scripted::object("x", "another", "9", &[FINALIZER]);
@@ -255,7 +266,7 @@ mod tests {
         for (answers, state) in [
             (vec![(200, object("2", &[OTHER]))], State::Released),
             (vec![(200, deleting)], State::Deleted),
-            (vec![(200, blocked)], State::StillHeld(vec![OTHER.to_owned()])),
+            (vec![(200, blocked)], State::DeletionBlocked(vec![OTHER.to_owned()])),
             // Somebody else set a finalizer before ours.
             (
                 vec![
@@ -267,12 +278,12 @@ mod tests {
                 ],
                 State::Released,
             ),
-            // An answer of ours that was lost, or somebody who does the same.
+            // A response of ours was lost, or somebody else removed it.
             (vec![fails(503), fails(422), (200, object("9", &[]))], State::Released),
             (vec![fails(404)], State::Gone),
             (vec![fails(409), fails(404)], State::Gone),
             (vec![fails(422), fails(404)], State::Gone),
-            // One that was created again was never held by what is gone.
+            // An object that was created again is another one.
             (vec![fails(422), (200, another)], State::Gone),
             (vec![fails(403)], State::Failed("no".to_owned())),
         ] {
