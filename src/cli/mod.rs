@@ -57,9 +57,9 @@ enum Threads {
 }
 
 /// Runs a command on a runtime of its own; an error is told in one line, and ends it with `failed`.
-fn block_on<E: std::fmt::Display>(
+fn block_on(
     threads: Threads,
-    command: impl Future<Output = Result<ExitCode, E>>,
+    command: impl Future<Output = Result<ExitCode, String>>,
     failed: ExitCode,
 ) -> ExitCode {
     let mut builder = match threads {

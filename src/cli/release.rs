@@ -74,7 +74,8 @@ const REFUSED: u8 = 2;
 /// Releases, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    super::block_on(super::Threads::One, work(arguments), ExitCode::FAILURE)
+    let command = async { work(arguments).await.map_err(|error| error.to_string()) };
+    super::block_on(super::Threads::One, command, ExitCode::FAILURE)
 }
 
 /// Why there is no connection to a cluster.

@@ -1,11 +1,15 @@
-//! The certificates of the webhook in Kubernetes: the Secret that contains them, and the bundle in the webhook
+//! The webhook's certificates in Kubernetes: the Secret that holds them, and the bundle in the webhook
 //! configuration.
 //!
-//! Every replica watches the Secret and serves the certificate in it. The leader of a Lease writes: it carries out the steps
-//! of [`certificates::plan`](plan()). Each write is bound to the version that was read.
+//! Every replica follows the Secret and serves with what is in it. The one that holds a Lease writes: it carries out
+//! what [`certificates::plan`](plan()) says. Each write is bound to the version that was read.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
@@ -14,8 +18,8 @@ use k8s_openapi::{
 use kube::{
     Api, Client,
     api::{ObjectMeta, Patch, PatchParams, PostParams},
+    runtime::{WatchStreamExt as _, watcher},
 };
-use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -28,53 +32,51 @@ use crate::{
 };
 
 use super::{
-    errors::describe,
+    MANAGER,
+    errors::{WatchLog, describe, is_forbidden},
     lease::{LeaderElection, LeaseConfig, LeaseError, Term},
-    manager::MANAGER,
-    watch::{ObjectState, WatchLog, watch_object},
 };
 
-/// The pause after a failure.
+/// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(2);
-/// The longest pause: clocks jump, and a watch may miss a change.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// Longest rest: clocks jump, and a watch may be silent.
+const LONGEST_REST: Duration = Duration::from_secs(600);
 
-/// The objects in Kubernetes, and the lifetimes of certificates.
+/// Where things are, and how long they last.
 #[derive(Clone, Debug)]
 pub struct CertificateConfig {
     /// Namespace of the Secret.
     pub namespace: String,
     /// Name of the Secret.
     pub secret: String,
-    /// Name of the ValidatingWebhookConfiguration whose bundle is maintained here; `None`: somebody else maintains it.
+    /// Name of the ValidatingWebhookConfiguration whose bundle is kept; `None`: somebody else does that.
     pub configuration: Option<String>,
     /// DNS names or IP addresses under which the API server calls the webhook.
     pub names: Vec<String>,
-    /// The lifetimes of certificates.
+    /// How long things last.
     pub policy: Policy,
-    /// The Lease whose leader writes.
+    /// The Lease that says who writes.
     pub lease: LeaseConfig,
 }
 
-/// Why a step failed. It is logged and tried again.
+/// What goes wrong in a round; it is told, and tried again.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
-    #[error("{action}: {}", describe(source))]
-    Kubernetes { action: &'static str, source: Box<kube::Error> },
+enum Trouble {
+    #[error("{what}: {}", describe(source))]
+    Kubernetes { what: &'static str, source: Box<kube::Error> },
     #[error(transparent)]
     Issue(#[from] IssueError),
 }
 
-fn during(action: &'static str) -> impl FnOnce(kube::Error) -> StepError {
-    move |source| StepError::Kubernetes { action, source: Box::new(source) }
+fn at(what: &'static str) -> impl FnOnce(kube::Error) -> Trouble {
+    move |source| Trouble::Kubernetes { what, source: Box::new(source) }
 }
 
-/// Watches the Secret and, while this process leads, maintains it and the bundle, until `stop` is cancelled. `serving`
-/// receives the certificate in the Secret. `registered` becomes ready when the API server can trust it; see
-/// [`Registration`].
+/// Follows the Secret, and keeps it and the bundle while it leads, until `stop`. `serving` gets what the Secret holds.
+/// `registered` becomes ready when the API server can trust that; see [`Registration`].
 ///
 /// # Errors
-/// The times of the lease contradict each other. Nothing else ends it.
+/// When the lease's times contradict each other; nothing else ends it.
 pub async fn keep_certificates(
     client: Client,
     config: CertificateConfig,
@@ -93,7 +95,7 @@ pub async fn keep_certificates(
         registered,
         registration: Mutex::default(),
         changed: Notify::new(),
-        last_bundle: Mutex::default(),
+        last: Mutex::default(),
     };
     let lead = async {
         while !stop.is_cancelled() {
@@ -103,31 +105,31 @@ pub async fn keep_certificates(
                 continue;
             }
             if let Err(error) = leadership.release().await {
-                tracing::warn!(%error, "cannot release the lease; it expires by itself");
+                tracing::warn!(%error, "cannot release the lease; it runs out by itself");
             }
         }
     };
-    let watch = async { tokio::join!(keeper.watch_secret(), keeper.watch_configuration()) };
-    let watch = stop.run_until_cancelled(watch);
-    tokio::join!(watch, lead);
+    let follow = async { tokio::join!(keeper.follow_secret(), keeper.follow_configuration()) };
+    let follow = stop.run_until_cancelled(follow);
+    tokio::join!(follow, lead);
     Ok(())
 }
 
-/// What is known of the webhook configuration. Until it trusts the certificate that is served, the API server refuses every
-/// create, so the Pod is not ready: a rollout that has finished works.
+/// What is known of the webhook configuration that is kept. Until it trusts the certificate that is served, every
+/// create is refused, so the pod is not ready: a rollout that is done is one that works.
 #[derive(Debug, Default)]
 enum Registration {
     /// Not read yet.
     #[default]
     Unknown,
-    /// There is no configuration, or this process may not read it. Then it may not write it either, and somebody else
-    /// maintains the bundle, perhaps correctly. A Pod that is never ready has every create refused for certain, so the Pod
-    /// does not wait; the log says that the permission is missing.
-    Unmanaged,
+    /// The API server asks nobody, or this process may not see whom. Who may not read the configuration may not write it
+    /// either, so somebody else keeps the bundle, and may have done so rightly. A pod that is never ready has every
+    /// create refused for certain, so this does not hold it up; the log tells of the permission.
+    NotOurs,
     /// The bundles of its webhooks.
-    Bundles(Vec<Vec<u8>>),
-    /// It trusted the certificate once. A bundle that somebody resets is restored within moments; taking the Pod out of
-    /// service for that would stop its gateway, too.
+    Holds(Vec<Vec<u8>>),
+    /// It trusted the certificate once. A bundle that somebody resets is restored within moments; to take the pod out of
+    /// service for that would stop the gateway in it, too.
     Trusted,
 }
 
@@ -137,124 +139,135 @@ struct Keeper {
     config: CertificateConfig,
     serving: ServingCertificate,
     metrics: AdmissionMetrics,
-    /// Ready when the webhook configuration trusts the certificate that is served.
+    /// Ready when the webhook configuration trusts what is served.
     registered: Gate,
     registration: Mutex<Registration>,
     /// The Secret or the webhook configuration changed.
     changed: Notify,
-    /// The last contents of the Secret, which stay trusted when the Secret is deleted.
-    last_bundle: Mutex<Option<Held>>,
+    /// The last that the Secret held: what is trusted when the Secret is lost.
+    last: Mutex<Option<Held>>,
 }
 
 /// The Secret as it was read.
 struct Stored {
     secret: Option<Secret>,
-    contents: Held,
+    held: Held,
 }
 
-/// The bundle in the configuration, and since when it is there.
+/// Since when which bundle is in the configuration.
 type Published = Option<(String, Timestamp)>;
 
 impl Keeper {
-    async fn watch_secret(&self) {
-        let log = WatchLog::new("Secret", Some(&self.config.namespace));
-        watch_object(self.secrets.clone(), &self.config.secret, log, |state| match state {
-            ObjectState::Exists(secret) => {
-                self.serve(&Held::read(&data_of(&secret)));
-                self.changed.notify_one();
+    async fn follow_secret(&self) {
+        let stream = watcher::watch_object(self.secrets.clone(), &self.config.secret).default_backoff();
+        pin_mut!(stream);
+        let mut log = WatchLog::of("Secret", Some(&self.config.namespace));
+        while let Some(seen) = stream.next().await {
+            if seen.is_ok() {
+                log.works();
             }
-            ObjectState::Missing => self.changed.notify_one(),
-            ObjectState::Forbidden => {}
-        })
-        .await;
+            match seen {
+                Ok(Some(secret)) => {
+                    self.take(&Held::read(&data_of(&secret)));
+                    self.changed.notify_one();
+                }
+                Ok(None) => self.changed.notify_one(),
+                Err(error) => log.failed(&error),
+            }
+        }
     }
 
-    async fn watch_configuration(&self) {
-        let Some(name) = &self.config.configuration else {
-            return self.set_registration(Registration::Unmanaged);
-        };
-        let log = WatchLog::new("ValidatingWebhookConfiguration", None);
-        watch_object(self.configurations.clone(), name, log, |state| match state {
-            ObjectState::Exists(found) => {
-                let bundle = |given: Option<ByteString>| given.map(|given| given.0).unwrap_or_default();
-                let webhooks = found.webhooks.into_iter().flatten();
-                let bundles = webhooks.map(|webhook| bundle(webhook.client_config.ca_bundle)).collect();
-                self.set_registration(Registration::Bundles(bundles));
-                self.changed.notify_one();
+    async fn follow_configuration(&self) {
+        let Some(name) = &self.config.configuration else { return self.registered(Registration::NotOurs) };
+        let stream = watcher::watch_object(self.configurations.clone(), name).default_backoff();
+        pin_mut!(stream);
+        let mut log = WatchLog::of("ValidatingWebhookConfiguration", None);
+        while let Some(seen) = stream.next().await {
+            match seen {
+                Ok(found) => {
+                    log.works();
+                    self.registered(found.map_or(Registration::NotOurs, |found| {
+                        let bundle =
+                            |given: Option<ByteString>| given.map(|given| given.0).unwrap_or_default();
+                        let webhooks = found.webhooks.into_iter().flatten();
+                        Registration::Holds(webhooks.map(|one| bundle(one.client_config.ca_bundle)).collect())
+                    }));
+                    self.changed.notify_one();
+                }
+                Err(error) => {
+                    if is_forbidden(&error) {
+                        self.registered(Registration::NotOurs);
+                    }
+                    log.failed(&error);
+                }
             }
-            ObjectState::Missing => {
-                self.set_registration(Registration::Unmanaged);
-                self.changed.notify_one();
-            }
-            ObjectState::Forbidden => self.set_registration(Registration::Unmanaged),
-        })
-        .await;
+        }
     }
 
-    /// Records what is known of the webhook configuration.
-    fn set_registration(&self, now: Registration) {
-        let mut known = self.registration.lock();
+    /// Takes in what is known of the webhook configuration.
+    fn registered(&self, now: Registration) {
+        let mut known = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*known, Registration::Trusted) {
             *known = now;
         }
         drop(known);
-        self.update_gate();
+        self.compare();
     }
 
-    /// Opens the gate when the configuration trusts the certificate that is served.
-    fn update_gate(&self) {
-        let mut known = self.registration.lock();
-        if matches!(&*known, Registration::Bundles(bundles) if self.serving.is_trusted_by(bundles)) {
+    /// Says whether the configuration trusts the certificate that is served.
+    fn compare(&self) {
+        let mut known = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*known, Registration::Holds(bundles) if self.serving.is_trusted_by(bundles)) {
             *known = Registration::Trusted;
         }
-        self.registered.set(matches!(*known, Registration::Unmanaged | Registration::Trusted));
+        self.registered.set(matches!(*known, Registration::NotOurs | Registration::Trusted));
     }
 
-    /// Serves the certificate in the Secret.
-    fn serve(&self, contents: &Held) {
-        let Some(pair) = contents.pair() else {
+    /// Serves with what the Secret holds.
+    fn take(&self, held: &Held) {
+        let Some(pair) = held.pair() else {
             self.metrics.certificate_reloaded(false);
-            tracing::warn!(secret = self.config.secret, "the Secret contains no certificate with its key");
+            tracing::warn!(secret = self.config.secret, "the Secret holds no certificate with its key");
             return;
         };
-        *self.last_bundle.lock() = Some(contents.clone());
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(held.clone());
         self.metrics.certificate_end("serving", pair.validity.not_after.as_second());
-        if let Some(end) = contents.authority_end() {
+        if let Some(end) = held.authority_end() {
             self.metrics.certificate_end("ca", end.as_second());
         }
         let not_after = pair.validity.not_after;
         if self.serving.replace(pair) {
             self.metrics.certificate_reloaded(true);
-            tracing::info!(secret = self.config.secret, %not_after, "serving another certificate");
+            tracing::info!(secret = self.config.secret, %not_after, "serving with another certificate");
         }
-        self.update_gate();
+        self.compare();
     }
 
-    /// Maintains the Secret and the bundle until the term is lost.
+    /// Keeps everything until the term is lost.
     async fn lead(&self, term: &Term) {
         let mut published = None;
         while term.is_valid() {
-            let pause = match self.step(term, &mut published).await {
-                Ok(pause) => pause,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot maintain the certificates; it is tried again");
+            let rest = match self.round(term, &mut published).await {
+                Ok(rest) => rest,
+                Err(trouble) => {
+                    tracing::warn!(error = %trouble, "certificates cannot be kept; it is tried again");
                     RETRY
                 }
             };
             tokio::select! {
                 _ = term.lost() => {}
-                () = tokio::time::sleep(pause.min(LONGEST_PAUSE)) => {}
-                // The pause after a failure is not cut short.
-                () = self.changed.notified(), if pause != RETRY => {}
+                () = tokio::time::sleep(rest.min(LONGEST_REST)) => {}
+                // After a failure the rest is taken, whatever changes.
+                () = self.changed.notified(), if rest != RETRY => {}
             }
         }
     }
 
-    /// Reads everything and carries out at most one step. Returns the pause until the next one.
-    async fn step(&self, term: &Term, published: &mut Published) -> Result<Duration, StepError> {
+    /// One look at everything and at most one step; answers how long to rest.
+    async fn round(&self, term: &Term, published: &mut Published) -> Result<Duration, Trouble> {
         let stored = self.read().await?;
-        let bundle = stored.contents.bundle();
-        // A certificate of an authority that is published is renewed even when nothing can be published now.
+        let bundle = stored.held.bundle();
+        // A certificate of an authority that is known is renewed also when nothing can be published.
         let publishing = match !bundle.is_empty() && term.is_valid() {
             true => self.publish(&bundle, published).await,
             false => Ok(()),
@@ -262,7 +275,7 @@ impl Keeper {
         let CertificateConfig { names, policy, .. } = &self.config;
         let now = Timestamp::now();
         let since = published.as_ref().map(|(_, since)| *since);
-        let step = plan(&stored.contents.state(names, since), policy, now);
+        let step = plan(&stored.held.state(names, since), policy, now);
         if let Step::Wait(until) = step {
             publishing?;
             let seconds = until.duration_since(now).as_millis().max(50);
@@ -270,37 +283,37 @@ impl Keeper {
         }
         let base = match step {
             Step::Begin => {
-                let last = self.last_bundle.lock().clone();
-                stored.contents.clone().trusting(last.as_ref(), now)
+                let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                stored.held.clone().trusting(last.as_ref(), now)
             }
-            _ => stored.contents.clone(),
+            _ => stored.held.clone(),
         };
         let next = carried_out(step, &base, names, policy, now)?;
         if step == Step::Begin && !base.bundle().is_empty() {
-            // Other replicas serve the previous certificate, so the new authority is published before it is used.
+            // Others serve with what was there before; the new authority is made known before it is used.
             self.publish(&next.bundle(), published).await?;
             tokio::time::sleep(policy.settle).await;
         }
         if term.is_valid() {
             self.write(stored.secret, &next).await?;
-            tracing::info!(?step, secret = self.config.secret, "certificates written");
+            tracing::info!(?step, secret = self.config.secret, "certificates kept");
         }
         publishing?;
         Ok(Duration::ZERO)
     }
 
-    async fn read(&self) -> Result<Stored, StepError> {
+    async fn read(&self) -> Result<Stored, Trouble> {
         let secret = self
             .secrets
             .get_opt(&self.config.secret)
             .await
-            .map_err(during("reading the certificates' Secret"))?;
-        let contents = secret.as_ref().map(|secret| Held::read(&data_of(secret))).unwrap_or_default();
-        Ok(Stored { secret, contents })
+            .map_err(at("reading the certificates' Secret"))?;
+        let held = secret.as_ref().map(|secret| Held::read(&data_of(secret))).unwrap_or_default();
+        Ok(Stored { secret, held })
     }
 
-    async fn write(&self, secret: Option<Secret>, contents: &Held) -> Result<(), StepError> {
-        let data = contents.data().into_iter().map(|(key, value)| (key, ByteString(value))).collect();
+    async fn write(&self, secret: Option<Secret>, held: &Held) -> Result<(), Trouble> {
+        let data = held.data().into_iter().map(|(key, value)| (key, ByteString(value))).collect();
         let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = match secret {
             Some(secret) => {
@@ -317,26 +330,26 @@ impl Keeper {
         };
         match written {
             Ok(_) => Ok(()),
-            // Somebody else was faster; the next step reads what there is now.
+            // Somebody else was faster; the next look says what there is now.
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            Err(error) => Err(during("writing the certificates' Secret")(error)),
+            Err(error) => Err(at("writing the certificates' Secret")(error)),
         }
     }
 
-    /// Writes the bundle into the configuration unless it is there, and records since when it is.
-    async fn publish(&self, bundle: &str, published: &mut Published) -> Result<(), StepError> {
+    /// Sees to it that the bundle is in the configuration, and remembers since when it is.
+    async fn publish(&self, bundle: &str, published: &mut Published) -> Result<(), Trouble> {
         let Some(name) = &self.config.configuration else {
-            // It is unknown when somebody else writes it, so the time since now has to be enough.
+            // Nobody can say when whoever keeps the configuration has done so; time has to do.
             if published.as_ref().is_none_or(|(known, _)| known != bundle) {
                 *published = Some((bundle.to_owned(), Timestamp::now()));
             }
             return Ok(());
         };
         let Some(found) =
-            self.configurations.get_opt(name).await.map_err(during("reading the webhook configuration"))?
+            self.configurations.get_opt(name).await.map_err(at("reading the webhook configuration"))?
         else {
             *published = None;
-            tracing::debug!(configuration = name, "the webhook configuration does not exist yet");
+            tracing::debug!(configuration = name, "there is no webhook configuration of this name yet");
             return Ok(());
         };
         let webhooks = found.webhooks.unwrap_or_default();
@@ -354,13 +367,13 @@ impl Keeper {
             *published = None;
             let parameters =
                 PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            // Webhooks are merged by their names, so nothing else changes.
+            // Webhooks are merged by their names: nothing else is touched.
             let patch = Patch::Strategic(json!({"webhooks": wrong}));
             self.configurations
                 .patch(name, &parameters, &patch)
                 .await
-                .map_err(during("writing the bundle into the webhook configuration"))?;
-            tracing::info!(configuration = name, "wrote the bundle of authorities");
+                .map_err(at("writing the bundle into the webhook configuration"))?;
+            tracing::info!(configuration = name, "authorities' bundle written");
         }
         if published.as_ref().is_none_or(|(known, _)| known != bundle) {
             *published = Some((bundle.to_owned(), Timestamp::now()));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kube::{
     Client,
-    api::{GetParams, Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
     core::Request,
 };
 use rand::random_range;
@@ -74,6 +74,13 @@ impl Metadata {
 #[derive(Deserialize)]
 struct Object {
     metadata: Metadata,
+}
+
+/// A list of objects.
+#[derive(Deserialize)]
+struct List {
+    /// `null` when there are none, in a list of metadata.
+    items: Option<Vec<Object>>,
 }
 
 /// Where an object is on the API server.
@@ -187,14 +194,13 @@ async fn patch(client: &Client, location: Location<'_>, metadata: &Metadata) -> 
     Ok(object.metadata)
 }
 
+/// Reads an object, by a list of one: the operator may list objects, and not get them.
 async fn read(client: &Client, location: Location<'_>) -> kube::Result<Option<Metadata>> {
     let Location { resource, name } = location;
-    let request = resource.get_metadata(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
-    match client.request::<Object>(request).await {
-        Ok(object) => Ok(Some(object.metadata)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error) => Err(error),
-    }
+    let params = ListParams::default().fields(&format!("metadata.name={name}"));
+    let request = resource.list_metadata(&params).map_err(kube::Error::BuildRequest)?;
+    let list: List = client.request(request).await?;
+    Ok(list.items.into_iter().flatten().map(|object| object.metadata).next())
 }
 
 #[cfg(test)]
@@ -202,7 +208,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::{
         api::WebhookEndpoint,
-        controller::scripted::{Script, object},
+        controller::scripted::{Script, list, object},
     };
 
     use super::*;
@@ -246,7 +252,7 @@ mod tests {
     async fn finalizers_that_moved_are_read_again() {
         let script = Script::of([
             (422, Value::Null),
-            (200, object("x", "u", "2", &[OTHER, FINALIZER])),
+            (200, list([object("x", "u", "2", &[OTHER, FINALIZER])])),
             (200, object("x", "u", "3", &[OTHER])),
         ]);
 
@@ -254,7 +260,7 @@ mod tests {
 
         assert!(matches!(removal, Removal::Removed(now) if now.finalizers == [OTHER]));
         let requests = script.requests();
-        assert!(requests[1].starts_with("GET "), "{requests:?}");
+        assert!(requests[1].starts_with("GET ") && requests[1].contains("metadata.name%3Dx"), "{requests:?}");
         assert!(requests[2].contains("/metadata/finalizers/1"), "{requests:?}");
     }
 
@@ -272,7 +278,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_object_that_was_created_again_is_left_alone() {
-        let script = Script::of([(422, Value::Null), (200, object("x", "another", "9", &[FINALIZER]))]);
+        let script =
+            Script::of([(422, Value::Null), (200, list([object("x", "another", "9", &[FINALIZER])]))]);
 
         let removal = removed(&script, object("x", "u", "1", &[FINALIZER])).await.unwrap();
 
@@ -282,7 +289,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_of_the_version_that_was_read_is_no_race() {
-        let script = Script::of([(422, Value::Null), (200, object("x", "u", "1", &[FINALIZER]))]);
+        let script = Script::of([(422, Value::Null), (200, list([object("x", "u", "1", &[FINALIZER])]))]);
 
         let error = removed(&script, object("x", "u", "1", &[FINALIZER])).await.unwrap_err();
 
@@ -298,7 +305,9 @@ mod tests {
             let moved = [OTHER, FINALIZER, OTHER, FINALIZER];
             match (begun.elapsed() < away, request.starts_with("GET ")) {
                 (true, _) => (503, Value::Null),
-                (false, true) => (200, object("x", "u", &version.to_string(), &moved[version % 2..][..2])),
+                (false, true) => {
+                    (200, list([object("x", "u", &version.to_string(), &moved[version % 2..][..2])]))
+                }
                 (false, false) if begun.elapsed() < LIMIT - LONGEST_PAUSE * 2 => (422, Value::Null),
                 (false, false) => (200, object("x", "u", &version.to_string(), &[OTHER])),
             }
@@ -314,7 +323,7 @@ mod tests {
     async fn a_removal_that_never_succeeds_ends_at_the_limit_with_its_last_error() {
         let away = Script::answered_by(|_, _| (503, Value::Null));
         let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
-            true => (200, object("x", "u", &version.to_string(), &[OTHER, FINALIZER])),
+            true => (200, list([object("x", "u", &version.to_string(), &[OTHER, FINALIZER])])),
             false => (422, Value::Null),
         });
         for (script, is_contended) in [(away, false), (contended, true)] {

@@ -375,7 +375,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::{
         api::WebhookEndpoint,
-        controller::scripted::{Script, object},
+        controller::scripted::{Script, list, object},
     };
 
     use super::*;
@@ -392,7 +392,7 @@ mod tests {
     async fn a_finalizer_is_removed_although_others_moved_it() {
         let script = Script::of([
             (422, Value::Null),
-            (200, object("x", "u", "2", &["example.org/x", FINALIZER])),
+            (200, list([object("x", "u", "2", &["example.org/x", FINALIZER])])),
             (200, object("x", "u", "3", &["example.org/x"])),
         ]);
 
@@ -404,7 +404,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_removal_that_others_prevent_is_a_conflict_and_other_failures_are_left_to_the_queue() {
         let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
-            true => (200, object("x", "u", &version.to_string(), &["example.org/x", FINALIZER])),
+            true => (200, list([object("x", "u", &version.to_string(), &["example.org/x", FINALIZER])])),
             false => (422, Value::Null),
         });
         let error = release(&contended.client(), &endpoint("0", &[FINALIZER])).await.unwrap_err();

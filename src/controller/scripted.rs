@@ -72,3 +72,8 @@ pub(super) fn object(name: &str, uid: &str, version: &str, finalizers: &[&str]) 
         "name": name, "namespace": "ns", "uid": uid, "resourceVersion": version, "finalizers": finalizers,
     }})
 }
+
+/// A list of these objects.
+pub(super) fn list(objects: impl IntoIterator<Item = Value>) -> Value {
+    json!({"metadata": {}, "items": objects.into_iter().collect::<Vec<_>>()})
+}

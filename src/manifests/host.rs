@@ -3,11 +3,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use parking_lot::RwLock;
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
@@ -49,17 +48,19 @@ impl ManifestHost {
     /// The Secrets that were written, which no file declares.
     #[must_use]
     pub fn written(&self) -> HashMap<(String, String), SecretData> {
-        self.written.read().clone()
+        self.written.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn find_secret(&self, place: &(String, String)) -> Option<SecretData> {
-        let written = self.written.read().get(place).cloned();
-        written.or_else(|| self.references.read().secrets.get(place).cloned())
+        let written = self.written.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
+        written.or_else(|| {
+            self.references.read().unwrap_or_else(PoisonError::into_inner).secrets.get(place).cloned()
+        })
     }
 
     /// Replaces what objects refer to.
     pub fn set_references(&self, references: References) {
-        *self.references.write() = references;
+        *self.references.write().unwrap_or_else(PoisonError::into_inner) = references;
     }
 }
 
@@ -106,7 +107,7 @@ impl Host for ManifestHost {
     }
 
     async fn token(&self, _: &SvixConnection) -> Result<String, ReferenceError> {
-        Ok(self.references.read().token.clone())
+        Ok(self.references.read().unwrap_or_else(PoisonError::into_inner).token.clone())
     }
 
     async fn config_map(
@@ -115,7 +116,7 @@ impl Host for ManifestHost {
         reference: &ConfigMapKeyRef,
     ) -> Result<String, ReferenceError> {
         let place = (namespace.to_owned(), reference.name.clone(), reference.key.clone());
-        let references = self.references.read();
+        let references = self.references.read().unwrap_or_else(PoisonError::into_inner);
         references.config_maps.get(&place).cloned().ok_or_else(|| {
             ReferenceError::NotFound(format!(
                 "no file declares ConfigMap {namespace}/{} with key {:?}",
@@ -131,7 +132,7 @@ impl Host for ManifestHost {
     async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
         let place = (owner.meta().namespace.clone().unwrap_or_default(), write.name.clone());
         let secret = write.onto(self.find_secret(&place), owner)?;
-        self.written.write().insert(place, secret.clone());
+        self.written.write().unwrap_or_else(PoisonError::into_inner).insert(place, secret.clone());
         Ok(secret)
     }
 }

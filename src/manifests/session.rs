@@ -5,11 +5,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -165,8 +164,8 @@ impl Inner {
         self.engine.get().and_then(Weak::upgrade)
     }
 
-    fn declared(&self) -> MutexGuard<'_, Declared> {
-        self.declared.lock()
+    fn declared(&self) -> std::sync::MutexGuard<'_, Declared> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, engine: &Arc<Engine<ManifestHost>>, declared: Object) {

@@ -1,44 +1,60 @@
-//! Metrics of the admission webhook. Dry runs count like other requests.
+//! Metrics of the admission webhook. Dry runs are counted like other requests.
 
 use std::time::Duration;
 
 use prometheus_client::{
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-use super::{
-    durations::milliseconds_to_minute,
-    labels::{CertificateLabels, KindLabels, PolicyLabels, ResultLabels, ReviewLabels},
-};
+use super::metrics::{OfKind, OfPolicy};
 
-/// The metrics of the admission webhook. Cheap to clone.
+/// What the webhook counts. Cheap to clone.
 #[derive(Clone)]
 pub struct AdmissionMetrics {
-    reviews: Family<ReviewLabels, Counter>,
-    review_seconds: Family<KindLabels, Histogram>,
-    violations: Family<PolicyLabels, Counter>,
-    certificate_end: Family<CertificateLabels, Gauge>,
-    reloads: Family<ResultLabels, Counter>,
+    reviews: Family<Review, Counter>,
+    review_seconds: Family<OfKind, Histogram>,
+    violations: Family<OfPolicy, Counter>,
+    certificate_end: Family<OfCertificate, Gauge>,
+    reloads: Family<OfResult, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Review {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCertificate {
+    certificate: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfResult {
+    result: &'static str,
 }
 
 impl AdmissionMetrics {
     pub(super) fn register(r: &mut Registry) -> Self {
+        let seconds =
+            Family::<OfKind, Histogram>::new_with_constructor(super::metrics::milliseconds_to_minute);
         let metrics = Self {
             reviews: Family::default(),
-            review_seconds: Family::new_with_constructor(milliseconds_to_minute),
+            review_seconds: seconds,
             violations: Family::default(),
             certificate_end: Family::default(),
             reloads: Family::default(),
         };
         r.register(
             "admission_reviews",
-            "Admission reviews, by outcome; dry runs count, too",
+            "Requests of the API server, by what they came to; dry runs are counted, too",
             metrics.reviews.clone(),
         );
         r.register_with_unit(
             "admission_review_duration",
-            "Time to answer an admission review",
+            "How long the judging of a request took",
             Unit::Seconds,
             metrics.review_seconds.clone(),
         );
@@ -49,37 +65,37 @@ impl AdmissionMetrics {
         );
         r.register_with_unit(
             "certificate_not_after_timestamp",
-            "Expiry of a certificate, in seconds since 1970",
+            "When a certificate ends, in seconds since 1970",
             Unit::Seconds,
             metrics.certificate_end.clone(),
         );
         r.register(
             "certificate_reloads",
-            "Serving certificates that were loaded, or found unusable",
+            "Serving certificates that were taken, or found unusable",
             metrics.reloads.clone(),
         );
         metrics
     }
 
-    /// Records an admission review.
+    /// A request was judged.
     pub fn reviewed(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.reviews.get_or_create(&ReviewLabels { kind, outcome }).inc();
-        self.review_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+        self.reviews.get_or_create(&Review { kind, outcome }).inc();
+        self.review_seconds.get_or_create(&OfKind { kind }).observe(took.as_secs_f64());
     }
 
-    /// Records a payload that does not match its schema.
+    /// A payload does not match its schema.
     pub fn payload_violated(&self, policy: &'static str) {
-        self.violations.get_or_create(&PolicyLabels { policy }).inc();
+        self.violations.get_or_create(&OfPolicy { policy }).inc();
     }
 
-    /// Records the expiry of a certificate, `serving` or `ca`, in seconds since 1970.
+    /// When a certificate ends: `serving` or `ca`, in seconds since 1970.
     pub fn certificate_end(&self, certificate: &'static str, second: i64) {
-        self.certificate_end.get_or_create(&CertificateLabels { certificate }).set(second);
+        self.certificate_end.get_or_create(&OfCertificate { certificate }).set(second);
     }
 
-    /// Records that a serving certificate was loaded, or was found unusable.
-    pub fn certificate_reloaded(&self, is_usable: bool) {
-        let result = if is_usable { "ok" } else { "unusable" };
-        self.reloads.get_or_create(&ResultLabels { result }).inc();
+    /// A serving certificate was taken, or could not be.
+    pub fn certificate_reloaded(&self, taken: bool) {
+        let result = if taken { "ok" } else { "unusable" };
+        self.reloads.get_or_create(&OfResult { result }).inc();
     }
 }

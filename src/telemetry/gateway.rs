@@ -1,38 +1,41 @@
-//! Metrics of the gateway. Every request is counted, so the counters are kept by outcome and need no look-up by label.
+//! Metrics of the gateway. Counted in every request, so each counter is at hand without a look-up.
 
 use std::time::Duration;
 
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::{Registry, Unit},
 };
 
-use super::{
-    durations::fractions_of_milliseconds_to_seconds,
-    labels::{OutcomeLabels, PolicyLabels},
-};
+use super::metrics::OfPolicy;
 
-/// The outcome of a request to the gateway.
+/// What a request to the gateway came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Svix answered it.
+    /// Svix has answered it.
     Forwarded,
-    /// Its payload is valid, and it was a request to validate only.
+    /// Its payload was judged good, and nothing was to be sent.
     Checked,
-    /// Its payload does not match its schema.
+    /// Its payload was refused.
     Invalid,
     /// Nobody declares its event type.
     Undeclared,
-    /// It was refused for another reason, such as its path or its size.
+    /// It was refused for another reason: its path, its form, its size.
     Refused,
-    /// The gateway was overloaded, or its schemas were not loaded yet.
+    /// There was too much to do, or nothing to judge by yet.
     Overload,
     /// Svix did not answer.
     UpstreamFailed,
 }
 
 impl Outcome {
-    /// All outcomes.
+    /// All there are.
     pub const ALL: [Self; 7] = [
         Self::Forwarded,
         Self::Checked,
@@ -43,7 +46,7 @@ impl Outcome {
         Self::UpstreamFailed,
     ];
 
-    /// Returns the outcome as a label.
+    /// As a metric's label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,58 +61,64 @@ impl Outcome {
     }
 }
 
-/// The metrics of the gateway. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfOutcome {
+    outcome: &'static str,
+}
+
+/// Metrics of the gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct GatewayMetrics {
     requests: [Counter; Outcome::ALL.len()],
-    violations: Family<PolicyLabels, Counter>,
+    violations: Family<OfPolicy, Counter>,
     seconds: Histogram,
     in_flight: Gauge,
 }
 
 impl GatewayMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let requests = Family::<OutcomeLabels, Counter>::default();
+        let requests = Family::<OfOutcome, Counter>::default();
         let metrics = Self {
             requests: Outcome::ALL
-                .map(|outcome| requests.get_or_create(&OutcomeLabels { outcome: outcome.as_str() }).clone()),
+                .map(|outcome| requests.get_or_create(&OfOutcome { outcome: outcome.as_str() }).clone()),
             violations: Family::default(),
-            seconds: fractions_of_milliseconds_to_seconds(),
+            // From a tenth of a millisecond to 26 seconds.
+            seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 10)),
             in_flight: Gauge::default(),
         };
-        registry.register("gateway_requests", "Requests to the gateway, by outcome", requests);
+        registry.register("gateway_requests", "Requests to the gateway, by what they came to", requests);
         registry.register(
             "gateway_violations",
-            "Payloads that do not match the schema of their event type, by its payloadPolicy",
+            "Payloads that break the schema of their event type, by its payloadPolicy",
             metrics.violations.clone(),
         );
         registry.register_with_unit(
             "gateway_request_duration",
-            "Time from the headers of a request to the gateway to those of its response",
+            "How long requests to the gateway took, from their headers to those of the answer",
             Unit::Seconds,
             metrics.seconds.clone(),
         );
         registry.register(
             "gateway_requests_in_flight",
-            "Requests to the gateway that are in progress",
+            "Requests that the gateway is working on",
             metrics.in_flight.clone(),
         );
         metrics
     }
 
-    /// Records a request and the time that it took.
+    /// A request was answered.
     pub fn answered(&self, outcome: Outcome, took: Duration) {
         // In the order of `ALL`, which is that of the variants.
         self.requests[outcome as usize].inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// Records a payload that does not match its schema, under this policy.
+    /// A payload broke its schema, under this policy.
     pub fn violated(&self, policy: &'static str) {
-        self.violations.get_or_create(&PolicyLabels { policy }).inc();
+        self.violations.get_or_create(&OfPolicy { policy }).inc();
     }
 
-    /// Sets the number of requests in progress.
+    /// So many requests are worked on.
     pub fn in_flight(&self, requests: usize) {
         self.in_flight.set(i64::try_from(requests).unwrap_or(i64::MAX));
     }

@@ -1,10 +1,13 @@
-//! Serves `/livez`, `/readyz` and `/metrics`.
+//! `/livez`, `/readyz` and `/metrics`.
 //!
-//! The process is live while it answers. It is ready when everything that was registered is ready: its caches of
-//! Kubernetes are filled, for example. Leadership and the state of Svix do not count, since the process has other duties
-//! that it performs while Svix is down.
+//! Live: the process answers. Ready: its caches of Kubernetes are in, and what else was registered, whether it leads or
+//! not and whatever Svix does, since a Svix that is down must not take the operator's other duties out of service.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     Router,
@@ -13,74 +16,70 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::Metrics;
+use super::Metrics;
 
-/// The gates that have to be open before the process is ready. Cheap to clone.
+/// What has to be in before the process is ready.
 #[derive(Clone, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, GateState>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Part>>>);
 
-struct GateState {
-    is_ready: bool,
-    /// What `/readyz` says of the gate while it is not ready.
-    message: &'static str,
+struct Part {
+    ready: bool,
+    /// What is said of it while it is not.
+    missing: &'static str,
 }
 
-/// Something that has to be ready before the process is.
+/// One thing that has to be in.
 pub struct Gate {
     name: &'static str,
     readiness: Readiness,
 }
 
 impl Readiness {
-    /// Registers a list that has to be complete. The gate is not ready yet.
+    /// Adds something that has to be in.
     #[must_use]
     pub fn register(&self, name: &'static str) -> Gate {
-        self.register_with_message(name, "not listed yet")
+        self.register_told(name, "not listed yet")
     }
 
-    /// Registers something that has to be ready; `/readyz` gives the message until it is.
+    /// Adds something that is no list; `missing` is what is said of it while it is not in.
     #[must_use]
-    pub fn register_with_message(&self, name: &'static str, message: &'static str) -> Gate {
-        self.0.lock().insert(name, GateState { is_ready: false, message });
+    pub fn register_told(&self, name: &'static str, missing: &'static str) -> Gate {
+        let part = Part { ready: false, missing };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, part);
         Gate { name, readiness: self.clone() }
     }
 
-    /// Returns a line for each gate that is not ready.
+    /// What is not in yet.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        let gates = self.0.lock();
-        let missing = gates.iter().filter(|(_, gate)| !gate.is_ready);
-        missing.map(|(name, gate)| format!("{name}: {}", gate.message)).collect()
+        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = gates.iter().filter(|(_, state)| !state.ready);
+        missing.map(|(name, state)| format!("{name}: {}", state.missing)).collect()
     }
 
-    fn set(&self, name: &'static str, is_ready: bool) {
-        if let Some(gate) = self.0.lock().get_mut(name) {
-            gate.is_ready = is_ready;
+    fn set(&self, name: &'static str, ready: bool) {
+        if let Some(state) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
+            state.ready = ready;
         }
     }
 }
 
 impl Gate {
-    /// Marks the gate as ready.
+    /// It is in.
     pub fn ready(&self) {
         self.set(true);
     }
 
-    /// Sets whether the gate is ready.
-    pub fn set(&self, is_ready: bool) {
-        self.readiness.set(self.name, is_ready);
+    /// Whether it is in.
+    pub fn set(&self, ready: bool) {
+        self.readiness.set(self.name, ready);
     }
 }
 
-/// Starts a server at this address, which runs until `stop` is cancelled. Returns the address with the port that was
-/// bound, and the task of the server.
-///
-/// # Errors
-/// The address cannot be bound.
+/// Listens at an address and answers until `stop`. Answers the address that was taken, and the task.
 pub async fn serve(
     address: SocketAddr,
     readiness: Readiness,
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_ready_when_every_gate_is() {
+    async fn it_is_ready_when_everything_that_was_registered_is_in() {
         let readiness = Readiness::default();
         let (kinds, others) = (readiness.register("event types"), readiness.register("endpoints"));
         let stop = CancellationToken::new();

@@ -1,24 +1,25 @@
-//! Metrics in the text format of OpenMetrics. Labels are in `labels`.
+//! Metrics in Prometheus' text form. Labels are of a small fixed set: kinds, operations, classes of error.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use parking_lot::RwLock;
 use prometheus_client::{
-    encoding::text::encode,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
     registry::{Registry, Unit},
 };
 
-use super::{
-    admission::AdmissionMetrics,
-    durations::milliseconds_to_minute,
-    gateway::GatewayMetrics,
-    labels::{
-        CallLabels, ErrorLabels, KindLabels, OperationLabels, PolicyLabels, ReadinessLabels, ReconcileLabels,
-    },
-};
+use super::{AdmissionMetrics, gateway::GatewayMetrics};
 
-/// The number of objects of a kind, by the value of their condition `Ready`.
+/// How many objects of a kind there are, by what their `Ready` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectCount {
     /// The kind.
@@ -27,55 +28,100 @@ pub struct ObjectCount {
     pub ready: u32,
     /// `Ready` is false.
     pub not_ready: u32,
-    /// `Ready` is not set for the current generation yet.
+    /// Nothing is said of the present spec yet.
     pub unknown: u32,
-    /// The objects that are observed or suspended and differ from what is in Svix.
+    /// Svix differs, of those that are only compared.
     pub differing: u32,
 }
 
-/// Returns what is read at each scrape: the counts of objects, the depth of the queue and the reconciles in progress.
+/// What is read when metrics are scraped: object counts, and how many objects wait and are worked on.
 type Scrape = Box<dyn Fn() -> (Vec<ObjectCount>, (usize, usize)) + Send + Sync>;
 
-/// The metrics of the process. Cheap to clone; there is no global state.
+/// All metrics. Cheap to clone; no global state.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
     scrape: RwLock<Option<Scrape>>,
-    reconciles: Family<ReconcileLabels, Counter>,
-    reconcile_seconds: Family<KindLabels, Histogram>,
-    reconcile_errors: Family<ErrorLabels, Counter>,
+    reconciles: Family<Reconcile, Counter>,
+    reconcile_seconds: Family<OfKind, Histogram>,
+    reconcile_errors: Family<ErrorOf, Counter>,
     queue_seconds: Histogram,
     queue_depth: Gauge,
     in_progress: Gauge,
-    svix_requests: Family<CallLabels, Counter>,
-    svix_request_seconds: Family<OperationLabels, Histogram>,
+    svix_requests: Family<Call, Counter>,
+    svix_request_seconds: Family<Operation, Histogram>,
     budget_seconds: Histogram,
-    drift: Family<KindLabels, Counter>,
-    payload_mismatches: Family<PolicyLabels, Counter>,
-    status_patches: Family<KindLabels, Counter>,
-    objects: Family<ReadinessLabels, Gauge>,
-    differing: Family<KindLabels, Gauge>,
+    drift: Family<OfKind, Counter>,
+    payload_mismatches: Family<OfPolicy, Counter>,
+    status_patches: Family<OfKind, Counter>,
+    objects: Family<OfReadiness, Gauge>,
+    differing: Family<OfKind, Gauge>,
     leader: Gauge,
     admission: AdmissionMetrics,
     gateway: GatewayMetrics,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reconcile {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfKind {
+    pub(super) kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfPolicy {
+    pub(super) policy: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorOf {
+    kind: &'static str,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    operation: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfReadiness {
+    kind: &'static str,
+    ready: &'static str,
+}
+
+pub(super) fn milliseconds_to_minute() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.5, 13))
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("svix_operator");
+        let seconds = || Family::<OfKind, Histogram>::new_with_constructor(milliseconds_to_minute);
+        let calls = Family::<Operation, Histogram>::new_with_constructor(milliseconds_to_minute);
         let mut inner = Inner {
             registry: Registry::default(),
             scrape: RwLock::default(),
             reconciles: Family::default(),
-            reconcile_seconds: Family::new_with_constructor(milliseconds_to_minute),
+            reconcile_seconds: seconds(),
             reconcile_errors: Family::default(),
             queue_seconds: milliseconds_to_minute(),
             queue_depth: Gauge::default(),
             in_progress: Gauge::default(),
             svix_requests: Family::default(),
-            svix_request_seconds: Family::new_with_constructor(milliseconds_to_minute),
+            svix_request_seconds: calls,
             budget_seconds: milliseconds_to_minute(),
             drift: Family::default(),
             payload_mismatches: Family::default(),
@@ -87,53 +133,57 @@ impl Default for Metrics {
             gateway: GatewayMetrics::register(&mut registry),
         };
         let r = &mut registry;
-        r.register("reconciles", "Reconciles, by outcome", inner.reconciles.clone());
+        r.register("reconciles", "Looks at objects, by what they came to", inner.reconciles.clone());
         r.register_with_unit(
             "reconcile_duration",
-            "Duration of a reconcile",
+            "How long a look at an object took",
             Unit::Seconds,
             inner.reconcile_seconds.clone(),
         );
         r.register(
             "reconcile_errors",
-            "Reconciles that failed, by class of error",
+            "Looks that failed, by class of error",
             inner.reconcile_errors.clone(),
         );
         r.register_with_unit(
             "queue_latency",
-            "Time from the moment that an object was due to its reconcile",
+            "How long objects waited to be looked at after they were due",
             Unit::Seconds,
             inner.queue_seconds.clone(),
         );
-        r.register("queue_depth", "Objects in the queue", inner.queue_depth.clone());
-        r.register("reconciles_in_progress", "Reconciles in progress", inner.in_progress.clone());
+        r.register("queue_depth", "Objects that wait to be looked at", inner.queue_depth.clone());
+        r.register("reconciles_in_progress", "Objects that are being looked at", inner.in_progress.clone());
         r.register("svix_requests", "Calls to Svix, by operation and result", inner.svix_requests.clone());
         r.register_with_unit(
             "svix_request_duration",
-            "Duration of calls to Svix",
+            "How long calls to Svix took",
             Unit::Seconds,
             inner.svix_request_seconds.clone(),
         );
         r.register_with_unit(
             "budget_wait",
-            "Time that calls to Svix waited for the connection's rate limit or after a 429",
+            "How long calls to Svix were held back by the connection's budget or by a 429",
             Unit::Seconds,
             inner.budget_seconds.clone(),
         );
-        r.register("drift", "Changes made in Svix by others that were repaired", inner.drift.clone());
+        r.register(
+            "drift",
+            "Changes made in Svix behind the operator's back that were repaired",
+            inner.drift.clone(),
+        );
         r.register(
             "payload_mismatches",
-            "Payloads of events that do not match their schema, by the payloadPolicy of their event type",
+            "Payloads of events that did not match their schema, by what their event type says of that",
             inner.payload_mismatches.clone(),
         );
         r.register("status_patches", "Writes of status to Kubernetes", inner.status_patches.clone());
-        r.register("objects", "Objects, by the value of their condition Ready", inner.objects.clone());
+        r.register("objects", "Objects by kind and what their Ready condition says", inner.objects.clone());
         r.register(
             "differing_objects",
-            "Objects that are observed or suspended and differ from what is in Svix",
+            "Objects that are observed or suspended and from which Svix differs",
             inner.differing.clone(),
         );
-        r.register("leader", "1 while this process is the leader", inner.leader.clone());
+        r.register("leader", "1 while this process holds the lease and may write", inner.leader.clone());
         r.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         inner.registry = registry;
         Self(Arc::new(inner))
@@ -141,74 +191,74 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Records a reconcile, its outcome and its duration.
+    /// A look at an object ended: what it came to, and how long it took.
     pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.0.reconciles.get_or_create(&ReconcileLabels { kind, outcome }).inc();
-        self.0.reconcile_seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+        self.0.reconciles.get_or_create(&Reconcile { kind, outcome }).inc();
+        self.0.reconcile_seconds.get_or_create(&OfKind { kind }).observe(took.as_secs_f64());
     }
 
-    /// Records a reconcile that failed with an error of this class.
+    /// A look failed, with an error of this class.
     pub fn reconcile_error(&self, kind: &'static str, class: &'static str) {
-        self.0.reconcile_errors.get_or_create(&ErrorLabels { kind, class }).inc();
+        self.0.reconcile_errors.get_or_create(&ErrorOf { kind, class }).inc();
     }
 
-    /// Records the time that an object waited in the queue after it was due.
+    /// An object waited so long to be looked at.
     pub fn queue_waited(&self, waited: Duration) {
         self.0.queue_seconds.observe(waited.as_secs_f64());
     }
 
-    /// Records a call to Svix, its result and its duration.
+    /// A call to Svix ended with this result.
     pub fn svix_call(&self, operation: &'static str, status: &'static str, took: Duration) {
-        self.0.svix_requests.get_or_create(&CallLabels { operation, status }).inc();
-        self.0.svix_request_seconds.get_or_create(&OperationLabels { operation }).observe(took.as_secs_f64());
+        self.0.svix_requests.get_or_create(&Call { operation, status }).inc();
+        self.0.svix_request_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
     }
 
-    /// Records the time that a call waited for the rate limit of its connection.
+    /// A call was held back so long.
     pub fn budget_waited(&self, waited: Duration) {
         self.0.budget_seconds.observe(waited.as_secs_f64());
     }
 
-    /// Records drift that was repaired.
+    /// Drift was repaired.
     pub fn drift(&self, kind: &'static str) {
-        self.0.drift.get_or_create(&KindLabels { kind }).inc();
+        self.0.drift.get_or_create(&OfKind { kind }).inc();
     }
 
-    /// Records the payload of an event that does not match its schema; `policy` is that of its event type.
+    /// The payload of an event did not match its schema; `policy` says what happened to it.
     pub fn payload_mismatch(&self, policy: &'static str) {
-        self.0.payload_mismatches.get_or_create(&PolicyLabels { policy }).inc();
+        self.0.payload_mismatches.get_or_create(&OfPolicy { policy }).inc();
     }
 
-    /// Records a write of status.
+    /// Status was written.
     pub fn status_patched(&self, kind: &'static str) {
-        self.0.status_patches.get_or_create(&KindLabels { kind }).inc();
+        self.0.status_patches.get_or_create(&OfKind { kind }).inc();
     }
 
-    /// Sets whether this process is the leader.
+    /// Whether this process leads.
     pub fn leading(&self, leads: bool) {
         self.0.leader.set(i64::from(leads));
     }
 
-    /// Returns the metrics of the admission webhook.
+    /// What the admission webhook counts.
     #[must_use]
     pub fn admission(&self) -> AdmissionMetrics {
         self.0.admission.clone()
     }
 
-    /// Returns the metrics of the gateway.
+    /// What the gateway counts.
     #[must_use]
     pub fn gateway(&self) -> &GatewayMetrics {
         &self.0.gateway
     }
 
-    /// Sets the function that is called at each scrape.
+    /// What to read at each scrape.
     pub fn on_scrape(&self, read: impl Fn() -> (Vec<ObjectCount>, (usize, usize)) + Send + Sync + 'static) {
-        *self.0.scrape.write() = Some(Box::new(read));
+        *self.0.scrape.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(read));
     }
 
-    /// Returns all metrics as text.
+    /// All metrics as text.
     #[must_use]
     pub fn encode(&self) -> String {
-        if let Some(read) = &*self.0.scrape.read() {
+        if let Some(read) = &*self.0.scrape.read().unwrap_or_else(PoisonError::into_inner) {
             let (counts, (waiting, running)) = read();
             for count in counts {
                 for (ready, number) in
@@ -216,13 +266,10 @@ impl Metrics {
                 {
                     self.0
                         .objects
-                        .get_or_create(&ReadinessLabels { kind: count.kind, ready })
+                        .get_or_create(&OfReadiness { kind: count.kind, ready })
                         .set(i64::from(number));
                 }
-                self.0
-                    .differing
-                    .get_or_create(&KindLabels { kind: count.kind })
-                    .set(i64::from(count.differing));
+                self.0.differing.get_or_create(&OfKind { kind: count.kind }).set(i64::from(count.differing));
             }
             self.0.queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             self.0.in_progress.set(i64::try_from(running).unwrap_or(i64::MAX));

@@ -1,10 +1,8 @@
-//! Logs, metrics and health checks of the process.
+//! Logs, metrics and health: how people and machines see the operator at work.
 
 mod admission;
-mod durations;
 mod gateway;
 mod health;
-mod labels;
 mod logs;
 mod metrics;
 

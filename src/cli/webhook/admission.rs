@@ -146,7 +146,7 @@ pub async fn start(
     let listener =
         TcpListener::bind(address).await.map_err(|error| format!("cannot listen at {address}: {error}"))?;
     let serving = ServingCertificate::default();
-    let gate = readiness.register_with_message("certificate", "there is none yet");
+    let gate = readiness.register_told("certificate", "there is none yet");
     let certificates = match arguments.tls_cert_dir.clone() {
         Some(folder) => {
             let (serving, metrics, stop) = (serving.clone(), metrics.admission(), stop.clone());
@@ -157,7 +157,7 @@ pub async fn start(
         }
         None => {
             let config = certificate_config(arguments, namespace);
-            let registered = readiness.register_with_message(
+            let registered = readiness.register_told(
                 "webhook configuration",
                 "its caBundle does not trust the certificate that is served, yet; the holder of the Lease writes it",
             );

@@ -202,7 +202,7 @@ mod tests {
 
     use crate::{
         api::FINALIZER,
-        controller::scripted::{Script, object},
+        controller::scripted::{Script, list as listed, object},
     };
 
     use super::*;
@@ -273,18 +273,18 @@ mod tests {
                     fails(409),
                     fails(503),
                     fails(422),
-                    (200, object("2", &[OTHER, FINALIZER])),
+                    (200, listed([object("2", &[OTHER, FINALIZER])])),
                     (200, object("3", &[OTHER])),
                 ],
                 State::Released,
             ),
             // A response of ours was lost, or somebody else removed it.
-            (vec![fails(503), fails(422), (200, object("9", &[]))], State::Released),
+            (vec![fails(503), fails(422), (200, listed([object("9", &[])]))], State::Released),
             (vec![fails(404)], State::Gone),
             (vec![fails(409), fails(404)], State::Gone),
-            (vec![fails(422), fails(404)], State::Gone),
+            (vec![fails(422), (200, listed([]))], State::Gone),
             // An object that was created again is another one.
-            (vec![fails(422), (200, another)], State::Gone),
+            (vec![fails(422), (200, listed([another]))], State::Gone),
             (vec![fails(403)], State::Failed("no".to_owned())),
         ] {
             let found = serde_json::from_value::<Item>(object("1", &[FINALIZER])).unwrap();

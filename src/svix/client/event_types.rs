@@ -49,16 +49,16 @@ impl Client {
         Ok(self.read::<wire::EventTypeOut>("event-type.create", request).await?.into())
     }
 
-    /// Changes these fields of an event type, and unarchives it with `revive`. `current` are the schemas that it has now:
+    /// Changes these fields of an event type, and unarchives it with `revive`. `observed` are the schemas that it has now:
     /// their other versions stay.
     pub async fn patch_event_type(
         &self,
         desired: &event_type::Desired,
         fields: &[&str],
         revive: bool,
-        current: Option<&Value>,
+        observed: Option<&Value>,
     ) -> Result<EventTypeDocument, Error> {
-        let body = wire::event_type_patch(desired, fields, revive, current);
+        let body = wire::event_type_patch(desired, fields, revive, observed);
         let request = self.request(Method::PATCH, &["event-type", &desired.name]).json(&body);
         Ok(self.read::<wire::EventTypeOut>("event-type.patch", request).await?.into())
     }

@@ -131,7 +131,7 @@ pub(super) fn event_type_patch(
     desired: &event_type::Desired,
     fields: &[&str],
     revive: bool,
-    current: Option<&Value>,
+    observed: Option<&Value>,
 ) -> Value {
     let mut body = svix::models::EventTypePatch::new();
     let has = |field: &str| fields.contains(&field);
@@ -139,7 +139,7 @@ pub(super) fn event_type_patch(
     body.description = desired.description.clone().filter(|_| has("description"));
     body.deprecated = desired.deprecated.filter(|_| has("deprecated"));
     if has("schema") {
-        body.schemas = JsOption::Some(event_type::merge_schemas(desired, current));
+        body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed));
     }
     if let Some(group) = desired.group_name.as_ref().filter(|_| has("groupName")) {
         body.group_name = nullable(group.clone());

@@ -224,7 +224,7 @@ async fn of_two_replicas_one_writes_and_both_serve_the_same() {
     let second = Sidecar::unregistered(&tenant, &[]).await;
     second.process.ready().await;
     let before = secret(&tenant).await;
-    assert!(!second.process.log_text().contains("certificates written"), "{}", second.process.log_text());
+    assert!(!second.process.log_text().contains("certificates kept"), "{}", second.process.log_text());
     let end = "svix_operator_certificate_not_after_timestamp_seconds{certificate=\"serving\"}";
     assert_eq!(first.process.metric(end).await, second.process.metric(end).await);
 
