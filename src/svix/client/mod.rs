@@ -323,13 +323,14 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// Whether an error means that the server answered a TLS handshake with something that is not TLS.
 fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     use rustls::{Error, InvalidMessage};
-    // An I/O error does not count the error that it wraps as its source.
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let tls = match inner {
-        Some(inner) => inner.downcast_ref::<Error>(),
-        None => error.downcast_ref::<Error>(),
-    };
-    matches!(tls, Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)))
+    // An I/O error does not name the error that it wraps as its source.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => is_not_tls(wrapped),
+        None => matches!(
+            error.downcast_ref::<Error>(),
+            Some(Error::InvalidMessage(InvalidMessage::InvalidContentType))
+        ),
+    }
 }
 
 fn page<T, U>(list: wire::List<T>, convert: impl Fn(T) -> U) -> Page<U> {
