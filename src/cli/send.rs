@@ -189,7 +189,7 @@ async fn sent_before(
         payload_text: message.payload_text.to_owned(),
         channels,
     };
-    match plan::event::same(&meant, &found) {
+    match plan::event::check_same(&meant, &found) {
         Ok(()) => {
             eprintln!("already sent: an event with id {event_id} is in Svix");
             println!("{}", found.id);

@@ -21,11 +21,11 @@ use tokio::sync::mpsc;
 use crate::{
     api::WebhookEventType,
     catalogue::{Catalogue, Declared, Directory, Holder},
-    plan::access::Grants,
+    plan::{access, claims::Declaration},
 };
 
 pub use connections::feed_connections;
-use declarations::{Declaration, Declarations, EventTypeId};
+use declarations::{Declarations, Entry, EventTypeId};
 use schema::declared;
 
 use super::{
@@ -135,7 +135,7 @@ impl Feed {
         }
         for (name, object) in &list {
             if let Some(object) = object {
-                self.declarations.set(name, Some(Declaration::of(object)));
+                self.declarations.set(name, Some(Entry::of(object)));
             }
         }
 
@@ -144,7 +144,7 @@ impl Feed {
         let mut retained: HashSet<EventTypeId> = HashSet::new();
         let declared_now: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
         for event_type in &declared_now {
-            let is_barred = self.is_barred(event_type);
+            let is_revoked = self.is_revoked(event_type);
             let Some(owner) = self.publish_owner(event_type) else { continue };
             let declared = match list.get(&owner) {
                 Some(Some(object)) => declared(&self.client, object).await,
@@ -155,7 +155,7 @@ impl Feed {
                     let table = tables.entry(event_type.connection.clone()).or_default();
                     table.push((event_type.name.clone(), declared));
                 }
-                None if is_barred => self.catalogue.remove(&event_type.connection, &event_type.name),
+                None if is_revoked => self.catalogue.remove(&event_type.connection, &event_type.name),
                 None => {
                     retained.insert(event_type.clone());
                 }
@@ -199,11 +199,11 @@ impl Feed {
     }
 
     async fn apply(&mut self, name: NamespacedName, object: WebhookEventType) {
-        let declaration = Declaration::of(&object);
-        let event_type = declaration.event_type.clone();
-        let before = self.declarations.set(&name, Some(declaration));
-        if let Some(before) = before.filter(|before| before.event_type != event_type) {
-            self.update(&before.event_type, None).await;
+        let entry = Entry::of(&object);
+        let event_type = entry.event_type();
+        let before = self.declarations.set(&name, Some(entry)).map(|before| before.event_type());
+        if let Some(before) = before.filter(|before| *before != event_type) {
+            self.update(&before, None).await;
         }
         self.watch_config_maps();
         self.update(&event_type, Some((name, object))).await;
@@ -211,18 +211,17 @@ impl Feed {
 
     async fn remove(&mut self, name: &NamespacedName) {
         if let Some(before) = self.declarations.set(name, None) {
-            self.update(&before.event_type, None).await;
+            self.update(&before.event_type(), None).await;
         }
         self.watch_config_maps();
     }
 
     async fn config_map_changed(&mut self, config_map: &NamespacedName) {
-        let refers = |(object, declaration): &(&NamespacedName, &Declaration)| {
-            object.namespace == config_map.namespace
-                && declaration.config_map.as_deref() == Some(&*config_map.name)
+        let refers = |(object, entry): &(&NamespacedName, &Entry)| {
+            object.namespace == config_map.namespace && entry.config_map.as_deref() == Some(&*config_map.name)
         };
         let referring = self.declarations.objects().filter(refers);
-        let event_types: Vec<_> = referring.map(|(_, declaration)| declaration.event_type.clone()).collect();
+        let event_types: Vec<_> = referring.map(|(_, entry)| entry.event_type()).collect();
         for event_type in event_types {
             self.update(&event_type, None).await;
         }
@@ -240,7 +239,7 @@ impl Feed {
     /// Takes in what the owner of an event type declares. `known` is an object that was just read.
     async fn update(&self, event_type: &EventTypeId, known: Option<(NamespacedName, WebhookEventType)>) {
         let EventTypeId { connection, name } = event_type;
-        if self.is_barred(event_type) {
+        if self.is_revoked(event_type) {
             self.catalogue.remove(connection, name);
         }
         let Some(owner) = self.publish_owner(event_type) else {
@@ -297,23 +296,19 @@ impl Feed {
         self.declarations.owner(event_type, |object, declaration| self.is_permitted(object, declaration))
     }
 
-    /// Whether the connection permits an object what it declares. A connection that does not exist has no rules, as for
-    /// the operator.
+    /// Whether the connection permits an object what it declares.
     fn is_permitted(&self, object: &NamespacedName, declaration: &Declaration) -> bool {
-        let Declaration { event_type, adoption, expunge, .. } = declaration;
-        let Some(connection) = self.directory.connection(&event_type.connection) else { return true };
+        let connection = self.directory.connection(&declaration.connection);
         let labels = self.directory.namespace(&object.namespace);
-        Grants::new(&connection, &object.namespace, labels.as_deref())
-            .event_type(&event_type.name, *adoption, *expunge)
-            .is_ok()
+        access::check(declaration, &object.namespace, connection.as_deref(), labels.as_deref()).is_ok()
     }
 
     /// Whether the schema in force comes from an object that still declares the event type and is not permitted to any
     /// more. Such a schema does not stay, even when there is no other one.
-    fn is_barred(&self, event_type: &EventTypeId) -> bool {
+    fn is_revoked(&self, event_type: &EventTypeId) -> bool {
         let Some(owner) = self.published_owner(event_type) else { return false };
-        let declaration = self.declarations.of(&owner).filter(|it| it.event_type == *event_type);
-        declaration.is_some_and(|declaration| !self.is_permitted(&owner, declaration))
+        let entry = self.declarations.of(&owner).filter(|entry| entry.event_type() == *event_type);
+        entry.is_some_and(|entry| !self.is_permitted(&owner, &entry.declaration))
     }
 
     /// Watches ConfigMaps in the namespaces that refer to one, and in no others.
@@ -321,7 +316,7 @@ impl Feed {
         let wanted: HashSet<&Arc<str>> = self
             .declarations
             .objects()
-            .filter(|(_, declaration)| declaration.config_map.is_some())
+            .filter(|(_, entry)| entry.config_map.is_some())
             .map(|(object, _)| &object.namespace)
             .collect();
         self.watches.retain(|namespace, _| wanted.contains(namespace));

@@ -10,7 +10,7 @@ use crate::{
     catalogue::{Declared, Judgement},
     plan::{
         ReconcileError,
-        event::{self, Desired, Message, Step},
+        event::{self, Desired, EventStep, Message},
         status::ReadyState,
     },
     svix::{ErrorKind, SendMessage},
@@ -57,14 +57,14 @@ impl<S: Host> Engine<S> {
     pub(super) async fn event(&self, object: &Object, event: &Arc<WebhookEvent>) -> Result<Looked, Failed> {
         let step = event::step(event, Timestamp::now());
         match step {
-            Step::Keep(None) => return Ok(Looked::Nothing(Next::Settled)),
-            Step::Keep(Some(left)) => return Ok(Looked::Nothing(Next::Later(left))),
-            Step::Delete => {
+            EventStep::Keep(None) => return Ok(Looked::Nothing(Next::Settled)),
+            EventStep::Keep(Some(left)) => return Ok(Looked::Nothing(Next::Later(left))),
+            EventStep::Delete => {
                 self.host.delete(object).await?;
                 tracing::info!(object = %object.key(), action = "Expired", "its ttlAfterFinished is over");
                 return Ok(Looked::Nothing(Next::Settled));
             }
-            Step::Send | Step::SendAgain | Step::Find | Step::Follow => {}
+            EventStep::Send | EventStep::SendAgain | EventStep::Find | EventStep::Follow => {}
         }
         let name = event.connection_name();
         let Some(connection) = self.registry.connection(name) else {
@@ -73,13 +73,13 @@ impl<S: Host> Engine<S> {
         if self.is_orphaned(object) {
             return Ok(orphaned(object).into());
         }
-        if step != Step::Follow
+        if step != EventStep::Follow
             && let Err(refusal) = self.registry.permitted(object)
         {
             return Ok(Outcome::stalled(refusal).into());
         }
         let Ok(live) = self.live(name) else { return Ok(self.without_connection(name).into()) };
-        if step == Step::Follow {
+        if step == EventStep::Follow {
             return Ok(self.follow(object, event, &connection, &live).await?.into());
         }
         if self.mode(object) != Mode::Manage {
@@ -91,10 +91,10 @@ impl<S: Host> Engine<S> {
             Ok(desired) => desired,
             Err(refusal) => return Ok(Outcome::stalled(refusal).into()),
         };
-        if step != Step::Send {
+        if step != EventStep::Send {
             match live.client.get_message(&desired.application, &desired.event_id).await? {
                 Some(found) => return Ok(self.found(object, event, &live, &desired, &found, None).into()),
-                None if step == Step::Find => return Ok(Outcome::stalled(not_sent(event)).into()),
+                None if step == EventStep::Find => return Ok(Outcome::stalled(not_sent(event)).into()),
                 None => {}
             }
         }
@@ -109,7 +109,7 @@ impl<S: Host> Engine<S> {
         connection: &SvixConnection,
         live: &Live,
         desired: &Desired,
-        step: Step,
+        step: EventStep,
     ) -> Result<Looked, Failed> {
         let accepted = match self.judge(object, event, live, desired).await {
             Ok(accepted) => accepted,
@@ -125,7 +125,7 @@ impl<S: Host> Engine<S> {
         }
         let event = self.record_attempt(object, event, desired, &accepted).await?;
         // It may have been sent in another life. Svix itself may forget an id after a day, but not the message.
-        if step == Step::Send
+        if step == EventStep::Send
             && let Some(found) = live.client.get_message(&desired.application, &desired.event_id).await?
         {
             return Ok(self.found(object, &event, live, desired, &found, Some(accepted)).into());
@@ -215,7 +215,7 @@ impl<S: Host> Engine<S> {
                 return Ok((Reason::PayloadValid, format!("the payload matches the schema of {holder_key}")));
             }
             Judgement::Invalid { policy, violations, more } => {
-                let places = event::places(&violations, more);
+                let places = event::violated_places(&violations, more);
                 (policy, event::describe_violations(event, &violations, more), places)
             }
         };
@@ -225,10 +225,8 @@ impl<S: Host> Engine<S> {
             let advice = "make another WebhookEvent, or change the schema";
             let redacted =
                 format!("the payload does not match the schema of {holder_key} at {places}; see the status");
-            let refusal = ReconcileError {
-                redacted: Some(redacted),
-                ..ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
-            };
+            let refusal = ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
+                .with_redacted(redacted);
             return Err(Outcome::stalled(refusal));
         }
         self.waits_no_more(connection, awaited, &object.key());
@@ -260,7 +258,7 @@ impl<S: Host> Engine<S> {
                     .registry
                     .endpoints_of(name)
                     .iter()
-                    .any(|endpoint| is_for(endpoint) && event::is_in_step(endpoint))
+                    .any(|endpoint| is_for(endpoint) && event::is_in_sync(endpoint))
         };
         let to_come = self.registry.coming_endpoints(name).iter().any(is_for) || is_lost();
         self.remember(&object.key(), |memory| {
@@ -323,7 +321,7 @@ impl<S: Host> Engine<S> {
         found: &Message,
         accepted: Option<(Reason, String)>,
     ) -> Outcome {
-        match event::same(desired, found) {
+        match event::check_same(desired, found) {
             Ok(()) => {
                 let what = format!(
                     "message {} of event type {}: it had arrived before",
@@ -402,7 +400,7 @@ impl<S: Host> Engine<S> {
         };
         let progress = match progress.ended {
             Some(Reason::NoEndpointMatched) if !missed.is_empty() => {
-                event::Progress { message: event::missed_by(&missed), ..progress }
+                event::Progress { message: event::missed_message(&missed), ..progress }
             }
             _ => {
                 missed.clear();
@@ -413,8 +411,8 @@ impl<S: Host> Engine<S> {
         let next = match (progress.ended, event.spec.ttl_after_finished()) {
             (Some(_), None) => Next::Settled,
             (Some(_), Some(ttl)) => Next::Later(ttl),
-            (None, _) if since_sent < WORKED_ON => Next::After(event::next_look(since_sent)),
-            (None, _) => Next::Later(event::next_look(since_sent)),
+            (None, _) if since_sent < WORKED_ON => Next::After(event::next_poll(since_sent)),
+            (None, _) => Next::Later(event::next_poll(since_sent)),
         };
         match progress.ended {
             None => {}
@@ -463,7 +461,7 @@ fn sent(
         verdict: ReadyState::Ready(Reason::Sent, progress.message),
         hold: Some(Hold::Event(Box::new(EventHold { status, accepted, missed: false }))),
         seen: None,
-        next: Next::After(event::next_look(Duration::ZERO)),
+        next: Next::After(event::next_poll(Duration::ZERO)),
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     api::{Adoption, EventTypeDeletionPolicy, EventTypeInSvix, JsonObject, Reason, WebhookEventType},
     plan::{
-        Difference, ReconcileError, claims, describe,
-        event_type::{self, Desired, Observed, Step},
+        Difference, Field, ReconcileError, claims, describe,
+        event_type::{self, Desired, EventTypeStep, Observed},
         schema_source::{self, Source},
         status::ReadyState,
     },
@@ -74,14 +74,14 @@ impl<S: Host> Engine<S> {
             }
         };
         let desired =
-            match schema_source::judged(event_type, schema.to_value()).and_then(|(schema, examples)| {
+            match schema_source::validate(event_type, schema.to_value()).and_then(|(schema, examples)| {
                 event_type::desired(event_type, schema, examples, connection.spec.event_type_names(), owned)
             }) {
                 Ok(desired) => desired,
                 Err(refusal) => return Ok(Outcome::stalled(refusal)),
             };
         let ignored = self.ignored(&key, object);
-        let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
+        let wanted = ignored.iter().fold(desired, |desired, field| desired.without(*field));
         let says_so =
             status.is_some_and(|svix| svix.connection == connection_name && svix.name == wanted.name);
         let held = self.remember(&key, |memory| {
@@ -94,15 +94,14 @@ impl<S: Host> Engine<S> {
         if *mode != Mode::Manage {
             return self.compare_event_type(object, live, *mode, &wanted, stand).await;
         }
-        let ignored: Vec<&'static str> = match self.carry_out_event_type(object, live, &wanted, stand).await?
-        {
+        let ignored: Vec<Field> = match self.carry_out_event_type(object, live, &wanted, stand).await? {
             Carried::Not(outcome) => return Ok(*outcome),
             Carried::Done(now) => ignored.into_iter().chain(now).collect(),
         };
         let hold = Hold::EventType(EventTypeInSvix {
             connection: connection_name.to_owned(),
             name: wanted.name.clone(),
-            fields: wanted.named.clone(),
+            fields: Field::names(&wanted.named),
         });
         let mut outcome = self.with_ignored(&key, object, ignored, hold);
         if let ReadyState::Ready(_, message) = &mut outcome.verdict {
@@ -129,7 +128,7 @@ impl<S: Host> Engine<S> {
             stand.held || seen.as_ref().is_some_and(|observed| is_claimed(live, object, wanted, observed));
         let step = event_type::plan(wanted, seen.as_ref(), ours, stand.adoption);
         let refusal = match &step {
-            Step::Refuse(refusal) => Some(refusal),
+            EventTypeStep::Refuse(refusal) => Some(refusal),
             _ => None,
         };
         Ok(self.compared(mode, event_type::what_if(&step), refusal))
@@ -163,7 +162,8 @@ impl<S: Host> Engine<S> {
             let ours = stand.held
                 || seen.as_ref().is_some_and(|observed| is_claimed(live, &object, wanted, observed));
             let step = event_type::plan(wanted, seen.as_ref(), ours, stand.adoption);
-            let uncertain = !matches!(step, Step::InSync | Step::Adopt | Step::Create);
+            let uncertain =
+                !matches!(step, EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Create);
             let unread = seen.is_some() && (uncertain || stand.forced);
             if unread && fresh.is_none() {
                 let document = self.read_event_type(live, &wanted.name).await?;
@@ -172,9 +172,9 @@ impl<S: Host> Engine<S> {
                 continue;
             }
             match step {
-                Step::InSync | Step::Adopt => {
+                EventTypeStep::InSync | EventTypeStep::Adopt => {
                     object = self.claim(&object, None).await?;
-                    if step == Step::Adopt {
+                    if step == EventTypeStep::Adopt {
                         self.did(
                             &object,
                             EventReason::Adopted,
@@ -184,9 +184,9 @@ impl<S: Host> Engine<S> {
                     self.release_waiting(connection, &Awaited::EventType(wanted.name.as_str().into()));
                     return Ok(Carried::Done(Vec::new()));
                 }
-                Step::Refuse(refusal) => return Ok(Carried::Not(Outcome::stalled(refusal).into())),
-                Step::Create => {
-                    let thing = claims::thing(connection, &wanted.name);
+                EventTypeStep::Refuse(refusal) => return Ok(Carried::Not(Outcome::stalled(refusal).into())),
+                EventTypeStep::Create => {
+                    let thing = claims::resource_name(connection, &wanted.name);
                     let content = wanted.content_digest();
                     let value =
                         live.client.with_token(|token| claims::claim_value(token, uid, &thing, content));
@@ -219,11 +219,11 @@ impl<S: Host> Engine<S> {
                         Err(error) => return Err(error.into()),
                     }
                 }
-                Step::Revive(ref differences)
-                | Step::Change(ref differences)
-                | Step::Overwrite(ref differences) => {
+                EventTypeStep::Revive(ref differences)
+                | EventTypeStep::Change(ref differences)
+                | EventTypeStep::Overwrite(ref differences) => {
                     let revive = seen.as_ref().is_some_and(|observed| observed.archived);
-                    let overwrite = matches!(step, Step::Overwrite(_));
+                    let overwrite = matches!(step, EventTypeStep::Overwrite(_));
                     if !overwrite
                         && !revive
                         && let Err(outcome) = self.may_mend(&object, differences)
@@ -297,7 +297,7 @@ impl<S: Host> Engine<S> {
     /// The schema that an event type names, wherever it is kept.
     pub(super) async fn schema_of(&self, event_type: &WebhookEventType) -> Result<JsonObject, SchemaTrouble> {
         let text = match schema_source::schema_text(event_type) {
-            Ok(Source::Here(schema)) => return Ok(schema),
+            Ok(Source::Inline(schema)) => return Ok(schema),
             Ok(Source::ConfigMap(reference)) => {
                 let namespace = event_type.metadata.namespace.as_deref().unwrap_or_default();
                 self.host.config_map(namespace, reference).await
@@ -356,7 +356,7 @@ impl<S: Host> Engine<S> {
         let uid = object.meta().uid.as_deref().unwrap_or_default();
         let ours = status.is_some()
             || annotation.is_some_and(|found| {
-                let thing = claims::thing(connection, &name);
+                let thing = claims::resource_name(connection, &name);
                 let content = document.observed.content_digest();
                 *found == live.client.with_token(|token| claims::claim_value(token, uid, &thing, content))
             });
@@ -386,7 +386,7 @@ impl<S: Host> Engine<S> {
         };
         let Some(observed) = live.mirror.event_type(name) else { return Ok(()) };
         let uid = object.meta().uid.as_deref().unwrap_or_default();
-        let thing = claims::thing(connection, name);
+        let thing = claims::resource_name(connection, name);
         let content = observed.content_digest();
         let value = live.client.with_token(|token| claims::claim_value(token, uid, &thing, content));
         match self.claim(&object, Some(&value)).await {
@@ -398,7 +398,7 @@ impl<S: Host> Engine<S> {
     }
 
     /// The fields of the present spec that the server is known to ignore.
-    pub(super) fn ignored(&self, key: &ObjectKey, object: &Object) -> Vec<&'static str> {
+    pub(super) fn ignored(&self, key: &ObjectKey, object: &Object) -> Vec<Field> {
         self.remember(key, |memory| match &memory.ignored {
             Some((generation, fields)) if *generation == object.meta().generation => fields.clone(),
             _ => Vec::new(),
@@ -410,7 +410,7 @@ impl<S: Host> Engine<S> {
         &self,
         key: &ObjectKey,
         object: &Object,
-        mut ignored: Vec<&'static str>,
+        mut ignored: Vec<Field>,
         hold: Hold,
     ) -> Outcome {
         ignored.sort_unstable();
@@ -421,7 +421,7 @@ impl<S: Host> Engine<S> {
         let message = format!(
             "this Svix server took the write but not {}: it does not know the field, or only Svix Cloud does; take it \
              out of the spec",
-            ignored.join(", ")
+            Field::names(&ignored).join(", ")
         );
         self.remember(key, |memory| memory.ignored = Some((object.meta().generation, ignored)));
         Outcome { hold: Some(hold), ..Outcome::stalled(ReconcileError::new(Reason::FieldsIgnored, message)) }
@@ -440,7 +440,7 @@ impl<S: Host> Engine<S> {
 /// What carrying out a plan came to.
 pub(super) enum Carried {
     /// Done, but for these fields, which the server ignored.
-    Done(Vec<&'static str>),
+    Done(Vec<Field>),
     /// It must not be done.
     Not(Box<Outcome>),
 }
@@ -458,7 +458,7 @@ struct Stand {
 /// Whether what is found in Svix is what a claim announced whose write had no end that we saw.
 fn is_claimed(live: &Live, object: &Object, wanted: &Desired, observed: &Observed) -> bool {
     let uid = object.meta().uid.as_deref().unwrap_or_default();
-    let thing = claims::thing(object.connection_name(), &wanted.name);
+    let thing = claims::resource_name(object.connection_name(), &wanted.name);
     let content = observed.content_digest();
     let value = live.client.with_token(|token| claims::claim_value(token, uid, &thing, content));
     claims::is_claimed(object.meta().annotations.as_ref(), &value)

@@ -117,7 +117,7 @@ struct Memory {
     /// Since when it has waited, while that is not told in status yet.
     waiting_since: Option<tokio::time::Instant>,
     /// Fields that the server ignored, of this generation of the spec.
-    ignored: Option<(Option<i64>, Vec<&'static str>)>,
+    ignored: Option<(Option<i64>, Vec<crate::plan::Field>)>,
     /// The connection on which it takes over the thing in Svix from an object that went.
     inherited: Option<Box<str>>,
     /// Since when an event has been held back for the endpoints that are to receive it.

@@ -315,7 +315,7 @@ impl Registry {
             .iter()
             .filter_map(|key| Some(inner.claimant(key, inner.objects.get(key)?, connection)))
             .collect();
-        let heir = claims::holder(&claims).and_then(|index| claims.get(index))?;
+        let heir = claims::owner(&claims).and_then(|index| claims.get(index))?;
         rivals.iter().find(|key| (&*key.namespace, &*key.name) == (heir.namespace, heir.name)).cloned()
     }
 

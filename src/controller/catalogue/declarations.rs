@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::{
-    api::{Adoption, EventTypeDeletionPolicy, ManagementPolicy, WebhookEventType},
+    api::WebhookEventType,
     controller::watch::NamespacedName,
-    plan::claims::{self, Claimant},
+    plan::claims::{self, Declaration},
 };
 
 /// An event type in Svix, through a connection.
@@ -15,79 +15,65 @@ pub(super) struct EventTypeId {
     pub name: String,
 }
 
-/// What an object declares, without its schema.
+/// An object that declares an event type, without its schema.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Declaration {
-    pub event_type: EventTypeId,
-    /// Whether its status records that the event type in Svix is its own.
-    pub is_recorded: bool,
-    pub is_managed: bool,
-    /// What `access` has to permit beside the name.
-    pub adoption: Adoption,
-    pub expunge: bool,
-    pub created: i64,
+pub(super) struct Entry {
+    pub declaration: Declaration,
+    /// The ConfigMap that its schema is in.
     pub config_map: Option<String>,
 }
 
-impl Declaration {
+impl Entry {
     /// Returns what an object declares.
     pub fn of(object: &WebhookEventType) -> Self {
-        let WebhookEventType { spec, status, metadata } = object;
-        let event_type =
-            EventTypeId { connection: object.connection_name().to_owned(), name: object.event_type_name() };
-        let recorded = status.as_ref().and_then(|status| status.svix.as_ref());
-        let created = metadata.creation_timestamp.as_ref();
-        Self {
-            // What an object that moved here had through another connection does not count.
-            is_recorded: recorded.is_some_and(|recorded| recorded.connection == event_type.connection),
-            // Suspension is temporary, so a suspended object counts as managed.
-            is_managed: spec.suspend == Some(true)
-                || spec.management_policy != Some(ManagementPolicy::Observe),
-            adoption: spec.adoption(),
-            expunge: spec.deletion_policy() == EventTypeDeletionPolicy::Expunge,
-            created: created.map_or(0, |time| time.0.as_second()),
-            config_map: spec.schema_from.as_ref().map(|from| from.config_map_key_ref.name.clone()),
-            event_type,
-        }
+        let config_map = object.spec.schema_from.as_ref().map(|from| from.config_map_key_ref.name.clone());
+        Self { declaration: Declaration::of(object), config_map }
+    }
+
+    /// Returns the event type that it declares.
+    pub fn event_type(&self) -> EventTypeId {
+        let Declaration { connection, event_type, .. } = &self.declaration;
+        EventTypeId { connection: connection.clone(), name: event_type.clone() }
     }
 }
 
 /// All declarations, by object and by event type.
 #[derive(Default)]
 pub(super) struct Declarations {
-    by_object: HashMap<NamespacedName, Declaration>,
+    by_object: HashMap<NamespacedName, Entry>,
     by_event_type: HashMap<EventTypeId, BTreeSet<NamespacedName>>,
 }
 
 impl Declarations {
     /// Sets what an object declares; `None`: nothing any more. Returns what it declared before.
-    pub fn set(&mut self, object: &NamespacedName, declaration: Option<Declaration>) -> Option<Declaration> {
-        let before = match declaration {
-            Some(declaration) => {
-                self.by_event_type.entry(declaration.event_type.clone()).or_default().insert(object.clone());
-                self.by_object.insert(object.clone(), declaration)
+    pub fn set(&mut self, object: &NamespacedName, entry: Option<Entry>) -> Option<Entry> {
+        let now = entry.as_ref().map(Entry::event_type);
+        let before = match entry {
+            Some(entry) => {
+                self.by_event_type.entry(entry.event_type()).or_default().insert(object.clone());
+                self.by_object.insert(object.clone(), entry)
             }
             None => self.by_object.remove(object),
         };
-        if let Some(before) = &before
-            && self.by_object.get(object).is_none_or(|now| now.event_type != before.event_type)
-            && let Some(objects) = self.by_event_type.get_mut(&before.event_type)
+        let left = before.as_ref().map(Entry::event_type).filter(|before| now.as_ref() != Some(before));
+        if let Some(left) = left
+            && let Some(objects) = self.by_event_type.get_mut(&left)
         {
             objects.remove(object);
             if objects.is_empty() {
-                self.by_event_type.remove(&before.event_type);
+                self.by_event_type.remove(&left);
             }
         }
         before
     }
 
     /// Returns what an object declares.
-    pub fn of(&self, object: &NamespacedName) -> Option<&Declaration> {
+    pub fn of(&self, object: &NamespacedName) -> Option<&Entry> {
         self.by_object.get(object)
     }
 
     /// Returns the objects that declare something, and what.
-    pub fn objects(&self) -> impl Iterator<Item = (&NamespacedName, &Declaration)> {
+    pub fn objects(&self) -> impl Iterator<Item = (&NamespacedName, &Entry)> {
         self.by_object.iter()
     }
 
@@ -101,34 +87,28 @@ impl Declarations {
         self.by_event_type.contains_key(event_type)
     }
 
-    /// Returns the object that an event type belongs to, of those that are permitted to have it.
+    /// Returns the object that owns an event type, among those that are permitted to declare it.
     pub fn owner(
         &self,
         event_type: &EventTypeId,
         is_permitted: impl Fn(&NamespacedName, &Declaration) -> bool,
     ) -> Option<NamespacedName> {
-        let objects: Vec<_> = self.by_event_type.get(event_type)?.iter().collect();
-        let declarers: Vec<_> = objects
+        let objects = self.by_event_type.get(event_type)?.iter();
+        let declared: Vec<_> =
+            objects.filter_map(|object| Some((object, &self.by_object.get(object)?.declaration))).collect();
+        let declarers: Vec<_> = declared
             .iter()
-            .filter_map(|object| {
-                let declaration = self.by_object.get(*object)?;
-                Some(Claimant {
-                    permitted: is_permitted(object, declaration),
-                    managed: declaration.is_managed,
-                    holds: declaration.is_recorded,
-                    created: declaration.created,
-                    namespace: &object.namespace,
-                    name: &object.name,
-                })
-            })
+            .map(|(object, it)| it.declarer(&object.namespace, &object.name, is_permitted(object, it)))
             .collect();
-        objects.get(claims::holder(&declarers)?).map(|object| (*object).clone())
+        declared.get(claims::owner(&declarers)?).map(|(object, _)| (*object).clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use crate::api::Adoption;
+
     use super::*;
 
     fn object(name: &str) -> NamespacedName {
@@ -139,16 +119,17 @@ mod tests {
         EventTypeId { connection: "default".to_owned(), name: name.to_owned() }
     }
 
-    fn declaration(name: &str, is_recorded: bool, created: i64) -> Option<Declaration> {
-        Some(Declaration {
-            event_type: event_type(name),
-            is_recorded,
-            is_managed: true,
+    fn entry(event_type: &str, is_owner: bool, created: i64) -> Option<Entry> {
+        let declaration = Declaration {
+            connection: "default".to_owned(),
+            event_type: event_type.to_owned(),
             adoption: Adoption::Match,
             expunge: false,
+            is_managed: true,
+            is_owner,
             created,
-            config_map: None,
-        })
+        };
+        Some(Entry { declaration, config_map: None })
     }
 
     fn everybody(_: &NamespacedName, _: &Declaration) -> bool {
@@ -156,39 +137,21 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_is_what_the_operator_sees() {
-        let declares = |spec: serde_json::Value, connection: &str| {
-            serde_json::from_value::<WebhookEventType>(serde_json::json!({
-                "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
-                "metadata": {"name": "a.b", "namespace": "ns"}, "spec": spec,
-                "status": {"svix": {"connection": connection, "name": "a.b"}},
-            }))
-            .map(|object| Declaration::of(&object))
-            .unwrap()
-        };
-
-        let declared = declares(serde_json::json!({"schema": {}}), "default");
-
-        assert!(declared.is_recorded && declared.is_managed && !declared.expunge);
-        assert!(!declares(serde_json::json!({"schema": {}}), "another").is_recorded, "it was moved");
-        assert!(!declares(serde_json::json!({"managementPolicy": "Observe"}), "default").is_managed);
-        let suspended = serde_json::json!({"managementPolicy": "Observe", "suspend": true});
-        assert!(declares(suspended, "default").is_managed);
-    }
-
-    #[test]
     fn objects_without_permission_own_nothing_and_observers_come_last() {
         let mut declarations = Declarations::default();
-        let is_permitted = |object: &NamespacedName, _: &Declaration| &*object.name != "thief";
-        declarations.set(&object("thief"), declaration("a.b", true, 1));
-        assert_eq!(declarations.owner(&event_type("a.b"), is_permitted), None);
+        let owner = |declarations: &Declarations| {
+            declarations.owner(&event_type("a.b"), |object, _| &*object.name != "thief")
+        };
+        declarations.set(&object("thief"), entry("a.b", true, 1));
+        assert_eq!(owner(&declarations), None);
 
-        let observed = Declaration { is_managed: false, ..declaration("a.b", true, 2).unwrap() };
+        let mut observed = entry("a.b", true, 2).unwrap();
+        observed.declaration.is_managed = false;
         declarations.set(&object("observer"), Some(observed));
-        assert_eq!(declarations.owner(&event_type("a.b"), is_permitted), Some(object("observer")));
+        assert_eq!(owner(&declarations), Some(object("observer")));
 
-        declarations.set(&object("team"), declaration("a.b", false, 3));
-        assert_eq!(declarations.owner(&event_type("a.b"), is_permitted), Some(object("team")));
+        declarations.set(&object("team"), entry("a.b", false, 3));
+        assert_eq!(owner(&declarations), Some(object("team")));
     }
 
     #[test]
@@ -197,14 +160,14 @@ mod tests {
         let owner = |declarations: &Declarations, name: &str| {
             declarations.owner(&event_type(name), everybody).map(|object| object.name.to_string())
         };
-        declarations.set(&object("old"), declaration("a.b", false, 1));
-        declarations.set(&object("new"), declaration("a.b", false, 2));
+        declarations.set(&object("old"), entry("a.b", false, 1));
+        declarations.set(&object("new"), entry("a.b", false, 2));
         assert_eq!(owner(&declarations, "a.b").as_deref(), Some("old"));
 
-        declarations.set(&object("new"), declaration("a.b", true, 2));
+        declarations.set(&object("new"), entry("a.b", true, 2));
         assert_eq!(owner(&declarations, "a.b").as_deref(), Some("new"));
 
-        declarations.set(&object("new"), declaration("a.c", true, 2));
+        declarations.set(&object("new"), entry("a.c", true, 2));
         assert_eq!(owner(&declarations, "a.b").as_deref(), Some("old"));
         assert_eq!(owner(&declarations, "a.c").as_deref(), Some("new"));
 

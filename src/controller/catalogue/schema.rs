@@ -45,7 +45,7 @@ pub(super) async fn declared(client: &Client, object: &WebhookEventType) -> Opti
 
 async fn schema_of(client: &Client, object: &WebhookEventType) -> Result<JsonObject, SchemaError> {
     let reference = match schema_source::schema_text(object)? {
-        Source::Here(schema) => return Ok(schema),
+        Source::Inline(schema) => return Ok(schema),
         Source::ConfigMap(reference) => reference,
     };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();

@@ -14,11 +14,11 @@ use crate::{
         registry::SvixResource,
     },
     plan::{
-        Difference, ReconcileError, describe,
-        endpoint::{self, Change, Desired, Observed, Ownership, Step},
+        Difference, Field, ReconcileError, describe,
+        endpoint::{self, Change, Desired, EndpointStep, Observed, Ownership},
         suggest,
     },
-    svix::{Class, Error, ErrorKind},
+    svix::{Error, ErrorKind},
 };
 
 use super::{Done, Held, Stand, keep_uid};
@@ -71,21 +71,22 @@ impl<S: Host> Engine<S> {
             let (wanted, seen) = (&work.wanted, work.seen.as_ref());
             let ownership = self.ownership_of(seen, wanted, stand);
             let step = endpoint::plan(wanted, seen, ownership, stand.claim(seen));
-            let uncertain = matches!(step, Step::Adopt(..) | Step::Change(..) | Step::Refuse(_));
+            let uncertain =
+                matches!(step, EndpointStep::Adopt(..) | EndpointStep::Change(..) | EndpointStep::Refuse(_));
             if let (false, Some(observed), true) = (work.fresh, seen, uncertain || stand.forced) {
                 work.seen = self.read_endpoint(live, &wanted.application, &observed.id, &wanted.uid).await?;
                 work.fresh = true;
                 continue;
             }
             let done = match step {
-                Step::InSync => {
+                EndpointStep::InSync => {
                     self.claim(&work.object, None).await?;
                     let as_it_is = work.seen.take().map(Held::as_it_is);
                     work.made.take().or(as_it_is).map(|held| Done::Held(Box::new(held)))
                 }
-                Step::Refuse(refusal) => Some(Done::stalled(refusal)),
-                Step::Create => self.create_endpoint(&mut work).await?,
-                Step::Adopt(change, differences) | Step::Change(change, differences) => {
+                EndpointStep::Refuse(refusal) => Some(Done::stalled(refusal)),
+                EndpointStep::Create => self.create_endpoint(&mut work).await?,
+                EndpointStep::Adopt(change, differences) | EndpointStep::Change(change, differences) => {
                     self.change_endpoint(&mut work, &change, &differences, ownership).await?
                 }
             };
@@ -290,7 +291,7 @@ impl<S: Host> Engine<S> {
     ) -> Result<Done, Failed> {
         let application = wanted.application.as_str();
         let (_, differences) = endpoint::change(wanted, &answer);
-        if made && differences.iter().any(|difference| difference.field == "eventTypes") {
+        if made && differences.iter().any(|difference| difference.field == Field::EventTypes) {
             // A server before 1.99 drops the field and makes an endpoint that receives everything. That must not
             // stay.
             live.client.delete_endpoint(application, &answer.id).await?;
@@ -312,7 +313,7 @@ impl<S: Host> Engine<S> {
         wanted: &Desired,
         error: Error,
     ) -> Result<Done, Failed> {
-        if error.class() != Class::Terminal || !error.to_string().contains("event types don't exist") {
+        if !error.is_about(Field::EventTypes) {
             return Err(error.into());
         }
         for name in &wanted.event_types {
@@ -435,7 +436,7 @@ impl<S: Host> Engine<S> {
         let fields = describe(differences);
         match ownership {
             // Nothing is overwritten without a word.
-            Ownership::Nobody | Ownership::Held | Ownership::Other => {
+            Ownership::Nobody | Ownership::OtherObject | Ownership::OtherOwner => {
                 let marked = match before.mark() {
                     Some(mark) => format!("endpoint {id} was marked as {mark}"),
                     None => format!("endpoint {id} was in Svix already"),

@@ -7,7 +7,7 @@ use crate::{
         policy::Begun,
         reconcile::{Failed, Outcome},
     },
-    plan::endpoint::{self, Desired, Step},
+    plan::endpoint::{self, Desired, EndpointStep},
 };
 
 use super::{Stand, keep_uid};
@@ -40,10 +40,10 @@ impl<S: Host> Engine<S> {
         let ownership = self.ownership_of(seen.as_ref(), &wanted, stand);
         let mut step = endpoint::plan(&wanted, seen.as_ref(), ownership, stand.claim(seen.as_ref()));
         let mut unlisted = Vec::new();
-        if let (Some(observed), false) = (&seen, matches!(step, Step::Refuse(_))) {
+        if let (Some(observed), false) = (&seen, matches!(step, EndpointStep::Refuse(_))) {
             unlisted = self.differences_unlisted(live, &wanted, observed).await?;
             if stand.adopts_equal_only(&step) && !unlisted.is_empty() {
-                step = Step::Refuse(endpoint::refuse_adoption(&wanted, observed, &unlisted));
+                step = EndpointStep::Refuse(endpoint::refuse_adoption(&wanted, observed, &unlisted));
                 unlisted.clear();
             }
         }
@@ -56,7 +56,7 @@ impl<S: Host> Engine<S> {
         }
         differences.extend(unlisted);
         let refusal = match &step {
-            Step::Refuse(refusal) => Some(refusal),
+            EndpointStep::Refuse(refusal) => Some(refusal),
             _ => None,
         };
         Ok(self.compared(*mode, action.map(|action| (action, differences.as_slice())), refusal))

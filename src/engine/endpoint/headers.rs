@@ -75,7 +75,7 @@ impl<S: Host> Engine<S> {
         }
         let application = wanted.application.as_str();
         let found = live.client.get_headers(application, &observed.id).await?.unwrap_or_default();
-        let Some(keep) = headers::for_both(headers, &found) else { return Ok(false) };
+        let Some(keep) = headers::safe_for_both_hosts(headers, &found) else { return Ok(false) };
         live.client.put_headers(application, &observed.id, &keep).await?;
         Ok(true)
     }

@@ -15,11 +15,11 @@ use crate::{
         WebhookEndpoint, annotation,
     },
     plan::{
-        ReconcileError,
-        endpoint::{self, Claim, Desired, Observed, Owned, Ownership, Step},
+        Field, ReconcileError,
+        endpoint::{self, AdoptionRequest, Desired, EndpointStep, Observed, Owned, Ownership},
         ids,
         secrets::{Secrets, Sensitive},
-        signing::to_make_again_with,
+        signing::key_for_recreation,
         status::{ExtraCondition, ReadyState},
     },
 };
@@ -56,7 +56,7 @@ struct Held {
     /// Whether headers were taken away that have to be written again.
     withheld_headers: bool,
     /// The fields that the server ignored.
-    ignored: Vec<&'static str>,
+    ignored: Vec<Field>,
 }
 
 impl Done {
@@ -101,14 +101,14 @@ impl Stand<'_> {
         self.held_id.or(self.adopt_id)
     }
 
-    fn claim(&self, observed: Option<&Observed>) -> Claim {
+    fn claim(&self, observed: Option<&Observed>) -> AdoptionRequest {
         let named = observed.is_some_and(|observed| self.adopt_id == Some(&*observed.id));
-        Claim { adoption: self.adoption, named: named && self.held_id.is_none() }
+        AdoptionRequest { adoption: self.adoption, by_id: named && self.held_id.is_none() }
     }
 
     /// Whether a step takes an endpoint over that may only be taken as it is, headers and key included.
-    fn adopts_equal_only(&self, step: &Step) -> bool {
-        matches!(step, Step::Adopt(..)) && self.adoption != Adoption::Override
+    fn adopts_equal_only(&self, step: &EndpointStep) -> bool {
+        matches!(step, EndpointStep::Adopt(..)) && self.adoption != Adoption::Override
     }
 }
 
@@ -157,7 +157,7 @@ impl<S: Host> Engine<S> {
         let written_to = endpoint.spec.signing_secret.as_ref().and_then(|signing| signing.to_secret.as_ref());
         let handed_out = written_to.and_then(|to| {
             let secret = secrets.get(&to.name)?.as_ref()?;
-            to_make_again_with(secret, endpoint, to.key())
+            key_for_recreation(secret, endpoint, to.key())
         });
         let stand = Stand {
             held_id: held.map(|svix| svix.id.as_str()),
@@ -179,7 +179,7 @@ impl<S: Host> Engine<S> {
             return self.compare_endpoint(endpoint, &begun, desired, stand).await;
         }
         let ignored = self.ignored(&key, object);
-        let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
+        let wanted = ignored.iter().fold(desired, |desired, field| desired.without(*field));
         let (held_now, wanted) =
             match self.carry_out_endpoint(object, connection, live, wanted, stand).await? {
                 (Done::Not(outcome), _) => return Ok(*outcome),
@@ -209,7 +209,7 @@ impl<S: Host> Engine<S> {
         held_now: Held,
         wanted: &Desired,
         secrets: Secrets,
-        ignored: Vec<&'static str>,
+        ignored: Vec<Field>,
         is_left_disabled: bool,
     ) -> Result<Outcome, Failed> {
         let Begun { connection, live, .. } = begun;
@@ -234,7 +234,7 @@ impl<S: Host> Engine<S> {
             application: wanted.application.clone(),
             id: id.to_string(),
             uid: wanted.uid.clone(),
-            fields: wanted.named.clone(),
+            fields: Field::names(&wanted.named),
             metadata_keys: wanted.named_metadata.clone(),
             generation: object.meta().generation,
             verified: kept.verified,
@@ -307,18 +307,18 @@ impl<S: Host> Engine<S> {
     fn of_other(&self, owner_id: &str, namespace: &str, mark: &str) -> Ownership {
         let mut parts = mark.splitn(3, '/');
         let (Some(owner), Some(of), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-            return Ownership::Other;
+            return Ownership::OtherOwner;
         };
         let key = ObjectKey { kind: Kind::Endpoint, namespace: of.into(), name: name.into() };
         if owner != owner_id {
-            return Ownership::Other;
+            return Ownership::OtherOwner;
         }
         // Of what is not handed in, or cannot be read, nobody can say that it is gone.
         let unknown = self.options.namespaces.as_ref().is_some_and(|known| !known.contains(of))
             || self.lock(&self.unreadable).contains(&key);
         match self.registry.get(&key) {
-            _ if unknown => Ownership::Held,
-            Some(object) if !object.deleting() => Ownership::Held,
+            _ if unknown => Ownership::OtherObject,
+            Some(object) if !object.deleting() => Ownership::OtherObject,
             _ if of == namespace => Ownership::Ours,
             _ => Ownership::Nobody,
         }

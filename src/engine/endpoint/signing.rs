@@ -13,7 +13,7 @@ use crate::{
     plan::{
         ReconcileError,
         secrets::{SecretData, Sensitive},
-        signing::{self, Journal, Schedule, Step},
+        signing::{self, Journal, Schedule, SigningKeyStep},
         status::ReadyState,
     },
     svix::{Error, ErrorKind},
@@ -82,7 +82,7 @@ impl<S: Host> Engine<S> {
     ) -> Result<Option<ReadyState>, Failed> {
         let application = listed.wanted.application.as_str();
         let id = listed.observed.id.clone();
-        if live.client.get_signing_key(application, &id).await? == Some(signing::as_shown(wanted)) {
+        if live.client.get_signing_key(application, &id).await? == Some(signing::as_returned(wanted)) {
             return Ok(None);
         }
         if let Err(error) = live.client.rotate_signing_key(application, &id, wanted, grace).await {
@@ -118,7 +118,8 @@ impl<S: Host> Engine<S> {
         };
         let mut secret = listed.secrets.get(&to.name).cloned().flatten();
         if let Some(secret) = &secret
-            && let Err(refusal) = signing::check_ours(secret, endpoint, "/spec/signingSecret/toSecret/name")
+            && let Err(refusal) =
+                signing::check_ownership(secret, endpoint, "/spec/signingSecret/toSecret/name")
         {
             return Ok(Kept { trouble: Some(ReadyState::Stalled(refusal)), ..Kept::default() });
         }
@@ -132,7 +133,10 @@ impl<S: Host> Engine<S> {
             let present = match (&in_svix, settled, assumed) {
                 (Some(key), ..) => key.clone(),
                 (None, true, Some(assumed))
-                    if matches!(signing::plan(journal.as_ref(), &assumed, schedule, now), Step::Keep(_)) =>
+                    if matches!(
+                        signing::plan(journal.as_ref(), &assumed, schedule, now),
+                        SigningKeyStep::Keep(_)
+                    ) =>
                 {
                     assumed
                 }
@@ -148,15 +152,15 @@ impl<S: Host> Engine<S> {
             };
             let write = match signing::plan(journal.as_ref(), &present, schedule, now) {
                 // The Secret was lost: what is asked for now was not done with the one that is gone.
-                Step::Write(journal) if secret.is_none() && was_kept => {
+                SigningKeyStep::Write(journal) if secret.is_none() && was_kept => {
                     Journal { rotated_for: None, ..journal }
                 }
-                Step::Write(journal) => journal,
-                Step::Prepare(rotating_for) => {
+                SigningKeyStep::Write(journal) => journal,
+                SigningKeyStep::Prepare(rotating_for) => {
                     let next = Some(signing::new_key(rand::random()));
                     Journal { next, rotating_for, ..journal.unwrap_or_default() }
                 }
-                Step::Rotate(key) => {
+                SigningKeyStep::Rotate(key) => {
                     match live.client.rotate_signing_key(&application, &id, &key, schedule.grace).await {
                         Ok(()) => self.reread(live, listed).await?,
                         Err(error) => {
@@ -173,10 +177,10 @@ impl<S: Host> Engine<S> {
                     }
                     continue;
                 }
-                Step::Refuse(refusal) => {
+                SigningKeyStep::Refuse(refusal) => {
                     return Ok(Kept { trouble: Some(ReadyState::Stalled(refusal)), ..Kept::default() });
                 }
-                Step::Keep(until) => {
+                SigningKeyStep::Keep(until) => {
                     let Some(journal) = journal else { continue };
                     if let Some(secret) = secret
                         .as_ref()
@@ -256,7 +260,7 @@ fn secret_write(
 /// Svix takes no other key yet; any other error stays one.
 fn limited(error: Error) -> Result<ReadyState, Failed> {
     match &error.kind {
-        ErrorKind::Refused { status: 400, detail } => Ok(ReadyState::Waiting(ReconcileError::new(
+        ErrorKind::Refused { status: 400, detail, .. } => Ok(ReadyState::Waiting(ReconcileError::new(
             Reason::RotationLimited,
             format!("Svix takes no other signing key yet: {detail} It is tried again"),
         ))),

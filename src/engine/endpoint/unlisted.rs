@@ -17,7 +17,7 @@ use crate::{
         reconcile::{Failed, Outcome},
     },
     plan::{
-        Difference, ReconcileError,
+        Difference, Field, ReconcileError,
         endpoint::{Desired, Observed},
         headers,
         secrets::{Secrets, versions},
@@ -162,17 +162,18 @@ impl<S: Host> Engine<S> {
                     (in_svix, declared) => (has(in_svix), has(declared)),
                 };
                 differences.push(Difference {
-                    field: "headers",
+                    field: Field::Headers,
                     found: format!("{name}: {found}"),
                     expected: format!("{name}: {expected}"),
                 });
             }
         }
         if let Some(key) = &wanted.signing_key
-            && live.client.get_signing_key(application, &observed.id).await? != Some(signing::as_shown(key))
+            && live.client.get_signing_key(application, &observed.id).await?
+                != Some(signing::as_returned(key))
         {
             differences.push(Difference {
-                field: "signingSecret",
+                field: Field::SigningSecret,
                 found: "another key (not shown)".to_owned(),
                 expected: "the one in the Secret".to_owned(),
             });

@@ -38,7 +38,7 @@ impl Index {
         let claimants: Vec<_> = keys.iter().filter_map(|key| Some((key, self.objects.get(key)?))).collect();
         let claims: Vec<_> =
             claimants.iter().map(|(key, object)| self.claimant(key, object, &place.0)).collect();
-        claims::holder(&claims).and_then(|index| claimants.get(index)).map(|(key, _)| *key)
+        claims::owner(&claims).and_then(|index| claimants.get(index)).map(|(key, _)| *key)
     }
 
     /// An object that declares a thing, for the rule that says who holds it.
@@ -47,11 +47,11 @@ impl Index {
         key: &'a ObjectKey,
         object: &Object,
         connection: &str,
-    ) -> claims::Claimant<'a> {
-        claims::Claimant {
-            permitted: self.permitted(object).is_ok(),
-            managed: object.mode() != Mode::Observe,
-            holds: object.holds_through() == Some(connection),
+    ) -> claims::Declarer<'a> {
+        claims::Declarer {
+            is_permitted: self.permitted(object).is_ok(),
+            is_managed: object.mode() != Mode::Observe,
+            is_owner: object.holds_through() == Some(connection),
             created: object.created().map_or(0, |time| time.as_second()),
             namespace: &key.namespace,
             name: &key.name,

@@ -4,7 +4,10 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{plan::event_type, svix::errors::Error};
+use crate::{
+    plan::{Field, event_type},
+    svix::errors::Error,
+};
 
 use super::{Client, EventTypeDocument, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire};
 
@@ -54,7 +57,7 @@ impl Client {
     pub async fn patch_event_type(
         &self,
         desired: &event_type::Desired,
-        fields: &[&str],
+        fields: &[Field],
         revive: bool,
         observed: Option<&Value>,
     ) -> Result<EventTypeDocument, Error> {
