@@ -10,7 +10,7 @@ use super::{
     Known,
     judge::{self, Findings},
     messages::{self, Problem},
-    wire::{Answer, Cause, Details, Request, Response, Review, Status, uid_of},
+    wire::{Cause, Details, Request, Response, Review, ReviewResponse, Status, uid_of},
 };
 
 /// The outcome of a review, for metrics.
@@ -187,7 +187,7 @@ fn refusal(uid: String, status: Status) -> Response {
 }
 
 fn answered(kind: &'static str, outcome: Outcome, response: Response) -> Reviewed {
-    let answer = Answer { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+    let answer = ReviewResponse { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
     // Only strings and numbers, so this does not fail. The API server would refuse an empty response.
     let answer = serde_json::to_vec(&answer).unwrap_or_default();
     Reviewed { answer, kind, outcome, violated: None }

@@ -31,6 +31,8 @@ use crate::{
     telemetry::{self, LogFormat, Metrics},
 };
 
+use super::runtime::{Threads, block_on, stop_on_signals};
+
 use lines::Lines;
 
 /// How long a folder must have had nothing to do before it counts as settled.
@@ -101,7 +103,7 @@ const EMBEDDED_TOKEN: &str = "testsk_embedded";
 pub fn run(arguments: Arguments) -> ExitCode {
     // What happens is printed as it is for people; the log is for what is amiss.
     telemetry::init_logs(LogFormat::Text, "error");
-    super::block_on(super::Threads::One, work(arguments), ExitCode::from(2))
+    block_on(Threads::One, work(arguments), ExitCode::from(2))
 }
 
 /// The Svix that objects are reconciled into.
@@ -120,7 +122,7 @@ impl Server {
                     "--svix-url needs the server's token in the environment variable SVIX_TOKEN".to_owned()
                 );
             }
-            super::gateway::check_url(url)?;
+            super::svix_server::check_url(url).map_err(|error| error.to_string())?;
             return Ok(Self { url: url.clone(), token: token.trim().to_owned(), embedded: None });
         }
         let options = embedded::Options {
@@ -140,7 +142,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     if !arguments.dir.exists() {
         return Err(format!("{} is not there; name a folder of manifests", arguments.dir.display()));
     }
-    let stop = super::run::stop_on_signals()?;
+    let stop = stop_on_signals().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let server = Server::new(&arguments).await?;
     // Before the first reading: a change after it is then never missed.
     let mut folder = match arguments.once {
@@ -261,7 +263,8 @@ impl Front {
             listen: arguments.gateway,
             channel_encoding: told,
             undeclared_advice: " in the folder",
-            listener: lines.map(|lines| gateway::Listener::new(move |told| traffic::passed(&lines, &told))),
+            listener: lines
+                .map(|lines| gateway::Listener::new(move |report| traffic::passed(&lines, &report))),
             limits: gateway::Limits { grace: Duration::from_secs(2), ..gateway::Limits::default() },
             ..gateway::Options::new(server.url.as_str())
         };

@@ -13,6 +13,8 @@ use crate::{
     telemetry::{self, LogFormat},
 };
 
+use super::runtime::{Threads, block_on};
+
 /// Release objects before an uninstall: remove the operator's finalizer from them, and leave Svix as it is.
 ///
 /// Finalizers of others stay. An object that is being deleted disappears at once unless another finalizer blocks its
@@ -74,8 +76,7 @@ const REFUSED: u8 = 2;
 /// Releases, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    let command = async { work(arguments).await.map_err(|error| error.to_string()) };
-    super::block_on(super::Threads::One, command, ExitCode::FAILURE)
+    block_on(Threads::One, work(arguments), ExitCode::FAILURE)
 }
 
 /// Why there is no connection to a cluster.

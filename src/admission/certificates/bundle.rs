@@ -1,5 +1,5 @@
-//! What the Secret holds: `ca.crt` (every authority that is trusted, oldest first), `ca.key` (the keys of those that
-//! sign or will sign), `tls.crt` and `tls.key` (the serving certificate and its key).
+//! The contents of the certificates' Secret: `ca.crt` (every trusted authority, oldest first), `ca.key` (the keys of the
+//! authorities that sign or will sign), `tls.crt` and `tls.key` (the serving certificate and its key).
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -9,11 +9,11 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName};
 
 use super::{
-    Pair, ServingState, State, Validity,
-    pair::{chain_of, later},
+    pair::{Pair, Validity, is_signed_by, later, parse_chain},
+    plan::{ServingState, State},
 };
 
-/// The data of a Secret.
+/// The `data` of a Secret.
 pub type SecretData = BTreeMap<String, Vec<u8>>;
 
 const CA_CERTIFICATES: &str = "ca.crt";
@@ -21,7 +21,7 @@ const CA_KEYS: &str = "ca.key";
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
-/// An authority, with its key while it signs or will.
+/// A certificate authority, with its key if it signs or will sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
     pub der: CertificateDer<'static>,
@@ -29,7 +29,7 @@ pub(super) struct Authority {
     pub key: Option<SecretText>,
 }
 
-/// PEM text of a key, which no log shows.
+/// The PEM text of a key, which `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct SecretText(pub String);
 
@@ -39,34 +39,36 @@ impl std::fmt::Debug for SecretText {
     }
 }
 
-/// The serving certificate.
+/// A serving certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Serving {
     pub chain: String,
     pub key: SecretText,
 }
 
-/// Everything that the Secret holds, read. What cannot be read is left out, as if it were not there.
+/// The authorities and the serving certificate that a Secret contains. Parts that cannot be read count as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Oldest first. Of those with a key the first signs, and the second will.
+pub struct CertificateBundle {
+    /// Oldest first. Of those with a key the first one signs, and the second one will sign next.
     pub(super) authorities: Vec<Authority>,
     pub(super) serving: Option<Serving>,
 }
 
-impl Held {
-    /// Reads the data of a Secret.
+impl CertificateBundle {
+    /// Parses the data of a Secret.
     #[must_use]
-    pub fn read(data: &SecretData) -> Self {
+    pub fn parse(data: &SecretData) -> Self {
         let text = |key: &str| data.get(key).map(Vec::as_slice).unwrap_or_default();
-        let keys = keys_of(text(CA_KEYS));
-        let authorities = chain_of(text(CA_CERTIFICATES)).unwrap_or_default().into_iter().filter_map(|der| {
-            let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
-            let validity = Validity::of(&certificate)?;
-            let public = certificate.public_key().subject_public_key.data.as_ref();
-            let key = keys.iter().find(|(key, _)| key.der_bytes() == public).map(|(_, text)| text.clone());
-            Some(Authority { validity, key, der })
-        });
+        let keys = parse_keys(text(CA_KEYS));
+        let authorities =
+            parse_chain(text(CA_CERTIFICATES)).unwrap_or_default().into_iter().filter_map(|der| {
+                let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+                let validity = Validity::of(&certificate)?;
+                let public = certificate.public_key().subject_public_key.data.as_ref();
+                let key =
+                    keys.iter().find(|(key, _)| key.der_bytes() == public).map(|(_, text)| text.clone());
+                Some(Authority { validity, key, der })
+            });
         let serving = Pair::from_pem(text(CERTIFICATE), text(KEY)).ok().and_then(|_| {
             Some(Serving {
                 chain: String::from_utf8(text(CERTIFICATE).to_vec()).ok()?,
@@ -76,13 +78,13 @@ impl Held {
         Self { authorities: authorities.collect(), serving }
     }
 
-    /// The data of the Secret that holds this.
+    /// Returns the data of a Secret with these contents.
     #[must_use]
-    pub fn data(&self) -> SecretData {
+    pub fn to_data(&self) -> SecretData {
         let keys: String =
             self.authorities.iter().filter_map(|one| Some(one.key.as_ref()?.0.as_str())).collect();
         let mut data = SecretData::from([
-            (CA_CERTIFICATES.to_owned(), self.bundle().into_bytes()),
+            (CA_CERTIFICATES.to_owned(), self.ca_bundle().into_bytes()),
             (CA_KEYS.to_owned(), keys.into_bytes()),
         ]);
         if let Some(serving) = &self.serving {
@@ -92,38 +94,39 @@ impl Held {
         data
     }
 
-    /// The authorities that the API server is to trust, as PEM.
+    /// Returns the authorities that the API server is to trust, as PEM.
     #[must_use]
-    pub fn bundle(&self) -> String {
+    pub fn ca_bundle(&self) -> String {
         self.authorities.iter().map(|one| pem(&one.der)).collect()
     }
 
-    /// The serving certificate and its key.
+    /// Returns the serving certificate and its key.
     #[must_use]
     pub fn pair(&self) -> Option<Pair> {
         let serving = self.serving.as_ref()?;
         Pair::from_pem(serving.chain.as_bytes(), serving.key.0.as_bytes()).ok()
     }
 
-    /// When the authority that signs ends.
+    /// Returns when the signing authority expires.
     #[must_use]
-    pub fn authority_end(&self) -> Option<Timestamp> {
+    pub fn authority_expiry(&self) -> Option<Timestamp> {
         self.signer().map(|signer| signer.validity.not_after)
     }
 
-    /// What the plan asks for; `names` are those that the serving certificate is to be for.
+    /// Returns the input of [`plan`](super::plan()). `names` are the names that the serving certificate must cover, and
+    /// `published` is the time since which the API server knows all authorities.
     #[must_use]
     pub fn state(&self, names: &[String], published: Option<Timestamp>) -> State {
         let mut signing = self.authorities.iter().filter(|one| one.key.is_some());
         let (signer, next) = (signing.next(), signing.next());
         let serving = self.serving.as_ref().and_then(|serving| {
-            let der = chain_of(serving.chain.as_bytes()).ok()?.into_iter().next()?;
+            let der = parse_chain(serving.chain.as_bytes()).ok()?.into_iter().next()?;
             let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
-            let by_signer = signer.is_some_and(|signer| is_signed_by(&certificate, &signer.der));
+            let is_by_signer = signer.is_some_and(|signer| is_signed_by(&certificate, &signer.der));
             Some(ServingState {
                 validity: Validity::of(&certificate)?,
-                by_signer,
-                right_names: is_for(&certificate, names),
+                is_by_signer,
+                covers_names: covers_names(&certificate, names),
             })
         });
         State {
@@ -140,15 +143,16 @@ impl Held {
         }
     }
 
-    /// The authority that signs.
+    /// Returns the authority that signs.
     pub(super) fn signer(&self) -> Option<&Authority> {
         self.authorities.iter().find(|one| one.key.is_some())
     }
 
-    /// The same with what another held still trusted, as far as it has not ended: what is served with may be of its.
+    /// Adds the unexpired authorities of a previous bundle as trusted ones: replicas may still serve with a certificate that
+    /// one of them signed.
     #[must_use]
-    pub fn trusting(mut self, other: Option<&Self>, now: Timestamp) -> Self {
-        for old in other.iter().flat_map(|other| &other.authorities) {
+    pub fn with_trust_of(mut self, previous: Option<&Self>, now: Timestamp) -> Self {
+        for old in previous.iter().flat_map(|previous| &previous.authorities) {
             let known = self.authorities.iter().any(|one| one.der == old.der);
             if !known && later(old.validity.not_after, std::time::Duration::ZERO) > now {
                 self.authorities.insert(0, Authority { key: None, ..old.clone() });
@@ -158,14 +162,10 @@ impl Held {
     }
 }
 
-pub(super) fn is_signed_by(certificate: &X509Certificate<'_>, authority: &CertificateDer<'_>) -> bool {
-    x509_parser::parse_x509_certificate(authority)
-        .is_ok_and(|(_, authority)| certificate.verify_signature(Some(authority.public_key())).is_ok())
-}
-
-fn is_for(certificate: &X509Certificate<'_>, names: &[String]) -> bool {
+/// Returns whether a certificate is valid for all of these DNS names and IP addresses.
+fn covers_names(certificate: &X509Certificate<'_>, names: &[String]) -> bool {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return false };
-    let held: Vec<String> = extension
+    let covered: Vec<String> = extension
         .value
         .general_names
         .iter()
@@ -179,13 +179,13 @@ fn is_for(certificate: &X509Certificate<'_>, names: &[String]) -> bool {
             _ => None,
         })
         .collect();
-    // An address may be written in many ways, and is the same one.
+    // One IP address can be written in several ways.
     let canonical = |name: &String| name.parse().map_or_else(|_| name.clone(), |ip: IpAddr| ip.to_string());
-    names.iter().all(|name| held.contains(&canonical(name)))
+    names.iter().all(|name| covered.contains(&canonical(name)))
 }
 
-/// The keys of a PEM text, each with its text.
-fn keys_of(text: &[u8]) -> Vec<(KeyPair, SecretText)> {
+/// Returns the private keys in a PEM text, each with its own PEM text.
+fn parse_keys(text: &[u8]) -> Vec<(KeyPair, SecretText)> {
     const END: &str = "-----END PRIVATE KEY-----";
     let text = String::from_utf8_lossy(text);
     let blocks = text.split_inclusive(END).filter_map(|block| {
@@ -195,7 +195,7 @@ fn keys_of(text: &[u8]) -> Vec<(KeyPair, SecretText)> {
     blocks.collect()
 }
 
-/// A certificate as PEM.
+/// Returns a certificate as PEM.
 fn pem(der: &CertificateDer<'_>) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
