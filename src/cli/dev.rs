@@ -322,7 +322,7 @@ async fn settle(session: &Session, most: Duration, deliveries: bool, stop: &Canc
         let idle = if deliveries { session.idle() } else { session.idle_but_for_events() };
         let quiet = idle && {
             let objects = session.objects();
-            if objects.iter().all(|object| object.ready() == Some(true) && !object.deleting()) {
+            if objects.iter().all(|object| object.ready() == Some(true) && !object.is_deleting()) {
                 return;
             }
             // A connection has a driver of its own, which the queue knows nothing of.
@@ -332,7 +332,10 @@ async fn settle(session: &Session, most: Duration, deliveries: bool, stop: &Canc
             });
             let counts = |object: &&Object| deliveries || !matches!(object, Object::Event(_));
             !connecting
-                && !objects.iter().filter(counts).any(|object| object.deleting() || object.ready().is_none())
+                && !objects
+                    .iter()
+                    .filter(counts)
+                    .any(|object| object.is_deleting() || object.ready().is_none())
         };
         if !quiet {
             quiet_since = None;

@@ -103,7 +103,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             let count = |kind: Kind| {
                 let count = engine.count(kind);
                 let (ready, not_ready, unknown) = (count.ready, count.not_ready, count.unknown);
-                let differing = engine.differing(kind);
+                let differing = engine.count_differing(kind);
                 ObjectCount { kind: kind.as_str(), ready, not_ready, unknown, differing }
             };
             (Kind::ALL.map(count).into(), engine.depth())

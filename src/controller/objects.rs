@@ -148,7 +148,7 @@ impl<K: Watched, H: Host, F: FnOnce()> Handler<Readable<K>> for ToEngine<H, F> {
                     object = %key, error = %unreadable.error,
                     "the object cannot be read; it is left as it is until its spec is corrected"
                 );
-                self.engine.cannot_read(key);
+                self.engine.mark_undecodable(key);
             }
         }
     }

@@ -27,7 +27,7 @@ use super::{
 
 /// Informs the engine of every Secret that changes in the namespace of the tokens, forever.
 pub async fn watch_secrets<H: Host>(client: Client, engine: Arc<Engine<H>>, namespace: String) {
-    watch_names::<Secret>(client, &namespace, |name| engine.secret_changed(name)).await;
+    watch_names::<Secret>(client, &namespace, |name| engine.token_secret_changed(name)).await;
 }
 
 /// Informs the engine of every ConfigMap that changes in the namespaces that refer to one, forever.
@@ -43,8 +43,7 @@ pub async fn watch_config_maps<H: Host>(client: Client, engine: Arc<Engine<H>>) 
 
 /// Informs the engine of every Secret that changes in the namespaces whose endpoints refer to one, forever.
 pub async fn watch_endpoint_secrets<H: Host>(client: Client, engine: Arc<Engine<H>>) {
-    watch_referenced::<Secret, H>(client, engine, Engine::secret_namespaces, Engine::endpoint_secret_changed)
-        .await;
+    watch_referenced::<Secret, H>(client, engine, Engine::secret_namespaces, Engine::secret_changed).await;
 }
 
 /// Watches a kind in the namespaces that refer to objects of it, and in no others.

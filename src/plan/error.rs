@@ -22,11 +22,13 @@ pub struct ReconcileError {
     detail_at: usize,
 }
 
-/// A cause that the engine acts on.
+/// A cause that the engine acts on: something that a connection cannot do without does not exist, says the API server.
+/// Only that starts the time after which objects are released without clean-up; what cannot be read for a moment does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The API server says that the connection's token Secret, or its key, does not exist. Not set for a Secret that
-    /// could not be read.
+    /// The SvixConnection.
+    ConnectionMissing,
+    /// The Secret with its token.
     TokenMissing,
 }
 
