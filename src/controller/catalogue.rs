@@ -29,11 +29,11 @@ use declarations::{Declarations, Entry, EventTypeId};
 use schema::declared;
 
 use super::{
-    errors::{WatchLog, describe},
+    errors::describe,
     objects::drop_unused_metadata,
     readable::Readable,
     references::{WatchTask, watch_names},
-    watch::{Change, NamespacedName, PAGE, Watch},
+    watch::{Change, NamespacedName, PAGE, Watch, WatchLog},
 };
 
 /// The objects of a list; `None`: one that cannot be decoded, of which what is known stays in force.
@@ -51,7 +51,7 @@ pub async fn feed_event_types(
     synced: impl FnOnce() + Send,
 ) {
     let api: Api<Readable<WebhookEventType>> = Api::all(client.clone());
-    let log = WatchLog::of("WebhookEventType", None);
+    let log = WatchLog::new("WebhookEventType", None);
     let mut watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
     let (changes, mut config_maps) = mpsc::unbounded_channel();
     let (mut connections, mut namespaces) = (directory.watch_connections(), directory.watch_namespaces());

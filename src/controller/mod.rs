@@ -19,8 +19,6 @@ pub mod release;
 mod scripted;
 mod watch;
 
-use manager::MANAGER;
-
 pub use catalogue::{feed_connections, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
 pub use host::KubernetesHost;

@@ -19,9 +19,8 @@ use crate::{
 };
 
 use super::{
-    errors::WatchLog,
     readable::Readable,
-    watch::{Handler, NamespacedName, PAGE, Watch},
+    watch::{Handler, NamespacedName, PAGE, Watch, WatchLog},
 };
 
 /// A kind whose objects are brought to the engine.
@@ -92,7 +91,7 @@ pub async fn watch_kind<K: Watched, H: Host>(
     engine: Arc<Engine<H>>,
     synced: impl FnOnce() + Send,
 ) {
-    let log = WatchLog::of(K::KIND.as_str(), namespace.as_deref());
+    let log = WatchLog::new(K::KIND.as_str(), namespace.as_deref());
     let watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
     watch.run(ToEngine { engine, namespace, synced: Some(synced) }).await;
 }

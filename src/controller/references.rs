@@ -20,10 +20,7 @@ use crate::{
     engine::{Engine, Host},
 };
 
-use super::{
-    errors::WatchLog,
-    watch::{Handler, NamespacedName, Watch},
-};
+use super::watch::{Handler, NamespacedName, Watch, WatchLog};
 
 /// Informs the engine of every Secret that changes in the namespace of the tokens, forever.
 pub async fn watch_secrets<H: Host>(client: Client, engine: Arc<Engine<H>>, namespace: String) {
@@ -101,7 +98,7 @@ where
     K: Send + 'static,
 {
     let api: Api<PartialObjectMeta<K>> = Api::namespaced(client, namespace);
-    let log = WatchLog::of(K::kind(&()), Some(namespace));
+    let log = WatchLog::new(K::kind(&()), Some(namespace));
     let watch = Watch::new(api, watcher::Config::default(), log);
     watch.run(Versions { namespace: namespace.into(), versions: HashMap::new(), changed }).await;
 }
@@ -154,7 +151,7 @@ async fn watch_labels(
     changed: impl Fn(&str, Option<BTreeMap<String, String>>),
     synced: impl FnOnce() + Send,
 ) {
-    let log = WatchLog::of("Namespace", None)
+    let log = WatchLog::new("Namespace", None)
         .with_message("cannot watch namespaces; rules in spec.access see their names, not their labels");
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
     let watch = Watch::new(api, watcher::Config::default(), log);

@@ -10,6 +10,8 @@
 //! An object that was deleted while nothing was watched is not in the next list, and [`Watch::run`] has the handler
 //! delete it. A list that fails half-way deletes nothing.
 
+mod log;
+
 use std::{collections::HashSet, fmt::Debug, pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
@@ -23,7 +25,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::errors::{WatchLog, is_forbidden};
+pub(super) use log::WatchLog;
 
 /// The size of a page of a list: small enough that one page in flight costs little memory.
 pub(super) const PAGE: u32 = 250;
@@ -138,4 +140,52 @@ where
             }
         }
     }
+}
+
+/// The state of a single object that is watched.
+#[derive(Debug)]
+pub(super) enum ObjectState<K> {
+    /// It exists in this state.
+    Exists(K),
+    /// It does not exist.
+    Missing,
+    /// The API server does not permit the watch. It is tried again nevertheless.
+    Forbidden,
+}
+
+/// Calls `changed` with each state of one object, forever.
+pub(super) async fn watch_object<K>(
+    api: Api<K>,
+    name: &str,
+    mut log: WatchLog,
+    mut changed: impl FnMut(ObjectState<K>),
+) where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut states = std::pin::pin!(watcher::watch_object(api, name).default_backoff());
+    while let Some(state) = states.next().await {
+        match state {
+            Ok(found) => {
+                log.works();
+                changed(found.map_or(ObjectState::Missing, ObjectState::Exists));
+            }
+            Err(error) => {
+                log.failed(&error);
+                if is_forbidden(&error) {
+                    changed(ObjectState::Forbidden);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a watch failed for lack of permission.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    };
+    code == Some(403)
 }

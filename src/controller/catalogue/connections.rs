@@ -6,16 +6,15 @@ use crate::{
     api::{EventTypeNames, SvixConnection, SvixConnectionSpec},
     catalogue::Directory,
     controller::{
-        errors::WatchLog,
         readable::Readable,
-        watch::{Handler, NamespacedName, PAGE, Watch},
+        watch::{Handler, NamespacedName, PAGE, Watch, WatchLog},
     },
 };
 
 /// Keeps the directory's connections up to date, forever. Calls `synced` when the first list is complete.
 pub async fn feed_connections(client: Client, directory: Directory, synced: impl FnOnce() + Send) {
     let api: Api<Readable<SvixConnection>> = Api::all(client);
-    let log = WatchLog::of("SvixConnection", None);
+    let log = WatchLog::new("SvixConnection", None);
     let watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
     watch.run(ToDirectory { directory, synced: Some(synced) }).await;
 }
