@@ -1,4 +1,5 @@
-//! Between Svix's JSON and the plan's types. Reading is lenient: a server may leave out what it does not know.
+//! Conversions between Svix's JSON and the types of the plan. Reading is lenient: a server may omit fields that it does not
+//! have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +10,10 @@ use serde_json::Value;
 use crate::api::{PREPARING_METADATA_KEY, Statistics};
 use crate::plan::{Field, digest::Digest, endpoint, event, event_type, headers, secrets::Sensitive};
 
-/// An event type with its schemas, as read one at a time before a change.
+/// An event type with its schemas, as it is read before a change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventTypeDocument {
-    /// What the mirror keeps of it.
+    /// The fields that the mirror keeps.
     pub observed: event_type::Observed,
     /// All versions of its schema.
     pub schemas: Option<Value>,
@@ -98,7 +99,7 @@ impl From<EndpointOut> for endpoint::Observed {
             throttle_rate: out.throttle_rate.or(out.rate_limit),
             disabled: out.disabled,
             metadata: out.metadata.into_iter().collect(),
-            // An answer to a write may have nanoseconds, which are not stored.
+            // The response to a write may have nanoseconds, which are not stored.
             updated_at: out.updated_at.map_or(0, jiff::Timestamp::as_microsecond),
         }
     }
@@ -112,7 +113,7 @@ pub(super) struct List<T> {
     pub done: bool,
 }
 
-/// The body of an event type's creation.
+/// Returns the body that creates an event type.
 pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
     let mut body =
         svix::models::EventTypeIn::new(desired.name.clone(), desired.description.clone().unwrap_or_default());
@@ -125,7 +126,7 @@ pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
     body
 }
 
-/// The body of an event type's change: the fields that differ.
+/// Returns the body that changes these fields of an event type.
 pub(super) fn event_type_patch(
     desired: &event_type::Desired,
     fields: &[Field],
@@ -152,14 +153,14 @@ pub(super) fn event_type_patch(
     body
 }
 
-/// The open-source server's `featureFlag`, which the SDK's model does not have.
+/// Adds the open-source server's `featureFlag`, which the SDK's model does not have.
 fn add_feature_flag(body: &mut Value, flag: Option<&Option<String>>) {
     if let (Some(flag), Some(body)) = (flag, body.as_object_mut()) {
         body.insert("featureFlag".to_owned(), flag.clone().into());
     }
 }
 
-/// The body of an endpoint's creation. Enabled unless the spec says otherwise, or its headers must follow first.
+/// Returns the body that creates an endpoint. It is enabled unless the spec says otherwise, or its headers follow.
 pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::EndpointIn {
     let mut body = svix::models::EndpointIn::new(desired.url.clone());
     body.uid = Some(desired.uid.clone());
@@ -220,9 +221,9 @@ impl From<StatsOut> for Statistics {
     }
 }
 
-/// The body of an endpoint's change: the fields that differ.
+/// Returns the body that changes these fields of an endpoint.
 pub(super) fn endpoint_patch(change: &endpoint::Change) -> svix::models::EndpointPatch {
-    // No `..`: a new field must be thought of here.
+    // Without `..`, a new field fails to compile until it is handled here.
     let endpoint::Change { uid, url, description, event_types, channels, throttle_rate, disabled, metadata } =
         change.clone();
     let mut body = svix::models::EndpointPatch::new();
@@ -242,15 +243,15 @@ pub(super) fn endpoint_patch(change: &endpoint::Change) -> svix::models::Endpoin
 pub struct SendMessage<'a> {
     /// Its event type.
     pub event_type: &'a str,
-    /// An id of the sender's choosing, by which Svix knows a second one of the same.
+    /// An id that the sender chooses, by which Svix recognises a second message of the same event.
     pub event_id: Option<&'a str>,
-    /// The payload as JSON text; it is sent as it stands.
+    /// The payload as JSON text, which is sent unchanged.
     pub payload_text: &'a str,
-    /// Its channels, as Svix has them; empty: none.
+    /// Its channels, in the form that Svix has; empty: none.
     pub channels: &'a [String],
 }
 
-/// The body of a message's creation. Not the SDK's model: that one would read the payload and write it anew.
+/// Returns the body that creates a message. Not the SDK's model, which would parse the payload and serialise it again.
 pub(super) fn message_in(message: &SendMessage<'_>) -> Result<Vec<u8>, serde_json::Error> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -267,7 +268,7 @@ pub(super) fn message_in(message: &SendMessage<'_>) -> Result<Vec<u8>, serde_jso
     serde_json::to_vec(&MessageIn { event_id, event_type, payload, channels })
 }
 
-/// A value that is written, `None` as null.
+/// Returns a value to write, with `None` as null.
 fn nullable<T>(value: Option<T>) -> JsOption<T> {
     value.map_or(JsOption::Null, JsOption::Some)
 }
@@ -284,7 +285,7 @@ pub(super) struct MessageOut {
 
 impl From<MessageOut> for event::Message {
     fn from(out: MessageOut) -> Self {
-        // What Svix says in place of a payload that it does not keep any more.
+        // What Svix returns for a payload that it does not store any more.
         let expired = serde_json::json!({"expired": true});
         Self {
             id: out.id,
@@ -298,8 +299,8 @@ impl From<MessageOut> for event::Message {
     }
 }
 
-/// `MessageEndpointOut`, of which only the outcome counts. The open-source server shows the latest attempt: one
-/// that failed is tried again when there is a time for it. Cloud says so in the status.
+/// `MessageEndpointOut`, of which only the outcome is read. The open-source server returns the latest attempt: one that
+/// failed is repeated if it has a time for that. Cloud says so in the status.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessageEndpointOut {
