@@ -23,7 +23,10 @@ use crate::{
     telemetry::{self, LogFormat, Metrics},
 };
 
-use super::runtime::{self, Threads};
+use super::{
+    runtime::{self, Threads},
+    signals::shutdown_on_signals,
+};
 
 use console::Output;
 use error::DevError;
@@ -97,7 +100,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     if !arguments.dir.exists() {
         return Err(DevError::NoFolder(arguments.dir));
     }
-    let shutdown = runtime::stop_on_signals().map_err(DevError::Signals)?;
+    let shutdown = shutdown_on_signals()?;
     let server = SvixServer::start(arguments.svix_url.as_deref(), arguments.listen).await?;
     // Starts before the first reading, so that no change is missed.
     let watch = (!arguments.once).then(|| FolderWatch::start(&arguments.dir)).transpose()?;

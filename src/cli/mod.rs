@@ -8,6 +8,7 @@ mod release;
 mod run;
 mod runtime;
 mod send;
+mod signals;
 mod svix_server;
 mod version;
 mod webhook;

@@ -17,7 +17,10 @@ use crate::{
     telemetry::{self, Gate, LogFormat, Metrics, ObjectCount, Readiness},
 };
 
-use super::runtime::{self, Threads};
+use super::{
+    runtime::{self, Threads},
+    signals::{SignalError, shutdown_on_signals},
+};
 
 /// Reconcile the resources of a cluster into Svix.
 #[derive(Debug, clap::Args)]
@@ -67,8 +70,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
-    #[error("cannot listen to signals: {0}")]
-    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Signals(#[from] SignalError),
     #[error("cannot listen at {address}: {source}")]
     Health { address: SocketAddr, source: std::io::Error },
     #[error(
@@ -84,7 +87,7 @@ enum RunError {
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, RunError> {
-    let shutdown = runtime::stop_on_signals().map_err(RunError::Signals)?;
+    let shutdown = shutdown_on_signals()?;
     let metrics = Metrics::default();
     let readiness = Readiness::default();
     let gates = KINDS.map(|name| readiness.register(name));

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    cli::{gateway::start_error, svix_server::SvixServerError},
+    cli::{gateway::start_error, signals::SignalError, svix_server::SvixServerError},
     gateway::StartError,
     manifests::{NoManifests, watch::WatchError},
 };
@@ -22,8 +22,8 @@ pub(super) enum DevError {
     EmbeddedSvix { address: SocketAddr, source: io::Error },
     #[error("{}", start_error(.0, "--gateway"))]
     Gateway(#[source] StartError),
-    #[error("cannot listen to signals: {0}")]
-    Signals(#[source] io::Error),
+    #[error(transparent)]
+    Signals(#[from] SignalError),
     #[error(transparent)]
     Watch(#[from] WatchError),
     #[error("{} cannot be watched any more", .0.display())]
