@@ -2,20 +2,19 @@
 
 mod desired;
 mod observed;
+mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use url::Url;
+use ::url::Url;
 
 use crate::api::{Action, Adoption, OWNER_METADATA_KEY, PREPARING_METADATA_KEY, Reason};
 
 use super::{Difference, Field, ReconcileError, channels};
 
-pub use desired::{
-    Desired, InvalidUrl, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, host_of, normal_url,
-    resolve,
-};
+pub use desired::{Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, resolve};
 pub use observed::{Observed, Ownership, ownership};
+pub use url::{InvalidUrl, host_of, normal_url};
 
 /// The fields of an endpoint to write; a field that is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,7 +82,7 @@ pub fn merge_metadata(desired: &Desired, observed: Option<&Observed>) -> BTreeMa
 /// is in the change when it is missing, but it is no difference: it does not come from the spec.
 #[must_use]
 pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference>) {
-    // No `..`: a new field must be thought of here.
+    // No `..`: a new field must be handled here.
     let Desired {
         application: _,
         uid,
@@ -111,7 +110,7 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         change.uid = Some(uid.clone());
     }
     if *observed.url != **url {
-        let (found, expected) = desired::display_urls(&observed.url, url);
+        let (found, expected) = self::url::display_urls(&observed.url, url);
         differs(Field::Url, found, expected);
         change.url = Some(url.clone());
     }

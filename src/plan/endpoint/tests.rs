@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    api::{SvixConnectionSpec, WebhookEndpoint},
+    api::{JsonPointer, SvixConnectionSpec, WebhookEndpoint},
     plan::secrets::Secrets,
 };
 
@@ -298,4 +298,54 @@ fn nobody_takes_the_uid_that_another_namespace_has_by_default() {
     assert!(error.message.starts_with("/spec/uid: "), "{error}");
     assert_eq!(desire(json!({"uid": "prod.team.other"})).uid, "prod.team.other");
     assert_eq!(desire(json!({"uid": "production.x"})).uid, "production.x");
+}
+
+#[test]
+fn each_optional_field_is_named_once_the_spec_has_it_and_can_be_left_out() {
+    let full = json!({
+        "description": "d", "channels": ["x"], "throttleRate": 7, "disabled": true, "headers": [],
+    });
+    let mut desired = desire(full);
+    let named = [Field::Description, Field::Channels, Field::ThrottleRate, Field::Disabled, Field::Headers];
+    assert_eq!(desired.named, named);
+    assert_eq!(
+        Field::names(&desired.named),
+        ["description", "channels", "throttleRate", "disabled", "headers"]
+    );
+
+    for field in named {
+        desired = desired.without(field);
+    }
+
+    let unnamed = desire(json!({}));
+    // Headers are written on their own, whatever the server ignores.
+    assert_eq!(Desired { named: vec![], headers: None, ..desired }, unnamed);
+}
+
+#[test]
+fn an_error_names_its_field() {
+    for (extra, field) in [
+        (json!({"url": "ftp://a.example/"}), "/spec/url"),
+        (json!({"eventTypes": ["a.one", "a b"]}), "/spec/eventTypes/1"),
+        (json!({"uid": "ep_1"}), "/spec/uid"),
+        (json!({"throttleRate": 0}), "/spec/throttleRate"),
+        (json!({"metadata": {"svix-operator.dev/owner": "x"}}), "/spec/metadata/svix-operator.dev~1owner"),
+        (
+            json!({"signingSecret": {"toSecret": {"name": "s"}, "rotateAfter": "1h", "gracePeriod": "168h"}}),
+            "/spec/signingSecret/gracePeriod",
+        ),
+        (
+            json!({"signingSecret": {"toSecret": {"name": "s"}, "rotateAfter": "1s"}}),
+            "/spec/signingSecret/rotateAfter",
+        ),
+    ] {
+        let object = endpoint(extra);
+        let resolved = resolve(&object.spec, &Secrets::new(), "team").unwrap();
+
+        let error = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
+
+        assert_eq!(error.field.as_ref().map(JsonPointer::as_str), Some(field));
+        assert!(error.message.starts_with(&format!("{field}: ")), "{error}");
+        assert_eq!(error.reason, Reason::InvalidSpec);
+    }
 }

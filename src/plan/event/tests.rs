@@ -1,5 +1,16 @@
 #![allow(clippy::unwrap_used)]
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
 use super::*;
+use crate::{
+    api::{
+        Attempts, Condition, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEvent, WebhookEventStatus,
+    },
+    plan::{ReconcileError, channels, digest::Digest, ids, status::ReadyState},
+};
 
 fn connection() -> SvixConnectionSpec {
     serde_json::from_value(json!({"tokenSecretRef": {"name": "s", "key": "k"}, "ownerId": "prod"})).unwrap()

@@ -7,7 +7,11 @@ use crate::{
         Adoption, EndpointDeletionPolicy, EndpointInSvix, SvixConnection, WebhookEndpoint,
         WebhookEndpointStatus,
     },
-    plan::{ReconcileError, access::Grants, ids},
+    plan::{
+        ReconcileError,
+        access::{Declares as _, Grants},
+        ids,
+    },
 };
 
 use super::super::{
@@ -74,8 +78,7 @@ impl Resource for WebhookEndpoint {
     }
 
     fn check_access(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Result<(), ReconcileError> {
-        let application = self.spec.application(&connection.spec);
-        grants.endpoint(application, &self.spec.event_types, self.spec.adoption())
+        self.check(grants, &connection.spec)
     }
 
     fn granted_adoption(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Adoption {
