@@ -44,7 +44,7 @@ pub use policy::{
     ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,
 };
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
-pub use rule::{SpecRule, Violation};
+pub use rule::{ID_PREFIXES, SpecRule, Violation};
 pub use signing::{DEFAULT_SIGNING_KEY, SigningKeySource, SigningKeyStatus, SigningSecret, ToSecret};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -364,7 +364,7 @@ impl Feed {
             let (client, changes, place) = (self.client.clone(), self.changes.clone(), namespace.clone());
             let task = tokio::spawn(async move {
                 watch_names::<ConfigMap>(client, &place, |name| {
-                    // The receiver is gone only when everything ends.
+                    // The receiver is dropped only when everything ends.
                     let _ = changes.send((place.clone(), name.to_owned()));
                 })
                 .await;

@@ -85,7 +85,7 @@ mod tests {
     use crate::{api::Adoption, plan::access::Grants};
 
     #[test]
-    fn a_connection_that_was_never_read_lets_nobody_declare_anything() {
+    fn an_unreadable_connection_permits_nothing() {
         let connection = unreadable();
         let grants = Grants::new(&connection, "ns", None);
         assert!(grants.event_type("a.b", Adoption::Never, false).is_err());

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_permission_never_owns_and_an_observed_one_gives_way() {
+    fn permission_and_management_come_first() {
         let mut declarations = Declarations::default();
         let owner = |declarations: &Declarations| {
             declarations.owner(&event_type("a.b"), |object, _| object.1 != "thief")

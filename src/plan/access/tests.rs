@@ -17,7 +17,7 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn without_rules_everything_is_allowed_but_overriding_and_expunging() {
+fn without_rules_only_override_and_expunge_are_denied() {
     let spec = connection(json!(null));
     let grants = Grants::new(&spec, "ns", Some(&BTreeMap::new()));
     assert!(grants.event_type("a.b", Adoption::Match, false).is_ok());
@@ -28,7 +28,7 @@ fn without_rules_everything_is_allowed_but_overriding_and_expunging() {
 }
 
 #[test]
-fn what_no_rule_grants_is_not_allowed() {
+fn access_without_a_rule_is_denied() {
     let spec = connection(json!([
         {"namespaces": {"matchLabels": {"team": "a"}}, "applications": ["team-a-*"], "eventTypes": ["a.*"]},
         {"namespaces": {"matchLabels": {NAME_LABEL: "b"}}, "applications": ["b"], "eventTypes": ["b.*"],
@@ -51,7 +51,7 @@ fn what_no_rule_grants_is_not_allowed() {
 }
 
 #[test]
-fn each_kind_of_object_is_checked_for_what_it_declares() {
+fn each_kind_is_checked_for_what_it_declares() {
     fn object<K: serde::de::DeserializeOwned>(kind: &str, spec: &serde_json::Value) -> K {
         serde_json::from_value(json!({
             "apiVersion": "svix-operator.dev/v1alpha1", "kind": kind,
@@ -110,7 +110,7 @@ fn selectors_mean_what_they_mean_in_kubernetes() {
 
 proptest! {
     #[test]
-    fn patterns_match_as_the_regular_expression_of_the_same_meaning(
+    fn patterns_match_like_regular_expressions(
         pattern in "[ab*]{0,8}", text in "[ab]{0,10}"
     ) {
         fn slow(pattern: &[u8], text: &[u8]) -> bool {

@@ -87,7 +87,7 @@ fn only_fields_that_the_spec_names_are_ours() {
 }
 
 #[test]
-fn a_field_that_the_spec_stops_naming_goes_back_to_the_default() {
+fn a_field_that_is_no_longer_named_is_reset() {
     let desired = desire(json!({"schema": {}}), &["description", "deprecated", "groupName", "featureFlag"]);
     let before = Observed {
         description: "d".into(),
@@ -152,7 +152,7 @@ fn a_name_from_metadata_is_refused_at_metadata() {
 }
 
 #[test]
-fn each_optional_field_is_named_once_the_spec_has_it_and_can_be_left_out() {
+fn each_optional_field_can_be_named_and_left_out() {
     let full = json!({
         "schema": {}, "description": "d", "deprecated": true, "groupName": "g", "featureFlag": "f",
     });

@@ -58,7 +58,7 @@ fn the_key_of_svix_is_written_to_the_secret_once() {
 }
 
 #[test]
-fn a_rotation_leaves_both_keys_while_both_are_valid() {
+fn a_rotation_keeps_both_keys_while_both_are_valid() {
     let (mut journal, mut svix) = (None, key("one"));
     settle(&mut journal, &mut svix, schedule(None), at(0));
     settle(&mut journal, &mut svix, schedule(None), at(10));
@@ -105,7 +105,7 @@ fn a_rotation_by_somebody_else_is_followed() {
 }
 
 #[test]
-fn a_secret_that_was_deleted_comes_back_without_a_rotation() {
+fn a_deleted_secret_is_restored_without_a_rotation() {
     let mut svix = key("one");
     let mut journal = None;
     settle(&mut journal, &mut svix, schedule(Some("old")), at(50));
