@@ -1,6 +1,6 @@
 //! The custom resources of group `svix-operator.dev` and their conditions.
 //!
-//! Types, their bounds and their defaults; no behaviour beyond that, and no I/O. The CRDs in `crds/` are
+//! Types, their bounds, their rules (`validate`) and their defaults; no behaviour beyond that, and no I/O. The CRDs in `crds/` are
 //! generated from here. Optional fields have their defaults in code (the accessor methods below), never as
 //! a CRD `default:`, so that what a Git tool applied is what it reads back.
 

@@ -176,7 +176,31 @@ pub struct AdoptionRequest {
     pub by_id: bool,
 }
 
-/// Returns the next step, given the observed endpoint and its ownership.
+/// Returns the next step for an endpoint, from the desired state, the observed endpoint and its ownership.
+///
+/// # Flow
+/// 1. Nothing is observed: [`EndpointStep::Create`], if the metadata is within Svix's bound.
+/// 2. [`change`] compares field by field. An equal endpoint of the object's own is [`EndpointStep::InSync`].
+/// 3. An endpoint of another object is refused, and so is one of another `ownerId`, unless the object names it by its id
+///    with `adoption: Override`.
+/// 4. An endpoint without an owner is adopted as far as `adoption` goes: `Never` refuses it, `Match` adopts an equal one,
+///    `Override` changes it.
+/// 5. An endpoint of the object's own that differs is [`EndpointStep::Change`].
+///
+/// # Guarantees
+/// - It is a pure function. Carrying out its steps ends in `InSync`, whatever is observed first.
+/// - A change has only managed fields that differ. Metadata entries of others are kept.
+/// - With `adoption: Never`, the message of a refusal shows nothing of the observed endpoint.
+///
+/// # Assumptions
+/// - `ownership` is that of the same `observed`.
+/// - `observed` may be old. The caller reads the endpoint again before it adopts, changes or refuses it.
+///
+/// # Caveats
+/// - Headers and the signing key are not compared, since Svix's lists do not show them. The caller compares them before it
+///   adopts an endpoint that must be equal.
+/// - An endpoint whose creation was interrupted is disabled; its change enables it, after the caller has written its
+///   headers.
 #[must_use]
 pub fn plan(
     desired: &Desired,

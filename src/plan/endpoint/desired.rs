@@ -48,7 +48,7 @@ pub struct Desired {
     pub named: Vec<Field>,
     /// The metadata keys that the spec names, for status.
     pub named_metadata: Vec<String>,
-    /// The headers. Svix's lists do not show them, so they are no part of [`change`].
+    /// The headers. Svix's lists do not show them, so the plan does not compare them.
     pub headers: Option<BTreeMap<String, Sensitive>>,
     /// The signing key, where it comes from a Secret; likewise.
     pub signing_key: Option<Sensitive>,
