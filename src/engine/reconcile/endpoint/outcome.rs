@@ -55,7 +55,7 @@ pub(super) fn outcome<H: Host>(
     }
     if let ReadyState::Ready(reason, message) = &mut outcome.ready {
         if is_disabled && pass.leaves_disabled() {
-            let detail = format!("found true in Svix, declared false. {DISABLED}");
+            let detail = format_args!("found true in Svix, declared false. {DISABLED}");
             let cause = ReconcileError::at(Reason::DisabledInSvix, "/spec/disabled", detail);
             outcome.ready = ReadyState::Stalled(cause);
         } else {

@@ -80,8 +80,8 @@ pub(super) async fn judge<H: Host>(
     if policy == PayloadPolicy::Enforce {
         let advice = "create another WebhookEvent, or change the schema";
         return Err(ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
-            .with_field(event::violated_field(event, &violations))
             .with_redacted(format!("{redacted}; see the status"))
+            .with_field(event::violated_field(event, &violations))
             .into());
     }
     ctx.waiters.remove(connection, awaited, &object.key());
