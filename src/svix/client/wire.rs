@@ -115,14 +115,25 @@ pub(super) struct List<T> {
 
 /// Returns the body that creates an event type.
 pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
-    let mut body =
-        svix::models::EventTypeIn::new(desired.name.clone(), desired.description.clone().unwrap_or_default());
-    body.deprecated = desired.deprecated;
+    // No `..`: a new field must be handled here.
+    let event_type::Desired {
+        name,
+        // It is merged into the schemas.
+        schema: _,
+        schema_digest: _,
+        description,
+        deprecated,
+        group_name,
+        feature_flag,
+        named: _,
+    } = desired;
+    let mut body = svix::models::EventTypeIn::new(name.clone(), description.clone().unwrap_or_default());
+    body.deprecated = *deprecated;
     body.schemas = Some(event_type::merge_schemas(desired, None));
-    body.group_name = desired.group_name.clone().flatten();
-    body.feature_flags = desired.feature_flag.clone().flatten().map(|flag| BTreeSet::from([flag]));
+    body.group_name = group_name.clone().flatten();
+    body.feature_flags = feature_flag.clone().flatten().map(|flag| BTreeSet::from([flag]));
     let mut body = serde_json::to_value(body).unwrap_or_default();
-    add_feature_flag(&mut body, desired.feature_flag.as_ref().filter(|flag| flag.is_some()));
+    add_feature_flag(&mut body, feature_flag.as_ref().filter(|flag| flag.is_some()));
     body
 }
 
@@ -134,19 +145,32 @@ pub(super) fn event_type_patch(
     observed: Option<&Value>,
 ) -> Value {
     let mut body = svix::models::EventTypePatch::new();
-    let has = |field: Field| fields.contains(&field);
     body.archived = revive.then_some(false);
-    body.description = desired.description.clone().filter(|_| has(Field::Description));
-    body.deprecated = desired.deprecated.filter(|_| has(Field::Deprecated));
-    if has(Field::Schema) {
-        body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed));
-    }
-    if let Some(group) = desired.group_name.as_ref().filter(|_| has(Field::GroupName)) {
-        body.group_name = nullable(group.clone());
-    }
-    let flag = desired.feature_flag.as_ref().filter(|_| has(Field::FeatureFlag));
-    if let Some(flag) = flag {
-        body.feature_flags = nullable(flag.clone().map(|flag| BTreeSet::from([flag])));
+    let mut flag = None;
+    for field in fields {
+        match field {
+            Field::Description => body.description.clone_from(&desired.description),
+            Field::Deprecated => body.deprecated = desired.deprecated,
+            Field::Schema => body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed)),
+            Field::GroupName => {
+                body.group_name = desired.group_name.clone().map_or(JsOption::Undefined, nullable);
+            }
+            Field::FeatureFlag => {
+                flag = desired.feature_flag.as_ref();
+                let flags = flag.cloned().map(|flag| nullable(flag.map(|flag| BTreeSet::from([flag]))));
+                body.feature_flags = flags.unwrap_or(JsOption::Undefined);
+            }
+            // Fields of endpoints.
+            Field::Uid
+            | Field::Url
+            | Field::EventTypes
+            | Field::Channels
+            | Field::ThrottleRate
+            | Field::Disabled
+            | Field::Metadata
+            | Field::Headers
+            | Field::SigningSecret => {}
+        }
     }
     let mut body = serde_json::to_value(body).unwrap_or_default();
     add_feature_flag(&mut body, flag);
@@ -162,19 +186,39 @@ fn add_feature_flag(body: &mut Value, flag: Option<&Option<String>>) {
 
 /// Returns the body that creates an endpoint. It is enabled unless the spec says otherwise, or its headers follow.
 pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::EndpointIn {
-    let mut body = svix::models::EndpointIn::new(desired.url.clone());
-    body.uid = Some(desired.uid.clone());
-    body.description = desired.description.clone();
-    body.event_types = Some(desired.event_types.clone());
-    body.channels = desired.channels.clone().flatten();
-    body.throttle_rate = desired.throttle_rate.flatten();
-    body.secret = desired.signing_key.as_ref().map(|key| key.expose().to_owned());
+    // No `..`: a new field must be handled here.
+    let endpoint::Desired {
+        application: _,
+        uid,
+        // With the forgotten entries, they are merged into the metadata.
+        mark: _,
+        metadata: _,
+        forgotten_metadata: _,
+        url,
+        event_types,
+        description,
+        channels,
+        throttle_rate,
+        disabled,
+        signing_key,
+        // They are written with a request of their own.
+        headers: _,
+        named: _,
+        named_metadata: _,
+    } = desired;
+    let mut body = svix::models::EndpointIn::new(url.clone());
+    body.uid = Some(uid.clone());
+    body.description.clone_from(description);
+    body.event_types = Some(event_types.clone());
+    body.channels = channels.clone().flatten();
+    body.throttle_rate = throttle_rate.flatten();
+    body.secret = signing_key.as_ref().map(|key| key.expose().to_owned());
     let mut metadata = endpoint::merge_metadata(desired, None);
     if desired.needs_preparing() {
         metadata.insert(PREPARING_METADATA_KEY.to_owned(), "true".to_owned());
         body.disabled = Some(true);
     } else {
-        body.disabled = desired.disabled;
+        body.disabled = *disabled;
     }
     body.metadata = Some(metadata);
     body
