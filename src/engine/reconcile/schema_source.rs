@@ -59,3 +59,6 @@ pub async fn read<H: Host>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
