@@ -137,17 +137,17 @@ impl Host for KubernetesHost {
         let secret = api
             .get_opt(&reference.name)
             .await
-            .map_err(|error| ReferenceError::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .map_err(|error| unreadable_secret(&place, &error))?
             .ok_or_else(|| {
-                ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
-            })?;
+            ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
+        })?;
         let bytes = secret
             .data
             .and_then(|mut data| data.remove(&reference.key))
-            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))?;
+            .ok_or_else(|| ReferenceError::Incomplete(format!("{place} has no key {:?}", reference.key)))?;
         match String::from_utf8(bytes.0) {
             Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
-            _ => Err(ReferenceError::NotFound(format!(
+            _ => Err(ReferenceError::Incomplete(format!(
                 "{place} key {:?} is empty or not a text",
                 reference.key
             ))),
@@ -170,21 +170,15 @@ impl Host for KubernetesHost {
             })?;
         map.data
             .and_then(|mut data| data.remove(&reference.key))
-            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))
+            .ok_or_else(|| ReferenceError::Incomplete(format!("{place} has no key {:?}", reference.key)))
     }
 
     async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = api.get_opt(name).await.map_err(|error| {
-            let message = format!("Secret {namespace}/{name} cannot be read: {}", describe(&error));
-            match error {
-                kube::Error::Api(status) if status.code == 403 => {
-                    let advice = "allow the operator to read Secrets in this namespace (docs/security.md)";
-                    ReferenceError::Forbidden(format!("{message}; {advice}"))
-                }
-                _ => ReferenceError::Failed(message),
-            }
-        })?;
+        let secret = api
+            .get_opt(name)
+            .await
+            .map_err(|error| unreadable_secret(&format!("Secret {namespace}/{name}"), &error))?;
         Ok(secret.map(secret_data))
     }
 
@@ -356,6 +350,18 @@ where
     }
 }
 
+/// Returns why a Secret cannot be read. Whether it exists is not known then.
+fn unreadable_secret(place: &str, error: &kube::Error) -> ReferenceError {
+    let message = format!("{place} cannot be read: {}", describe(error));
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let advice = "allow the operator to read Secrets in this namespace (docs/security.md)";
+            ReferenceError::Forbidden(format!("{message}; {advice}"))
+        }
+        _ => ReferenceError::Failed(message),
+    }
+}
+
 fn shell_error(error: &kube::Error) -> HostError {
     match error {
         kube::Error::Api(status) if status.code == 404 => HostError::Gone,
@@ -363,3 +369,6 @@ fn shell_error(error: &kube::Error) -> HostError {
         error => HostError::Failed(describe(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

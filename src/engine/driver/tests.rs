@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     api::ConditionType,
     engine::{
+        context::Options,
         host::ReferenceError,
         object::ObjectKey,
         testing::{Fixture, Manifest, Write, connection, endpoint, event_type},
@@ -29,7 +30,11 @@ fn handle(fixture: &Fixture) -> Arc<ConnectionHandle> {
 
 /// A fixture with a Svix, and a connection to it that has no driver yet.
 async fn declaring(change: impl FnOnce(Manifest) -> Manifest) -> Fixture {
-    let fixture = Fixture::new().with_svix().await;
+    within(Fixture::new(), change).await
+}
+
+async fn within(fixture: Fixture, change: impl FnOnce(Manifest) -> Manifest) -> Fixture {
+    let fixture = fixture.with_svix().await;
     let url = fixture.svix().url();
     fixture.declare(change(connection().with("serverUrl", url)));
     fixture
@@ -56,7 +61,8 @@ async fn pass(fixture: &Fixture) -> SyncOutcome {
 
 #[tokio::test]
 async fn a_connection_that_works_says_so() {
-    let fixture = declaring(|it| it).await;
+    let patient = Options { settle: PATIENCE, ..Options::default() };
+    let fixture = within(Fixture::with_options(patient), |it| it).await;
 
     drive_until(&fixture, "Connected").await;
 
@@ -64,6 +70,15 @@ async fn a_connection_that_works_says_so() {
     assert_eq!(fixture.status(&key())["serverUrl"], fixture.svix().url());
     assert_eq!(fixture.events(&key()), ["Connected"]);
     assert!(fixture.ctx.session("default").is_ok());
+}
+
+#[tokio::test]
+async fn a_first_listing_that_lasts_is_reported() {
+    let fixture = declaring(|it| it).await;
+
+    drive_until(&fixture, "Connected").await;
+
+    assert_eq!(fixture.events(&key()), ["ConnectionNotReady", "Connected"]);
 }
 
 #[tokio::test]

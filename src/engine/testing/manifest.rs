@@ -110,6 +110,18 @@ impl Manifest {
         self.deleted(Duration::ZERO).annotated(ORPHAN_ON_DELETE_ANNOTATION, "true")
     }
 
+    /// Of a connection: permits everything to every namespace.
+    #[must_use]
+    pub fn permissive(self) -> Self {
+        self.with(
+            "access",
+            json!([{
+                "namespaces": {}, "applications": ["*"], "eventTypes": ["*"], "maxAdoption": "Override",
+                "allowExpunge": true,
+            }]),
+        )
+    }
+
     /// Under another name.
     #[must_use]
     pub fn named(self, name: &str) -> Self {

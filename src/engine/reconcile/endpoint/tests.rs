@@ -37,7 +37,8 @@ async fn declaring(manifest: Manifest) -> Fixture {
 }
 
 async fn within(fixture: Fixture, manifest: Manifest) -> Fixture {
-    let fixture = fixture.with(connection()).with(event_type("a.one")).with(manifest).with_svix().await;
+    let fixture =
+        fixture.with(connection().permissive()).with(event_type("a.one")).with(manifest).with_svix().await;
     fixture.by_hand("POST", "/app", json!({"name": "default", "uid": "default"})).await;
     fixture.connect("default").await;
     fixture.reconcile(&event_type("a.one").key()).await;
@@ -377,6 +378,19 @@ async fn a_secret_that_may_not_be_read_is_tried_each_minute() {
 
     assert_eq!(next, Next::Later(Duration::from_secs(60)));
     assert_eq!(fixture.reason(&key()), "SecretNotReadable");
+}
+
+#[tokio::test]
+async fn its_signing_key_is_taken_from_a_secret() {
+    let signing_key = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let reference = json!({"fromSecret": {"name": "keys", "key": "key"}});
+    let fixture = declaring(hook().with("signingSecret", reference)).await;
+    fixture.ctx.host.set_secret("keys", "key", signing_key);
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.endpoint_in_svix(UID).unwrap().secret, signing_key);
+    assert!(!fixture.stored(&key()).conditions().iter().any(|it| it.message.contains("whsec_")));
 }
 
 #[tokio::test]
