@@ -137,7 +137,7 @@ rollingUpdate:
 {{- end }}
 
 {{- define "svix-operator.probes" -}}
-{{- /* It answers while the process does; a minute without an answer is a process that hangs. */ -}}
+{{- /* Succeeds while the process responds. A process that does not respond for a minute hangs and is restarted. */ -}}
 livenessProbe:
   httpGet:
     path: /livez
@@ -145,7 +145,10 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
-{{- /* Ready once its caches of Kubernetes are in and, for the webhook, the API server can trust it; leader or not, whatever Svix does. */}}
+{{- /*
+Succeeds when the caches of Kubernetes objects are filled and, for the webhook, the API server can trust its certificate.
+It depends neither on being the leader nor on Svix.
+*/}}
 readinessProbe:
   httpGet:
     path: /readyz
@@ -263,8 +266,8 @@ readinessProbe:
 {{- end }}
 
 {{- /*
-The spec of a Deployment's pods. Takes: root, component, serviceAccountName, containers (text), webhook (whether one of
-them is).
+The Pod template of a Deployment. Parameters: root, component, serviceAccountName, containers (text), webhook (whether one
+of them is the webhook).
 */ -}}
 {{- define "svix-operator.podTemplate" -}}
 {{- $root := .root -}}
@@ -281,7 +284,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    {{- /* What `kubectl logs` and `kubectl exec` take when no container is named. */}}
+    {{- /* The container that `kubectl logs` and `kubectl exec` select by default. */}}
     kubectl.kubernetes.io/default-container: {{ $component }}
     {{- with $values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
