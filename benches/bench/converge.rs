@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use svix_operator::{
     embedded::{self, EmbeddedSvix, FaultPlan},
     engine::{Object, Options},
-    manifests::{References, Session},
+    manifests::{ManifestRunner, References},
     telemetry::Metrics,
 };
 
@@ -84,7 +84,7 @@ async fn converge(target: &Target, name: &str) -> f64 {
     manifests.extend((0..ENDPOINTS).map(|i| endpoint(&format!("hook{i:04}"), &[&names[i % EVENT_TYPES]])));
     let objects: Vec<Object> = manifests.iter().map(Manifest::object).collect();
     let references = References { token: target.token.clone(), ..References::default() };
-    let session = Session::start(
+    let session = ManifestRunner::start(
         references.clone(),
         Options { concurrency: CONCURRENCY, ..Options::default() },
         Metrics::default(),
@@ -93,7 +93,7 @@ async fn converge(target: &Target, name: &str) -> f64 {
     let begun = Instant::now();
     session.declare(objects, references);
     loop {
-        if session.idle() && session.objects().iter().all(|object| object.ready() == Some(true)) {
+        if session.is_idle() && session.objects().iter().all(|object| object.ready() == Some(true)) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;

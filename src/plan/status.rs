@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
+use crate::api::{Condition, ConditionStatus, ConditionType, JsonPointer, Reason};
 
 use super::ReconcileError;
 
@@ -42,6 +42,15 @@ impl ReadyState {
         match self {
             Self::Ready(_, message) => message,
             Self::Waiting(error) | Self::Stalled(error) => error.redacted_message(),
+        }
+    }
+
+    /// The field that the message is about, if it is about one.
+    #[must_use]
+    pub fn field(&self) -> Option<&JsonPointer> {
+        match self {
+            Self::Ready(..) => None,
+            Self::Waiting(error) | Self::Stalled(error) => error.field.as_ref(),
         }
     }
 

@@ -160,7 +160,7 @@ async fn the_script_for_event_types_that_are_in_svix_writes_manifests_that_are_e
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&dev.stdout);
-    assert!(dev.status.success() && said.contains("3 objects: 3 in step"), "{said}");
+    assert!(dev.status.success() && said.contains("3 objects: 3 in sync"), "{said}");
     let writes = svix.calls().into_iter().filter(svix_operator::embedded::Call::is_write).count();
     assert_eq!(writes, 0);
 }

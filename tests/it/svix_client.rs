@@ -154,7 +154,7 @@ async fn calls_go_through_the_proxy_that_the_environment_names() {
     let server = RawServer::start_tls(&certificate, empty_list).await;
     let (proxy, asked) = tunnel(server.address).await;
     let said = dev("https://svix.invalid:8443", &certificate.ca_pem, &[("HTTPS_PROXY", &proxy)]).await;
-    assert!(said.contains("1 in step"), "{said}");
+    assert!(said.contains("1 in sync"), "{said}");
     assert!(asked.lock().unwrap().iter().all(|line| line.starts_with("CONNECT svix.invalid:8443 ")));
     assert!(!asked.lock().unwrap().is_empty() && !server.requests().is_empty());
     assert!(!said.contains(TOKEN));
@@ -168,7 +168,7 @@ async fn no_proxy_is_honoured() {
     let url = format!("https://{}", server.address);
     let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "127.0.0.1")];
     let said = dev(&url, &certificate.ca_pem, &environment).await;
-    assert!(said.contains("1 in step"), "{said}");
+    assert!(said.contains("1 in sync"), "{said}");
     assert!(asked.lock().unwrap().is_empty() && !server.requests().is_empty());
 }
 

@@ -21,7 +21,7 @@ use super::{
     budget::Budget,
     errors::{Error, ErrorKind},
 };
-use crate::telemetry::Metrics;
+use crate::{api::JsonPointer, telemetry::Metrics};
 
 pub use wire::{EventTypeDocument, SendMessage};
 
@@ -60,6 +60,18 @@ pub enum InvalidConnection {
     /// The HTTP client could not be made.
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
+}
+
+impl InvalidConnection {
+    /// The field of the connection that is wrong, if it is one field.
+    #[must_use]
+    pub fn field(&self) -> Option<JsonPointer> {
+        match self {
+            Self::ServerUrl(_) => Some("/spec/serverUrl".into()),
+            Self::CaBundle(_) => Some("/spec/caBundle".into()),
+            Self::Token | Self::Client(_) => None,
+        }
+    }
 }
 
 /// One page of a listing.

@@ -95,7 +95,7 @@ async fn finalizers(control_plane: &ControlPlane, name: &str) -> Option<Vec<Stri
 /// A kubeconfig of somebody who may do what docs/running.md says that a release needs.
 async fn releaser(control_plane: &ControlPlane) -> PathBuf {
     let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/running.md"));
-    let section = page.split("\n## Taking it away\n").nth(1).unwrap();
+    let section = page.split("\n## Uninstall by hand\n").nth(1).unwrap();
     let role = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     control_plane.kubectl_with(&["apply", "-f", "-"], role).await.expect_success();
     let binding = json!({
