@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use crate::support::svix_server;
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use svix_operator::{
@@ -34,7 +35,7 @@ impl Target {
             return Self { url, token, _embedded: None };
         }
         let options = embedded::Options { record_calls: false, ..embedded::Options::default() };
-        let svix = EmbeddedSvix::start(options).await.unwrap();
+        let svix = svix_server::start_with(options).await;
         svix.faults().set(FaultPlan { latency: LATENCY, ..FaultPlan::default() });
         Self { url: svix.url(), token: svix.token().to_owned(), _embedded: Some(svix) }
     }

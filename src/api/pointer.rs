@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_continues_with_items_and_inner_pointers() {
+    fn items_and_inner_pointers_are_appended() {
         let headers = JsonPointer::from("/spec/headers");
 
         assert_eq!(headers.index(2).child("name").to_string(), "/spec/headers/2/name");

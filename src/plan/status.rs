@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn abnormal_conditions_are_there_only_while_they_hold() {
+    fn abnormal_conditions_are_removed_when_ready() {
         let waiting = conditions(
             &ReadyState::Waiting(ReconcileError::new(Reason::Throttled, "m")),
             None,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn who_uses_a_connection_is_counted_by_kind() {
+    fn users_of_a_connection_are_counted_by_kind() {
         let message = |endpoints, types| {
             still_use(&[("WebhookEndpoint", endpoints), ("WebhookEventType", types)], "WebhookEndpoint/a/b")
         };

@@ -9,12 +9,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 
 use crate::support::{
     control_plane::no_build_under_way,
     inbox::Inbox,
     objects::{Manifest, endpoint, event, event_type},
+    ports::free_address,
+    svix_server,
     wait::eventually,
 };
 
@@ -29,13 +31,36 @@ fn write(dir: &Path, file: &str, manifests: &[Manifest]) {
     std::fs::write(dir.join(file), text).unwrap();
 }
 
+/// A Svix that `dev` uses in place of its own.
+struct OtherSvix {
+    url: String,
+    token: String,
+}
+
+impl OtherSvix {
+    fn of(svix: &EmbeddedSvix) -> Self {
+        Self { url: svix.url(), token: svix.token().to_owned() }
+    }
+
+    /// A server that does not exist.
+    fn nowhere() -> Self {
+        Self { url: format!("http://{}", free_address()), token: "x".to_owned() }
+    }
+}
+
+/// Returns `dev` with these arguments on a folder, with its own Svix or another one.
+fn dev(dir: &Path, arguments: &[&str], other: Option<&OtherSvix>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("dev").args(arguments).arg(dir);
+    if let Some(OtherSvix { url, token }) = other {
+        command.args(["--svix-url", url]).env("SVIX_TOKEN", token);
+    }
+    command
+}
+
 /// Starts `dev` on a folder, and collects what it prints.
-fn start(dir: &Path, arguments: &[&str]) -> (tokio::process::Child, Arc<Mutex<String>>) {
-    let mut child = tokio::process::Command::new(PROGRAM)
-        .arg("dev")
-        .args(arguments)
-        .arg(dir)
-        .env("SVIX_TOKEN", "testsk_embedded")
+fn start(dir: &Path, other: Option<&OtherSvix>) -> (tokio::process::Child, Arc<Mutex<String>>) {
+    let mut child = tokio::process::Command::from(dev(dir, &[], other))
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -109,7 +134,7 @@ async fn a_receiver_that_is_down_delays_nothing_and_is_reported() {
     write(dir.path(), "a.yaml", &[event_type("a.one"), hook(&closed_address())]);
     let other = |url: &str| endpoint("other", &["a.one"]).with("url", url).with("channels", json!(["x"]));
     write(dir.path(), "b.yaml", &[other("http://127.0.0.1:9/a")]);
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     wait_for_output(&printed, "Ctrl-C ends.").await;
 
     let begun = Instant::now();
@@ -158,7 +183,7 @@ async fn the_printed_curl_sends_the_smallest_example() {
         endpoint("hook", &["a.small"]),
     ];
     write(dir.path(), "a.yaml", &manifests);
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     wait_for_output(&printed, "Ctrl-C ends.").await;
     let text = printed.lock().unwrap().clone();
     let command = text.split("Send one:\n").nth(1).unwrap().split("\n\n").next().unwrap();
@@ -176,21 +201,15 @@ async fn the_printed_curl_sends_the_smallest_example() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn svix_url_replaces_the_embedded_server() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one"), endpoint("hook", &["a.one"])]);
-    let run = |token: &'static str| {
-        let (dir, url) = (dir.path().to_owned(), svix.url());
-        tokio::task::spawn_blocking(move || {
-            Command::new(PROGRAM)
-                .args(["dev", "--once", "--timeout", "5", "--svix-url", &url])
-                .arg(dir)
-                .env("SVIX_TOKEN", token)
-                .output()
-                .unwrap()
-        })
+    let run = |token: &str| {
+        let other = OtherSvix { token: token.to_owned(), ..OtherSvix::of(&svix) };
+        let mut command = dev(dir.path(), &["--once", "--timeout", "5"], Some(&other));
+        tokio::task::spawn_blocking(move || command.output().unwrap())
     };
-    let output = run("testsk_embedded").await.unwrap();
+    let output = run(svix.token()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
     let output = run("wrong").await.unwrap();
@@ -227,7 +246,7 @@ async fn a_local_receiver_gets_signed_events() {
     let manifests = [one, event_type("a.two"), hook("hook")];
     write(dir.path(), "a.yaml", &manifests);
     write(dir.path(), "b.yaml", &[hook("other").with("channels", json!(["vip"]))]);
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     wait_for_output(&printed, "Ctrl-C ends.").await;
     let text = printed.lock().unwrap().clone();
     let url = text.split("Svix is at ").nth(1).unwrap().split(',').next().unwrap().to_owned();
@@ -289,7 +308,7 @@ async fn events_in_the_folder_are_sent_once() {
     );
     assert_eq!(inbox.bodies(), [r#"{"n":1}"#]);
 
-    let (_child, printed) = start(dir.path(), &[]);
+    let (_child, printed) = start(dir.path(), None);
     wait_for_output(&printed, "Ctrl-C ends.").await;
     write(dir.path(), "b.yaml", &[sent(json!({"m": 2}))]);
     wait_for_output(&printed, r#"found no "n", which is required"#).await;
@@ -306,11 +325,10 @@ async fn events_in_the_folder_are_sent_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_reaches_svix_within_a_second() {
     no_build_under_way().await;
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one").with("description", "first")]);
-    let url = svix.url();
-    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
+    let (_child, printed) = start(dir.path(), Some(&OtherSvix::of(&svix)));
     wait_for_output(&printed, "Ctrl-C ends.").await;
 
     // Of five changes the median is checked, since the machine can be busy.
@@ -348,31 +366,19 @@ async fn each_change_reaches_svix_within_a_second() {
 }
 
 /// Runs `dev --once` with JSON output; returns its exit code and its report.
-async fn report(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
-    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    let dir = dir.to_owned();
-    let run = move || {
-        Command::new(PROGRAM)
-            .args(["dev", "--once", "--timeout", "5", "-o", "json"])
-            .args(arguments)
-            .arg(dir)
-            .env("SVIX_TOKEN", "testsk_embedded")
-            .output()
-            .unwrap()
-    };
+async fn report(dir: &Path, other: Option<&OtherSvix>) -> (Option<i32>, Value) {
+    let mut command = dev(dir, &["--once", "--timeout", "5", "-o", "json"], other);
+    let run = move || command.output().unwrap();
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let report = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (output.status.code(), report)
 }
 
-async fn once_at(dir: &Path, url: &str) -> Output {
-    let (dir, url) = (dir.to_owned(), url.to_owned());
-    let run = move || {
-        let command = ["dev", "--once", "--svix-url", &url];
-        Command::new(PROGRAM).args(command).arg(dir).env("SVIX_TOKEN", "testsk_embedded").output().unwrap()
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
+async fn once_at(dir: &Path, svix: &EmbeddedSvix) -> Output {
+    let other = OtherSvix::of(svix);
+    let mut command = dev(dir, &["--once"], Some(&other));
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
 fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
@@ -382,17 +388,16 @@ fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn observed_objects_that_differ_are_not_in_sync() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
-    let url = svix.url();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     let one = || event_type("a.one").with("description", "first");
     let hook = || endpoint("hook", &["a.one"]);
     write(dir.path(), "a.yaml", &[one(), event_type("a.two"), hook()]);
-    assert_eq!(report(dir.path(), &["--svix-url", &url]).await.0, Some(0));
+    assert_eq!(report(dir.path(), Some(&OtherSvix::of(&svix))).await.0, Some(0));
     let observed = one().with("description", "second").with("managementPolicy", "Observe");
     let suspended = hook().with("description", "second").with("suspend", true);
     write(dir.path(), "a.yaml", &[observed, event_type("a.two"), suspended]);
-    let (code, report) = report(dir.path(), &["--svix-url", &url]).await;
+    let (code, report) = report(dir.path(), Some(&OtherSvix::of(&svix))).await;
     assert_eq!(code, Some(1), "{report:#}");
     assert_eq!((&report["total"], &report["inSync"], &report["differs"]), (&json!(4), &json!(2), &json!(2)));
     let (one, hook) = (row(&report, "a.one"), row(&report, "hook"));
@@ -402,7 +407,7 @@ async fn observed_objects_that_differ_are_not_in_sync() {
     assert!(messages[1].contains(", declared \"second\""), "{messages:?}");
     assert_eq!(hook["difference"]["fields"][0]["field"], "description", "{hook:#}");
     assert_eq!(hook["difference"]["fields"][0]["declared"], "\"second\"", "{hook:#}");
-    let text = String::from_utf8(once_at(dir.path(), &url).await.stdout).unwrap();
+    let text = String::from_utf8(once_at(dir.path(), &svix).await.stdout).unwrap();
     assert!(text.ends_with("4 objects: 2 in sync, 2 differ\n"), "{text}");
     assert_eq!(svix.snapshot().event_types["a.one"].description, "first");
 }
@@ -464,7 +469,7 @@ async fn an_object_with_mistakes_is_one_row() {
     let file = dir.path().join("a.yaml");
     std::fs::write(&file, manifests).unwrap();
     std::fs::write(dir.path().join("b.yaml"), "kind: [").unwrap();
-    let (code, report) = report(dir.path(), &[]).await;
+    let (code, report) = report(dir.path(), None).await;
     assert_eq!(code, Some(1));
     assert_eq!((&report["total"], &report["files"].as_array().unwrap().len()), (&json!(7), &1), "{report:#}");
     let file = file.to_str().unwrap();
@@ -519,7 +524,7 @@ async fn the_added_connection_names_the_declared_ones() {
     write(dir.path(), "a.yaml", &[event_type("a.one"), event_type("a.two")]);
 
     // When it is reconciled
-    let (code, result) = report(dir.path(), &[]).await;
+    let (code, result) = report(dir.path(), None).await;
 
     // Then the added connection names the declared one, and says what to do
     assert_eq!(code, Some(0));
@@ -529,8 +534,7 @@ async fn the_added_connection_names_the_declared_ones() {
     assert_eq!(result.to_string().matches("no connection in the folder").count(), 1);
 
     // When the server does not exist, then the connection says so, and the objects only wait for it
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, result) = report(dir.path(), &["--svix-url", &format!("http://{unused}")]).await;
+    let (code, result) = report(dir.path(), Some(&OtherSvix::nowhere())).await;
     assert_eq!(code, Some(1));
     assert_eq!(row(&result, "a.one")["message"], json!("waits for SvixConnection default"), "{result:#}");
     assert_eq!(row(&result, "default")["reason"], json!("SvixUnavailable"), "{result:#}");
@@ -538,12 +542,11 @@ async fn the_added_connection_names_the_declared_ones() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_that_loses_an_object_is_reported() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
-    let url = svix.url();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one")]);
     write(dir.path(), "b.yaml", &[endpoint("hook", &["a.one"])]);
-    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
+    let (_child, printed) = start(dir.path(), Some(&OtherSvix::of(&svix)));
     wait_for_output(&printed, "Ctrl-C ends.").await;
     // When the API group has a mistake, then nothing is deleted
     let good = std::fs::read_to_string(dir.path().join("b.yaml")).unwrap();

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, process::Command};
 
+use crate::support::svix_server;
 use serde_json::json;
 use svix_operator::{
     api::Reason,
-    embedded::{EmbeddedSvix, Options},
     engine::EventReason,
     telemetry::{Metrics, ObjectCount},
 };
@@ -128,7 +128,7 @@ async fn the_script_for_event_types_that_are_in_svix_writes_manifests_that_are_e
         return;
     }
     // Given event types that somebody else made
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#", "title": "It was \u{fc}ber \"quick\"",
         "type": "object", "properties": {"at": {"type": ["string", "null"], "format": "date-time"}},

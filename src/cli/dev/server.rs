@@ -10,6 +10,9 @@ use crate::{
 
 use super::error::DevError;
 
+/// The token of the embedded Svix: the same in each run, so that commands that were copied from the screen keep working.
+const EMBEDDED_TOKEN: &str = "testsk_embedded";
+
 /// The Svix that objects are reconciled into.
 pub(super) struct SvixServer {
     pub(super) url: String,
@@ -22,7 +25,12 @@ impl SvixServer {
     /// Uses the server at `url`, or starts the embedded one, which listens at `listen`.
     pub(super) async fn start(url: Option<&str>, listen: SocketAddr) -> Result<Self, DevError> {
         let Some(url) = url else {
-            let options = embedded::Options { listen, record_calls: false, ..embedded::Options::default() };
+            let options = embedded::Options {
+                listen,
+                record_calls: false,
+                token: Some(EMBEDDED_TOKEN.to_owned()),
+                ..embedded::Options::default()
+            };
             let svix = EmbeddedSvix::start(options)
                 .await
                 .map_err(|source| DevError::EmbeddedSvix { address: listen, source })?;

@@ -17,6 +17,7 @@ use svix_operator::{
 
 use super::{
     objects::{Manifest, connection},
+    svix_server,
     wait::eventually,
 };
 
@@ -72,7 +73,7 @@ impl World {
     async fn with(delivery: DeliveryOptions, change: impl FnOnce(Manifest) -> Manifest) -> Self {
         super::control_plane::no_build_under_way().await;
         let options = embedded::Options { delivery, ..embedded::Options::default() };
-        let svix = EmbeddedSvix::start(options).await.unwrap();
+        let svix = svix_server::start_with(options).await;
         let mut world = Self {
             session: None,
             manifests: BTreeMap::new(),
