@@ -4,16 +4,21 @@
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
 mod breadth;
+mod document;
+mod keywords;
 mod limits;
+mod messages;
 mod patterns;
 mod payload;
-mod words;
+mod rewrite;
+mod validator;
 mod work;
 
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, Validator};
 use serde_json::Value;
 
 use breadth::Breadth;
+use document::Document;
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
 pub use payload::{MAX_PAYLOAD_BYTES, parse, parts};
 
@@ -32,7 +37,8 @@ pub enum InvalidSchema {
     Limit(String),
     /// A reference leaves the document.
     #[error(
-        "{pointer}/{keyword}: found {target}, expected a reference within the schema (`#…`): nothing outside is read"
+        "{pointer}/{keyword}: found {target}, which is not in this schema, and nothing outside of it is read; put the \
+         schema that it names under `$defs` or `definitions`, with that address as its `$id`"
     )]
     RemoteReference {
         /// Where it stands, as a JSON Pointer.
@@ -92,30 +98,10 @@ impl Compiled {
     /// Compiles a schema. `format_assertion`: whether a `format` must match, or is only a remark.
     pub fn new(schema: &Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
         limits::check(schema)?;
-        let deepest = work::deepest_payload(schema)?;
+        let document = Document::read(schema, draft(schema)?)?;
+        let deepest = work::deepest_payload(&document)?;
         let longest = patterns::longest_payload(schema)?;
-        let draft = draft(schema)?;
-        let validator = jsonschema::options()
-            .with_draft(draft)
-            .should_validate_formats(format_assertion)
-            // Linear time: a payload cannot make a pattern backtrack for ever.
-            .with_pattern_options(PatternOptions::regex())
-            .offline()
-            .build(schema)
-            .map_err(|error| InvalidSchema::Invalid {
-                pointer: match error.instance_path().as_str() {
-                    "" => "/".to_owned(),
-                    pointer => pointer.to_owned(),
-                },
-                message: match error.instance_path().as_str().rsplit('/').next() {
-                    // The meta-schema's own words name no type.
-                    Some("type") => shortened(&format!(
-                        "found {}, expected array, boolean, integer, null, number, object or string, or a list of these",
-                        error.instance()
-                    )),
-                    _ => shortened(&words::of_schema(&error)),
-                },
-            })?;
+        let validator = validator::build(&document, format_assertion)?;
         Ok(Self { validator, deepest, longest, breadth: Breadth::of(schema) })
     }
 
@@ -163,30 +149,34 @@ impl Compiled {
                 None => "found a payload that does not match, and is too large to say where",
             };
             let rest = Violation { pointer: String::new(), message: message.to_owned() };
-            return (first.iter().map(words::violation).chain([rest]).collect(), 0);
+            return (first.iter().map(messages::violation).chain([rest]).collect(), 0);
         }
         let mut errors = self.validator.iter_errors(payload);
-        let told = errors.by_ref().take(MAX_VIOLATIONS).map(|error| words::violation(&error)).collect();
+        let told = errors.by_ref().take(MAX_VIOLATIONS).map(|error| messages::violation(&error)).collect();
         (told, errors.take(MAX_COUNTED).count())
     }
 }
 
-/// The draft that a schema is written in.
+/// The draft that a whole schema is written in.
 fn draft(schema: &Value) -> Result<Draft, InvalidSchema> {
-    match schema.get("$schema") {
-        None => Ok(Draft::Draft7),
-        Some(named) => match Draft::default().detect(schema) {
-            Draft::Unknown => Err(InvalidSchema::Invalid {
-                pointer: "/$schema".to_owned(),
-                message: format!(
-                    "found {}, expected JSON Schema draft 4, 6, 7, 2019-09 or 2020-12, such as \
-                     http://json-schema.org/draft-07/schema#",
-                    shortened(&named.to_string())
-                ),
-            }),
-            draft => Ok(draft),
-        },
+    match (schema.get("$schema"), draft_of(schema)) {
+        (None, _) => Ok(Draft::Draft7),
+        (Some(_), Some(draft)) => Ok(draft),
+        (Some(named), None) => Err(InvalidSchema::Invalid {
+            pointer: "/$schema".to_owned(),
+            message: format!(
+                "found {}, expected JSON Schema draft 4, 6, 7, 2019-09 or 2020-12, such as \
+                 http://json-schema.org/draft-07/schema#",
+                shortened(&named.to_string())
+            ),
+        }),
     }
+}
+
+/// The draft that a schema names, if it is one that is known.
+fn draft_of(schema: &Value) -> Option<Draft> {
+    let named = schema.get("$schema")?.as_str()?;
+    Some(Draft::from_schema_uri(named)).filter(|draft| *draft != Draft::Unknown)
 }
 
 /// Where a payload is nested deeper than so many levels, if it is.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 mod schema_costs;
+mod schema_suite;
 mod support;
 
 mod admission_server;

@@ -1,0 +1,198 @@
+//! A schema as a graph: its subschemas, the schema resources that they belong to, and where each reference leads.
+//!
+//! Nothing outside the document is read. Inside are all parts of the document, by JSON Pointer, by `$id` and by anchor,
+//! and the meta-schemas of the drafts. Everything that has to know where a reference leads asks here: the bounds on work
+//! (`work`) and the document that the validator compiles (`rewrite`).
+//!
+//! 1. `read` walks the document from its root and records each subschema with its draft and resource ([`index`]).
+//! 2. Objects under keywords that no draft knows are searched for identifiers, too: tools bundle schemas under
+//!    `components/schemas`, and under `$defs` in drafts that do not know it.
+//! 3. Each reference is resolved ([`resolve`]). A part that no keyword leads to becomes a subschema when a reference does.
+
+mod index;
+mod resolve;
+
+use std::collections::HashMap;
+
+use jsonschema::{Draft, Uri};
+use serde_json::Value;
+
+use super::{InvalidSchema, keywords::Applies};
+
+/// The index of a subschema.
+pub(super) type Node = usize;
+
+/// A schema and all that it refers to.
+pub(super) struct Document<'a> {
+    /// The subschemas; the first is the root.
+    pub subschemas: Vec<Subschema<'a>>,
+    /// The schema resources; the first is the root's.
+    pub resources: Vec<Resource<'a>>,
+    /// By address: a value is one subschema, however it is reached.
+    nodes: HashMap<*const Value, Node>,
+    /// Resources by the address of their root.
+    roots: HashMap<*const Value, usize>,
+    /// What keywords that hold subschemas declare.
+    declared: Names<'a>,
+    /// What stands where no draft expects a schema; it counts where nothing else has the name.
+    found: Names<'a>,
+}
+
+/// Identifiers, and what they name.
+#[derive(Default)]
+struct Names<'a> {
+    resources: HashMap<String, usize>,
+    anchors: HashMap<(usize, String), Place<'a>>,
+}
+
+/// A value in the document, with what is inherited there.
+#[derive(Clone)]
+struct Place<'a> {
+    value: &'a Value,
+    pointer: String,
+    resource: usize,
+    draft: Draft,
+}
+
+/// A subschema.
+pub(super) struct Subschema<'a> {
+    /// The subschema.
+    pub value: &'a Value,
+    /// Where it stands in its document.
+    pub pointer: String,
+    /// The draft that it is written in.
+    pub draft: Draft,
+    /// The resource that it is part of.
+    pub resource: usize,
+    /// The subschemas that its keywords hold.
+    pub children: Vec<Edge<'a>>,
+    /// What it refers to.
+    pub references: Vec<Reference<'a>>,
+}
+
+/// From a subschema to one that a keyword holds.
+pub(super) struct Edge<'a> {
+    /// What the child judges.
+    pub applies: Applies,
+    /// The key that the child stands under.
+    pub name: Option<&'a str>,
+    /// The child.
+    pub to: Node,
+}
+
+/// A reference that leads to a part of the document or of a meta-schema.
+pub(super) struct Reference<'a> {
+    /// `$ref`, `$dynamicRef` or `$recursiveRef`.
+    pub keyword: ReferenceKeyword,
+    /// Where it leads.
+    pub to: Node,
+    /// The dynamic anchor that it names, if the target has one of this name.
+    pub dynamic: Option<&'a str>,
+}
+
+/// A keyword that refers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReferenceKeyword {
+    Ref,
+    DynamicRef,
+    RecursiveRef,
+}
+
+impl ReferenceKeyword {
+    const ALL: [Self; 3] = [Self::Ref, Self::DynamicRef, Self::RecursiveRef];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ref => "$ref",
+            Self::DynamicRef => "$dynamicRef",
+            Self::RecursiveRef => "$recursiveRef",
+        }
+    }
+
+    /// Whether a draft knows it.
+    fn is_known(self, draft: Draft) -> bool {
+        match self {
+            Self::Ref => true,
+            Self::DynamicRef => draft == Draft::Draft202012,
+            Self::RecursiveRef => draft == Draft::Draft201909,
+        }
+    }
+}
+
+/// A schema resource: a document, or a part of it with an identifier of its own.
+pub(super) struct Resource<'a> {
+    /// Its address, without a fragment.
+    uri: Uri<String>,
+    root: Place<'a>,
+    /// The resource that is the whole document.
+    document: usize,
+    /// Its `$dynamicAnchor`s, each with the place.
+    dynamic: Vec<(&'a str, Place<'a>)>,
+    /// Whether its root has `$recursiveAnchor: true`.
+    pub recursive: bool,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a schema whose depth is bounded. An error names a reference that leads nowhere or out of the document.
+    pub fn read(schema: &'a Value, draft: Draft) -> Result<Self, InvalidSchema> {
+        let mut document = Self {
+            subschemas: Vec::new(),
+            resources: Vec::new(),
+            nodes: HashMap::new(),
+            roots: HashMap::new(),
+            declared: Names::default(),
+            found: Names::default(),
+        };
+        document.add_document(resolve::default_base()?, schema, draft)?;
+        document.resolve_references()?;
+        Ok(document)
+    }
+
+    /// Whether a subschema ignores its keywords other than the reference.
+    pub fn is_only_a_reference(draft: Draft, value: &Value) -> bool {
+        draft <= Draft::Draft7 && value.get("$ref").is_some_and(Value::is_string)
+    }
+
+    /// The root of the resource that a subschema is part of.
+    pub fn root_of(&self, resource: usize) -> Option<Node> {
+        self.node_at(&self.resources[resource].root)
+    }
+
+    /// The dynamic anchors of a resource.
+    pub fn dynamic_anchors(&self, resource: usize) -> impl Iterator<Item = (&'a str, Node)> {
+        self.resources[resource]
+            .dynamic
+            .iter()
+            .filter_map(|(name, place)| Some((*name, self.node_at(place)?)))
+    }
+
+    /// The subschema that a value of the document is.
+    pub fn node_of(&self, value: &Value) -> Option<Node> {
+        self.nodes.get(&std::ptr::from_ref(value)).copied()
+    }
+
+    /// Whether a subschema is part of the document; else it is part of a meta-schema.
+    pub fn is_inside(&self, subschema: &Subschema<'a>) -> bool {
+        self.resources[subschema.resource].document == 0
+    }
+
+    /// The address of the document that a resource is part of.
+    pub fn document_of(&self, resource: usize) -> &str {
+        let resource = &self.resources[resource];
+        self.resources[resource.document].address()
+    }
+
+    fn node_at(&self, place: &Place<'a>) -> Option<Node> {
+        self.node_of(place.value)
+    }
+}
+
+impl Resource<'_> {
+    /// Its address, without a fragment.
+    pub fn address(&self) -> &str {
+        self.uri.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests;

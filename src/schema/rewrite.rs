@@ -1,0 +1,275 @@
+//! The documents that the validator gets: the schema with each reference as a JSON Pointer, so that both go where
+//! [`Document`] says.
+//!
+//! A part in another draft than what is around it becomes a document of its own, since the validator reads what a
+//! pointer leads to in the draft of the document's root. Where a schema has dynamic references, each schema resource
+//! becomes one as well: the validator notes the documents that it enters, and no identifier has to stay.
+
+use std::collections::HashMap;
+
+use jsonschema::Draft;
+use serde_json::{Map, Value, json};
+
+use super::{
+    document::{Document, Node, Reference, ReferenceKeyword},
+    push_part,
+};
+
+/// One document for the validator.
+pub(super) struct Unit {
+    /// Its address.
+    pub uri: String,
+    /// The draft of all that is in it.
+    pub draft: Draft,
+    /// What it holds.
+    pub value: Value,
+    /// Where its root stands in the schema.
+    pub pointer: String,
+}
+
+/// Copies the parts of a document.
+pub(super) struct Rewriter<'a, 'd> {
+    document: &'d Document<'a>,
+    /// The roots of the units.
+    roots: Vec<Node>,
+    /// The unit of each subschema, and the JSON Pointer within it.
+    places: HashMap<Node, (usize, String)>,
+    /// Whether references depend on the resources that they are reached through.
+    is_dynamic: bool,
+}
+
+impl<'a, 'd> Rewriter<'a, 'd> {
+    /// Divides a document into units.
+    pub fn new(document: &'d Document<'a>) -> Self {
+        let is_dynamic = document.subschemas.iter().any(|subschema| {
+            document.is_inside(subschema)
+                && ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"]
+                    .iter()
+                    .any(|keyword| subschema.value.get(keyword).is_some())
+        });
+        let mut rewriter = Self { document, roots: vec![0], places: HashMap::new(), is_dynamic };
+        if let Some(root) = document.subschemas.first() {
+            rewriter.divide(root.value, 0, &mut String::new());
+        }
+        rewriter
+    }
+
+    fn divide(&mut self, value: &'a Value, unit: usize, pointer: &mut String) {
+        let mut unit = unit;
+        let mut from_here = String::new();
+        let mut pointer = pointer;
+        if let Some(node) = self.document.node_of(value) {
+            let own = &self.document.subschemas[node];
+            let around = &self.document.subschemas[self.roots[unit]];
+            if own.draft != around.draft || (self.is_dynamic && own.resource != around.resource) {
+                unit = self.roots.len();
+                self.roots.push(node);
+                pointer = &mut from_here;
+            }
+            self.places.insert(node, (unit, pointer.clone()));
+        }
+        let mut below = |this: &mut Self, part: &str, value: &'a Value| {
+            let length = pointer.len();
+            push_part(pointer, part);
+            this.divide(value, unit, pointer);
+            pointer.truncate(length);
+        };
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| below(self, key, value)),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(index, value)| below(self, &index.to_string(), value));
+            }
+            _ => {}
+        }
+    }
+
+    /// The documents as the validator gets them.
+    pub fn judged(&self) -> Vec<Unit> {
+        self.units(Copy::Judged)
+    }
+
+    /// The documents as their meta-schemas get them: as they are, without their patterns, whose syntax is not the
+    /// meta-schema's business.
+    pub fn declared(&self) -> Vec<Unit> {
+        self.units(Copy::Declared)
+    }
+
+    fn units(&self, copy: Copy) -> Vec<Unit> {
+        let unit = |(index, root): (usize, &Node)| {
+            let subschema = &self.document.subschemas[*root];
+            let value = match subschema.value {
+                Value::Object(map) => Value::Object(self.object(map, Some(*root), index, copy)),
+                other => other.clone(),
+            };
+            Unit { uri: address(index), draft: subschema.draft, value, pointer: subschema.pointer.clone() }
+        };
+        self.roots.iter().enumerate().map(unit).collect()
+    }
+
+    fn value(&self, value: &'a Value, unit: usize, copy: Copy) -> Value {
+        match value {
+            Value::Object(map) => {
+                let node = self.document.node_of(value);
+                let own = node.and_then(|node| self.places.get(&node)).map(|(unit, _)| *unit);
+                match own.filter(|own| *own != unit) {
+                    Some(own) if copy == Copy::Judged => json!({ "$ref": address(own) }),
+                    Some(_) => json!({}),
+                    None => Value::Object(self.object(map, node, unit, copy)),
+                }
+            }
+            Value::Array(items) => items.iter().map(|item| self.value(item, unit, copy)).collect(),
+            other => other.clone(),
+        }
+    }
+
+    fn object(
+        &self,
+        map: &'a Map<String, Value>,
+        node: Option<Node>,
+        unit: usize,
+        copy: Copy,
+    ) -> Map<String, Value> {
+        let mut out = Map::new();
+        for (key, value) in map {
+            let member = match (node, copy) {
+                (Some(node), Copy::Judged) => self.judged_member(node, key, value, unit),
+                (Some(_), Copy::Declared) => self.declared_member(key, value, unit),
+                (None, _) => Some(self.value(value, unit, copy)),
+            };
+            if let Some(member) = member {
+                out.insert(key.clone(), member);
+            }
+        }
+        out
+    }
+
+    /// A member of a subschema for the validator.
+    fn judged_member(&self, node: Node, key: &str, value: &'a Value, unit: usize) -> Option<Value> {
+        let subschema = &self.document.subschemas[node];
+        match key {
+            "$schema" => None,
+            "$id" | "id" | "$anchor" if value.is_string() => None,
+            "$ref" | "$dynamicRef" => {
+                let reference =
+                    subschema.references.iter().find(|reference| reference.keyword.as_str() == key);
+                Some(match reference {
+                    Some(reference) => self.reference(reference, unit).into(),
+                    None => self.value(value, unit, Copy::Judged),
+                })
+            }
+            _ => Some(self.value(value, unit, Copy::Judged)),
+        }
+    }
+
+    /// A member of a subschema for its meta-schema.
+    fn declared_member(&self, key: &str, value: &'a Value, unit: usize) -> Option<Value> {
+        match (key, value) {
+            ("pattern", Value::String(_)) => None,
+            ("patternProperties", Value::Object(patterns)) => {
+                let plain = |(key, value): (&String, &'a Value)| {
+                    (plain_key(key), self.value(value, unit, Copy::Declared))
+                };
+                Some(Value::Object(patterns.iter().map(plain).collect()))
+            }
+            _ => Some(self.value(value, unit, Copy::Declared)),
+        }
+    }
+
+    /// A reference as it is written in a unit.
+    fn reference(&self, reference: &Reference<'_>, from: usize) -> String {
+        let target = &self.document.subschemas[reference.to];
+        let (mut text, pointer) = match self.places.get(&reference.to) {
+            Some((unit, pointer)) if *unit == from && !self.is_dynamic => (String::new(), pointer),
+            Some((unit, pointer)) => (address(*unit), pointer),
+            None => (self.document.document_of(target.resource).to_owned(), &target.pointer),
+        };
+        // jsonschema takes a document's address with an empty fragment for the `#` of its `$recursiveRef`.
+        if pointer.is_empty() && reference.dynamic.is_none() && !text.is_empty() {
+            return text;
+        }
+        text.push('#');
+        match (reference.keyword, reference.dynamic) {
+            // By its name, since that is what decides where it leads.
+            (ReferenceKeyword::DynamicRef, Some(name)) => push_encoded(&mut text, name),
+            _ => push_encoded(&mut text, pointer),
+        }
+        text
+    }
+}
+
+/// Appends text to a fragment.
+fn push_encoded(fragment: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'/' | b'~' | b'-' | b'.' | b'_' | b'$' => fragment.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => fragment.push(char::from(byte)),
+            _ => fragment.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
+/// What a copy is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copy {
+    Judged,
+    Declared,
+}
+
+/// The address of a unit. The scheme tells the validator that it is no address of the author's.
+fn address(unit: usize) -> String {
+    match unit {
+        0 => "json-schema:///".to_owned(),
+        _ => format!("json-schema:///part/{unit}"),
+    }
+}
+
+/// A key as a regular expression that every engine takes.
+fn plain_key(key: &str) -> String {
+    let mut plain = String::with_capacity(key.len());
+    for c in key.chars() {
+        match c {
+            _ if c.is_ascii_alphanumeric() => plain.push(c),
+            _ => plain.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+        }
+    }
+    plain
+}
+
+/// The key that a plain key was made of.
+fn original_key(plain: &str) -> String {
+    let mut parts = plain.split("\\u{");
+    let mut key = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('}').unwrap_or((part, ""));
+        key.extend(u32::from_str_radix(code, 16).ok().and_then(char::from_u32));
+        key.push_str(rest);
+    }
+    key
+}
+
+/// A pointer into [`Rewriter::declared`] as one into what it was copied from.
+pub(super) fn original_pointer(pointer: &str) -> String {
+    let mut original = String::with_capacity(pointer.len());
+    let mut is_pattern = false;
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        push_part(&mut original, &if is_pattern { original_key(&part) } else { part.clone() });
+        is_pattern = part == "patternProperties" && !is_pattern;
+    }
+    original
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_patterns_are_found_again() {
+        for key in ["", "^a+$", "\\u{41}", "a/~b", "é😀", "\\bx{2}"] {
+            assert!(jsonschema_regex::is_valid_ecma_regex(&plain_key(key)), "{key}");
+            assert_eq!(original_key(&plain_key(key)), key);
+        }
+        let pointer = format!("/a/patternProperties/{}/type", plain_key("^a/~b$").replace('~', "~0"));
+        assert_eq!(original_pointer(&pointer), "/a/patternProperties/^a~1~0b$/type");
+    }
+}
