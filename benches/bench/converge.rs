@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use svix_operator::{
     embedded::{self, EmbeddedSvix, FaultPlan},
     engine::{Object, Options},
-    files::{References, Session},
+    manifests::{References, Session},
     telemetry::Metrics,
 };
 

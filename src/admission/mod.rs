@@ -5,10 +5,10 @@
 
 pub mod certificates;
 mod judge;
+mod messages;
 mod review;
 pub mod server;
 mod wire;
-mod words;
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -9,8 +9,8 @@ use crate::api::{GROUP, PayloadPolicy, WebhookEndpoint, WebhookEvent, WebhookEve
 use super::{
     Known,
     judge::{self, Findings},
+    messages::{self, Problem},
     wire::{Answer, Cause, Details, Request, Response, Review, Status, uid_of},
-    words::{self, Problem},
 };
 
 /// What a review came to, for metrics.
@@ -68,7 +68,7 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
                 status: "Failure",
                 code: 400,
                 reason: "BadRequest",
-                message: words::plain(&message, 500),
+                message: messages::plain(&message, 500),
                 details: None,
             };
             return answered("other", Outcome::Unreadable, refusal(uid_of(body), status));
@@ -155,7 +155,7 @@ fn look<K: Judged>(
     if !findings.problems.is_empty() {
         return refused(request, kind, findings);
     }
-    let warnings = words::bounded(std::mem::take(&mut findings.warnings));
+    let warnings = messages::bounded(std::mem::take(&mut findings.warnings));
     let outcome = if warnings.is_empty() { Outcome::Admitted } else { Outcome::Warned };
     let violated = findings.violated;
     Reviewed { violated, ..answered(kind, outcome, admission(request.uid, warnings)) }
@@ -175,7 +175,7 @@ fn refused(request: Request, kind: &'static str, findings: Findings) -> Reviewed
         Details { name: request.name.unwrap_or_default(), group: GROUP, kind, causes: causes.collect() };
     let status = Status { status: "Failure", code: 422, reason: "Invalid", message, details: Some(details) };
     let mut response = refusal(request.uid, status);
-    response.warnings = words::bounded(warnings);
+    response.warnings = messages::bounded(warnings);
     Reviewed { violated, ..answered(kind, Outcome::Refused, response) }
 }
 

@@ -21,13 +21,13 @@ use crate::{
     api::{ChannelEncoding, DEFAULT_CONNECTION, Reason, SvixConnectionSpec},
     catalogue::Catalogue,
     embedded::{self, EmbeddedSvix},
-    engine::{Note, Object, Options},
-    files::{
+    engine::{EventRecord, Object, Options},
+    gateway::{self, Gateway},
+    manifests::{
         self, Feed, References, Session, View,
         table::{Report, Row, State, Style},
         watch::FolderWatch,
     },
-    gateway::{self, Gateway},
     telemetry::{self, LogFormat, Metrics},
 };
 
@@ -146,14 +146,14 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let lines: Arc<Lines> = Arc::default();
     let said = lines.clone();
     let show_lines = !arguments.once && arguments.output == Output::Table;
-    let tell = move |object: &Object, note: &Note| {
+    let tell = move |object: &Object, note: &EventRecord| {
         if show_lines {
             said.say(&format!("  {} {}: {}", note.reason, object.key(), note.message));
         }
     };
     if let Some(embedded) = server.embedded.as_ref().filter(|_| show_lines) {
         let said = lines.clone();
-        embedded.on_tried(move |tried| traffic::tried(&said, &tried));
+        embedded.on_delivery(move |tried| traffic::tried(&said, &tried));
     }
     let options = Options {
         concurrency: usize::from(arguments.concurrency),
@@ -268,7 +268,7 @@ impl Front {
     }
 
     /// Takes in the folder. What is wrong with it is told of the objects.
-    fn take(&mut self, loaded: &files::Loaded) {
+    fn take(&mut self, loaded: &manifests::Loaded) {
         let _ = self.feed.take(loaded);
         let connection = self.feed.connection(DEFAULT_CONNECTION);
         self.encoding.send_replace(connection.map(SvixConnectionSpec::channel_encoding).unwrap_or_default());
@@ -289,7 +289,7 @@ fn take(
 ) -> Option<String> {
     // Here and not on a thread of its own, whose heap would stay: ten thousand objects are read in half a
     // second, and nothing that others wait for runs on this one.
-    let loaded = files::load(dir);
+    let loaded = manifests::load(dir);
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
@@ -298,8 +298,8 @@ fn take(
     }
     view.read(&loaded);
     let empty = loaded.nothing_of_ours(dir);
-    let place = files::Server { url: &server.url, token: &server.token, ours: server.embedded.is_some() };
-    let declaration = files::declared(loaded, &place, session.objects());
+    let place = manifests::Server { url: &server.url, token: &server.token, ours: server.embedded.is_some() };
+    let declaration = manifests::declared(loaded, &place, session.objects());
     view.declared(&declaration);
     session.declare(declaration.objects, declaration.references);
     session.look_again();
@@ -321,7 +321,7 @@ async fn settle(session: &Session, most: Duration, deliveries: bool, stop: &Canc
             // A connection has a driver of its own, which the queue knows nothing of.
             let connecting = objects.iter().any(|object| {
                 matches!(object, Object::Connection(_))
-                    && !matches!(files::state(object), State::InSync | State::Differs | State::Problem)
+                    && !matches!(manifests::state(object), State::InSync | State::Differs | State::Problem)
             });
             let counts = |object: &&Object| deliveries || !matches!(object, Object::Event(_));
             !connecting

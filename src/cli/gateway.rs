@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{ChannelEncoding, DEFAULT_CONNECTION, PayloadPolicy, SvixConnectionSpec},
     catalogue::Catalogue,
-    files::{self, Feed, watch::FolderWatch},
-    gateway::{self, Limits, Undeclared, feed},
+    gateway::{self, Limits, Undeclared, catalogue_source},
+    manifests::{self, Feed, watch::FolderWatch},
     svix::{Budget, Client, ClientOptions},
     telemetry::{Gate, Metrics},
 };
@@ -244,7 +244,7 @@ pub fn start_feed(
         let interval = Duration::from_secs(gateway.refresh);
         tokio::spawn(async move {
             let ready = move || gate.ready();
-            feed::follow(client, catalogue, connection, policy, interval, ready, stop).await;
+            catalogue_source::follow(client, catalogue, connection, policy, interval, ready, stop).await;
             drop(told);
         });
         return Ok(encoding);
@@ -255,7 +255,7 @@ pub fn start_feed(
     let connection = source.connection.clone();
     let explicit = source.channel_encoding.is_some();
     let mut take = move || {
-        for line in feed.take(&files::load(&dir)) {
+        for line in feed.take(&manifests::load(&dir)) {
             tracing::warn!("{line}");
         }
         if !explicit {

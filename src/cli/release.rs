@@ -9,7 +9,7 @@ use crate::{
         lease,
         release::{self, Lot, Row, Selection, Table},
     },
-    engine::Key,
+    engine::ObjectKey,
     telemetry::{self, LogFormat},
 };
 
@@ -25,7 +25,7 @@ use crate::{
 pub struct Arguments {
     /// An object, such as WebhookEndpoint/team-a/warehouse or SvixConnection/default.
     #[arg(value_name = "KIND/NAMESPACE/NAME", value_parser = release::object_key, conflicts_with_all = ["namespace", "connection"])]
-    objects: Vec<Key>,
+    objects: Vec<ObjectKey>,
 
     /// Everything in the cluster: event types, endpoints and connections.
     #[arg(long, conflicts_with_all = ["namespace", "connection", "objects"])]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     controller::{
-        KubernetesShell,
+        KubernetesHost,
         lease::{self, LeaderElection, LeaseConfig},
         watch_config_maps, watch_endpoint_secrets, watch_in, watch_kind, watch_namespaces, watch_secrets,
     },
@@ -86,7 +86,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         .unwrap_or_else(|_| "local".to_owned());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %namespace, health = %address, "starting");
 
-    let shell = KubernetesShell::new(client.clone(), namespace.clone(), pod.clone());
+    let host = KubernetesHost::new(client.clone(), namespace.clone(), pod.clone());
     let only = arguments.watch_namespaces.clone().filter(|namespaces| !namespaces.is_empty());
     let options = Options {
         concurrency: usize::from(arguments.concurrency),
@@ -94,7 +94,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         namespaces: only.clone().map(|namespaces| namespaces.into_iter().collect()),
         ..Options::default()
     };
-    let engine = Engine::new(shell, options, metrics.clone());
+    let engine = Engine::new(host, options, metrics.clone());
     let counted = Arc::downgrade(&engine);
     metrics.on_scrape(move || match counted.upgrade() {
         None => (Vec::new(), (0, 0)),
@@ -152,7 +152,7 @@ async fn lead(
     client: Client,
     namespace: &str,
     pod: &str,
-    engine: Arc<Engine<KubernetesShell>>,
+    engine: Arc<Engine<KubernetesHost>>,
     metrics: Metrics,
     readiness: Readiness,
     stop: CancellationToken,

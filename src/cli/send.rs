@@ -5,8 +5,8 @@ use std::{io::Read as _, path::PathBuf, process::ExitCode};
 use crate::{
     api::SvixConnectionSpec,
     catalogue::{Catalogue, Judgement},
-    files::{self, Feed},
-    gateway::feed,
+    gateway::catalogue_source,
+    manifests::{self, Feed},
     plan::{self, channels, event::Desired},
     schema::{self, MAX_PAYLOAD_BYTES},
     svix::{Client, Error, ErrorKind, SendMessage},
@@ -89,7 +89,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             return Err(format!("--from: {} is not there; name a folder of manifests", dir.display()));
         }
         let mut feed = Feed::new(catalogue.clone());
-        feed.take(&files::load(dir)).iter().for_each(|line| eprintln!("warning: {line}"));
+        feed.take(&manifests::load(dir)).iter().for_each(|line| eprintln!("warning: {line}"));
         connection = feed.connection(name).cloned();
         if url.is_none() {
             // The folder's certificates are those of the folder's server.
@@ -98,8 +98,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         }
     } else {
         let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
-        match feed::list(&client, arguments.source.payload_policy.into()).await {
-            Ok(listed) => feed::take(&catalogue, name, listed),
+        match catalogue_source::list(&client, arguments.source.payload_policy.into()).await {
+            Ok(listed) => catalogue_source::take(&catalogue, name, listed),
             Err(error) => return Ok(failed(&error, &client)),
         }
     }

@@ -25,7 +25,7 @@ use crate::{
     catalogue::{Catalogue, Declared, Directory, Holder},
     plan::{
         access::Grants,
-        declared::{self, Source},
+        schema_source::{self, Source},
     },
 };
 
@@ -295,7 +295,7 @@ impl Feed {
     /// What an object declares; `None`: its schema cannot be had. The object's own status says so, too.
     async fn declared(&self, object: &WebhookEventType) -> Option<Declared> {
         let (namespace, name) = (object.metadata.namespace.as_deref()?, object.metadata.name.as_deref()?);
-        let schema = match declared::schema_text(object) {
+        let schema = match schema_source::schema_text(object) {
             Ok(Source::Here(schema)) => Ok(schema),
             Ok(Source::ConfigMap(reference)) => {
                 let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
@@ -306,7 +306,7 @@ impl Feed {
                             format!("ConfigMap {} has no key {}", reference.name, reference.key)
                         });
                         text.and_then(|text| {
-                            declared::parse_schema(object, &text).map_err(|problem| problem.to_string())
+                            schema_source::parse_schema(object, &text).map_err(|problem| problem.to_string())
                         })
                     }
                     Err(error) => Err(describe(&error)),

@@ -23,7 +23,7 @@ use kube::{
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::engine::Note;
+use crate::engine::EventRecord;
 
 use super::{MANAGER, errors::describe};
 
@@ -38,13 +38,13 @@ const REMEMBERED: usize = 1024;
 
 /// Takes Events and writes them one after the other.
 pub(super) struct Events {
-    sender: mpsc::Sender<(ObjectReference, Note)>,
+    sender: mpsc::Sender<(ObjectReference, EventRecord)>,
 }
 
 impl Events {
     /// Starts the writer; it ends when this is dropped.
     pub(super) fn start(client: Client, instance: String) -> Self {
-        let (sender, mut receiver) = mpsc::channel::<(ObjectReference, Note)>(WAITING);
+        let (sender, mut receiver) = mpsc::channel::<(ObjectReference, EventRecord)>(WAITING);
         tokio::spawn(async move {
             let mut told = Told::default();
             while let Some((reference, note)) = receiver.recv().await {
@@ -60,7 +60,7 @@ impl Events {
     }
 
     /// Takes an Event.
-    pub(super) fn tell(&self, reference: ObjectReference, note: Note) {
+    pub(super) fn publish(&self, reference: ObjectReference, note: EventRecord) {
         if self.sender.try_send((reference, note)).is_err() {
             tracing::debug!("too many Events at once; one is dropped");
         }
@@ -72,7 +72,7 @@ async fn write(
     told: &mut Told,
     instance: &str,
     reference: ObjectReference,
-    note: &Note,
+    note: &EventRecord,
 ) -> kube::Result<()> {
     let text = shortened(&note.message);
     let key = Key {

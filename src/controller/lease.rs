@@ -10,7 +10,7 @@
 //! not its business.
 
 mod config;
-mod living;
+mod liveness;
 mod record;
 mod term;
 
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 pub use config::{LeaseConfig, LeaseError, identity};
-pub use living::{LivingHolder, living_holder};
+pub use liveness::{LivingHolder, living_holder};
 pub use record::Loss;
 use record::{Bid, Sighting};
 pub use term::Term;

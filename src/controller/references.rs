@@ -20,24 +20,24 @@ use tokio::task::AbortHandle;
 
 use crate::{
     catalogue::Directory,
-    engine::{Engine, Shell},
+    engine::{Engine, Host},
 };
 
 use super::errors::{WatchLog, is_forbidden};
 
 /// Tells the engine of every Secret that changes in the namespace where tokens are kept, for ever.
-pub async fn watch_secrets<S: Shell>(client: Client, engine: Arc<Engine<S>>, namespace: String) {
+pub async fn watch_secrets<S: Host>(client: Client, engine: Arc<Engine<S>>, namespace: String) {
     watch_names::<Secret>(client, &namespace, |name| engine.secret_changed(name)).await;
 }
 
 /// Tells the engine of every ConfigMap that changes in the namespaces that refer to one, for ever.
-pub async fn watch_config_maps<S: Shell>(client: Client, engine: Arc<Engine<S>>) {
+pub async fn watch_config_maps<S: Host>(client: Client, engine: Arc<Engine<S>>) {
     watch_referred::<ConfigMap, S>(client, engine, Engine::config_map_namespaces, Engine::config_map_changed)
         .await;
 }
 
 /// Tells the engine of every Secret that changes in the namespaces whose endpoints speak of one, for ever.
-pub async fn watch_endpoint_secrets<S: Shell>(client: Client, engine: Arc<Engine<S>>) {
+pub async fn watch_endpoint_secrets<S: Host>(client: Client, engine: Arc<Engine<S>>) {
     watch_referred::<Secret, S>(client, engine, Engine::secret_namespaces, Engine::endpoint_secret_changed)
         .await;
 }
@@ -54,7 +54,7 @@ async fn watch_referred<K, S>(
         + std::fmt::Debug
         + DeserializeOwned,
     K: Send + 'static,
-    S: Shell,
+    S: Host,
 {
     let mut references = engine.references();
     let mut watches: HashMap<Arc<str>, Watch> = HashMap::new();
@@ -79,11 +79,7 @@ async fn watch_referred<K, S>(
 
 /// Tells the engine of the labels of namespaces, which the rules of connections speak of, for ever. `synced` is called
 /// when the first list is in. Without permission to read namespaces, they are known by their names alone.
-pub async fn watch_namespaces<S: Shell>(
-    client: Client,
-    engine: Arc<Engine<S>>,
-    synced: impl FnOnce() + Send,
-) {
+pub async fn watch_namespaces<S: Host>(client: Client, engine: Arc<Engine<S>>, synced: impl FnOnce() + Send) {
     watch_labels(client, |name, labels| engine.namespace_changed(name, labels), synced).await;
 }
 

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use super::{errors::WatchLog, readable::Readable};
 use crate::{
     api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
-    engine::{Engine, Key, Kind, Object, Shell},
+    engine::{Engine, Host, Kind, Object, ObjectKey},
 };
 
 /// Page of a first list: small enough that one page in flight costs little memory.
@@ -92,7 +92,7 @@ pub(super) fn slim(meta: &mut ObjectMeta) {
 ///
 /// `api` says where: everywhere, or in one namespace. An object that does not decode is told of in the log and left
 /// out; the others go on.
-pub async fn watch_kind<K: Watched, S: Shell>(
+pub async fn watch_kind<K: Watched, S: Host>(
     api: Api<Readable<K>>,
     namespace: Option<String>,
     engine: Arc<Engine<S>>,
@@ -102,7 +102,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
     pin_mut!(stream);
     let mut log = WatchLog::of(K::KIND.as_str(), namespace.as_deref());
     let mut synced = Some(synced);
-    let mut listed: HashSet<Key> = HashSet::new();
+    let mut listed: HashSet<ObjectKey> = HashSet::new();
     while let Some(event) = stream.next().await {
         match event {
             Ok(Event::Init) => listed.clear(),
@@ -113,8 +113,9 @@ pub async fn watch_kind<K: Watched, S: Shell>(
             }
             Ok(Event::InitDone) => {
                 log.works();
-                let here =
-                    |key: &&Key| namespace.as_deref().is_none_or(|namespace| &*key.namespace == namespace);
+                let here = |key: &&ObjectKey| {
+                    namespace.as_deref().is_none_or(|namespace| &*key.namespace == namespace)
+                };
                 for gone in engine.keys(K::KIND).iter().filter(here).filter(|key| !listed.contains(key)) {
                     engine.remove(gone);
                 }
@@ -134,7 +135,7 @@ pub async fn watch_kind<K: Watched, S: Shell>(
 
 /// Brings every object of a namespaced kind in these namespaces to the engine, for ever; `None`: in all. `synced` is
 /// called when the first list of each is in.
-pub async fn watch_in<K, S: Shell>(
+pub async fn watch_in<K, S: Host>(
     client: Client,
     namespaces: Option<Vec<String>>,
     engine: Arc<Engine<S>>,
@@ -162,7 +163,7 @@ pub async fn watch_in<K, S: Shell>(
 }
 
 /// Takes in one object; answers its key also when it does not decode, since it is there all the same.
-fn take<K: Watched, S: Shell>(engine: &Arc<Engine<S>>, guard: Readable<K>) -> Option<Key> {
+fn take<K: Watched, S: Host>(engine: &Arc<Engine<S>>, guard: Readable<K>) -> Option<ObjectKey> {
     let key = key_of(K::KIND, &guard);
     match guard.0 {
         Ok(mut object) => {
@@ -177,9 +178,9 @@ fn take<K: Watched, S: Shell>(engine: &Arc<Engine<S>>, guard: Readable<K>) -> Op
     Some(key)
 }
 
-fn key_of<K: Watched>(kind: Kind, guard: &Readable<K>) -> Key {
+fn key_of<K: Watched>(kind: Kind, guard: &Readable<K>) -> ObjectKey {
     let meta = guard.meta();
-    Key {
+    ObjectKey {
         kind,
         namespace: meta.namespace.as_deref().unwrap_or_default().into(),
         name: meta.name.as_deref().unwrap_or_default().into(),

@@ -1,45 +1,45 @@
-//! The record of the requests that were made, for tests that count them.
+//! The record of requests, for tests that count them.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::Method;
 
-use super::operations;
+use crate::embedded::api::operations;
 
-/// The oldest are forgotten beyond this many.
+/// The oldest calls are dropped beyond this many.
 const KEPT: usize = 100_000;
 
-/// One request that was made.
+/// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// `GET`, `POST`, …
     pub method: Method,
-    /// The path as it was asked for, without the query.
+    /// The path as requested, without the query.
     pub path: String,
     /// The stable short name: `event-type.create`, `endpoint.patch`, …; `unknown` for anything else.
     pub operation: &'static str,
-    /// The status of the answer, and 0 when the connection was dropped instead.
+    /// The status of the response; 0 when the connection was dropped instead.
     pub status: u16,
 }
 
 impl Call {
-    /// Whether it asked for a change (anything but GET, HEAD and OPTIONS), granted or not.
+    /// Whether the request asked for a change (anything but GET, HEAD and OPTIONS), successful or not.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        operations::writes(&self.method)
+        operations::is_write(&self.method)
     }
 }
 
-/// Keeps calls, if it was asked to.
+/// Keeps calls, if recording is enabled.
 pub(super) struct Recorder {
-    on: bool,
+    enabled: bool,
     calls: Mutex<VecDeque<Call>>,
 }
 
 impl Recorder {
-    pub(super) fn new(on: bool) -> Self {
-        Self { on, calls: Mutex::default() }
+    pub(super) fn new(enabled: bool) -> Self {
+        Self { enabled, calls: Mutex::default() }
     }
 
     fn calls(&self) -> MutexGuard<'_, VecDeque<Call>> {
@@ -47,7 +47,7 @@ impl Recorder {
     }
 
     pub(super) fn record(&self, call: impl FnOnce() -> Call) {
-        if !self.on {
+        if !self.enabled {
             return;
         }
         let mut calls = self.calls();

@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{ORPHAN_ON_DELETE_ANNOTATION, Reason, SvixConnection, SvixConnectionSpec, SvixConnectionStatus},
-    plan::{Refusal, event, status, status::Verdict},
+    plan::{ReconcileError, event, status, status::ReadyState},
     svix::{Budget, Changed, Class, Client, ClientOptions, Error, ErrorKind, Listing, Mirror},
 };
 
-use super::{Awaited, Engine, Key, Kind, Missing, Note, Object, Shell, ShellError, Status, jitter};
+use super::{
+    Awaited, Engine, EventRecord, Host, HostError, Kind, Object, ObjectKey, ReferenceError, Status, jitter,
+};
 
 /// How many applications are listed at once.
 const LISTED_AT_ONCE: usize = 4;
@@ -41,7 +43,7 @@ const TOKEN_RETRY: Duration = Duration::from_secs(60);
 /// A connection as its driver holds it.
 pub(super) struct Runtime {
     live: RwLock<Option<Arc<Live>>>,
-    trouble: Mutex<Option<Refusal>>,
+    trouble: Mutex<Option<ReconcileError>>,
     poke: Notify,
     /// Something speaks against what is known of Svix.
     doubt: Arc<Notify>,
@@ -108,11 +110,11 @@ impl Runtime {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
     }
 
-    fn set_trouble(&self, trouble: Option<Refusal>) {
+    fn set_trouble(&self, trouble: Option<ReconcileError>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    fn trouble(&self) -> Option<Refusal> {
+    fn trouble(&self) -> Option<ReconcileError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -138,16 +140,16 @@ enum Round {
     /// Listed; next after the interval.
     Listed,
     /// Failed in a way that may pass.
-    Retry(Refusal),
+    Retry(ReconcileError),
     /// Waits until its objects are let go.
-    LettingGo(Refusal),
+    LettingGo(ReconcileError),
     /// Waits for a change.
-    Blocked(Refusal),
+    Blocked(ReconcileError),
     /// The connection is gone.
     Gone,
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Starts the driver of a connection, or has it look again.
     pub(super) fn drive(self: &Arc<Self>, name: &str) {
         let mut connections = self.write(&self.connections);
@@ -186,9 +188,9 @@ impl<S: Shell> Engine<S> {
     }
 
     /// A connection that can be used, or why there is none.
-    pub(super) fn live(&self, name: &str) -> Result<Arc<Live>, Refusal> {
+    pub(super) fn live(&self, name: &str) -> Result<Arc<Live>, ReconcileError> {
         if self.registry.connection(name).is_none() {
-            return Err(Refusal::new(
+            return Err(ReconcileError::new(
                 Reason::ConnectionNotFound,
                 format!(
                     "there is no SvixConnection named {name:?}; create it, or name another in spec.connectionRef"
@@ -201,7 +203,7 @@ impl<S: Shell> Engine<S> {
                 Some(trouble) => format!("{}: {}", trouble.reason, trouble.message),
                 None => "it is being connected".to_owned(),
             };
-            Refusal::new(
+            ReconcileError::new(
                 Reason::ConnectionNotReady,
                 format!("SvixConnection {name:?} cannot be used yet ({why})"),
             )
@@ -249,24 +251,24 @@ impl<S: Shell> Engine<S> {
             let verdict = match round {
                 Round::Gone => continue,
                 Round::Listed => {
-                    Some(Verdict::Ready(Reason::Connected, "Svix answers and takes the token".into()))
+                    Some(ReadyState::Ready(Reason::Connected, "Svix answers and takes the token".into()))
                 }
                 Round::Retry(refusal) => {
                     let since = *failing_since.get_or_insert_with(Instant::now);
                     self.in_trouble(name, runtime, &refusal);
                     // What passes within a moment is not worth a write.
-                    (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
+                    (since.elapsed() >= self.options.settle).then_some(ReadyState::Waiting(refusal))
                 }
                 Round::LettingGo(refusal) => {
                     let since = *failing_since.get_or_insert_with(Instant::now);
-                    (since.elapsed() >= self.options.settle).then_some(Verdict::Waiting(refusal))
+                    (since.elapsed() >= self.options.settle).then_some(ReadyState::Waiting(refusal))
                 }
                 Round::Blocked(refusal) => {
                     self.in_trouble(name, runtime, &refusal);
-                    Some(Verdict::Stalled(refusal))
+                    Some(ReadyState::Stalled(refusal))
                 }
             };
-            if verdict.as_ref().is_some_and(Verdict::is_ready) {
+            if verdict.as_ref().is_some_and(ReadyState::is_ready) {
                 failing_since = None;
                 runtime.set_trouble(None);
             }
@@ -290,7 +292,7 @@ impl<S: Shell> Engine<S> {
 
     /// Notes why a connection cannot be used. Its objects repeat that while they cannot do anything else, so they hear of
     /// another reason; with a connection that worked before they ask Svix itself.
-    fn in_trouble(&self, name: &str, runtime: &Runtime, refusal: &Refusal) {
+    fn in_trouble(&self, name: &str, runtime: &Runtime, refusal: &ReconcileError) {
         let news = runtime.trouble().is_none_or(|before| before.reason != refusal.reason);
         runtime.set_trouble(Some(refusal.clone()));
         if news && runtime.live().is_none() {
@@ -308,33 +310,35 @@ impl<S: Shell> Engine<S> {
             if orphans {
                 // All are let go while they can still see why: without it, nobody could clean up after them. The queue
                 // does it, so that ten thousand are not written at once.
-                let held = |key: &&Key| {
+                let held = |key: &&ObjectKey| {
                     self.registry.get(key).is_some_and(|object| {
-                        object.held() && (object.deleting() || self.is_orphaned(&object))
+                        object.has_finalizer() && (object.deleting() || self.is_orphaned(&object))
                     })
                 };
                 let held: Vec<_> = users.iter().filter(held).cloned().collect();
                 if !held.is_empty() {
                     let message = format!("objects that it still holds are let go first: {}", held.len());
                     self.wake_all(held);
-                    return Round::LettingGo(Refusal::new(Reason::Deleting, message));
+                    return Round::LettingGo(ReconcileError::new(Reason::Deleting, message));
                 }
             }
             if orphans || self.holding(name).is_empty() {
-                if let Err(error) = self.shell.release(&object).await
-                    && !matches!(error, ShellError::Gone)
+                if let Err(error) = self.host.release(&object).await
+                    && !matches!(error, HostError::Gone)
                 {
-                    return Round::Retry(Refusal::new(
+                    return Round::Retry(ReconcileError::new(
                         Reason::Deleting,
                         format!("cannot remove the finalizer: {error}"),
                     ));
                 }
-                return Round::Blocked(Refusal::new(Reason::Deleting, "released"));
+                return Round::Blocked(ReconcileError::new(Reason::Deleting, "released"));
             }
-        } else if !object.held() {
-            match self.shell.claim(&object, true, None).await {
+        } else if !object.has_finalizer() {
+            match self.host.claim(&object, true, None).await {
                 Ok(object) => self.wrote(object),
-                Err(error) => return Round::Retry(Refusal::new(Reason::SvixUnavailable, error.to_string())),
+                Err(error) => {
+                    return Round::Retry(ReconcileError::new(Reason::SvixUnavailable, error.to_string()));
+                }
             }
         }
         let live = match self.connect(&connection, runtime).await {
@@ -353,7 +357,7 @@ impl<S: Shell> Engine<S> {
                 listed = &mut listing => listed,
                 () = tokio::time::sleep(self.options.settle), if first && is_new => {
                     let message = format!("it is being connected to {}", live.client.server_url());
-                    let verdict = Verdict::Waiting(Refusal::new(Reason::ConnectionNotReady, message));
+                    let verdict = ReadyState::Waiting(ReconcileError::new(Reason::ConnectionNotReady, message));
                     // As it is now: it may have been claimed in this round.
                     if let Some(connection) = self.registry.connection(name) {
                         self.report_connection(&connection, runtime, &verdict).await;
@@ -379,7 +383,7 @@ impl<S: Shell> Engine<S> {
             }
             Err(error) if error.class() == Class::Unauthorized => {
                 runtime.set_live(None);
-                Round::Blocked(Refusal::new(
+                Round::Blocked(ReconcileError::new(
                     Reason::AuthenticationFailed,
                     unaccepted(&connection.spec, live.client.server_url(), &error.kind),
                 ))
@@ -400,13 +404,13 @@ impl<S: Shell> Engine<S> {
                     ),
                     kind => format!("cannot list {server}: {kind}"),
                 };
-                Round::Retry(Refusal::new(reason, message))
+                Round::Retry(ReconcileError::new(reason, message))
             }
         }
     }
 
     /// The objects that need a connection: all that use it, but events with which nothing is done any more.
-    fn holding(&self, name: &str) -> Vec<Key> {
+    fn holding(&self, name: &str) -> Vec<ObjectKey> {
         let mut users = self.registry.users_of(name);
         users.retain(|key| {
             key.kind != Kind::Event
@@ -416,7 +420,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// What is said of a connection that is being deleted and still needed.
-    fn in_use(&self, name: &str) -> Refusal {
+    fn in_use(&self, name: &str) -> ReconcileError {
         let kinds = [Kind::Endpoint, Kind::EventType, Kind::Event];
         let mut users = self.holding(name);
         users.sort_by_key(|key| (kinds.iter().position(|kind| *kind == key.kind), key.clone()));
@@ -428,25 +432,25 @@ impl<S: Shell> Engine<S> {
             "{users}; it goes when the last of them is deleted. To let go of them all and leave Svix as it is, annotate it \
              with {ORPHAN_ON_DELETE_ANNOTATION}=true"
         );
-        Refusal::new(Reason::InUse, message)
+        ReconcileError::new(Reason::InUse, message)
     }
 
     /// The client and mirror for a connection as it is now: those before, with the token of now, unless its
     /// spec needs others.
     async fn connect(&self, connection: &SvixConnection, runtime: &Runtime) -> Result<Arc<Live>, Round> {
-        let token = match self.shell.token(connection).await {
+        let token = match self.host.token(connection).await {
             Ok(token) => token,
-            Err(Missing::NotFound(message)) => {
+            Err(ReferenceError::NotFound(message)) => {
                 runtime.set_live(None);
-                return Err(Round::Blocked(Refusal::new(Reason::TokenNotFound, message)));
+                return Err(Round::Blocked(ReconcileError::new(Reason::TokenNotFound, message)));
             }
-            Err(Missing::Failed(message) | Missing::Forbidden(message)) => {
-                return Err(Round::Retry(Refusal::new(Reason::TokenNotFound, message)));
+            Err(ReferenceError::Failed(message) | ReferenceError::Forbidden(message)) => {
+                return Err(Round::Retry(ReconcileError::new(Reason::TokenNotFound, message)));
             }
         };
         let invalid = |error: crate::svix::InvalidConnection| {
             runtime.set_live(None);
-            Round::Blocked(Refusal::new(Reason::InvalidConnection, error.to_string()))
+            Round::Blocked(ReconcileError::new(Reason::InvalidConnection, error.to_string()))
         };
         let shape = Shape::new(&connection.spec, &token);
         if let Some(live) = runtime.live().filter(|live| live.shape == shape) {
@@ -572,7 +576,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Those that wait for something: it may have come without a difference that names them.
-    fn only_waiting(&self, keys: Vec<Key>) -> Vec<Key> {
+    fn only_waiting(&self, keys: Vec<ObjectKey>) -> Vec<ObjectKey> {
         let memory = self.lock(&self.memory);
         keys.into_iter()
             .filter(|key| memory.get(key).is_some_and(|memory| memory.waiting_since.is_some()))
@@ -580,7 +584,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Wakes objects a little apart, so that a Svix that has just come back is not met by all of them at once.
-    fn wake_apart(&self, keys: Vec<Key>) {
+    fn wake_apart(&self, keys: Vec<ObjectKey>) {
         let most = APART.saturating_mul(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(ALL_APART);
         for key in keys {
             if let Some(object) = self.registry.get(&key) {
@@ -593,7 +597,7 @@ impl<S: Shell> Engine<S> {
         &self,
         connection: &Arc<SvixConnection>,
         runtime: &Runtime,
-        verdict: &Verdict,
+        verdict: &ReadyState,
     ) {
         let object = Object::Connection(connection.clone());
         let before = object.conditions();
@@ -607,10 +611,10 @@ impl<S: Shell> Engine<S> {
         let status = SvixConnectionStatus {
             observed_generation: generation,
             last_handled_reconcile_at: match verdict {
-                Verdict::Waiting(_) => {
+                ReadyState::Waiting(_) => {
                     connection.status.as_ref().and_then(|status| status.last_handled_reconcile_at.clone())
                 }
-                Verdict::Ready(..) | Verdict::Stalled(_) => object.reconcile_at().map(str::to_owned),
+                ReadyState::Ready(..) | ReadyState::Stalled(_) => object.reconcile_at().map(str::to_owned),
             },
             server_url,
             conditions: status::conditions(verdict, Some(&[]), before, generation, jiff::Timestamp::now()),
@@ -625,20 +629,20 @@ impl<S: Shell> Engine<S> {
             } else {
                 tracing::warn!(connection = %name, %reason, message, "connection");
             }
-            self.shell.tell(
+            self.host.publish_event(
                 &object,
-                Note {
+                EventRecord {
                     warning: !verdict.is_ready(),
                     reason: verdict.reason().as_str(),
                     message: verdict.message().to_owned(),
                 },
             );
         }
-        match self.shell.report(&object, Status::Connection(status)).await {
+        match self.host.report(&object, Status::Connection(status)).await {
             Ok(object) => self.wrote(object),
-            Err(ShellError::Gone) => {}
+            Err(HostError::Gone) => {}
             Err(error) => {
-                tracing::warn!(connection = %Key::connection(connection.metadata.name.as_deref().unwrap_or_default()), %error, "cannot write status");
+                tracing::warn!(connection = %ObjectKey::connection(connection.metadata.name.as_deref().unwrap_or_default()), %error, "cannot write status");
             }
         }
     }

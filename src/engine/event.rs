@@ -9,20 +9,20 @@ use crate::{
     api::{PayloadPolicy, Reason, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventStatus},
     catalogue::{Declared, Judgement},
     plan::{
-        Refusal,
+        ReconcileError,
         event::{self, Desired, Message, Step},
-        status::Verdict,
+        status::ReadyState,
     },
     svix::{ErrorKind, SendMessage},
 };
 
 use super::{
-    Awaited, Engine, Happened, Mode, Note, Object, Shell, Status,
+    Awaited, Engine, EventReason, EventRecord, Host, Mode, Object, Status,
     connection::Live,
     event_type::{SchemaTrouble, unsteady},
     queue::Next,
     reconcile::{EventHold, Failed, Hold, Outcome, orphaned},
-    registry::Thing,
+    registry::SvixResource,
 };
 
 /// How long an event waits for endpoints that are declared with it and not in Svix yet: what is applied together
@@ -52,7 +52,7 @@ impl From<Outcome> for Looked {
     }
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Takes an event one step on.
     pub(super) async fn event(&self, object: &Object, event: &Arc<WebhookEvent>) -> Result<Looked, Failed> {
         let step = event::step(event, Timestamp::now());
@@ -60,7 +60,7 @@ impl<S: Shell> Engine<S> {
             Step::Keep(None) => return Ok(Looked::Nothing(Next::Settled)),
             Step::Keep(Some(left)) => return Ok(Looked::Nothing(Next::Later(left))),
             Step::Delete => {
-                self.shell.delete(object).await?;
+                self.host.delete(object).await?;
                 tracing::info!(object = %object.key(), action = "Expired", "its ttlAfterFinished is over");
                 return Ok(Looked::Nothing(Next::Settled));
             }
@@ -85,7 +85,7 @@ impl<S: Shell> Engine<S> {
         if self.mode(object) != Mode::Manage {
             let message =
                 format!("SvixConnection {name:?} is suspended or observed: nothing is sent through it");
-            return Ok(Outcome::waiting(Refusal::new(Reason::Suspended, message)).into());
+            return Ok(Outcome::waiting(ReconcileError::new(Reason::Suspended, message)).into());
         }
         let desired = match event::desired(event, &connection.spec) {
             Ok(desired) => desired,
@@ -141,7 +141,7 @@ impl<S: Shell> Engine<S> {
         match live.client.send_message(&desired.application, &message).await {
             Ok(id) => {
                 let what = format!("message {id} of event type {}", desired.event_type);
-                self.did(object, Happened::EventSent, what);
+                self.did(object, EventReason::EventSent, what);
                 let expected = matching(live, desired);
                 Ok(sent(&event, id, Some(accepted), expected).into())
             }
@@ -179,8 +179,10 @@ impl<S: Shell> Engine<S> {
         // Noted before the look that decides: what comes in between wakes the event. It also wakes one whose
         // payload was found wanting, when the schema changes.
         self.wait_for(connection, awaited.clone(), &object.key());
-        let waiting = |message: String| Outcome::waiting(Refusal::new(Reason::WaitingForEventType, message));
-        let Some(Object::EventType(holder)) = self.registry.holder(connection, Thing::EventType(name.into()))
+        let waiting =
+            |message: String| Outcome::waiting(ReconcileError::new(Reason::WaitingForEventType, message));
+        let Some(Object::EventType(holder)) =
+            self.registry.holder(connection, SvixResource::EventType(name.into()))
         else {
             let advice = "a WebhookEventType that declares it is enough";
             return Err(waiting(format!("nobody declares event type {name}; {advice}")));
@@ -221,11 +223,11 @@ impl<S: Shell> Engine<S> {
         let message = format!("the payload does not match the schema of {holder_key}: {text}");
         if policy == PayloadPolicy::Enforce {
             let advice = "make another WebhookEvent, or change the schema";
-            let discreet =
+            let redacted =
                 format!("the payload does not match the schema of {holder_key} at {places}; see the status");
-            let refusal = Refusal {
-                discreet: Some(discreet),
-                ..Refusal::new(Reason::InvalidPayload, format!("{message}; {advice}"))
+            let refusal = ReconcileError {
+                redacted: Some(redacted),
+                ..ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
             };
             return Err(Outcome::stalled(refusal));
         }
@@ -234,7 +236,7 @@ impl<S: Shell> Engine<S> {
             let reason = Reason::PayloadMismatch.as_str();
             let message =
                 format!("the payload does not match the schema of {holder_key} at {places}; it is sent");
-            self.shell.tell(object, Note { warning: true, reason, message });
+            self.host.publish_event(object, EventRecord { warning: true, reason, message });
         }
         Ok((Reason::PayloadMismatch, message))
     }
@@ -288,8 +290,8 @@ impl<S: Shell> Engine<S> {
             first_attempt_at: Some(Timestamp::now()),
             ..before
         };
-        let sending = Refusal::new(Reason::Sending, "it is being sent");
-        let (verdict, generation) = (Verdict::Waiting(sending), object.meta().generation);
+        let sending = ReconcileError::new(Reason::Sending, "it is being sent");
+        let (verdict, generation) = (ReadyState::Waiting(sending), object.meta().generation);
         let accepted = Some((accepted.0, accepted.1.as_str()));
         let conditions = event::conditions(
             &verdict,
@@ -302,7 +304,7 @@ impl<S: Shell> Engine<S> {
         );
         let status = WebhookEventStatus { observed_generation: generation, conditions, ..held };
         self.metrics.status_patched(object.kind().as_str());
-        match self.shell.report(object, Status::Event(status)).await? {
+        match self.host.report(object, Status::Event(status)).await? {
             Object::Event(now) => {
                 self.wrote(Object::Event(now.clone()));
                 Ok((*now).clone())
@@ -327,10 +329,10 @@ impl<S: Shell> Engine<S> {
                     "message {} of event type {}: it had arrived before",
                     found.id, desired.event_type
                 );
-                self.did(object, Happened::EventSent, what);
+                self.did(object, EventReason::EventSent, what);
                 sent(event, found.id.clone(), accepted, matching(live, desired))
             }
-            Err(differs) => Outcome::stalled(Refusal::new(
+            Err(differs) => Outcome::stalled(ReconcileError::new(
                 Reason::EventIdTaken,
                 format!(
                     "another event was sent as {} in application {} (message {}): {differs}. Svix takes an id once: \
@@ -418,10 +420,11 @@ impl<S: Shell> Engine<S> {
             None => {}
             Some(reason) if missed || matches!(reason, Reason::DeliveryFailed | Reason::DeliveryUnknown) => {
                 tracing::warn!(object = %object.key(), %reason, "{}", progress.message);
-                let note = Note { warning: true, reason: reason.as_str(), message: progress.message.clone() };
-                self.shell.tell(object, note);
+                let note =
+                    EventRecord { warning: true, reason: reason.as_str(), message: progress.message.clone() };
+                self.host.publish_event(object, note);
             }
-            Some(_) => self.did(object, Happened::EventDelivered, progress.message.clone()),
+            Some(_) => self.did(object, EventReason::EventDelivered, progress.message.clone()),
         }
         let status = WebhookEventStatus {
             attempts: Some(progress.attempts),
@@ -429,7 +432,7 @@ impl<S: Shell> Engine<S> {
             ..status
         };
         Ok(Outcome {
-            verdict: Verdict::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message),
+            verdict: ReadyState::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message),
             hold: Some(Hold::Event(Box::new(EventHold { status, accepted: None, missed }))),
             seen: None,
             next,
@@ -457,7 +460,7 @@ fn sent(
         ..event.status.clone().unwrap_or_default()
     };
     Outcome {
-        verdict: Verdict::Ready(Reason::Sent, progress.message),
+        verdict: ReadyState::Ready(Reason::Sent, progress.message),
         hold: Some(Hold::Event(Box::new(EventHold { status, accepted, missed: false }))),
         seen: None,
         next: Next::After(event::next_look(Duration::ZERO)),
@@ -465,10 +468,10 @@ fn sent(
 }
 
 /// It could not be sent for a day.
-fn not_sent(event: &WebhookEvent) -> Refusal {
+fn not_sent(event: &WebhookEvent) -> ReconcileError {
     let first = event.status.as_ref().and_then(|status| status.first_attempt_at);
     let first = first.map_or_else(String::new, |first| format!(" ({first})"));
-    Refusal::new(
+    ReconcileError::new(
         Reason::NotSent,
         format!(
             "it could not be sent within 24 hours of the first attempt{first}, and an event that old is not sent by \

@@ -5,28 +5,27 @@ use std::sync::Arc;
 use crate::{
     api::{Adoption, EventTypeDeletionPolicy, EventTypeInSvix, JsonObject, Reason, WebhookEventType},
     plan::{
-        Difference, Refusal, claims,
-        declared::{self, Source},
-        describe,
+        Difference, ReconcileError, claims, describe,
         event_type::{self, Desired, Observed, Step},
-        status::Verdict,
+        schema_source::{self, Source},
+        status::ReadyState,
     },
     svix::{ErrorKind, EventTypeDocument},
 };
 
 use super::{
-    Awaited, Engine, Happened, Key, Missing, Mode, Object, Shell, ShellError,
+    Awaited, Engine, EventReason, Host, HostError, Mode, Object, ObjectKey, ReferenceError,
     connection::Live,
     policy::Begun,
     queue::Next,
     reconcile::{Failed, Hold, Outcome},
-    registry::Thing,
+    registry::SvixResource,
 };
 
 /// More turns than any sequence of surprises takes; then the object is looked at anew.
 const MAX_TURNS: usize = 6;
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Makes Svix hold what an event type declares.
     pub(super) async fn event_type(
         &self,
@@ -35,7 +34,7 @@ impl<S: Shell> Engine<S> {
     ) -> Result<Outcome, Failed> {
         let outcome = self.make_event_type(object, event_type).await?;
         // Who waits may say that nobody declares it, or be judged by it although Svix is left as it is.
-        if let Verdict::Stalled(_) = outcome.verdict {
+        if let ReadyState::Stalled(_) = outcome.verdict {
             let name = event_type.event_type_name();
             self.release_waiting(event_type.connection_name(), &Awaited::EventType(name.into()));
         }
@@ -70,16 +69,17 @@ impl<S: Shell> Engine<S> {
             Err(SchemaTrouble::Unreadable(message)) => {
                 return Ok(Outcome {
                     next: Next::Failed,
-                    ..Outcome::waiting(Refusal::new(Reason::SchemaSourceNotFound, message))
+                    ..Outcome::waiting(ReconcileError::new(Reason::SchemaSourceNotFound, message))
                 });
             }
         };
-        let desired = match declared::judged(event_type, schema.to_value()).and_then(|(schema, examples)| {
-            event_type::desired(event_type, schema, examples, connection.spec.event_type_names(), owned)
-        }) {
-            Ok(desired) => desired,
-            Err(refusal) => return Ok(Outcome::stalled(refusal)),
-        };
+        let desired =
+            match schema_source::judged(event_type, schema.to_value()).and_then(|(schema, examples)| {
+                event_type::desired(event_type, schema, examples, connection.spec.event_type_names(), owned)
+            }) {
+                Ok(desired) => desired,
+                Err(refusal) => return Ok(Outcome::stalled(refusal)),
+            };
         let ignored = self.ignored(&key, object);
         let wanted = ignored.iter().fold(desired, |desired, field| desired.without(field));
         let says_so =
@@ -105,7 +105,7 @@ impl<S: Shell> Engine<S> {
             fields: wanted.named.clone(),
         });
         let mut outcome = self.with_ignored(&key, object, ignored, hold);
-        if let Verdict::Ready(_, message) = &mut outcome.verdict {
+        if let ReadyState::Ready(_, message) = &mut outcome.verdict {
             self.name_rivals(object, message);
         }
         outcome.seen = Some(Box::default());
@@ -177,7 +177,7 @@ impl<S: Shell> Engine<S> {
                     if step == Step::Adopt {
                         self.did(
                             &object,
-                            Happened::Adopted,
+                            EventReason::Adopted,
                             format!("event type {} was in Svix already, equal", wanted.name),
                         );
                     }
@@ -199,7 +199,11 @@ impl<S: Shell> Engine<S> {
                                     format!("event type {} was gone from Svix; made again", wanted.name),
                                 );
                             } else {
-                                self.did(&object, Happened::Created, format!("event type {}", wanted.name));
+                                self.did(
+                                    &object,
+                                    EventReason::Created,
+                                    format!("event type {}", wanted.name),
+                                );
                             }
                             return Ok(self.took_event_type(connection, live, wanted, document));
                         }
@@ -237,7 +241,7 @@ impl<S: Shell> Engine<S> {
                                     wanted.name,
                                     describe(differences)
                                 );
-                                self.did(&object, Happened::Adopted, text);
+                                self.did(&object, EventReason::Adopted, text);
                             } else {
                                 self.tell_event_type_changed(&object, wanted, revive, differences);
                             }
@@ -272,7 +276,7 @@ impl<S: Shell> Engine<S> {
         if self.is_drift(object) {
             self.mended(object, what);
         } else {
-            self.did(object, if revived { Happened::Revived } else { Happened::Updated }, what);
+            self.did(object, if revived { EventReason::Revived } else { EventReason::Updated }, what);
         }
     }
 
@@ -292,21 +296,21 @@ impl<S: Shell> Engine<S> {
 
     /// The schema that an event type names, wherever it is kept.
     pub(super) async fn schema_of(&self, event_type: &WebhookEventType) -> Result<JsonObject, SchemaTrouble> {
-        let text = match declared::schema_text(event_type) {
+        let text = match schema_source::schema_text(event_type) {
             Ok(Source::Here(schema)) => return Ok(schema),
             Ok(Source::ConfigMap(reference)) => {
                 let namespace = event_type.metadata.namespace.as_deref().unwrap_or_default();
-                self.shell.config_map(namespace, reference).await
+                self.host.config_map(namespace, reference).await
             }
             Err(refusal) => return Err(SchemaTrouble::Refused(refusal)),
         };
         match text {
-            Ok(text) => declared::parse_schema(event_type, &text).map_err(SchemaTrouble::Refused),
-            Err(Missing::NotFound(message)) => Err(SchemaTrouble::Refused(Refusal::new(
+            Ok(text) => schema_source::parse_schema(event_type, &text).map_err(SchemaTrouble::Refused),
+            Err(ReferenceError::NotFound(message)) => Err(SchemaTrouble::Refused(ReconcileError::new(
                 Reason::SchemaSourceNotFound,
                 format!("/spec/schemaFrom/configMapKeyRef: {message}"),
             ))),
-            Err(Missing::Failed(message) | Missing::Forbidden(message)) => {
+            Err(ReferenceError::Failed(message) | ReferenceError::Forbidden(message)) => {
                 Err(SchemaTrouble::Unreadable(message))
             }
         }
@@ -325,12 +329,16 @@ impl<S: Shell> Engine<S> {
         if status.is_none() && self.registry.other_holder(&key).is_some() {
             return Ok(None);
         }
-        let thing = Thing::EventType(name.as_str().into());
+        let thing = SvixResource::EventType(name.as_str().into());
         if let Some(heir) = self.registry.heir(connection, &thing, &key) {
             if status.is_some() {
                 self.bequeath(connection, &name, &heir).await?;
                 self.remember(&heir, |memory| memory.inherited = Some(connection.into()));
-                self.did(object, Happened::HandedOver, format!("event type {name} stays in Svix for {heir}"));
+                self.did(
+                    object,
+                    EventReason::HandedOver,
+                    format!("event type {name} stays in Svix for {heir}"),
+                );
             }
             return Ok(None);
         }
@@ -364,7 +372,7 @@ impl<S: Shell> Engine<S> {
             }
             self.did(
                 object,
-                if expunge { Happened::Expunged } else { Happened::Archived },
+                if expunge { EventReason::Expunged } else { EventReason::Archived },
                 format!("event type {name}"),
             );
         }
@@ -372,7 +380,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Records that what is in Svix is its heir's, so that a crash before the heir has it changes nothing.
-    async fn bequeath(&self, connection: &str, name: &str, heir: &Key) -> Result<(), Failed> {
+    async fn bequeath(&self, connection: &str, name: &str, heir: &ObjectKey) -> Result<(), Failed> {
         let (Ok(live), Some(object)) = (self.live(connection), self.registry.get(heir)) else {
             return Ok(());
         };
@@ -384,13 +392,13 @@ impl<S: Shell> Engine<S> {
         match self.claim(&object, Some(&value)).await {
             Ok(_) => Ok(()),
             // Another one may be the heir by now.
-            Err(ShellError::Gone) => Err(ShellError::Conflict.into()),
+            Err(HostError::Gone) => Err(HostError::Conflict.into()),
             Err(error) => Err(error.into()),
         }
     }
 
     /// The fields of the present spec that the server is known to ignore.
-    pub(super) fn ignored(&self, key: &Key, object: &Object) -> Vec<&'static str> {
+    pub(super) fn ignored(&self, key: &ObjectKey, object: &Object) -> Vec<&'static str> {
         self.remember(key, |memory| match &memory.ignored {
             Some((generation, fields)) if *generation == object.meta().generation => fields.clone(),
             _ => Vec::new(),
@@ -400,7 +408,7 @@ impl<S: Shell> Engine<S> {
     /// In step, but for the fields that the server ignores.
     pub(super) fn with_ignored(
         &self,
-        key: &Key,
+        key: &ObjectKey,
         object: &Object,
         mut ignored: Vec<&'static str>,
         hold: Hold,
@@ -416,14 +424,14 @@ impl<S: Shell> Engine<S> {
             ignored.join(", ")
         );
         self.remember(key, |memory| memory.ignored = Some((object.meta().generation, ignored)));
-        Outcome { hold: Some(hold), ..Outcome::stalled(Refusal::new(Reason::FieldsIgnored, message)) }
+        Outcome { hold: Some(hold), ..Outcome::stalled(ReconcileError::new(Reason::FieldsIgnored, message)) }
     }
 
     /// What an object does whose connection cannot be used: it waits.
     pub(super) fn without_connection(&self, connection: &str) -> Outcome {
         let refusal = match self.live(connection) {
             Err(refusal) => refusal,
-            Ok(_) => Refusal::new(Reason::ConnectionNotReady, "the connection is being connected"),
+            Ok(_) => ReconcileError::new(Reason::ConnectionNotReady, "the connection is being connected"),
         };
         Outcome::waiting(refusal)
     }
@@ -459,14 +467,14 @@ fn is_claimed(live: &Live, object: &Object, wanted: &Desired, observed: &Observe
 /// Why there is no schema.
 pub(super) enum SchemaTrouble {
     /// Until something changes.
-    Refused(Refusal),
+    Refused(ReconcileError),
     /// Now.
     Unreadable(String),
 }
 
 /// Another object holds what this one declares.
-pub(super) fn conflict(thing: &str, holder: &Key) -> Refusal {
-    Refusal::new(
+pub(super) fn conflict(thing: &str, holder: &ObjectKey) -> ReconcileError {
+    ReconcileError::new(
         Reason::Conflict,
         format!("{thing} is held by {holder}, which declares it, too; delete one of the two, or rename it"),
     )

@@ -2,7 +2,7 @@
 //!
 //! Objects come in by [`Engine::upsert`] and [`Engine::remove`], from a watch or from a folder. Each is
 //! looked at when it changes, when what it refers to changes, and when Svix turns out to differ; the plan says
-//! what to do, the Svix client does it, and the [`Shell`] records it. One driver per connection lists Svix.
+//! what to do, the Svix client does it, and the [`Host`] records it. One driver per connection lists Svix.
 //!
 //! kube's own `Controller` is not used: it knows one kind, has no back-off per object and no lanes, and `dev`
 //! has no cluster.
@@ -11,12 +11,12 @@ mod connection;
 mod endpoint;
 mod event;
 mod event_type;
+mod host;
 mod object;
 mod policy;
 mod queue;
 mod reconcile;
 mod registry;
-mod shell;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -34,13 +34,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{catalogue::Catalogue, svix::Changed, telemetry::Metrics};
 
-pub use object::{Key, Kind, Mode, Object, Status};
+pub use host::{EventReason, EventRecord, Host, HostError, ReferenceError, SecretWrite};
+pub use object::{Kind, Mode, Object, ObjectKey, Status};
 pub use registry::Readiness;
-pub use shell::{Happened, Missing, Note, SecretWrite, Shell, ShellError};
 
 use connection::Runtime;
 use queue::Queue;
-use registry::{Registry, Taken, Thing};
+use registry::{Registry, SvixResource, Taken};
 
 /// How many schemas stay compiled: each takes about a hundred kilobytes.
 const COMPILED_SCHEMAS: usize = 32;
@@ -78,21 +78,21 @@ impl Default for Options {
 }
 
 /// The engine.
-pub struct Engine<S: Shell> {
-    shell: S,
+pub struct Engine<S: Host> {
+    host: S,
     options: Options,
     metrics: Metrics,
     registry: Registry,
     queue: Queue,
     connections: RwLock<HashMap<Arc<str>, Arc<Runtime>>>,
     waiting: Mutex<Waiting>,
-    memory: Mutex<HashMap<Key, Memory>>,
+    memory: Mutex<HashMap<ObjectKey, Memory>>,
     /// The schemas that events are judged by, as far as they were needed.
     catalogue: Catalogue,
     /// The set of namespaces with references to ConfigMaps or Secrets may have changed.
     references: watch::Sender<()>,
     /// Objects that are there and cannot be read.
-    unreadable: Mutex<HashSet<Key>>,
+    unreadable: Mutex<HashSet<ObjectKey>>,
     /// Makes digests that mean nothing outside this process.
     seed: std::hash::RandomState,
     tasks: TaskTracker,
@@ -102,7 +102,7 @@ pub struct Engine<S: Shell> {
 }
 
 /// Who waits, by connection and what for.
-type Waiting = HashMap<(Arc<str>, Awaited), HashSet<Key>>;
+type Waiting = HashMap<(Arc<str>, Awaited), HashSet<ObjectKey>>;
 
 /// Something in Svix that an object waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,15 +127,15 @@ struct Memory {
     /// What was mended, and when.
     mended: Vec<policy::Mended>,
     /// Who else declares what it holds, as it was told.
-    rivals: Vec<Key>,
+    rivals: Vec<ObjectKey>,
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// An engine that does nothing yet.
-    pub fn new(shell: S, options: Options, metrics: Metrics) -> Arc<Self> {
+    pub fn new(host: S, options: Options, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             queue: Queue::new(options.concurrency),
-            shell,
+            host,
             options,
             metrics,
             registry: Registry::default(),
@@ -152,9 +152,9 @@ impl<S: Shell> Engine<S> {
         })
     }
 
-    /// The shell.
-    pub fn shell(&self) -> &S {
-        &self.shell
+    /// The host.
+    pub fn host(&self) -> &S {
+        &self.host
     }
 
     /// Takes in an object that is there or has changed.
@@ -189,7 +189,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Takes in that an object is there and cannot be read: what it holds stays its own.
-    pub fn cannot_read(&self, key: Key) {
+    pub fn cannot_read(&self, key: ObjectKey) {
         self.lock(&self.unreadable).insert(key);
     }
 
@@ -209,7 +209,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Takes in that an object is gone.
-    pub fn remove(self: &Arc<Self>, key: &Key) {
+    pub fn remove(self: &Arc<Self>, key: &ObjectKey) {
         let connection = self.registry.get(key).map(|object| object.connection_name().to_owned());
         let heirs = self.registry.remove(key);
         self.lock(&self.unreadable).remove(key);
@@ -242,13 +242,13 @@ impl<S: Shell> Engine<S> {
 
     /// Keys of all objects of a kind that are known: what a new list no longer names is gone.
     #[must_use]
-    pub fn keys(&self, kind: Kind) -> Vec<Key> {
+    pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
         self.registry.keys(kind)
     }
 
     /// One object, with the status that was last recorded.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Object> {
+    pub fn get(&self, key: &ObjectKey) -> Option<Object> {
         self.registry.get(key)
     }
 
@@ -390,13 +390,13 @@ impl<S: Shell> Engine<S> {
         self.running.load(Ordering::SeqCst)
     }
 
-    fn wake(&self, key: &Key) {
+    fn wake(&self, key: &ObjectKey) {
         if let Some(object) = self.registry.get(key) {
             self.queue.wake(key.clone(), self.lane(&object));
         }
     }
 
-    fn wake_all(&self, keys: impl IntoIterator<Item = Key>) {
+    fn wake_all(&self, keys: impl IntoIterator<Item = ObjectKey>) {
         keys.into_iter().for_each(|key| self.wake(&key));
     }
 
@@ -406,10 +406,10 @@ impl<S: Shell> Engine<S> {
             let thing = match change {
                 Changed::EventType(name) => {
                     self.release_waiting(connection, &Awaited::EventType(name.clone()));
-                    Thing::EventType(name.clone())
+                    SvixResource::EventType(name.clone())
                 }
                 Changed::Endpoint { application, uid: Some(uid), .. } => {
-                    Thing::Endpoint(application.clone(), uid.clone())
+                    SvixResource::Endpoint(application.clone(), uid.clone())
                 }
                 // Nobody declares an endpoint without a uid; one whose uid was taken off is found by its old one.
                 Changed::Endpoint { uid: None, .. } => continue,
@@ -419,7 +419,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Notes that an object waits for something in Svix.
-    fn wait_for(&self, connection: &str, awaited: Awaited, key: &Key) {
+    fn wait_for(&self, connection: &str, awaited: Awaited, key: &ObjectKey) {
         self.lock(&self.waiting).entry((connection.into(), awaited)).or_default().insert(key.clone());
     }
 
@@ -436,7 +436,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Notes that an object waits for it no more.
-    fn waits_no_more(&self, connection: &str, awaited: Awaited, key: &Key) {
+    fn waits_no_more(&self, connection: &str, awaited: Awaited, key: &ObjectKey) {
         let mut waiting = self.lock(&self.waiting);
         let place = (Arc::from(connection), awaited);
         if let Some(keys) = waiting.get_mut(&place) {
@@ -454,7 +454,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Reads or changes what is remembered of an object. Of most there is nothing, and no entry is kept.
-    fn remember<T>(&self, key: &Key, with: impl FnOnce(&mut Memory) -> T) -> T {
+    fn remember<T>(&self, key: &ObjectKey, with: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memories = self.lock(&self.memory);
         let mut memory = memories.remove(key).unwrap_or_default();
         let answer = with(&mut memory);

@@ -42,7 +42,7 @@ impl Kind {
 
 /// Names one object. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub struct ObjectKey {
     /// The kind.
     pub kind: Kind,
     /// The namespace; empty for connections.
@@ -51,7 +51,7 @@ pub struct Key {
     pub name: Arc<str>,
 }
 
-impl Key {
+impl ObjectKey {
     /// The key of a connection.
     #[must_use]
     pub fn connection(name: &str) -> Self {
@@ -59,7 +59,7 @@ impl Key {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.namespace {
             "" => write!(f, "{}/{}", self.kind.as_str(), self.name),
@@ -68,7 +68,7 @@ impl fmt::Display for Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -136,9 +136,9 @@ impl Object {
 
     /// Its key.
     #[must_use]
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> ObjectKey {
         let meta = self.meta();
-        Key {
+        ObjectKey {
             kind: self.kind(),
             namespace: meta.namespace.as_deref().unwrap_or_default().into(),
             name: meta.name.as_deref().unwrap_or_default().into(),
@@ -278,7 +278,7 @@ impl Object {
 
     /// Whether our finalizer holds it.
     #[must_use]
-    pub fn held(&self) -> bool {
+    pub fn has_finalizer(&self) -> bool {
         self.meta().finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
     }
 

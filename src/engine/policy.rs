@@ -13,16 +13,16 @@ use crate::{
     api::{
         self, Action, ConditionStatus, ConditionType, ORPHAN_ON_DELETE_ANNOTATION, Reason, SvixConnection,
     },
-    plan::{Difference, Refusal, describe, difference, status::Aside, status::Verdict},
+    plan::{Difference, ReconcileError, describe, difference, status::ExtraCondition, status::ReadyState},
 };
 
 use super::{
-    Engine, Happened, Key, Kind, Note, Object, Shell,
+    Engine, EventReason, EventRecord, Host, Kind, Object, ObjectKey,
     connection::Live,
     object::Mode,
     queue::Next,
     reconcile::{Failed, Hold, Outcome, Seen},
-    registry::Thing,
+    registry::SvixResource,
 };
 
 /// How often the same difference is mended within [`PEACE`]; then somebody else means it.
@@ -48,7 +48,7 @@ pub(super) struct Begun {
     pub mode: Mode,
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// How far the operator goes with an object: as far as both the object and its connection say.
     pub(super) fn mode(&self, object: &Object) -> Mode {
         let connection = self.registry.connection(object.connection_name());
@@ -111,7 +111,7 @@ impl<S: Shell> Engine<S> {
         }
         // Whether it is cleaned up is for the object and the connection that it leaves to say. A connection that is gone
         // let go of those without our finalizer; on one that is there, they are those that kept what they made until now.
-        let let_go = !object.held() && self.registry.connection(&before).is_none();
+        let let_go = !object.has_finalizer() && self.registry.connection(&before).is_none();
         if !let_go && !self.retains(object) {
             let cleaned_up = match object {
                 Object::Connection(_) | Object::Event(_) => Ok(None),
@@ -128,18 +128,18 @@ impl<S: Shell> Engine<S> {
                     object.connection_name(),
                     outcome.verdict.message()
                 );
-                let verdict = Verdict::Waiting(Refusal::new(Reason::Moving, message));
+                let verdict = ReadyState::Waiting(ReconcileError::new(Reason::Moving, message));
                 return Ok(Some(Outcome { verdict, ..outcome }));
             }
         }
-        self.did(object, Happened::Moved, format!("from SvixConnection {before}"));
+        self.did(object, EventReason::Moved, format!("from SvixConnection {before}"));
         // Who declares there what this one held may have it now.
         if let Some(thing) = held_thing(object) {
             self.wake_all(self.registry.claimants(&before, &thing));
         }
         let message = format!("it has left SvixConnection {before:?}");
         Ok(Some(Outcome {
-            verdict: Verdict::Waiting(Refusal::new(Reason::Moving, message)),
+            verdict: ReadyState::Waiting(ReconcileError::new(Reason::Moving, message)),
             hold: Some(Hold::Nothing),
             seen: None,
             next: Next::After(MOVED_LOOK),
@@ -184,7 +184,7 @@ impl<S: Shell> Engine<S> {
             describe(differences)
         );
         let next = Next::Later(PEACE.saturating_sub(now.duration_since(first)));
-        Err(Box::new(Outcome { next, ..Outcome::stalled(Refusal::new(Reason::Contested, message)) }))
+        Err(Box::new(Outcome { next, ..Outcome::stalled(ReconcileError::new(Reason::Contested, message)) }))
     }
 
     /// Adds to a message the others that declare what this object holds; an Event tells of new ones.
@@ -197,7 +197,7 @@ impl<S: Shell> Engine<S> {
             memory.rivals.clone_from(&rivals);
             news
         });
-        let names: Vec<_> = rivals.iter().take(3).map(Key::to_string).collect();
+        let names: Vec<_> = rivals.iter().take(3).map(ObjectKey::to_string).collect();
         let text = match rivals.len() {
             0 => return,
             1 => format!("{} declares it, too, and waits", names.join(", ")),
@@ -209,9 +209,9 @@ impl<S: Shell> Engine<S> {
         message.push_str("; ");
         message.push_str(&text);
         if news {
-            let reason = Happened::Contested.as_str();
+            let reason = EventReason::Contested.as_str();
             tracing::warn!(object = %key, action = reason, "{text}");
-            self.shell.tell(object, Note { warning: true, reason, message: text });
+            self.host.publish_event(object, EventRecord { warning: true, reason, message: text });
         }
     }
 
@@ -220,7 +220,7 @@ impl<S: Shell> Engine<S> {
         &self,
         mode: Mode,
         what: Option<(Action, &[Difference])>,
-        refusal: Option<&Refusal>,
+        refusal: Option<&ReconcileError>,
     ) -> Outcome {
         let (reason, why) = match mode {
             Mode::Suspended => (Reason::Suspended, "suspended: nothing is written"),
@@ -232,7 +232,7 @@ impl<S: Shell> Engine<S> {
                 (Reason::Differs, ConditionStatus::False, would(action, differences, refusal))
             }
         };
-        let aside = Aside {
+        let extra = ExtraCondition {
             type_: ConditionType::InSync,
             status,
             reason: if what.is_some() { Reason::Differs } else { Reason::InSync },
@@ -241,10 +241,10 @@ impl<S: Shell> Engine<S> {
         // A suspended object says that it is, whatever Svix holds.
         let reason = if mode == Mode::Suspended { Reason::Suspended } else { reason };
         Outcome {
-            verdict: Verdict::Ready(reason, format!("{why}; {text}")),
+            verdict: ReadyState::Ready(reason, format!("{why}; {text}")),
             hold: None,
             seen: Some(Box::new(Seen {
-                asides: vec![aside],
+                extra_conditions: vec![extra],
                 difference: what.map(|(action, differences)| difference(action, differences)),
                 ..Seen::default()
             })),
@@ -259,16 +259,16 @@ impl<S: Shell> Engine<S> {
 }
 
 /// What status says that an object holds.
-fn held_thing(object: &Object) -> Option<Thing> {
+fn held_thing(object: &Object) -> Option<SvixResource> {
     match object {
         Object::Connection(_) | Object::Event(_) => None,
         Object::EventType(it) => {
             let svix = it.status.as_ref()?.svix.as_ref()?;
-            Some(Thing::EventType(svix.name.as_str().into()))
+            Some(SvixResource::EventType(svix.name.as_str().into()))
         }
         Object::Endpoint(it) => {
             let svix = it.status.as_ref()?.svix.as_ref()?;
-            Some(Thing::Endpoint(svix.application.as_str().into(), svix.uid.as_str().into()))
+            Some(SvixResource::Endpoint(svix.application.as_str().into(), svix.uid.as_str().into()))
         }
     }
 }
@@ -280,7 +280,7 @@ pub(super) fn is_orphaning(connection: &SvixConnection) -> bool {
 }
 
 /// What managing an object would do.
-fn would(action: Action, differences: &[Difference], refusal: Option<&Refusal>) -> String {
+fn would(action: Action, differences: &[Difference], refusal: Option<&ReconcileError>) -> String {
     let fields = describe(differences);
     match (action, refusal) {
         (_, Some(refusal)) => format!("managing it would be refused: {}", refusal.message),

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::object::Key;
+use super::object::ObjectKey;
 
 /// The first delay after a failure, and the longest.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
@@ -37,7 +37,7 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Work {
     /// Which.
-    pub key: Key,
+    pub key: ObjectKey,
     /// How long it waited since it was due.
     pub waited: Duration,
     lane: Arc<str>,
@@ -53,15 +53,15 @@ pub struct Queue {
 #[derive(Default)]
 struct Inner {
     lanes: HashMap<Arc<str>, Lane>,
-    keys: HashMap<Key, State>,
-    delayed: BinaryHeap<Reverse<(Instant, Key)>>,
+    keys: HashMap<ObjectKey, State>,
+    delayed: BinaryHeap<Reverse<(Instant, ObjectKey)>>,
     ready: usize,
     running: usize,
 }
 
 #[derive(Default)]
 struct Lane {
-    ready: VecDeque<Key>,
+    ready: VecDeque<ObjectKey>,
     running: usize,
 }
 
@@ -85,7 +85,7 @@ impl Queue {
     }
 
     /// Has an object looked at as soon as possible.
-    pub fn wake(&self, key: Key, lane: &str) {
+    pub fn wake(&self, key: ObjectKey, lane: &str) {
         let mut inner = self.lock();
         let state = inner.keys.entry(key.clone()).or_default();
         if state.lane.as_deref() != Some(lane) && state.queued.is_none() {
@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// Has an object looked at after this delay, unless that happens sooner anyway.
-    pub fn wake_within(&self, key: Key, lane: &str, delay: Duration) {
+    pub fn wake_within(&self, key: ObjectKey, lane: &str, delay: Duration) {
         let due = Instant::now() + delay;
         let mut inner = self.lock();
         let state = inner.keys.entry(key.clone()).or_default();
@@ -202,7 +202,7 @@ impl Queue {
 
     /// Whether it is [idle](Self::idle) but for looks to come at some objects: none of those waits or runs now.
     #[must_use]
-    pub fn idle_but_for(&self, may_be_due: impl Fn(&Key) -> bool) -> bool {
+    pub fn idle_but_for(&self, may_be_due: impl Fn(&ObjectKey) -> bool) -> bool {
         let resting = |state: &State| !state.running && state.queued.is_none();
         self.lock().keys.iter().all(|(key, state)| state.later || (resting(state) && may_be_due(key)))
     }
@@ -213,7 +213,7 @@ impl Queue {
 }
 
 impl Inner {
-    fn enqueue(&mut self, key: Key) {
+    fn enqueue(&mut self, key: ObjectKey) {
         let Some(state) = self.keys.get_mut(&key) else { return };
         if state.queued.is_some() {
             return;
@@ -268,8 +268,8 @@ fn delay(failures: u32) -> Duration {
 mod tests {
     use super::{super::object::Kind, *};
 
-    fn key(name: &str) -> Key {
-        Key { kind: Kind::Endpoint, namespace: "ns".into(), name: name.into() }
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey { kind: Kind::Endpoint, namespace: "ns".into(), name: name.into() }
     }
 
     async fn none_now(queue: &Queue) -> bool {

@@ -8,14 +8,14 @@ use crate::{
         SigningKeyStatus, Statistics, WebhookEndpointStatus, WebhookEventStatus, WebhookEventTypeStatus,
     },
     plan::{
-        Refusal, event, status,
-        status::{Aside, Verdict},
+        ReconcileError, event, status,
+        status::{ExtraCondition, ReadyState},
     },
     svix::{Class, Error, ErrorKind},
 };
 
 use super::{
-    Engine, Happened, Key, Kind, Mode, Note, Object, Shell, ShellError, Status,
+    Engine, EventReason, EventRecord, Host, HostError, Kind, Mode, Object, ObjectKey, Status,
     event::Looked,
     queue::{Next, Work},
 };
@@ -26,7 +26,7 @@ const TOKEN_RETRY: Duration = Duration::from_secs(60);
 /// What a look came to.
 pub(super) struct Outcome {
     /// How the object stands.
-    pub verdict: Verdict,
+    pub verdict: ReadyState,
     /// What it holds in Svix from now on; `None`: as before.
     pub hold: Option<Hold>,
     /// What else was seen; `None`: nothing, and what status says stays.
@@ -39,7 +39,7 @@ pub(super) struct Outcome {
 #[derive(Default)]
 pub(super) struct Seen {
     /// Further conditions.
-    pub asides: Vec<Aside>,
+    pub extra_conditions: Vec<ExtraCondition>,
     /// How Svix differs, of an object that is only compared.
     pub difference: Option<Difference>,
     /// What became of an endpoint's messages.
@@ -75,7 +75,7 @@ impl Outcome {
     /// In step.
     pub fn ready(hold: Hold) -> Self {
         Self {
-            verdict: Verdict::Ready(Reason::InSync, "Svix holds what is declared".to_owned()),
+            verdict: ReadyState::Ready(Reason::InSync, "Svix holds what is declared".to_owned()),
             hold: Some(hold),
             seen: None,
             next: Next::Settled,
@@ -83,13 +83,13 @@ impl Outcome {
     }
 
     /// Waits for a person.
-    pub fn stalled(refusal: Refusal) -> Self {
-        Self { verdict: Verdict::Stalled(refusal), hold: None, seen: None, next: Next::Settled }
+    pub fn stalled(refusal: ReconcileError) -> Self {
+        Self { verdict: ReadyState::Stalled(refusal), hold: None, seen: None, next: Next::Settled }
     }
 
     /// Waits for something that wakes it.
-    pub fn waiting(refusal: Refusal) -> Self {
-        Self { verdict: Verdict::Waiting(refusal), hold: None, seen: None, next: Next::Settled }
+    pub fn waiting(refusal: ReconcileError) -> Self {
+        Self { verdict: ReadyState::Waiting(refusal), hold: None, seen: None, next: Next::Settled }
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) enum Failed {
     /// A call to Svix failed.
     Svix(Error),
     /// A record in Kubernetes could not be written.
-    Shell(ShellError),
+    Host(HostError),
 }
 
 impl From<Error> for Failed {
@@ -107,13 +107,13 @@ impl From<Error> for Failed {
     }
 }
 
-impl From<ShellError> for Failed {
-    fn from(error: ShellError) -> Self {
-        Self::Shell(error)
+impl From<HostError> for Failed {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
     }
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Looks at an object, and does what there is to do.
     pub(super) async fn look(self: &std::sync::Arc<Self>, work: &Work) -> Next {
         let begun = std::time::Instant::now();
@@ -150,20 +150,20 @@ impl<S: Shell> Engine<S> {
             },
         };
         let label = match (&outcome.verdict, outcome.next) {
-            (Verdict::Ready(..), _) => "ready",
-            (Verdict::Waiting(_), Next::Failed) => "failed",
-            (Verdict::Waiting(_), _) => "waiting",
-            (Verdict::Stalled(_), _) => "stalled",
+            (ReadyState::Ready(..), _) => "ready",
+            (ReadyState::Waiting(_), Next::Failed) => "failed",
+            (ReadyState::Waiting(_), _) => "waiting",
+            (ReadyState::Stalled(_), _) => "stalled",
         };
         self.metrics.reconciled(key.kind.as_str(), label, begun.elapsed());
         self.record(key, &object, outcome).await
     }
 
     /// What follows from a failure: an outcome to record, or just another look.
-    fn failed(&self, key: &Key, failed: Failed) -> Result<Outcome, Next> {
+    fn failed(&self, key: &ObjectKey, failed: Failed) -> Result<Outcome, Next> {
         let error = match failed {
-            Failed::Shell(ShellError::Gone) => return Err(Next::Settled),
-            Failed::Shell(error) => {
+            Failed::Host(HostError::Gone) => return Err(Next::Settled),
+            Failed::Host(error) => {
                 // The watch brings the newer object; until then another look would fail the same way.
                 tracing::debug!(object = %key, %error, "cannot write to Kubernetes");
                 self.metrics.reconcile_error(key.kind.as_str(), "kubernetes");
@@ -176,12 +176,12 @@ impl<S: Shell> Engine<S> {
     }
 
     /// What follows when a call to the Svix of a connection fails.
-    pub(super) fn svix_failed(&self, key: &Key, connection: Option<&str>, error: &Error) -> Outcome {
+    pub(super) fn svix_failed(&self, key: &ObjectKey, connection: Option<&str>, error: &Error) -> Outcome {
         self.metrics.reconcile_error(key.kind.as_str(), error.label());
         tracing::debug!(object = %key, %error, "a call to Svix failed");
         // Messages in status do not name the cause of the moment: they would change with every try.
         let waiting = |reason, message: String, next| Outcome {
-            verdict: Verdict::Waiting(Refusal::new(reason, message)),
+            verdict: ReadyState::Waiting(ReconcileError::new(reason, message)),
             hold: None,
             seen: None,
             next,
@@ -218,19 +218,19 @@ impl<S: Shell> Engine<S> {
                     Kind::Event => "make another WebhookEvent",
                     _ => "change the spec",
                 };
-                Outcome::stalled(Refusal::new(Reason::RefusedBySvix, format!("{error}; {advice}")))
+                Outcome::stalled(ReconcileError::new(Reason::RefusedBySvix, format!("{error}; {advice}")))
             }
         }
     }
 
     /// Records an outcome in status, when it says something new.
-    async fn record(&self, key: &Key, looked_at: &Object, outcome: Outcome) -> Next {
+    async fn record(&self, key: &ObjectKey, looked_at: &Object, outcome: Outcome) -> Next {
         let Outcome { verdict, hold, seen, next } = outcome;
         // The object may have been claimed meanwhile: status goes onto what is there now.
         let Some(object) = self.registry.get(key).filter(|now| now.meta().uid == looked_at.meta().uid) else {
             return next;
         };
-        if let Verdict::Waiting(_) = verdict {
+        if let ReadyState::Waiting(_) = verdict {
             let since = self
                 .remember(key, |memory| *memory.waiting_since.get_or_insert_with(tokio::time::Instant::now));
             let (waited, settle) = (since.elapsed(), self.options.settle);
@@ -252,7 +252,7 @@ impl<S: Shell> Engine<S> {
         let managed = self.mode(&object) == Mode::Manage;
         let mut conditions = status::conditions(
             &verdict,
-            seen.as_ref().map(|seen| seen.asides.as_slice()),
+            seen.as_ref().map(|seen| seen.extra_conditions.as_slice()),
             before,
             generation,
             now,
@@ -261,8 +261,8 @@ impl<S: Shell> Engine<S> {
         conditions.retain(|condition| !managed || condition.type_ != ConditionType::InSync);
         // A look that waits is not over.
         let handled = |before: Option<&String>| match &verdict {
-            Verdict::Waiting(_) => before.cloned(),
-            Verdict::Ready(..) | Verdict::Stalled(_) => looked_at.reconcile_at().map(str::to_owned),
+            ReadyState::Waiting(_) => before.cloned(),
+            ReadyState::Ready(..) | ReadyState::Stalled(_) => looked_at.reconcile_at().map(str::to_owned),
         };
         let status = match (&object, hold) {
             (Object::EventType(object), hold) => {
@@ -325,13 +325,16 @@ impl<S: Shell> Engine<S> {
         let ready = before.iter().find(|condition| condition.type_ == ConditionType::Ready);
         let news = ready.is_none_or(|ready| ready.reason != verdict.reason().as_str());
         if news && !verdict.is_ready() {
-            tracing::warn!(object = %key, reason = %verdict.reason(), message = verdict.told(), "not ready");
-            let note =
-                Note { warning: true, reason: verdict.reason().as_str(), message: verdict.told().to_owned() };
-            self.shell.tell(&object, note);
+            tracing::warn!(object = %key, reason = %verdict.reason(), message = verdict.redacted_message(), "not ready");
+            let note = EventRecord {
+                warning: true,
+                reason: verdict.reason().as_str(),
+                message: verdict.redacted_message().to_owned(),
+            };
+            self.host.publish_event(&object, note);
         }
         self.metrics.status_patched(key.kind.as_str());
-        match self.shell.report(&object, status).await {
+        match self.host.report(&object, status).await {
             Ok(object) => {
                 // A connection that is being deleted may have waited for this event.
                 let is_over = matches!(&object, Object::Event(event) if event::is_over(event));
@@ -347,7 +350,7 @@ impl<S: Shell> Engine<S> {
                 }
                 next
             }
-            Err(ShellError::Gone) => Next::Settled,
+            Err(HostError::Gone) => Next::Settled,
             Err(error) => {
                 tracing::debug!(object = %key, %error, "cannot write status");
                 self.metrics.reconcile_error(key.kind.as_str(), "kubernetes");
@@ -358,12 +361,8 @@ impl<S: Shell> Engine<S> {
 
     /// Records the claim on what is about to be made, unless it is recorded already. Answers the object as
     /// it is then.
-    pub(super) async fn claim(
-        &self,
-        object: &Object,
-        annotation: Option<&str>,
-    ) -> Result<Object, ShellError> {
-        let finalizer = !self.retains(object) && !object.held();
+    pub(super) async fn claim(&self, object: &Object, annotation: Option<&str>) -> Result<Object, HostError> {
+        let finalizer = !self.retains(object) && !object.has_finalizer();
         let annotation = annotation
             .filter(|value| !crate::plan::claims::is_claimed(object.meta().annotations.as_ref(), value));
         if !finalizer && annotation.is_none() {
@@ -372,18 +371,18 @@ impl<S: Shell> Engine<S> {
         // The connection went while the object was looked at: nobody would ever take the finalizer off.
         let connection = self.registry.connection(object.connection_name());
         if connection.is_none_or(|connection| super::policy::is_orphaning(&connection)) {
-            return Err(ShellError::Conflict);
+            return Err(HostError::Conflict);
         }
-        let object = self.shell.claim(object, finalizer, annotation).await?;
+        let object = self.host.claim(object, finalizer, annotation).await?;
         self.wrote(object.clone());
         Ok(object)
     }
 
     /// Tells of something that was done in Svix: a line in the log, and a note for people.
-    pub(super) fn did(&self, object: &Object, what: Happened, message: String) {
+    pub(super) fn did(&self, object: &Object, what: EventReason, message: String) {
         let reason = what.as_str();
         tracing::info!(object = %object.key(), action = reason, "{message}");
-        self.shell.tell(object, Note { warning: false, reason, message });
+        self.host.publish_event(object, EventRecord { warning: false, reason, message });
     }
 
     /// Whether what differs in Svix was changed there, not here: the present spec had been carried out.
@@ -399,12 +398,15 @@ impl<S: Shell> Engine<S> {
     pub(super) fn mended(&self, object: &Object, message: String) {
         self.metrics.drift(object.kind().as_str());
         tracing::warn!(object = %object.key(), action = "DriftRepaired", "{message}");
-        self.shell.tell(object, Note { warning: true, reason: Happened::DriftRepaired.as_str(), message });
+        self.host.publish_event(
+            object,
+            EventRecord { warning: true, reason: EventReason::DriftRepaired.as_str(), message },
+        );
     }
 
     /// Lets go of an object that is being deleted, after its clean-up. `Ok(None)`: it is let go.
     async fn clean_up(&self, object: &Object) -> Result<Option<Outcome>, Failed> {
-        if !object.held() {
+        if !object.has_finalizer() {
             return Ok(None);
         }
         if !self.retains(object) {
@@ -417,16 +419,16 @@ impl<S: Shell> Engine<S> {
                 return Ok(Some(outcome));
             }
         }
-        match self.shell.release(object).await {
-            Ok(()) | Err(ShellError::Gone) => Ok(None),
+        match self.host.release(object).await {
+            Ok(()) | Err(HostError::Gone) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Takes our finalizer off an object whose connection goes and leaves Svix as it is.
     async fn let_go(&self, object: &Object) -> Result<Outcome, Failed> {
-        if object.held() {
-            self.shell.release(object).await?;
+        if object.has_finalizer() {
+            self.host.release(object).await?;
             tracing::info!(object = %object.key(), action = "LetGo", "its connection is being deleted");
             self.wrote(object.without_finalizer());
         }
@@ -435,7 +437,11 @@ impl<S: Shell> Engine<S> {
 
     /// What an object that is being deleted does when its connection cannot be used: it waits, and when the
     /// connection or its token stays away, it is let go. `None`: let it go.
-    pub(super) fn clean_up_without_connection(&self, object: &Object, refusal: Refusal) -> Option<Outcome> {
+    pub(super) fn clean_up_without_connection(
+        &self,
+        object: &Object,
+        refusal: ReconcileError,
+    ) -> Option<Outcome> {
         let waited = object
             .meta()
             .deletion_timestamp
@@ -447,7 +453,10 @@ impl<S: Shell> Engine<S> {
         if missing && waited >= self.options.orphan_after {
             let message = format!("let go without clean-up in Svix, since {}", refusal.message);
             tracing::warn!(object = %object.key(), action = "Orphaned", "{message}");
-            self.shell.tell(object, Note { warning: true, reason: Happened::Orphaned.as_str(), message });
+            self.host.publish_event(
+                object,
+                EventRecord { warning: true, reason: EventReason::Orphaned.as_str(), message },
+            );
             return None;
         }
         let message = format!("clean-up in Svix waits: {}. {}", refusal.message, way_out(object));
@@ -456,7 +465,7 @@ impl<S: Shell> Engine<S> {
         } else {
             Next::Settled
         };
-        let verdict = Verdict::Waiting(Refusal::new(Reason::Deleting, message));
+        let verdict = ReadyState::Waiting(ReconcileError::new(Reason::Deleting, message));
         Some(Outcome { verdict, hold: None, seen: None, next })
     }
 }
@@ -468,7 +477,7 @@ pub(super) fn orphaned(object: &Object) -> Outcome {
          spec.connectionRef",
         object.connection_name()
     );
-    Outcome::waiting(Refusal::new(Reason::ConnectionNotFound, message))
+    Outcome::waiting(ReconcileError::new(Reason::ConnectionNotFound, message))
 }
 
 /// A clean-up that failed: whatever the reason, status says how to get out.
@@ -479,10 +488,10 @@ fn blocked(object: &Object, outcome: Outcome) -> Outcome {
         outcome.verdict.message(),
         way_out(object)
     );
-    let refusal = Refusal::new(Reason::Deleting, message);
+    let refusal = ReconcileError::new(Reason::Deleting, message);
     let verdict = match outcome.verdict {
-        Verdict::Stalled(_) => Verdict::Stalled(refusal),
-        Verdict::Ready(..) | Verdict::Waiting(_) => Verdict::Waiting(refusal),
+        ReadyState::Stalled(_) => ReadyState::Stalled(refusal),
+        ReadyState::Ready(..) | ReadyState::Waiting(_) => ReadyState::Waiting(refusal),
     };
     Outcome { verdict, ..outcome }
 }

@@ -9,16 +9,16 @@ use std::{
 
 use crate::{
     api::{Adoption, SvixConnection, WebhookEndpoint},
-    plan::{Refusal, access::Grants, claims},
+    plan::{ReconcileError, access::Grants, claims},
 };
 
-use super::object::{Key, Kind, Object};
+use super::object::{Kind, Object, ObjectKey};
 
 use index::{Index, config_map, secrets};
 
 /// A thing in Svix that an object declares, within one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Thing {
+pub enum SvixResource {
     /// The event type of this name.
     EventType(Box<str>),
     /// The endpoint of this application and uid.
@@ -26,7 +26,7 @@ pub enum Thing {
 }
 
 /// A thing and the connection that it is declared through.
-type Place = (Arc<str>, Thing);
+type ResourceKey = (Arc<str>, SvixResource);
 
 /// What came of taking in an object.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Registry {
     }
 
     /// Forgets an object; answers those that declared the same thing, which one of them holds now.
-    pub fn remove(&self, key: &Key) -> Vec<Key> {
+    pub fn remove(&self, key: &ObjectKey) -> Vec<ObjectKey> {
         let mut inner = self.lock();
         let thing = inner.thing_of.get(key).cloned();
         inner.unindex(key);
@@ -98,14 +98,14 @@ impl Registry {
 
     /// One object.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Object> {
+    pub fn get(&self, key: &ObjectKey) -> Option<Object> {
         self.lock().objects.get(key).cloned()
     }
 
     /// One connection.
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<Arc<SvixConnection>> {
-        match self.lock().objects.get(&Key::connection(name)) {
+        match self.lock().objects.get(&ObjectKey::connection(name)) {
             Some(Object::Connection(connection)) => Some(connection.clone()),
             _ => None,
         }
@@ -113,19 +113,19 @@ impl Registry {
 
     /// The keys of a kind.
     #[must_use]
-    pub fn keys(&self, kind: Kind) -> Vec<Key> {
+    pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
         self.lock().objects.keys().filter(|key| key.kind == kind).cloned().collect()
     }
 
     /// The objects that are reconciled through a connection.
     #[must_use]
-    pub fn users_of(&self, connection: &str) -> Vec<Key> {
+    pub fn users_of(&self, connection: &str) -> Vec<ObjectKey> {
         self.lock().by_connection.get(connection).into_iter().flatten().cloned().collect()
     }
 
     /// The objects that take their schema from a ConfigMap.
     #[must_use]
-    pub fn users_of_config_map(&self, namespace: &str, name: &str) -> Vec<Key> {
+    pub fn users_of_config_map(&self, namespace: &str, name: &str) -> Vec<ObjectKey> {
         let inner = self.lock();
         inner.by_config_map.get(&(namespace.into(), name.into())).into_iter().flatten().cloned().collect()
     }
@@ -138,14 +138,14 @@ impl Registry {
 
     /// The endpoints that take a value from this Secret, or write to it.
     #[must_use]
-    pub fn users_of_endpoint_secret(&self, namespace: &str, name: &str) -> Vec<Key> {
+    pub fn users_of_endpoint_secret(&self, namespace: &str, name: &str) -> Vec<ObjectKey> {
         let inner = self.lock();
         inner.by_secret.get(&(namespace.into(), name.into())).into_iter().flatten().cloned().collect()
     }
 
     /// Whether an object takes something from a ConfigMap or a Secret, or writes to one.
     #[must_use]
-    pub fn refers(&self, key: &Key) -> bool {
+    pub fn refers(&self, key: &ObjectKey) -> bool {
         let inner = self.lock();
         let object = inner.objects.get(key);
         object.is_some_and(|object| config_map(object).is_some() || secrets(object).next().is_some())
@@ -158,7 +158,7 @@ impl Registry {
     }
 
     /// Takes in the labels of a namespace; `None`: it is gone. Answers the objects in it, when they are others.
-    pub fn set_namespace(&self, name: &str, labels: Option<BTreeMap<String, String>>) -> Vec<Key> {
+    pub fn set_namespace(&self, name: &str, labels: Option<BTreeMap<String, String>>) -> Vec<ObjectKey> {
         let mut inner = self.lock();
         let before = match labels {
             Some(labels) => inner.namespaces.insert(name.into(), labels.clone()) == Some(labels),
@@ -171,7 +171,7 @@ impl Registry {
     }
 
     /// Whether the connection lets the object's namespace do what the object declares.
-    pub fn permitted(&self, object: &Object) -> Result<(), Refusal> {
+    pub fn permitted(&self, object: &Object) -> Result<(), ReconcileError> {
         self.lock().permitted(object)
     }
 
@@ -193,7 +193,7 @@ impl Registry {
 
     /// The connections whose token is in this Secret.
     #[must_use]
-    pub fn users_of_secret(&self, secret: &str) -> Vec<Key> {
+    pub fn users_of_secret(&self, secret: &str) -> Vec<ObjectKey> {
         let inner = self.lock();
         inner
             .objects
@@ -216,7 +216,9 @@ impl Registry {
                 let place = inner.thing_of.get(key)?;
                 match &place.1 {
                     // One that is on its way from here to another connection declares it there.
-                    Thing::Endpoint(application, _) if &*place.0 == connection => Some(application.clone()),
+                    SvixResource::Endpoint(application, _) if &*place.0 == connection => {
+                        Some(application.clone())
+                    }
                     _ => None,
                 }
             })
@@ -230,21 +232,21 @@ impl Registry {
         let things = inner.by_connection.get(connection).into_iter().flatten();
         things
             .filter_map(|key| match &inner.thing_of.get(key)?.1 {
-                Thing::EventType(name) => Some(name.clone()),
-                Thing::Endpoint(..) => None,
+                SvixResource::EventType(name) => Some(name.clone()),
+                SvixResource::Endpoint(..) => None,
             })
             .collect()
     }
 
     /// Everyone who declares a thing.
     #[must_use]
-    pub fn claimants(&self, connection: &str, thing: &Thing) -> Vec<Key> {
+    pub fn claimants(&self, connection: &str, thing: &SvixResource) -> Vec<ObjectKey> {
         self.lock().things.get(&(connection.into(), thing.clone())).into_iter().flatten().cloned().collect()
     }
 
     /// Whoever holds the thing that this object declares, when that is another object.
     #[must_use]
-    pub fn other_holder(&self, key: &Key) -> Option<Key> {
+    pub fn other_holder(&self, key: &ObjectKey) -> Option<ObjectKey> {
         let inner = self.lock();
         let place = inner.thing_of.get(key)?;
         inner.holder(place).filter(|holder| *holder != key).cloned()
@@ -252,7 +254,7 @@ impl Registry {
 
     /// Whoever holds a thing, of those that declare it.
     #[must_use]
-    pub fn holder(&self, connection: &str, thing: Thing) -> Option<Object> {
+    pub fn holder(&self, connection: &str, thing: SvixResource) -> Option<Object> {
         let inner = self.lock();
         let holder = inner.holder(&(connection.into(), thing))?;
         inner.objects.get(holder).cloned()
@@ -291,10 +293,10 @@ impl Registry {
 
     /// The others that declare a thing and may have it, without those that are being deleted.
     #[must_use]
-    pub fn rivals(&self, connection: &str, thing: &Thing, key: &Key) -> Vec<Key> {
+    pub fn rivals(&self, connection: &str, thing: &SvixResource, key: &ObjectKey) -> Vec<ObjectKey> {
         let inner = self.lock();
         let claimants = inner.things.get(&(connection.into(), thing.clone())).into_iter().flatten();
-        let may = |other: &&Key| {
+        let may = |other: &&ObjectKey| {
             *other != key
                 && inner
                     .objects
@@ -306,7 +308,7 @@ impl Registry {
 
     /// Who holds a thing once this object does not declare it any more.
     #[must_use]
-    pub fn heir(&self, connection: &str, thing: &Thing, key: &Key) -> Option<Key> {
+    pub fn heir(&self, connection: &str, thing: &SvixResource, key: &ObjectKey) -> Option<ObjectKey> {
         let rivals = self.rivals(connection, thing, key);
         let inner = self.lock();
         let claims: Vec<_> = rivals
@@ -319,13 +321,13 @@ impl Registry {
 
     /// The thing that an object declares, and the connection.
     #[must_use]
-    pub fn thing_of(&self, key: &Key) -> Option<(Arc<str>, Thing)> {
+    pub fn thing_of(&self, key: &ObjectKey) -> Option<(Arc<str>, SvixResource)> {
         self.lock().thing_of.get(key).map(|place| (**place).clone())
     }
 
     /// Those that declare the same thing as this object, without it.
     #[must_use]
-    pub fn beside(&self, key: &Key) -> Vec<Key> {
+    pub fn beside(&self, key: &ObjectKey) -> Vec<ObjectKey> {
         let inner = self.lock();
         let claimants = inner.thing_of.get(key).and_then(|thing| inner.things.get(thing));
         claimants.into_iter().flatten().filter(|other| *other != key).cloned().collect()

@@ -7,15 +7,15 @@
 
 mod answer;
 mod body;
+pub mod catalogue_source;
 mod connection;
-pub mod feed;
 mod headers;
 pub mod judge;
 pub mod message;
 pub mod operations;
+mod outcome;
 pub mod paths;
 mod service;
-mod told;
 mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{api::ChannelEncoding, catalogue::Catalogue, schema, telemetry::Metrics};
 
-pub use told::{Fate, Listener, Told};
+pub use outcome::{Fate, Listener, Told};
 pub use upstream::InvalidUpstream;
 
 /// Most bytes of a body that Svix reads.

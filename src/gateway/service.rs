@@ -30,8 +30,8 @@ use super::{
     headers,
     judge::{self, Broken, Refusal, Rules, Verdict},
     message,
+    outcome::{self, Fate, Listener, Told},
     paths::{self, Target},
-    told::{self, Fate, Listener, Told},
     upstream::{self, Upstream},
 };
 
@@ -145,7 +145,7 @@ impl Service {
     async fn tell(&self, listener: &Listener, seen: Seen, answered: Answered) -> Answered {
         let Seen { event_type, mismatch } = seen;
         let (fate, answered) = match answered {
-            Err(refusal) => (told::fate(&refusal), Err(refusal)),
+            Err(refusal) => (outcome::fate(&refusal), Err(refusal)),
             Ok((outcome, response)) if response.status().is_success() => {
                 let (head, body) = response.into_parts();
                 let (id, body) = body.with_id(MAX_ANSWER).await;

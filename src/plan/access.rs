@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::{AccessRule, Adoption, LabelOperator, NamespaceSelector, Reason, SvixConnectionSpec};
 
-use super::{Refusal, quoted};
+use super::{ReconcileError, quoted};
 
 /// Label that the API server gives every namespace, with its name.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -39,7 +39,7 @@ impl<'a> Grants<'a> {
     }
 
     /// Whether an event type may be declared, with this adoption, and expunged.
-    pub fn event_type(&self, name: &str, adoption: Adoption, expunge: bool) -> Result<(), Refusal> {
+    pub fn event_type(&self, name: &str, adoption: Adoption, expunge: bool) -> Result<(), ReconcileError> {
         let granting = self.granting(|rule| any_matches(&rule.event_types, name));
         if granting.as_ref().is_some_and(Vec::is_empty) {
             return Err(self.refuse(&format!("declare event type {}", quoted(name)), "its eventTypes"));
@@ -59,7 +59,7 @@ impl<'a> Grants<'a> {
         application: &str,
         event_types: impl IntoIterator<Item = &'n String> + Clone,
         adoption: Adoption,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ReconcileError> {
         let granting = self.granting(|rule| any_matches(&rule.applications, application));
         if granting.as_ref().is_some_and(Vec::is_empty) {
             return Err(self.refuse(&format!("use application {}", quoted(application)), "its applications"));
@@ -78,11 +78,11 @@ impl<'a> Grants<'a> {
     }
 
     /// Whether an event of a type may be sent to an application.
-    pub fn event(&self, application: &str, event_type: &String) -> Result<(), Refusal> {
+    pub fn event(&self, application: &str, event_type: &String) -> Result<(), ReconcileError> {
         self.endpoint(application, [event_type], Adoption::Never)
     }
 
-    fn adoption(&self, most: Adoption, asked: Adoption) -> Result<(), Refusal> {
+    fn adoption(&self, most: Adoption, asked: Adoption) -> Result<(), ReconcileError> {
         // `Match` is what is not said, so it is no more than what is allowed: see `of_endpoint`.
         if asked == Adoption::Override && most < asked {
             let what = format!("have /spec/adoption: Override (up to {} is allowed)", most.as_str());
@@ -114,8 +114,8 @@ impl<'a> Grants<'a> {
         event_types.into_iter().map(with).min().unwrap_or(Adoption::Never)
     }
 
-    fn refuse(&self, what: &str, needed: &str) -> Refusal {
-        Refusal::new(
+    fn refuse(&self, what: &str, needed: &str) -> ReconcileError {
+        ReconcileError::new(
             Reason::NotPermitted,
             format!(
                 "namespace {} may not {what} through this connection; whoever runs the SvixConnection can allow it in \

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::api::{Action, Adoption, OWNER_METADATA_KEY, PREPARING_METADATA_KEY, Reason};
 
-use super::{Difference, Refusal, channels};
+use super::{Difference, ReconcileError, channels};
 
 pub use desired::{
     Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, host_of, normal_url, resolve,
@@ -56,7 +56,7 @@ pub enum Step {
     /// These fields differ: change them and no others.
     Change(Change, Vec<Difference>),
     /// It must not be touched.
-    Refuse(Refusal),
+    Refuse(ReconcileError),
 }
 
 /// What metadata has to become: what Svix holds, with our entries set and the forgotten ones removed.
@@ -186,7 +186,7 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
     let refuse = |what: &str| Step::Refuse(not_ours(desired, observed, what));
     match (ownership, claim.adoption) {
         (Ownership::Ours, _) if nothing => Step::InSync,
-        (Ownership::Held, _) => Step::Refuse(Refusal::new(
+        (Ownership::Held, _) => Step::Refuse(ReconcileError::new(
             Reason::Conflict,
             format!(
                 "endpoint {} in application {} is held by WebhookEndpoint {}, which declares it, too; delete one of the \
@@ -222,7 +222,7 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership
 
 /// Why an endpoint that is nobody's is not adopted, when only an equal one would be.
 #[must_use]
-pub fn refuse_adoption(desired: &Desired, observed: &Observed, differences: &[Difference]) -> Refusal {
+pub fn refuse_adoption(desired: &Desired, observed: &Observed, differences: &[Difference]) -> ReconcileError {
     let what = format!(
         "was not made by this object, and differs: {}. Make the spec equal to adopt it, set adoption: Override, or delete \
          it in Svix",
@@ -231,11 +231,11 @@ pub fn refuse_adoption(desired: &Desired, observed: &Observed, differences: &[Di
     not_ours(desired, observed, &what)
 }
 
-fn not_ours(desired: &Desired, observed: &Observed, what: &str) -> Refusal {
+fn not_ours(desired: &Desired, observed: &Observed, what: &str) -> ReconcileError {
     let Desired { uid, application, .. } = desired;
     let message =
         format!("endpoint {uid} in application {application} exists in Svix as {} and {what}", observed.id);
-    Refusal::new(Reason::NotOurs, message)
+    ReconcileError::new(Reason::NotOurs, message)
 }
 
 /// What a step would do, for an object that is only compared; `None`: nothing.

@@ -16,7 +16,7 @@ use crate::{
     schema,
 };
 
-use super::{Refusal, channels, digest::Digest, ids, quoted, status, status::Verdict};
+use super::{ReconcileError, channels, digest::Digest, ids, quoted, status, status::ReadyState};
 
 /// How long after the first attempt an event may still be sent by itself.
 pub const SENDING_LIMIT: Duration = Duration::from_secs(24 * 3600);
@@ -74,9 +74,9 @@ pub enum Delivery {
 }
 
 /// Builds what an object declares.
-pub fn desired(object: &WebhookEvent, connection: &SvixConnectionSpec) -> Result<Desired, Refusal> {
+pub fn desired(object: &WebhookEvent, connection: &SvixConnectionSpec) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
-    let invalid = |message: String| Refusal::new(Reason::InvalidSpec, message);
+    let invalid = |message: String| ReconcileError::new(Reason::InvalidSpec, message);
     let application = spec.application(connection).to_owned();
     for (field, uid) in [("/spec/application", Some(&application)), ("/spec/eventId", spec.event_id.as_ref())]
     {
@@ -240,15 +240,15 @@ pub fn places(violations: &[schema::Violation], more: usize) -> String {
 
 /// The payload of an event, parsed and as it stands, once it is found to be a JSON object that every reader sees
 /// alike.
-pub fn payload(object: &WebhookEvent) -> Result<(Value, String), Refusal> {
+pub fn payload(object: &WebhookEvent) -> Result<(Value, String), ReconcileError> {
     let field = if object.spec.payload_text.is_some() { "/spec/payloadText" } else { "/spec/payload" };
     let Some(text) = object.spec.payload() else {
-        return Err(Refusal::new(
+        return Err(ReconcileError::new(
             Reason::InvalidSpec,
             "/spec: exactly one of payload and payloadText must be given",
         ));
     };
-    let invalid = |message: String| Refusal::new(Reason::InvalidPayload, message);
+    let invalid = |message: String| ReconcileError::new(Reason::InvalidPayload, message);
     let value = schema::parse(text.as_bytes()).map_err(|problem| invalid(problem.within(field)))?;
     JsonObject::from_value(&value).map_err(|error| invalid(format!("{field}: {error}")))?;
     Ok((value, text.to_owned()))
@@ -434,7 +434,7 @@ pub fn next_look(since_sent: Duration) -> Duration {
 /// whether endpoints that are declared for it did not receive it.
 #[must_use]
 pub fn conditions(
-    verdict: &Verdict,
+    verdict: &ReadyState,
     status: &WebhookEventStatus,
     accepted: Option<(Reason, &str)>,
     before: &[Condition],

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{Action, Adoption, EventTypeNames, Reason, WebhookEventType};
 
-use super::{Difference, Refusal, digest::Digest, ids, quoted};
+use super::{Difference, ReconcileError, digest::Digest, ids, quoted};
 
 /// The version under which Svix keeps the schema that we own; others in Svix are left alone.
 pub const SCHEMA_VERSION: &str = "1";
@@ -102,7 +102,7 @@ pub enum Step {
     /// These fields differ: change them and no others.
     Change(Vec<Difference>),
     /// It must not be touched.
-    Refuse(Refusal),
+    Refuse(ReconcileError),
 }
 
 /// Builds what an object declares.
@@ -115,13 +115,13 @@ pub fn desired(
     examples: Vec<Value>,
     names: EventTypeNames,
     owned: &[String],
-) -> Result<Desired, Refusal> {
+) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
     let name = object.event_type_name();
     ids::check_event_type_name(&name, names).map_err(|problem| {
         let field =
             if spec.name.is_some() { "/spec/name" } else { "/metadata/name (spec.name is not given)" };
-        Refusal::new(Reason::InvalidSpec, format!("{field}: {problem}"))
+        ReconcileError::new(Reason::InvalidSpec, format!("{field}: {problem}"))
     })?;
     let was_named = |field: &str| owned.iter().any(|owned| owned == field);
     // A field that the spec stopped naming goes back to what Svix would have made of it.
@@ -218,7 +218,7 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption
         (false, true, false) => Step::Change(differences),
         (false, false, equal) => match adoption {
             // Who may not adopt is not told what is there.
-            Adoption::Never => Step::Refuse(Refusal::new(
+            Adoption::Never => Step::Refuse(ReconcileError::new(
                 Reason::NotOurs,
                 format!(
                     "event type {} exists in Svix and was not made by this object, which may not adopt it (adoption: \
@@ -228,7 +228,7 @@ pub fn plan(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption
             )),
             Adoption::Match | Adoption::Override if equal => Step::Adopt,
             Adoption::Override => Step::Overwrite(differences),
-            Adoption::Match => Step::Refuse(Refusal::new(
+            Adoption::Match => Step::Refuse(ReconcileError::new(
                 Reason::NotOurs,
                 format!(
                     "event type {} exists in Svix, was not made by this object, and differs: {}. Make the spec equal to \

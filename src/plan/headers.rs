@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::api::{Header, Reason};
 
 use super::{
-    Refusal, quoted,
+    ReconcileError, quoted,
     secrets::{Secrets, Sensitive, look_up},
 };
 
@@ -104,9 +104,9 @@ pub fn resolve(
     headers: &[Header],
     secrets: &Secrets,
     namespace: &str,
-) -> Result<BTreeMap<String, Sensitive>, Refusal> {
+) -> Result<BTreeMap<String, Sensitive>, ReconcileError> {
     if let Some((field, message)) = problems(headers).into_iter().next() {
-        return Err(Refusal::new(Reason::InvalidSpec, format!("{field}: {message}")));
+        return Err(ReconcileError::new(Reason::InvalidSpec, format!("{field}: {message}")));
     }
     let mut resolved = BTreeMap::new();
     for (index, header) in headers.iter().enumerate() {
@@ -118,7 +118,7 @@ pub fn resolve(
                 let value = look_up(secrets, reference, &field, namespace)?;
                 check_value(value.expose()).map_err(|problem| {
                     let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
-                    Refusal::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
+                    ReconcileError::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
                 })?;
                 value
             }

@@ -5,43 +5,43 @@
 pub mod access;
 pub mod channels;
 pub mod claims;
-pub mod declared;
 pub mod digest;
 pub mod endpoint;
 pub mod event;
 pub mod event_type;
 pub mod headers;
 pub mod ids;
-pub mod near;
+pub mod schema_source;
 pub mod secrets;
 pub mod signing;
 pub mod status;
+pub mod suggest;
 
 use crate::api::{self, Reason};
 
 /// A reason why a spec cannot be carried out: what conditions and Events say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
+pub struct ReconcileError {
     /// In one word.
     pub reason: Reason,
     /// In words for a person: the field (JSON Pointer), what was found, what was expected, what to do.
     pub message: String,
     /// The same without what a payload holds, for Events and logs, which others read; `None`: the message tells
     /// nothing of a payload.
-    pub discreet: Option<String>,
+    pub redacted: Option<String>,
 }
 
-impl Refusal {
+impl ReconcileError {
     /// A refusal.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), discreet: None }
+        Self { reason, message: message.into(), redacted: None }
     }
 
     /// What may be said where more people read than may read the object.
     #[must_use]
-    pub fn told(&self) -> &str {
-        self.discreet.as_deref().unwrap_or(&self.message)
+    pub fn redacted_message(&self) -> &str {
+        self.redacted.as_deref().unwrap_or(&self.message)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::api::{Reason, SecretKeyRef, SecretVersion};
 
-use super::Refusal;
+use super::ReconcileError;
 
 /// A text that appears in no message, log or status.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,9 +88,9 @@ pub fn look_up(
     reference: &SecretKeyRef,
     field: &str,
     namespace: &str,
-) -> Result<Sensitive, Refusal> {
+) -> Result<Sensitive, ReconcileError> {
     let SecretKeyRef { name, key } = reference;
-    let missing = |what: String| Refusal::new(Reason::SecretNotFound, format!("{field}: {what}"));
+    let missing = |what: String| ReconcileError::new(Reason::SecretNotFound, format!("{field}: {what}"));
     let secret = secrets.get(name).and_then(Option::as_ref).ok_or_else(|| {
         missing(format!("Secret {namespace}/{name} is not there; create it, or correct the name"))
     })?;
@@ -103,7 +103,7 @@ pub fn look_up(
     }
     match secret.text(key) {
         Some(text) if !text.is_empty() => Ok(Sensitive::new(text)),
-        _ => Err(Refusal::new(
+        _ => Err(ReconcileError::new(
             Reason::InvalidSecret,
             format!("{field}: key {key:?} of Secret {namespace}/{name} is empty or not a text"),
         )),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::api::{Reason, SigningKeyStatus, SigningSecret, WebhookEndpoint};
 
 use super::{
-    Refusal,
+    ReconcileError,
     secrets::{SecretData, Sensitive},
 };
 
@@ -186,7 +186,11 @@ pub fn is_owned(secret: &SecretData, endpoint: &WebhookEndpoint) -> bool {
 
 /// Whether a Secret may be written for an endpoint: it belongs to this object, or it was written for an object of this
 /// name with another uid (a restored backup, or one that was deleted and made again) and belongs to nobody else.
-pub fn check_ours(secret: &SecretData, endpoint: &WebhookEndpoint, field: &str) -> Result<(), Refusal> {
+pub fn check_ours(
+    secret: &SecretData,
+    endpoint: &WebhookEndpoint,
+    field: &str,
+) -> Result<(), ReconcileError> {
     let name = endpoint.metadata.name.as_deref().unwrap_or_default();
     let marked = secret.annotations.get(ENDPOINT_ANNOTATION).is_some_and(|found| found == name);
     let of_namesake = secret.owners.iter().all(|owner| owner.kind == "WebhookEndpoint" && owner.name == name);
@@ -194,7 +198,7 @@ pub fn check_ours(secret: &SecretData, endpoint: &WebhookEndpoint, field: &str) 
         return Ok(());
     }
     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
-    Err(Refusal::new(
+    Err(ReconcileError::new(
         Reason::SecretNotOurs,
         format!(
             "{field}: there is a Secret of that name in namespace {namespace} which was not made for this endpoint, and \
@@ -221,7 +225,7 @@ pub enum Step {
     /// Tell Svix to use this key from now on.
     Rotate(Sensitive),
     /// It cannot be rotated.
-    Refuse(Refusal),
+    Refuse(ReconcileError),
     /// Nothing, until this time.
     Keep(Option<Timestamp>),
 }
@@ -288,7 +292,7 @@ pub fn plan(journal: Option<&Journal>, in_svix: &Sensitive, schedule: Schedule<'
     let next_rotation = schedule.rotate_after.map(|duration| after(since, duration));
     let due = asked.is_some() || next_rotation.is_some_and(|time| time <= now);
     match (due, &journal.next) {
-        (true, _) if in_svix.expose().starts_with("whpk_") => Step::Refuse(Refusal::new(
+        (true, _) if in_svix.expose().starts_with("whpk_") => Step::Refuse(ReconcileError::new(
             Reason::InvalidSpec,
             "/spec/signingSecret: the endpoint has an asymmetric key, which is not replaced by itself; take rotateAfter \
              and rotate-at away, or give it a symmetric key with fromSecret first",

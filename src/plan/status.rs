@@ -4,20 +4,20 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
 
-use super::Refusal;
+use super::ReconcileError;
 
 /// How an object stands after a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ReadyState {
     /// Svix holds what is declared: `Ready`.
     Ready(Reason, String),
     /// Something will come by itself, or is tried again: `Reconciling`.
-    Waiting(Refusal),
+    Waiting(ReconcileError),
     /// Waits for a person: `Stalled`.
-    Stalled(Refusal),
+    Stalled(ReconcileError),
 }
 
-impl Verdict {
+impl ReadyState {
     /// The reason.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -38,10 +38,10 @@ impl Verdict {
 
     /// The message, without what a payload holds.
     #[must_use]
-    pub fn told(&self) -> &str {
+    pub fn redacted_message(&self) -> &str {
         match self {
             Self::Ready(_, message) => message,
-            Self::Waiting(refusal) | Self::Stalled(refusal) => refusal.told(),
+            Self::Waiting(refusal) | Self::Stalled(refusal) => refusal.redacted_message(),
         }
     }
 
@@ -57,7 +57,7 @@ const MAX_MESSAGE: usize = 2048;
 
 /// Something that is said beside the verdict, while it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
+pub struct ExtraCondition {
     /// The condition.
     pub type_: ConditionType,
     /// Whether it holds.
@@ -69,7 +69,7 @@ pub struct Aside {
 }
 
 /// The conditions that are said beside a verdict.
-const ASIDES: [ConditionType; 2] = [ConditionType::InSync, ConditionType::DisabledInSvix];
+const EXTRA_CONDITIONS: [ConditionType; 2] = [ConditionType::InSync, ConditionType::DisabledInSvix];
 
 /// The conditions that say a verdict, and what is said beside it; `None`: nothing new was seen, so that stays.
 ///
@@ -77,8 +77,8 @@ const ASIDES: [ConditionType; 2] = [ConditionType::InSync, ConditionType::Disabl
 /// conditions and nothing is written. `Ready` comes last, after what it rests on.
 #[must_use]
 pub fn conditions(
-    verdict: &Verdict,
-    asides: Option<&[Aside]>,
+    verdict: &ReadyState,
+    extra_conditions: Option<&[ExtraCondition]>,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
@@ -86,23 +86,23 @@ pub fn conditions(
     let condition = |type_: ConditionType, status: ConditionStatus| {
         self::condition(type_, status, verdict.reason(), verdict.message(), before, generation, now)
     };
-    let mut conditions: Vec<_> = match asides {
-        Some(asides) => asides
+    let mut conditions: Vec<_> = match extra_conditions {
+        Some(extra_conditions) => extra_conditions
             .iter()
-            .map(|aside| {
-                let Aside { type_, status, reason, message } = aside;
+            .map(|extra| {
+                let ExtraCondition { type_, status, reason, message } = extra;
                 self::condition(*type_, *status, *reason, message, before, generation, now)
             })
             .collect(),
-        None => before.iter().filter(|old| ASIDES.contains(&old.type_)).cloned().collect(),
+        None => before.iter().filter(|old| EXTRA_CONDITIONS.contains(&old.type_)).cloned().collect(),
     };
     conditions.extend(match verdict {
-        Verdict::Ready(..) => vec![condition(ConditionType::Ready, ConditionStatus::True)],
-        Verdict::Waiting(_) => vec![
+        ReadyState::Ready(..) => vec![condition(ConditionType::Ready, ConditionStatus::True)],
+        ReadyState::Waiting(_) => vec![
             condition(ConditionType::Reconciling, ConditionStatus::True),
             condition(ConditionType::Ready, ConditionStatus::False),
         ],
-        Verdict::Stalled(_) => vec![
+        ReadyState::Stalled(_) => vec![
             condition(ConditionType::Stalled, ConditionStatus::True),
             condition(ConditionType::Ready, ConditionStatus::False),
         ],
@@ -173,15 +173,20 @@ mod tests {
 
     #[test]
     fn equal_verdicts_give_equal_conditions() {
-        let verdict = Verdict::Stalled(Refusal::new(Reason::NotOurs, "m"));
+        let verdict = ReadyState::Stalled(ReconcileError::new(Reason::NotOurs, "m"));
         let first = conditions(&verdict, None, &[], Some(1), at(10));
         assert_eq!(conditions(&verdict, None, &first, Some(1), at(20)), first);
     }
 
     #[test]
     fn abnormal_conditions_are_there_only_while_they_hold() {
-        let waiting =
-            conditions(&Verdict::Waiting(Refusal::new(Reason::Throttled, "m")), None, &[], Some(1), at(1));
+        let waiting = conditions(
+            &ReadyState::Waiting(ReconcileError::new(Reason::Throttled, "m")),
+            None,
+            &[],
+            Some(1),
+            at(1),
+        );
         let types =
             |conditions: &[Condition]| conditions.iter().map(|c| (c.type_, c.status)).collect::<Vec<_>>();
         assert_eq!(
@@ -192,7 +197,7 @@ mod tests {
             ]
         );
         let ready =
-            conditions(&Verdict::Ready(Reason::InSync, String::new()), None, &waiting, Some(1), at(2));
+            conditions(&ReadyState::Ready(Reason::InSync, String::new()), None, &waiting, Some(1), at(2));
         assert_eq!(types(&ready), [(ConditionType::Ready, ConditionStatus::True)]);
         assert_eq!(ready[0].last_transition_time, at(2));
     }
@@ -211,7 +216,7 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
-        let verdict = Verdict::Waiting(Refusal::new(Reason::Throttled, "é".repeat(3000)));
+        let verdict = ReadyState::Waiting(ReconcileError::new(Reason::Throttled, "é".repeat(3000)));
         let message = &conditions(&verdict, None, &[], None, at(1))[0].message;
         assert!(message.ends_with('…') && message.len() < 2100);
     }

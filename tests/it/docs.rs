@@ -6,7 +6,7 @@ use serde_json::json;
 use svix_operator::{
     api::Reason,
     embedded::{EmbeddedSvix, Options},
-    engine::Happened,
+    engine::EventReason,
     telemetry::{Metrics, ObjectCount},
 };
 
@@ -38,7 +38,7 @@ fn every_reason_of_a_condition_is_explained() {
 #[test]
 fn every_event_is_explained() {
     let explained = first_column(&page("conditions.md"), "Events");
-    assert_eq!(explained, names(Happened::ALL.iter().map(|happened| happened.as_str())));
+    assert_eq!(explained, names(EventReason::ALL.iter().map(|happened| happened.as_str())));
 }
 
 /// What a process tells to which everything happened once: what never happened is not told.

@@ -1,4 +1,4 @@
-//! The faults that the embedded Svix can be told to have, and what else only it does.
+//! The faults that the embedded Svix injects, and its other features that a real server does not have.
 
 use std::time::{Duration, Instant};
 

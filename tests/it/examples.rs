@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jsonschema::{Draft, Validator};
 use serde_json::Value;
 use svix_operator::api::WebhookEventType;
-use svix_operator::files::{Loaded, load};
+use svix_operator::manifests::{Loaded, load};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")

@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("engine", &["api", "schema", "catalogue", "plan", "svix", "telemetry"]),
     ("admission", &["api", "schema", "catalogue", "plan", "telemetry"]),
     ("controller", &["api", "schema", "catalogue", "plan", "svix", "engine", "admission", "telemetry"]),
-    ("files", &["api", "schema", "plan", "svix", "engine", "telemetry", "catalogue"]),
+    ("manifests", &["api", "schema", "plan", "svix", "engine", "telemetry", "catalogue"]),
     (
         "cli",
         &[
@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "svix",
             "engine",
             "controller",
-            "files",
+            "manifests",
             "embedded",
             "telemetry",
             "admission",
@@ -87,9 +87,8 @@ fn named(code: &str) -> Vec<String> {
 
 #[test]
 fn the_reader_of_use_lines_reads_them() {
-    let code =
-        "use crate::{\n    api::{A, B},\n    plan,\n};\ncrate::svix::x(); pub(in crate::files) use super::y;";
-    assert_eq!(named(code), ["api", "plan", "svix", "files"]);
+    let code = "use crate::{\n    api::{A, B},\n    plan,\n};\ncrate::svix::x(); pub(in crate::manifests) use super::y;";
+    assert_eq!(named(code), ["api", "plan", "svix", "manifests"]);
 }
 
 #[test]

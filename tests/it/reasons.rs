@@ -35,7 +35,7 @@ async fn shows(scene: &Scene, type_: ConditionType, status: ConditionStatus, rea
 
 /// Waits until the scene stands as it is meant to, with this reason, and kstatus would say so, too.
 async fn stands(scene: &Scene, reason: Reason) {
-    let (ready, aside) = match scene.standing {
+    let (ready, extra) = match scene.standing {
         Standing::Ready => (True, None),
         Standing::Waiting => (False, Some(ConditionType::Reconciling)),
         Standing::Stalled => (False, Some(ConditionType::Stalled)),
@@ -45,7 +45,7 @@ async fn stands(scene: &Scene, reason: Reason) {
     let conditions = scene.conditions();
     for type_ in [ConditionType::Reconciling, ConditionType::Stalled] {
         let found = find(&conditions, type_).map(|found| (found.status, found.reason.as_str()));
-        let expected = (aside == Some(type_)).then_some((True, reason.as_str()));
+        let expected = (extra == Some(type_)).then_some((True, reason.as_str()));
         assert_eq!(found, expected, "{type_:?} of {reason}: {conditions:?}");
     }
 }

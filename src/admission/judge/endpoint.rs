@@ -1,10 +1,10 @@
 //! WebhookEndpoints: what Svix would refuse, and references that lead nowhere.
 
 use crate::{
-    admission::{Known, words::Problem},
+    admission::{Known, messages::Problem},
     api::{DEFAULT_CONNECTION, RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint},
     plan::{
-        self, Refusal,
+        self, ReconcileError,
         endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url},
         headers, ids, signing,
     },
@@ -32,7 +32,7 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
         findings.problem(field, message);
     }
     if let Some(Err(message)) = spec.signing_secret.as_ref().map(signing::check) {
-        findings.problems.push(Refusal::new(Reason::InvalidSpec, message).into());
+        findings.problems.push(ReconcileError::new(Reason::InvalidSpec, message).into());
     }
     for (field, uid) in [("/spec/application", &spec.application), ("/spec/uid", &spec.uid)] {
         if uid.as_ref().is_some_and(|uid| !ids::is_uid(uid)) {

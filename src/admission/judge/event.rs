@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    admission::{Known, words::Problem},
+    admission::{Known, messages::Problem},
     api::{PayloadPolicy, WebhookEvent},
     catalogue::Judgement,
     plan::ids,

@@ -1,11 +1,11 @@
 //! WebhookEventTypes: the name, the schema and its examples, as the operator will judge them.
 
 use crate::{
-    admission::{Known, words::Problem},
+    admission::{Known, messages::Problem},
     api::{EventTypeDeletionPolicy, EventTypeNames, WebhookEventType},
     plan::{
-        declared::{self, Source},
         ids,
+        schema_source::{self, Source},
     },
 };
 
@@ -22,9 +22,9 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
         findings.problem(field, message);
     }
-    match declared::schema_text(object) {
+    match schema_source::schema_text(object) {
         Ok(Source::Here(schema)) => {
-            if let Err((first, others)) = declared::all_judged(object, schema.to_value()) {
+            if let Err((first, others)) = schema_source::all_judged(object, schema.to_value()) {
                 findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
             }
         }

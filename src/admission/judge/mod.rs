@@ -6,10 +6,10 @@ mod event_type;
 
 use crate::{
     api::{PayloadPolicy, SvixConnectionSpec},
-    plan::{Refusal, access::Grants, near},
+    plan::{ReconcileError, access::Grants, suggest},
 };
 
-use super::{Known, words::Problem};
+use super::{Known, messages::Problem};
 
 pub(super) use endpoint::endpoint;
 pub(super) use event::event;
@@ -51,7 +51,7 @@ pub(super) fn connection_trouble(known: &Known, connection: &str, new: bool) -> 
     let directory = &known.directory;
     if directory.connection(connection).is_none() {
         let names = directory.connections();
-        let meant = near::meant(connection, names.iter().map(String::as_str));
+        let meant = suggest::closest(connection, names.iter().map(String::as_str));
         let meant = meant.map(|meant| format!(" (did you mean {meant:?}?)")).unwrap_or_default();
         return Some(format!(
             "/spec/connectionRef: there is no SvixConnection {connection:?}{meant}; this object waits for it"
@@ -71,7 +71,7 @@ fn not_permitted(
     known: &Known,
     connection: &str,
     namespace: Option<&str>,
-    ask: impl FnOnce(&Grants<'_>, &SvixConnectionSpec) -> Result<(), Refusal>,
+    ask: impl FnOnce(&Grants<'_>, &SvixConnectionSpec) -> Result<(), ReconcileError>,
 ) -> Option<String> {
     let connection = known.directory.connection(connection)?;
     let (namespace, labels) = (namespace?, known.directory.namespace(namespace?)?);

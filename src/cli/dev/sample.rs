@@ -10,7 +10,7 @@ const MOST: usize = 1000;
 pub(super) struct Sample {
     /// The application it goes to.
     pub(super) application: String,
-    /// The body of the request, as a word for a shell's single quotes.
+    /// The body of the request, as a word for a host's single quotes.
     pub(super) body: String,
 }
 

@@ -2,10 +2,10 @@
 
 use crate::{
     api::{ConditionType, Reason},
-    embedded::{EmbeddedSvix, Tried},
+    embedded::{DeliveryReport, EmbeddedSvix},
     engine::Object,
-    files::table::Row,
     gateway::{Fate, Told},
+    manifests::table::Row,
     plan,
 };
 
@@ -45,7 +45,7 @@ pub(super) fn passed(lines: &Lines, told: &Told) {
 }
 
 /// Tells of a delivery that failed.
-pub(super) fn tried(lines: &Lines, tried: &Tried) {
+pub(super) fn tried(lines: &Lines, tried: &DeliveryReport) {
     if !tried.succeeded {
         let line = format!("  NotDelivered {}, message {}: {}", tried.event_type, tried.message, told(tried));
         lines.message("not delivered", &line);
@@ -53,7 +53,7 @@ pub(super) fn tried(lines: &Lines, tried: &Tried) {
 }
 
 /// To which endpoint, the receiver's answer or why there is none, and when it is tried again. Not the URL.
-fn told(tried: &Tried) -> String {
+fn told(tried: &DeliveryReport) -> String {
     let answer = match &tried.error {
         Some(error) => error.clone(),
         None => format!("the receiver answered {}", tried.status),
@@ -74,7 +74,7 @@ pub(super) fn with_deliveries(row: Row, object: &Object, embedded: Option<&Embed
     let Some(ready) = ready.filter(|ready| ready.reason != Reason::Delivered.as_str()) else { return row };
     let (Some(message), true) = (&status.message_id, row.message.is_empty()) else { return row };
     let mut text = ready.message.clone();
-    let tries = embedded.map(|svix| svix.last_tries(message)).unwrap_or_default();
+    let tries = embedded.map(|svix| svix.last_deliveries(message)).unwrap_or_default();
     let failed: Vec<_> = tries.iter().filter(|tried| !tried.succeeded).collect();
     for failed in failed.iter().take(MOST_TOLD) {
         text.push_str("; ");

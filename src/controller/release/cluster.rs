@@ -13,7 +13,7 @@ use serde_json::{json, value::RawValue};
 use crate::{
     api::{DEFAULT_CONNECTION, FINALIZER, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     controller::{MANAGER, errors::describe, watch::PAGE},
-    engine::{Key, Kind},
+    engine::{Kind, ObjectKey},
 };
 
 use super::{State, without_ours};
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What has to be known of an object.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    pub key: Key,
+    pub key: ObjectKey,
     /// The connections that it is reconciled through or still holds something through, when that was asked for.
     pub through: Vec<String>,
     uid: Option<String>,
@@ -103,7 +103,7 @@ impl Item {
         let Meta { name, namespace, uid, resource_version, finalizers, deletion_timestamp } = self.metadata;
         let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
         Held {
-            key: Key { kind, namespace: namespace.into(), name: name.into() },
+            key: ObjectKey { kind, namespace: namespace.into(), name: name.into() },
             through,
             uid,
             version: resource_version,
@@ -136,7 +136,7 @@ fn request(kind: Kind, namespace: Option<&str>) -> Request {
     })
 }
 
-fn request_of(key: &Key) -> Request {
+fn request_of(key: &ObjectKey) -> Request {
     request(key.kind, Some(&key.namespace))
 }
 
@@ -172,7 +172,7 @@ pub(super) async fn list(
 }
 
 /// One object; `None`: it is not there.
-pub(super) async fn get(client: &Client, key: &Key) -> kube::Result<Option<Held>> {
+pub(super) async fn get(client: &Client, key: &ObjectKey) -> kube::Result<Option<Held>> {
     let get = request_of(key).get_metadata(&key.name, &kube::api::GetParams::default());
     match client.request::<Item>(get.map_err(kube::Error::BuildRequest)?).await {
         Ok(item) => Ok(Some(item.held(key.kind))),

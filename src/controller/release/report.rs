@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::{Key, Kind};
+use crate::engine::{Kind, ObjectKey};
 
 use super::Lot;
 
@@ -69,7 +69,7 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The object.
-    pub key: Key,
+    pub key: ObjectKey,
     /// What became of it.
     pub state: State,
 }
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_table_has_its_columns_in_line_and_one_line_for_each_object() {
-        let key = Key { kind: Kind::Endpoint, namespace: "team-a-production".into(), name: "x".into() };
+        let key = ObjectKey { kind: Kind::Endpoint, namespace: "team-a-production".into(), name: "x".into() };
         let row = |state| Row { key: key.clone(), state };
         let lot = Lot { settled: vec![row(State::NotHeld)], ..Lot::default() };
         let table = Table::of(&lot);
@@ -159,7 +159,7 @@ mod tests {
             table.line(&row(State::Failed("one\ntwo".to_owned()))),
             "WebhookEndpoint   team-a-production   x      Failed: one two"
         );
-        let connection = Row { key: Key::connection("default"), state: State::Released };
+        let connection = Row { key: ObjectKey::connection("default"), state: State::Released };
         assert!(table.line(&connection).ends_with("   default   Released"));
         assert_eq!(
             table.line(&row(State::StillHeld(vec!["a.example/b".to_owned()]))),
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn programs_are_told_what_people_are() {
-        let row = Row { key: Key::connection("default"), state: State::Failed("no".to_owned()) };
+        let row = Row { key: ObjectKey::connection("default"), state: State::Failed("no".to_owned()) };
         let told = json(&[row], &[Kind::Endpoint], &[], true);
         assert_eq!(
             told,

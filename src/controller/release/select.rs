@@ -5,7 +5,7 @@ use kube::CustomResourceExt as _;
 
 use crate::{
     api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
-    engine::{Key, Kind},
+    engine::{Kind, ObjectKey},
 };
 
 use super::cluster::Held;
@@ -23,7 +23,7 @@ pub enum Selection {
         connection: Option<String>,
     },
     /// These.
-    Objects(Vec<Key>),
+    Objects(Vec<ObjectKey>),
 }
 
 impl Selection {
@@ -79,7 +79,7 @@ fn names(kind: Kind) -> CustomResourceDefinitionNames {
 ///
 /// # Errors
 /// In words for the person who wrote it.
-pub fn object_key(text: &str) -> Result<Key, String> {
+pub fn object_key(text: &str) -> Result<ObjectKey, String> {
     const EXPECTED: &str = "expected KIND/NAMESPACE/NAME, or SvixConnection/NAME";
     let parts: Vec<&str> = text.split('/').collect();
     let word = parts.first().copied().unwrap_or_default().to_lowercase();
@@ -111,7 +111,7 @@ pub fn object_key(text: &str) -> Result<Key, String> {
     {
         return Err(format!("{EXPECTED}: names are letters, digits, `-` and `.`"));
     }
-    Ok(Key { kind, namespace: namespace.into(), name: name.into() })
+    Ok(ObjectKey { kind, namespace: namespace.into(), name: name.into() })
 }
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ mod tests {
         for text in ["WebhookEventType/team/a.b", "webhookeventtypes/team/a.b", "whet/team/a.b"] {
             assert_eq!(object_key(text).unwrap().to_string(), "WebhookEventType/team/a.b");
         }
-        assert_eq!(object_key("sxc/default").unwrap(), Key::connection("default"));
+        assert_eq!(object_key("sxc/default").unwrap(), ObjectKey::connection("default"));
         for (text, expected) in [
             ("Pod/team/a", "with KIND one of"),
             ("WebhookEvent/team/a", "no finalizer"),

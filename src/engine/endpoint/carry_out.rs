@@ -7,16 +7,16 @@ use tokio::time::Instant;
 use crate::{
     api::{ADOPT_ID_ANNOTATION, Adoption, CreateApplications, Reason, SvixConnection},
     engine::{
-        Awaited, Engine, Happened, Note, Object, Shell,
+        Awaited, Engine, EventReason, EventRecord, Host, Object,
         connection::Live,
         event_type::unsteady,
         reconcile::{Failed, Outcome},
-        registry::Thing,
+        registry::SvixResource,
     },
     plan::{
-        Difference, Refusal, describe,
+        Difference, ReconcileError, describe,
         endpoint::{self, Change, Desired, Observed, Ownership, Step},
-        near,
+        suggest,
     },
     svix::{Class, Error, ErrorKind},
 };
@@ -42,7 +42,7 @@ struct Carrying<'a> {
     made: Option<Held>,
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Does what the plan says until Svix holds what is wanted. Answers that, too, as it turned out to be.
     pub(super) async fn carry_out_endpoint(
         &self,
@@ -113,7 +113,7 @@ impl<S: Shell> Engine<S> {
                 "/metadata/annotations: {ADOPT_ID_ANNOTATION} names endpoint {id}, which is not in application \
                  {application}; correct it, or take the annotation away"
             );
-            return Ok(Some(Done::stalled(Refusal::new(Reason::InvalidSpec, message))));
+            return Ok(Some(Done::stalled(ReconcileError::new(Reason::InvalidSpec, message))));
         }
         if let Some(outcome) = self.await_event_types(&work.object, live, &work.wanted.event_types) {
             return Ok(Some(Done::Not(outcome.into())));
@@ -135,7 +135,7 @@ impl<S: Shell> Engine<S> {
                     self.mended(object, format!("endpoint {} was gone from Svix; made again", wanted.uid));
                 } else {
                     let message = format!("endpoint {} in application {application}", answer.id);
-                    self.did(object, Happened::Created, message);
+                    self.did(object, EventReason::Created, message);
                 }
                 let wrote_key = wanted.signing_key.is_some();
                 match self.took_endpoint(live, wanted, answer, true).await? {
@@ -172,9 +172,9 @@ impl<S: Shell> Engine<S> {
             "endpoint {id} was made again and signs with a new key, since no Secret holds the one before; receivers refuse \
              what it sends until they have the new one. With spec.signingSecret.toSecret the key is kept"
         );
-        let reason = Happened::SigningKeyChanged.as_str();
+        let reason = EventReason::SigningKeyChanged.as_str();
         tracing::warn!(object = %object.key(), action = reason, "{message}");
-        self.shell.tell(object, Note { warning: true, reason, message });
+        self.host.publish_event(object, EventRecord { warning: true, reason, message });
     }
 
     /// Changes an endpoint, and takes it over where it is not ours. `None`: it is not there any more.
@@ -249,7 +249,7 @@ impl<S: Shell> Engine<S> {
             // Its uid goes back to one that somebody else took meanwhile.
             Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
                 let message = format!("uid {} is taken in application {application}", wanted.uid);
-                Ok(Some(Done::stalled(Refusal::new(Reason::NotOurs, message))))
+                Ok(Some(Done::stalled(ReconcileError::new(Reason::NotOurs, message))))
             }
             Err(error) => self.refused_endpoint(object, live, wanted, error).await.map(Some),
         }
@@ -297,7 +297,7 @@ impl<S: Shell> Engine<S> {
             live.mirror.remove_endpoint(application, &answer.id);
             let message = "this Svix server does not know eventTypes (it is older than 1.99), so the endpoint would \
                            receive every event; it was removed again. Use a newer server";
-            return Ok(Done::stalled(Refusal::new(Reason::FieldsIgnored, message)));
+            return Ok(Done::stalled(ReconcileError::new(Reason::FieldsIgnored, message)));
         }
         live.mirror.put_endpoint(application, answer.clone());
         let ignored = differences.into_iter().map(|difference| difference.field).collect();
@@ -325,7 +325,7 @@ impl<S: Shell> Engine<S> {
             Some(outcome) => {
                 // Whoever declares it does not know yet that it is gone.
                 for name in wanted.event_types.iter().filter(|name| !live.mirror.event_type_live(name)) {
-                    let thing = Thing::EventType(name.as_str().into());
+                    let thing = SvixResource::EventType(name.as_str().into());
                     self.wake_all(self.registry.claimants(object.connection_name(), &thing));
                 }
                 Ok(Done::Not(outcome.into()))
@@ -355,7 +355,7 @@ impl<S: Shell> Engine<S> {
         let names = missing.iter().take(5).map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let declared = missing.iter().find_map(|name| {
-            let thing = Thing::EventType(name.as_str().into());
+            let thing = SvixResource::EventType(name.as_str().into());
             self.registry.claimants(object.connection_name(), &thing).into_iter().next()
         });
         let advice = match declared {
@@ -363,7 +363,8 @@ impl<S: Shell> Engine<S> {
             None => {
                 let known = self.registry.event_types(object.connection_name());
                 let near = missing.iter().find_map(|name| {
-                    near::meant(name, known.iter().map(AsRef::as_ref)).map(|meant| (name.as_str(), meant))
+                    suggest::closest(name, known.iter().map(AsRef::as_ref))
+                        .map(|meant| (name.as_str(), meant))
                 });
                 match near {
                     Some((_, meant)) if missing.len() == 1 => {
@@ -378,7 +379,7 @@ impl<S: Shell> Engine<S> {
                 }
             }
         };
-        Some(Outcome::waiting(Refusal::new(
+        Some(Outcome::waiting(ReconcileError::new(
             Reason::WaitingForEventType,
             format!("not in Svix yet: {names}{more}; {advice}"),
         )))
@@ -403,7 +404,7 @@ impl<S: Shell> Engine<S> {
             CreateApplications::IfMissing => {
                 live.client.create_application(application).await?;
                 live.mirror.put_application(application);
-                self.did(object, Happened::ApplicationCreated, format!("application {application}"));
+                self.did(object, EventReason::ApplicationCreated, format!("application {application}"));
                 Ok(None)
             }
             CreateApplications::Never => {
@@ -412,7 +413,7 @@ impl<S: Shell> Engine<S> {
                     Awaited::Application(application.into()),
                     &object.key(),
                 );
-                Ok(Some(Outcome::stalled(Refusal::new(
+                Ok(Some(Outcome::stalled(ReconcileError::new(
                     Reason::ApplicationNotFound,
                     format!(
                         "/spec/application: there is no application {application:?} in Svix, and the connection says \
@@ -443,7 +444,7 @@ impl<S: Shell> Engine<S> {
                     "" => format!("{marked}, equal; it is marked as ours"),
                     fields => format!("{marked}; it is marked as ours and changed: {fields}"),
                 };
-                self.did(object, Happened::Adopted, text);
+                self.did(object, EventReason::Adopted, text);
             }
             Ownership::Ours => {
                 let text = match fields.as_str() {
@@ -453,7 +454,7 @@ impl<S: Shell> Engine<S> {
                 if self.is_drift(object) {
                     self.mended(object, text);
                 } else {
-                    self.did(object, Happened::Updated, text);
+                    self.did(object, EventReason::Updated, text);
                 }
             }
         }

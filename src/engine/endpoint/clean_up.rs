@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     api::{ADOPT_ID_ANNOTATION, OWNER_METADATA_KEY, WebhookEndpoint, annotation},
     engine::{
-        Engine, Happened, Object, Shell,
+        Engine, EventReason, Host, Object,
         reconcile::{Failed, Outcome},
-        registry::Thing,
+        registry::SvixResource,
     },
     plan::{endpoint::Change, ids, signing},
 };
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Deletes what an endpoint holds. `None`: nothing is left to do.
     pub(in crate::engine) async fn clean_up_endpoint(
         &self,
@@ -58,7 +58,7 @@ impl<S: Shell> Engine<S> {
         if !ours {
             return Ok(None);
         }
-        let thing = Thing::Endpoint(application.as_str().into(), uid.into());
+        let thing = SvixResource::Endpoint(application.as_str().into(), uid.into());
         if let Some(heir) = self.registry.heir(name, &thing, &key) {
             // What one namespace's endpoint sends and is signed with is not another's: it could give it another
             // address, or have the key written to a Secret.
@@ -76,12 +76,16 @@ impl<S: Shell> Engine<S> {
             let change = Change { metadata: Some(metadata), ..Change::default() };
             let now = live.client.patch_endpoint(&application, &observed.id, &change).await?;
             live.mirror.put_endpoint(&application, now);
-            self.did(object, Happened::HandedOver, format!("the endpoint stays in Svix for {heir}"));
+            self.did(object, EventReason::HandedOver, format!("the endpoint stays in Svix for {heir}"));
             return Ok(None);
         }
         live.client.delete_endpoint(&application, &observed.id).await?;
         live.mirror.remove_endpoint(&application, &observed.id);
-        self.did(object, Happened::Deleted, format!("endpoint {} in application {application}", observed.id));
+        self.did(
+            object,
+            EventReason::Deleted,
+            format!("endpoint {} in application {application}", observed.id),
+        );
         Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     api::{Action, WebhookEndpoint},
     engine::{
-        Engine, Shell,
+        Engine, Host,
         policy::Begun,
         reconcile::{Failed, Outcome},
     },
@@ -12,7 +12,7 @@ use crate::{
 
 use super::{Stand, keep_uid};
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Compares an endpoint with Svix; writes nothing.
     pub(super) async fn compare_endpoint(
         &self,

@@ -1,7 +1,7 @@
 //! The headers of an endpoint, which Svix's lists do not show and which it shows only in part.
 
 use crate::{
-    engine::{Engine, Happened, Key, Object, Shell, connection::Live, reconcile::Failed},
+    engine::{Engine, EventReason, Host, Object, ObjectKey, connection::Live, reconcile::Failed},
     plan::{
         endpoint::{Desired, Observed},
         headers,
@@ -18,7 +18,7 @@ pub(in crate::engine) struct Written {
     updated_at: i64,
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Writes the headers, unless they are known to be right. `settled`: nothing says that they are not.
     pub(super) async fn keep_headers(
         &self,
@@ -46,7 +46,7 @@ impl<S: Shell> Engine<S> {
                     _ => names.join(", "),
                 };
                 let message = format!("endpoint {id}: {what}");
-                self.did(object, Happened::HeadersWritten, message);
+                self.did(object, EventReason::HeadersWritten, message);
             }
         }
         let updated_at = listed.observed.updated_at;
@@ -55,7 +55,7 @@ impl<S: Shell> Engine<S> {
     }
 
     /// Whether an endpoint has headers of this digest, as this process wrote them.
-    fn wrote_these(&self, key: &Key, digest: u64, updated_at: i64) -> bool {
+    fn wrote_these(&self, key: &ObjectKey, digest: u64, updated_at: i64) -> bool {
         let known = |written: &Written| written.digest == digest && written.updated_at == updated_at;
         self.remember(key, |memory| memory.headers.as_ref().is_some_and(known))
     }

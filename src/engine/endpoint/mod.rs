@@ -15,17 +15,17 @@ use crate::{
         WebhookEndpoint, annotation,
     },
     plan::{
-        Refusal,
+        ReconcileError,
         endpoint::{self, Claim, Desired, Observed, Owned, Ownership, Step},
         ids,
         secrets::{Secrets, Sensitive},
         signing::to_make_again_with,
-        status::{Aside, Verdict},
+        status::{ExtraCondition, ReadyState},
     },
 };
 
 use super::{
-    Engine, Key, Kind, Mode, Object, Shell,
+    Engine, Host, Kind, Mode, Object, ObjectKey,
     event_type::conflict,
     policy::Begun,
     queue::Next,
@@ -61,7 +61,7 @@ struct Held {
 
 impl Done {
     /// It waits for a person.
-    fn stalled(refusal: Refusal) -> Self {
+    fn stalled(refusal: ReconcileError) -> Self {
         Self::Not(Box::new(Outcome::stalled(refusal)))
     }
 }
@@ -112,7 +112,7 @@ impl Stand<'_> {
     }
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// Makes Svix hold what an endpoint declares.
     pub(super) async fn endpoint(
         &self,
@@ -252,10 +252,10 @@ impl<S: Shell> Engine<S> {
             };
             looks.push(connection.spec.resync_interval().unwrap_or_default());
         }
-        let mut asides = Vec::new();
+        let mut extra_conditions = Vec::new();
         let disabled_by_other = is_disabled && endpoint.spec.disabled != Some(true);
         if disabled_by_other {
-            asides.push(Aside {
+            extra_conditions.push(ExtraCondition {
                 type_: ConditionType::DisabledInSvix,
                 status: ConditionStatus::True,
                 reason: Reason::DisabledInSvix,
@@ -266,10 +266,10 @@ impl<S: Shell> Engine<S> {
         if let (Some(trouble), true) = (kept.trouble, outcome.verdict.is_ready()) {
             outcome.verdict = trouble;
         }
-        if let Verdict::Ready(reason, message) = &mut outcome.verdict {
+        if let ReadyState::Ready(reason, message) = &mut outcome.verdict {
             if is_left_disabled && disabled_by_other {
                 let message = format!("/spec/disabled: found true in Svix, declared false. {DISABLED}");
-                outcome.verdict = Verdict::Stalled(Refusal::new(Reason::DisabledInSvix, message));
+                outcome.verdict = ReadyState::Stalled(ReconcileError::new(Reason::DisabledInSvix, message));
             } else {
                 if disabled_by_other {
                     *reason = Reason::DisabledInSvix;
@@ -279,12 +279,12 @@ impl<S: Shell> Engine<S> {
             }
         }
         outcome.next = match (&outcome.verdict, looks.into_iter().min()) {
-            (Verdict::Waiting(_), Some(delay)) => Next::After(delay),
+            (ReadyState::Waiting(_), Some(delay)) => Next::After(delay),
             (_, Some(delay)) => Next::Later(delay),
             (_, None) => Next::Settled,
         };
         outcome.seen = Some(Box::new(Seen {
-            asides,
+            extra_conditions,
             difference: None,
             statistics,
             signing_key: kept.signing_key,
@@ -309,7 +309,7 @@ impl<S: Shell> Engine<S> {
         let (Some(owner), Some(of), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
             return Ownership::Other;
         };
-        let key = Key { kind: Kind::Endpoint, namespace: of.into(), name: name.into() };
+        let key = ObjectKey { kind: Kind::Endpoint, namespace: of.into(), name: name.into() };
         if owner != owner_id {
             return Ownership::Other;
         }

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use crate::{
     api::{ROTATE_AT_ANNOTATION, Reason, SigningSecret, ToSecret, WebhookEndpoint, annotation},
     engine::{
-        Engine, Happened, Note, Object, SecretWrite, Shell, ShellError, connection::Live,
+        Engine, EventReason, EventRecord, Host, HostError, Object, SecretWrite, connection::Live,
         event_type::unsteady, reconcile::Failed,
     },
     plan::{
-        Refusal,
+        ReconcileError,
         secrets::{SecretData, Sensitive},
         signing::{self, Journal, Schedule, Step},
-        status::Verdict,
+        status::ReadyState,
     },
     svix::{Error, ErrorKind},
 };
@@ -26,7 +26,7 @@ const MAX_TURNS: usize = 10;
 /// How long to wait when Svix takes no other key yet.
 const ROTATION_RETRY: Duration = Duration::from_secs(600);
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// A `rotate-at` on an endpoint whose key is not written to a Secret: nobody would hear of the new key.
     pub(super) fn nothing_to_rotate(&self, object: &Object, endpoint: &WebhookEndpoint) -> Option<String> {
         let asked = rotate_at(endpoint)?;
@@ -41,7 +41,7 @@ impl<S: Shell> Engine<S> {
         );
         tracing::warn!(object = %object.key(), "{message}");
         let reason = Reason::InvalidSpec.as_str();
-        self.shell.tell(object, Note { warning: true, reason, message });
+        self.host.publish_event(object, EventRecord { warning: true, reason, message });
         Some(asked.to_owned())
     }
 
@@ -79,7 +79,7 @@ impl<S: Shell> Engine<S> {
         listed: &mut Listed<'_>,
         wanted: &Sensitive,
         grace: Duration,
-    ) -> Result<Option<Verdict>, Failed> {
+    ) -> Result<Option<ReadyState>, Failed> {
         let application = listed.wanted.application.as_str();
         let id = listed.observed.id.clone();
         if live.client.get_signing_key(application, &id).await? == Some(signing::as_shown(wanted)) {
@@ -93,7 +93,7 @@ impl<S: Shell> Engine<S> {
             "endpoint {id} uses the key in the Secret; the one before stays valid for {} seconds",
             grace.as_secs()
         );
-        self.did(object, Happened::SigningKeyChanged, message);
+        self.did(object, EventReason::SigningKeyChanged, message);
         Ok(None)
     }
 
@@ -120,7 +120,7 @@ impl<S: Shell> Engine<S> {
         if let Some(secret) = &secret
             && let Err(refusal) = signing::check_ours(secret, endpoint, "/spec/signingSecret/toSecret/name")
         {
-            return Ok(Kept { trouble: Some(Verdict::Stalled(refusal)), ..Kept::default() });
+            return Ok(Kept { trouble: Some(ReadyState::Stalled(refusal)), ..Kept::default() });
         }
         let was_kept = listed.held.is_some_and(|held| held.verified.is_some());
         // Unread while nothing says that it is another one.
@@ -165,7 +165,7 @@ impl<S: Shell> Engine<S> {
                         }
                     }
                     let message = format!("endpoint {id} has a new signing key");
-                    self.did(object, Happened::SigningKeyRotated, message);
+                    self.did(object, EventReason::SigningKeyRotated, message);
                     // What Svix says now decides.
                     in_svix = live.client.get_signing_key(&application, &id).await?;
                     if in_svix.is_none() {
@@ -174,7 +174,7 @@ impl<S: Shell> Engine<S> {
                     continue;
                 }
                 Step::Refuse(refusal) => {
-                    return Ok(Kept { trouble: Some(Verdict::Stalled(refusal)), ..Kept::default() });
+                    return Ok(Kept { trouble: Some(ReadyState::Stalled(refusal)), ..Kept::default() });
                 }
                 Step::Keep(until) => {
                     let Some(journal) = journal else { continue };
@@ -206,7 +206,7 @@ impl<S: Shell> Engine<S> {
             }
             if is_new {
                 let message = format!("the signing key of endpoint {id} is in Secret {}", to.name);
-                self.did(object, Happened::SigningKeyWritten, message);
+                self.did(object, EventReason::SigningKeyWritten, message);
             }
         }
         Err(Failed::Svix(unsteady("endpoint.get-secret")))
@@ -219,7 +219,7 @@ impl<S: Shell> Engine<S> {
         name: &str,
         write: SecretWrite,
     ) -> Result<SecretData, Failed> {
-        let written = self.shell.write_secret(object, write).await?;
+        let written = self.host.write_secret(object, write).await?;
         listed.secrets.insert(name.to_owned(), Some(written.clone()));
         Ok(written)
     }
@@ -254,9 +254,9 @@ fn secret_write(
 }
 
 /// Svix takes no other key yet; any other error stays one.
-fn limited(error: Error) -> Result<Verdict, Failed> {
+fn limited(error: Error) -> Result<ReadyState, Failed> {
     match &error.kind {
-        ErrorKind::Refused { status: 400, detail } => Ok(Verdict::Waiting(Refusal::new(
+        ErrorKind::Refused { status: 400, detail } => Ok(ReadyState::Waiting(ReconcileError::new(
             Reason::RotationLimited,
             format!("Svix takes no other signing key yet: {detail} It is tried again"),
         ))),
@@ -267,12 +267,12 @@ fn limited(error: Error) -> Result<Verdict, Failed> {
 /// A Secret that cannot be written: what waits for a person is told, any other failure stays one.
 fn unwritable(failed: Failed) -> Result<Kept, Failed> {
     let (reason, message, next) = match failed {
-        Failed::Shell(ShellError::Forbidden(message)) => {
+        Failed::Host(HostError::Forbidden(message)) => {
             (Reason::SecretNotReadable, message, Some(PERMISSION_RETRY))
         }
-        Failed::Shell(ShellError::Refused(message)) => (Reason::InvalidSpec, message, None),
+        Failed::Host(HostError::Refused(message)) => (Reason::InvalidSpec, message, None),
         failed => return Err(failed),
     };
-    let trouble = Some(Verdict::Stalled(Refusal::new(reason, message)));
+    let trouble = Some(ReadyState::Stalled(ReconcileError::new(reason, message)));
     Ok(Kept { trouble, next, ..Kept::default() })
 }

@@ -11,18 +11,18 @@ use jiff::Timestamp;
 use crate::{
     api::{EndpointInSvix, Reason, SigningKeyStatus, Verified, WebhookEndpoint},
     engine::{
-        Engine, Missing, Object, Shell,
+        Engine, Host, Object, ReferenceError,
         connection::Live,
         queue::Next,
         reconcile::{Failed, Outcome},
     },
     plan::{
-        Difference, Refusal,
+        Difference, ReconcileError,
         endpoint::{Desired, Observed},
         headers,
         secrets::{Secrets, versions},
         signing,
-        status::Verdict,
+        status::ReadyState,
     },
     svix::{Error, ErrorKind},
 };
@@ -57,12 +57,12 @@ pub(super) struct Kept {
     /// The value of `rotate-at` that is handled by now.
     pub rotate_at: Option<String>,
     /// What stands in the way, with the endpoint in step otherwise.
-    pub trouble: Option<Verdict>,
+    pub trouble: Option<ReadyState>,
     /// When to look again.
     pub next: Option<Duration>,
 }
 
-impl<S: Shell> Engine<S> {
+impl<S: Host> Engine<S> {
     /// The Secrets that an endpoint speaks of.
     pub(super) async fn secrets_of(&self, endpoint: &WebhookEndpoint) -> Result<Secrets, Outcome> {
         let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
@@ -71,15 +71,15 @@ impl<S: Shell> Engine<S> {
             if secrets.contains_key(name) {
                 continue;
             }
-            match self.shell.secret(namespace, name).await {
+            match self.host.secret(namespace, name).await {
                 Ok(secret) => {
                     secrets.insert(name.to_owned(), secret);
                 }
-                Err(Missing::Forbidden(message)) => return Err(unreadable(message)),
+                Err(ReferenceError::Forbidden(message)) => return Err(unreadable(message)),
                 Err(error) => {
                     return Err(Outcome {
                         next: Next::Failed,
-                        ..Outcome::waiting(Refusal::new(Reason::SecretNotFound, error.to_string()))
+                        ..Outcome::waiting(ReconcileError::new(Reason::SecretNotFound, error.to_string()))
                     });
                 }
             }
@@ -185,6 +185,6 @@ impl<S: Shell> Engine<S> {
 fn unreadable(message: String) -> Outcome {
     Outcome {
         next: Next::Later(PERMISSION_RETRY),
-        ..Outcome::stalled(Refusal::new(Reason::SecretNotReadable, message))
+        ..Outcome::stalled(ReconcileError::new(Reason::SecretNotReadable, message))
     }
 }

@@ -7,33 +7,33 @@ use std::{
 
 use crate::{
     api::{Condition, ConditionType, EventTypeDeletionPolicy, SvixConnection, WebhookEndpoint},
-    engine::object::{Key, Kind, Mode, Object},
-    plan::{Refusal, access::Grants, claims, ids},
+    engine::object::{Kind, Mode, Object, ObjectKey},
+    plan::{ReconcileError, access::Grants, claims, ids},
 };
 
-use super::{Place, Thing};
+use super::{ResourceKey, SvixResource};
 
 #[derive(Default)]
 pub(super) struct Index {
-    pub(super) objects: HashMap<Key, Object>,
+    pub(super) objects: HashMap<ObjectKey, Object>,
     /// The resource version of our own last write to an object: its echo is no news.
-    pub(super) own_writes: HashMap<Key, String>,
+    pub(super) own_writes: HashMap<ObjectKey, String>,
     /// Who declares a thing, sorted; nearly always one.
-    pub(super) things: HashMap<Arc<Place>, Vec<Key>>,
-    pub(super) thing_of: HashMap<Key, Arc<Place>>,
-    pub(super) by_connection: HashMap<Arc<str>, HashSet<Key>>,
-    pub(super) by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
+    pub(super) things: HashMap<Arc<ResourceKey>, Vec<ObjectKey>>,
+    pub(super) thing_of: HashMap<ObjectKey, Arc<ResourceKey>>,
+    pub(super) by_connection: HashMap<Arc<str>, HashSet<ObjectKey>>,
+    pub(super) by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<ObjectKey>>,
     /// Endpoints by the Secrets that they take values from or write to.
-    pub(super) by_secret: HashMap<(Arc<str>, Box<str>), BTreeSet<Key>>,
+    pub(super) by_secret: HashMap<(Arc<str>, Box<str>), BTreeSet<ObjectKey>>,
     /// The labels of namespaces.
     pub(super) namespaces: HashMap<Arc<str>, BTreeMap<String, String>>,
     /// Endpoints that are not ready and not stalled.
-    pub(super) coming_endpoints: HashSet<Key>,
+    pub(super) coming_endpoints: HashSet<ObjectKey>,
 }
 
 impl Index {
     /// Whoever holds a thing.
-    pub(super) fn holder(&self, place: &Place) -> Option<&Key> {
+    pub(super) fn holder(&self, place: &ResourceKey) -> Option<&ObjectKey> {
         let keys = self.things.get(place)?;
         let claimants: Vec<_> = keys.iter().filter_map(|key| Some((key, self.objects.get(key)?))).collect();
         let claims: Vec<_> =
@@ -44,7 +44,7 @@ impl Index {
     /// An object that declares a thing, for the rule that says who holds it.
     pub(super) fn claimant<'a>(
         &self,
-        key: &'a Key,
+        key: &'a ObjectKey,
         object: &Object,
         connection: &str,
     ) -> claims::Claimant<'a> {
@@ -63,9 +63,9 @@ impl Index {
         object.mode() != Mode::Observe && self.permitted(object).is_ok()
     }
 
-    pub(super) fn permitted(&self, object: &Object) -> Result<(), Refusal> {
+    pub(super) fn permitted(&self, object: &Object) -> Result<(), ReconcileError> {
         let Some(Object::Connection(connection)) =
-            self.objects.get(&Key::connection(object.connection_name()))
+            self.objects.get(&ObjectKey::connection(object.connection_name()))
         else {
             return Ok(());
         };
@@ -85,7 +85,7 @@ impl Index {
         }
     }
 
-    pub(super) fn insert(&mut self, key: Key, object: Object) {
+    pub(super) fn insert(&mut self, key: ObjectKey, object: Object) {
         self.unindex(&key);
         // All maps share one copy of the names.
         let key = self.objects.get_key_value(&key).map_or(key, |(known, _)| known.clone());
@@ -118,13 +118,13 @@ impl Index {
         }
     }
 
-    pub(super) fn index_thing(&mut self, key: &Key) {
+    pub(super) fn index_thing(&mut self, key: &ObjectKey) {
         let Some(object) = self.objects.get(key) else { return };
         let connection = self.connection_name(object);
         let thing = match object {
             Object::Connection(_) | Object::Event(_) => None,
-            Object::EventType(object) => Some(Thing::EventType(object.event_type_name().into())),
-            Object::Endpoint(endpoint) => match self.objects.get(&Key::connection(&connection)) {
+            Object::EventType(object) => Some(SvixResource::EventType(object.event_type_name().into())),
+            Object::Endpoint(endpoint) => match self.objects.get(&ObjectKey::connection(&connection)) {
                 Some(Object::Connection(connection)) => Some(endpoint_thing(endpoint, connection)),
                 _ => None,
             },
@@ -159,7 +159,7 @@ impl Index {
         names
     }
 
-    pub(super) fn unindex_thing(&mut self, key: &Key) {
+    pub(super) fn unindex_thing(&mut self, key: &ObjectKey) {
         if let Some(thing) = self.thing_of.remove(key)
             && let Some(keys) = self.things.get_mut(&thing)
         {
@@ -170,7 +170,7 @@ impl Index {
         }
     }
 
-    pub(super) fn unindex(&mut self, key: &Key) {
+    pub(super) fn unindex(&mut self, key: &ObjectKey) {
         self.unindex_thing(key);
         self.coming_endpoints.remove(key);
         let Some(object) = self.objects.get(key) else { return };
@@ -223,7 +223,7 @@ pub(super) fn config_map(object: &Object) -> Option<&str> {
     }
 }
 
-fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> Thing {
+fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> SvixResource {
     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
     let name = endpoint.metadata.name.as_deref().unwrap_or_default();
     // One that was adopted by its id keeps its own uid.
@@ -236,5 +236,5 @@ fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> Th
         .clone()
         .or_else(|| held.map(|svix| svix.uid.clone()))
         .unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
-    Thing::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
+    SvixResource::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
 }

@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     api::{RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec},
     plan::{
-        Refusal, channels, headers, ids,
+        ReconcileError, channels, headers, ids,
         secrets::{Secrets, Sensitive, look_up},
         signing,
     },
@@ -96,7 +96,11 @@ pub struct Resolved {
 }
 
 /// Looks up the values of a spec that are in Secrets.
-pub fn resolve(spec: &WebhookEndpointSpec, secrets: &Secrets, namespace: &str) -> Result<Resolved, Refusal> {
+pub fn resolve(
+    spec: &WebhookEndpointSpec,
+    secrets: &Secrets,
+    namespace: &str,
+) -> Result<Resolved, ReconcileError> {
     let url = match (&spec.url, &spec.url_from) {
         (Some(url), None) => url.clone(),
         (None, Some(source)) => {
@@ -106,13 +110,13 @@ pub fn resolve(spec: &WebhookEndpointSpec, secrets: &Secrets, namespace: &str) -
             normal_url(&url).map_err(|problem| {
                 let reference = &source.secret_key_ref;
                 let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
-                Refusal::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
+                ReconcileError::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
             })?;
             url
         }
         _ => {
             let message = "/spec: exactly one of url and urlFrom must be given";
-            return Err(Refusal::new(Reason::InvalidSpec, message));
+            return Err(ReconcileError::new(Reason::InvalidSpec, message));
         }
     };
     let headers = spec.headers.as_ref().map(|all| headers::resolve(all, secrets, namespace)).transpose()?;
@@ -123,7 +127,7 @@ pub fn resolve(spec: &WebhookEndpointSpec, secrets: &Secrets, namespace: &str) -
         let key = Sensitive::new(key.expose().trim());
         signing::check_key(key.expose()).map_err(|problem| {
             let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
-            Refusal::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
+            ReconcileError::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
         })?;
         Ok(key)
     });
@@ -136,11 +140,11 @@ pub fn desired(
     connection: &SvixConnectionSpec,
     owned: Owned<'_>,
     resolved: Resolved,
-) -> Result<Desired, Refusal> {
+) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let invalid = |message: String| Refusal::new(Reason::InvalidSpec, message);
+    let invalid = |message: String| ReconcileError::new(Reason::InvalidSpec, message);
 
     let application = spec.application(connection).to_owned();
     for (field, uid) in [("/spec/application", Some(&application)), ("/spec/uid", spec.uid.as_ref())] {
@@ -266,10 +270,10 @@ pub(super) fn said_urls(found: &str, expected: &str) -> (String, String) {
 }
 
 /// Refuses metadata that Svix would refuse.
-pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
+pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ReconcileError> {
     let bytes = serde_json::to_string(metadata).map_or(0, |text| text.len());
     if bytes > MAX_METADATA_BYTES {
-        return Err(Refusal::new(
+        return Err(ReconcileError::new(
             Reason::InvalidSpec,
             format!(
                 "/spec/metadata: with the owner mark, the text of mapped channels and what Svix already holds it takes \

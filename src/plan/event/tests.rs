@@ -188,7 +188,7 @@ fn conditions_say_how_far_an_event_has_come() {
         let one = |c: &Condition| format!("{:?}={:?} {}", c.type_, c.status, c.reason);
         conditions.iter().map(one).collect::<Vec<_>>().join(", ")
     };
-    let stalled = Verdict::Stalled(Refusal::new(Reason::InvalidPayload, "m"));
+    let stalled = ReadyState::Stalled(ReconcileError::new(Reason::InvalidPayload, "m"));
     let mut status = WebhookEventStatus::default();
     let told = conditions(&stalled, &status, None, &[], Some(1), at(1), false);
     assert_eq!(
@@ -196,20 +196,20 @@ fn conditions_say_how_far_an_event_has_come() {
         "Accepted=False InvalidPayload, Sent=False InvalidPayload, Stalled=True InvalidPayload, Ready=False InvalidPayload"
     );
     status.first_attempt_at = Some(at(1));
-    let waiting = Verdict::Waiting(Refusal::new(Reason::SvixUnavailable, "m"));
+    let waiting = ReadyState::Waiting(ReconcileError::new(Reason::SvixUnavailable, "m"));
     let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2), false);
     assert_eq!(
         said(&told),
         "Accepted=True PayloadValid, Sent=False SvixUnavailable, Reconciling=True SvixUnavailable, Ready=False SvixUnavailable"
     );
     status.message_id = Some("msg_1".into());
-    let sent = Verdict::Ready(Reason::Sent, "s".into());
+    let sent = ReadyState::Ready(Reason::Sent, "s".into());
     let told = conditions(&sent, &status, None, &told, Some(1), at(3), false);
     assert_eq!(
         said(&told),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=Unknown Sent, Ready=True Sent"
     );
-    let none = Verdict::Ready(Reason::NoEndpointMatched, "n".into());
+    let none = ReadyState::Ready(Reason::NoEndpointMatched, "n".into());
     let last = conditions(&none, &status, None, &told, Some(1), at(4), false);
     assert_eq!(
         said(&last),

@@ -65,12 +65,12 @@ fn dots_stand_for_any_text() {
 }
 
 /// A shell that a reader types into.
-struct Shell {
+struct Host {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
 
-impl Shell {
+impl Host {
     fn run(&mut self, command: &str) -> Vec<String> {
         const END: &str = "--- end of the step ---";
         writeln!(self.stdin, "{command}\necho '{END}'").unwrap();
@@ -114,7 +114,7 @@ async fn the_tour_is_as_the_page_says() {
         .spawn()
         .unwrap();
     let mut shell =
-        Shell { stdin: child.stdin.take().unwrap(), stdout: BufReader::new(child.stdout.take().unwrap()) };
+        Host { stdin: child.stdin.take().unwrap(), stdout: BufReader::new(child.stdout.take().unwrap()) };
     let steps = steps(&page);
     assert!(steps.len() > 50, "the page has its commands");
     let walked = tokio::task::spawn_blocking(move || {

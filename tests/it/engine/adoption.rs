@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use svix_operator::{
     embedded::FaultPlan,
-    engine::{Key, Object},
+    engine::{Object, ObjectKey},
 };
 
 use crate::support::{
@@ -34,7 +34,7 @@ fn hook() -> Manifest {
     endpoint("hook", &["a.one"]).with("uid", "theirs")
 }
 
-fn notes(world: &World, key: &Key) -> Vec<String> {
+fn notes(world: &World, key: &ObjectKey) -> Vec<String> {
     world
         .all_notes()
         .into_iter()

@@ -6,7 +6,7 @@ use serde_json::json;
 use svix_operator::{
     api::{Attempts, ConditionStatus, ConditionType, SvixConnection, WebhookEvent, WebhookEventStatus},
     embedded::{FaultPlan, MessageState},
-    engine::{Key, Kind, Object},
+    engine::{Kind, Object, ObjectKey},
 };
 
 use crate::support::{
@@ -28,7 +28,7 @@ fn hook(name: &str, inbox: &Inbox) -> Manifest {
     endpoint(name, &["a.one"]).with("url", inbox.url())
 }
 
-fn status(world: &World, key: &Key) -> WebhookEventStatus {
+fn status(world: &World, key: &ObjectKey) -> WebhookEventStatus {
     match world.object(key) {
         Some(Object::Event(event)) => event.status.clone().unwrap_or_default(),
         _ => WebhookEventStatus::default(),
@@ -200,7 +200,7 @@ async fn deliveries_that_fail_are_counted_and_told() {
     assert_eq!(bad.bodies().len(), 2, "tried twice");
 }
 
-fn delivered(world: &World, key: &Key) -> String {
+fn delivered(world: &World, key: &ObjectKey) -> String {
     let conditions = status(world, key).conditions;
     let found = conditions.iter().find(|condition| condition.type_ == ConditionType::Delivered);
     found.map_or_else(String::new, |found| format!("{:?}/{}", found.status, found.reason))
@@ -215,7 +215,7 @@ async fn an_event_whose_declared_endpoints_are_not_ready_says_which() {
         endpoint(name, &["a.one"]).with("url", json!(null)).with("urlFrom", from)
     };
     let hooks = ["h1", "h2", "h3", "h4"].map(lacking);
-    world.declare([kind(), lacking("aside").with("channels", json!(["c"]))]);
+    world.declare([kind(), lacking("extra").with("channels", json!(["c"]))]);
     world.declare(hooks.clone());
     for hook in &hooks {
         world.reason(&hook.key(), "SecretNotFound").await;

@@ -8,7 +8,7 @@ use crate::support::{
     world::{PATIENCE, World},
 };
 
-async fn gone(world: &World, key: &svix_operator::engine::Key) {
+async fn gone(world: &World, key: &svix_operator::engine::ObjectKey) {
     eventually(&format!("{key} to be gone"), PATIENCE, async || match world.object(key) {
         None => Ok(()),
         Some(object) => Err(format!("{:?}", object.conditions())),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use svix_operator::{
     api::{Condition, ConditionStatus},
     embedded::{EmbeddedSvix, FaultPlan, Options},
-    engine::{Key, Object},
+    engine::{Object, ObjectKey},
 };
 
 use crate::support::{
@@ -16,12 +16,12 @@ use crate::support::{
 
 const PATH: &str = "/app/default/endpoint/test.default.hook";
 
-fn condition(world: &World, key: &Key, name: &str) -> Option<Condition> {
+fn condition(world: &World, key: &ObjectKey, name: &str) -> Option<Condition> {
     let object = world.object(key)?;
     object.conditions().iter().find(|condition| format!("{:?}", condition.type_) == name).cloned()
 }
 
-fn difference(world: &World, key: &Key) -> Value {
+fn difference(world: &World, key: &ObjectKey) -> Value {
     let status = match world.object(key) {
         Some(Object::EventType(it)) => serde_json::to_value(&it.status),
         Some(Object::Endpoint(it)) => serde_json::to_value(&it.status),
@@ -359,7 +359,7 @@ async fn a_claim_that_was_forged_opens_nothing() {
     for forged in [format!("{uid} default/a.theirs {content}"), format!("{uid} a.theirs {content}")] {
         world
             .restart_with(|object| {
-                svix_operator::files::with_meta(object, |meta| {
+                svix_operator::manifests::with_meta(object, |meta| {
                     meta.annotations
                         .get_or_insert_default()
                         .insert("svix-operator.dev/claim".to_owned(), forged.clone());
@@ -396,9 +396,9 @@ async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
     assert!(before.event_types["a.one"].archived);
     assert!(before.endpoint("default", "test.default.hook").is_none());
     // The connection before is free to go.
-    world.delete(&Key::connection("default"));
+    world.delete(&ObjectKey::connection("default"));
     eventually("it to go", PATIENCE, async || {
-        world.object(&Key::connection("default")).is_none().then_some(())
+        world.object(&ObjectKey::connection("default")).is_none().then_some(())
     })
     .await;
 }
@@ -463,10 +463,10 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
     assert!(told.message.contains("svix-operator.dev/orphan-on-delete=true"), "{}", told.message);
     let connection = connection(&world.svix.url()).annotated("svix-operator.dev/orphan-on-delete", "true");
     world.declare([connection]);
-    world.delete(&Key::connection("default"));
+    world.delete(&ObjectKey::connection("default"));
     eventually("both to go", PATIENCE, async || {
-        let gone = |key: &Key| world.object(key).is_none();
-        (gone(&hook().key()) && gone(&Key::connection("default"))).then_some(())
+        let gone = |key: &ObjectKey| world.object(key).is_none();
+        (gone(&hook().key()) && gone(&ObjectKey::connection("default"))).then_some(())
     })
     .await;
 }
@@ -480,7 +480,8 @@ async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leave
     world.declare([event_type("a.one"), hook()]);
     world.all_in_step().await;
     let before = world.svix.snapshot();
-    let held = |world: &World, key: &Key| world.object(key).is_some_and(|object| object.held());
+    let held =
+        |world: &World, key: &ObjectKey| world.object(key).is_some_and(|object| object.has_finalizer());
     assert!(held(&world, &hook().key()));
 
     // When their connection is deleted and orphans
@@ -528,7 +529,7 @@ async fn a_connection_waits_for_no_event_that_is_over() {
     world.reason(&waiting.key(), "WaitingForEventType").await;
 
     // When their connection is deleted
-    let connection = Key::connection("default");
+    let connection = ObjectKey::connection("default");
     world.delete(&connection);
     // Then it counts by kind what needs it, without what is over,
     let told = world.reason(&connection, "InUse").await.message;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use svix_operator::engine::{Key, Kind, Missing};
+use svix_operator::engine::{Kind, ObjectKey, ReferenceError};
 
 use crate::support::{
     objects::{connection, endpoint, event, event_type, key},
@@ -14,7 +14,7 @@ use crate::support::{
 const SOON: Duration = Duration::from_secs(60);
 
 /// Waits until the engine knows the version that its own status write made, before the watch brings it.
-async fn recorded(world: &Recorded, key: &Key) {
+async fn recorded(world: &Recorded, key: &ObjectKey) {
     eventually("the engine to know its own write", SOON, async || {
         let stored = world.stored(key).ok_or("gone")?.meta().resource_version.clone();
         let known = world.engine.get(key).ok_or("unknown")?.meta().resource_version.clone();
@@ -127,8 +127,8 @@ async fn a_token_that_is_gone_for_a_moment_loses_nothing_and_one_that_is_gone_fo
         world.apply(hook);
         world.reason(&hook.key(), "InSync").await;
     }
-    world.set_token(Err(Missing::NotFound("Secret svix-operator/svix-token is not there".to_owned())));
-    world.reason(&Key::connection("default"), "TokenNotFound").await;
+    world.set_token(Err(ReferenceError::NotFound("Secret svix-operator/svix-token is not there".to_owned())));
+    world.reason(&ObjectKey::connection("default"), "TokenNotFound").await;
     // When one was deleted just now, and one eleven minutes ago
     world.records.delete(&now.key(), Duration::ZERO);
     world.records.delete(&long_ago.key(), Duration::from_secs(660));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use svix_operator::{
     embedded::{EndpointState, FaultPlan},
-    engine::{Key, Object},
+    engine::{Object, ObjectKey},
 };
 
 use crate::support::{
@@ -48,7 +48,7 @@ async fn eventually_in_svix(world: &World, what: &str, holds: impl Fn(&EndpointS
     .await;
 }
 
-fn status(world: &World, key: &Key) -> Value {
+fn status(world: &World, key: &ObjectKey) -> Value {
     let Some(Object::Endpoint(endpoint)) = world.object(key) else { panic!("{key} is not there") };
     serde_json::to_value(endpoint.status.as_ref()).unwrap()
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use svix_operator::{
     api::{Condition, Reason, WebhookEvent},
     embedded::FaultPlan,
-    engine::{Key, Kind, Missing, Object},
+    engine::{Kind, Object, ObjectKey, ReferenceError},
 };
 
 use crate::support::{
@@ -44,7 +44,7 @@ pub enum Standing {
 /// An object in a state of the world.
 pub struct Scene {
     place: Place,
-    key: Key,
+    key: ObjectKey,
     pub standing: Standing,
     /// What must not end before the scene.
     _kept: Option<Box<dyn Any>>,
@@ -59,7 +59,7 @@ impl Scene {
         Self { _kept: Some(Box::new(kept)), ..self }
     }
 
-    pub fn subject(&self) -> &Key {
+    pub fn subject(&self) -> &ObjectKey {
         &self.key
     }
 
@@ -196,7 +196,9 @@ pub fn scene(reason: Reason) -> Pin<Box<dyn Future<Output = Scene>>> {
         }),
         Reason::TokenNotFound => boxed(async move {
             let recorded = Recorded::new().await;
-            recorded.set_token(Err(Missing::NotFound("Secret svix-operator/svix-token is not there".into())));
+            recorded.set_token(Err(ReferenceError::NotFound(
+                "Secret svix-operator/svix-token is not there".into(),
+            )));
             let key = key(Kind::Connection, "default");
             Scene { place: Place::Recorded(recorded), key, standing: Stalled, _kept: None }
         }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use svix_operator::engine::{Key, Kind, Object};
+use svix_operator::engine::{Kind, Object, ObjectKey};
 
 /// An object under construction: JSON, so that a test names fields as a manifest does.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Manifest {
         self
     }
 
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> ObjectKey {
         self.object().key()
     }
 
@@ -98,9 +98,9 @@ impl Manifest {
 }
 
 /// The key of an object in namespace `default`.
-pub fn key(kind: Kind, name: &str) -> Key {
+pub fn key(kind: Kind, name: &str) -> ObjectKey {
     match kind {
-        Kind::Connection => Key::connection(name),
-        kind => Key { kind, namespace: "default".into(), name: name.into() },
+        Kind::Connection => ObjectKey::connection(name),
+        kind => ObjectKey { kind, namespace: "default".into(), name: name.into() },
     }
 }

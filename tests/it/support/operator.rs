@@ -30,7 +30,7 @@ wait "$program" 2>/dev/null
 
 /// A running operator.
 pub struct Operator {
-    shell: Child,
+    host: Child,
     pid: u32,
     pub health: SocketAddr,
     pub log: PathBuf,
@@ -120,7 +120,7 @@ impl Operator {
     ) -> Self {
         let health = free_address();
         let log = control_plane.dir().join(format!("operator-{}.log", health.port()));
-        let mut shell = Command::new("sh")
+        let mut host = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
             .arg(program)
             .args(arguments)
@@ -134,8 +134,8 @@ impl Operator {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { shell, pid: line.trim().parse().unwrap(), health, log, may_be_refused: false }
+        BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { host, pid: line.trim().parse().unwrap(), health, log, may_be_refused: false }
     }
 
     /// For a test of what happens without a permission.
@@ -217,10 +217,10 @@ impl Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        if let Some(mut stdin) = self.shell.stdin.take() {
+        if let Some(mut stdin) = self.host.stdin.take() {
             let _ = stdin.write_all(b"stop\n");
         }
-        let _ = self.shell.wait();
+        let _ = self.host.wait();
         self.was_refused_nothing();
     }
 }

@@ -14,8 +14,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use svix_operator::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     embedded::{self, EmbeddedSvix},
-    engine::{Engine, Key, Missing, Note, Object, Options, SecretWrite, Shell, ShellError, Status},
-    files::with_meta,
+    engine::{
+        Engine, EventRecord, Host, HostError, Object, ObjectKey, Options, ReferenceError, SecretWrite, Status,
+    },
+    manifests::with_meta,
     plan::secrets::SecretData,
     telemetry::Metrics,
 };
@@ -34,15 +36,15 @@ type Meanwhile = Box<dyn FnOnce(&Records) + Send>;
 #[derive(Default)]
 pub struct Records {
     version: AtomicU64,
-    stored: Mutex<BTreeMap<Key, Object>>,
-    pending: Mutex<Vec<(Key, Option<Object>)>>,
-    before_report: Mutex<Option<(Key, Meanwhile)>>,
-    token: Mutex<Option<Result<String, Missing>>>,
-    notes: Mutex<Vec<(Key, Note)>>,
+    stored: Mutex<BTreeMap<ObjectKey, Object>>,
+    pending: Mutex<Vec<(ObjectKey, Option<Object>)>>,
+    before_report: Mutex<Option<(ObjectKey, Meanwhile)>>,
+    token: Mutex<Option<Result<String, ReferenceError>>>,
+    notes: Mutex<Vec<(ObjectKey, EventRecord)>>,
     /// Secrets by namespace and name.
     pub secrets: Mutex<BTreeMap<(String, String), SecretData>>,
     /// What the next write of a Secret fails with.
-    pub lose_secret_write: Mutex<Option<ShellError>>,
+    pub lose_secret_write: Mutex<Option<HostError>>,
 }
 
 impl Records {
@@ -54,9 +56,9 @@ impl Records {
         object
     }
 
-    fn stored(&self, object: &Object) -> Result<Object, ShellError> {
-        let stored = self.stored.lock().unwrap().get(&object.key()).cloned().ok_or(ShellError::Gone)?;
-        if stored.meta().uid == object.meta().uid { Ok(stored) } else { Err(ShellError::Conflict) }
+    fn stored(&self, object: &Object) -> Result<Object, HostError> {
+        let stored = self.stored.lock().unwrap().get(&object.key()).cloned().ok_or(HostError::Gone)?;
+        if stored.meta().uid == object.meta().uid { Ok(stored) } else { Err(HostError::Conflict) }
     }
 
     /// `kubectl apply`.
@@ -79,9 +81,9 @@ impl Records {
     }
 
     /// `kubectl delete`, this long ago.
-    pub fn delete(&self, key: &Key, ago: Duration) {
+    pub fn delete(&self, key: &ObjectKey, ago: Duration) {
         let stored = self.stored.lock().unwrap().get(key).cloned().unwrap();
-        if !stored.held() {
+        if !stored.has_finalizer() {
             self.stored.lock().unwrap().remove(key);
             return self.pending.lock().unwrap().push((key.clone(), None));
         }
@@ -92,7 +94,7 @@ impl Records {
     }
 
     /// Does this right before the next status of an object is written.
-    pub fn before_report(&self, key: &Key, meanwhile: impl FnOnce(&Self) + Send + 'static) {
+    pub fn before_report(&self, key: &ObjectKey, meanwhile: impl FnOnce(&Self) + Send + 'static) {
         *self.before_report.lock().unwrap() = Some((key.clone(), Box::new(meanwhile)));
     }
 }
@@ -117,16 +119,16 @@ impl std::ops::Deref for Shared {
     }
 }
 
-impl Shell for Shared {
+impl Host for Shared {
     async fn claim(
         &self,
         object: &Object,
         finalizer: bool,
         annotation: Option<&str>,
-    ) -> Result<Object, ShellError> {
+    ) -> Result<Object, HostError> {
         let stored = self.stored(object)?;
         if stored.meta().resource_version != object.meta().resource_version {
-            return Err(ShellError::Conflict);
+            return Err(HostError::Conflict);
         }
         Ok(self.store(with_meta(stored, |meta| {
             if finalizer {
@@ -139,7 +141,7 @@ impl Shell for Shared {
         })))
     }
 
-    async fn report(&self, object: &Object, status: Status) -> Result<Object, ShellError> {
+    async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
         let meanwhile =
             self.before_report.lock().unwrap().take_if(|(key, _)| *key == object.key()).map(|(_, f)| f);
         if let Some(meanwhile) = meanwhile {
@@ -148,14 +150,14 @@ impl Shell for Shared {
         Ok(self.store(self.stored(object)?.with_status(status)))
     }
 
-    async fn delete(&self, object: &Object) -> Result<(), ShellError> {
+    async fn delete(&self, object: &Object) -> Result<(), HostError> {
         self.stored(object)?;
         self.stored.lock().unwrap().remove(&object.key());
         self.pending.lock().unwrap().push((object.key(), None));
         Ok(())
     }
 
-    async fn release(&self, object: &Object) -> Result<(), ShellError> {
+    async fn release(&self, object: &Object) -> Result<(), HostError> {
         let stored = self.stored(object)?;
         if !stored.deleting() {
             self.store(stored.without_finalizer());
@@ -166,24 +168,28 @@ impl Shell for Shared {
         Ok(())
     }
 
-    fn tell(&self, object: &Object, note: Note) {
-        self.notes.lock().unwrap().push((object.key(), note));
+    fn publish_event(&self, object: &Object, record: EventRecord) {
+        self.notes.lock().unwrap().push((object.key(), record));
     }
 
-    async fn token(&self, _: &SvixConnection) -> Result<String, Missing> {
-        self.token.lock().unwrap().clone().unwrap_or_else(|| Err(Missing::Failed("not set".to_owned())))
+    async fn token(&self, _: &SvixConnection) -> Result<String, ReferenceError> {
+        self.token
+            .lock()
+            .unwrap()
+            .clone()
+            .unwrap_or_else(|| Err(ReferenceError::Failed("not set".to_owned())))
     }
 
-    async fn config_map(&self, _: &str, _: &ConfigMapKeyRef) -> Result<String, Missing> {
-        Err(Missing::NotFound("there is none".to_owned()))
+    async fn config_map(&self, _: &str, _: &ConfigMapKeyRef) -> Result<String, ReferenceError> {
+        Err(ReferenceError::NotFound("there is none".to_owned()))
     }
 
-    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, Missing> {
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
         let place = (namespace.to_owned(), name.to_owned());
         Ok(self.secrets.lock().unwrap().get(&place).cloned())
     }
 
-    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, ShellError> {
+    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
         let place = (owner.meta().namespace.clone().unwrap(), write.name.clone());
         if let Some(kind) = self.lose_secret_write.lock().unwrap().take() {
             return Err(kind);
@@ -243,22 +249,22 @@ impl Recorded {
         self.watch();
     }
 
-    pub fn set_token(&self, token: Result<String, Missing>) {
+    pub fn set_token(&self, token: Result<String, ReferenceError>) {
         *self.records.token.lock().unwrap() = Some(token);
         self.engine.secret_changed("svix-token");
     }
 
-    pub fn stored(&self, key: &Key) -> Option<Object> {
+    pub fn stored(&self, key: &ObjectKey) -> Option<Object> {
         self.records.stored.lock().unwrap().get(key).cloned()
     }
 
-    pub fn notes(&self, key: &Key) -> Vec<&'static str> {
+    pub fn notes(&self, key: &ObjectKey) -> Vec<&'static str> {
         let notes = self.records.notes.lock().unwrap();
         notes.iter().filter(|(of, _)| of == key).map(|(_, note)| note.reason).collect()
     }
 
     /// Waits until the stored status of an object, whatever generation it speaks of, has this reason.
-    pub async fn reason(&self, key: &Key, reason: &str) -> String {
+    pub async fn reason(&self, key: &ObjectKey, reason: &str) -> String {
         eventually(&format!("{key} to be {reason}"), PATIENCE, async || {
             self.watch();
             let object = self.stored(key).ok_or("it is gone")?;
@@ -273,7 +279,7 @@ impl Recorded {
     }
 
     /// Waits until an object is gone.
-    pub async fn gone(&self, key: &Key) {
+    pub async fn gone(&self, key: &ObjectKey) {
         eventually(&format!("{key} to be gone"), Duration::from_secs(60), async || {
             self.watch();
             match self.stored(key) {

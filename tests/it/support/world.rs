@@ -9,8 +9,8 @@ use std::{
 use svix_operator::{
     api::{Condition, ConditionStatus},
     embedded::{self, DeliveryOptions, EmbeddedSvix},
-    engine::{Key, Kind, Note, Object, Options},
-    files::{References, Session},
+    engine::{EventRecord, Kind, Object, ObjectKey, Options},
+    manifests::{References, Session},
     plan::secrets::SecretData,
     telemetry::Metrics,
 };
@@ -26,9 +26,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     pub svix: EmbeddedSvix,
     session: Option<Session>,
-    manifests: BTreeMap<Key, Manifest>,
+    manifests: BTreeMap<ObjectKey, Manifest>,
     references: References,
-    notes: Arc<Mutex<Vec<(Key, Note)>>>,
+    notes: Arc<Mutex<Vec<(ObjectKey, EventRecord)>>>,
     options: Options,
 }
 
@@ -90,8 +90,9 @@ impl World {
 
     fn start(&mut self) {
         let notes = self.notes.clone();
-        let tell =
-            move |object: &Object, note: &Note| notes.lock().unwrap().push((object.key(), note.clone()));
+        let tell = move |object: &Object, note: &EventRecord| {
+            notes.lock().unwrap().push((object.key(), note.clone()))
+        };
         let metrics = Metrics::default();
         self.session = Some(Session::start(self.references.clone(), self.options.clone(), metrics, tell));
     }
@@ -101,7 +102,7 @@ impl World {
     }
 
     fn declare_all(&self, given: Vec<Object>) {
-        let mut objects: BTreeMap<Key, Object> =
+        let mut objects: BTreeMap<ObjectKey, Object> =
             self.manifests.iter().map(|(key, manifest)| (key.clone(), manifest.object())).collect();
         objects.extend(given.into_iter().map(|object| (object.key(), object)));
         self.session().declare(objects.into_values().collect(), self.references.clone());
@@ -114,7 +115,7 @@ impl World {
     }
 
     /// Deletes an object.
-    pub fn delete(&mut self, key: &Key) {
+    pub fn delete(&mut self, key: &ObjectKey) {
         self.manifests.remove(key).expect("it was declared");
         self.declare_all(Vec::new());
     }
@@ -208,12 +209,12 @@ impl World {
         self.declare_all(objects);
     }
 
-    pub fn object(&self, key: &Key) -> Option<Object> {
+    pub fn object(&self, key: &ObjectKey) -> Option<Object> {
         self.session().object(key)
     }
 
     /// The condition `Ready` of the present spec.
-    pub fn ready(&self, key: &Key) -> Result<Condition, String> {
+    pub fn ready(&self, key: &ObjectKey) -> Result<Condition, String> {
         let object = self.object(key).ok_or_else(|| format!("{key} is not there"))?;
         let condition = object
             .conditions()
@@ -230,7 +231,7 @@ impl World {
     }
 
     /// Waits until an object's `Ready` has this reason.
-    pub async fn reason(&self, key: &Key, reason: &str) -> Condition {
+    pub async fn reason(&self, key: &ObjectKey, reason: &str) -> Condition {
         eventually(&format!("{key} to be {reason}"), PATIENCE, async || {
             let ready = self.ready(key)?;
             if ready.reason == reason {
@@ -258,11 +259,11 @@ impl World {
     }
 
     /// The reasons of the notes about an object so far.
-    pub fn notes(&self, key: &Key) -> Vec<&'static str> {
+    pub fn notes(&self, key: &ObjectKey) -> Vec<&'static str> {
         self.notes.lock().unwrap().iter().filter(|(of, _)| of == key).map(|(_, note)| note.reason).collect()
     }
 
-    pub fn all_notes(&self) -> Vec<(Key, Note)> {
+    pub fn all_notes(&self) -> Vec<(ObjectKey, EventRecord)> {
         self.notes.lock().unwrap().clone()
     }
 

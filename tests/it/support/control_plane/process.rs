@@ -1,7 +1,7 @@
 //! One program of the control plane, which never outlives the test run.
 //!
 //! A test run may end by a panic, by `kill -9` or by Ctrl-C, and Rust runs no destructor of a
-//! static even when it ends well. So a small shell starts each program and reads from a pipe whose
+//! static even when it ends well. So a small host starts each program and reads from a pipe whose
 //! other end only this process holds: end of file means that the test run is over, however it ended.
 
 use std::io::{Read, Write};
@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `$0` is the log file, `$DIR` the directory that goes with the last program, `$@` the program.
 ///
-/// The program holds the write end of the shell's standard output as its file 3: when the program
+/// The program holds the write end of the host's standard output as its file 3: when the program
 /// ends, whoever reads the other end sees it. A line on standard input means "stop the program",
-/// end of file means "stop it and clean up". Every program's shell removes the directory, so
+/// end of file means "stop it and clean up". Every program's host removes the directory, so
 /// the one whose program dies last removes it for good.
 const SUPERVISOR: &str = r#"
 "$@" 3>&1 >>"$0" 2>&1 </dev/null &
@@ -30,7 +30,7 @@ wait "$program" 2>/dev/null
 /// A running program.
 pub struct Process {
     name: &'static str,
-    shell: Child,
+    host: Child,
     log: PathBuf,
     exited: Arc<AtomicBool>,
 }
@@ -45,7 +45,7 @@ impl Process {
         dir: &Path,
     ) -> Result<Self, String> {
         let log = dir.join(format!("{name}.log"));
-        let mut shell = Command::new("sh")
+        let mut host = Command::new("sh")
             .args(["-c", SUPERVISOR])
             .arg(&log)
             .arg(program)
@@ -54,19 +54,19 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // Ctrl-C goes to a process group; it must not end the shell before the program.
+            // Ctrl-C goes to a process group; it must not end the host before the program.
             .process_group(0)
             .spawn()
             .map_err(|error| format!("sh, which starts {name}, did not start: {error}"))?;
         let exited = Arc::new(AtomicBool::new(false));
-        if let Some(mut output) = shell.stdout.take() {
+        if let Some(mut output) = host.stdout.take() {
             let exited = Arc::clone(&exited);
             std::thread::spawn(move || {
                 let _ = output.read_to_end(&mut Vec::new());
                 exited.store(true, Ordering::Release);
             });
         }
-        Ok(Self { name, shell, log, exited })
+        Ok(Self { name, host, log, exited })
     }
 
     /// Whether the program has ended.
@@ -76,10 +76,10 @@ impl Process {
 
     /// Kills the program and waits until it is gone; its directory stays.
     pub fn stop(mut self) {
-        if let Some(mut stdin) = self.shell.stdin.take() {
+        if let Some(mut stdin) = self.host.stdin.take() {
             let _ = stdin.write_all(b"stop\n");
         }
-        let _ = self.shell.wait();
+        let _ = self.host.wait();
     }
 
     /// The last lines of what the program wrote, for an error message.
@@ -94,7 +94,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+        drop(self.host.stdin.take());
+        let _ = self.host.wait();
     }
 }

@@ -1,0 +1,365 @@
+//! Records of the engine, in Kubernetes.
+//!
+//! Only status, our finalizer and our own annotation are ever written to an object, and only an event whose time is
+//! over is ever deleted. Secrets are read by name, and written only where an endpoint asks for it. Each write names the
+//! object's uid or resource version, so one that was deleted and made again is not taken for the one before.
+
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    core::NamespaceResourceScope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
+    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status},
+    plan::secrets::{SecretData, SecretOwner},
+};
+
+use super::{
+    MANAGER,
+    errors::describe,
+    events::Events,
+    watch::{forget_payload, slim},
+};
+
+/// The cluster, as the engine sees it.
+pub struct KubernetesHost {
+    client: Client,
+    events: Events,
+    secrets_namespace: String,
+}
+
+impl KubernetesHost {
+    /// A host that reads tokens from Secrets in one namespace. `instance` names this process in Events.
+    #[must_use]
+    pub fn new(client: Client, secrets_namespace: impl Into<String>, instance: impl Into<String>) -> Self {
+        let events = Events::start(client.clone(), instance.into());
+        Self { client, events, secrets_namespace: secrets_namespace.into() }
+    }
+
+    fn namespaced<K>(&self, object: &K) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), object.meta().namespace.as_deref().unwrap_or_default())
+    }
+}
+
+impl Host for KubernetesHost {
+    async fn claim(
+        &self,
+        object: &Object,
+        finalizer: bool,
+        annotation: Option<&str>,
+    ) -> Result<Object, HostError> {
+        let mut patch = json!({"metadata": {"resourceVersion": object.meta().resource_version}});
+        if finalizer {
+            let mut finalizers = object.meta().finalizers.clone().unwrap_or_default();
+            finalizers.push(FINALIZER.to_owned());
+            patch["metadata"]["finalizers"] = json!(finalizers);
+        }
+        if let Some(annotation) = annotation {
+            patch["metadata"]["annotations"] = json!({ CLAIM_ANNOTATION: annotation });
+        }
+        Ok(match object {
+            Object::Connection(o) => {
+                Object::Connection(merge(&Api::all(self.client.clone()), &**o, &patch).await?)
+            }
+            Object::EventType(o) => Object::EventType(merge(&self.namespaced(&**o), &**o, &patch).await?),
+            Object::Endpoint(o) => Object::Endpoint(merge(&self.namespaced(&**o), &**o, &patch).await?),
+            Object::Event(o) => Object::Event(merge(&self.namespaced(&**o), &**o, &patch).await?),
+        })
+    }
+
+    async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
+        Ok(match (object, status) {
+            (Object::Connection(o), Status::Connection(status)) => {
+                Object::Connection(apply_status(&Api::all(self.client.clone()), &**o, &status).await?)
+            }
+            (Object::EventType(o), Status::EventType(status)) => {
+                Object::EventType(apply_status(&self.namespaced(&**o), &**o, &status).await?)
+            }
+            (Object::Endpoint(o), Status::Endpoint(status)) => {
+                Object::Endpoint(apply_status(&self.namespaced(&**o), &**o, &status).await?)
+            }
+            (Object::Event(o), Status::Event(status)) => {
+                let mut event = apply_status(&self.namespaced(&**o), &**o, &status).await?;
+                forget_payload(Arc::make_mut(&mut event));
+                Object::Event(event)
+            }
+            (object, _) => object.clone(),
+        })
+    }
+
+    async fn release(&self, object: &Object) -> Result<(), HostError> {
+        match object {
+            Object::Connection(o) => release(&Api::all(self.client.clone()), &**o).await,
+            Object::EventType(o) => release(&self.namespaced(&**o), &**o).await,
+            Object::Endpoint(o) => release(&self.namespaced(&**o), &**o).await,
+            Object::Event(o) => release(&self.namespaced(&**o), &**o).await,
+        }
+    }
+
+    async fn delete(&self, object: &Object) -> Result<(), HostError> {
+        match object {
+            Object::Connection(o) => delete(&Api::all(self.client.clone()), &**o).await,
+            Object::EventType(o) => delete(&self.namespaced(&**o), &**o).await,
+            Object::Endpoint(o) => delete(&self.namespaced(&**o), &**o).await,
+            Object::Event(o) => delete(&self.namespaced(&**o), &**o).await,
+        }
+    }
+
+    fn publish_event(&self, object: &Object, record: EventRecord) {
+        let reference = match object {
+            Object::Connection(o) => o.object_ref(&()),
+            Object::EventType(o) => o.object_ref(&()),
+            Object::Endpoint(o) => o.object_ref(&()),
+            Object::Event(o) => o.object_ref(&()),
+        };
+        self.events.publish(reference, record);
+    }
+
+    async fn token(&self, connection: &SvixConnection) -> Result<String, ReferenceError> {
+        let reference = &connection.spec.token_secret_ref;
+        let place = format!("/spec/tokenSecretRef: Secret {}/{}", self.secrets_namespace, reference.name);
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.secrets_namespace);
+        let secret = api
+            .get_opt(&reference.name)
+            .await
+            .map_err(|error| ReferenceError::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .ok_or_else(|| {
+                ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
+            })?;
+        let bytes = secret
+            .data
+            .and_then(|mut data| data.remove(&reference.key))
+            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))?;
+        match String::from_utf8(bytes.0) {
+            Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
+            _ => Err(ReferenceError::NotFound(format!(
+                "{place} key {:?} is empty or not a text",
+                reference.key
+            ))),
+        }
+    }
+
+    async fn config_map(
+        &self,
+        namespace: &str,
+        reference: &ConfigMapKeyRef,
+    ) -> Result<String, ReferenceError> {
+        let place = format!("ConfigMap {namespace}/{}", reference.name);
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let map = api
+            .get_opt(&reference.name)
+            .await
+            .map_err(|error| ReferenceError::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .ok_or_else(|| {
+                ReferenceError::NotFound(format!("{place} is not there; create it, or correct the name"))
+            })?;
+        map.data
+            .and_then(|mut data| data.remove(&reference.key))
+            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = api.get_opt(name).await.map_err(|error| {
+            let message = format!("Secret {namespace}/{name} cannot be read: {}", describe(&error));
+            match error {
+                kube::Error::Api(status) if status.code == 403 => {
+                    let advice = "allow the operator to read Secrets in this namespace (docs/security.md)";
+                    ReferenceError::Forbidden(format!("{message}; {advice}"))
+                }
+                _ => ReferenceError::Failed(message),
+            }
+        })?;
+        Ok(secret.map(secret_data))
+    }
+
+    async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
+        // No `..`: a new part must be thought of here.
+        let SecretWrite { name, resource_version, own, data, annotations, labels } = write;
+        let namespace = owner.meta().namespace.as_deref().unwrap_or_default();
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let bytes = |text: &crate::plan::secrets::Sensitive| ByteString(text.expose().as_bytes().to_vec());
+        let owners = own.then(|| vec![owner_reference(owner)]);
+        let managed = (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
+        // What the spec says goes before what is said without being asked.
+        let labels: BTreeMap<_, _> = [managed].into_iter().chain(labels).collect();
+        let written = match resource_version {
+            None => {
+                let made = Secret {
+                    metadata: ObjectMeta {
+                        name: Some(name.clone()),
+                        labels: Some(labels),
+                        annotations: Some(
+                            annotations.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+                        ),
+                        owner_references: owners,
+                        ..ObjectMeta::default()
+                    },
+                    data: Some(
+                        data.iter()
+                            .filter_map(|(key, value)| Some((key.clone(), bytes(value.as_ref()?))))
+                            .collect(),
+                    ),
+                    ..Secret::default()
+                };
+                let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+                api.create(&params, &made).await
+            }
+            Some(version) => {
+                let data: BTreeMap<_, _> =
+                    data.iter().map(|(key, value)| (key, value.as_ref().map(bytes))).collect();
+                let mut patch = json!({
+                    "metadata": {"resourceVersion": version, "annotations": annotations, "labels": labels},
+                    "data": data,
+                });
+                if let Some(owners) = owners {
+                    patch["metadata"]["ownerReferences"] = json!(owners);
+                }
+                let params =
+                    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+                api.patch(&name, &params, &Patch::Merge(patch)).await
+            }
+        };
+        written.map(secret_data).map_err(|error| match &error {
+            kube::Error::Api(status) if status.code == 403 => HostError::Forbidden(format!(
+                "Secret {namespace}/{name} cannot be written: {}; allow the operator to write Secrets in this namespace \
+                 (docs/security.md)",
+                status.message
+            )),
+            // A label or name that is none, or an immutable Secret. Kubernetes names fields and keys, never what is in
+            // them.
+            kube::Error::Api(status) if status.code == 422 => HostError::Refused(format!(
+                "/spec/signingSecret/toSecret: Kubernetes refuses Secret {namespace}/{name}: {}",
+                status.message
+            )),
+            error => shell_error(error),
+        })
+    }
+}
+
+/// Label of the Secrets that are written here.
+const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// A Secret, as the plan sees it.
+fn secret_data(secret: Secret) -> SecretData {
+    let ObjectMeta { resource_version, labels, annotations, owner_references, .. } = secret.metadata;
+    SecretData {
+        resource_version: resource_version.unwrap_or_default(),
+        data: secret.data.into_iter().flatten().map(|(key, bytes)| (key, bytes.0)).collect(),
+        labels: labels.unwrap_or_default(),
+        annotations: annotations.unwrap_or_default(),
+        owners: owner_references
+            .into_iter()
+            .flatten()
+            .map(|OwnerReference { uid, kind, name, .. }| SecretOwner { uid, kind, name })
+            .collect(),
+    }
+}
+
+/// What says that a Secret goes with an object. It does not hold up the object's deletion: that would need a further
+/// permission.
+fn owner_reference(owner: &Object) -> OwnerReference {
+    let reference = match owner {
+        Object::Connection(o) => o.controller_owner_ref(&()),
+        Object::EventType(o) => o.controller_owner_ref(&()),
+        Object::Endpoint(o) => o.controller_owner_ref(&()),
+        Object::Event(o) => o.controller_owner_ref(&()),
+    };
+    OwnerReference { block_owner_deletion: None, ..reference.unwrap_or_default() }
+}
+
+async fn merge<K>(api: &Api<K>, object: &K, patch: &Value) -> Result<Arc<K>, HostError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let name = object.meta().name.as_deref().unwrap_or_default();
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let mut object =
+        api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error))?;
+    slim(object.meta_mut());
+    Ok(Arc::new(object))
+}
+
+async fn apply_status<K>(api: &Api<K>, object: &K, status: &impl Serialize) -> Result<Arc<K>, HostError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let ObjectMeta { name, uid, .. } = object.meta();
+    let name = name.as_deref().unwrap_or_default();
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        // With the uid, an object that was deleted and made again is a conflict and not written.
+        "metadata": {"name": name, "uid": uid},
+        "status": status,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    let mut object =
+        api.patch_status(name, &params, &Patch::Apply(patch)).await.map_err(|error| shell_error(&error))?;
+    slim(object.meta_mut());
+    Ok(Arc::new(object))
+}
+
+async fn release<K>(api: &Api<K>, object: &K) -> Result<(), HostError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let meta = object.meta();
+    let mut finalizers = meta.finalizers.iter().flatten();
+    let Some(at) = finalizers.position(|finalizer| finalizer == FINALIZER) else { return Ok(()) };
+    // Not by `resourceVersion`: an object that others change all the time could never go.
+    let path = format!("/metadata/finalizers/{at}");
+    let patch = serde_json::from_value(json!([
+        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+        {"op": "test", "path": path, "value": FINALIZER},
+        {"op": "remove", "path": path},
+    ]));
+    let patch = patch.map_err(|error| HostError::Failed(error.to_string()))?;
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let name = meta.name.as_deref().unwrap_or_default();
+    match api.patch(name, &params, &Patch::Json::<()>(patch)).await.map_err(|error| shell_error(&error)) {
+        Ok(_) | Err(HostError::Gone) => Ok(()),
+        // Of one with other finalizers the watch brings what it is now, and it is looked at again.
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete<K>(api: &Api<K>, object: &K) -> Result<(), HostError>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let ObjectMeta { name, uid, .. } = object.meta();
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: uid.clone(), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    match api.delete(name.as_deref().unwrap_or_default(), &params).await.map_err(|error| shell_error(&error))
+    {
+        // With another uid, it was made again: that one is not meant.
+        Ok(_) | Err(HostError::Gone | HostError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn shell_error(error: &kube::Error) -> HostError {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => HostError::Gone,
+        kube::Error::Api(status) if status.code == 409 => HostError::Conflict,
+        error => HostError::Failed(describe(error)),
+    }
+}

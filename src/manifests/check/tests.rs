@@ -1,0 +1,172 @@
+//! What the CRDs refuse is refused here, in words.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn violations(kind: &str, spec: Value) -> Vec<(String, String)> {
+    let object = json!({"apiVersion": "svix-operator.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+    let found = Checker::new().unwrap().check(kind, &object);
+    found.into_iter().map(|violation| (violation.pointer, violation.message)).collect()
+}
+
+fn expect(kind: &str, spec: Value, expected: &[(&str, &str)]) {
+    let expected: Vec<_> = expected.iter().map(|(p, m)| ((*p).to_owned(), (*m).to_owned())).collect();
+    assert_eq!(violations(kind, spec), expected);
+}
+
+#[test]
+fn every_violation_of_an_endpoint_is_named_at_once() {
+    expect(
+        "WebhookEndpoint",
+        json!({"url": "ftp://user:pw@hooks.example.org/secret", "eventtypes": ["a.b"], "channels": ["x", "x"], "throttleRate": 0,
+            "uid": "ep_1", "deletionPolicy": "Keep", "disabled": "no", "description": null, "metadata": {"svix-operator.dev/x": 1}}),
+        &[
+            ("/spec/channels/1", "found \"x\" again, as in item 0: each may be there once"),
+            ("/spec/deletionPolicy", "found \"Keep\", expected one of Delete, Retain"),
+            ("/spec/disabled", "found \"no\", expected true or false"),
+            ("/spec/eventTypes", "missing, expected a list: add it"),
+            ("/spec/eventtypes", "there is no such field; did you mean eventTypes?"),
+            ("/spec/metadata/svix-operator.dev~1x", "found 1, expected text: put it in quotes"),
+            (
+                "/spec/metadata/svix-operator.dev~1x",
+                "metadata keys that start with svix-operator.dev/ are reserved",
+            ),
+            ("/spec/throttleRate", "found 0, expected 1 or more"),
+            ("/spec/uid", "a uid in Svix must not start with app_, ep_ or msg_"),
+            (
+                "/spec/url",
+                "found ftp://hooks.example.org/..., expected an address that begins with http:// or https://",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_schema_and_an_example_have_one_source() {
+    expect(
+        "WebhookEventType",
+        json!({"schema": {"a": 1}, "schemaText": "{}", "examples": [{"name": "a"}, {"name": "a", "value": {}}]}),
+        &[
+            ("/spec", "exactly one of schema, schemaText and schemaFrom must be given"),
+            ("/spec/examples/0", "exactly one of value and text must be given"),
+            ("/spec/examples/1", "found \"a\" again, as in item 0: each may be there once"),
+        ],
+    );
+}
+
+#[test]
+fn intervals_are_bounded() {
+    for interval in ["", "200h", "0s"] {
+        let spec =
+            json!({"tokenSecretRef": {"name": "t", "key": "k"}, "ownerId": "o", "resyncInterval": interval});
+        let found = violations("SvixConnection", spec);
+        assert!(found.iter().any(|(pointer, _)| pointer == "/spec/resyncInterval"), "{interval}: {found:?}");
+    }
+}
+
+#[test]
+fn an_event_has_one_payload_and_a_duration_that_is_one() {
+    let field = "exactly one of payload and payloadText must be given";
+    expect("WebhookEvent", json!({"eventType": "a.b"}), &[("/spec", field)]);
+    expect(
+        "WebhookEvent",
+        json!({"eventType": "a.b", "payload": {}, "payloadText": "{}"}),
+        &[("/spec", field)],
+    );
+    expect("WebhookEvent", json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": "0s"}), &[]);
+    for ttl in ["1m1h", "9000h"] {
+        let found =
+            violations("WebhookEvent", json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": ttl}));
+        assert!(found.iter().any(|(pointer, _)| pointer == "/spec/ttlAfterFinished"), "{ttl}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_right_passes() {
+    expect(
+        "WebhookEventType",
+        json!({"schema": {"anything": [1, null]}, "examples": [{"name": "a", "text": "{}"}]}),
+        &[],
+    );
+    expect(
+        "WebhookEndpoint",
+        json!({"url": "https://hooks.example.org", "eventTypes": ["a.b"], "channels": null}),
+        &[],
+    );
+}
+
+#[test]
+fn an_endpoint_has_one_address_and_one_source_for_each_secret() {
+    let two = "exactly one of url and urlFrom must be given";
+    expect("WebhookEndpoint", json!({"eventTypes": ["a.b"]}), &[("/spec", two)]);
+    let with =
+        |field: &str, value: Value| json!({"url": "https://a.example", "eventTypes": ["a.b"], field: value});
+    let found = violations("WebhookEndpoint", with("headers", json!([{"name": "X-Team"}])));
+    assert_eq!(found[0].0, "/spec/headers/0");
+    let found = violations(
+        "WebhookEndpoint",
+        with(
+            "signingSecret",
+            json!({"fromSecret": {"name": "s", "key": "k"}, "rotateAfter": "30m", "gracePeriod": "169h"}),
+        ),
+    );
+    let places: Vec<_> = found.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(
+        places,
+        ["/spec/signingSecret", "/spec/signingSecret/gracePeriod", "/spec/signingSecret/rotateAfter"]
+    );
+    let long = "k".repeat(5000);
+    let found = violations("WebhookEndpoint", with("headers", json!([{"name": "X-Key", "value": long}])));
+    assert!(found[0].1.starts_with("found a value (not shown)"), "{found:?}");
+}
+
+/// The texts that the CRDs have under a key, each once.
+fn in_the_crds(named: &str) -> Vec<String> {
+    fn collect(value: &Value, named: &str, out: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| match value {
+                Value::String(text) if key == named => out.push(text.clone()),
+                value => collect(value, named, out),
+            }),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, named, out)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    collect(&serde_json::to_value(api::crds()).unwrap(), named, &mut found);
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[test]
+fn every_pattern_has_words() {
+    let found = in_the_crds("pattern");
+    assert!(found.len() > 5, "{found:?}");
+    let without: Vec<_> = found.iter().filter(|pattern| messages::pattern(pattern).is_none()).collect();
+    assert_eq!(without, [""; 0], "write them into src/manifests/words.rs, fn pattern");
+}
+
+/// The rules in the CRDs about one state of an object, all of which `rules` knows.
+#[test]
+fn every_cel_rule_is_known() {
+    let mut found = in_the_crds("rule");
+    found.retain(|rule| !rule.contains("oldSelf"));
+    let known = [
+        "!has(self.rotateAfter) || has(self.toSecret)",
+        "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
+        "[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1",
+        "has(self.fromSecret) != has(self.toSecret)",
+        "has(self.payload) != has(self.payloadText)",
+        "has(self.url) != has(self.urlFrom)",
+        "has(self.value) != has(self.text)",
+        "has(self.value) != has(self.valueFrom)",
+        "self != '' && duration(self) <= duration('168h')",
+        "self != '' && duration(self) <= duration('8760h')",
+        "self != '' && duration(self) >= duration('1h') && duration(self) <= duration('87600h')",
+        "self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')",
+        "self.all(key, !key.startsWith('svix-operator.dev/'))",
+        "self.operator in ['In', 'NotIn'] ? (has(self.values) && self.values.size() > 0) : !(has(self.values) && self.values.size() > 0)",
+    ];
+    assert_eq!(found, known, "write a new rule into src/manifests/check.rs, fn rules, then here");
+}

@@ -1,0 +1,90 @@
+//! Values in messages, for messages: short, and without what may be a credential.
+
+use serde_json::Value;
+
+pub(super) use crate::plan::suggest::closest;
+
+/// What was found, in a few words.
+pub(super) fn found(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => quoted(text),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(_) => "an object".into(),
+    }
+}
+
+/// A text in quotes, at most sixty characters of it; of a URL, only scheme and host.
+fn quoted(text: &str) -> String {
+    if text.contains("://") {
+        return host_only(text);
+    }
+    match text.char_indices().nth(60) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}... ({} characters)", &text[..end], text.chars().count()),
+    }
+}
+
+/// Scheme and host of a URL: the path, the query and the user may be credentials.
+#[must_use]
+pub fn host_only(text: &str) -> String {
+    match url::Url::parse(text.trim()) {
+        Ok(url) if url.host_str().is_some() => {
+            format!("{}://{}/...", url.scheme(), url.host_str().unwrap_or_default())
+        }
+        _ => "a text that is no URL (not shown: it may hold a credential)".into(),
+    }
+}
+
+/// A JSON Schema type with its article.
+pub(super) fn kind(name: &str) -> &str {
+    match name {
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "an object",
+        other => other,
+    }
+}
+
+/// What a pattern of our CRDs asks for, in words. A test finds the pattern that has none.
+pub(super) fn pattern(pattern: &str) -> Option<&'static str> {
+    Some(match pattern {
+        r"^https?://[^\s/?#]+([/?#][^\s]*)?$" => "an address that begins with http:// or https://",
+        r"^https?://[^\s/?#@]+(/[^\s?#]*)?$" => {
+            "an address that begins with http:// or https://, without user, query and fragment"
+        }
+        "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$" => "a duration such as 90s, 10m or 1h30m",
+        "^[a-zA-Z0-9_.-]+$" | "^[-._a-zA-Z0-9]+$" => "letters, digits, -, _ and . only",
+        "^[a-zA-Z0-9_.*-]+$" => "letters, digits, -, _, . and * only",
+        "^[a-zA-Z0-9_-]+$" => "letters, digits, - and _ only",
+        "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$" => {
+            "lower-case letters, digits, - and ., beginning and ending with a letter or digit"
+        }
+        "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" => {
+            "the name of an HTTP header: letters, digits, - and !#$%&'*+.^_`|~ only"
+        }
+        "^[A-Za-z]+$" => "letters only",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn urls_lose_what_may_be_a_credential() {
+        assert_eq!(
+            found(&json!("https://user:pw@hooks.example.org:8/secret?x=y")),
+            "https://hooks.example.org/..."
+        );
+        assert!(!found(&json!("ht tp://secret")).contains("secret"));
+        assert_eq!(found(&json!("a".repeat(70))), format!("\"{}\"... (70 characters)", "a".repeat(60)));
+    }
+}
