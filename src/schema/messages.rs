@@ -7,7 +7,7 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::Violation;
+use super::{Violation, patterns::Patterns};
 
 /// Most characters of a value that are told.
 const MAX_VALUE: usize = 60;
@@ -15,21 +15,26 @@ const MAX_VALUE: usize = 60;
 const MAX_LISTED: usize = 8;
 
 /// What an error of the validator says, for a person.
-pub(super) fn violation(error: &ValidationError<'_>) -> Violation {
-    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error) }
+pub(super) fn violation(error: &ValidationError<'_>, patterns: &Patterns) -> Violation {
+    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error, patterns) }
 }
 
 /// What the validator says of a schema itself, for a person.
-pub(super) fn of_schema(error: &ValidationError<'_>) -> String {
+pub(super) fn of_schema(error: &ValidationError<'_>, patterns: &Patterns) -> String {
     match error.kind() {
+        // Its syntax is known to be right by now.
         Kind::Format { format } if format == "regex" => {
-            format!("found {}, expected a regular expression", short(error.instance()))
+            let pattern = error.instance().as_str().map(|pattern| quoted(patterns.original(pattern)));
+            let pattern = pattern.unwrap_or_else(|| short(error.instance()));
+            format!(
+                "found {pattern}, expected a regular expression that becomes a smaller program; repeat less"
+            )
         }
-        _ => message(error),
+        _ => message(error, patterns),
     }
 }
 
-fn message(error: &ValidationError<'_>) -> String {
+fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
     let value: &Value = error.instance();
     let found = short(value);
     match error.kind() {
@@ -38,7 +43,9 @@ fn message(error: &ValidationError<'_>) -> String {
         Kind::Enum { options } => format!("found {found}, expected {}", one_of(options)),
         Kind::Constant { expected_value } => format!("found {found}, expected {}", short(expected_value)),
         Kind::Format { format } => format!("found {found}, expected {}", format_words(format)),
-        Kind::Pattern { pattern } => format!("found {found}, expected text that matches {}", quoted(pattern)),
+        Kind::Pattern { pattern } => {
+            format!("found {found}, expected text that matches {}", quoted(patterns.original(pattern)))
+        }
         Kind::Minimum { limit } => format!("found {found}, expected at least {limit}"),
         Kind::Maximum { limit } => format!("found {found}, expected at most {limit}"),
         Kind::ExclusiveMinimum { limit } => format!("found {found}, expected more than {limit}"),
@@ -68,11 +75,14 @@ fn message(error: &ValidationError<'_>) -> String {
         Kind::Contains => format!("found {found}, expected an item that the schema asks for (contains)"),
         Kind::FalseSchema => format!("found {found}, expected nothing here"),
         Kind::Not { schema } => {
-            format!("found {found}, expected anything but what matches {}", short(schema))
+            format!(
+                "found {found}, expected anything but what matches {}",
+                short(&patterns.original_schema(schema))
+            )
         }
-        Kind::PropertyNames { error } => format!("a key of this object: {}", message(error)),
-        Kind::AnyOf { context } => alternatives("at least one of", error, context),
-        Kind::OneOfNotValid { context } => alternatives("exactly one of", error, context),
+        Kind::PropertyNames { error } => format!("a key of this object: {}", message(error, patterns)),
+        Kind::AnyOf { context } => alternatives("at least one of", error, context, patterns),
+        Kind::OneOfNotValid { context } => alternatives("exactly one of", error, context, patterns),
         Kind::OneOfMultipleValid { context } => format!(
             "found {found}, which matches several of {} alternatives (oneOf), expected exactly one",
             context.len()
@@ -97,6 +107,7 @@ fn alternatives(
     expected: &str,
     error: &ValidationError<'_>,
     context: &[Vec<ValidationError<'static>>],
+    patterns: &Patterns,
 ) -> String {
     let found = short(error.instance());
     let keyword = error.kind().keyword();
@@ -118,7 +129,7 @@ fn alternatives(
     if let Some((index, errors)) = nearest.min_by_key(|(_, errors)| distance(errors))
         && let Some(first) = errors.first()
     {
-        let inner = violation(first);
+        let inner = violation(first, patterns);
         let place = match inner.pointer.strip_prefix(error.instance_path().as_str()) {
             Some("") | None => String::new(),
             Some(_) => format!("{}: ", inner.pointer),

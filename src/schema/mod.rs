@@ -20,6 +20,7 @@ use serde_json::Value;
 use breadth::Breadth;
 use document::Document;
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
+use patterns::Patterns;
 pub use payload::{MAX_PAYLOAD_BYTES, parse, parts};
 
 /// Most violations that are told of one payload: more do not help a person.
@@ -86,6 +87,8 @@ impl std::fmt::Display for Violation {
 #[derive(Debug)]
 pub struct Compiled {
     validator: Validator,
+    /// Patterns as their author wrote them, for messages.
+    patterns: Patterns,
     /// Payloads that are nested deeper would be too much work.
     deepest: usize,
     /// Payloads with more text would be too much work for the patterns.
@@ -100,9 +103,10 @@ impl Compiled {
         limits::check(schema)?;
         let document = Document::read(schema, draft(schema)?)?;
         let deepest = work::deepest_payload(&document)?;
-        let longest = patterns::longest_payload(schema)?;
-        let validator = validator::build(&document, format_assertion)?;
-        Ok(Self { validator, deepest, longest, breadth: Breadth::of(schema) })
+        let patterns = Patterns::of(&document)?;
+        let validator = validator::build(&document, &patterns, format_assertion)?;
+        let longest = patterns.longest_payload();
+        Ok(Self { validator, patterns, deepest, longest, breadth: Breadth::of(schema) })
     }
 
     /// How a payload breaks the schema: the first violations, and how many there are beyond them. Empty: it
@@ -149,10 +153,17 @@ impl Compiled {
                 None => "found a payload that does not match, and is too large to say where",
             };
             let rest = Violation { pointer: String::new(), message: message.to_owned() };
-            return (first.iter().map(messages::violation).chain([rest]).collect(), 0);
+            return (
+                first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect(),
+                0,
+            );
         }
         let mut errors = self.validator.iter_errors(payload);
-        let told = errors.by_ref().take(MAX_VIOLATIONS).map(|error| messages::violation(&error)).collect();
+        let told = errors
+            .by_ref()
+            .take(MAX_VIOLATIONS)
+            .map(|error| messages::violation(&error, &self.patterns))
+            .collect();
         (told, errors.take(MAX_COUNTED).count())
     }
 }
@@ -325,7 +336,10 @@ mod tests {
         assert!(matches!(error, InvalidSchema::Invalid { .. }), "{error}");
         for (schema, said) in [
             (json!({"required": true}), "/required: found true, expected an array"),
-            (json!({"pattern": "[a-"}), r#"/pattern: found "[a-", expected a regular expression"#),
+            (
+                json!({"pattern": "[a-"}),
+                r#"/pattern: found "[a-", expected a regular expression; it has a class that is not closed at character 1"#,
+            ),
             (json!({"minLength": -1}), "/minLength: found -1, expected at least 0"),
         ] {
             assert_eq!(Compiled::new(&schema, true).unwrap_err().to_string(), said);

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     document::{Document, Node, Reference, ReferenceKeyword},
+    patterns::Patterns,
     push_part,
 };
 
@@ -30,6 +31,7 @@ pub(super) struct Unit {
 /// Copies the parts of a document.
 pub(super) struct Rewriter<'a, 'd> {
     document: &'d Document<'a>,
+    patterns: &'d Patterns,
     /// The roots of the units.
     roots: Vec<Node>,
     /// The unit of each subschema, and the JSON Pointer within it.
@@ -40,25 +42,27 @@ pub(super) struct Rewriter<'a, 'd> {
 
 impl<'a, 'd> Rewriter<'a, 'd> {
     /// Divides a document into units.
-    pub fn new(document: &'d Document<'a>) -> Self {
+    pub fn new(document: &'d Document<'a>, patterns: &'d Patterns) -> Self {
         let is_dynamic = document.subschemas.iter().any(|subschema| {
             document.is_inside(subschema)
                 && ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"]
                     .iter()
                     .any(|keyword| subschema.value.get(keyword).is_some())
         });
-        let mut rewriter = Self { document, roots: vec![0], places: HashMap::new(), is_dynamic };
+        let mut rewriter = Self { document, patterns, roots: vec![0], places: HashMap::new(), is_dynamic };
         if let Some(root) = document.subschemas.first() {
-            rewriter.divide(root.value, 0, &mut String::new());
+            rewriter.divide(root.value, false, 0, &mut String::new());
         }
         rewriter
     }
 
-    fn divide(&mut self, value: &'a Value, unit: usize, pointer: &mut String) {
+    /// `are_patterns`: whether the keys of the value are patterns.
+    fn divide(&mut self, value: &'a Value, are_patterns: bool, unit: usize, pointer: &mut String) {
         let mut unit = unit;
         let mut from_here = String::new();
         let mut pointer = pointer;
-        if let Some(node) = self.document.node_of(value) {
+        let node = self.document.node_of(value);
+        if let Some(node) = node {
             let own = &self.document.subschemas[node];
             let around = &self.document.subschemas[self.roots[unit]];
             if own.draft != around.draft || (self.is_dynamic && own.resource != around.resource) {
@@ -68,16 +72,22 @@ impl<'a, 'd> Rewriter<'a, 'd> {
             }
             self.places.insert(node, (unit, pointer.clone()));
         }
-        let mut below = |this: &mut Self, part: &str, value: &'a Value| {
+        let patterns = self.patterns;
+        let mut below = |part: &str, value: &'a Value, are_patterns: bool| {
             let length = pointer.len();
             push_part(pointer, part);
-            this.divide(value, unit, pointer);
+            self.divide(value, are_patterns, unit, pointer);
             pointer.truncate(length);
         };
         match value {
-            Value::Object(map) => map.iter().for_each(|(key, value)| below(self, key, value)),
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let part = if are_patterns { patterns.translated(key) } else { key };
+                    below(part, value, node.is_some() && key == "patternProperties");
+                }
+            }
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(index, value)| below(self, &index.to_string(), value));
+                items.iter().enumerate().for_each(|(index, value)| below(&index.to_string(), value, false));
             }
             _ => {}
         }
@@ -147,6 +157,19 @@ impl<'a, 'd> Rewriter<'a, 'd> {
     fn judged_member(&self, node: Node, key: &str, value: &'a Value, unit: usize) -> Option<Value> {
         let subschema = &self.document.subschemas[node];
         match key {
+            "pattern" => Some(match value {
+                Value::String(pattern) => self.patterns.translated(pattern).into(),
+                other => other.clone(),
+            }),
+            "patternProperties" => Some(match value {
+                Value::Object(patterns) => {
+                    let translated = |(pattern, value): (&String, &'a Value)| {
+                        (self.patterns.translated(pattern).to_owned(), self.value(value, unit, Copy::Judged))
+                    };
+                    Value::Object(patterns.iter().map(translated).collect())
+                }
+                other => other.clone(),
+            }),
             "$schema" => None,
             "$id" | "id" | "$anchor" if value.is_string() => None,
             "$ref" | "$dynamicRef" => {

@@ -8,15 +8,20 @@ use super::{
     InvalidSchema,
     document::Document,
     messages,
+    patterns::{Patterns, ecma},
     rewrite::{self, Rewriter, Unit},
     shortened,
 };
 
 /// Checks a document by the meta-schemas of its drafts and compiles it.
-pub(super) fn build(document: &Document<'_>, format_assertion: bool) -> Result<Validator, InvalidSchema> {
-    let rewriter = Rewriter::new(document);
+pub(super) fn build(
+    document: &Document<'_>,
+    patterns: &Patterns,
+    format_assertion: bool,
+) -> Result<Validator, InvalidSchema> {
+    let rewriter = Rewriter::new(document, patterns);
     for unit in rewriter.declared() {
-        check(&unit)?;
+        check(&unit, patterns)?;
     }
     let units = rewriter.judged();
     let Some(root) = units.first() else {
@@ -30,17 +35,18 @@ pub(super) fn build(document: &Document<'_>, format_assertion: bool) -> Result<V
     jsonschema::options()
         .with_draft(root.draft)
         .should_validate_formats(format_assertion)
+        .with_format("regex", ecma::is_regex)
         // Linear time: a payload cannot make a pattern backtrack forever.
         .with_pattern_options(PatternOptions::regex())
         .offline()
         .with_registry(&registry)
         .with_base_uri("json-schema:///entry")
         .build(&json!({ "$ref": root.uri }))
-        .map_err(|error| invalid(&error, ""))
+        .map_err(|error| invalid(&error, "", patterns))
 }
 
 /// Checks a unit by the meta-schema of its draft.
-fn check(unit: &Unit) -> Result<(), InvalidSchema> {
+fn check(unit: &Unit, patterns: &Patterns) -> Result<(), InvalidSchema> {
     let meta = match unit.draft {
         Draft::Draft4 => jsonschema::draft4::meta::validator(),
         Draft::Draft6 => jsonschema::draft6::meta::validator(),
@@ -48,10 +54,10 @@ fn check(unit: &Unit) -> Result<(), InvalidSchema> {
         Draft::Draft201909 => jsonschema::draft201909::meta::validator(),
         _ => jsonschema::draft202012::meta::validator(),
     };
-    meta.validate(&unit.value).map_err(|error| invalid(&error, &unit.pointer))
+    meta.validate(&unit.value).map_err(|error| invalid(&error, &unit.pointer, patterns))
 }
 
-fn invalid(error: &ValidationError<'_>, within: &str) -> InvalidSchema {
+fn invalid(error: &ValidationError<'_>, within: &str, patterns: &Patterns) -> InvalidSchema {
     let pointer = format!("{within}{}", rewrite::original_pointer(error.instance_path().as_str()));
     let message = match pointer.rsplit('/').next() {
         // The meta-schema's own words name no type.
@@ -59,7 +65,7 @@ fn invalid(error: &ValidationError<'_>, within: &str) -> InvalidSchema {
             "found {}, expected array, boolean, integer, null, number, object or string, or a list of these",
             error.instance()
         )),
-        _ => shortened(&messages::of_schema(error)),
+        _ => shortened(&messages::of_schema(error, patterns)),
     };
     InvalidSchema::Invalid { pointer: if pointer.is_empty() { "/".to_owned() } else { pointer }, message }
 }

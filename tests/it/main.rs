@@ -11,6 +11,7 @@ mod cluster;
 mod control_plane;
 mod dev;
 mod docs;
+mod ecma_262;
 mod embedded_faults;
 mod engine;
 mod examples;
