@@ -34,7 +34,7 @@ pub const DEFAULT_COMPILED: usize = 1024;
 pub struct Declared {
     /// The schema.
     pub schema: JsonObject,
-    /// Whether a `format` is enforced.
+    /// Whether formats and content encodings are enforced.
     pub format_assertion: bool,
     /// What happens to a payload that does not match.
     pub policy: PayloadPolicy,

@@ -12,7 +12,9 @@ use serde_json::Value;
 use super::check::{Checker, Violation};
 use super::yaml::{self, Ambiguous, Document, Mark};
 use super::{Declared, ObjectId, Origin, Problem, messages, object, walk};
-use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType};
+use crate::api::{ConfigMapKeyRef, GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType};
+use crate::plan::schema_source::{self, Source};
+use crate::schema;
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -237,8 +239,10 @@ impl Loader {
         }
         self.seen.insert(id.clone(), origin.clone());
         self.warn(item, &id);
-        if let Err(violations) = self.store(item.value, kind, &id, origin) {
-            self.violations(item, Some(&id), violations);
+        match self.store(item.value, kind, &id, origin) {
+            Err(violations) => self.violations(item, Some(&id), violations),
+            Ok(()) if kind == "WebhookEventType" => self.warn_of_schema(item, &id),
+            Ok(()) => {}
         }
     }
 
@@ -320,7 +324,49 @@ impl Loader {
         }
     }
 
+    /// What in the schema of the event type that was stored last has no effect. A schema in a ConfigMap may be in a file
+    /// that comes later.
+    fn warn_of_schema(&mut self, item: &Item<'_>, id: &ObjectId) {
+        let Some(Declared { object, .. }) = self.loaded.event_types.last() else { return };
+        let Ok(Source::Here(schema)) = schema_source::schema_text(object) else { return };
+        for schema::Warning { pointer, message } in schema_source::warnings(object, &schema.to_value()) {
+            let Mark { line, column } = item.mark(&pointer);
+            let (file, object) = (self.file.clone(), Some(id.clone()));
+            self.loaded.warnings.push(Problem { file, line, column, object, pointer, message });
+        }
+    }
+
+    /// The same for schemas in ConfigMaps.
+    fn warn_of_referenced_schemas(&mut self) {
+        let text = |namespace: Option<&str>, reference: &ConfigMapKeyRef| {
+            let declared = self.loaded.config_maps.iter().map(|declared| &declared.object);
+            let mut of_name = declared.filter(|map| {
+                map.metadata.namespace.as_deref() == namespace
+                    && map.metadata.name.as_deref() == Some(&reference.name)
+            });
+            of_name.find_map(|map| map.data.as_ref()?.get(&reference.key))
+        };
+        let mut warnings = Vec::new();
+        for Declared { object, origin } in &self.loaded.event_types {
+            let Ok(Source::ConfigMap(reference)) = schema_source::schema_text(object) else { continue };
+            let namespace = object.metadata.namespace.as_deref();
+            let Some(text) = text(namespace, reference) else { continue };
+            let Ok(schema) = schema_source::parse_schema(object, text) else { continue };
+            let id = ObjectId {
+                kind: "WebhookEventType".to_owned(),
+                namespace: namespace.map(ToOwned::to_owned),
+                name: object.metadata.name.clone().unwrap_or_default(),
+            };
+            for schema::Warning { pointer, message } in schema_source::warnings(object, &schema.to_value()) {
+                let (file, line) = (origin.file.clone(), origin.line);
+                warnings.push(Problem { file, line, column: 0, object: Some(id.clone()), pointer, message });
+            }
+        }
+        self.loaded.warnings.extend(warnings);
+    }
+
     fn finish(mut self) -> Loaded {
+        self.warn_of_referenced_schemas();
         self.loaded.left_out = self.ignored.values().sum();
         if !self.ignored.is_empty() {
             let kinds: Vec<String> =

@@ -100,13 +100,29 @@ fn field(event_type: &WebhookEventType) -> &'static str {
     }
 }
 
-/// An error in a schema, with the place of the whole in front of the place in it.
+/// What in a valid schema has no effect, or another one than its author probably thinks, with its place in the object.
+#[must_use]
+pub fn warnings(event_type: &WebhookEventType, schema: &Value) -> Vec<schema::Warning> {
+    let field = field(event_type);
+    let mut warnings = schema::warnings(schema, event_type.spec.format_assertion());
+    for warning in &mut warnings {
+        let (pointer, message) = placed(field, &warning.pointer, &warning.message);
+        *warning = schema::Warning { pointer, message };
+    }
+    warnings
+}
+
+/// An error in a schema, with its place in the object.
 fn at(field: &str, error: &schema::InvalidSchema) -> String {
-    let text = error.to_string();
-    match text.strip_prefix("/: ") {
-        Some(text) => format!("{field}: {text}"),
-        // A pointer into the object goes on into the schema; one into a text does not.
-        None if text.starts_with('/') && field == "/spec/schema" => format!("{field}{text}"),
-        None => format!("{field}: {text}"),
+    let (pointer, message) = placed(field, &error.pointer(), &error.message());
+    format!("{pointer}: {message}")
+}
+
+/// A place in a schema as one in the object. A pointer into the object goes on into the schema; one into a text does not.
+fn placed(field: &str, pointer: &str, message: &str) -> (String, String) {
+    match field {
+        "/spec/schema" => (format!("{field}{pointer}"), message.to_owned()),
+        _ if pointer.is_empty() => (field.to_owned(), message.to_owned()),
+        _ => (field.to_owned(), format!("{pointer}: {message}")),
     }
 }

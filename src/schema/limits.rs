@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::InvalidSchema;
+use super::{InvalidSchema, beyond};
 
 /// Largest schema, in bytes of compact JSON.
 pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
@@ -14,29 +14,27 @@ pub const MAX_SUBSCHEMAS: usize = 10_000;
 /// Refuses a schema beyond the bounds.
 pub(super) fn check(schema: &Value) -> Result<(), InvalidSchema> {
     if !schema.is_object() && !schema.is_boolean() {
-        return Err(InvalidSchema::Limit("expected a JSON Schema: an object".to_owned()));
+        return Err(beyond("expected a JSON Schema: an object"));
     }
     let mut count = 0;
     walk(schema, &mut String::new(), 0, &mut count)?;
     // After the walk: printing recurses, and the depth is bounded by now.
     let bytes = schema.to_string().len();
     if bytes > MAX_SCHEMA_BYTES {
-        return Err(InvalidSchema::Limit(format!(
-            "the schema has {bytes} bytes, at most {MAX_SCHEMA_BYTES} are allowed"
-        )));
+        return Err(beyond(format!("the schema has {bytes} bytes, at most {MAX_SCHEMA_BYTES} are allowed")));
     }
     Ok(())
 }
 
 fn walk(value: &Value, pointer: &mut String, depth: usize, count: &mut usize) -> Result<(), InvalidSchema> {
     if depth > MAX_DEPTH {
-        return Err(InvalidSchema::Limit(format!("the schema is nested deeper than {MAX_DEPTH} levels")));
+        return Err(beyond(format!("the schema is nested deeper than {MAX_DEPTH} levels")));
     }
     match value {
         Value::Object(map) => {
             *count += 1;
             if *count > MAX_SUBSCHEMAS {
-                return Err(InvalidSchema::Limit(format!("the schema has more than {MAX_SUBSCHEMAS} parts")));
+                return Err(beyond(format!("the schema has more than {MAX_SUBSCHEMAS} parts")));
             }
             for (key, item) in map {
                 let length = pointer.len();

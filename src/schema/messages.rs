@@ -93,12 +93,13 @@ fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
         Kind::ContentMediaType { content_media_type } => {
             format!("found {found}, expected text of type {content_media_type}")
         }
+        Kind::FromUtf8 { .. } => format!("found {found}, expected encoded text that is UTF-8"),
+        // Ours: `formats::values`.
+        Kind::Custom { message, .. } => format!("found {found}, expected {message}"),
         // The rest is about the schema or the library; it quotes little of the payload.
-        Kind::FromUtf8 { .. }
-        | Kind::BacktrackLimitExceeded { .. }
-        | Kind::RegexEngineFailure { .. }
-        | Kind::Custom { .. }
-        | Kind::Referencing(_) => super::shortened(&error.to_string()),
+        Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } | Kind::Referencing(_) => {
+            super::shortened(&error.to_string())
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod breadth;
 mod document;
+mod formats;
 mod keywords;
 mod limits;
 mod messages;
@@ -12,6 +13,7 @@ mod patterns;
 mod payload;
 mod rewrite;
 mod validator;
+mod warnings;
 mod work;
 
 use jsonschema::{Draft, Validator};
@@ -22,6 +24,7 @@ use document::Document;
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
 use patterns::Patterns;
 pub use payload::{MAX_PAYLOAD_BYTES, parse, parts};
+pub use warnings::{Warning, warnings};
 
 /// Most violations that are told of one payload: more do not help a person.
 const MAX_VIOLATIONS: usize = 10;
@@ -30,17 +33,17 @@ const MAX_COUNTED: usize = 990;
 /// Deepest nesting of a payload; JSON parsers stop there, too.
 pub const MAX_PAYLOAD_DEPTH: usize = 128;
 
-/// A schema that cannot be used. The message says where and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A schema that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidSchema {
-    /// Too large, too deep or too many parts.
-    #[error("{0}")]
-    Limit(String),
+    /// Too large, too deep, too many parts, or too much work.
+    Limit {
+        /// Where, as a JSON Pointer; empty: the whole schema.
+        pointer: String,
+        /// What is beyond which bound.
+        message: String,
+    },
     /// A reference leaves the document.
-    #[error(
-        "{pointer}/{keyword}: found {target}, which is not in this schema, and nothing outside of it is read; put the \
-         schema that it names under `$defs` or `definitions`, with that address as its `$id`"
-    )]
     RemoteReference {
         /// Where it stands, as a JSON Pointer.
         pointer: String,
@@ -50,13 +53,53 @@ pub enum InvalidSchema {
         target: String,
     },
     /// Not a valid JSON Schema.
-    #[error("{pointer}: {message}")]
     Invalid {
-        /// Where, as a JSON Pointer.
+        /// Where, as a JSON Pointer; empty: the whole schema.
         pointer: String,
         /// What is wrong.
         message: String,
     },
+}
+
+impl InvalidSchema {
+    /// Where the problem is, as a JSON Pointer into the schema; empty: the whole schema.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        match self {
+            Self::Limit { pointer, .. } | Self::Invalid { pointer, .. } => pointer.clone(),
+            Self::RemoteReference { pointer, keyword, .. } => format!("{pointer}/{keyword}"),
+        }
+    }
+
+    /// What was found, what was expected, and what to do.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Limit { message, .. } | Self::Invalid { message, .. } => message.clone(),
+            Self::RemoteReference { target, .. } => format!(
+                "found {target}, which is not in this schema, and nothing outside of it is read; put the schema that it \
+                 names under `$defs` or `definitions`, with that address as its `$id`"
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for InvalidSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let message = self.message();
+        match (self, self.pointer().as_str()) {
+            (Self::Limit { .. }, "") => f.write_str(&message),
+            (_, "") => write!(f, "/: {message}"),
+            (_, pointer) => write!(f, "{pointer}: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidSchema {}
+
+/// A bound that the whole schema is beyond.
+fn beyond(message: impl Into<String>) -> InvalidSchema {
+    InvalidSchema::Limit { pointer: String::new(), message: message.into() }
 }
 
 /// One way in which a payload breaks a schema.
@@ -98,7 +141,7 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles a schema. `format_assertion`: whether a `format` must match, or is only a remark.
+    /// Compiles a schema. `format_assertion`: whether formats and content encodings are enforced, or annotations.
     pub fn new(schema: &Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
         limits::check(schema)?;
         let document = Document::read(schema, draft(schema)?)?;

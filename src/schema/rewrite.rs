@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     document::{Document, Node, Reference, ReferenceKeyword},
+    formats,
     patterns::Patterns,
     push_part,
 };
@@ -32,6 +33,8 @@ pub(super) struct Unit {
 pub(super) struct Rewriter<'a, 'd> {
     document: &'d Document<'a>,
     patterns: &'d Patterns,
+    /// Whether formats and content encodings are enforced.
+    format_assertion: bool,
     /// The roots of the units.
     roots: Vec<Node>,
     /// The unit of each subschema, and the JSON Pointer within it.
@@ -42,14 +45,15 @@ pub(super) struct Rewriter<'a, 'd> {
 
 impl<'a, 'd> Rewriter<'a, 'd> {
     /// Divides a document into units.
-    pub fn new(document: &'d Document<'a>, patterns: &'d Patterns) -> Self {
+    pub fn new(document: &'d Document<'a>, patterns: &'d Patterns, format_assertion: bool) -> Self {
         let is_dynamic = document.subschemas.iter().any(|subschema| {
             document.is_inside(subschema)
                 && ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"]
                     .iter()
                     .any(|keyword| subschema.value.get(keyword).is_some())
         });
-        let mut rewriter = Self { document, patterns, roots: vec![0], places: HashMap::new(), is_dynamic };
+        let mut rewriter =
+            Self { format_assertion, document, patterns, roots: vec![0], places: HashMap::new(), is_dynamic };
         if let Some(root) = document.subschemas.first() {
             rewriter.divide(root.value, false, 0, &mut String::new());
         }
@@ -104,6 +108,15 @@ impl<'a, 'd> Rewriter<'a, 'd> {
         self.units(Copy::Declared)
     }
 
+    /// One subschema as its meta-schema gets it.
+    pub fn declared_part(&self, node: Node) -> Value {
+        let unit = self.places.get(&node).map_or(0, |(unit, _)| *unit);
+        match self.document.subschemas[node].value {
+            Value::Object(map) => Value::Object(self.object(map, Some(node), unit, Copy::Declared)),
+            other => other.clone(),
+        }
+    }
+
     fn units(&self, copy: Copy) -> Vec<Unit> {
         let unit = |(index, root): (usize, &Node)| {
             let subschema = &self.document.subschemas[*root];
@@ -140,6 +153,11 @@ impl<'a, 'd> Rewriter<'a, 'd> {
         copy: Copy,
     ) -> Map<String, Value> {
         let mut out = Map::new();
+        if let (Some(_), Copy::Judged, Some(Value::String(format))) = (node, copy, map.get("format"))
+            && let Some(bits) = formats::integer_size(format).filter(|_| self.format_assertion)
+        {
+            out.insert(formats::INTEGER_KEYWORD.to_owned(), bits.into());
+        }
         for (key, value) in map {
             let member = match (node, copy) {
                 (Some(node), Copy::Judged) => self.judged_member(node, key, value, unit),
@@ -170,6 +188,9 @@ impl<'a, 'd> Rewriter<'a, 'd> {
                 }
                 other => other.clone(),
             }),
+            "contentEncoding" | "contentMediaType" if subschema.draft <= Draft::Draft7 => {
+                self.content(key, subschema.value)
+            }
             "$schema" => None,
             "$id" | "id" | "$anchor" if value.is_string() => None,
             "$ref" | "$dynamicRef" => {
@@ -181,6 +202,22 @@ impl<'a, 'd> Rewriter<'a, 'd> {
                 })
             }
             _ => Some(self.value(value, unit, Copy::Judged)),
+        }
+    }
+
+    /// `contentEncoding` or `contentMediaType`, as far as it is enforced. jsonschema enforces neither where it does not
+    /// know one of them.
+    fn content(&self, key: &str, schema: &Value) -> Option<Value> {
+        let text = |key: &str| schema.get(key).and_then(Value::as_str);
+        let encoding = text("contentEncoding").map(str::to_ascii_lowercase);
+        let encoding = encoding.as_deref().filter(|encoding| !formats::IDENTITIES.contains(encoding));
+        let is_known = encoding.is_none_or(|encoding| formats::ENCODINGS.contains(&encoding));
+        if !self.format_assertion || !is_known {
+            return None;
+        }
+        match key {
+            "contentEncoding" => encoding.map(Value::from),
+            _ => text("contentMediaType").filter(|media| *media == formats::JSON_MEDIA_TYPE).map(Value::from),
         }
     }
 

@@ -1,14 +1,14 @@
 //! The validator of a document, as jsonschema makes it.
 
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator, meta::MetaValidator};
 use referencing::SPECIFICATIONS;
 use serde_json::json;
 
 use super::{
-    InvalidSchema,
+    InvalidSchema, beyond,
     document::Document,
-    messages,
-    patterns::{Patterns, ecma},
+    formats, messages,
+    patterns::Patterns,
     rewrite::{self, Rewriter, Unit},
     shortened,
 };
@@ -19,23 +19,27 @@ pub(super) fn build(
     patterns: &Patterns,
     format_assertion: bool,
 ) -> Result<Validator, InvalidSchema> {
-    let rewriter = Rewriter::new(document, patterns);
-    for unit in rewriter.declared() {
-        check(&unit, patterns)?;
+    let rewriter = Rewriter::new(document, patterns, format_assertion);
+    for Unit { draft, value, pointer, .. } in rewriter.declared() {
+        let meta = meta_schema(draft);
+        if let Err(error) = meta.validate(&value) {
+            return Err(deepest_wrong(document, &rewriter, patterns)
+                .unwrap_or_else(|| invalid(&error, &pointer, patterns)));
+        }
     }
     let units = rewriter.judged();
     let Some(root) = units.first() else {
-        return Err(InvalidSchema::Limit("expected a JSON Schema: an object".to_owned()));
+        return Err(beyond("expected a JSON Schema: an object"));
     };
     // What is in a registry is not checked by a meta-schema again, which would refuse patterns that are not ECMA-262's.
     let registry = SPECIFICATIONS
         .extend(units.iter().map(|unit| (unit.uri.as_str(), unit.draft.create_resource_ref(&unit.value))))
         .and_then(|registry| registry.prepare())
-        .map_err(|error| InvalidSchema::Limit(shortened(&error.to_string())))?;
-    jsonschema::options()
+        .map_err(|error| beyond(shortened(&error.to_string())))?;
+    let drafts: Vec<Draft> = units.iter().map(|unit| unit.draft).collect();
+    formats::register(jsonschema::options(), &drafts)
         .with_draft(root.draft)
         .should_validate_formats(format_assertion)
-        .with_format("regex", ecma::is_regex)
         // Linear time: a payload cannot make a pattern backtrack forever.
         .with_pattern_options(PatternOptions::regex())
         .offline()
@@ -45,16 +49,31 @@ pub(super) fn build(
         .map_err(|error| invalid(&error, "", patterns))
 }
 
-/// Checks a unit by the meta-schema of its draft.
-fn check(unit: &Unit, patterns: &Patterns) -> Result<(), InvalidSchema> {
-    let meta = match unit.draft {
+fn meta_schema(draft: Draft) -> MetaValidator<'static> {
+    match draft {
         Draft::Draft4 => jsonschema::draft4::meta::validator(),
         Draft::Draft6 => jsonschema::draft6::meta::validator(),
         Draft::Draft7 => jsonschema::draft7::meta::validator(),
         Draft::Draft201909 => jsonschema::draft201909::meta::validator(),
         _ => jsonschema::draft202012::meta::validator(),
-    };
-    meta.validate(&unit.value).map_err(|error| invalid(&error, &unit.pointer, patterns))
+    }
+}
+
+/// What is wrong with the deepest subschema that is. Where a keyword takes a schema or a list of them, the meta-schema
+/// says of what is around it that it is neither.
+fn deepest_wrong(
+    document: &Document<'_>,
+    rewriter: &Rewriter<'_, '_>,
+    patterns: &Patterns,
+) -> Option<InvalidSchema> {
+    let all = document.subschemas.iter().enumerate().filter(|(_, it)| document.is_inside(it));
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(|(_, subschema)| std::cmp::Reverse(subschema.pointer.matches('/').count()));
+    all.into_iter().find_map(|(node, subschema)| {
+        let part = rewriter.declared_part(node);
+        let error = meta_schema(subschema.draft).validate(&part).err()?.to_owned();
+        Some(invalid(&error, &subschema.pointer, patterns))
+    })
 }
 
 fn invalid(error: &ValidationError<'_>, within: &str, patterns: &Patterns) -> InvalidSchema {
@@ -65,7 +84,12 @@ fn invalid(error: &ValidationError<'_>, within: &str, patterns: &Patterns) -> In
             "found {}, expected array, boolean, integer, null, number, object or string, or a list of these",
             error.instance()
         )),
+        Some("exclusiveMaximum" | "exclusiveMinimum") if error.instance().is_boolean() => format!(
+            "found {}, expected a number; a boolean here is of Draft 4 and OpenAPI 3.0: give the bound itself, and take out \
+             the one beside it",
+            error.instance()
+        ),
         _ => shortened(&messages::of_schema(error, patterns)),
     };
-    InvalidSchema::Invalid { pointer: if pointer.is_empty() { "/".to_owned() } else { pointer }, message }
+    InvalidSchema::Invalid { pointer, message }
 }

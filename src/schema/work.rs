@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    InvalidSchema, MAX_PAYLOAD_DEPTH,
+    InvalidSchema, MAX_PAYLOAD_DEPTH, beyond,
     document::{self, Document, ReferenceKeyword},
     keywords::Applies,
 };
@@ -83,7 +83,7 @@ impl<'a> Reader<'a, '_> {
         while let Some((node, scope)) = unread.pop() {
             let subschema = &document.subschemas[self.parts[node].subschema];
             if self.parts.len() > MAX_PARTS {
-                return Err(InvalidSchema::Limit(format!(
+                return Err(beyond(format!(
                     "the schema is too intricate: its dynamic references lead to more than {MAX_PARTS} parts; let fewer \
                      parts have a $dynamicAnchor"
                 )));
@@ -171,18 +171,14 @@ impl Counter<'_, '_> {
         // How often the deepest level of a payload is visited, from each node, for payloads of growing depth.
         let mut level: Vec<u64> = (0..self.parts.len()).map(visits).collect();
         if let Some(node) = least_beyond(&level, MAX_VISITS) {
-            return Err(InvalidSchema::Limit(format!(
-                "{}: the schema asks for the same parts again and again: one place of a payload would be judged more than \
-                 {MAX_VISITS} times; let fewer parts refer to each other",
-                self.pointer(node)
+            return Err(self.limit(node, format!("the schema asks for the same parts again and again: one place of a payload would be judged more than \
+                 {MAX_VISITS} times; let fewer parts refer to each other"
             )));
         }
         let mut chain = self.chains(&order, None);
         if let Some(node) = least_beyond(&chain, MAX_CHAIN) {
-            return Err(InvalidSchema::Limit(format!(
-                "{}: a chain of more than {MAX_CHAIN} parts of the schema judges one place of a payload; let references \
-                 lead to their target in fewer steps",
-                self.pointer(node)
+            return Err(self.limit(node, format!("a chain of more than {MAX_CHAIN} parts of the schema judges one place of a payload; let references \
+                 lead to their target in fewer steps"
             )));
         }
         for depth in 1..=MAX_PAYLOAD_DEPTH {
@@ -203,12 +199,10 @@ impl Counter<'_, '_> {
         Ok(MAX_PAYLOAD_DEPTH)
     }
 
-    /// Where a part stands in the schema.
-    fn pointer(&self, node: Node) -> &str {
-        match self.document.subschemas[self.parts[node].subschema].pointer.as_str() {
-            "" => "/",
-            pointer => pointer,
-        }
+    /// A bound that a part is beyond.
+    fn limit(&self, node: Node, message: String) -> InvalidSchema {
+        let pointer = self.document.subschemas[self.parts[node].subschema].pointer.clone();
+        InvalidSchema::Limit { pointer, message }
     }
 
     /// For each node, the nodes that judge the same place of the payload, each with how often.
@@ -303,7 +297,7 @@ impl Counter<'_, '_> {
     fn step(&mut self) -> Result<(), InvalidSchema> {
         self.steps += 1;
         if self.steps > MAX_STEPS {
-            return Err(InvalidSchema::Limit(format!(
+            return Err(beyond(format!(
                 "the schema is too intricate: it takes more than {MAX_STEPS} steps to find out how its parts refer \
                  to each other; let fewer of them do so"
             )));

@@ -22,9 +22,12 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
         findings.problem(field, message);
     }
+    let mut of_schema = Vec::new();
     match schema_source::schema_text(object) {
         Ok(Source::Here(schema)) => {
-            if let Err((first, others)) = schema_source::all_judged(object, schema.to_value()) {
+            let schema = schema.to_value();
+            of_schema = schema_source::warnings(object, &schema);
+            if let Err((first, others)) = schema_source::all_judged(object, schema) {
                 findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
             }
         }
@@ -49,5 +52,8 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
             ));
         }
     }
+    // Last: there may be many, and the API server passes on only so much.
+    let of_schema = of_schema.into_iter().map(|warning| format!("{}: {}", warning.pointer, warning.message));
+    findings.warnings.extend(of_schema);
     findings
 }

@@ -6,7 +6,7 @@ use referencing::SPECIFICATIONS;
 use serde_json::Value;
 
 use super::{Document, Node, Place, Reference, ReferenceKeyword};
-use crate::schema::{InvalidSchema, draft_of, messages, push_part, shortened};
+use crate::schema::{InvalidSchema, beyond, draft_of, messages, push_part, shortened};
 
 /// Where a reference that leads nowhere was given up.
 enum Unresolved {
@@ -28,7 +28,7 @@ impl From<InvalidSchema> for Unresolved {
 
 /// The address of a document that names none.
 pub(super) fn default_base() -> Result<Uri<String>, InvalidSchema> {
-    uri::from_str("json-schema:///").map_err(|error| InvalidSchema::Limit(error.to_string()))
+    uri::from_str("json-schema:///").map_err(|error| beyond(error.to_string()))
 }
 
 /// An address as it is meant in a resource.

@@ -27,10 +27,12 @@ impl Cost {
     pub fn add(&mut self, translation: &str, pointer: &str) -> Result<(), InvalidSchema> {
         *self = self.plus(cost(translation));
         if self.size > MAX_SIZE {
-            return Err(InvalidSchema::Limit(format!(
-                "{pointer}: the patterns up to this one become too large; repeat less, or name fewer characters than \
-                 \\p{{…}} does"
-            )));
+            return Err(InvalidSchema::Limit {
+                pointer: pointer.to_owned(),
+                message: "the patterns up to this one become too large; repeat less, or name fewer characters than \
+                          \\p{…} does"
+                    .to_owned(),
+            });
         }
         Ok(())
     }
