@@ -328,7 +328,7 @@ impl Loader {
     /// that comes later.
     fn warn_of_schema(&mut self, item: &Item<'_>, id: &ObjectId) {
         let Some(Declared { object, .. }) = self.loaded.event_types.last() else { return };
-        let Ok(Source::Here(schema)) = schema_source::schema_text(object) else { return };
+        let Ok(Source::Inline(schema)) = schema_source::schema_text(object) else { return };
         for schema::Warning { pointer, message } in schema_source::warnings(object, &schema.to_value()) {
             let Mark { line, column } = item.mark(&pointer);
             let (file, object) = (self.file.clone(), Some(id.clone()));

@@ -62,35 +62,30 @@ pub enum InvalidSchema {
 }
 
 impl InvalidSchema {
-    /// Where the problem is, as a JSON Pointer into the schema; empty: the whole schema.
+    /// The error as a place in the schema and the message about it. The pointer is empty for the whole schema.
     #[must_use]
-    pub fn pointer(&self) -> String {
+    pub fn violation(&self) -> Violation {
         match self {
-            Self::Limit { pointer, .. } | Self::Invalid { pointer, .. } => pointer.clone(),
-            Self::RemoteReference { pointer, keyword, .. } => format!("{pointer}/{keyword}"),
-        }
-    }
-
-    /// What was found, what was expected, and what to do.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::Limit { message, .. } | Self::Invalid { message, .. } => message.clone(),
-            Self::RemoteReference { target, .. } => format!(
-                "found {target}, which is not in this schema, and nothing outside of it is read; put the schema that it \
-                 names under `$defs` or `definitions`, with that address as its `$id`"
-            ),
+            Self::Limit { pointer, message } | Self::Invalid { pointer, message } => {
+                Violation { pointer: pointer.clone(), message: message.clone() }
+            }
+            Self::RemoteReference { pointer, keyword, target } => Violation {
+                pointer: format!("{pointer}/{keyword}"),
+                message: format!(
+                    "found {target}, which is not in this schema, and nothing outside of it is read; put the schema that \
+                     it names under `$defs` or `definitions`, with that address as its `$id`"
+                ),
+            },
         }
     }
 }
 
 impl std::fmt::Display for InvalidSchema {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let message = self.message();
-        match (self, self.pointer().as_str()) {
-            (Self::Limit { .. }, "") => f.write_str(&message),
-            (_, "") => write!(f, "/: {message}"),
-            (_, pointer) => write!(f, "{pointer}: {message}"),
+        let violation = self.violation();
+        match self {
+            Self::Limit { .. } if violation.pointer.is_empty() => f.write_str(&violation.message),
+            _ => violation.fmt(f),
         }
     }
 }

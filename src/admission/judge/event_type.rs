@@ -1,8 +1,8 @@
-//! WebhookEventTypes: the name, the schema and its examples, as the operator will judge them.
+//! WebhookEventTypes: the name, the schema and its examples, by the rules of the operator.
 
 use crate::{
     admission::{Known, messages::Problem},
-    api::{EventTypeDeletionPolicy, EventTypeNames, WebhookEventType},
+    api::{EventTypeNames, WebhookEventType},
     plan::{
         ids,
         schema_source::{self, Source},
@@ -11,12 +11,13 @@ use crate::{
 
 use super::Findings;
 
-/// Judges an event type that is about to be stored. A schema in a ConfigMap is the operator's to judge: it changes
-/// without this object.
+/// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
+/// object.
 pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let (connection, name) = (object.connection_name(), object.event_type_name());
-    // A connection that is not known yet may have been applied together with this: the operator judges by it.
+    // A connection that is not known yet may have been applied together with this object: the operator checks the name
+    // by it.
     let names = known.directory.connection(connection).map(|spec| spec.event_type_names());
     if let Err(message) = ids::check_event_type_name(&name, names.unwrap_or(EventTypeNames::Any)) {
         let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
@@ -24,31 +25,27 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
     }
     let mut of_schema = Vec::new();
     match schema_source::schema_text(object) {
-        Ok(Source::Here(schema)) => {
+        Ok(Source::Inline(schema)) => {
             let schema = schema.to_value();
             of_schema = schema_source::warnings(object, &schema);
-            if let Err((first, others)) = schema_source::all_judged(object, schema) {
+            if let Err((first, others)) = schema_source::validate_all(object, schema) {
                 findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
             }
         }
         Ok(Source::ConfigMap(_)) => {}
-        Err(refusal) => findings.problems.push(refusal.into()),
+        Err(error) => findings.problems.push(error.into()),
     }
     let namespace = object.metadata.namespace.as_deref();
-    let expunge = object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
-    let refused = super::not_permitted(known, connection, namespace, |grants, _| {
-        grants.event_type(&name, object.spec.adoption(), expunge)
-    });
-    // Who may not declare it learns nothing of who does.
-    if let Some(refused) = refused {
-        findings.warnings.push(refused);
+    // An object that may not declare it learns nothing of the one that does.
+    if let Some(warning) = super::not_permitted(known, connection, namespace, object) {
+        findings.warnings.push(warning);
     } else if let Some(holder) = known.directory.holder(connection, &name) {
         let metadata = &object.metadata;
-        let same = metadata.namespace.as_deref() == Some(&holder.namespace)
+        let is_same = metadata.namespace.as_deref() == Some(&holder.namespace)
             && metadata.name.as_deref() == Some(&holder.name);
-        if !same {
+        if !is_same {
             findings.warnings.push(format!(
-                "{name:?} is declared by {holder} already, which holds it; this object waits until that one is gone"
+                "{name:?} is declared by {holder} already, which owns it; this object waits until that one is gone"
             ));
         }
     }
