@@ -1,7 +1,7 @@
-//! The schemas that events are judged by: what admission and the gateway look up in every request.
+//! The schemas that events are validated by. Admission and the gateway read them in every request.
 //!
-//! Readers take no lock: they see the catalogue as it was before a change or as it is after it, whole. A schema
-//! that does not compile never displaces the good one before it. Schemas are kept as text and compiled on
+//! Readers take no lock: they see the catalogue before a change or after it, never in between. A schema that does
+//! not compile never replaces a valid one. Schemas are kept as text and compiled on
 //! first use; a bounded number stays compiled, since that takes about twenty times the memory of the text.
 
 mod directory;
@@ -11,13 +11,14 @@ mod tests;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 pub use directory::{Directory, Holder};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -154,7 +155,7 @@ impl Catalogue {
         names
     }
 
-    /// Takes in an event type that is declared. When its schema does not compile, the one before it stays.
+    /// Sets the declaration of an event type. If its schema does not compile, the one before it stays.
     pub fn put(&self, connection: &str, name: &str, declared: Declared) -> Result<(), InvalidSchema> {
         if self.entry(connection, name).is_some_and(|entry| entry.declared == declared) {
             return Ok(());
@@ -167,7 +168,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Takes in that nobody declares an event type any more.
+    /// Removes an event type that no object declares any more.
     pub fn remove(&self, connection: &str, name: &str) {
         if self.contains(connection, name) {
             self.change(connection, |table| {
@@ -176,8 +177,8 @@ impl Catalogue {
         }
     }
 
-    /// Takes in all event types of a connection at once: what is not among them is gone. Answers those whose
-    /// schema does not compile; of them the one before stays.
+    /// Replaces all event types of a connection at once. Returns those whose schema does not compile; of them the one
+    /// before stays.
     pub fn replace(
         &self,
         connection: &str,
@@ -242,7 +243,7 @@ impl Catalogue {
     }
 
     fn change(&self, connection: &str, with: impl FnOnce(&mut HashMap<Box<str>, Arc<Entry>>)) {
-        let _turn = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.inner.writer.lock();
         let mut tables = Tables::clone(&self.inner.tables.load());
         let mut table = tables.get(connection).map(|table| HashMap::clone(table)).unwrap_or_default();
         with(&mut table);
@@ -270,7 +271,7 @@ impl Catalogue {
         let Declared { schema, format_assertion, policy: _ } = &entry.declared;
         let compiled = Arc::new(Compiled::new(&schema.to_value(), *format_assertion)?);
         entry.compiled.store(Some(compiled.clone()));
-        self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.clone());
+        self.inner.compiled.lock().insert(entry.clone());
         Ok(compiled)
     }
 }

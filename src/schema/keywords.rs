@@ -1,10 +1,10 @@
-//! The keywords of JSON Schema that hold subschemas, in which drafts they exist, and which part of a payload their
-//! subschemas judge.
+//! The keywords of JSON Schema that have subschemas, in which drafts they exist, and which part of a payload their
+//! subschemas validate.
 
 use jsonschema::Draft;
 use serde_json::{Map, Value};
 
-/// The part of a payload that a subschema judges, seen from the place that its parent judges.
+/// The part of a payload that a subschema validates, relative to the place that its parent validates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applies {
     /// The same place.
@@ -19,11 +19,11 @@ pub(super) enum Applies {
     Elements,
     /// The names of members.
     Names,
-    /// Nothing: the subschema judges only where a reference leads to it.
+    /// Nothing: the subschema validates only where a reference leads to it.
     Nothing,
 }
 
-/// How the value of a keyword holds subschemas.
+/// How subschemas are contained in the value of a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     One,
@@ -59,7 +59,7 @@ const FROM_2019: (Draft, Draft) = (Draft::Draft201909, Draft::Draft202012);
 const TO_2019: (Draft, Draft) = (Draft::Draft4, Draft::Draft201909);
 const IN_2020: (Draft, Draft) = (Draft::Draft202012, Draft::Draft202012);
 
-/// `$defs` and `definitions` hold subschemas in every draft: bundlers write either, whatever draft a schema names.
+/// `$defs` and `definitions` contain subschemas in every draft: bundlers write either, whatever draft a schema names.
 const KEYWORDS: [Keyword; 22] = [
     keyword("not", EVERY, Shape::One, Applies::Here),
     keyword("if", FROM_7, Shape::One, Applies::Here),
@@ -85,16 +85,16 @@ const KEYWORDS: [Keyword; 22] = [
     keyword("$defs", EVERY, Shape::Map, Applies::Nothing),
 ];
 
-/// Keywords whose value is data: nothing in it is a schema, whatever it looks like.
+/// Keywords whose value is data: nothing in it is a schema.
 pub(super) const DATA: [&str; 5] = ["enum", "const", "default", "examples", "example"];
 
-/// A subschema as a keyword holds it.
+/// A subschema under a keyword.
 pub(super) struct Child<'a> {
     /// The keyword.
     pub keyword: &'a str,
-    /// The key or the index under the keyword, if it holds several.
+    /// The key or the index under the keyword, if it has several.
     pub part: Option<Part<'a>>,
-    /// What it judges.
+    /// The part of a payload that it validates.
     pub applies: Applies,
     /// The subschema.
     pub value: &'a Value,
@@ -107,7 +107,7 @@ pub(super) enum Part<'a> {
     Index(usize),
 }
 
-/// The subschemas that the keywords of a schema hold.
+/// Calls `each` with every subschema under the keywords of a schema.
 pub(super) fn children<'a>(draft: Draft, schema: &'a Map<String, Value>, mut each: impl FnMut(Child<'a>)) {
     for (name, value) in schema {
         let Some(keyword) = find(draft, name) else { continue };
@@ -132,7 +132,7 @@ pub(super) fn children<'a>(draft: Draft, schema: &'a Map<String, Value>, mut eac
     }
 }
 
-/// Whether the value of a keyword holds subschemas in a draft.
+/// Whether the value of a keyword contains subschemas in a draft.
 pub(super) fn holds_schemas(draft: Draft, name: &str) -> bool {
     find(draft, name).is_some()
 }

@@ -1,4 +1,4 @@
-//! A violation in words: what was found and what was expected, short enough for a terminal.
+//! The messages of violations: what was found and what was expected, short enough for a terminal.
 
 use jsonschema::{
     ValidationError,
@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use super::{Violation, patterns::Patterns};
 
-/// Most characters of a value that are told.
+/// Most characters of a value in a message.
 const MAX_VALUE: usize = 60;
-/// Most allowed values, or unexpected keys, that are told.
+/// Most allowed values, or unexpected keys, in a message.
 const MAX_LISTED: usize = 8;
 
-/// What an error of the validator says, for a person.
+/// Converts an error of the validator.
 pub(super) fn violation(error: &ValidationError<'_>, patterns: &Patterns) -> Violation {
     Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error, patterns) }
 }
 
-/// What the validator says of a schema itself, for a person.
+/// The message of an error in a schema.
 pub(super) fn of_schema(error: &ValidationError<'_>, patterns: &Patterns) -> String {
     match error.kind() {
         // Its syntax is known to be right by now.
@@ -42,7 +42,7 @@ fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
         Kind::Required { property } => format!("found no {}, which is required", short(property)),
         Kind::Enum { options } => format!("found {found}, expected {}", one_of(options)),
         Kind::Constant { expected_value } => format!("found {found}, expected {}", short(expected_value)),
-        Kind::Format { format } => format!("found {found}, expected {}", format_words(format)),
+        Kind::Format { format } => format!("found {found}, expected {}", format_name(format)),
         Kind::Pattern { pattern } => {
             format!("found {found}, expected text that matches {}", quoted(patterns.original(pattern)))
         }
@@ -103,7 +103,7 @@ fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
     }
 }
 
-/// What each of several alternatives lacks is long; what the nearest lacks is what helps.
+/// The errors of all alternatives are long; those of the nearest one help.
 fn alternatives(
     expected: &str,
     error: &ValidationError<'_>,
@@ -187,8 +187,8 @@ fn listed(mut items: impl ExactSizeIterator<Item = String>) -> String {
     text
 }
 
-/// Formats whose name does not say how they look.
-fn format_words(format: &str) -> String {
+/// A format, with an example where the name does not describe it.
+fn format_name(format: &str) -> String {
     let example = match format {
         "date-time" => " such as 2026-01-31T12:00:00Z",
         "date" => " such as 2026-01-31",
@@ -239,7 +239,7 @@ pub(super) fn short(value: &Value) -> String {
     }
 }
 
-/// Text in quotes, of which no more than [`MAX_VALUE`] characters are told.
+/// Text in quotes, of which no more than [`MAX_VALUE`] characters are shown.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(MAX_VALUE) {
         None => format!("{text:?}"),
@@ -256,8 +256,8 @@ mod tests {
     use super::*;
 
     fn said(schema: &Value, payload: &Value) -> String {
-        let (told, more) = Compiled::new(schema, true).unwrap().violations(payload);
-        describe(&told, more)
+        let (violations, more) = Compiled::new(schema, true).unwrap().violations(payload);
+        describe(&violations, more)
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn of_alternatives_the_nearest_is_told() {
+    fn of_alternatives_the_nearest_is_reported() {
         let schema = json!({"oneOf": [
             {"type": "string"},
             {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}},

@@ -1,4 +1,4 @@
-//! JSON Schemas of payloads: compiling them within limits, and saying how a payload breaks one.
+//! JSON Schemas of payloads: compiles them within limits, and reports how a payload violates one.
 //!
 //! A schema is Draft 7 unless its `$schema` says otherwise (Svix itself compiles each as Draft 7). Nothing
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
@@ -26,9 +26,9 @@ use patterns::Patterns;
 pub use payload::{MAX_PAYLOAD_BYTES, parse, parts};
 pub use warnings::{Warning, warnings};
 
-/// Most violations that are told of one payload: more do not help a person.
+/// Most violations that are reported of one payload: more do not help a person.
 const MAX_VIOLATIONS: usize = 10;
-/// Most violations that are counted beyond those: a hostile payload has as many as it has bytes.
+/// Most violations that are counted in addition: a hostile payload has as many as it has bytes.
 const MAX_COUNTED: usize = 990;
 /// Deepest nesting of a payload; JSON parsers stop there, too.
 pub const MAX_PAYLOAD_DEPTH: usize = 128;
@@ -97,7 +97,7 @@ fn beyond(message: impl Into<String>) -> InvalidSchema {
     InvalidSchema::Limit { pointer: String::new(), message: message.into() }
 }
 
-/// One way in which a payload breaks a schema.
+/// One way in which a payload violates a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Where in the payload, as a JSON Pointer; empty: the whole payload.
@@ -144,14 +144,14 @@ impl Compiled {
         let patterns = Patterns::of(&document)?;
         let validator = validator::build(&document, &patterns, format_assertion)?;
         let longest = patterns.longest_payload();
-        Ok(Self { validator, patterns, deepest, longest, breadth: Breadth::of(schema) })
+        Ok(Self { validator, patterns, deepest, longest, breadth: Breadth::of(&document) })
     }
 
-    /// How a payload breaks the schema: the first violations, and how many there are beyond them. Empty: it
+    /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it
     /// matches. The payload is one that a parser read: nested no deeper than [`MAX_PAYLOAD_DEPTH`].
     #[must_use]
     pub fn violations(&self, payload: &Value) -> (Vec<Violation>, usize) {
-        // No parser lets a payload through that is nested deeper, so most schemas have nothing to look for.
+        // No parser lets a payload through that is nested deeper, so most schemas need no check.
         if self.deepest < MAX_PAYLOAD_DEPTH
             && let Some(pointer) = deeper_than(payload, self.deepest)
         {
@@ -187,7 +187,7 @@ impl Compiled {
             let cheap = self.breadth.first_is_cheap();
             let first = if cheap { self.validator.validate(payload).err() } else { None };
             let message = match &first {
-                Some(_) => "found too large a payload to say what else is wrong with it; mend the first",
+                Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
                 None => "found a payload that does not match, and is too large to say where",
             };
             let rest = Violation { pointer: String::new(), message: message.to_owned() };
@@ -197,12 +197,12 @@ impl Compiled {
             );
         }
         let mut errors = self.validator.iter_errors(payload);
-        let told = errors
+        let reported = errors
             .by_ref()
             .take(MAX_VIOLATIONS)
             .map(|error| messages::violation(&error, &self.patterns))
             .collect();
-        (told, errors.take(MAX_COUNTED).count())
+        (reported, errors.take(MAX_COUNTED).count())
     }
 }
 
@@ -230,7 +230,7 @@ fn draft_of(schema: &Value) -> Option<Draft> {
 
 /// Where a payload is nested deeper than so many levels, if it is.
 fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
-    /// Nearly every payload is asked this, and nearly none is: the place is looked for only then.
+    /// Nearly every payload is checked, and nearly none is deeper: the place is found only then.
     fn is_deeper(value: &Value, left: usize) -> bool {
         let below = |item: &Value| match item {
             Value::Object(_) | Value::Array(_) => left == 0 || is_deeper(item, left - 1),
@@ -323,8 +323,8 @@ mod tests {
     use super::*;
 
     fn violations(schema: &Value, payload: &Value) -> String {
-        let (told, more) = Compiled::new(schema, true).unwrap().violations(payload);
-        describe(&told, more)
+        let (violations, more) = Compiled::new(schema, true).unwrap().violations(payload);
+        describe(&violations, more)
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) struct Unit {
     pub uri: String,
     /// The draft of all that is in it.
     pub draft: Draft,
-    /// What it holds.
+    /// The document.
     pub value: Value,
     /// Where its root stands in the schema.
     pub pointer: String,
@@ -196,10 +196,12 @@ impl<'a, 'd> Rewriter<'a, 'd> {
             "$ref" | "$dynamicRef" => {
                 let reference =
                     subschema.references.iter().find(|reference| reference.keyword.as_str() == key);
-                Some(match reference {
-                    Some(reference) => self.reference(reference, unit).into(),
-                    None => self.value(value, unit, Copy::Judged),
-                })
+                match reference {
+                    Some(reference) => Some(self.reference(reference, unit).into()),
+                    // It leads nowhere and is not used, or is no reference in this draft.
+                    None if value.is_string() => None,
+                    None => Some(self.value(value, unit, Copy::Judged)),
+                }
             }
             _ => Some(self.value(value, unit, Copy::Judged)),
         }
@@ -275,7 +277,7 @@ enum Copy {
     Declared,
 }
 
-/// The address of a unit. The scheme tells the validator that it is no address of the author's.
+/// The address of a unit. By the scheme the validator knows that it is not an address of the author's.
 fn address(unit: usize) -> String {
     match unit {
         0 => "json-schema:///".to_owned(),

@@ -85,11 +85,14 @@ fn invalid(error: &ValidationError<'_>, within: &str, patterns: &Patterns) -> In
             error.instance()
         )),
         Some("exclusiveMaximum" | "exclusiveMinimum") if error.instance().is_boolean() => format!(
-            "found {}, expected a number; a boolean here is of Draft 4 and OpenAPI 3.0: give the bound itself, and take out \
-             the one beside it",
+            "found {}, expected a number; a boolean here is of Draft 4 and OpenAPI 3.0: give the bound itself, and remove \
+             the other one",
             error.instance()
         ),
         _ => shortened(&messages::of_schema(error, patterns)),
     };
     InvalidSchema::Invalid { pointer, message }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,14 +14,14 @@ use crate::schema::{
 struct Identity<'a> {
     /// The identifier of the resource whose root it is.
     id: Option<&'a str>,
-    /// Identifiers that its draft does not heed, since they stand beside a `$ref` or are of another draft.
+    /// Identifiers that its draft ignores, since they are siblings of a `$ref` or belong to another draft.
     aliases: Vec<&'a str>,
     anchors: Vec<&'a str>,
     dynamic: Option<&'a str>,
 }
 
 impl<'a> Document<'a> {
-    /// Adds a document and all subschemas that its keywords hold.
+    /// Adds a document and all its subschemas.
     pub(super) fn add_document(
         &mut self,
         base: Uri<String>,
@@ -41,7 +41,7 @@ impl<'a> Document<'a> {
         Ok(node)
     }
 
-    /// Adds the subschema at a place and those that its keywords hold. What stands under unknown keywords is left in
+    /// Adds the subschema at a place and those under its keywords. What is under unknown keywords is appended to
     /// `unknown`. The depth of the document is bounded, so this may recurse.
     pub(super) fn add(
         &mut self,
@@ -61,6 +61,8 @@ impl<'a> Document<'a> {
             resource: place.resource,
             children: Vec::new(),
             references: Vec::new(),
+            is_used: false,
+            broken: None,
         });
         let Value::Object(map) = place.value else { return Ok(node) };
         let silent = Document::is_only_a_reference(place.draft, place.value);
@@ -96,7 +98,7 @@ impl<'a> Document<'a> {
         Ok(node)
     }
 
-    /// Looks for identifiers in what stands under a keyword that no draft knows.
+    /// Searches for identifiers in what is under a keyword that no draft knows.
     fn search(&mut self, place: Place<'a>) -> Result<(), InvalidSchema> {
         if self.node_at(&place).is_some() {
             return Ok(());
@@ -134,7 +136,7 @@ impl<'a> Document<'a> {
         if let Some(draft) = draft_of(place.value) {
             place.draft = draft;
         }
-        // A document, or one that was bundled with its draft, has the address that it names, whatever stands beside it.
+        // A document, or one that was bundled with its draft, has the address that it names, whatever its other keywords are.
         let is_whole = place.pointer.is_empty() || map.contains_key("$schema");
         let identity = identity(place.draft, map, is_whole);
         if let Some(id) = identity.id {
@@ -170,7 +172,7 @@ impl<'a> Document<'a> {
             push_part(&mut pointer, place.draft.id_keyword());
             InvalidSchema::Invalid { pointer, message: resolve::no_address(id, &problem) }
         })?;
-        // A document that names itself has this name beside the one that it was read under.
+        // A document that names itself has this name and the one that it was read under.
         if std::ptr::eq(parent.root.value, place.value) {
             self.resources[place.resource].uri = uri.clone();
         } else {
@@ -229,7 +231,7 @@ fn identity(draft: Draft, map: &Map<String, Value>, is_whole: bool) -> Identity<
     let other = if draft == Draft::Draft4 { "$id" } else { "id" };
     identity.aliases.extend(text(other).filter(|id| !id.is_empty() && !id.contains('#')));
     if classic {
-        // Beside `$ref`, these drafts ignore every other keyword.
+        // These drafts ignore the siblings of `$ref`.
         if map.contains_key("$ref") && !is_whole {
             identity.aliases.extend(identity.id.take());
         }

@@ -32,9 +32,9 @@ pub(super) struct Document<'a> {
     nodes: HashMap<*const Value, Node>,
     /// Resources by the address of their root.
     roots: HashMap<*const Value, usize>,
-    /// What keywords that hold subschemas declare.
+    /// The identifiers of subschemas.
     declared: Names<'a>,
-    /// What stands where no draft expects a schema; it counts where nothing else has the name.
+    /// Identifiers where no draft expects a schema; they count where nothing else has the name.
     found: Names<'a>,
 }
 
@@ -64,13 +64,17 @@ pub(super) struct Subschema<'a> {
     pub draft: Draft,
     /// The resource that it is part of.
     pub resource: usize,
-    /// The subschemas that its keywords hold.
+    /// The subschemas under its keywords.
     pub children: Vec<Edge<'a>>,
     /// What it refers to.
     pub references: Vec<Reference<'a>>,
+    /// Whether it may validate a part of a payload.
+    pub is_used: bool,
+    /// What is wrong with a reference of it that leads nowhere. Nobody minds as long as it is not used.
+    broken: Option<InvalidSchema>,
 }
 
-/// From a subschema to one that a keyword holds.
+/// From a subschema to one under a keyword of it.
 pub(super) struct Edge<'a> {
     /// What the child judges.
     pub applies: Applies,
@@ -133,7 +137,8 @@ pub(super) struct Resource<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reads a schema whose depth is bounded. An error names a reference that leads nowhere or out of the document.
+    /// Reads a schema whose depth is bounded. An error names a reference that leads out of the document, or one that leads
+    /// nowhere and is used.
     pub fn read(schema: &'a Value, draft: Draft) -> Result<Self, InvalidSchema> {
         let mut document = Self {
             subschemas: Vec::new(),
@@ -145,7 +150,39 @@ impl<'a> Document<'a> {
         };
         document.add_document(resolve::default_base()?, schema, draft)?;
         document.resolve_references()?;
-        Ok(document)
+        document.mark_used();
+        let broken = document.subschemas.iter_mut().filter(|it| it.is_used).find_map(|it| it.broken.take());
+        match broken {
+            Some(error) => Err(error),
+            None => Ok(document),
+        }
+    }
+
+    /// Marks the subschemas that may validate a part of a payload: those that keywords and references lead to from the
+    /// root.
+    fn mark_used(&mut self) {
+        let mut unseen = vec![0];
+        while let Some(node) = unseen.pop() {
+            let Some(subschema) = self.subschemas.get_mut(node) else { continue };
+            if std::mem::replace(&mut subschema.is_used, true) {
+                continue;
+            }
+            let subschema = &self.subschemas[node];
+            let children = subschema.children.iter().filter(|edge| edge.applies != Applies::Nothing);
+            unseen.extend(children.map(|edge| edge.to));
+            for reference in &subschema.references {
+                unseen.push(reference.to);
+                for resource in 0..self.resources.len() {
+                    if let Some(name) = reference.dynamic {
+                        let anchors = self.dynamic_anchors(resource).filter(|(anchor, _)| *anchor == name);
+                        unseen.extend(anchors.map(|(_, node)| node));
+                    }
+                    if reference.keyword == ReferenceKeyword::RecursiveRef {
+                        unseen.extend(self.root_of(resource).filter(|_| self.resources[resource].recursive));
+                    }
+                }
+            }
+        }
     }
 
     /// Whether a subschema ignores its keywords other than the reference.
@@ -174,6 +211,12 @@ impl<'a> Document<'a> {
     /// Whether a subschema is part of the document; else it is part of a meta-schema.
     pub fn is_inside(&self, subschema: &Subschema<'a>) -> bool {
         self.resources[subschema.resource].document == 0
+    }
+
+    /// The meta-schemas that were read, each whole.
+    pub fn meta_schemas(&self) -> impl Iterator<Item = &'a Value> {
+        let documents = self.resources.iter().enumerate().filter(|(index, it)| it.document == *index);
+        documents.skip(1).map(|(_, resource)| resource.root.value)
     }
 
     /// The address of the document that a resource is part of.

@@ -69,7 +69,14 @@ impl<'a> Document<'a> {
                     Ok((to, dynamic)) => {
                         self.subschemas[next].references.push(Reference { keyword, to, dynamic });
                     }
-                    Err(problem) => return Err(self.refused(next, keyword, target, problem)),
+                    Err(problem) => {
+                        let is_elsewhere = matches!(problem, Unresolved::Elsewhere);
+                        let error = self.refused(next, keyword, target, problem);
+                        if is_elsewhere {
+                            return Err(error);
+                        }
+                        self.subschemas[next].broken = Some(error);
+                    }
                 }
             }
             next += 1;

@@ -1,5 +1,5 @@
 //! References to each kind of name that a part of a schema can have.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::{Value, json};
 
@@ -386,6 +386,22 @@ fn what_is_nowhere_in_the_document_is_refused_with_its_place() {
     assert!(error.starts_with("/items/$ref: found \"a b\", expected an address"), "{error}");
     let error = Compiled::new(&json!({"items": {"$id": "http://[x"}}), true).unwrap_err().to_string();
     assert!(error.starts_with("/items/$id: found \"http://[x\", expected an address"), "{error}");
+}
+
+#[test]
+fn what_is_not_used_may_be_broken() {
+    let schema = json!({
+        "properties": {"a": {"$ref": "#/definitions/money"}},
+        "definitions": {
+            "money": {"type": "integer"}, "unused": {"$ref": "#/definitions/none"}, "more": {"pattern": "(?=a)"},
+            "never": {"$ref": "#/definitions/unused", "properties": {"x": {"$ref": "#none"}}},
+        },
+    });
+    assert_leads_to_integer(&schema);
+    let mut used = schema.clone();
+    used["properties"]["b"] = json!({"$ref": "#/definitions/never"});
+    let error = Compiled::new(&used, true).unwrap_err().to_string();
+    assert!(error.starts_with("/definitions/unused/$ref: found"), "{error}");
 }
 
 #[test]

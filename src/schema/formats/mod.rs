@@ -1,4 +1,4 @@
-//! The formats that are enforced, in every draft: those of JSON Schema, and those that ajv-formats has beside them.
+//! The formats that are enforced, in every draft: those of JSON Schema, and further ones of ajv-formats.
 //!
 //! jsonschema has the formats of each draft. Where a draft lacks one, and where jsonschema has none, the check is here.
 

@@ -29,6 +29,8 @@ pub(super) struct Patterns {
 pub(super) struct Found<'a> {
     pub pattern: &'a str,
     pub pointer: String,
+    /// Whether it may be matched with a part of a payload.
+    is_used: bool,
 }
 
 /// All patterns of a schema, in the order of the subschemas.
@@ -36,13 +38,14 @@ pub(super) fn all<'a>(document: &Document<'a>) -> Vec<Found<'a>> {
     let mut found = Vec::new();
     for subschema in document.subschemas.iter().filter(|subschema| document.is_inside(subschema)) {
         if let Some(Value::String(pattern)) = subschema.value.get("pattern") {
-            found.push(Found { pattern, pointer: format!("{}/pattern", subschema.pointer) });
+            let pointer = format!("{}/pattern", subschema.pointer);
+            found.push(Found { pattern, pointer, is_used: subschema.is_used });
         }
         if let Some(Value::Object(properties)) = subschema.value.get("patternProperties") {
             for pattern in properties.keys() {
                 let mut pointer = format!("{}/patternProperties", subschema.pointer);
                 push_part(&mut pointer, pattern);
-                found.push(Found { pattern, pointer });
+                found.push(Found { pattern, pointer, is_used: subschema.is_used });
             }
         }
     }
@@ -58,8 +61,8 @@ impl Patterns {
         let all = all(document);
         // A translation may be the text of another pattern, which then keeps it.
         let mut taken: HashSet<Cow<'_, str>> = all.iter().map(|found| found.pattern.into()).collect();
-        for Found { pattern, pointer } in all {
-            let translation = translation(pattern, &pointer)?;
+        for Found { pattern, pointer, is_used } in all {
+            let Some(translation) = translation(pattern, &pointer, is_used)? else { continue };
             patterns.cost.add(&translation, &pointer)?;
             if !known.insert(pattern) || translation == pattern {
                 continue;
@@ -119,19 +122,20 @@ impl Patterns {
     }
 }
 
-/// A pattern in the syntax of the engine.
-fn translation(pattern: &str, pointer: &str) -> Result<String, InvalidSchema> {
+/// A pattern in the syntax of the engine; `None` for one that the engine cannot match and need not.
+fn translation(pattern: &str, pointer: &str, is_used: bool) -> Result<Option<String>, InvalidSchema> {
     let invalid = |message: String| InvalidSchema::Invalid { pointer: pointer.to_owned(), message };
     let found = messages::quoted(pattern);
     let parsed = ecma::parse(pattern)
         .map_err(|error| invalid(format!("found {found}, expected a regular expression; it has {error}")))?;
     match parsed.unsupported {
+        Some(_) if !is_used => Ok(None),
         Some(ecma::Unsupported { construct, at }) => Err(invalid(format!(
             "found {found}, expected a regular expression that takes linear time, without {construct} at character {at}; \
              {}",
             construct.way_out()
         ))),
-        None => Ok(parsed.translation),
+        None => Ok(Some(parsed.translation)),
     }
 }
 

@@ -1,5 +1,6 @@
-//! What a valid schema says and nobody enforces: keywords of another draft, names that are nearly keywords, unknown formats,
-//! and what other dialects have. Other keywords that no draft knows are annotations, and stay silent.
+//! Warnings about parts of a valid schema that are not enforced: keywords of another draft, names that are nearly
+//! keywords, unknown formats, keywords of other dialects. Other keywords that no draft knows are annotations, and cause no
+//! warning.
 
 mod vocabulary;
 
@@ -52,7 +53,7 @@ struct Found {
     /// Whether the schema names the draft that it is written in.
     names_draft: bool,
     warnings: Vec<Warning>,
-    /// By message: the index of the first place, and how many there are beside it.
+    /// By message: the index of the first place, and the number of further places.
     seen: HashMap<String, (usize, usize)>,
 }
 
@@ -85,7 +86,7 @@ impl Found {
         let Value::Object(map) = subschema.value else { return };
         let (place, draft) = (subschema.pointer.as_str(), subschema.draft);
         if Document::is_only_a_reference(draft, subschema.value) {
-            self.beside_reference(place, draft, map);
+            self.siblings_of_reference(place, draft, map);
             return;
         }
         for (name, value) in map {
@@ -148,8 +149,8 @@ impl Found {
         }
     }
 
-    /// Keywords that a `$ref` switches off.
-    fn beside_reference(&mut self, place: &str, draft: Draft, map: &Map<String, Value>) {
+    /// Keywords that are ignored as siblings of a `$ref`.
+    fn siblings_of_reference(&mut self, place: &str, draft: Draft, map: &Map<String, Value>) {
         let names = map.keys().filter(|name| {
             let names_a_part = ["$ref", "$schema", "$id", "$anchor", "$defs", "definitions", "contentSchema"];
             vocabulary::find(name).is_some() && !names_a_part.contains(&name.as_str())
@@ -159,12 +160,12 @@ impl Found {
             self.add(
                 place,
                 name,
-                format!("ignored beside $ref in {own}; put the $ref into a list under allOf"),
+                format!("ignored as a sibling of $ref in {own}; put the $ref into a list under allOf"),
             );
         }
     }
 
-    /// Keywords that need another one beside them.
+    /// Keywords that have no effect without another one.
     fn without_effect(&mut self, place: &str, draft: Draft, map: &Map<String, Value>) {
         let has = |name: &str| map.contains_key(name);
         let mut add = |name: &str, message: &str| {

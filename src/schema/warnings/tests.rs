@@ -1,5 +1,5 @@
 //! What is warned of, and what is not.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::json;
 
@@ -61,7 +61,9 @@ fn keywords_of_a_newer_draft() {
 fn keywords_of_an_older_draft() {
     assert_one(
         &json!({"$schema": DRAFT_2020, "prefixItems": [{}], "additionalItems": false}),
-        &["/additionalItems: a keyword up to 2019-09, ignored in 2020-12; write items beside prefixItems"],
+        &[
+            "/additionalItems: a keyword up to 2019-09, ignored in 2020-12; write items together with prefixItems",
+        ],
     );
     assert_one(
         &json!({"$schema": DRAFT_2020, "$recursiveRef": "#"}),
@@ -267,7 +269,7 @@ fn keywords_without_effect() {
     for (schema, expected) in [
         (
             json!({"$ref": "#/definitions/a", "maxLength": 5, "definitions": {"a": {}}}),
-            "/maxLength: ignored beside $ref in Draft 7",
+            "/maxLength: ignored as a sibling of $ref in Draft 7",
         ),
         (json!({"then": {}}), "/then: ignored without if"),
         (json!({"else": {}}), "/else: ignored without if"),

@@ -58,7 +58,7 @@ pub(super) const KEYWORDS: [Keyword; 53] = [
     // These two name parts in every draft here.
     keyword("$defs", EVERY, None),
     keyword("$anchor", EVERY, None),
-    keyword("additionalItems", (Draft::Draft4, Draft::Draft201909), Some("items beside prefixItems")),
+    keyword("additionalItems", (Draft::Draft4, Draft::Draft201909), Some("items together with prefixItems")),
     keyword("$id", EVERY, None),
     keyword("const", FROM_6, Some("an enum of one value")),
     keyword("contains", FROM_6, None),
@@ -86,7 +86,7 @@ pub(super) const KEYWORDS: [Keyword; 53] = [
 /// Keywords of drafts before the fourth, and what took their place.
 const FORMER: [(&str, &str); 3] = [("divisibleBy", "multipleOf"), ("extends", "allOf"), ("disallow", "not")];
 
-/// Keywords that say something and change nothing, and names that tools use and that look like a keyword.
+/// Annotations, and names that tools use and that are near a keyword by chance.
 const SILENT: [&str; 21] = [
     "title",
     "description",

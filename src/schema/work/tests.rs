@@ -82,8 +82,8 @@ fn a_validator_survives_all_that_is_let_through() {
             assert!(compiled.violations(&nested(deepest)).0.is_empty(), "{schema}");
             assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{schema}");
             if deepest < MAX_PAYLOAD_DEPTH {
-                let told = compiled.violations(&nested(deepest + 1)).0;
-                assert!(told[0].message.starts_with("nested deeper than"), "{told:?}");
+                let reported = compiled.violations(&nested(deepest + 1)).0;
+                assert!(reported[0].message.starts_with("nested deeper than"), "{reported:?}");
             }
         });
         judge.unwrap().join().unwrap();

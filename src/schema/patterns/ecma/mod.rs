@@ -7,13 +7,15 @@
 //! The translation uses nothing but literals, explicit classes, groups, repetitions and assertions, so that no reader of it
 //! has a class or an escape of its own: `\d`, `\w`, `\s` and `.` become classes, and `\b` the boundary of an ASCII word.
 //!
-//! - [`parser`] reads a pattern and writes the translation in one pass.
-//! - [`class`] is what stands in brackets, [`escape`] what stands behind a backslash, [`properties`] what `\p` knows.
+//! - [`parser`] reads a pattern and writes the translation in one pass, with [`group`] and [`quantifier`].
+//! - [`class`] reads brackets, [`escape`] what follows a backslash, [`properties`] the names in `\p{…}`.
 
 mod class;
 mod escape;
+mod group;
 mod parser;
 mod properties;
+mod quantifier;
 
 /// A pattern that was read.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub(in crate::schema) struct Pattern {
     pub translation: String,
     /// What the engine cannot do, if the pattern needs it.
     pub unsupported: Option<Unsupported>,
-    /// What probably means something else than its author thinks.
+    /// Parts that probably mean something else than the author thinks.
     pub remarks: Vec<Remark>,
 }
 
@@ -125,7 +127,7 @@ pub(in crate::schema) struct Remark {
 pub(in crate::schema) enum RemarkKind {
     /// An escaped letter that means nothing but itself.
     LetterEscape(char),
-    /// Braces that look like a repetition and are text.
+    /// Braces that are a repetition in other dialects, and text in this one.
     LiteralBraces(String),
 }
 

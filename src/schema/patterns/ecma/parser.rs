@@ -3,40 +3,36 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Construct, Pattern, Problem, Remark, RemarkKind, SyntaxError, Unsupported,
+    Construct, Pattern, Problem, Remark, SyntaxError, Unsupported,
     class::Set,
     escape::{Escape, escape},
+    group::captures,
 };
 
-/// Deepest nesting of groups; the engine has a bound of its own above it.
-const MAX_DEPTH: usize = 200;
-/// Most repetitions that a brace may ask for.
-const MAX_REPETITIONS: u32 = 1_000_000;
-
 pub(super) struct Parser {
-    pattern: Vec<char>,
+    pub(super) pattern: Vec<char>,
     pub(super) position: usize,
-    out: String,
-    unsupported: Option<Unsupported>,
+    pub(super) out: String,
+    pub(super) unsupported: Option<Unsupported>,
     pub(super) remarks: Vec<Remark>,
-    depth: usize,
+    pub(super) depth: usize,
     /// How many groups capture, in the whole pattern.
     groups: u32,
     /// The names of groups, in the whole pattern.
     names: BTreeSet<String>,
-    flags: Flags,
+    pub(super) flags: Flags,
 }
 
 /// The flags of ECMA-262 that a group may set.
 #[derive(Clone, Copy, Default)]
-struct Flags {
-    multiline: bool,
-    dot_all: bool,
+pub(super) struct Flags {
+    pub multiline: bool,
+    pub dot_all: bool,
 }
 
 /// What a quantifier may follow.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Term {
+pub(super) enum Term {
     Atom,
     Assertion,
 }
@@ -67,7 +63,7 @@ impl Parser {
     }
 
     /// Alternatives up to a `)` or the end; returns the names of the groups in them.
-    fn disjunction(&mut self) -> Result<BTreeSet<String>, SyntaxError> {
+    pub(super) fn disjunction(&mut self) -> Result<BTreeSet<String>, SyntaxError> {
         let mut all = BTreeSet::new();
         loop {
             let names = self.alternative()?;
@@ -158,212 +154,11 @@ impl Parser {
         Ok(Term::Atom)
     }
 
-    /// A group; returns the names that it declares.
-    fn group(&mut self) -> Result<(Term, BTreeSet<String>), SyntaxError> {
-        let begin = self.position;
-        self.position += 1;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(self.error_at(Problem::TooDeep, begin));
-        }
-        let flags = self.flags;
-        let mut own = None;
-        let mut term = Term::Atom;
-        if !self.eat('?') {
-            self.out.push('(');
-        } else if self.eat(':') {
-            self.out.push_str("(?:");
-        } else if let Some(construct) = self.look_around() {
-            self.refuse(construct, begin);
-            self.out.push_str("(?:");
-            // Annex B lets a look-ahead be repeated.
-            if !matches!(construct, Construct::Lookahead | Construct::NegativeLookahead) {
-                term = Term::Assertion;
-            }
-        } else if self.eat('<') {
-            own = Some(self.group_name().ok_or_else(|| self.error_at(Problem::GroupName, begin))?);
-            self.out.push('(');
-        } else {
-            self.modifiers(begin)?;
-        }
-        let mut names = self.disjunction()?;
-        if let Some(own) = own
-            && !names.insert(own)
-        {
-            return Err(self.error_at(Problem::GroupName, begin));
-        }
-        if !self.eat(')') {
-            return Err(self.error_at(Problem::OpenGroup, begin));
-        }
-        self.out.push(')');
-        self.flags = flags;
-        self.depth -= 1;
-        Ok((term, names))
-    }
-
-    /// The rest of `(?=`, `(?!`, `(?<=` and `(?<!`.
-    fn look_around(&mut self) -> Option<Construct> {
-        for (begin, construct) in [
-            ("=", Construct::Lookahead),
-            ("!", Construct::NegativeLookahead),
-            ("<=", Construct::Lookbehind),
-            ("<!", Construct::NegativeLookbehind),
-        ] {
-            if self.eat_all(begin) {
-                return Some(construct);
-            }
-        }
-        None
-    }
-
-    /// The flags of `(?i-s:`.
-    fn modifiers(&mut self, begin: usize) -> Result<(), SyntaxError> {
-        let (mut on, mut off) = (String::new(), None::<String>);
-        loop {
-            match self.bump() {
-                Some(c @ ('i' | 'm' | 's')) if !on.contains(c) && !off.iter().any(|off| off.contains(c)) => {
-                    off.as_mut().unwrap_or(&mut on).push(c);
-                }
-                Some('-') if off.is_none() => off = Some(String::new()),
-                Some(':') if !on.is_empty() || off.iter().any(|off| !off.is_empty()) => break,
-                _ => return Err(self.error_at(Problem::UnknownGroup, begin)),
-            }
-        }
-        let off = off.unwrap_or_default();
-        for (flags, set) in [(&on, true), (&off, false)] {
-            if flags.contains('m') {
-                self.flags.multiline = set;
-            }
-            if flags.contains('s') {
-                self.flags.dot_all = set;
-            }
-        }
-        self.out.push_str(match (on.contains('i'), off.contains('i')) {
-            (true, _) => "(?i:",
-            (_, true) => "(?-i:",
-            _ => "(?:",
-        });
-        Ok(())
-    }
-
-    /// `name>`, as of a group; the `<` is read.
-    pub(super) fn group_name(&mut self) -> Option<String> {
-        let mut name = String::new();
-        loop {
-            let mut c = self.bump()?;
-            if c == '>' {
-                return (!name.is_empty()).then_some(name);
-            }
-            if c == '\\' {
-                let begin = self.position - 1;
-                let Ok(Escape::Char(code)) = escape(self, begin, false) else { return None };
-                c = char::from_u32(code)?;
-            }
-            let is_first = name.is_empty();
-            let is_allowed = c.is_alphabetic()
-                || matches!(c, '$' | '_')
-                || (!is_first && (c.is_alphanumeric() || matches!(c, '\u{200c}' | '\u{200d}')));
-            if !is_allowed {
-                return None;
-            }
-            name.push(c);
-        }
-    }
-
-    /// The quantifier behind a term, if there is one. `out` is where the term begins in the translation.
-    fn quantifier(&mut self, term: Term, out: usize) -> Result<(), SyntaxError> {
-        let begin = self.position;
-        let text = match self.peek() {
-            Some(c @ ('*' | '+' | '?')) => {
-                self.position += 1;
-                c.to_string()
-            }
-            Some('{') => match self.braces()? {
-                Some((least, most)) => match most {
-                    None => format!("{{{least},}}"),
-                    Some(most) if most == least => format!("{{{least}}}"),
-                    Some(most) => format!("{{{least},{most}}}"),
-                },
-                None => return Ok(()),
-            },
-            _ => return Ok(()),
-        };
-        if term != Term::Atom {
-            return Err(self.error_at(Problem::NothingToRepeat, begin));
-        }
-        // The engine reads a repetition behind a literal as one of its last character, which a literal always is here.
-        debug_assert!(out < self.out.len() || self.unsupported.is_some());
-        self.out.push_str(&text);
-        if self.eat('?') {
-            self.out.push('?');
-        }
-        if let Some('*' | '+' | '?') = self.peek() {
-            return Err(self.error(Problem::NothingToRepeat));
-        }
-        let again = self.position;
-        if self.peek() == Some('{') {
-            if self.braces()?.is_some() {
-                return Err(self.error_at(Problem::NothingToRepeat, again));
-            }
-            self.position = again;
-        }
-        Ok(())
-    }
-
-    /// `{n}`, `{n,}` or `{n,m}` at this place; nothing is read if it is none of them.
-    fn braces(&mut self) -> Result<Option<(u32, Option<u32>)>, SyntaxError> {
-        let begin = self.position;
-        let parsed = self.parse_braces();
-        let Some((least, most)) = parsed else {
-            self.position = begin;
-            return Ok(None);
-        };
-        if most.is_some_and(|most| most < least) {
-            return Err(self.error_at(Problem::ReversedRepetition, begin));
-        }
-        let (Ok(least), Ok(most)) = (u32::try_from(least), most.map(u32::try_from).transpose()) else {
-            return Err(self.error_at(Problem::TooManyRepetitions, begin));
-        };
-        if least.max(most.unwrap_or(0)) > MAX_REPETITIONS {
-            return Err(self.error_at(Problem::TooManyRepetitions, begin));
-        }
-        Ok(Some((least, most)))
-    }
-
-    fn parse_braces(&mut self) -> Option<(u64, Option<u64>)> {
-        let digits = |parser: &mut Self| {
-            let begin = parser.position;
-            let mut number = 0u64;
-            while let Some(digit) = parser.peek().and_then(|c| c.to_digit(10)) {
-                number = number.saturating_mul(10).saturating_add(u64::from(digit));
-                parser.position += 1;
-            }
-            (parser.position > begin).then_some(number)
-        };
-        self.eat('{').then_some(())?;
-        let least = digits(self)?;
-        let most = if self.eat(',') { digits(self) } else { Some(least) };
-        self.eat('}').then_some((least, most))
-    }
-
-    /// Notes braces that look like a repetition in another dialect: `{,3}` and `{1, 3}`.
-    fn literal_braces(&mut self, begin: usize) {
-        let rest = &self.pattern[begin..];
-        let Some(end) = rest.iter().position(|c| *c == '}') else { return };
-        let text: String = rest[..=end].iter().collect();
-        let inner = &rest[1..end];
-        let is_like_it = inner.iter().any(char::is_ascii_digit)
-            && inner.iter().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' '));
-        if is_like_it {
-            self.remarks.push(Remark { kind: RemarkKind::LiteralBraces(text), at: begin + 1 });
-        }
-    }
-
     fn literal(&mut self, c: char) {
         push_literal(&mut self.out, c);
     }
 
-    fn refuse(&mut self, construct: Construct, begin: usize) {
+    pub(super) fn refuse(&mut self, construct: Construct, begin: usize) {
         self.unsupported.get_or_insert(Unsupported { construct, at: begin + 1 });
         // Something stands for it, so that a quantifier behind it has an atom.
         if construct == Construct::BackReference {
@@ -401,7 +196,7 @@ impl Parser {
         is_there
     }
 
-    fn eat_all(&mut self, wanted: &str) -> bool {
+    pub(super) fn eat_all(&mut self, wanted: &str) -> bool {
         let rest = self.pattern[self.position..].iter().copied();
         let length = wanted.chars().count();
         let is_there = rest.take(length).eq(wanted.chars());
@@ -428,34 +223,4 @@ pub(super) fn push_literal(out: &mut String, c: char) {
         _ if c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric() => out.push(c),
         _ => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
     }
-}
-
-/// The number of groups that capture, and their names.
-fn captures(pattern: &[char]) -> (u32, BTreeSet<String>) {
-    let (mut groups, mut names) = (0, BTreeSet::new());
-    let (mut in_class, mut position) = (false, 0);
-    while let Some(c) = pattern.get(position) {
-        match c {
-            '\\' => position += 1,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class => {
-                let rest = &pattern[position + 1..];
-                match rest {
-                    ['?', '<', '=' | '!', ..] => {}
-                    ['?', '<', name @ ..] => {
-                        groups += 1;
-                        names.extend(
-                            name.split(|c| *c == '>').next().map(|name| name.iter().collect::<String>()),
-                        );
-                    }
-                    ['?', ..] => {}
-                    _ => groups += 1,
-                }
-            }
-            _ => {}
-        }
-        position += 1;
-    }
-    (groups, names)
 }

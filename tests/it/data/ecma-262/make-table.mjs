@@ -1,5 +1,7 @@
-// Writes table.json beside this file: what JavaScript's RegExp says of each pattern and text, with the flag `u`, or
+// Writes table.json in this folder: the texts that each pattern matches as a RegExp of JavaScript, with the flag `u`, or
 // without it where the pattern is a syntax error with it. `node make-table.mjs`; made with Node.js 20.
+//
+// `node make-table.mjs 5000 FILE` writes a table of so many random patterns, for `ECMA_262_TABLE=FILE cargo test ecma_262`.
 import { writeFileSync } from "node:fs";
 
 const patterns = [
@@ -70,6 +72,21 @@ const texts = [
   "[:alpha:]", "l:]", "a.b.c",
 ];
 
+const [count, file] = process.argv.slice(2);
+
+// Pieces of patterns, to be put together at random.
+const pieces = [
+  ..."abc1_-.^$|()[]{}*+?,:=!<>\\/ é😀&~#@", "\\d", "\\D", "\\w", "\\W", "\\s", "\\S", "\\b", "\\B", "\\0", "\\n", "\\t", "\\cJ", "\\x61",
+  "\\u0061", "\\u{62}", "\\ud83d\\ude00", "\\ud83d", "\\-", "\\]", "\\[", "\\^", "\\$", "\\.", "\\<", "\\_", "\\1", "\\12", "\\8", "\\c", "\\k", "\\k<n>",
+  "(?:", "(?<n>", "(?=", "(?!", "(", ")", "[", "[^", "]", "{2}", "{1,2}", "{0,}", "{,2}", "a-c", "--", "&&", "*?", "+?", "\\p{L}", "\\P{L}",
+  "\\p{Lu}", "^a", "b$", "[a-c]", "[^b]", "(a|b)", "\\e", "\\Z",
+];
+const random = (most) => Math.floor(Math.random() * most);
+const randomPattern = () => Array.from({ length: 1 + random(7) }, () => pieces[random(pieces.length)]).join("");
+// Without the flag, some pieces mean something else than they do here, on purpose: docs/schemas.md.
+const isMeantOtherwise = ({ pattern, flag }) => flag !== "u" && /\\[pPu]|\\d{7,}/.test(pattern);
+const isOneUnitEach = (text) => [...text].length === text.length;
+
 const compile = (pattern) => {
   for (const flag of ["u", ""]) {
     try {
@@ -79,16 +96,20 @@ const compile = (pattern) => {
   return [null, null];
 };
 
-const rows = patterns.map((pattern) => {
-  const [flag, regex] = compile(pattern);
-  return { pattern, flag, matches: regex && texts.flatMap((text, index) => (regex.test(text) ? [index] : [])) };
-});
+const chosen = count ? Array.from({ length: Number(count) }, randomPattern) : patterns;
+const usedTexts = count ? texts.filter(isOneUnitEach) : texts;
+const rows = chosen
+  .map((pattern) => {
+    const [flag, regex] = compile(pattern);
+    return { pattern, flag, matches: regex && usedTexts.flatMap((text, index) => (regex.test(text) ? [index] : [])) };
+  })
+  .filter((row) => !count || !isMeantOtherwise(row));
 
 const json = [
-  `{"texts": ${JSON.stringify(texts)},`,
+  `{"texts": ${JSON.stringify(usedTexts)},`,
   ` "rows": [`,
   rows.map((row) => "  " + JSON.stringify(row)).join(",\n"),
   " ]}",
 ].join("\n");
-writeFileSync(new URL("table.json", import.meta.url), json + "\n");
-console.log(`${patterns.length} patterns, ${texts.length} texts`);
+writeFileSync(file ?? new URL("table.json", import.meta.url), json + "\n");
+console.log(`${rows.length} patterns, ${usedTexts.length} texts`);
