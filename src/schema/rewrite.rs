@@ -97,6 +97,12 @@ impl<'a, 'd> Rewriter<'a, 'd> {
         }
     }
 
+    /// The length of all references as JSON Pointers: a short name may stand for a long one.
+    pub fn bytes_of_references(&self) -> usize {
+        let all = self.document.subschemas.iter().flat_map(|subschema| &subschema.references);
+        all.map(|reference| self.places.get(&reference.to).map_or(0, |(_, pointer)| pointer.len())).sum()
+    }
+
     /// The documents as the validator gets them.
     pub fn judged(&self) -> Vec<Unit> {
         self.units(Copy::Judged)

@@ -5,13 +5,18 @@ use referencing::SPECIFICATIONS;
 use serde_json::json;
 
 use super::{
-    InvalidSchema, beyond,
+    InvalidSchema, beyond, breadth,
     document::Document,
     formats, messages,
     patterns::Patterns,
     rewrite::{self, Rewriter, Unit},
     shortened,
 };
+
+/// Most bytes of all references, as the validator gets them.
+const MAX_REFERENCES: usize = 8 * 1024 * 1024;
+/// Most values that are checked once more to find the place of an error.
+const MAX_VALUES: usize = 500_000;
 
 /// Checks a document by the meta-schemas of its drafts and compiles it.
 pub(super) fn build(
@@ -26,6 +31,12 @@ pub(super) fn build(
             return Err(deepest_wrong(document, &rewriter, patterns)
                 .unwrap_or_else(|| invalid(&error, &pointer, patterns)));
         }
+    }
+    if rewriter.bytes_of_references() > MAX_REFERENCES {
+        return Err(beyond(format!(
+            "the references of the schema have more than {MAX_REFERENCES} bytes as JSON Pointers; use shorter keys, or \
+             fewer references"
+        )));
     }
     let units = rewriter.judged();
     let Some(root) = units.first() else {
@@ -69,7 +80,13 @@ fn deepest_wrong(
     let all = document.subschemas.iter().enumerate().filter(|(_, it)| document.is_inside(it));
     let mut all: Vec<_> = all.collect();
     all.sort_by_key(|(_, subschema)| std::cmp::Reverse(subschema.pointer.matches('/').count()));
-    all.into_iter().find_map(|(node, subschema)| {
+    let mut values = 0;
+    let all = all.into_iter().take_while(|(_, subschema)| {
+        values += breadth::values(subschema.value);
+        values < MAX_VALUES
+    });
+    let mut all = all;
+    all.find_map(|(node, subschema)| {
         let part = rewriter.declared_part(node);
         let error = meta_schema(subschema.draft).validate(&part).err()?.to_owned();
         Some(invalid(&error, &subschema.pointer, patterns))

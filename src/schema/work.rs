@@ -51,15 +51,22 @@ impl Part<'_> {
 
 /// The deepest payload that the schema may judge; refuses a schema that is too much work for any.
 pub(super) fn deepest_payload(document: &Document<'_>) -> Result<usize, InvalidSchema> {
-    let mut reader =
-        Reader { document, scopes: vec![Scope::default()], parts: Vec::new(), known: HashMap::new() };
+    let mut reader = Reader {
+        document,
+        scopes: vec![Scope::default()],
+        numbers: HashMap::from([(Scope::default(), 0)]),
+        entered: HashMap::new(),
+        parts: Vec::new(),
+        known: HashMap::new(),
+        steps: 0,
+    };
     reader.read()?;
     Counter { document, parts: &reader.parts, steps: 0 }.deepest()
 }
 
 /// What dynamic references mean, by the way that led to them: jsonschema notes each resource that it leaves for
 /// another.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 struct Scope<'a> {
     /// For each dynamic anchor, the outermost of its name.
     anchors: BTreeMap<&'a str, document::Node>,
@@ -71,6 +78,12 @@ struct Scope<'a> {
 struct Reader<'a, 'd> {
     document: &'d Document<'a>,
     scopes: Vec<Scope<'a>>,
+    /// The scopes by what they are.
+    numbers: HashMap<Scope<'a>, usize>,
+    /// The scope that a reference in a resource makes of a scope.
+    entered: HashMap<(usize, usize), usize>,
+    /// How many anchors were noted in all.
+    steps: usize,
     parts: Vec<Part<'a>>,
     known: HashMap<(document::Node, usize), Node>,
 }
@@ -82,7 +95,7 @@ impl<'a> Reader<'a, '_> {
         self.part(0, 0, &mut unread);
         while let Some((node, scope)) = unread.pop() {
             let subschema = &document.subschemas[self.parts[node].subschema];
-            if self.parts.len() > MAX_PARTS {
+            if self.parts.len() > MAX_PARTS || self.steps > MAX_STEPS {
                 return Err(beyond(format!(
                     "the schema is too intricate: its dynamic references lead to more than {MAX_PARTS} parts; let fewer \
                      parts have a $dynamicAnchor"
@@ -140,19 +153,22 @@ impl<'a> Reader<'a, '_> {
 
     /// The scope of what a reference in a resource leads to.
     fn entered(&mut self, scope: usize, resource: usize) -> usize {
+        if let Some(known) = self.entered.get(&(scope, resource)) {
+            return *known;
+        }
         let mut next = self.scopes[scope].clone();
+        self.steps += next.anchors.len() + 1;
         for (name, node) in self.document.dynamic_anchors(resource) {
             next.anchors.entry(name).or_insert(node);
         }
         next.recursive =
             self.document.resources[resource].recursive.then(|| next.recursive.unwrap_or(resource));
-        match self.scopes.iter().position(|known| *known == next) {
-            Some(known) => known,
-            None => {
-                self.scopes.push(next);
-                self.scopes.len() - 1
-            }
+        let number = *self.numbers.entry(next.clone()).or_insert(self.scopes.len());
+        if number == self.scopes.len() {
+            self.scopes.push(next);
         }
+        self.entered.insert((scope, resource), number);
+        number
     }
 }
 

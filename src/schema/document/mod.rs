@@ -12,7 +12,7 @@
 mod index;
 mod resolve;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jsonschema::{Draft, Uri};
 use serde_json::Value;
@@ -161,6 +161,7 @@ impl<'a> Document<'a> {
     /// Marks the subschemas that may validate a part of a payload: those that keywords and references lead to from the
     /// root.
     fn mark_used(&mut self) {
+        let mut names = HashSet::new();
         let mut unseen = vec![0];
         while let Some(node) = unseen.pop() {
             let Some(subschema) = self.subschemas.get_mut(node) else { continue };
@@ -172,13 +173,16 @@ impl<'a> Document<'a> {
             unseen.extend(children.map(|edge| edge.to));
             for reference in &subschema.references {
                 unseen.push(reference.to);
-                for resource in 0..self.resources.len() {
-                    if let Some(name) = reference.dynamic {
-                        let anchors = self.dynamic_anchors(resource).filter(|(anchor, _)| *anchor == name);
-                        unseen.extend(anchors.map(|(_, node)| node));
-                    }
-                    if reference.keyword == ReferenceKeyword::RecursiveRef {
-                        unseen.extend(self.root_of(resource).filter(|_| self.resources[resource].recursive));
+                // A dynamic reference may lead to each anchor of its name.
+                let is_recursive = reference.keyword == ReferenceKeyword::RecursiveRef;
+                if (reference.dynamic.is_some() || is_recursive) && names.insert(reference.dynamic) {
+                    for resource in 0..self.resources.len() {
+                        let anchors = self.dynamic_anchors(resource);
+                        unseen.extend(
+                            anchors.filter(|(name, _)| Some(*name) == reference.dynamic).map(|(_, to)| to),
+                        );
+                        let is_recursive = is_recursive && self.resources[resource].recursive;
+                        unseen.extend(self.root_of(resource).filter(|_| is_recursive));
                     }
                 }
             }

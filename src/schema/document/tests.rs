@@ -405,6 +405,14 @@ fn what_is_not_used_may_be_broken() {
 }
 
 #[test]
+fn short_names_of_parts_with_long_pointers_are_bounded() {
+    let references: Vec<_> = (0..200).map(|_| json!({"$ref": "#short"})).collect();
+    let schema = json!({"allOf": references, "definitions": {"x".repeat(100_000): {"$id": "#short"}}});
+    let error = Compiled::new(&schema, true).unwrap_err().to_string();
+    assert!(error.contains("use shorter keys, or fewer references"), "{error}");
+}
+
+#[test]
 fn fragments_are_decoded() {
     for (key, target) in [
         ("a b/c", "#/definitions/a%20b~1c"),

@@ -10,6 +10,8 @@ use crate::schema::InvalidSchema;
 
 /// Largest programs of all patterns of a schema together, in ranges of characters: about twenty megabytes.
 const MAX_SIZE: usize = 1_000_000;
+/// Longest translation of one pattern, in bytes.
+const MAX_LENGTH: usize = 1024 * 1024;
 /// Most steps that judging the text of one payload may take: some seconds in the worst case.
 pub(in crate::schema) const MAX_STEPS: usize = 2_000_000_000;
 
@@ -25,8 +27,11 @@ pub(super) struct Cost {
 impl Cost {
     /// Adds what a translated pattern costs, or says that the patterns up to it take too much memory.
     pub fn add(&mut self, translation: &str, pointer: &str) -> Result<(), InvalidSchema> {
-        *self = self.plus(cost(translation));
-        if self.size > MAX_SIZE {
+        // Reading a long one would take much memory by itself.
+        if translation.len() <= MAX_LENGTH {
+            *self = self.plus(cost(translation));
+        }
+        if self.size > MAX_SIZE || translation.len() > MAX_LENGTH {
             return Err(InvalidSchema::Limit {
                 pointer: pointer.to_owned(),
                 message: "the patterns up to this one become too large; repeat less, or name fewer characters than \

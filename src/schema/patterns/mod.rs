@@ -60,6 +60,7 @@ impl Patterns {
         let mut known: HashSet<&str> = HashSet::new();
         let all = all(document);
         // A translation may be the text of another pattern, which then keeps it.
+        let mut number = 0usize;
         let mut taken: HashSet<Cow<'_, str>> = all.iter().map(|found| found.pattern.into()).collect();
         for Found { pattern, pointer, is_used } in all {
             let Some(translation) = translation(pattern, &pointer, is_used)? else { continue };
@@ -68,8 +69,15 @@ impl Patterns {
                 continue;
             }
             let mut unique = translation;
-            while taken.contains(unique.as_str()) {
-                unique.push_str("(?:)");
+            if taken.contains(unique.as_str()) {
+                // What matches nothing more, as digits of a number, makes it another text.
+                let length = unique.len();
+                while taken.contains(unique.as_str()) {
+                    number += 1;
+                    unique.truncate(length);
+                    (0..usize::BITS - number.leading_zeros())
+                        .for_each(|bit| unique.push_str(if number >> bit & 1 == 1 { "(?:)" } else { "()" }));
+                }
             }
             taken.insert(unique.clone().into());
             patterns.translated.insert(pattern.to_owned(), unique.clone());

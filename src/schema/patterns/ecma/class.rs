@@ -135,6 +135,7 @@ fn push_member(out: &mut String, c: char) {
 /// A member of a class, or a set of them.
 enum Member {
     Code(u32),
+    Range(u32, u32),
     Set(Set),
 }
 
@@ -150,7 +151,7 @@ impl Parser {
             let first = self.member(begin)?;
             let is_range = self.peek() == Some('-') && self.peek_second().is_some_and(|c| c != ']');
             if !is_range {
-                set.push(first);
+                self.add(&mut set, first);
                 continue;
             }
             self.position += 1;
@@ -159,14 +160,20 @@ impl Parser {
                 (Member::Code(first), Member::Code(last)) if first > last => {
                     return Err(self.error_at(Problem::ReversedRange, at));
                 }
-                (Member::Code(first), Member::Code(last)) => set.ranges.push((first, last)),
+                (Member::Code(first), Member::Code(last)) => self.add(&mut set, Member::Range(first, last)),
                 // Annex B: a set at one end makes the dash a member.
                 (first, last) => {
-                    set.push(first);
-                    set.push(Member::Code(u32::from('-')));
-                    set.push(last);
+                    self.add(&mut set, first);
+                    self.add(&mut set, Member::Code(u32::from('-')));
+                    self.add(&mut set, last);
                 }
             }
+        }
+    }
+
+    fn add(&self, set: &mut Set, member: Member) {
+        if self.is_translated {
+            set.push(member);
         }
     }
 
@@ -192,6 +199,7 @@ impl Set {
     fn push(&mut self, member: Member) {
         match member {
             Member::Code(code) => self.ranges.push((code, code)),
+            Member::Range(first, last) => self.ranges.push((first, last)),
             Member::Set(set) => self.add(set),
         }
     }

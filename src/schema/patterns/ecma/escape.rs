@@ -1,6 +1,6 @@
 //! What stands behind a backslash.
 
-use super::{Problem, Remark, RemarkKind, SyntaxError, class::Set, parser::Parser, properties};
+use super::{Problem, RemarkKind, SyntaxError, class::Set, parser::Parser, properties};
 
 /// The meaning of an escape.
 pub(super) enum Escape {
@@ -53,7 +53,7 @@ pub(super) fn escape(parser: &mut Parser, begin: usize, in_class: bool) -> Resul
 
 /// A letter that means itself, which annex B allows.
 fn letter(parser: &mut Parser, c: char, begin: usize) -> Escape {
-    parser.remarks.push(Remark { kind: RemarkKind::LetterEscape(c), at: begin + 1 });
+    parser.remark(RemarkKind::LetterEscape(c), begin);
     Escape::Char(u32::from(c))
 }
 
@@ -161,8 +161,10 @@ fn property(parser: &mut Parser, begin: usize, negated: bool) -> Result<Set, Syn
             None => return Err(parser.error_at(Problem::UnknownProperty(text), begin)),
         }
     }
-    match properties::set(&text, negated) {
-        Some(set) => Ok(set),
+    let key = format!("{text}{}", if negated { '^' } else { ' ' });
+    let set = parser.properties.entry(key).or_insert_with(|| properties::set(&text, negated));
+    match set {
+        Some(set) => Ok(set.clone()),
         None => Err(parser.error_at(Problem::UnknownProperty(text), begin)),
     }
 }

@@ -10,6 +10,8 @@ use super::{
 
 /// Deepest nesting of groups; the engine has a bound of its own above it.
 const MAX_DEPTH: usize = 200;
+/// Longest name of a group.
+const MAX_NAME: usize = 100;
 
 impl Parser {
     /// A group; returns the names that it declares.
@@ -117,7 +119,7 @@ impl Parser {
             let is_allowed = c.is_alphabetic()
                 || matches!(c, '$' | '_')
                 || (!is_first && (c.is_alphanumeric() || matches!(c, '\u{200c}' | '\u{200d}')));
-            if !is_allowed {
+            if !is_allowed || name.len() > MAX_NAME {
                 return None;
             }
             name.push(c);
@@ -140,9 +142,9 @@ pub(super) fn captures(pattern: &[char]) -> (u32, BTreeSet<String>) {
                     ['?', '<', '=' | '!', ..] => {}
                     ['?', '<', name @ ..] => {
                         groups += 1;
-                        names.extend(
-                            name.split(|c| *c == '>').next().map(|name| name.iter().collect::<String>()),
-                        );
+                        let name = &name[..name.len().min(MAX_NAME + 1)];
+                        let name = name.split(|c| *c == '>').next();
+                        names.extend(name.map(|name| name.iter().collect::<String>()));
                     }
                     ['?', ..] => {}
                     _ => groups += 1,

@@ -26,6 +26,8 @@ pub(in crate::schema) struct Pattern {
     pub unsupported: Option<Unsupported>,
     /// Parts that probably mean something else than the author thinks.
     pub remarks: Vec<Remark>,
+    /// Whether a letter is escaped that means nothing but itself.
+    has_letter_escape: bool,
 }
 
 /// A construct that takes more than linear time.
@@ -133,14 +135,14 @@ pub(in crate::schema) enum RemarkKind {
 
 /// Reads a pattern.
 pub(in crate::schema) fn parse(pattern: &str) -> Result<Pattern, SyntaxError> {
-    parser::Parser::new(pattern).parse()
+    parser::Parser::new(pattern, true).parse()
 }
 
 /// Whether a text is a regular expression in the sense of `format: regex`: one with or without the flag `u`, in which
 /// no letter is escaped that means nothing.
 pub(in crate::schema) fn is_regex(text: &str) -> bool {
-    let is_letter = |remark: &Remark| matches!(remark.kind, RemarkKind::LetterEscape(_));
-    parse(text).is_ok_and(|pattern| !pattern.remarks.iter().any(is_letter))
+    // The text is part of a payload, and may be long: no translation is made of it.
+    parser::Parser::new(text, false).parse().is_ok_and(|pattern| !pattern.has_letter_escape)
 }
 
 #[cfg(test)]

@@ -1,20 +1,28 @@
 //! Reads a pattern from left to right and writes its translation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    Construct, Pattern, Problem, Remark, SyntaxError, Unsupported,
+    Construct, Pattern, Problem, Remark, RemarkKind, SyntaxError, Unsupported,
     class::Set,
     escape::{Escape, escape},
     group::captures,
 };
+
+/// Most remarks about one pattern.
+const MAX_REMARKS: usize = 10;
 
 pub(super) struct Parser {
     pub(super) pattern: Vec<char>,
     pub(super) position: usize,
     pub(super) out: String,
     pub(super) unsupported: Option<Unsupported>,
-    pub(super) remarks: Vec<Remark>,
+    remarks: Vec<Remark>,
+    has_letter_escape: bool,
+    /// Whether there is to be a translation; else the syntax is checked alone.
+    pub(super) is_translated: bool,
+    /// The properties that were asked for. Their names are found in large tables.
+    pub(super) properties: HashMap<String, Option<Set>>,
     pub(super) depth: usize,
     /// How many groups capture, in the whole pattern.
     groups: u32,
@@ -38,7 +46,7 @@ pub(super) enum Term {
 }
 
 impl Parser {
-    pub fn new(pattern: &str) -> Self {
+    pub fn new(pattern: &str, is_translated: bool) -> Self {
         let pattern: Vec<char> = pattern.chars().collect();
         let (groups, names) = captures(&pattern);
         Self {
@@ -47,6 +55,9 @@ impl Parser {
             position: 0,
             unsupported: None,
             remarks: Vec::new(),
+            has_letter_escape: false,
+            is_translated,
+            properties: HashMap::new(),
             depth: 0,
             groups,
             names,
@@ -59,7 +70,12 @@ impl Parser {
         if self.position < self.pattern.len() {
             return Err(self.error(Problem::UnmatchedParenthesis));
         }
-        Ok(Pattern { translation: self.out, unsupported: self.unsupported, remarks: self.remarks })
+        Ok(Pattern {
+            translation: self.out,
+            unsupported: self.unsupported,
+            remarks: self.remarks,
+            has_letter_escape: self.has_letter_escape,
+        })
     }
 
     /// Alternatives up to a `)` or the end; returns the names of the groups in them.
@@ -82,7 +98,6 @@ impl Parser {
                 break;
             }
             let begin = self.position;
-            let out = self.out.len();
             let term = match c {
                 '(' => {
                     let (term, inner) = self.group()?;
@@ -95,7 +110,7 @@ impl Parser {
                 }
                 _ => self.term(c)?,
             };
-            self.quantifier(term, out)?;
+            self.quantifier(term)?;
         }
         Ok(names)
     }
@@ -111,11 +126,11 @@ impl Parser {
                 self.out.push(c);
                 return Ok(Term::Assertion);
             }
-            '.' if self.flags.dot_all => Set::all().write(&mut self.out),
-            '.' => Set::dot().write(&mut self.out),
+            '.' if self.flags.dot_all => self.set(&Set::all()),
+            '.' => self.set(&Set::dot()),
             '[' => {
                 let set = self.class(begin)?;
-                set.write(&mut self.out);
+                self.set(&set);
             }
             '\\' => return self.escaped(begin),
             '*' | '+' | '?' => return Err(self.error_at(Problem::NothingToRepeat, begin)),
@@ -138,9 +153,9 @@ impl Parser {
             Escape::Char(code) => match char::from_u32(code) {
                 Some(c) => self.literal(c),
                 // A lone surrogate: no text has one.
-                None => Set::default().write(&mut self.out),
+                None => self.set(&Set::default()),
             },
-            Escape::Set(set) => set.write(&mut self.out),
+            Escape::Set(set) => self.set(&set),
             Escape::WordBoundary => {
                 self.out.push_str(r"(?-u:\b)");
                 return Ok(Term::Assertion);
@@ -155,7 +170,23 @@ impl Parser {
     }
 
     fn literal(&mut self, c: char) {
-        push_literal(&mut self.out, c);
+        if self.is_translated {
+            push_literal(&mut self.out, c);
+        }
+    }
+
+    fn set(&mut self, set: &Set) {
+        if self.is_translated {
+            set.write(&mut self.out);
+        }
+    }
+
+    /// Records a remark, of which there may be as many as characters.
+    pub(super) fn remark(&mut self, kind: RemarkKind, begin: usize) {
+        self.has_letter_escape |= matches!(kind, RemarkKind::LetterEscape(_));
+        if self.remarks.len() < MAX_REMARKS {
+            self.remarks.push(Remark { kind, at: begin + 1 });
+        }
     }
 
     pub(super) fn refuse(&mut self, construct: Construct, begin: usize) {

@@ -1,7 +1,7 @@
 //! Repetitions: `*`, `+`, `?` and what stands in braces.
 
 use super::{
-    Problem, Remark, RemarkKind, SyntaxError,
+    Problem, RemarkKind, SyntaxError,
     parser::{Parser, Term},
 };
 
@@ -9,8 +9,8 @@ use super::{
 const MAX_REPETITIONS: u32 = 1_000_000;
 
 impl Parser {
-    /// The quantifier behind a term, if there is one. `out` is where the term begins in the translation.
-    pub(super) fn quantifier(&mut self, term: Term, out: usize) -> Result<(), SyntaxError> {
+    /// The quantifier behind a term, if there is one.
+    pub(super) fn quantifier(&mut self, term: Term) -> Result<(), SyntaxError> {
         let begin = self.position;
         let text = match self.peek() {
             Some(c @ ('*' | '+' | '?')) => {
@@ -30,8 +30,6 @@ impl Parser {
         if term != Term::Atom {
             return Err(self.error_at(Problem::NothingToRepeat, begin));
         }
-        // The engine reads a repetition behind a literal as one of its last character, which a literal always is here.
-        debug_assert!(out < self.out.len() || self.unsupported.is_some());
         self.out.push_str(&text);
         if self.eat('?') {
             self.out.push('?');
@@ -87,14 +85,14 @@ impl Parser {
 
     /// Records braces that are a repetition in other dialects: `{,3}` and `{1, 3}`.
     pub(super) fn literal_braces(&mut self, begin: usize) {
-        let rest = &self.pattern[begin..];
+        let rest = &self.pattern[begin..self.pattern.len().min(begin + 16)];
         let Some(end) = rest.iter().position(|c| *c == '}') else { return };
         let text: String = rest[..=end].iter().collect();
         let inner = &rest[1..end];
         let is_repetition_elsewhere = inner.iter().any(char::is_ascii_digit)
             && inner.iter().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' '));
         if is_repetition_elsewhere {
-            self.remarks.push(Remark { kind: RemarkKind::LiteralBraces(text), at: begin + 1 });
+            self.remark(RemarkKind::LiteralBraces(text), begin);
         }
     }
 }

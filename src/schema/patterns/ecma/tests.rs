@@ -79,6 +79,16 @@ fn flags_of_groups_are_heeded() {
 }
 
 #[test]
+fn long_texts_are_checked_in_linear_time() {
+    for part in
+        [r"\s", r"\p{L}", "(?<", "{", "[\\s]", r"\a", "{1", r"\u{0", "(a", "[", "\\1", "(?<n", "a|", "{1,"]
+    {
+        let text = part.repeat(1_000_000 / part.len());
+        let _ = is_regex(&text);
+    }
+}
+
+#[test]
 fn the_format_is_that_of_either_mode_without_meaningless_letters() {
     for text in ["", "a{", "]", r"\-", r"(?=a)b", r"(a)\1", r"\p{L}", r"\u{1F600}", "[^]", r"[\b]", r"\0"] {
         assert!(is_regex(text), "{text}");
