@@ -72,7 +72,7 @@ impl InvalidSchema {
             Self::RemoteReference { pointer, keyword, target } => Violation {
                 pointer: format!("{pointer}/{keyword}"),
                 message: format!(
-                    "found {target}, which is not in this schema, and nothing outside of it is read; put the schema that \
+                    "found {target}, which is not in this schema, and nothing outside is read; put the schema that \
                      it names under `$defs` or `definitions`, with that address as its `$id`"
                 ),
             },
