@@ -3,11 +3,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{
-        Adoption, EndpointDeletionPolicy, EndpointInSvix, SvixConnection, WebhookEndpoint,
-        WebhookEndpointStatus,
+    api::{Adoption, EndpointDeletionPolicy, SvixConnection, WebhookEndpoint, WebhookEndpointStatus},
+    plan::{
+        ReconcileError,
+        access::{Declares as _, Grants},
     },
-    plan::{ReconcileError, access::Grants, ids},
 };
 
 use super::super::{
@@ -19,6 +19,8 @@ use super::super::{
     },
     kind::{Reconcile, Report},
 };
+
+use super::recorded::{default_uid, in_svix};
 
 impl Resource for WebhookEndpoint {
     fn meta(&self) -> &ObjectMeta {
@@ -74,8 +76,7 @@ impl Resource for WebhookEndpoint {
     }
 
     fn check_access(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Result<(), ReconcileError> {
-        let application = self.spec.application(&connection.spec);
-        grants.endpoint(application, &self.spec.event_types, self.spec.adoption())
+        self.check(grants, &connection.spec)
     }
 
     fn granted_adoption(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Adoption {
@@ -125,16 +126,4 @@ impl Reconcile for WebhookEndpoint {
             conditions,
         }))
     }
-}
-
-/// Returns what status records of the endpoint in Svix.
-pub(super) fn in_svix(endpoint: &WebhookEndpoint) -> Option<&EndpointInSvix> {
-    endpoint.status.as_ref()?.svix.as_ref()
-}
-
-/// Returns the uid of an endpoint whose spec names none.
-pub(super) fn default_uid(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> String {
-    let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
-    let name = endpoint.metadata.name.as_deref().unwrap_or_default();
-    ids::default_uid(&connection.spec.owner_id, namespace, name)
 }
