@@ -85,6 +85,14 @@ impl Found {
     fn subschema(&mut self, subschema: &Subschema<'_>) {
         let Value::Object(map) = subschema.value else { return };
         let (place, draft) = (subschema.pointer.as_str(), subschema.draft);
+        if map.get("nullable") == Some(&Value::Bool(true)) {
+            let instead = match map.get("type").and_then(Value::as_str) {
+                Some(kind) => format!("\"type\": [\"{kind}\", \"null\"]"),
+                None => "an anyOf with {\"type\": \"null\"}".to_owned(),
+            };
+            let message = format!("a keyword of OpenAPI, which JSON Schema ignores; write {instead}");
+            self.add(place, "nullable", message);
+        }
         if Document::is_only_a_reference(draft, subschema.value) {
             self.siblings_of_reference(place, draft, map);
             return;
@@ -95,13 +103,6 @@ impl Found {
         self.without_effect(place, draft, map);
         if self.format_assertion {
             self.format(place, draft, map);
-        }
-        if map.get("nullable") == Some(&Value::Bool(true)) {
-            let kind = map.get("type").and_then(Value::as_str).unwrap_or("string");
-            let message = format!(
-                "a keyword of OpenAPI, which JSON Schema ignores; write \"type\": [\"{kind}\", \"null\"]"
-            );
-            self.add(place, "nullable", message);
         }
     }
 

@@ -246,6 +246,12 @@ fn what_other_dialects_have() {
         &json!({"properties": {"a": {"type": "integer", "nullable": true}}}),
         &["/properties/a/nullable: a keyword of OpenAPI", r#"write "type": ["integer", "null"]"#],
     );
+    for schema in [
+        json!({"$ref": "#/definitions/a", "nullable": true, "definitions": {"a": {}}}),
+        json!({"allOf": [{"minimum": 1}], "nullable": true}),
+    ] {
+        assert_one(&schema, &["/nullable: a keyword of OpenAPI", r#"write an anyOf with {"type": "null"}"#]);
+    }
     assert_eq!(said(&json!({"nullable": false})), [""; 0]);
     for address in
         ["http://json-schema.org/schema#", "http://json-schema.org/schema", "https://json-schema.org/schema#"]
