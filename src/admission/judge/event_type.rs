@@ -23,9 +23,12 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
         findings.problem(field, message);
     }
+    let mut of_schema = Vec::new();
     match schema_source::schema_text(object) {
         Ok(Source::Inline(schema)) => {
-            if let Err((first, others)) = schema_source::validate_all(object, schema.to_value()) {
+            let schema = schema.to_value();
+            of_schema = schema_source::warnings(object, &schema);
+            if let Err((first, others)) = schema_source::validate_all(object, schema) {
                 findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
             }
         }
@@ -46,5 +49,8 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
             ));
         }
     }
+    // Last: there may be many, and the API server passes on only so much.
+    let of_schema = of_schema.into_iter().map(|warning| format!("{}: {}", warning.pointer, warning.message));
+    findings.warnings.extend(of_schema);
     findings
 }

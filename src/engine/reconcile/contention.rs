@@ -84,3 +84,6 @@ pub fn admit_repair<H: Host>(
         Error::Report(Box::new(Outcome { next: Next::Later(wait), ..Outcome::stalled(cause) }))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,3 +41,6 @@ pub fn in_sync_except<H: Host>(
     ctx.scratch.with(&object.key(), |scratch| scratch.ignored_fields = Some((generation, ignored)));
     Outcome { remote: Some(remote), ..Outcome::stalled(ReconcileError::new(Reason::FieldsIgnored, message)) }
 }
+
+#[cfg(test)]
+mod tests;

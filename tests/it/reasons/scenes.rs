@@ -384,7 +384,7 @@ async fn without_permission() -> Scene {
     let rbac = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/rbac.yaml");
     let (given, _) = std::fs::read_to_string(rbac)
         .unwrap()
-        .split_once("# Endpoints may take their address")
+        .split_once("# Endpoints can take their address")
         .map(|(given, rest)| (given.to_owned(), rest.to_owned()))
         .expect("the part of the permissions that is about Secrets");
     control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &given).await.expect_success();
