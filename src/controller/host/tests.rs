@@ -27,7 +27,10 @@ fn failing(status: u16) -> KubernetesHost {
 /// A host whose API server has a Secret with this key.
 fn with_secret(key: &str, value: &[u8]) -> KubernetesHost {
     let data = json!({ key: ByteString(value.to_vec()) });
-    responding(200, json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "svix-token"}, "data": data}))
+    responding(
+        200,
+        json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "svix-token"}, "data": data}),
+    )
 }
 
 async fn token(host: KubernetesHost) -> Result<String, ReferenceError> {
