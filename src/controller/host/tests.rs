@@ -1,10 +1,14 @@
-//! What reading the token of a connection comes to.
+//! Reading the token of a connection, and removing the finalizer.
 #![allow(clippy::unwrap_used)]
 
 use k8s_openapi::ByteString;
 use kube::client::Body;
 
 use super::*;
+use crate::{
+    api::WebhookEndpoint,
+    controller::scripted::{Script, list, object},
+};
 
 /// A host whose API server responds to everything like this.
 fn responding(status: u16, body: Value) -> KubernetesHost {
@@ -78,4 +82,40 @@ async fn a_secret_without_a_usable_token_is_incomplete() {
 
         assert!(matches!(incomplete, Err(ReferenceError::Incomplete(_))), "{incomplete:?}");
     }
+}
+
+fn endpoint(version: &str, finalizers: &[&str]) -> WebhookEndpoint {
+    let mut value = object("x", "u", version, finalizers);
+    value["apiVersion"] = json!("svix-operator.dev/v1alpha1");
+    value["kind"] = json!("WebhookEndpoint");
+    value["spec"] = json!({"url": "https://example.org/", "eventTypes": ["a.b"]});
+    serde_json::from_value(value).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_is_removed_although_others_moved_it() {
+    let script = Script::of([
+        (422, Value::Null),
+        (200, list([object("x", "u", "2", &["example.org/x", FINALIZER])])),
+        (200, object("x", "u", "3", &["example.org/x"])),
+    ]);
+
+    release(&script.client(), &endpoint("1", &[FINALIZER])).await.unwrap();
+
+    assert_eq!(script.requests().len(), 3, "{:?}", script.requests());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_others_prevent_is_a_conflict_and_other_failures_are_left_to_the_queue() {
+    let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
+        true => (200, list([object("x", "u", &version.to_string(), &["example.org/x", FINALIZER])])),
+        false => (422, Value::Null),
+    });
+    let error = release(&contended.client(), &endpoint("0", &[FINALIZER])).await.unwrap_err();
+    assert!(matches!(error, HostError::Conflict), "{error}");
+
+    let away = Script::of([(503, Value::Null)]);
+    let error = release(&away.client(), &endpoint("1", &[FINALIZER])).await.unwrap_err();
+    assert!(matches!(error, HostError::Failed(_)), "{error}");
+    assert_eq!(away.requests().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Calls about messages and their deliveries.
+//! Calls for messages and their deliveries.
 
 use reqwest::{Method, header};
 
@@ -7,10 +7,10 @@ use crate::{
     svix::errors::{Error, ErrorKind},
 };
 
-use super::{Client, PAGE, SendMessage, found, page, wire};
+use super::{Client, PAGE, SendMessage, none_if_not_found, page, wire};
 
 impl Client {
-    /// Sends a message; answers its id. A second one with the same `event_id` is a conflict, whatever it says.
+    /// Sends a message and returns its id. A second message with the same `event_id` is a conflict, whatever its content.
     pub async fn send_message(&self, application: &str, message: &SendMessage<'_>) -> Result<String, Error> {
         let operation = "message.create";
         let body = wire::message_in(message).map_err(|error| Error {
@@ -29,14 +29,14 @@ impl Client {
         Ok(self.read::<wire::MessageOut>(operation, request).await?.id)
     }
 
-    /// One message by its id or event id; `None`: it or its application is not there.
+    /// Returns one message by its id or event id; `None`: it or its application does not exist.
     pub async fn get_message(&self, application: &str, id: &str) -> Result<Option<event::Message>, Error> {
         let request = self.request(Method::GET, &["app", application, "msg", id]);
-        found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
+        none_if_not_found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
     }
 
-    /// How the deliveries of a message stand: one entry for each endpoint that was tried. `None`: the message or
-    /// its application is not there.
+    /// Returns the deliveries of a message, one for each endpoint that was tried; `None`: the message or its application
+    /// does not exist.
     pub async fn deliveries(
         &self,
         application: &str,
@@ -53,7 +53,7 @@ impl Client {
             }
             let operation = "message-attempt.list-attempted-destinations";
             let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
-            let Some(page) = found(list.map(|list| page(list, event::Delivery::from)))? else {
+            let Some(page) = none_if_not_found(list.map(|list| page(list, event::Delivery::from)))? else {
                 return Ok(None);
             };
             deliveries.extend(page.items);

@@ -21,6 +21,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::support::svix_server;
 use futures::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -58,7 +59,7 @@ impl Svix {
         let (base, token, embedded) = match (std::env::var("SVIX_SERVER_URL"), std::env::var("SVIX_TOKEN")) {
             (Ok(url), Ok(token)) => (url.trim_end_matches('/').to_owned(), token, None),
             (Err(_), Err(_)) => {
-                let embedded = EmbeddedSvix::start(short_waits()).await.unwrap();
+                let embedded = svix_server::start_with(short_waits()).await;
                 (embedded.url(), embedded.token().to_owned(), Some(embedded))
             }
             _ => panic!("SVIX_SERVER_URL and SVIX_TOKEN go together: only one of them is set"),
