@@ -239,7 +239,7 @@ impl<H: Host> Engine<H> {
         for key in self.ctx.registry.keys(Kind::Connection) {
             self.drive(&key.name);
         }
-        for kind in [Kind::EventType, Kind::Endpoint, Kind::Event] {
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Connection) {
             self.ctx.wake_all(self.ctx.registry.keys(kind));
         }
         loop {

@@ -31,11 +31,13 @@ pub(super) fn unreleased<H: Host>(ctx: &Context<H>, connection: &str) -> Vec<Obj
 
 /// Returns what is said of a connection that is being deleted and still needed.
 pub(super) fn in_use<H: Host>(ctx: &Context<H>, connection: &str) -> ReconcileError {
-    let kinds = [Kind::Endpoint, Kind::EventType, Kind::Event];
+    let mut kinds: Vec<_> = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Connection).collect();
+    // Endpoints first.
+    kinds.sort_by_key(|kind| *kind != Kind::Endpoint);
     let mut users = needing(ctx, connection);
     users.sort_by_key(|key| (kinds.iter().position(|kind| *kind == key.kind), key.clone()));
     let count = |kind: Kind| users.iter().filter(|key| key.kind == kind).count();
-    let counts = kinds.map(|kind| (kind.as_str(), count(kind)));
+    let counts: Vec<_> = kinds.iter().map(|kind| (kind.as_str(), count(*kind))).collect();
     let first = users.first().map_or_else(String::new, ToString::to_string);
     let users = still_use(&counts, &first);
     let message = format!(

@@ -36,7 +36,7 @@ fn the_older_object_owns_what_two_declare() {
     let second = owns(other("later")).unwrap_err();
 
     assert_eq!((first, second.reason), (Ok(()), Reason::Conflict));
-    assert!(second.message.contains("managed by WebhookEventType/default/a.one"), "{second}");
+    assert!(second.message.contains("belongs to WebhookEventType/default/a.one"), "{second}");
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! What becomes of an event type in Svix when its object goes.
+
+use super::*;
+
+#[tokio::test]
+async fn deleting_it_archives() {
+    let fixture = synced(kind()).await;
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(!fixture.exists(&key()));
+    assert!(fixture.svix().snapshot().event_types["a.one"].archived);
+    assert_eq!(fixture.events(&key()), ["Created", "Archived"]);
+}
+
+#[tokio::test]
+async fn deleting_it_expunges_if_it_says_so() {
+    let fixture = synced(kind().with("deletionPolicy", "Expunge")).await;
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(fixture.svix().snapshot().event_types.is_empty());
+    assert_eq!(fixture.events(&key()), ["Created", "Expunged"]);
+}
+
+#[tokio::test]
+async fn what_was_never_written_is_not_cleaned_up() {
+    let fixture = beside(kind().finalized(), "theirs").await;
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(!fixture.exists(&key()));
+    assert!(!fixture.svix().snapshot().event_types["a.one"].archived);
+    assert_eq!(fixture.svix().calls(), []);
+}
+
+#[tokio::test]
+async fn a_claim_without_status_is_cleaned_up() {
+    let fixture = declaring(kind()).await;
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("500".to_owned()));
+    fixture.reconcile(&key()).await;
+    fixture.ctx.host.recover();
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(fixture.svix().snapshot().event_types["a.one"].archived);
+}
+
+#[tokio::test]
+async fn the_next_owner_takes_over_without_a_write() {
+    let fixture = synced(kind()).await;
+    let next = kind().named("other").with("name", "a.one").with("adoption", "Never");
+    fixture.declare(next.clone());
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+    fixture.remove(&key());
+    fixture.reconcile(&next.key()).await;
+
+    assert_eq!((fixture.reason(&next.key()), fixture.writes()), ("InSync".to_owned(), Vec::new()));
+    assert_eq!(fixture.events(&key()), ["Created", "HandedOver"]);
+}
