@@ -13,13 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use graph::{Cycle, Graph};
+use graph::Graph;
 
 /// Folders of unit tests' own support that may use a module which the table does not allow, and which.
 const TEST_SUPPORT: [(&str, &str); 1] = [("engine/testing/", "embedded")];
-
-/// Modules that are being rewritten, and whose files may still have cycles among each other.
-const UNFINISHED: [&str; 2] = ["manifests", "schema"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -115,12 +112,7 @@ fn the_table_of_modules_is_complete_and_without_cycles() {
 
 #[test]
 fn no_files_import_from_each_other() {
-    let is_unfinished = |cycle: &Cycle| {
-        cycle.files.iter().all(|path| top_module(path).is_some_and(|top| UNFINISHED.contains(&top.as_str())))
-    };
-
-    let mut cycles = Graph::new(sources()).cycles();
-    cycles.retain(|cycle| !is_unfinished(cycle));
+    let cycles = Graph::new(sources()).cycles();
 
     assert!(cycles.is_empty(), "{cycles:#?}");
 }
