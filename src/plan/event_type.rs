@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{Action, Adoption, EventTypeNames, Reason, WebhookEventType};
 
-use super::{Difference, ReconcileError, digest::Digest, ids, quoted};
+use super::{Difference, ReconcileError, digest::Digest, ids, json_difference, quoted};
 
 /// The version under which Svix keeps the schema that we own; others in Svix are left alone.
 pub const SCHEMA_VERSION: &str = "1";
@@ -204,6 +204,26 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     found
 }
 
+/// Says in a difference of the schema where the schemas differ. `schemas` are those that Svix returned, by version;
+/// without them the difference stays as it is.
+#[must_use]
+pub fn locate(
+    mut differences: Vec<Difference>,
+    desired: &Desired,
+    schemas: Option<&Value>,
+) -> Vec<Difference> {
+    let found = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
+    let schema = differences.iter_mut().find(|difference| difference.field == "schema");
+    if let (Some(difference), Some(found)) = (schema, found)
+        && let Some(first) = json_difference::first(found, &desired.schema)
+    {
+        let place = if first.pointer.is_empty() { "/" } else { &first.pointer };
+        difference.found = format!("{} at {place}", first.found);
+        difference.expected = first.expected;
+    }
+    differences
+}
+
 /// What has to be done, given what Svix holds and whether that is ours.
 ///
 /// Event types carry no mark in Svix; `ours` is what Kubernetes records (status, or the claim made before
@@ -385,6 +405,30 @@ mod tests {
         let held = json!({"1": {"old": true}, "2": {"kept": true}});
         assert_eq!(merge_schemas(&desired, Some(&held)), json!({"1": {"a": 1}, "2": {"kept": true}}));
         assert_eq!(merge_schemas(&desired, None), json!({"1": {"a": 1}}));
+    }
+
+    #[test]
+    fn a_bound_that_svix_writes_in_another_way_is_no_difference() {
+        let text = r#"{"properties": {"n": {"maximum": 1e16, "multipleOf": 1E-7, "minimum": -0.0}}}"#;
+        let desired = desire(json!({"schema": serde_json::from_str::<Value>(text).unwrap()}), &[]);
+        let stored = r#"{"properties": {"n": {"maximum": 10000000000000000, "minimum": 0.0, "multipleOf": 0.0000001}}}"#;
+        let stored: Value = serde_json::from_str(stored).unwrap();
+        let observed = Observed { schema_digest: Some(Digest::of_json(&stored)), ..held(&desired) };
+        assert_eq!(differences(&desired, &observed), []);
+    }
+
+    #[test]
+    fn a_difference_of_the_schema_can_be_located() {
+        let desired = desire(json!({"schema": {"properties": {"n": {"maximum": 1}}}}), &[]);
+        let other = Observed { schema_digest: Some(Digest::of_json(&json!({}))), ..held(&desired) };
+        let found = json!({"1": {"properties": {"n": {"maximum": 2}}}});
+        let located = locate(differences(&desired, &other), &desired, Some(&found));
+        assert_eq!(
+            crate::plan::describe(&located),
+            "schema is 2 at /properties/n/maximum in Svix, declared 1"
+        );
+        let whole = locate(differences(&desired, &other), &desired, None);
+        assert_eq!(whole[0].found, "another schema");
     }
 
     #[test]

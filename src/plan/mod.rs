@@ -5,17 +5,20 @@
 pub mod access;
 pub mod channels;
 pub mod claims;
+pub mod decimal;
 pub mod digest;
 pub mod endpoint;
 pub mod event;
 pub mod event_type;
 pub mod headers;
 pub mod ids;
+pub mod json_difference;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;
 pub mod status;
 pub mod suggest;
+pub mod unapplied;
 
 use crate::api::{self, Reason};
 

@@ -103,6 +103,11 @@ fn a_message_under_the_same_id_is_the_event_only_when_all_of_it_is() {
     let other = Message { event_type: "a.c".into(), ..found.clone() };
     assert!(same(&desired, &other).unwrap_err().contains("event type is \"a.c\" in Svix"));
     assert_eq!(same(&desired, &Message { channels: None, ..found.clone() }), Err("channels differ".into()));
+    // However its number is written, it is the same; with another digit beyond 64 bits it is not.
+    let text = |number: &str| Some(Digest::of_json_text(&format!(r#"{{ "x" : {number} }}"#)));
+    assert_eq!(same(&desired, &Message { payload: text("0.1e1"), ..found.clone() }), Ok(()));
+    let other = Message { payload: text("1.00000000000000000001"), ..found.clone() };
+    assert_eq!(same(&desired, &other), Err("payload differs".into()));
     let other = Message { payload: Some(Digest::of_json(&json!({"x": "secret"}))), ..found };
     assert_eq!(same(&desired, &other), Err("payload differs".into()));
     // No channels and an empty list are the same thing.

@@ -16,6 +16,7 @@ mod messages;
 mod pagination;
 mod receiver;
 mod secrets;
+mod stored_json;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
