@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{messages, yaml::join};
 use crate::api::{self, RESERVED_METADATA_PREFIX, SigningSecret, SvixConnectionSpec, WebhookEventSpec};
+use crate::plan::storable;
 
 /// Something that an API server would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -266,6 +267,17 @@ fn list_types(schema: &Value, value: &Value, pointer: &str, out: &mut Vec<Violat
     }
 }
 
+/// Where an object holds U+0000 that would be stored in Svix. Texts that hold JSON are the plan's to read.
+fn nul_places(kind: &str, spec: &Value) -> Vec<String> {
+    let fields: &[&str] = match kind {
+        "WebhookEventType" => &["description", "schema", "examples"],
+        "WebhookEndpoint" => &["description", "metadata", "channels"],
+        _ => &[],
+    };
+    let place = |field: &&str| Some(format!("/spec/{field}{}", storable::find_nul(spec.get(field)?)?));
+    fields.iter().filter_map(place).collect()
+}
+
 /// The CRDs' CEL rules that speak of one state of an object.
 fn rules(kind: &str, object: &Value) -> Vec<Violation> {
     let mut out = Vec::new();
@@ -278,6 +290,9 @@ fn rules(kind: &str, object: &Value) -> Vec<Violation> {
         if ["app_", "ep_", "msg_"].iter().any(|prefix| text.starts_with(prefix)) {
             refuse(format!("/spec/{field}"), "a uid in Svix must not start with app_, ep_ or msg_");
         }
+    }
+    for pointer in nul_places(kind, spec) {
+        refuse(pointer, storable::NUL);
     }
     match kind {
         "WebhookEventType" => {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{Action, Adoption, EventTypeNames, Reason, WebhookEventType};
 
-use super::{Difference, ReconcileError, digest::Digest, ids, json_difference, quoted};
+use super::{Difference, ReconcileError, digest::Digest, ids, json_difference, quoted, storable};
 
 /// The version under which Svix keeps the schema that we own; others in Svix are left alone.
 pub const SCHEMA_VERSION: &str = "1";
@@ -123,6 +123,7 @@ pub fn desired(
             if spec.name.is_some() { "/spec/name" } else { "/metadata/name (spec.name is not given)" };
         ReconcileError::new(Reason::InvalidSpec, format!("{field}: {problem}"))
     })?;
+    check_description(object)?;
     let was_named = |field: &str| owned.iter().any(|owned| owned == field);
     // A field that the spec stopped naming goes back to what Svix would have made of it.
     fn or_reset<T>(named: Option<T>, was_named: bool, default: T) -> Option<T> {
@@ -145,6 +146,16 @@ pub fn desired(
         named: named.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).to_owned()).collect(),
         name,
     })
+}
+
+/// Refuses a description that Svix can never store.
+pub fn check_description(object: &WebhookEventType) -> Result<(), ReconcileError> {
+    match object.spec.description.as_deref() {
+        Some(text) if storable::has_nul(text) => {
+            Err(ReconcileError::new(Reason::InvalidSpec, format!("/spec/description: {}", storable::NUL)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The schema with `examples` in it, where Svix looks for them. Examples that the object declares replace
@@ -438,6 +449,14 @@ mod tests {
             desired(&object, json!({"type": "object"}), vec![json!({"a": 1})], EventTypeNames::Grouped, &[])
                 .unwrap();
         assert_eq!(desired.schema, json!({"type": "object", "examples": [{"a": 1}]}));
+    }
+
+    #[test]
+    fn a_description_that_svix_can_never_store_is_refused() {
+        let object = object(json!({"schema": {}, "description": "a\0b"}));
+        let refusal = desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).unwrap_err();
+        assert_eq!(refusal.reason, Reason::InvalidSpec);
+        assert_eq!(refusal.message, format!("/spec/description: {}", storable::NUL));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod schema_source;
 pub mod secrets;
 pub mod signing;
 pub mod status;
+pub mod storable;
 pub mod suggest;
 pub mod unapplied;
 

@@ -8,7 +8,7 @@ use crate::{
     schema,
 };
 
-use super::ReconcileError;
+use super::{ReconcileError, storable};
 
 /// Where a schema is kept.
 #[derive(Debug)]
@@ -54,6 +54,10 @@ pub fn all_judged(
     event_type: &WebhookEventType,
     schema: Value,
 ) -> Result<(Value, Vec<Value>), (ReconcileError, Vec<ReconcileError>)> {
+    if let Some(pointer) = storable::find_nul(&schema) {
+        let message = located(field(event_type), &pointer, storable::NUL);
+        return Err((ReconcileError::new(Reason::InvalidSchema, message), Vec::new()));
+    }
     let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion()).map_err(|error| {
         (ReconcileError::new(Reason::InvalidSchema, at(field(event_type), &error)), Vec::new())
     })?;
@@ -84,6 +88,9 @@ fn matching(compiled: &schema::Compiled, example: &Example, place: &str) -> Resu
         }
         _ => return Err(format!("{place}: exactly one of value and text must be given")),
     };
+    if let Some(pointer) = storable::find_nul(&value) {
+        return Err(format!("{place}: {pointer}: {}", storable::NUL));
+    }
     let (violations, more) = compiled.violations(&value);
     if violations.is_empty() {
         return Ok(value);
@@ -108,5 +115,53 @@ fn at(field: &str, error: &schema::InvalidSchema) -> String {
         // A pointer into the object goes on into the schema; one into a text does not.
         None if text.starts_with('/') && field == "/spec/schema" => format!("{field}{text}"),
         None => format!("{field}: {text}"),
+    }
+}
+
+/// A problem at a place in a schema, with the field of the schema in front.
+fn located(field: &str, pointer: &str, message: &str) -> String {
+    match pointer {
+        "" => format!("{field}: {message}"),
+        // A pointer goes on into an object, but not into a text.
+        _ if field == "/spec/schema" => format!("{field}{pointer}: {message}"),
+        _ => format!("{field}: {pointer}: {message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn problem(spec: &Value) -> String {
+        let object: WebhookEventType = serde_json::from_value(json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
+            "metadata": {"name": "a.b", "namespace": "ns"}, "spec": spec,
+        }))
+        .unwrap();
+        let Source::Here(schema) = schema_text(&object).unwrap() else { unreachable!() };
+        let problem = judged(&object, schema.to_value()).unwrap_err();
+        assert_eq!(problem.reason, Reason::InvalidSchema);
+        problem.message
+    }
+
+    #[test]
+    fn what_svix_can_never_store_is_refused_with_its_place() {
+        for (spec, place) in [
+            (json!({"schema": {"properties": {"a": {"const": "\0"}}}}), "/spec/schema/properties/a/const: "),
+            (json!({"schemaText": r#"{"title": "\u0000"}"#}), "/spec/schemaText: /title: "),
+            (
+                json!({"schema": {}, "examples": [{"name": "one", "value": {"a": ["\0"]}}]}),
+                "/spec/examples/0 (\"one\"): /a/0: ",
+            ),
+            (
+                json!({"schema": {}, "examples": [{"name": "one", "text": r#"{"\u0000": 1}"#}]}),
+                "/spec/examples/0 (\"one\"): /\\u0000: ",
+            ),
+        ] {
+            assert_eq!(problem(&spec), format!("{place}{}", storable::NUL));
+        }
     }
 }

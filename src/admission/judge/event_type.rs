@@ -4,7 +4,7 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{EventTypeDeletionPolicy, EventTypeNames, WebhookEventType},
     plan::{
-        ids,
+        event_type, ids,
         schema_source::{self, Source},
     },
 };
@@ -22,6 +22,7 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
         findings.problem(field, message);
     }
+    findings.problems.extend(event_type::check_description(object).err().map(Problem::from));
     match schema_source::schema_text(object) {
         Ok(Source::Here(schema)) => {
             if let Err((first, others)) = schema_source::all_judged(object, schema.to_value()) {

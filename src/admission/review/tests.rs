@@ -274,3 +274,29 @@ fn what_svix_would_refuse_of_headers_keys_and_addresses_is_refused_here() {
     );
     assert!(!answer.to_string().contains("hunter2"), "{answer}");
 }
+
+#[test]
+fn what_svix_can_never_store_is_refused_with_its_place() {
+    let known = known(PayloadPolicy::Enforce);
+    let url = "https://hooks.example.org/a";
+    for (kind, spec, place) in [
+        ("WebhookEventType", json!({"schema": {"title": "\0"}, "name": "a.c"}), "/spec/schema/title"),
+        ("WebhookEventType", json!({"schema": {}, "name": "a.c", "description": "\0"}), "/spec/description"),
+        (
+            "WebhookEventType",
+            json!({"schema": {}, "name": "a.c", "examples": [{"name": "one", "value": {"a": "\0"}}]}),
+            "/spec/examples/0",
+        ),
+        (
+            "WebhookEndpoint",
+            json!({"url": url, "eventTypes": ["a.b"], "metadata": {"a": "\0"}}),
+            "/spec/metadata/a",
+        ),
+    ] {
+        let (reviewed, answer) = answer(&known, &request("CREATE", kind, &spec));
+        assert_eq!(reviewed.outcome, Outcome::Refused, "{spec}");
+        assert_eq!(answer["status"]["details"]["causes"][0]["field"], place, "{answer}");
+        let message = answer["status"]["message"].as_str().unwrap();
+        assert!(message.contains("found the character U+0000"), "{message}");
+    }
+}

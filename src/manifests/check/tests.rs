@@ -170,3 +170,25 @@ fn every_cel_rule_is_known() {
     ];
     assert_eq!(found, known, "write a new rule into src/manifests/check.rs, fn rules, then here");
 }
+
+#[test]
+fn what_svix_can_never_store_has_its_place() {
+    let schema = json!({"properties": {"a": {"enum": ["\0"]}}});
+    let examples = json!([{"name": "one", "value": {"a": "\0"}}]);
+    expect(
+        "WebhookEventType",
+        json!({"schema": schema, "description": "\0", "examples": examples}),
+        &[
+            ("/spec/description", storable::NUL),
+            ("/spec/examples/0/value/a", storable::NUL),
+            ("/spec/schema/properties/a/enum/0", storable::NUL),
+        ],
+    );
+    expect(
+        "WebhookEndpoint",
+        json!({"url": "https://a.example", "eventTypes": ["a.b"], "metadata": {"a": "\0"}}),
+        &[("/spec/metadata/a", storable::NUL)],
+    );
+    // A payload is kept as it is sent.
+    expect("WebhookEvent", json!({"eventType": "a.b", "payload": {"a": "\0"}}), &[]);
+}

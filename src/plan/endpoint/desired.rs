@@ -9,7 +9,7 @@ use crate::{
     plan::{
         ReconcileError, channels, headers, ids,
         secrets::{Secrets, Sensitive, look_up},
-        signing,
+        signing, storable,
     },
 };
 
@@ -190,6 +190,7 @@ pub fn desired(
     for (key, channel) in channels::metadata(spec.channels.as_deref().unwrap_or_default(), encoding) {
         metadata.entry(key).or_insert(channel);
     }
+    check_storable(spec).map_err(invalid)?;
     let encoded: Option<BTreeSet<_>> = spec
         .channels
         .as_ref()
@@ -231,6 +232,22 @@ pub fn desired(
         named: named.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).to_owned()).collect(),
         named_metadata,
     })
+}
+
+/// Refuses texts that Svix can never store. The text of a mapped channel is stored in metadata.
+fn check_storable(spec: &WebhookEndpointSpec) -> Result<(), String> {
+    let nul = |field: &str, pointer: &str| Err(format!("{field}{pointer}: {}", storable::NUL));
+    if spec.description.as_deref().is_some_and(storable::has_nul) {
+        return nul("/spec/description", "");
+    }
+    if let Some(pointer) = spec.metadata.as_ref().and_then(storable::find_nul_in_metadata) {
+        return nul("/spec/metadata", &pointer);
+    }
+    let channels = spec.channels.as_deref().unwrap_or_default();
+    match channels.iter().position(|channel| storable::has_nul(channel)) {
+        Some(index) => nul("/spec/channels", &format!("/{index}")),
+        None => Ok(()),
+    }
 }
 
 /// A URL in the form in which Svix keeps it (`https://a.example` becomes `https://a.example/`): Svix parses

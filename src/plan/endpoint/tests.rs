@@ -278,3 +278,18 @@ fn nobody_takes_the_uid_that_another_namespace_has_by_default() {
     assert_eq!(desire(json!({"uid": "prod.team.other"})).uid, "prod.team.other");
     assert_eq!(desire(json!({"uid": "production.x"})).uid, "production.x");
 }
+
+#[test]
+fn texts_that_svix_can_never_store_are_refused_with_their_place() {
+    for (spec, place) in [
+        (json!({"description": "a\0"}), "/spec/description"),
+        (json!({"metadata": {"a": "b", "c": "\0"}}), "/spec/metadata/c"),
+        (json!({"channels": ["plain", "\0"]}), "/spec/channels/1"),
+    ] {
+        let object = endpoint(spec);
+        let resolved = Resolved { url: object.spec.url.clone(), ..Resolved::default() };
+        let refusal = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
+        assert_eq!(refusal.reason, Reason::InvalidSpec);
+        assert_eq!(refusal.message, format!("{place}: {}", crate::plan::storable::NUL));
+    }
+}

@@ -260,3 +260,18 @@ async fn schemas_that_are_meant_to_hang_or_crash_a_validator_are_told_and_hold_u
     }
     world.reason(&endpoint("hook", &[]).key(), "InSync").await;
 }
+
+#[tokio::test]
+async fn what_svix_can_never_store_is_refused_before_it_is_sent() {
+    let mut world = World::new().await;
+    let kind = event_type("a.nul").with("schema", json!({"title": "\0"}));
+    let hook = endpoint("hook", &["a.one"]).with("metadata", json!({"a": "\0"}));
+
+    world.declare([kind.clone(), event_type("a.one"), hook.clone()]);
+
+    let ready = world.reason(&kind.key(), "InvalidSchema").await;
+    assert!(ready.message.starts_with("/spec/schema/title: found the character U+0000"), "{}", ready.message);
+    let ready = world.reason(&hook.key(), "InvalidSpec").await;
+    assert!(ready.message.starts_with("/spec/metadata/a: found the character U+0000"), "{}", ready.message);
+    assert!(world.svix.calls().iter().all(|call| call.status != 500), "{:?}", world.svix.calls());
+}
