@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::api::{Action, Adoption, EventTypeNames, Reason, WebhookEventType};
 
-use super::{Difference, ReconcileError, digest::Digest, ids, json_difference, quoted, storable};
+use super::{
+    Difference, ReconcileError, digest::Digest, ids, json_difference, quoted, schema_source, storable,
+};
 
 /// The version under which Svix keeps the schema that we own; others in Svix are left alone.
 pub const SCHEMA_VERSION: &str = "1";
@@ -18,6 +20,8 @@ pub struct Desired {
     pub schema: Value,
     /// The digest of `schema`.
     pub schema_digest: Digest,
+    /// The field of the spec that names the schema, for messages.
+    pub schema_field: &'static str,
     /// The description; `None`: not ours to say.
     pub description: Option<String>,
     /// Whether deprecated; `None`: not ours to say.
@@ -138,6 +142,7 @@ pub fn desired(
     ];
     Ok(Desired {
         schema_digest: Digest::of_json(&schema),
+        schema_field: schema_source::field(object),
         schema,
         description: or_reset(spec.description.clone(), was_named("description"), String::new()),
         deprecated: or_reset(spec.deprecated, was_named("deprecated"), false),
@@ -175,6 +180,7 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
         name: _,
         schema: _,
         schema_digest,
+        schema_field: _,
         description,
         deprecated,
         group_name,
@@ -238,9 +244,31 @@ pub fn locate(
 /// What has to be done, given what Svix holds and whether that is ours.
 ///
 /// Event types carry no mark in Svix; `ours` is what Kubernetes records (status, or the claim made before
-/// the first write). An archived event type is nobody's: Svix itself makes it anew on create.
+/// the first write). An archived event type is nobody's: Svix itself makes it anew on create. A schema that Svix would
+/// refuse is not written.
 #[must_use]
 pub fn plan(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption: Adoption) -> Step {
+    let step = compare(desired, observed, ours, adoption);
+    if !writes_schema(&step) {
+        return step;
+    }
+    match schema_source::check_draft7(desired.schema_field, &desired.schema) {
+        Ok(()) => step,
+        Err(refusal) => Step::Refuse(refusal),
+    }
+}
+
+fn writes_schema(step: &Step) -> bool {
+    match step {
+        Step::Create => true,
+        Step::Overwrite(differences) | Step::Revive(differences) | Step::Change(differences) => {
+            differences.iter().any(|difference| difference.field == "schema")
+        }
+        Step::InSync | Step::Adopt | Step::Refuse(_) => false,
+    }
+}
+
+fn compare(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption: Adoption) -> Step {
     let Some(observed) = observed else { return Step::Create };
     let differences = differences(desired, observed);
     match (observed.archived, ours, differences.is_empty()) {
@@ -408,6 +436,31 @@ mod tests {
             unreachable!()
         };
         assert_eq!(differences[0].field, "schema");
+    }
+
+    #[test]
+    fn a_schema_that_is_not_valid_as_draft_7_is_not_written() {
+        let schema = json!({
+            "$schema": "http://json-schema.org/draft-04/schema#", "maximum": 5, "exclusiveMaximum": true,
+        });
+        let desired = desire(json!({"schema": schema, "description": "d"}), &[]);
+        let archived = Observed { archived: true, schema_digest: None, ..held(&desired) };
+        for (observed, ours) in [(None, false), (Some(&archived), true)] {
+            let Step::Refuse(refusal) = plan(&desired, observed, ours, Adoption::Override) else {
+                unreachable!()
+            };
+            assert_eq!(refusal.reason, Reason::InvalidSchema);
+            assert!(
+                refusal
+                    .message
+                    .starts_with("/spec/schema/exclusiveMaximum: not valid as Draft 7, as which Svix"),
+                "{refusal}"
+            );
+        }
+        // A server that has it already accepted it.
+        assert_eq!(plan(&desired, Some(&held(&desired)), true, Adoption::Match), Step::InSync);
+        let other = Observed { description: "other".into(), ..held(&desired) };
+        assert!(matches!(plan(&desired, Some(&other), true, Adoption::Match), Step::Change(_)));
     }
 
     #[test]

@@ -76,6 +76,15 @@ pub fn all_judged(
     Err((wrong.remove(0), others))
 }
 
+/// Refuses a schema that Svix will not accept, since it is not valid as Draft 7. It is used here by its own draft all the
+/// same, so this matters only where it is written to Svix.
+pub fn check_draft7(field: &str, schema: &Value) -> Result<(), ReconcileError> {
+    schema::draft7::check(schema).map_err(|problem| {
+        let message = located(field, &problem.pointer, &problem.to_string());
+        ReconcileError::new(Reason::InvalidSchema, message)
+    })
+}
+
 /// An example, once it is found to match the schema; `place` is what it is called if it does not.
 fn matching(compiled: &schema::Compiled, example: &Example, place: &str) -> Result<Value, String> {
     let value = match (&example.value, &example.text) {
@@ -98,8 +107,8 @@ fn matching(compiled: &schema::Compiled, example: &Example, place: &str) -> Resu
     Err(format!("{place} does not match the schema: {}", schema::describe(&violations, more)))
 }
 
-/// The field that names the schema.
-fn field(event_type: &WebhookEventType) -> &'static str {
+/// Returns the field that names the schema.
+pub fn field(event_type: &WebhookEventType) -> &'static str {
     match &event_type.spec {
         spec if spec.schema.is_some() => "/spec/schema",
         spec if spec.schema_text.is_some() => "/spec/schemaText",

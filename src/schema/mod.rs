@@ -4,6 +4,7 @@
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
 mod breadth;
+pub mod draft7;
 mod limits;
 mod patterns;
 mod payload;

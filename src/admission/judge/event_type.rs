@@ -25,8 +25,16 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
     findings.problems.extend(event_type::check_description(object).err().map(Problem::from));
     match schema_source::schema_text(object) {
         Ok(Source::Here(schema)) => {
-            if let Err((first, others)) = schema_source::all_judged(object, schema.to_value()) {
-                findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
+            let field = schema_source::field(object);
+            match schema_source::all_judged(object, schema.to_value()) {
+                // Payloads are judged by its own draft all the same, so the object is of use where nothing is written.
+                Ok((schema, _)) => {
+                    let problem = schema_source::check_draft7(field, &schema).err();
+                    findings.warnings.extend(problem.map(|problem| problem.message));
+                }
+                Err((first, others)) => {
+                    findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
+                }
             }
         }
         Ok(Source::ConfigMap(_)) => {}
