@@ -7,7 +7,7 @@ use crate::{
     svix::errors::{Error, ErrorKind},
 };
 
-use super::{Client, PAGE, SendMessage, found, page, wire};
+use super::{Client, PAGE, PAGE_ITEMS, SendMessage, found, wire};
 
 impl Client {
     /// Sends a message; answers its id. A second one with the same `event_id` is a conflict, whatever it says.
@@ -31,8 +31,8 @@ impl Client {
         found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
     }
 
-    /// How the deliveries of a message stand: one entry for each endpoint that was tried. `None`: the message or
-    /// its application is not there.
+    /// Returns the state of a message's delivery to each endpoint that was tried. `None`: the message or its application
+    /// does not exist.
     pub async fn deliveries(
         &self,
         application: &str,
@@ -49,13 +49,13 @@ impl Client {
             }
             let operation = "message-attempt.list-attempted-destinations";
             let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
-            let Some(page) = found(list.map(|list| page(list, event::Delivery::from)))? else {
-                return Ok(None);
-            };
-            deliveries.extend(page.items);
-            from = page.next;
-            if from.is_none() {
-                return Ok(Some(deliveries));
+            let Some(list) = found(list)? else { return Ok(None) };
+            // The open-source server says `done` on a full page of this list, although more may follow.
+            let is_last = list.done && list.data.len() < PAGE_ITEMS;
+            deliveries.extend(list.data.into_iter().map(event::Delivery::from));
+            match list.iterator {
+                Some(next) if !is_last && from.as_ref() != Some(&next) => from = Some(next),
+                _ => return Ok(Some(deliveries)),
             }
         }
     }

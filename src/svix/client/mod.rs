@@ -27,6 +27,8 @@ pub use wire::{EventTypeDocument, SendMessage};
 
 /// Svix's own limit on a page.
 const PAGE: &str = "250";
+/// The same as a number.
+const PAGE_ITEMS: usize = 250;
 /// Most of an answer that is read, in bytes: a page of 250 event types with the largest schemas, and a whole
 /// message of an error.
 const MAX_BODY: usize = 256 * 1024 * 1024;
