@@ -73,6 +73,11 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "svix_url")]
     listen: SocketAddr,
 
+    /// Sign deliveries of the embedded Svix with the header names of Standard Webhooks (webhook-id, webhook-timestamp,
+    /// webhook-signature) in place of svix-id, svix-timestamp and svix-signature.
+    #[arg(long, conflicts_with = "svix_url")]
+    standard_webhooks: bool,
+
     /// Where the gateway listens, which checks events before they go to Svix; port 0: a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "once")]
     gateway: SocketAddr,
@@ -123,6 +128,13 @@ impl Server {
         let options = embedded::Options {
             listen: arguments.listen,
             record_calls: false,
+            delivery: embedded::DeliveryOptions {
+                header_names: match arguments.standard_webhooks {
+                    true => embedded::HeaderNames::StandardWebhooks,
+                    false => embedded::HeaderNames::Svix,
+                },
+                ..embedded::DeliveryOptions::default()
+            },
             ..embedded::Options::default()
         };
         let svix = EmbeddedSvix::start(options)
