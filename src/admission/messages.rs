@@ -1,6 +1,8 @@
-//! What is found wrong, in words that fit a terminal and the API server's bounds.
+//! Errors in an object, as text that is safe on a terminal and within the API server's bounds.
 
-use crate::{plan::ReconcileError, schema::Violation};
+use std::fmt::Display;
+
+use crate::{api::JsonPointer, plan::ReconcileError, schema::Violation};
 
 /// Longest warning that the API server passes on whole, in characters, when there are many.
 const MAX_WARNING: usize = 256;
@@ -9,46 +11,42 @@ const MAX_WARNINGS: usize = 4096;
 /// Longest text about one problem, in characters. A pointer into a payload is as long as the payload's keys.
 const MAX_PROBLEM: usize = 1024;
 
-/// One thing that is wrong with an object.
+/// An error in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// Where, as a JSON Pointer into the object.
+    /// The field, as a JSON Pointer into the object; empty: the whole object.
     pub field: String,
     /// What was found, and what was expected.
     pub message: String,
 }
 
 impl Problem {
-    pub(super) fn new(field: impl Into<String>, message: impl AsRef<str>) -> Self {
-        Self { field: plain(&field.into(), MAX_PROBLEM), message: plain(message.as_ref(), MAX_PROBLEM) }
+    pub(super) fn new(field: impl Into<JsonPointer>, message: impl Display) -> Self {
+        let field: JsonPointer = field.into();
+        Self { field: plain(field.as_str(), MAX_PROBLEM), message: plain(&message.to_string(), MAX_PROBLEM) }
     }
 
-    /// A violation by the payload that is kept in a field. A pointer goes on into an object, not into a text.
-    pub(super) fn of_payload(field: &str, violation: &Violation) -> Self {
-        let Violation { pointer, message } = violation;
-        match field {
-            "/spec/payload" => Self::new(format!("{field}{pointer}"), message),
-            _ if pointer.is_empty() => Self::new(field, message),
-            _ => Self::new(field, format!("{pointer}: {message}")),
+    /// A violation by a payload that is part of the object, in this field.
+    pub(super) fn of_payload(field: &JsonPointer, violation: &Violation) -> Self {
+        Self::new(field.join(&violation.pointer), &violation.message)
+    }
+
+    /// A violation by a payload that is kept as text: a document of its own, in this field.
+    pub(super) fn of_payload_text(field: &JsonPointer, violation: &Violation) -> Self {
+        match violation.pointer.as_str() {
+            "" => Self::new(field.clone(), &violation.message),
+            _ => Self::new(field.clone(), violation),
         }
     }
 }
 
 impl From<ReconcileError> for Problem {
-    /// The plan's messages begin with the pointer.
-    fn from(refusal: ReconcileError) -> Self {
-        let text = refusal.message;
-        match text.split_once(": ") {
-            Some((place, message)) if place.starts_with('/') => match place.split_once(" (") {
-                None => Self::new(place, message),
-                Some((pointer, _)) => Self::new(pointer, text[pointer.len()..].trim_start()),
-            },
-            _ => Self::new("", text),
-        }
+    fn from(error: ReconcileError) -> Self {
+        Self::new(error.field.clone().unwrap_or_default(), error.detail())
     }
 }
 
-impl std::fmt::Display for Problem {
+impl Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.field.as_str() {
             "" => f.write_str(&self.message),
@@ -57,8 +55,8 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Text without anything that a terminal would obey, of at most so many characters. Keys of a payload are the
-/// sender's, and kubectl prints what it is given.
+/// Text without control characters that a terminal would interpret, of at most this many characters. The sender chooses
+/// the keys of a payload, and kubectl prints messages as they are.
 pub(super) fn plain(text: &str, most: usize) -> String {
     let mut short = String::with_capacity(text.len().min(most));
     for (count, c) in text.chars().enumerate() {
@@ -79,7 +77,7 @@ pub(super) fn plain(text: &str, most: usize) -> String {
 pub(super) fn bounded(warnings: Vec<String>) -> Vec<String> {
     let count = warnings.len();
     let mut left = MAX_WARNINGS;
-    let mut told = Vec::new();
+    let mut kept = Vec::new();
     for (index, warning) in warnings.into_iter().enumerate() {
         let mut warning = plain(&warning, MAX_WARNING);
         // What was escaped has become longer.
@@ -89,13 +87,13 @@ pub(super) fn bounded(warnings: Vec<String>) -> Vec<String> {
         let length = warning.chars().count();
         let note = format!("and {} more warnings", count - index);
         if length + note.len() > left {
-            told.push(note);
+            kept.push(note);
             break;
         }
         left -= length;
-        told.push(warning);
+        kept.push(warning);
     }
-    told
+    kept
 }
 
 #[cfg(test)]
@@ -104,19 +102,24 @@ mod tests {
     use crate::api::Reason;
 
     #[test]
-    fn a_refusals_pointer_becomes_the_field() {
-        let problem = |text: &str| Problem::from(ReconcileError::new(Reason::InvalidSpec, text));
-        assert_eq!(problem("/spec/url: not a URL"), Problem::new("/spec/url", "not a URL"));
-        let example = "/spec/examples/0 (\"first\") does not match the schema: /a: found 1";
+    fn the_field_of_an_error_becomes_the_field_of_the_problem() {
+        let url = ReconcileError::at(Reason::InvalidSpec, "/spec/url", "not a URL");
+        assert_eq!(Problem::from(url), Problem::new("/spec/url", "not a URL"));
+        let example = ReconcileError::in_sentence(
+            Reason::InvalidSchema,
+            "/spec/examples/0",
+            "(\"first\") does not match the schema: /a: found 1",
+        );
         assert_eq!(
-            problem(example),
+            Problem::from(example),
             Problem::new("/spec/examples/0", "(\"first\") does not match the schema: /a: found 1")
         );
-        assert_eq!(problem("no pointer"), Problem::new("", "no pointer"));
+        let without_field = ReconcileError::new(Reason::InvalidSpec, "no pointer");
+        assert_eq!(Problem::from(without_field), Problem::new("", "no pointer"));
     }
 
     #[test]
-    fn nothing_reaches_a_terminal_that_it_would_obey() {
+    fn control_characters_are_escaped() {
         assert_eq!(plain("a\u{1b}[31m\nb\u{202e}", 100), r"a\u{1b}[31m\u{a}b\u{202e}");
         assert_eq!(plain("abc", 3), "abc");
         assert_eq!(plain("abcd", 3), "ab…");

@@ -1,7 +1,8 @@
-//! The admission webhook: judges what is about to be stored in Kubernetes, and serves that over HTTPS.
+//! The admission webhook: validates objects before the API server stores them.
 //!
-//! [`review()`] is pure: a request and what is known go in, an answer comes out. [`server`] brings it to the network,
-//! [`certificates`] keeps the server's certificate. Nothing here talks to Kubernetes; `controller` does that.
+//! [`review()`] is pure: it takes a request and the known state of the cluster, and returns the response. [`server`] serves
+//! it over HTTPS, and [`certificates`] manages the server's certificate. This module does not call the Kubernetes API;
+//! `controller` does.
 
 pub mod certificates;
 mod judge;
@@ -16,13 +17,13 @@ use crate::catalogue::{Catalogue, Directory};
 
 pub use review::{Outcome, Reviewed, review};
 
-/// What is known of the cluster when something is judged. Cheap to clone; kept current from outside.
+/// The state of the cluster that reviews need. Cheap to clone; others keep it up to date.
 #[derive(Clone, Default)]
 pub struct Known {
     /// The schemas of event types.
     pub catalogue: Catalogue,
-    /// Who declares event types, and the connections.
+    /// The declared event types and their objects, and the connections.
     pub directory: Directory,
-    /// The namespaces that the operator of this release watches; `None`: all.
+    /// The namespaces that the operator of this release watches; `None` means all.
     pub namespaces: Option<Arc<BTreeSet<String>>>,
 }

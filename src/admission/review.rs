@@ -1,5 +1,5 @@
-//! From an AdmissionReview to its answer. Pure: nothing is read, written or remembered, so a dry run is no
-//! different.
+//! Reviews an AdmissionReview and builds the response. Pure: nothing is read, written or remembered, so a dry run is
+//! treated like any other request.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -10,53 +10,47 @@ use super::{
     Known,
     judge::{self, Findings},
     messages::{self, Problem},
-    wire::{Answer, Cause, Details, Request, Response, Review, Status, uid_of},
+    wire::{Cause, Details, Request, Response, Review, ReviewResponse, Status, uid_of},
 };
 
-/// What a review came to, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The outcome of a review, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
-    /// Nothing to say against it.
+    /// Admitted without warnings.
     Admitted,
     /// Admitted with warnings.
     Warned,
     /// Refused.
     Refused,
-    /// Not one of the kinds and operations that are judged: admitted.
+    /// Not one of the kinds and operations that are validated: admitted.
     Ignored,
-    /// No request that can be read: refused.
+    /// The request cannot be read: refused.
     Unreadable,
 }
 
 impl Outcome {
-    /// The outcome as metrics say it.
+    /// The label of metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admitted => "admitted",
-            Self::Warned => "warned",
-            Self::Refused => "refused",
-            Self::Ignored => "ignored",
-            Self::Unreadable => "unreadable",
-        }
+        self.into()
     }
 }
 
-/// The answer to a review, and what there is to count.
+/// The response to a review, and its labels in metrics.
 #[derive(Debug)]
 pub struct Reviewed {
-    /// The answer, an `AdmissionReview` as JSON.
+    /// The response, an `AdmissionReview` as JSON.
     pub answer: Vec<u8>,
-    /// The kind that was judged; `other` where none was.
+    /// The kind that was validated; `other` where none was.
     pub kind: &'static str,
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The policy of the event type whose schema the payload does not match.
+    /// The policy of the event type, where the payload does not match its schema.
     pub violated: Option<PayloadPolicy>,
 }
 
-/// Judges a request of the API server. Whatever the text is, there is an answer, with the request's uid if it
-/// has one.
+/// Reviews a request of the API server. There is a response to any text, with the request's uid if it has one.
 #[must_use]
 pub fn review(body: &[u8], known: &Known) -> Reviewed {
     let request = match serde_json::from_slice::<Review>(body) {
@@ -74,37 +68,41 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
             return answered("other", Outcome::Unreadable, refusal(uid_of(body), status));
         }
     };
-    let judged =
+    let is_ours =
         request.kind.group == GROUP && request.sub_resource.as_deref().unwrap_or_default().is_empty();
     let create = request.operation == "CREATE";
     let write = create || request.operation == "UPDATE";
     match request.kind.kind.as_str() {
         // The CRD refuses every change of an event's spec.
-        "WebhookEvent" if judged && create => look(request, known, "WebhookEvent", judge::event),
-        "WebhookEventType" if judged && write => look(request, known, "WebhookEventType", judge::event_type),
-        "WebhookEndpoint" if judged && write => look(request, known, "WebhookEndpoint", judge::endpoint),
+        "WebhookEvent" if is_ours && create => review_object(request, known, "WebhookEvent", judge::event),
+        "WebhookEventType" if is_ours && write => {
+            review_object(request, known, "WebhookEventType", judge::event_type)
+        }
+        "WebhookEndpoint" if is_ours && write => {
+            review_object(request, known, "WebhookEndpoint", judge::endpoint)
+        }
         _ => answered("other", Outcome::Ignored, admission(request.uid, Vec::new())),
     }
 }
 
-/// An object that can be judged.
-trait Judged: DeserializeOwned {
-    /// Whether the spec is the same.
-    fn same_spec(&self, other: &Self) -> bool;
-    fn deleting(&self) -> bool;
+/// An object that can be reviewed.
+trait Reviewable: DeserializeOwned {
+    /// Whether the specs are equal.
+    fn has_same_spec(&self, other: &Self) -> bool;
+    fn is_deleting(&self) -> bool;
     fn namespace(&self) -> Option<&str>;
     /// The connection that it names, or the default.
     fn connection(&self) -> &str;
 }
 
-macro_rules! judged {
+macro_rules! reviewable {
     ($($kind:ty),*) => {$(
-        impl Judged for $kind {
-            fn same_spec(&self, other: &Self) -> bool {
+        impl Reviewable for $kind {
+            fn has_same_spec(&self, other: &Self) -> bool {
                 self.spec == other.spec
             }
 
-            fn deleting(&self) -> bool {
+            fn is_deleting(&self) -> bool {
                 self.metadata.deletion_timestamp.is_some()
             }
 
@@ -118,9 +116,9 @@ macro_rules! judged {
         }
     )*};
 }
-judged!(WebhookEvent, WebhookEventType, WebhookEndpoint);
+reviewable!(WebhookEvent, WebhookEventType, WebhookEndpoint);
 
-fn look<K: Judged>(
+fn review_object<K: Reviewable>(
     request: Request,
     known: &Known,
     kind: &'static str,
@@ -138,19 +136,20 @@ fn look<K: Judged>(
             return refused(request, kind, findings);
         }
     };
-    // Nothing may stand in the way of a deletion, nor of a change of anything but the spec.
-    let unchanged = |old: K| old.same_spec(&object);
+    // A deletion is never refused, nor a change of anything but the spec.
+    let is_unchanged = |old: K| old.has_same_spec(&object);
     let before = request.old_object.as_deref().and_then(|old| read(old).ok());
-    if object.deleting() || before.is_some_and(unchanged) {
+    if object.is_deleting() || before.is_some_and(is_unchanged) {
         return answered(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
     }
     let mut findings = judge(&object, known);
     if let Some(unwatched) = judge::unwatched(known, object.namespace()) {
-        // What else would become of it does not matter then.
+        // Then no other warning matters.
         findings.warnings = vec![unwatched];
     } else {
-        let trouble = judge::connection_trouble(known, object.connection(), request.operation == "CREATE");
-        findings.warnings.splice(0..0, trouble);
+        let is_new = request.operation == "CREATE";
+        let warning = judge::connection_warning(known, object.connection(), is_new);
+        findings.warnings.splice(0..0, warning);
     }
     if !findings.problems.is_empty() {
         return refused(request, kind, findings);
@@ -188,8 +187,8 @@ fn refusal(uid: String, status: Status) -> Response {
 }
 
 fn answered(kind: &'static str, outcome: Outcome, response: Response) -> Reviewed {
-    let answer = Answer { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
-    // Strings and numbers only: that does not fail. An empty answer would be refused by the API server.
+    let answer = ReviewResponse { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+    // Only strings and numbers, so this does not fail. The API server would refuse an empty response.
     let answer = serde_json::to_vec(&answer).unwrap_or_default();
     Reviewed { answer, kind, outcome, violated: None }
 }

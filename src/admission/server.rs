@@ -1,7 +1,8 @@
-//! The HTTPS server: `POST /validate`, as the API server asks it.
+//! The HTTPS server of the admission webhook: `POST /validate`, called by the API server.
 //!
-//! Everything has a bound: the handshake, the header and the whole request in time, the body in size, connections and
-//! judgements in number. A new certificate is for new connections; those that are there go on.
+//! Everything is limited: the time of the handshake, of the headers and of the whole request, the size of bodies, and the
+//! number of connections and of concurrent reviews. A new certificate is used for new connections and does not affect open
+//! ones.
 
 use std::{
     convert::Infallible,
@@ -37,31 +38,31 @@ use crate::telemetry::AdmissionMetrics;
 
 use super::{Known, Outcome, certificates::ServingCertificate, review};
 
-/// Longest time between two requests of a connection. Go's clients give theirs up after 90 seconds; who is the second
-/// to do so never drops a request on its way.
+/// Time after which an idle connection is closed. Go's clients close theirs after 90 seconds; a server that waits for longer
+/// never closes a connection on which a request is on its way.
 const IDLE: Duration = Duration::from_secs(150);
 
-/// From here on a judgement takes so long that others should not wait behind it; below, handing it to another thread
-/// takes longer than the judgement.
-const LARGE: usize = 64 * 1024;
+/// Bodies from this size on are reviewed on a thread of their own, so that other requests do not wait for them. For smaller
+/// ones, the hand-over takes longer than the review.
+const LARGE_BODY: usize = 64 * 1024;
 
-/// The bounds.
+/// Limits and timeouts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Largest body, in bytes. An object has up to 1.5 MiB (etcd's bound), the old one comes along, and Go writes each
-    /// `<`, `>` and `&` in six characters.
+    /// Maximum size of a body in bytes. An object has up to 1.5 MiB (etcd's limit), a request contains the old object as
+    /// well, and Go encodes each `<`, `>` and `&` in six characters.
     pub body: usize,
-    /// Most bytes of all bodies together; others wait. Nobody has to show who they are to ask.
+    /// Maximum size of all bodies in memory together, in bytes; further requests wait. Callers are not authenticated.
     pub bodies: usize,
-    /// Longest time for a request, its body and its judgement included.
+    /// Time for a request, including its body and its review.
     pub request: Duration,
-    /// Longest time for the TLS handshake.
+    /// Time for the TLS handshake.
     pub handshake: Duration,
-    /// Most connections at once.
+    /// Maximum number of open connections.
     pub connections: usize,
-    /// Most judgements at once; others wait.
-    pub judgements: usize,
-    /// How long requests under way may take to end when the server stops.
+    /// Maximum number of concurrent reviews; further ones wait.
+    pub reviews: usize,
+    /// Time for requests in flight to end when the server stops.
     pub stop: Duration,
 }
 
@@ -74,7 +75,7 @@ impl Default for Limits {
             request: Duration::from_secs(10),
             handshake: Duration::from_secs(5),
             connections: 1024,
-            judgements: 64,
+            reviews: 64,
             stop: Duration::from_secs(4),
         }
     }
@@ -84,16 +85,16 @@ impl Default for Limits {
 struct Shared {
     known: Known,
     metrics: AdmissionMetrics,
-    judgements: Arc<Semaphore>,
-    /// One permit for each KiB of body.
+    reviews: Arc<Semaphore>,
+    /// One permit per KiB of body.
     bodies: Arc<Semaphore>,
     limits: Limits,
 }
 
-/// Serves at a listener until `stop`, then lets requests under way end.
+/// Serves on a listener until `stop`, then waits for the requests in flight.
 ///
 /// # Errors
-/// When TLS cannot be set up, which no input can bring about.
+/// When TLS cannot be set up. No input causes this.
 pub async fn serve(
     listener: TcpListener,
     certificate: ServingCertificate,
@@ -109,14 +110,14 @@ pub async fn serve(
         .with_cert_resolver(Arc::new(certificate));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let judgements = Arc::new(Semaphore::new(limits.judgements));
+    let reviews = Arc::new(Semaphore::new(limits.reviews));
     let bodies = Arc::new(Semaphore::new(limits.bodies.max(limits.body) / 1024));
-    let router = router(Shared { known, metrics, judgements, bodies, limits });
+    let router = router(Shared { known, metrics, reviews, bodies, limits });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = async {
-            // Beyond the bound, connections wait in the system's queue.
+            // Beyond the limit, connections wait in the queue of the operating system.
             let permit = connections.clone().acquire_owned().await.ok()?;
             match listener.accept().await {
                 Ok((stream, _)) => Some((stream, permit)),
@@ -137,7 +138,7 @@ pub async fn serve(
     }
     drop(listener);
     if timeout(limits.stop, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests are still under way; they are dropped");
+        tracing::warn!("the grace period is over; requests in flight are aborted");
     }
     Ok(())
 }
@@ -150,47 +151,46 @@ async fn connection(
     limits: Limits,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    // Small answers must not wait for the client's acknowledgements.
+    // Small responses must not wait for the client's acknowledgements.
     let _ = stream.set_nodelay(true);
     let stream = match timeout(limits.handshake, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
-        Err(_) => return tracing::debug!("TLS handshake took too long"),
+        Err(_) => return tracing::debug!("TLS handshake timed out"),
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, request, limits.request).await) }
+        async move { Ok::<_, Infallible>(respond(router, request, limits.request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        // Also bounds how long a connection may idle.
+        // Also the timeout of an idle connection.
         .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service);
-    // An error is a client that went away.
+    // An error means that the client went away.
     let _ = watcher.watch(connection).await;
 }
 
-async fn answer(router: Router, request: Request<Incoming>, most: Duration) -> Response {
-    let answered = timeout(most, router.oneshot(request.map(Body::new))).await;
-    match answered {
+async fn respond(router: Router, request: Request<Incoming>, max_duration: Duration) -> Response {
+    match timeout(max_duration, router.oneshot(request.map(Body::new))).await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the request took too long\n").into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the request timed out\n").into_response(),
     }
 }
 
 fn router(shared: Shared) -> Router {
     let limit = DefaultBodyLimit::max(shared.limits.body);
-    let room = middleware::from_fn_with_state(shared.clone(), room);
-    Router::new().route("/validate", post(validate)).layer(limit).layer(room).with_state(shared)
+    let budget = middleware::from_fn_with_state(shared.clone(), reserve_body);
+    Router::new().route("/validate", post(validate)).layer(limit).layer(budget).with_state(shared)
 }
 
-/// Waits until there is room for the body, before any of it is read.
-async fn room(State(shared): State<Shared>, request: Request<Body>, next: Next) -> Response {
-    let most = shared.limits.body;
-    let told = request.headers().get(header::CONTENT_LENGTH);
-    // Who does not say how long it is, may use all of it.
-    let length = told.and_then(|told| told.to_str().ok()?.parse().ok()).unwrap_or(most).min(most);
+/// Waits until there is memory for the body, before it is read.
+async fn reserve_body(State(shared): State<Shared>, request: Request<Body>, next: Next) -> Response {
+    let max = shared.limits.body;
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    // A body of unknown length may be as large as the limit.
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max).min(max);
     let permits = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
     match shared.bodies.acquire_many(permits).await {
         Ok(_permits) => next.run(request).await,
@@ -199,31 +199,32 @@ async fn room(State(shared): State<Shared>, request: Request<Body>, next: Next) 
 }
 
 async fn validate(State(shared): State<Shared>, body: Bytes) -> Response {
-    let begun = Instant::now();
-    // An event must not pass unjudged because this process has just started.
+    let started = Instant::now();
+    // An event must not be admitted without validation because this process has just started.
     shared.known.catalogue.wait_loaded().await;
-    let Ok(permit) = shared.judgements.clone().acquire_owned().await else {
+    let Ok(permit) = shared.reviews.clone().acquire_owned().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let known = shared.known.clone();
     let size = body.len();
-    // A panic, a defect of ours or of a library, costs this request its answer and no more.
-    let judge = move || {
+    // A panic, a defect of this program or of a library, fails this request and no other.
+    let run = move || {
         let _permit = permit;
         catch_unwind(AssertUnwindSafe(|| review(&body, &known))).ok()
     };
-    let judged = if size > LARGE { tokio::task::spawn_blocking(judge).await.ok().flatten() } else { judge() };
-    let Some(reviewed) = judged else {
-        shared.metrics.reviewed("other", "panicked", begun.elapsed());
-        return (StatusCode::INTERNAL_SERVER_ERROR, "a defect in svix-operator; see its log\n")
+    let reviewed =
+        if size > LARGE_BODY { tokio::task::spawn_blocking(run).await.ok().flatten() } else { run() };
+    let Some(reviewed) = reviewed else {
+        shared.metrics.reviewed("other", "panicked", started.elapsed());
+        return (StatusCode::INTERNAL_SERVER_ERROR, "internal error in svix-operator; see its log\n")
             .into_response();
     };
-    shared.metrics.reviewed(reviewed.kind, reviewed.outcome.as_str(), begun.elapsed());
+    shared.metrics.reviewed(reviewed.kind, reviewed.outcome.as_str(), started.elapsed());
     if let Some(policy) = reviewed.violated {
         shared.metrics.payload_violated(policy.as_str());
     }
     if matches!(reviewed.outcome, Outcome::Unreadable) {
-        tracing::warn!("a request is no AdmissionReview that can be read; it was refused");
+        tracing::warn!("a request is not a valid AdmissionReview; it was denied");
     }
     ([(header::CONTENT_TYPE, "application/json")], reviewed.answer).into_response()
 }

@@ -1,15 +1,15 @@
-//! `admission.k8s.io/v1` as far as it is used here. Objects stay text until it is known what they are.
+//! The part of `admission.k8s.io/v1` that is used here. Objects stay text until their kind is known.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// What the API server sends.
+/// An AdmissionReview as the API server sends it.
 #[derive(Deserialize)]
 pub(super) struct Review {
     pub request: Request,
 }
 
-/// What is about to be done.
+/// The request to review.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request {
@@ -26,7 +26,7 @@ pub(super) struct Request {
     pub old_object: Option<Box<RawValue>>,
 }
 
-/// What it is done to.
+/// The kind of the object.
 #[derive(Deserialize)]
 pub(super) struct Kind {
     #[serde(default)]
@@ -35,16 +35,16 @@ pub(super) struct Kind {
     pub kind: String,
 }
 
-/// What is answered.
+/// An AdmissionReview as it is returned.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
+pub(super) struct ReviewResponse {
     pub api_version: &'static str,
     pub kind: &'static str,
     pub response: Response,
 }
 
-/// The answer to one request.
+/// The response to a request.
 #[derive(Serialize)]
 pub(super) struct Response {
     pub uid: String,
@@ -55,7 +55,7 @@ pub(super) struct Response {
     pub warnings: Vec<String>,
 }
 
-/// Why something is refused; `meta/v1` Status.
+/// Why a request is denied; a `meta/v1` Status.
 #[derive(Serialize)]
 pub(super) struct Status {
     pub status: &'static str,
@@ -66,7 +66,7 @@ pub(super) struct Status {
     pub details: Option<Details>,
 }
 
-/// What is refused, and each thing that is wrong with it.
+/// The denied object, and what is wrong with it.
 #[derive(Serialize)]
 pub(super) struct Details {
     pub name: String,
@@ -75,7 +75,7 @@ pub(super) struct Details {
     pub causes: Vec<Cause>,
 }
 
-/// One thing that is wrong.
+/// A field that is wrong.
 #[derive(Serialize)]
 pub(super) struct Cause {
     pub reason: &'static str,
@@ -83,7 +83,7 @@ pub(super) struct Cause {
     pub field: String,
 }
 
-/// The request's uid, from text that may be anything.
+/// Returns the uid of a request that cannot be parsed otherwise; empty if there is none.
 pub(super) fn uid_of(text: &[u8]) -> String {
     #[derive(Deserialize)]
     struct OnlyRequest {

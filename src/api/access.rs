@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Adoption;
+use super::{Adoption, JsonPointer, SpecRule, Violation};
 
 /// What some namespaces may do through a connection. What no rule grants is not allowed; a rule grants nothing that
 /// it does not name.
@@ -64,7 +64,7 @@ struct LabelValue(#[schemars(length(max = 63))] String);
 /// One requirement on the labels of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("self.operator in ['In', 'NotIn'] ? (has(self.values) && self.values.size() > 0) : !(has(self.values) && self.values.size() > 0)")
-    .message("In and NotIn need values, Exists and DoesNotExist take none"))]
+    .message(SpecRule::SelectorValues))]
 #[serde(rename_all = "camelCase")]
 pub struct LabelRequirement {
     /// The label.
@@ -77,6 +77,21 @@ pub struct LabelRequirement {
     #[schemars(length(max = 50), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub values: Vec<String>,
+}
+
+impl AccessRule {
+    /// The rules of the CRD that this violates; `field` is its own place.
+    pub(super) fn violations<'a>(&'a self, field: &'a JsonPointer) -> impl Iterator<Item = Violation> + 'a {
+        let requirements = self.namespaces.match_expressions.iter().enumerate();
+        requirements.filter_map(|(index, requirement)| {
+            let needs_values = match requirement.operator {
+                LabelOperator::In | LabelOperator::NotIn => true,
+                LabelOperator::Exists | LabelOperator::DoesNotExist => false,
+            };
+            let field = field.child("namespaces").child("matchExpressions").index(index);
+            SpecRule::SelectorValues.check(needs_values != requirement.values.is_empty(), field)
+        })
+    }
 }
 
 /// How the value of a label is compared, as in Kubernetes' own selectors.

@@ -1,7 +1,7 @@
 //! Conditions in status, as kstatus and `kubectl wait` understand them.
 //!
-//! `Ready` is always there. `Reconciling` and `Stalled` are "abnormal-true": they are there only while they
-//! hold (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>).
+//! `Ready` is always present. `Reconciling` and `Stalled` are "abnormal-true": they are present only while they
+//! are true (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>).
 
 use k8s_openapi::jiff::Timestamp;
 use kube::KubeSchema;
@@ -15,89 +15,100 @@ pub struct Condition {
     /// Which condition this is.
     #[serde(rename = "type")]
     pub type_: ConditionType,
-    /// Whether it holds.
+    /// The status of the condition.
     pub status: ConditionStatus,
-    /// Why, in one word for programs.
+    /// The reason, in one word for programs.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z]+$"))]
     pub reason: String,
-    /// Why, and what to do, for people.
+    /// The reason and the remedy, for people.
     #[schemars(length(max = 4096))]
     pub message: String,
     /// When `status` last changed.
     #[schemars(with = "String", length(max = 64), extend("format" = "date-time"))]
     pub last_transition_time: Timestamp,
-    /// The generation of the spec that this speaks of.
+    /// The generation of the spec that this is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }
 
-/// The conditions that exist.
+/// The type of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionType {
-    /// An event's payload was judged, and may be sent.
+    /// The payload of the event is validated, and may be sent.
     Accepted,
-    /// Svix took the event.
+    /// Svix accepted the event.
     Sent,
-    /// The event's deliveries ended well.
+    /// The deliveries of the event have ended successfully.
     Delivered,
-    /// Svix holds what an object declares that is observed or suspended. There only for those.
+    /// Svix matches the spec of an object that is observed or suspended. Present only on those.
     InSync,
-    /// The endpoint is disabled in Svix, and the spec did not ask for that. There only while it holds.
+    /// The endpoint is disabled in Svix, and the spec does not ask for it. Present only while it is true.
     DisabledInSvix,
-    /// What the spec declares is what Svix holds; of an event: it is sent.
+    /// Svix matches the spec; for an event: it is sent.
     Ready,
-    /// The controller is at work, or waits for something that will come by itself.
+    /// The operator is working on the object, or waits for something that needs no change by a person.
     Reconciling,
-    /// The controller waits for a person: nothing changes until the spec, a Secret or Svix is changed.
+    /// The operator waits for a person: nothing changes until the spec, a Secret or Svix is changed.
     Stalled,
 }
 
-/// Whether a condition holds.
+/// The status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition is true.
     True,
-    /// It does not.
+    /// The condition is false.
     False,
     /// Not known yet.
     Unknown,
 }
 
-/// Why an object is as it is. The names are stable: they are the conditions' reasons, the Events' reasons
-/// and what `docs/conditions.md` explains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The reason of a condition or an Event. The names are stable; `docs/conditions.md` explains them.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 pub enum Reason {
-    /// Svix holds what the spec declares.
+    /// Svix matches the spec.
     InSync,
-    /// The connection works: its server answers and takes the token.
+    /// The connection works: its server responds and accepts the token.
     Connected,
     /// An endpoint waits for an event type that is not in Svix yet.
     WaitingForEventType,
     /// The object names a SvixConnection that does not exist.
     ConnectionNotFound,
-    /// The connection is there but does not work; its own status says why.
+    /// The connection exists but does not work; its own status says why.
     ConnectionNotReady,
     /// The spec cannot be carried out as it is written.
     InvalidSpec,
     /// The JSON Schema is not valid, or one of the examples does not match it.
     InvalidSchema,
-    /// The ConfigMap or its key is not there.
+    /// The ConfigMap or its key does not exist.
     SchemaSourceNotFound,
     /// Something of that name exists in Svix, is not ours, and differs.
     NotOurs,
-    /// Another object declares the same thing in Svix, and holds it.
+    /// Another object declares the same event type or endpoint, and owns it.
     Conflict,
     /// The Svix application is missing and the connection forbids to create it.
     ApplicationNotFound,
     /// Svix refuses the content; trying again does not help.
     RefusedBySvix,
-    /// Svix took the write but not every field of it.
+    /// Svix accepted the write but ignored some of its fields.
     FieldsIgnored,
-    /// Svix is unreachable or answers with an error that may pass.
+    /// Svix is unreachable or returns a temporary error.
     SvixUnavailable,
     /// Svix asks to slow down (429).
     Throttled,
-    /// The Secret with the token, or its key, is not there.
+    /// The Secret with the token, or its key, does not exist.
     TokenNotFound,
     /// Svix does not accept the token.
     AuthenticationFailed,
@@ -111,11 +122,11 @@ pub enum Reason {
     InvalidPayload,
     /// The payload matches the schema of its event type.
     PayloadValid,
-    /// The payload does not match, and the event type lets it through all the same.
+    /// The payload does not match, and the policy of the event type lets it pass.
     PayloadMismatch,
     /// The event is being sent.
     Sending,
-    /// Svix took the event; its deliveries go on.
+    /// Svix accepted the event; its deliveries are not finished.
     Sent,
     /// Every endpoint that the event was meant for has it.
     Delivered,
@@ -133,21 +144,21 @@ pub enum Reason {
     NotPermitted,
     /// Writing to Svix is interrupted by `suspend`.
     Suspended,
-    /// Svix is only compared with the spec, and holds what is declared.
+    /// Svix is only compared with the spec, and matches it.
     Observed,
     /// Svix differs from what is declared, of an object that is observed or suspended.
     Differs,
     /// The endpoint is disabled in Svix, by hand or because it failed for long.
     DisabledInSvix,
-    /// A Secret that the spec names, or its key, is not there.
+    /// A Secret that the spec names, or its key, does not exist.
     SecretNotFound,
-    /// A Secret holds something that cannot be used for what the spec names it for.
+    /// A Secret contains a value that cannot be used for what the spec names it for.
     InvalidSecret,
     /// The operator may not read or write Secrets in the namespace.
     SecretNotReadable,
     /// The Secret that the signing key is to be written to is somebody else's.
     SecretNotOurs,
-    /// Svix takes no other signing key before an old one has ended.
+    /// Svix accepts no other signing key before an old one has expired.
     RotationLimited,
     /// Somebody keeps changing in Svix what is declared here.
     Contested,
@@ -157,105 +168,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and for metrics.
-    pub const ALL: [Self; 43] = [
-        Self::InSync,
-        Self::Connected,
-        Self::WaitingForEventType,
-        Self::ConnectionNotFound,
-        Self::ConnectionNotReady,
-        Self::InvalidSpec,
-        Self::InvalidSchema,
-        Self::SchemaSourceNotFound,
-        Self::NotOurs,
-        Self::Conflict,
-        Self::ApplicationNotFound,
-        Self::RefusedBySvix,
-        Self::FieldsIgnored,
-        Self::SvixUnavailable,
-        Self::Throttled,
-        Self::TokenNotFound,
-        Self::AuthenticationFailed,
-        Self::InvalidConnection,
-        Self::InUse,
-        Self::Deleting,
-        Self::InvalidPayload,
-        Self::PayloadValid,
-        Self::PayloadMismatch,
-        Self::Sending,
-        Self::Sent,
-        Self::Delivered,
-        Self::NoEndpointMatched,
-        Self::DeliveryFailed,
-        Self::DeliveryUnknown,
-        Self::EventIdTaken,
-        Self::NotSent,
-        Self::NotPermitted,
-        Self::Suspended,
-        Self::Observed,
-        Self::Differs,
-        Self::DisabledInSvix,
-        Self::SecretNotFound,
-        Self::InvalidSecret,
-        Self::SecretNotReadable,
-        Self::SecretNotOurs,
-        Self::RotationLimited,
-        Self::Contested,
-        Self::Moving,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The reason as conditions and Events carry it.
+    /// The reason as conditions and Events contain it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InSync => "InSync",
-            Self::Connected => "Connected",
-            Self::WaitingForEventType => "WaitingForEventType",
-            Self::ConnectionNotFound => "ConnectionNotFound",
-            Self::ConnectionNotReady => "ConnectionNotReady",
-            Self::InvalidSpec => "InvalidSpec",
-            Self::InvalidSchema => "InvalidSchema",
-            Self::SchemaSourceNotFound => "SchemaSourceNotFound",
-            Self::NotOurs => "NotOurs",
-            Self::Conflict => "Conflict",
-            Self::ApplicationNotFound => "ApplicationNotFound",
-            Self::RefusedBySvix => "RefusedBySvix",
-            Self::FieldsIgnored => "FieldsIgnored",
-            Self::SvixUnavailable => "SvixUnavailable",
-            Self::Throttled => "Throttled",
-            Self::TokenNotFound => "TokenNotFound",
-            Self::AuthenticationFailed => "AuthenticationFailed",
-            Self::InvalidConnection => "InvalidConnection",
-            Self::InUse => "InUse",
-            Self::Deleting => "Deleting",
-            Self::InvalidPayload => "InvalidPayload",
-            Self::PayloadValid => "PayloadValid",
-            Self::PayloadMismatch => "PayloadMismatch",
-            Self::Sending => "Sending",
-            Self::Sent => "Sent",
-            Self::Delivered => "Delivered",
-            Self::NoEndpointMatched => "NoEndpointMatched",
-            Self::DeliveryFailed => "DeliveryFailed",
-            Self::DeliveryUnknown => "DeliveryUnknown",
-            Self::EventIdTaken => "EventIdTaken",
-            Self::NotSent => "NotSent",
-            Self::NotPermitted => "NotPermitted",
-            Self::Suspended => "Suspended",
-            Self::Observed => "Observed",
-            Self::Differs => "Differs",
-            Self::DisabledInSvix => "DisabledInSvix",
-            Self::SecretNotFound => "SecretNotFound",
-            Self::InvalidSecret => "InvalidSecret",
-            Self::SecretNotReadable => "SecretNotReadable",
-            Self::SecretNotOurs => "SecretNotOurs",
-            Self::RotationLimited => "RotationLimited",
-            Self::Contested => "Contested",
-            Self::Moving => "Moving",
-        }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }

@@ -6,7 +6,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessRule, Condition, ManagementPolicy, SecretKeyRef, duration};
+use super::{
+    AccessRule, Condition, JsonPointer, ManagementPolicy, SecretKeyRef, SpecRule, Violation, duration, rule,
+};
 
 /// A Svix environment and how resources are reconciled into it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -70,9 +72,7 @@ pub struct SvixConnectionSpec {
     /// Uid of the Svix application for endpoints that name none. Default: `default`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub default_application: Option<String>,
 
     /// Whether a Svix application that an endpoint names is created when it is missing. Default: `IfMissing`.
@@ -91,9 +91,7 @@ pub struct SvixConnectionSpec {
     /// Default: `10m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
-    #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')").message(
-        "resyncInterval must be between 1s and 168h, such as 10m"
-    ))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) >= duration('1s') && duration(self) <= duration('168h')").message(SpecRule::ResyncInterval))]
     pub resync_interval: Option<String>,
 
     /// Most requests per second to this server, all objects together; 0: no limit. Default: 50.
@@ -108,7 +106,7 @@ pub struct SvixConnectionSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub access: Option<Vec<AccessRule>>,
 
-    /// `Observe`: nothing is written to Svix through this connection; each object's status says how Svix differs.
+    /// `Observe`: nothing is written to Svix through this connection; each object's status shows how Svix differs.
     /// Default: `Manage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
@@ -124,7 +122,7 @@ pub enum CreateApplications {
     /// Create it when it is missing.
     #[default]
     IfMissing,
-    /// Never: an endpoint that names a missing application says so and waits.
+    /// Never: an endpoint that names a missing application reports it and waits.
     Never,
 }
 
@@ -149,6 +147,19 @@ pub enum ChannelEncoding {
 }
 
 impl SvixConnectionSpec {
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Violation> {
+        let mut violations =
+            Vec::from_iter(rule::check_uid(self.default_application.as_deref(), "/spec/defaultApplication"));
+        for (index, rule) in self.access.iter().flatten().enumerate() {
+            violations.extend(rule.violations(&JsonPointer::from_static("/spec/access").index(index)));
+        }
+        let has_interval = self.resync_interval().is_some();
+        violations.extend(SpecRule::ResyncInterval.check(has_interval, "/spec/resyncInterval"));
+        violations
+    }
+
     /// The application for endpoints that name none.
     #[must_use]
     pub fn default_application(&self) -> &str {
@@ -183,7 +194,7 @@ impl SvixConnectionSpec {
     }
 
     /// The time between two readings of Svix. `None` when the text is not a duration of the documented form,
-    /// which only an object that never passed an API server can hold.
+    /// which only an object that never passed an API server can contain.
     #[must_use]
     pub fn resync_interval(&self) -> Option<Duration> {
         let Some(text) = self.resync_interval.as_deref() else { return Some(Duration::from_secs(600)) };
@@ -191,18 +202,18 @@ impl SvixConnectionSpec {
     }
 }
 
-/// What is known of a connection.
+/// The observed state of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SvixConnectionStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_reconcile_at: Option<String>,
-    /// The server that is talked to, which the token may have chosen.
+    /// The server in use, which the token may have chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub server_url: Option<String>,

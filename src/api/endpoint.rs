@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Condition, ConnectionRef, DEFAULT_CONNECTION, Difference, ManagementPolicy, SecretKeyRef,
-    SigningKeyStatus, SigningSecret, SvixConnectionSpec,
+    Adoption, Condition, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonPointer, ManagementPolicy,
+    RESERVED_METADATA_PREFIX, SecretKeyRef, SigningKeyStatus, SigningSecret, SpecRule, SvixConnectionSpec,
+    Violation, rule,
 };
 
 /// An endpoint in Svix.
@@ -54,7 +55,7 @@ use super::{
     .message("uid cannot be changed: make another WebhookEndpoint and delete this one")
     .field_path(".uid"))]
 #[x_kube(validation = Rule::new("has(self.url) != has(self.urlFrom)")
-    .message("exactly one of url and urlFrom must be given"))]
+    .message(SpecRule::UrlSource))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEndpointSpec {
     /// The http or https address that receives the events.
@@ -66,8 +67,8 @@ pub struct WebhookEndpointSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_from: Option<SecretSource>,
 
-    /// The event types to receive: names, whoever declares them. The endpoint waits for those that are not
-    /// there yet.
+    /// The names of the event types to receive, declared by any object. The endpoint waits for those that do not
+    /// exist yet.
     #[schemars(
         length(min = 1, max = 500),
         inner(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))
@@ -85,17 +86,13 @@ pub struct WebhookEndpointSpec {
     /// Uid of the Svix application that the endpoint lives in. Default: the connection's. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub application: Option<String>,
 
     /// Uid of the endpoint in Svix. Default: `<ownerId>.<namespace>.<name>`. Cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub uid: Option<String>,
 
     /// What the endpoint is for.
@@ -111,9 +108,7 @@ pub struct WebhookEndpointSpec {
     /// Keys and values to keep with the endpoint in Svix, beside those that others wrote there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 50), with = "Option<BTreeMap<String, MetadataValue>>")]
-    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('svix-operator.dev/'))").message(
-        "metadata keys that start with svix-operator.dev/ are reserved"
-    ))]
+    #[x_kube(validation = Rule::new("self.all(key, !key.startsWith('svix-operator.dev/'))").message(SpecRule::ReservedMetadata))]
     pub metadata: Option<BTreeMap<String, String>>,
 
     /// HTTP headers that Svix sends with each event. They are written before the endpoint is first enabled, and as a
@@ -143,7 +138,7 @@ pub struct WebhookEndpointSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
 
-    /// `Observe`: nothing is written, status says how Svix differs. Default: `Manage`.
+    /// `Observe`: nothing is written; status shows how Svix differs. Default: `Manage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
 
@@ -171,7 +166,7 @@ pub struct SecretSource {
 
 /// An HTTP header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message("exactly one of value and valueFrom must be given"))]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message(SpecRule::HeaderSource))]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
     /// Its name. Names that Svix sets itself are refused, such as `Content-Type`, `User-Agent` and `svix-*`.
@@ -184,6 +179,33 @@ pub struct Header {
     /// Its value, where it is a credential. It is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_from: Option<SecretSource>,
+}
+
+/// The address of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// In the object.
+    Url(&'a str),
+    /// In a Secret.
+    Secret(&'a SecretKeyRef),
+}
+
+/// The value of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderValue<'a> {
+    /// In the object.
+    Inline(&'a str),
+    /// In a Secret.
+    Secret(&'a SecretKeyRef),
+}
+
+impl Header {
+    /// The value, which is in one place.
+    pub fn value(&self) -> Result<HeaderValue<'_>, SpecRule> {
+        let inline = self.value.as_deref().map(HeaderValue::Inline);
+        let secret = self.value_from.as_ref().map(|source| HeaderValue::Secret(&source.secret_key_ref));
+        rule::one_of(inline, secret, SpecRule::HeaderSource)
+    }
 }
 
 /// A value.
@@ -211,10 +233,44 @@ impl WebhookEndpoint {
 }
 
 impl WebhookEndpointSpec {
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        violations.extend(self.address().err().map(|rule| rule.at(JsonPointer::SPEC)));
+        violations.extend(rule::check_uid(self.application.as_deref(), "/spec/application"));
+        violations.extend(rule::check_uid(self.uid.as_deref(), "/spec/uid"));
+        for (index, header) in self.headers.iter().flatten().enumerate() {
+            let field = || JsonPointer::from_static("/spec/headers").index(index);
+            violations.extend(header.value().err().map(|rule| rule.at(field())));
+        }
+        violations.extend(self.signing_secret.iter().flat_map(SigningSecret::violations));
+        for key in self.metadata.iter().flat_map(BTreeMap::keys) {
+            if key.starts_with(RESERVED_METADATA_PREFIX) {
+                let field = JsonPointer::from_static("/spec/metadata").child(key);
+                violations.push(SpecRule::ReservedMetadata.at(field));
+            }
+        }
+        violations
+    }
+
+    /// The address, which is in one place.
+    pub fn address(&self) -> Result<Address<'_>, SpecRule> {
+        let url = self.url.as_deref().map(Address::Url);
+        let secret = self.url_from.as_ref().map(|source| Address::Secret(&source.secret_key_ref));
+        rule::one_of(url, secret, SpecRule::UrlSource)
+    }
+
     /// What happens in Svix on deletion.
     #[must_use]
     pub fn deletion_policy(&self) -> EndpointDeletionPolicy {
         self.deletion_policy.unwrap_or_default()
+    }
+
+    /// Whether Svix is changed to the spec. A suspended object is managed, too, since the suspension is temporary.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.suspend == Some(true) || self.management_policy != Some(ManagementPolicy::Observe)
     }
 
     /// What happens to one that is not this object's.
@@ -231,7 +287,7 @@ impl WebhookEndpointSpec {
         url.chain(headers.map(|source| &source.secret_key_ref)).chain(key)
     }
 
-    /// The names of all Secrets that the spec speaks of: those that it takes values from, and the one that the signing
+    /// The names of all Secrets that the spec refers to: those that it takes values from, and the one that the signing
     /// key is written to.
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
         let to = self.signing_secret.iter().filter_map(|signing| signing.to_secret.as_ref());
@@ -245,11 +301,11 @@ impl WebhookEndpointSpec {
     }
 }
 
-/// What is known of an endpoint.
+/// The observed state of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEndpointStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
@@ -260,7 +316,7 @@ pub struct WebhookEndpointStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_rotate_at: Option<String>,
-    /// What this object holds in Svix.
+    /// The endpoint in Svix that this object owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EndpointInSvix>,
     /// The signing key, where it is written to a Secret.
@@ -272,18 +328,18 @@ pub struct WebhookEndpointStatus {
     /// Messages of the last four weeks, when the spec asks for statistics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Statistics>,
-    /// Whether Svix holds what the spec declares, and if not, why.
+    /// Whether Svix matches the spec, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// The endpoint in Svix that an object holds: all that its clean-up needs.
+/// The endpoint in Svix that an object owns: everything that its clean-up needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointInSvix {
-    /// The connection it was made through.
+    /// The connection that it was created through.
     #[schemars(length(max = 253))]
     pub connection: String,
     /// Uid of its application.
@@ -306,7 +362,7 @@ pub struct EndpointInSvix {
     #[schemars(length(max = 50), inner(length(max = 4096)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub metadata_keys: Vec<String>,
-    /// The generation of the spec that Svix was last made to hold.
+    /// The generation of the spec that was last written to Svix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
     /// As of when the headers and the signing key, which Svix's lists do not show, are known to be right.

@@ -6,7 +6,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, SvixConnectionSpec, duration};
+use super::{
+    Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, JsonPointer, SpecRule, SvixConnectionSpec,
+    Violation, duration, rule,
+};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -49,12 +52,12 @@ use super::{Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, SvixConnec
     )
 )]
 #[x_kube(validation = Rule::new("has(self.payload) != has(self.payloadText)")
-    .message("exactly one of payload and payloadText must be given"))]
+    .message(SpecRule::PayloadSource))]
 #[x_kube(validation = Rule::new("self == oldSelf")
     .message("an event cannot be changed, it may have been sent: make another WebhookEvent"))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventSpec {
-    /// Name of the event type. The event waits until the event type is there.
+    /// Name of the event type. The event waits until the event type exists.
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub event_type: String,
 
@@ -78,28 +81,22 @@ pub struct WebhookEventSpec {
     /// Uid of the Svix application whose endpoints receive the event. Default: the connection's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub application: Option<String>,
 
     /// Id of the event: Svix takes each only once within an application. Default: made from the owner, namespace,
     /// name, application, event type and payload, so that the same event is not sent again when its object is
-    /// made again.
+    /// created again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
-    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(
-        "a uid in Svix must not start with app_, ep_ or msg_"
-    ))]
+    #[x_kube(validation = Rule::new("!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')").message(SpecRule::UidPrefix))]
     pub event_id: Option<String>,
 
     /// How long after its deliveries have ended the object is deleted, such as `24h` or `10m`. Left out: never,
     /// since a Git tool would create it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
-    #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('8760h')").message(
-        "ttlAfterFinished must be between 0s and 8760h, such as 24h"
-    ))]
+    #[x_kube(validation = Rule::new("self != '' && duration(self) <= duration('8760h')").message(SpecRule::TtlAfterFinished))]
     pub ttl_after_finished: Option<String>,
 
     /// The connection to send through. Default: the SvixConnection named `default`.
@@ -123,35 +120,47 @@ impl WebhookEventSpec {
     }
 
     /// How long after its deliveries have ended the object is deleted; `None`: never, also when the text is no
-    /// duration, which only an object that never passed an API server can hold.
+    /// duration, which only an object that never passed an API server can contain.
     #[must_use]
     pub fn ttl_after_finished(&self) -> Option<Duration> {
         self.ttl_after_finished.as_deref().and_then(duration::parse)
     }
 
-    /// The payload as JSON text; `None`: not exactly one of the two forms is given.
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
     #[must_use]
-    pub fn payload(&self) -> Option<&str> {
-        match (&self.payload, &self.payload_text) {
-            (Some(object), None) => Some(object.as_str()),
-            (None, Some(text)) => Some(text),
-            _ => None,
-        }
+    pub fn validate(&self) -> Vec<Violation> {
+        /// Longest time that a finished event is kept.
+        const MAX_TTL: Duration = Duration::from_secs(8760 * 3600);
+        let has_ttl =
+            self.ttl_after_finished.is_none() || self.ttl_after_finished().is_some_and(|ttl| ttl <= MAX_TTL);
+        let violations = [
+            self.payload().err().map(|rule| rule.at(JsonPointer::SPEC)),
+            rule::check_uid(self.application.as_deref(), "/spec/application"),
+            rule::check_uid(self.event_id.as_deref(), "/spec/eventId"),
+            SpecRule::TtlAfterFinished.check(has_ttl, "/spec/ttlAfterFinished"),
+        ];
+        violations.into_iter().flatten().collect()
+    }
+
+    /// The payload as JSON text, which is in one place.
+    pub fn payload(&self) -> Result<&str, SpecRule> {
+        let object = self.payload.as_ref().map(JsonObject::as_str);
+        rule::one_of(object, self.payload_text.as_deref(), SpecRule::PayloadSource)
     }
 }
 
-/// What is known of an event.
+/// The observed state of an event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Id under which the event is sent; recorded before the first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub event_id: Option<String>,
-    /// When sending was first tried. Nothing is sent by itself more than 24 hours later.
+    /// When sending was first tried. Nothing is sent automatically more than 24 hours later.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub first_attempt_at: Option<Timestamp>,
@@ -159,7 +168,7 @@ pub struct WebhookEventStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message_id: Option<String>,
-    /// When Svix took it.
+    /// When Svix accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub sent_at: Option<Timestamp>,
@@ -177,7 +186,7 @@ pub struct WebhookEventStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// Endpoints by how the delivery of one event to them stands.
+/// Numbers of endpoints, by the state of the delivery of one event to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Adoption, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonObject,
-    ManagementPolicy,
+    JsonPointer, ManagementPolicy, SpecRule, Violation, rule,
 };
 
 /// An event type in Svix.
@@ -39,7 +39,7 @@ use super::{
     )
 )]
 #[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1")
-    .message("exactly one of schema, schemaText and schemaFrom must be given"))]
+    .message(SpecRule::SchemaSource))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeSpec {
     /// Name of the event type in Svix, `<group>.<event>`, such as `origin.create`. Default: the object's
@@ -106,7 +106,7 @@ pub struct WebhookEventTypeSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
 
-    /// `Observe`: nothing is written, status says how Svix differs. Default: `Manage`.
+    /// `Observe`: nothing is written; status shows how Svix differs. Default: `Manage`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub management_policy: Option<ManagementPolicy>,
 
@@ -130,7 +130,7 @@ pub struct SchemaSource {
 
 /// A payload that matches the schema.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.value) != has(self.text)").message("exactly one of value and text must be given"))]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.text)").message(SpecRule::ExampleSource))]
 #[serde(rename_all = "camelCase")]
 pub struct Example {
     /// What the example is called in messages about it.
@@ -143,6 +143,34 @@ pub struct Example {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 262_144))]
     pub text: Option<String>,
+}
+
+/// The schema of an event type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeclaredSchema<'a> {
+    /// In the object.
+    Inline(&'a JsonObject),
+    /// In the object, as JSON text.
+    Text(&'a str),
+    /// In a ConfigMap.
+    ConfigMap(&'a ConfigMapKeyRef),
+}
+
+/// The payload of an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExamplePayload<'a> {
+    /// In the object.
+    Inline(&'a JsonObject),
+    /// In the object, as JSON text.
+    Text(&'a str),
+}
+
+impl Example {
+    /// The payload, which is in one place.
+    pub fn payload(&self) -> Result<ExamplePayload<'_>, SpecRule> {
+        let inline = self.value.as_ref().map(ExamplePayload::Inline);
+        rule::one_of(inline, self.text.as_deref().map(ExamplePayload::Text), SpecRule::ExampleSource)
+    }
 }
 
 /// What happens to the event type in Svix when this object is deleted. Default: `Archive`.
@@ -158,26 +186,24 @@ pub enum EventTypeDeletionPolicy {
 }
 
 /// What happens to an event whose payload does not match the schema. Default: `Enforce`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr,
+)]
 pub enum PayloadPolicy {
     /// It is refused.
     #[default]
     Enforce,
-    /// It is let through, and whoever sends it is warned.
+    /// It passes, and the sender gets a warning.
     Warn,
-    /// It is let through, and counted.
+    /// It passes, and is counted.
     Audit,
 }
 
 impl PayloadPolicy {
-    /// The policy as manifests and metrics say it.
+    /// The policy as manifests and metrics name it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "Enforce",
-            Self::Warn => "Warn",
-            Self::Audit => "Audit",
-        }
+        self.into()
     }
 }
 
@@ -196,10 +222,38 @@ impl WebhookEventType {
 }
 
 impl WebhookEventTypeSpec {
+    /// Checks the rules of the CRD about one state of the object; returns each violation.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Violation> {
+        let mut violations = Vec::from_iter(self.schema().err().map(|rule| rule.at(JsonPointer::SPEC)));
+        for (index, example) in self.examples.iter().enumerate() {
+            let field = || JsonPointer::from_static("/spec/examples").index(index);
+            violations.extend(example.payload().err().map(|rule| rule.at(field())));
+        }
+        violations
+    }
+
+    /// The schema, which is in one place.
+    pub fn schema(&self) -> Result<DeclaredSchema<'_>, SpecRule> {
+        let text = self.schema_text.as_deref().map(DeclaredSchema::Text);
+        match (&self.schema, text, &self.schema_from) {
+            (Some(schema), None, None) => Ok(DeclaredSchema::Inline(schema)),
+            (None, Some(text), None) => Ok(text),
+            (None, None, Some(source)) => Ok(DeclaredSchema::ConfigMap(&source.config_map_key_ref)),
+            _ => Err(SpecRule::SchemaSource),
+        }
+    }
+
     /// What happens in Svix on deletion.
     #[must_use]
     pub fn deletion_policy(&self) -> EventTypeDeletionPolicy {
         self.deletion_policy.unwrap_or_default()
+    }
+
+    /// Whether Svix is changed to the spec. A suspended object is managed, too, since the suspension is temporary.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.suspend == Some(true) || self.management_policy != Some(ManagementPolicy::Observe)
     }
 
     /// What happens to one that is not this object's.
@@ -221,35 +275,35 @@ impl WebhookEventTypeSpec {
     }
 }
 
-/// What is known of an event type.
+/// The observed state of an event type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The value of the annotation `svix-operator.dev/reconcile-at` that was last handled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_reconcile_at: Option<String>,
-    /// What this object holds in Svix.
+    /// The event type in Svix that this object owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EventTypeInSvix>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
-    /// Whether Svix holds what the spec declares, and if not, why.
+    /// Whether Svix matches the spec, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// The event type in Svix that an object holds.
+/// The event type in Svix that an object owns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventTypeInSvix {
-    /// The connection it was made through.
+    /// The connection that it was created through.
     #[schemars(length(max = 253))]
     pub connection: String,
     /// Its name.

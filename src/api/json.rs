@@ -7,8 +7,8 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// A JSON object, held as compact text with sorted keys: a parsed tree takes about six times the memory,
-/// and thousands of schemas are held at once.
+/// A JSON object, kept as compact text with sorted keys: a parsed tree takes about six times the memory,
+/// and thousands of schemas are in memory at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonObject(Box<str>);
 
@@ -24,7 +24,7 @@ pub enum InvalidJson {
 }
 
 impl JsonObject {
-    /// Parses JSON text; an error says where it stops being JSON, or what it is instead of an object.
+    /// Parses JSON text; an error names the place where it is not JSON, or the type of a value that is not an object.
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
         Self::from_value(&serde_json::from_str::<Tree>(text)?.0)
     }

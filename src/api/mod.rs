@@ -15,8 +15,10 @@ mod endpoint;
 mod event;
 mod event_type;
 mod json;
+mod pointer;
 mod policy;
 mod reference;
+mod rule;
 mod signing;
 
 pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
@@ -27,21 +29,23 @@ pub use connection::{
 };
 pub use duration::parse as parse_duration;
 pub use endpoint::{
-    EndpointDeletionPolicy, EndpointInSvix, Header, SecretSource, SecretVersion, Statistics, Verified,
-    WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
+    Address, EndpointDeletionPolicy, EndpointInSvix, Header, HeaderValue, SecretSource, SecretVersion,
+    Statistics, Verified, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
 };
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
-    EventTypeDeletionPolicy, EventTypeInSvix, Example, PayloadPolicy, SchemaSource, WebhookEventType,
-    WebhookEventTypeSpec, WebhookEventTypeStatus,
+    DeclaredSchema, EventTypeDeletionPolicy, EventTypeInSvix, Example, ExamplePayload, PayloadPolicy,
+    SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
+pub use pointer::JsonPointer;
 pub use policy::{
     ADOPT_ID_ANNOTATION, Action, Adoption, Difference, FieldDifference, ManagementPolicy,
     ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,
 };
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
-pub use signing::{DEFAULT_SIGNING_KEY, SigningKeyStatus, SigningSecret, ToSecret};
+pub use rule::{SpecRule, Violation};
+pub use signing::{DEFAULT_SIGNING_KEY, SigningKeySource, SigningKeyStatus, SigningSecret, ToSecret};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
@@ -49,19 +53,19 @@ use kube::CustomResourceExt as _;
 /// API group of all resources.
 pub const GROUP: &str = "svix-operator.dev";
 
-/// Finalizer that holds an object until what it declares in Svix has been cleaned up.
+/// Finalizer that keeps an object until its event type or endpoint in Svix has been cleaned up.
 pub const FINALIZER: &str = "svix-operator.dev/cleanup";
 
-/// Annotation that records, before the first write to Svix, which thing in Svix this object is about to
-/// make: `<metadata.uid> <connection>/<name> <digest>`. It names the object's own uid, so a copy of the manifest or
+/// Annotation that records, before the first write to Svix, which event type this object is about to
+/// create: `<metadata.uid> <connection>/<name> <digest>`. It names the object's own uid, so a copy of the manifest or
 /// a restored backup does not carry the claim along; the digest is keyed with the token, so nobody else can make one.
 pub const CLAIM_ANNOTATION: &str = "svix-operator.dev/claim";
 
-/// Key in the metadata of an endpoint in Svix that says which object declares it:
+/// Key in the metadata of an endpoint in Svix that names the object that declares it:
 /// `<ownerId>/<namespace>/<name>`.
 pub const OWNER_METADATA_KEY: &str = "svix-operator.dev/owner";
 
-/// Key in the metadata of an endpoint in Svix that is being made: it is disabled until its headers are written.
+/// Key in the metadata of an endpoint in Svix that is being created: it is disabled until its headers are written.
 pub const PREPARING_METADATA_KEY: &str = "svix-operator.dev/preparing";
 
 /// Prefix of the keys in Svix metadata that are ours; a spec must not use them.
@@ -77,8 +81,8 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 }
 
 /// A definition as it is published: without the empty status and the empty lists that kube's type carries
-/// along, which Git tools would show as a difference, and without number formats, which say nothing that the
-/// bounds do not say and which OpenAPI does not know for unsigned integers.
+/// along, which Git tools would show as a difference, and without number formats, which add nothing to the
+/// bounds and which OpenAPI does not know for unsigned integers.
 #[must_use]
 pub fn tidy_crd(crd: &CustomResourceDefinition) -> serde_json::Value {
     fn tidy(value: &mut serde_json::Value) {

@@ -31,6 +31,8 @@ use crate::{
     telemetry::{self, LogFormat, Metrics},
 };
 
+use super::runtime::{Threads, block_on, stop_on_signals};
+
 use lines::Lines;
 
 /// How long a folder must have had nothing to do before it counts as settled.
@@ -103,7 +105,7 @@ enum Output {
 pub fn run(arguments: Arguments) -> ExitCode {
     // What happens is printed as it is for people; the log is for what is amiss.
     telemetry::init_logs(LogFormat::Text, "error");
-    super::block_on(super::Threads::One, work(arguments), ExitCode::from(2))
+    block_on(Threads::One, work(arguments), ExitCode::from(2))
 }
 
 /// The Svix that objects are reconciled into.
@@ -122,7 +124,7 @@ impl Server {
                     "--svix-url needs the server's token in the environment variable SVIX_TOKEN".to_owned()
                 );
             }
-            super::gateway::check_url(url)?;
+            super::svix_server::check_url(url).map_err(|error| error.to_string())?;
             return Ok(Self { url: url.clone(), token: token.trim().to_owned(), embedded: None });
         }
         let options = embedded::Options {
@@ -148,7 +150,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     if !arguments.dir.exists() {
         return Err(format!("{} is not there; name a folder of manifests", arguments.dir.display()));
     }
-    let stop = super::run::stop_on_signals()?;
+    let stop = stop_on_signals().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let server = Server::new(&arguments).await?;
     // Before the first reading: a change after it is then never missed.
     let mut folder = match arguments.once {
@@ -269,7 +271,8 @@ impl Front {
             listen: arguments.gateway,
             channel_encoding: told,
             undeclared_advice: " in the folder",
-            listener: lines.map(|lines| gateway::Listener::new(move |told| traffic::passed(&lines, &told))),
+            listener: lines
+                .map(|lines| gateway::Listener::new(move |report| traffic::passed(&lines, &report))),
             limits: gateway::Limits { grace: Duration::from_secs(2), ..gateway::Limits::default() },
             ..gateway::Options::new(server.url.as_str())
         };
@@ -327,7 +330,7 @@ async fn settle(session: &Session, most: Duration, deliveries: bool, stop: &Canc
         let idle = if deliveries { session.idle() } else { session.idle_but_for_events() };
         let quiet = idle && {
             let objects = session.objects();
-            if objects.iter().all(|object| object.ready() == Some(true) && !object.deleting()) {
+            if objects.iter().all(|object| object.ready() == Some(true) && !object.is_deleting()) {
                 return;
             }
             // A connection has a driver of its own, which the queue knows nothing of.
@@ -337,7 +340,10 @@ async fn settle(session: &Session, most: Duration, deliveries: bool, stop: &Canc
             });
             let counts = |object: &&Object| deliveries || !matches!(object, Object::Event(_));
             !connecting
-                && !objects.iter().filter(counts).any(|object| object.deleting() || object.ready().is_none())
+                && !objects
+                    .iter()
+                    .filter(counts)
+                    .any(|object| object.is_deleting() || object.ready().is_none())
         };
         if !quiet {
             quiet_since = None;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, process::ExitCode};
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ characters counts them, not bytes. What is not in the defaults' column is left a
 type Enumerations = BTreeMap<Vec<String>, Vec<(String, String)>>;
 
 /// Prints the reference.
-pub fn run(_: &Arguments) -> ExitCode {
-    match std::io::stdout().write_all(page().as_bytes()) {
+pub fn run(_: &Arguments, program: &Command) -> ExitCode {
+    match std::io::stdout().write_all(page(program).as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -38,13 +38,12 @@ pub fn run(_: &Arguments) -> ExitCode {
     }
 }
 
-fn page() -> String {
+fn page(program: &Command) -> String {
     let mut page = HEAD.to_owned();
     let meanings = enumerations();
     for crd in api::crds() {
         kind(&mut page, &api::tidy_crd(&crd), &meanings);
     }
-    let program = super::Arguments::command();
     for name in ["run", "webhook", "dev", "send", "release"] {
         if let Some(command) = program.find_subcommand(name) {
             flags(&mut page, command);
@@ -259,6 +258,8 @@ fn texts(list: &Value) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
@@ -278,7 +279,8 @@ mod tests {
 
     #[test]
     fn every_field_has_a_meaning_and_every_value_of_an_enumeration_too() {
-        for row in page().lines().filter(|line| line.starts_with("| `") || line.starts_with("| **`")) {
+        let page = page(&crate::cli::Arguments::command());
+        for row in page.lines().filter(|line| line.starts_with("| `") || line.starts_with("| **`")) {
             assert!(!row.ends_with("|  |"), "{row}");
         }
         let meanings = enumerations();

@@ -13,6 +13,8 @@ use crate::{
     telemetry::{self, LogFormat},
 };
 
+use super::runtime::{Threads, block_on};
+
 /// Let go of objects before an uninstall: take the operator's finalizer off them, and leave Svix as it is.
 ///
 /// Finalizers of others stay. An object that is being deleted goes at once when nothing else holds it. While an
@@ -74,7 +76,7 @@ const REFUSED: u8 = 2;
 /// Releases, and answers the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    super::block_on(super::Threads::One, work(arguments), ExitCode::FAILURE)
+    block_on(Threads::One, work(arguments), ExitCode::FAILURE)
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {

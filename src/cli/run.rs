@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use kube::{Api, Client};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,6 +15,8 @@ use crate::{
     engine::{Engine, Kind, Options},
     telemetry::{self, LogFormat, Metrics, ObjectCount, Readiness},
 };
+
+use super::runtime::{Threads, block_on, stop_on_signals};
 
 /// Reconcile the resources of a cluster into Svix.
 #[derive(Debug, clap::Args)]
@@ -60,11 +61,11 @@ pub struct Arguments {
 /// Runs until SIGTERM or SIGINT, or until the Lease is lost.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(arguments.log_format, "info");
-    super::block_on(super::Threads::Many, work(arguments), ExitCode::FAILURE)
+    block_on(Threads::Many, work(arguments), ExitCode::FAILURE)
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, String> {
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let metrics = Metrics::default();
     let readiness = Readiness::default();
     let gates = ["svixconnections", "webhookeventtypes", "webhookendpoints", "webhookevents", "namespaces"]
@@ -102,7 +103,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             let count = |kind: Kind| {
                 let count = engine.count(kind);
                 let (ready, not_ready, unknown) = (count.ready, count.not_ready, count.unknown);
-                let differing = engine.differing(kind);
+                let differing = engine.count_differing(kind);
                 ObjectCount { kind: kind.as_str(), ready, not_ready, unknown, differing }
             };
             (Kind::ALL.map(count).into(), engine.depth())
@@ -210,18 +211,4 @@ async fn lead(
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Cancelled by SIGTERM and SIGINT.
-pub(super) fn stop_on_signals() -> Result<CancellationToken, String> {
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind).map_err(|error| format!("cannot listen to signals: {error}"))?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            stop.cancel();
-        });
-    }
-    Ok(stop)
 }

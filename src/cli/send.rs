@@ -13,7 +13,11 @@ use crate::{
     telemetry::{self, LogFormat, Metrics},
 };
 
-use super::gateway::{SourceArguments, ca_bundle, client, origin};
+use super::{
+    gateway::SourceArguments,
+    runtime::{Threads, block_on},
+    svix_server::{ca_bundle, client, origin},
+};
 
 /// Send one event, once its payload is found to match its schema.
 ///
@@ -66,7 +70,7 @@ pub struct Arguments {
 /// Sends, and answers the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    super::block_on(super::Threads::One, work(arguments), ExitCode::from(2))
+    block_on(Threads::One, work(arguments), ExitCode::from(2))
 }
 
 /// Svix failed, or does not know the application.
@@ -83,7 +87,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let name = &arguments.source.connection;
     let mut connection: Option<SvixConnectionSpec> = None;
     let mut url = arguments.svix_url.clone();
-    let mut ca = ca_bundle(arguments.svix_ca.as_deref())?;
+    let mut ca = ca_bundle(arguments.svix_ca.as_deref()).map_err(|error| error.to_string())?;
     if let Some(dir) = &arguments.source.from {
         if !dir.exists() {
             return Err(format!("--from: {} is not there; name a folder of manifests", dir.display()));
@@ -97,9 +101,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
             ca = ca.or_else(|| connection.as_ref().and_then(|connection| connection.ca_bundle.clone()));
         }
     } else {
-        let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
+        let client =
+            client(url.as_deref(), ca.as_deref(), metrics.clone()).map_err(|error| error.to_string())?;
         match catalogue_source::list(&client, arguments.source.payload_policy.into()).await {
-            Ok(listed) => catalogue_source::take(&catalogue, name, listed),
+            Ok(listing) => catalogue_source::apply(&catalogue, name, listing),
             Err(error) => return Ok(failed(&error, &client)),
         }
     }
@@ -145,7 +150,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     let event_id = arguments.event_id.as_deref();
     let message =
         SendMessage { event_type: &arguments.event_type, event_id, payload_text, channels: &channels };
-    let client = client(url.as_deref(), ca.as_deref(), metrics)?;
+    let client = client(url.as_deref(), ca.as_deref(), metrics).map_err(|error| error.to_string())?;
     match client.send_message(application, &message).await {
         Ok(id) => {
             println!("{id}");
@@ -189,7 +194,7 @@ async fn sent_before(
         payload_text: message.payload_text.to_owned(),
         channels,
     };
-    match plan::event::same(&meant, &found) {
+    match plan::event::check_same(&meant, &found) {
         Ok(()) => {
             eprintln!("already sent: an event with id {event_id} is in Svix");
             println!("{}", found.id);

@@ -1,11 +1,11 @@
 //! Keeps the catalogue and the directory of the sidecar current from a cluster.
 //!
-//! Of several objects that declare one event type, the one that the operator would take is judged by: never one that its
-//! connection's `access` does not let have it, or a tenant could have another team's events refused. No second copy
-//! of a schema is kept here: when the holder changes because another object did, or the rules, the new one is read again.
+//! If several objects declare one event type, payloads are validated by the schema of the one that the operator chooses
+//! as the owner: never one that its connection's `access` does not permit, or a tenant could have another team's events
+//! refused. No second copy of a schema is kept here: when another object becomes the owner, it is read again.
 
-mod claims;
 mod connections;
+mod declarations;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -24,13 +24,14 @@ use crate::{
     api::WebhookEventType,
     catalogue::{Catalogue, Declared, Directory, Holder},
     plan::{
-        access::Grants,
+        access,
+        claims::Declaration,
         schema_source::{self, Source},
     },
 };
 
-use claims::{Claim, Claims, Key, Thing};
 pub use connections::feed_connections;
+use declarations::{Declarations, Entry, EventTypeName, ObjectName};
 
 use super::{
     errors::{WatchLog, describe},
@@ -39,9 +40,9 @@ use super::{
     watch::{PAGE, slim},
 };
 
-/// Keeps the catalogue and the directory's holders current, for ever. `synced` is called when the first list is in;
-/// the catalogue is marked as loaded then. Who may hold what is asked of the directory, so its connections and
-/// namespaces should be in before.
+/// Keeps the catalogue and the owners in the directory current, forever. `synced` is called after the first list; the
+/// catalogue is marked as loaded then. The directory has the rules of connections and the labels of namespaces, so both
+/// should be in it before.
 pub async fn feed_event_types(
     client: Client,
     catalogue: Catalogue,
@@ -53,12 +54,18 @@ pub async fn feed_event_types(
     pin_mut!(stream);
     let (changes, mut changed) = mpsc::unbounded_channel();
     let (mut connections, mut namespaces) = (directory.watch_connections(), directory.watch_namespaces());
-    let mut feed =
-        Feed { client, catalogue, directory, claims: Claims::default(), watches: HashMap::new(), changes };
+    let mut feed = Feed {
+        client,
+        catalogue,
+        directory,
+        declarations: Declarations::default(),
+        watches: HashMap::new(),
+        changes,
+    };
     let mut log = WatchLog::of("WebhookEventType", None);
     let mut synced = Some(synced);
-    // Objects of a list that is under way; `None`: one that cannot be read, of which what was known stays.
-    let mut list: BTreeMap<Key, Option<WebhookEventType>> = BTreeMap::new();
+    // Objects of a list that is not complete yet; `None`: one that cannot be read, whose last known state stays.
+    let mut list: BTreeMap<ObjectName, Option<WebhookEventType>> = BTreeMap::new();
     loop {
         tokio::select! {
             event = stream.next() => match event {
@@ -91,12 +98,12 @@ pub async fn feed_event_types(
     }
 }
 
-fn key_of(guard: &Readable<WebhookEventType>) -> Key {
+fn key_of(guard: &Readable<WebhookEventType>) -> ObjectName {
     let meta = guard.meta();
     (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
-fn read(guard: Readable<WebhookEventType>) -> (Key, Option<WebhookEventType>) {
+fn read(guard: Readable<WebhookEventType>) -> (ObjectName, Option<WebhookEventType>) {
     let key = key_of(&guard);
     match guard.0 {
         Ok(mut object) => {
@@ -105,7 +112,7 @@ fn read(guard: Readable<WebhookEventType>) -> (Key, Option<WebhookEventType>) {
         }
         Err(error) => {
             let (namespace, name) = &key;
-            tracing::error!(namespace, name, error = %error.error, "the WebhookEventType cannot be read and is left as it is; mend its spec");
+            tracing::error!(namespace, name, error = %error.error, "the WebhookEventType cannot be read and is left as it is; correct its spec");
             (key, None)
         }
     }
@@ -115,128 +122,137 @@ struct Feed {
     client: Client,
     catalogue: Catalogue,
     directory: Directory,
-    claims: Claims,
-    /// Of ConfigMaps, in the namespaces that refer to one.
+    declarations: Declarations,
+    /// Watches of ConfigMaps, in the namespaces that refer to one.
     watches: HashMap<String, Watch>,
-    changes: mpsc::UnboundedSender<Key>,
+    changes: mpsc::UnboundedSender<ObjectName>,
 }
 
 impl Feed {
-    /// Takes in all objects at once.
-    async fn replace(&mut self, list: BTreeMap<Key, Option<WebhookEventType>>) {
+    /// Replaces all objects.
+    async fn replace(&mut self, list: BTreeMap<ObjectName, Option<WebhookEventType>>) {
         let mut connections: HashSet<String> =
-            self.claims.on.keys().map(|(connection, _)| connection.clone()).collect();
-        let before: Vec<Thing> = self.claims.on.keys().cloned().collect();
-        for gone in self.claims.of.keys().filter(|key| !list.contains_key(*key)).cloned().collect::<Vec<_>>()
+            self.declarations.by_event_type.keys().map(|(connection, _)| connection.clone()).collect();
+        let before: Vec<EventTypeName> = self.declarations.by_event_type.keys().cloned().collect();
+        for removed in self
+            .declarations
+            .by_object
+            .keys()
+            .filter(|key| !list.contains_key(*key))
+            .cloned()
+            .collect::<Vec<_>>()
         {
-            self.claims.set(&gone, None);
+            self.declarations.set(&removed, None);
         }
         for (key, object) in &list {
             if let Some(object) = object {
-                self.claims.set(key, Some(Claim::of(object)));
+                self.declarations.set(key, Some(Entry::of(object)));
             }
         }
         let mut tables: HashMap<String, Vec<(String, Declared)>> = HashMap::new();
-        let things: Vec<Thing> = self.claims.on.keys().cloned().collect();
-        let mut kept: Vec<Thing> = Vec::new();
-        for thing in &things {
-            let barred = self.is_barred(thing);
-            let Some(holder) = self.tell_holder(thing) else { continue };
-            let declared = match list.get(&holder) {
+        let event_types: Vec<EventTypeName> = self.declarations.by_event_type.keys().cloned().collect();
+        let mut kept: Vec<EventTypeName> = Vec::new();
+        for event_type in &event_types {
+            let is_revoked = self.is_revoked(event_type);
+            let Some(owner) = self.publish_owner(event_type) else { continue };
+            let declared = match list.get(&owner) {
                 Some(Some(object)) => self.declared(object).await,
                 _ => None,
             };
             match declared {
                 Some(declared) => {
-                    tables.entry(thing.0.clone()).or_default().push((thing.1.clone(), declared));
+                    tables.entry(event_type.0.clone()).or_default().push((event_type.1.clone(), declared));
                 }
-                None if barred => self.catalogue.remove(&thing.0, &thing.1),
-                None => kept.push(thing.clone()),
+                None if is_revoked => self.catalogue.remove(&event_type.0, &event_type.1),
+                None => kept.push(event_type.clone()),
             }
         }
-        for gone in before.iter().filter(|thing| !self.claims.on.contains_key(*thing)) {
-            self.tell_holder(gone);
+        for removed in
+            before.iter().filter(|event_type| !self.declarations.by_event_type.contains_key(*event_type))
+        {
+            self.publish_owner(removed);
         }
-        connections.extend(things.into_iter().map(|(connection, _)| connection));
+        connections.extend(event_types.into_iter().map(|(connection, _)| connection));
         for connection in connections {
             let table = tables.remove(&connection).unwrap_or_default();
-            if kept.iter().any(|thing| thing.0 == connection) {
+            if kept.iter().any(|event_type| event_type.0 == connection) {
                 // Some stay as they were known: no exchange of the whole.
                 let names: HashSet<_> = table.iter().map(|(name, _)| name.clone()).collect();
                 for (name, declared) in table {
                     self.put(&(connection.clone(), name), declared);
                 }
                 for name in self.catalogue.names(&connection) {
-                    let thing = (connection.clone(), name);
-                    if !names.contains(&thing.1) && !kept.contains(&thing) {
-                        self.catalogue.remove(&thing.0, &thing.1);
+                    let event_type = (connection.clone(), name);
+                    if !names.contains(&event_type.1) && !kept.contains(&event_type) {
+                        self.catalogue.remove(&event_type.0, &event_type.1);
                     }
                 }
             } else {
                 for (name, error) in self.catalogue.replace(&connection, table) {
-                    tell_broken(&(connection.clone(), name), &error);
+                    log_invalid(&(connection.clone(), name), &error);
                 }
             }
         }
         self.watch_config_maps();
     }
 
-    async fn apply(&mut self, key: Key, object: WebhookEventType) {
-        let claim = Claim::of(&object);
-        let thing = claim.thing.clone();
-        let before = self.claims.set(&key, Some(claim));
-        if let Some(before) = before.filter(|before| before.thing != thing) {
-            self.look(&before.thing, None).await;
+    async fn apply(&mut self, key: ObjectName, object: WebhookEventType) {
+        let entry = Entry::of(&object);
+        let event_type = entry.event_type();
+        let before = self.declarations.set(&key, Some(entry)).map(|before| before.event_type());
+        if let Some(before) = before.filter(|before| *before != event_type) {
+            self.refresh(&before, None).await;
         }
         self.watch_config_maps();
-        self.look(&thing, Some((key, object))).await;
+        self.refresh(&event_type, Some((key, object))).await;
     }
 
-    async fn remove(&mut self, key: &Key) {
-        if let Some(before) = self.claims.set(key, None) {
-            self.look(&before.thing, None).await;
+    async fn remove(&mut self, key: &ObjectName) {
+        if let Some(before) = self.declarations.set(key, None) {
+            self.refresh(&before.event_type(), None).await;
         }
         self.watch_config_maps();
     }
 
     async fn config_map_changed(&mut self, namespace: &str, name: &str) {
         let concerned = self
-            .claims
-            .of
+            .declarations
+            .by_object
             .iter()
-            .filter(|(key, claim)| key.0 == namespace && claim.config_map.as_deref() == Some(name))
-            .map(|(_, claim)| claim.thing.clone());
-        for thing in concerned.collect::<Vec<_>>() {
-            self.look(&thing, None).await;
+            .filter(|(object, entry)| object.0 == namespace && entry.config_map.as_deref() == Some(name))
+            .map(|(_, entry)| entry.event_type());
+        for event_type in concerned.collect::<Vec<_>>() {
+            self.refresh(&event_type, None).await;
         }
     }
 
-    /// Rules of connections, or the labels of namespaces, are others: takes in what is declared where another holds an
-    /// event type by them.
+    /// The rules of connections, or the labels of namespaces, have changed: refreshes the event types that have another
+    /// owner by them.
     async fn rules_changed(&self) {
-        let other = |thing: &&Thing| self.holder(thing) != self.told_holder(thing);
-        for thing in self.claims.on.keys().filter(other).cloned().collect::<Vec<_>>() {
-            self.look(&thing, None).await;
+        let has_other_owner = |name: &&EventTypeName| self.owner(name) != self.published_owner(name);
+        let changed = self.declarations.by_event_type.keys().filter(has_other_owner);
+        for event_type in changed.cloned().collect::<Vec<_>>() {
+            self.refresh(&event_type, None).await;
         }
     }
 
-    /// Takes in what the holder of an event type declares; `known` is an object that was just seen.
-    async fn look(&self, thing: &Thing, known: Option<(Key, WebhookEventType)>) {
-        if self.is_barred(thing) {
-            self.catalogue.remove(&thing.0, &thing.1);
+    /// Puts the schema of an event type's owner into the catalogue; `known` is an object that was just received.
+    async fn refresh(&self, event_type: &EventTypeName, known: Option<(ObjectName, WebhookEventType)>) {
+        if self.is_revoked(event_type) {
+            self.catalogue.remove(&event_type.0, &event_type.1);
         }
-        let Some(holder) = self.tell_holder(thing) else {
-            self.catalogue.remove(&thing.0, &thing.1);
+        let Some(owner) = self.publish_owner(event_type) else {
+            self.catalogue.remove(&event_type.0, &event_type.1);
             return;
         };
-        let object = match known.filter(|(key, _)| *key == holder) {
+        let object = match known.filter(|(key, _)| *key == owner) {
             Some((_, object)) => Some(object),
             None => {
-                let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), &holder.0);
-                api.get_opt(&holder.1).await.unwrap_or_else(|error| {
+                let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), &owner.0);
+                api.get_opt(&owner.1).await.unwrap_or_else(|error| {
                     tracing::warn!(
-                        namespace = holder.0,
-                        name = holder.1,
+                        namespace = owner.0,
+                        name = owner.1,
                         error = describe(&error),
                         "the WebhookEventType cannot be read; what was known of it stays"
                     );
@@ -247,56 +263,56 @@ impl Feed {
         if let Some(object) = object
             && let Some(declared) = self.declared(&object).await
         {
-            self.put(thing, declared);
+            self.put(event_type, declared);
         }
     }
 
-    fn put(&self, thing: &Thing, declared: Declared) {
-        if let Err(error) = self.catalogue.put(&thing.0, &thing.1, declared) {
-            tell_broken(thing, &error);
+    fn put(&self, event_type: &EventTypeName, declared: Declared) {
+        if let Err(error) = self.catalogue.put(&event_type.0, &event_type.1, declared) {
+            log_invalid(event_type, &error);
         }
     }
 
-    fn tell_holder(&self, thing: &Thing) -> Option<Key> {
-        let holder = self.holder(thing);
-        let told = holder.clone().map(|(namespace, name)| Holder { namespace, name });
-        self.directory.set_holder(&thing.0, &thing.1, told);
-        holder
+    fn publish_owner(&self, event_type: &EventTypeName) -> Option<ObjectName> {
+        let owner = self.owner(event_type);
+        let published = owner.clone().map(|(namespace, name)| Holder { namespace, name });
+        self.directory.set_holder(&event_type.0, &event_type.1, published);
+        owner
     }
 
-    /// The holder as it was last told.
-    fn told_holder(&self, thing: &Thing) -> Option<Key> {
-        self.directory.holder(&thing.0, &thing.1).map(|Holder { namespace, name }| (namespace, name))
+    /// The owner as it was published last.
+    fn published_owner(&self, event_type: &EventTypeName) -> Option<ObjectName> {
+        self.directory
+            .holder(&event_type.0, &event_type.1)
+            .map(|Holder { namespace, name }| (namespace, name))
     }
 
-    fn holder(&self, thing: &Thing) -> Option<Key> {
-        self.claims.holder(thing, |key, claim| self.permitted(key, claim))
+    fn owner(&self, event_type: &EventTypeName) -> Option<ObjectName> {
+        self.declarations.owner(event_type, |object, it| self.is_permitted(object, it))
     }
 
-    /// Whether the connection lets an object have what it claims. One that is not there has no rules, as for the
-    /// operator.
-    fn permitted(&self, key: &Key, claim: &Claim) -> bool {
-        let Claim { thing: (connection, event_type), adoption, expunge, .. } = claim;
-        let Some(connection) = self.directory.connection(connection) else { return true };
-        let labels = self.directory.namespace(&key.0);
-        Grants::new(&connection, &key.0, labels.as_deref())
-            .event_type(event_type, *adoption, *expunge)
-            .is_ok()
+    /// Whether the connection permits an object what it declares.
+    fn is_permitted(&self, object: &ObjectName, declaration: &Declaration) -> bool {
+        let connection = self.directory.connection(&declaration.connection);
+        let labels = self.directory.namespace(&object.0);
+        access::check(declaration, &object.0, connection.as_deref(), labels.as_deref()).is_ok()
     }
 
-    /// Whether the schema that is judged by comes from an object that declares the event type still, and may not have it
-    /// any more: then it does not stay, also when no other can be had.
-    fn is_barred(&self, thing: &Thing) -> bool {
-        let Some(before) = self.told_holder(thing) else { return false };
-        let claim = self.claims.of.get(&before).filter(|claim| claim.thing == *thing);
-        claim.is_some_and(|claim| !self.permitted(&before, claim))
+    /// Whether the present schema comes from an object that still declares the event type and is no longer permitted to.
+    /// Then it is removed, even if there is no other schema.
+    fn is_revoked(&self, event_type: &EventTypeName) -> bool {
+        let Some(owner) = self.published_owner(event_type) else { return false };
+        let entry = self.declarations.by_object.get(&owner);
+        entry.is_some_and(|entry| {
+            entry.event_type() == *event_type && !self.is_permitted(&owner, &entry.declaration)
+        })
     }
 
-    /// What an object declares; `None`: its schema cannot be had. The object's own status says so, too.
+    /// The schema that an object declares; `None`: it cannot be read or is invalid. The object's own status says so, too.
     async fn declared(&self, object: &WebhookEventType) -> Option<Declared> {
         let (namespace, name) = (object.metadata.namespace.as_deref()?, object.metadata.name.as_deref()?);
         let schema = match schema_source::schema_text(object) {
-            Ok(Source::Here(schema)) => Ok(schema),
+            Ok(Source::Inline(schema)) => Ok(schema),
             Ok(Source::ConfigMap(reference)) => {
                 let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
                 match api.get_opt(&reference.name).await {
@@ -312,7 +328,7 @@ impl Feed {
                     Err(error) => Err(describe(&error)),
                 }
             }
-            Err(refusal) => Err(refusal.to_string()),
+            Err(error) => Err(error.to_string()),
         };
         match schema {
             Ok(schema) => Some(Declared {
@@ -325,7 +341,7 @@ impl Feed {
                     namespace,
                     name,
                     problem,
-                    "no schema to judge events by; the one before stays, if any"
+                    "no schema to validate events by; the one before stays, if any"
                 );
                 None
             }
@@ -334,10 +350,10 @@ impl Feed {
 
     fn watch_config_maps(&mut self) {
         let wanted: HashSet<&String> = self
-            .claims
-            .of
+            .declarations
+            .by_object
             .iter()
-            .filter(|(_, claim)| claim.config_map.is_some())
+            .filter(|(_, entry)| entry.config_map.is_some())
             .map(|(key, _)| &key.0)
             .collect();
         self.watches.retain(|namespace, _| wanted.contains(namespace));
@@ -348,7 +364,7 @@ impl Feed {
             let (client, changes, place) = (self.client.clone(), self.changes.clone(), namespace.clone());
             let task = tokio::spawn(async move {
                 watch_names::<ConfigMap>(client, &place, |name| {
-                    // Nobody listens only when everything ends.
+                    // The receiver is gone only when everything ends.
                     let _ = changes.send((place.clone(), name.to_owned()));
                 })
                 .await;
@@ -358,6 +374,6 @@ impl Feed {
     }
 }
 
-fn tell_broken(thing: &Thing, error: &crate::schema::InvalidSchema) {
-    tracing::warn!(connection = thing.0, event_type = thing.1, %error, "the schema cannot be used; the one before stays, if any");
+fn log_invalid(event_type: &EventTypeName, error: &crate::schema::InvalidSchema) {
+    tracing::warn!(connection = event_type.0, event_type = event_type.1, %error, "the schema cannot be used; the one before stays, if any");
 }

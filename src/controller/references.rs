@@ -27,7 +27,7 @@ use super::errors::{WatchLog, is_forbidden};
 
 /// Tells the engine of every Secret that changes in the namespace where tokens are kept, for ever.
 pub async fn watch_secrets<S: Host>(client: Client, engine: Arc<Engine<S>>, namespace: String) {
-    watch_names::<Secret>(client, &namespace, |name| engine.secret_changed(name)).await;
+    watch_names::<Secret>(client, &namespace, |name| engine.token_secret_changed(name)).await;
 }
 
 /// Tells the engine of every ConfigMap that changes in the namespaces that refer to one, for ever.
@@ -38,8 +38,7 @@ pub async fn watch_config_maps<S: Host>(client: Client, engine: Arc<Engine<S>>) 
 
 /// Tells the engine of every Secret that changes in the namespaces whose endpoints speak of one, for ever.
 pub async fn watch_endpoint_secrets<S: Host>(client: Client, engine: Arc<Engine<S>>) {
-    watch_referred::<Secret, S>(client, engine, Engine::secret_namespaces, Engine::endpoint_secret_changed)
-        .await;
+    watch_referred::<Secret, S>(client, engine, Engine::secret_namespaces, Engine::secret_changed).await;
 }
 
 /// Watches a kind in the namespaces that refer to objects of it, and in no others.

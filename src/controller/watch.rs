@@ -171,7 +171,7 @@ fn take<K: Watched, S: Host>(engine: &Arc<Engine<S>>, guard: Readable<K>) -> Opt
             engine.upsert(object.into_object());
         }
         Err(error) => {
-            engine.cannot_read(key.clone());
+            engine.mark_undecodable(key.clone());
             tracing::error!(object = %key, error = %error.error, "the object cannot be read and is left as it is; mend its spec");
         }
     }

@@ -1,4 +1,4 @@
-//! What the engine asks of the world that its objects live in: a cluster, or a folder.
+//! What the engine asks of the place that its objects live in: a cluster, or a folder of manifests.
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -7,13 +7,27 @@ use crate::{
     plan::secrets::{SecretData, SecretOwner, Sensitive},
 };
 
-use super::object::{Object, Status};
+use super::{
+    events::EventRecord,
+    object::{Object, Status},
+};
 
-/// Records about objects, and what objects refer to.
+/// Where objects live: it stores what the engine records about them, and has what they refer to.
+///
+/// The engine calls the writing methods for one object at a time, and never two at once for the same object.
+///
+/// # Guarantees that an implementation gives
+/// - A write names the object's uid, so that an object which was deleted and created again is never written by mistake:
+///   that is [`HostError::Conflict`] or [`HostError::Gone`].
+/// - A write that succeeds is durable, and the object that it returns is as it is stored.
+/// - [`HostError`] and [`ReferenceError`] carry no credential in their messages.
+///
+/// # Assumptions
+/// - Changes come back through `Engine::upsert`, also those of the engine's own writes; an object without a
+///   `resourceVersion` is taken as it comes.
 pub trait Host: Send + Sync + 'static {
-    /// Records, before the first write to Svix, that this object is about to make something there: our
-    /// finalizer when there will be something to clean up, and the claim annotation when one is given.
-    /// Answers the object as it is then.
+    /// Records, before the first write to Svix, that this object is about to create something there: our finalizer when
+    /// there will be something to clean up, and the claim annotation when one is given. Returns the object as stored.
     fn claim(
         &self,
         object: &Object,
@@ -21,43 +35,43 @@ pub trait Host: Send + Sync + 'static {
         annotation: Option<&str>,
     ) -> impl Future<Output = Result<Object, HostError>> + Send;
 
-    /// Writes status. Called only when it differs. Answers the object as it is then.
+    /// Writes status; called only when it differs. Returns the object as stored.
     fn report(
         &self,
         object: &Object,
         status: Status,
     ) -> impl Future<Output = Result<Object, HostError>> + Send;
 
-    /// Takes our finalizer off an object: one that is being deleted goes with that, any other stays.
+    /// Removes our finalizer: an object that is being deleted goes with that, any other stays.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;
 
-    /// Deletes an object whose time is over. Gone already is success.
+    /// Deletes an object whose `ttlAfterFinished` is over. Gone already is success.
     fn delete(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;
 
-    /// Tells people of something that happened to an object. Never fails and never waits.
+    /// Publishes an Event about an object. Never fails and never waits.
     fn publish_event(&self, object: &Object, record: EventRecord);
 
-    /// The token of a connection.
+    /// Reads the token of a connection.
     fn token(
         &self,
         connection: &SvixConnection,
     ) -> impl Future<Output = Result<String, ReferenceError>> + Send;
 
-    /// A text in a ConfigMap.
+    /// Reads a text in a ConfigMap.
     fn config_map(
         &self,
         namespace: &str,
         reference: &ConfigMapKeyRef,
     ) -> impl Future<Output = Result<String, ReferenceError>> + Send;
 
-    /// A Secret, by its name. `None`: there is none of that name.
+    /// Reads a Secret by its name; `None`: there is none of that name.
     fn secret(
         &self,
         namespace: &str,
         name: &str,
     ) -> impl Future<Output = Result<Option<SecretData>, ReferenceError>> + Send;
 
-    /// Writes a Secret that belongs to an object, in the object's namespace. Answers it as it is then.
+    /// Writes a Secret that belongs to an object, in the object's namespace. Returns it as stored.
     fn write_secret(
         &self,
         owner: &Object,
@@ -70,7 +84,7 @@ pub trait Host: Send + Sync + 'static {
 pub struct SecretWrite {
     /// Its name.
     pub name: String,
-    /// The version that is changed; `None`: it is made.
+    /// The version that is changed; `None`: it is created.
     pub resource_version: Option<String>,
     /// Whether the object becomes its only owner.
     pub own: bool,
@@ -83,8 +97,8 @@ pub struct SecretWrite {
 }
 
 impl SecretWrite {
-    /// The Secret as it is after this, where there is no API server that says so. `before`: as it was; another version
-    /// than the one that is changed is a conflict.
+    /// Returns the Secret as it is after this write, where no API server says so. `before` is the Secret as it was; a
+    /// version other than the one that is changed is a conflict.
     pub fn onto(self, before: Option<SecretData>, owner: &Object) -> Result<SecretData, HostError> {
         // No `..`: a new part must be thought of here.
         let Self { name: _, resource_version, own, data, annotations, labels } = self;
@@ -108,33 +122,22 @@ impl SecretWrite {
         secret.labels.extend(labels);
         if own {
             secret.owners = vec![SecretOwner {
-                uid: owner.meta().uid.clone().unwrap_or_default(),
+                uid: owner.uid().to_owned(),
                 kind: owner.kind().as_str().to_owned(),
-                name: owner.meta().name.clone().unwrap_or_default(),
+                name: owner.name().to_owned(),
             }];
         }
         Ok(secret)
     }
 }
 
-/// Something that happened to an object: an Event in a cluster, a line in `dev`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventRecord {
-    /// Whether somebody should look.
-    pub warning: bool,
-    /// In one word.
-    pub reason: &'static str,
-    /// In words.
-    pub message: String,
-}
-
-/// A record that could not be written.
+/// A write that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum HostError {
     /// The object is not there any more.
     #[error("the object is gone")]
     Gone,
-    /// The object changed meanwhile.
+    /// The object changed since it was read.
     #[error("the object changed meanwhile")]
     Conflict,
     /// The operator may not write it.
@@ -151,116 +154,16 @@ pub enum HostError {
 /// Something that an object refers to and that cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReferenceError {
-    /// It is not there. The message says what is missing and where.
+    /// The Secret or ConfigMap does not exist. The message says which, and where.
     #[error("{0}")]
     NotFound(String),
-    /// It cannot be read now.
+    /// It exists, and lacks the key, or the key has no usable value.
+    #[error("{0}")]
+    Incomplete(String),
+    /// It could not be read this time. Whether it exists is not known.
     #[error("{0}")]
     Failed(String),
-    /// The operator may not read it.
+    /// The operator may not read it. Whether it exists is not known.
     #[error("{0}")]
     Forbidden(String),
-}
-
-impl ReferenceError {
-    /// Whether it may come back by itself, without a change that is noticed.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        !matches!(self, Self::NotFound(_))
-    }
-}
-
-/// What was done for an object: the reasons of Events that are not those of conditions. The names are stable;
-/// `docs/conditions.md` explains them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventReason {
-    /// Something was made in Svix.
-    Created,
-    /// Fields in Svix were changed to what is declared.
-    Updated,
-    /// It was in Svix already, equal, and is now ours.
-    Adopted,
-    /// An archived event type was brought back.
-    Revived,
-    /// An event type was archived with its object.
-    Archived,
-    /// An event type was removed for good with its object.
-    Expunged,
-    /// An endpoint was deleted with its object.
-    Deleted,
-    /// Another object took over what this one held.
-    HandedOver,
-    /// An application was missing and was made.
-    ApplicationCreated,
-    /// What somebody changed in Svix was changed back.
-    DriftRepaired,
-    /// An object was let go without clean-up.
-    Orphaned,
-    /// An event was sent.
-    EventSent,
-    /// The deliveries of an event ended well.
-    EventDelivered,
-    /// The signing key of an endpoint was replaced.
-    SigningKeyRotated,
-    /// The signing key of an endpoint was made the one in a Secret.
-    SigningKeyChanged,
-    /// The signing key of an endpoint was written to a Secret.
-    SigningKeyWritten,
-    /// The headers of an endpoint were written.
-    HeadersWritten,
-    /// An object is cleaned up on the connection that it was on before.
-    Moved,
-    /// Another object declares the same thing, and waits.
-    Contested,
-}
-
-impl EventReason {
-    /// All of them, for documentation.
-    pub const ALL: [Self; 19] = [
-        Self::Created,
-        Self::Updated,
-        Self::Adopted,
-        Self::Revived,
-        Self::Archived,
-        Self::Expunged,
-        Self::Deleted,
-        Self::HandedOver,
-        Self::ApplicationCreated,
-        Self::DriftRepaired,
-        Self::Orphaned,
-        Self::EventSent,
-        Self::EventDelivered,
-        Self::SigningKeyRotated,
-        Self::SigningKeyChanged,
-        Self::SigningKeyWritten,
-        Self::HeadersWritten,
-        Self::Moved,
-        Self::Contested,
-    ];
-
-    /// The reason as Events carry it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "Created",
-            Self::Updated => "Updated",
-            Self::Adopted => "Adopted",
-            Self::Revived => "Revived",
-            Self::Archived => "Archived",
-            Self::Expunged => "Expunged",
-            Self::Deleted => "Deleted",
-            Self::HandedOver => "HandedOver",
-            Self::ApplicationCreated => "ApplicationCreated",
-            Self::DriftRepaired => "DriftRepaired",
-            Self::Orphaned => "Orphaned",
-            Self::EventSent => "EventSent",
-            Self::EventDelivered => "EventDelivered",
-            Self::SigningKeyRotated => "SigningKeyRotated",
-            Self::SigningKeyChanged => "SigningKeyChanged",
-            Self::SigningKeyWritten => "SigningKeyWritten",
-            Self::HeadersWritten => "HeadersWritten",
-            Self::Moved => "Moved",
-            Self::Contested => "Contested",
-        }
-    }
 }

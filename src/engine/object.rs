@@ -1,43 +1,105 @@
-//! The objects that are reconciled, whatever kind they are and wherever they come from.
+//! The objects that are reconciled, whatever their kind and wherever they come from.
+//!
+//! What differs between kinds stands in the trait [`Resource`]; [`Object`] is one of them, shared. A new kind is one
+//! line in `kinds!` and one file in `reconcile`, which implements [`Resource`] and `Reconcile` for it.
 
 use std::{fmt, sync::Arc};
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 
-use crate::api::{
-    self, Condition, ConditionStatus, ConditionType, EndpointDeletionPolicy, EventTypeDeletionPolicy,
-    FINALIZER, ManagementPolicy, RECONCILE_AT_ANNOTATION, SvixConnection, SvixConnectionStatus,
-    WebhookEndpoint, WebhookEndpointStatus, WebhookEvent, WebhookEventStatus, WebhookEventType,
-    WebhookEventTypeStatus,
+use crate::{
+    api::{
+        self, Adoption, Condition, ConditionStatus, ConditionType, FINALIZER, ManagementPolicy,
+        RECONCILE_AT_ANNOTATION, SvixConnection, SvixConnectionStatus, WebhookEndpoint,
+        WebhookEndpointStatus, WebhookEvent, WebhookEventStatus, WebhookEventType, WebhookEventTypeStatus,
+    },
+    plan::{ReconcileError, access::Grants},
 };
 
-/// The kinds, in the order in which they depend on each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// `SvixConnection`.
-    Connection,
-    /// `WebhookEventType`.
-    EventType,
-    /// `WebhookEndpoint`.
-    Endpoint,
-    /// `WebhookEvent`.
-    Event,
+/// Makes [`Kind`], [`Object`] and [`Status`] from the list of kinds, and the macro `dispatch!`, which calls a generic
+/// function with the resource in an object.
+macro_rules! kinds {
+    (($d:tt) $($(#[$doc:meta])* $kind:ident($object:ident, $status:ident)),+ $(,)?) => {
+        /// The kinds, in the order in which they depend on each other.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Kind { $($(#[$doc])* $kind),+ }
+
+        impl Kind {
+            /// All kinds, in that order.
+            pub const ALL: [Self; [$(Self::$kind),+].len()] = [$(Self::$kind),+];
+
+            /// Returns the kind as manifests, logs and metrics name it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => stringify!($object)),+ }
+            }
+        }
+
+        /// One object. Cheap to clone.
+        #[derive(Clone, Debug)]
+        pub enum Object { $($(#[$doc])* $kind(Arc<$object>)),+ }
+
+        /// The status of one object.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Status { $($(#[$doc])* $kind(Box<$status>)),+ }
+
+        impl Object {
+            /// Returns its kind.
+            #[must_use]
+            pub fn kind(&self) -> Kind {
+                match self { $(Self::$kind(_) => Kind::$kind),+ }
+            }
+
+            /// Returns what is common to all kinds.
+            #[must_use]
+            pub fn resource(&self) -> &dyn Resource {
+                match self { $(Self::$kind(object) => &**object),+ }
+            }
+
+            fn resource_mut(&mut self) -> &mut dyn Resource {
+                match self { $(Self::$kind(object) => { let object: &mut $object = Arc::make_mut(object); object })+ }
+            }
+
+            /// Whether its status equals this one.
+            #[must_use]
+            pub fn has_status(&self, status: &Status) -> bool {
+                match (self, status) {
+                    $((Self::$kind(object), Status::$kind(status)) => object.status.as_ref() == Some(&**status),)+
+                    _ => false,
+                }
+            }
+
+            /// Returns the same object with another status.
+            #[must_use]
+            pub fn with_status(&self, status: Status) -> Self {
+                match (self, status) {
+                    $((Self::$kind(object), Status::$kind(status)) => {
+                        Self::$kind(Arc::new($object { status: Some(*status), ..(**object).clone() }))
+                    })+
+                    _ => self.clone(),
+                }
+            }
+        }
+
+        /// `dispatch!(object, |it| …)` evaluates the expression with the resource in the object, as its own type.
+        macro_rules! dispatch {
+            ($d object:expr, |$d it:ident| $d body:expr) => {
+                match $d object { $($crate::engine::object::Object::$kind($d it) => $d body),+ }
+            };
+        }
+        pub(in crate::engine) use dispatch;
+    };
 }
 
-impl Kind {
-    /// All of them, in that order.
-    pub const ALL: [Self; 4] = [Self::Connection, Self::EventType, Self::Endpoint, Self::Event];
-
-    /// The kind as manifests, logs and metrics say it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connection => "SvixConnection",
-            Self::EventType => "WebhookEventType",
-            Self::Endpoint => "WebhookEndpoint",
-            Self::Event => "WebhookEvent",
-        }
-    }
+kinds! { ($)
+    /// `SvixConnection`.
+    Connection(SvixConnection, SvixConnectionStatus),
+    /// `WebhookEventType`.
+    EventType(WebhookEventType, WebhookEventTypeStatus),
+    /// `WebhookEndpoint`.
+    Endpoint(WebhookEndpoint, WebhookEndpointStatus),
+    /// `WebhookEvent`.
+    Event(WebhookEvent, WebhookEventStatus),
 }
 
 /// Names one object. Cheap to clone.
@@ -52,7 +114,7 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
-    /// The key of a connection.
+    /// Returns the key of a connection.
     #[must_use]
     pub fn connection(name: &str) -> Self {
         Self { kind: Kind::Connection, namespace: "".into(), name: name.into() }
@@ -74,7 +136,19 @@ impl fmt::Debug for ObjectKey {
     }
 }
 
-/// How far the operator goes with an object.
+/// An event type or endpoint in Svix that an object declares, within one connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SvixResource {
+    /// The event type of this name.
+    EventType(Box<str>),
+    /// The endpoint of this application and uid.
+    Endpoint(Box<str>, Box<str>),
+}
+
+/// A resource in Svix and the connection that it is declared through.
+pub type ResourceKey = (Arc<str>, SvixResource);
+
+/// How far the operator goes with an object, in ascending order of restraint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// Svix is made to hold what is declared.
@@ -85,186 +159,183 @@ pub enum Mode {
     Suspended,
 }
 
-/// One object, shared.
-#[derive(Clone, Debug)]
-pub enum Object {
-    /// A connection.
-    Connection(Arc<SvixConnection>),
-    /// An event type.
-    EventType(Arc<WebhookEventType>),
-    /// An endpoint.
-    Endpoint(Arc<WebhookEndpoint>),
-    /// An event.
-    Event(Arc<WebhookEvent>),
+impl Mode {
+    /// Returns the mode that a spec asks for.
+    #[must_use]
+    pub fn of_spec(suspend: Option<bool>, policy: Option<ManagementPolicy>) -> Self {
+        match (suspend, policy) {
+            (Some(true), _) => Self::Suspended,
+            (_, Some(ManagementPolicy::Observe)) => Self::Observe,
+            (_, Some(ManagementPolicy::Manage) | None) => Self::Manage,
+        }
+    }
 }
 
-/// The status of one object.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Status {
-    /// Of a connection.
-    Connection(SvixConnectionStatus),
-    /// Of an event type.
-    EventType(WebhookEventTypeStatus),
-    /// Of an endpoint.
-    Endpoint(Box<WebhookEndpointStatus>),
-    /// Of an event.
-    Event(WebhookEventStatus),
+/// What the status of every kind has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StatusHeader<'a> {
+    /// The conditions.
+    pub conditions: &'a [Condition],
+    /// The generation that they speak of.
+    pub observed_generation: Option<i64>,
+    /// The value of the annotation `reconcile-at` that was handled last.
+    pub last_handled_reconcile_at: Option<&'a str>,
+}
+
+/// What the engine asks of a custom resource, whatever its kind.
+pub trait Resource: Send + Sync {
+    /// Returns its metadata.
+    fn meta(&self) -> &ObjectMeta;
+
+    /// Returns its metadata, to change.
+    fn meta_mut(&mut self) -> &mut ObjectMeta;
+
+    /// Returns the name of the connection that it is reconciled through; its own name for a connection.
+    fn connection_name(&self) -> &str;
+
+    /// Returns what its status has in common with that of every kind.
+    fn status_header(&self) -> StatusHeader<'_>;
+
+    /// Returns how far the operator goes with it, as its own spec says.
+    fn mode(&self) -> Mode {
+        Mode::Manage
+    }
+
+    /// Whether its own `deletionPolicy` leaves Svix as it is. A kind without one has nothing to clean up.
+    fn retains(&self) -> bool {
+        true
+    }
+
+    /// Whether the annotation `reconcile-at` means something to it.
+    fn takes_reconcile_requests(&self) -> bool {
+        true
+    }
+
+    /// Returns what it declares in Svix, which may depend on its connection; `None`: nothing, or the connection is not
+    /// known.
+    fn declared(&self, _connection: Option<&SvixConnection>) -> Option<SvixResource> {
+        None
+    }
+
+    /// Returns the connection through which status records something in Svix, and what that is.
+    fn recorded(&self) -> Option<(&str, SvixResource)> {
+        None
+    }
+
+    /// Returns the names of the Secrets that it takes values from or writes to.
+    fn secret_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Returns the name of the ConfigMap that it takes its schema from.
+    fn config_map_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Checks that its namespace may have what it declares.
+    fn check_access(&self, _grants: &Grants<'_>, _connection: &SvixConnection) -> Result<(), ReconcileError> {
+        Ok(())
+    }
+
+    /// Returns the `adoption` that it may have: what it asks for, as far as its namespace may.
+    fn granted_adoption(&self, _grants: &Grants<'_>, _connection: &SvixConnection) -> Adoption {
+        Adoption::Never
+    }
+
+    /// Whether nothing is done for it any more, so that its connection may go.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Whether its status records that Svix differs; only of an object that is only compared.
+    fn has_difference(&self) -> bool {
+        false
+    }
 }
 
 impl Object {
-    /// Its kind.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Connection(_) => Kind::Connection,
-            Self::EventType(_) => Kind::EventType,
-            Self::Endpoint(_) => Kind::Endpoint,
-            Self::Event(_) => Kind::Event,
-        }
-    }
-
-    /// Its metadata.
+    /// Returns its metadata.
     #[must_use]
     pub fn meta(&self) -> &ObjectMeta {
-        match self {
-            Self::Connection(object) => &object.metadata,
-            Self::EventType(object) => &object.metadata,
-            Self::Endpoint(object) => &object.metadata,
-            Self::Event(object) => &object.metadata,
-        }
+        self.resource().meta()
     }
 
-    /// Its key.
+    /// Returns its key.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
-        let meta = self.meta();
-        ObjectKey {
-            kind: self.kind(),
-            namespace: meta.namespace.as_deref().unwrap_or_default().into(),
-            name: meta.name.as_deref().unwrap_or_default().into(),
-        }
+        ObjectKey { kind: self.kind(), namespace: self.namespace().into(), name: self.name().into() }
     }
 
-    /// The connection that it is reconciled through; its own name for a connection.
+    /// Returns its namespace; empty for connections.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.meta().namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.meta().name.as_deref().unwrap_or_default()
+    }
+
+    /// Returns its uid; empty when there is none yet.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.meta().uid.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the generation of its spec.
+    #[must_use]
+    pub fn generation(&self) -> Option<i64> {
+        self.meta().generation
+    }
+
+    /// Returns the name of the connection that it is reconciled through; its own name for a connection.
     #[must_use]
     pub fn connection_name(&self) -> &str {
-        match self {
-            Self::Connection(object) => object.metadata.name.as_deref().unwrap_or_default(),
-            Self::EventType(object) => object.connection_name(),
-            Self::Endpoint(object) => object.connection_name(),
-            Self::Event(object) => object.connection_name(),
-        }
+        self.resource().connection_name()
     }
 
-    /// Its conditions.
+    /// Returns its conditions.
     #[must_use]
     pub fn conditions(&self) -> &[Condition] {
-        let conditions = match self {
-            Self::Connection(object) => object.status.as_ref().map(|status| &status.conditions),
-            Self::EventType(object) => object.status.as_ref().map(|status| &status.conditions),
-            Self::Endpoint(object) => object.status.as_ref().map(|status| &status.conditions),
-            Self::Event(object) => object.status.as_ref().map(|status| &status.conditions),
-        };
-        conditions.map_or(&[], Vec::as_slice)
+        self.resource().status_header().conditions
     }
 
-    /// The generation that its status speaks of.
+    /// Returns the generation that its status speaks of.
     #[must_use]
     pub fn observed_generation(&self) -> Option<i64> {
-        match self {
-            Self::Connection(object) => object.status.as_ref().and_then(|status| status.observed_generation),
-            Self::EventType(object) => object.status.as_ref().and_then(|status| status.observed_generation),
-            Self::Endpoint(object) => object.status.as_ref().and_then(|status| status.observed_generation),
-            Self::Event(object) => object.status.as_ref().and_then(|status| status.observed_generation),
-        }
+        self.resource().status_header().observed_generation
     }
 
-    /// Whether its status equals this one.
-    #[must_use]
-    pub fn has_status(&self, status: &Status) -> bool {
-        match (self, status) {
-            (Self::Connection(object), Status::Connection(status)) => object.status.as_ref() == Some(status),
-            (Self::EventType(object), Status::EventType(status)) => object.status.as_ref() == Some(status),
-            (Self::Endpoint(object), Status::Endpoint(status)) => object.status.as_ref() == Some(&**status),
-            (Self::Event(object), Status::Event(status)) => object.status.as_ref() == Some(status),
-            _ => false,
-        }
-    }
-
-    /// The same object with another status.
-    #[must_use]
-    pub fn with_status(&self, status: Status) -> Self {
-        match (self, status) {
-            (Self::Connection(object), Status::Connection(status)) => {
-                Self::Connection(Arc::new(SvixConnection { status: Some(status), ..(**object).clone() }))
-            }
-            (Self::EventType(object), Status::EventType(status)) => {
-                Self::EventType(Arc::new(WebhookEventType { status: Some(status), ..(**object).clone() }))
-            }
-            (Self::Endpoint(object), Status::Endpoint(status)) => {
-                Self::Endpoint(Arc::new(WebhookEndpoint { status: Some(*status), ..(**object).clone() }))
-            }
-            (Self::Event(object), Status::Event(status)) => {
-                Self::Event(Arc::new(WebhookEvent { status: Some(status), ..(**object).clone() }))
-            }
-            _ => self.clone(),
-        }
-    }
-
-    /// What its `Ready` condition says of the present spec: `None` when it says nothing of it.
+    /// Returns what its `Ready` condition says of the present spec; `None`: nothing.
     #[must_use]
     pub fn ready(&self) -> Option<bool> {
         let ready = self.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready)?;
-        (self.observed_generation() == self.meta().generation)
-            .then_some(ready.status == ConditionStatus::True)
+        (self.observed_generation() == self.generation()).then_some(ready.status == ConditionStatus::True)
     }
 
-    /// How far the operator goes with it, as its own spec says.
+    /// Returns how far the operator goes with it, as its own spec says.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        let (suspend, policy) = match self {
-            Self::Connection(object) => (object.spec.suspend, object.spec.management_policy),
-            Self::EventType(object) => (object.spec.suspend, object.spec.management_policy),
-            Self::Endpoint(object) => (object.spec.suspend, object.spec.management_policy),
-            Self::Event(_) => (None, None),
-        };
-        match (suspend, policy) {
-            (Some(true), _) => Mode::Suspended,
-            (_, Some(ManagementPolicy::Observe)) => Mode::Observe,
-            (_, Some(ManagementPolicy::Manage) | None) => Mode::Manage,
-        }
+        self.resource().mode()
     }
 
     /// Whether its own spec says that deleting it leaves Svix as it is.
     #[must_use]
     pub fn retains(&self) -> bool {
-        let policy = match self {
-            Self::Connection(_) | Self::Event(_) => true,
-            Self::EventType(object) => object.spec.deletion_policy() == EventTypeDeletionPolicy::Retain,
-            Self::Endpoint(object) => object.spec.deletion_policy() == EndpointDeletionPolicy::Retain,
-        };
-        policy || self.mode() != Mode::Manage
+        self.resource().retains() || self.mode() != Mode::Manage
     }
 
-    /// The value of the annotation that asks for a look past what is remembered of Svix, when that was not handled.
+    /// Returns the value of the annotation that asks for a reconcile that reads Svix afresh, when that was not handled.
     #[must_use]
-    pub fn asked(&self) -> Option<&str> {
-        let handled = match self {
-            Self::Connection(object) => {
-                object.status.as_ref().and_then(|it| it.last_handled_reconcile_at.as_deref())
-            }
-            Self::EventType(object) => {
-                object.status.as_ref().and_then(|it| it.last_handled_reconcile_at.as_deref())
-            }
-            Self::Endpoint(object) => {
-                object.status.as_ref().and_then(|it| it.last_handled_reconcile_at.as_deref())
-            }
-            Self::Event(_) => return None,
-        };
-        self.reconcile_at().filter(|asked| Some(*asked) != handled)
+    pub fn pending_reconcile_request(&self) -> Option<&str> {
+        let handled = self.resource().status_header().last_handled_reconcile_at;
+        self.reconcile_at()
+            .filter(|asked| self.resource().takes_reconcile_requests() && Some(*asked) != handled)
     }
 
-    /// The value of that annotation, as far as status can hold it.
+    /// Returns the value of that annotation, as far as status can record it.
     #[must_use]
     pub fn reconcile_at(&self) -> Option<&str> {
         api::annotation(self.meta(), RECONCILE_AT_ANNOTATION).filter(|value| value.len() <= 4096)
@@ -272,55 +343,35 @@ impl Object {
 
     /// Whether it is being deleted.
     #[must_use]
-    pub fn deleting(&self) -> bool {
+    pub fn is_deleting(&self) -> bool {
         self.meta().deletion_timestamp.is_some()
     }
 
-    /// Whether our finalizer holds it.
+    /// Whether it has our finalizer.
     #[must_use]
     pub fn has_finalizer(&self) -> bool {
         self.meta().finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
     }
 
-    /// The same object without our finalizer.
+    /// Returns the same object without our finalizer.
     #[must_use]
     pub fn without_finalizer(&self) -> Self {
-        fn take_off(meta: &mut ObjectMeta) {
-            if let Some(finalizers) = &mut meta.finalizers {
-                finalizers.retain(|finalizer| finalizer != FINALIZER);
-            }
-        }
         let mut object = self.clone();
-        take_off(match &mut object {
-            Self::Connection(it) => &mut Arc::make_mut(it).metadata,
-            Self::EventType(it) => &mut Arc::make_mut(it).metadata,
-            Self::Endpoint(it) => &mut Arc::make_mut(it).metadata,
-            Self::Event(it) => &mut Arc::make_mut(it).metadata,
-        });
+        if let Some(finalizers) = &mut object.resource_mut().meta_mut().finalizers {
+            finalizers.retain(|finalizer| finalizer != FINALIZER);
+        }
         object
     }
 
-    /// When it was made.
+    /// Returns when it was created.
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {
         self.meta().creation_timestamp.as_ref().map(|time| time.0)
     }
 
-    /// The connection and status-recorded hold of the thing in Svix, if any: the name of the connection.
+    /// Returns the name of the connection through which status records something in Svix.
     #[must_use]
-    pub fn holds_through(&self) -> Option<&str> {
-        match self {
-            Self::Connection(_) | Self::Event(_) => None,
-            Self::EventType(object) => object
-                .status
-                .as_ref()
-                .and_then(|status| status.svix.as_ref())
-                .map(|svix| svix.connection.as_str()),
-            Self::Endpoint(object) => object
-                .status
-                .as_ref()
-                .and_then(|status| status.svix.as_ref())
-                .map(|svix| svix.connection.as_str()),
-        }
+    pub fn recorded_connection(&self) -> Option<&str> {
+        self.resource().recorded().map(|(connection, _)| connection)
     }
 }

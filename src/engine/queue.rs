@@ -1,46 +1,50 @@
-//! The work queue: which object is looked at next.
+//! The work queue: which object is reconciled next.
 //!
-//! - An object is looked at by one task at a time; woken meanwhile, it is looked at once more.
-//! - Each connection has a lane of its own with a bound on tasks, so that a Svix that does not answer holds
-//!   up only its own objects.
-//! - Failures of one object push back that object alone, with growing, random delays.
+//! - An object is reconciled by one task at a time; woken meanwhile, it is reconciled once more.
+//! - Each connection has a lane of its own with a bound on tasks, so that a Svix that does not respond delays only its
+//!   own objects.
+//! - A failure delays the object that failed and no other, longer each time, by a random part.
 
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
-use super::object::ObjectKey;
+use super::{
+    backoff::{exponential, half_random},
+    object::ObjectKey,
+    policy::Lane,
+};
 
 /// The first delay after a failure, and the longest.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-/// What to do with an object after a look at it.
+/// What to do with an object after a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Nothing until it is woken.
     Settled,
-    /// Look again after this, unless woken before.
+    /// Reconcile again after this, unless woken before.
     After(Duration),
-    /// Look again after this, unless woken before; until then it counts as settled.
+    /// Reconcile again after this, unless woken before; until then it counts as settled.
     Later(Duration),
-    /// It failed: look again after a delay that grows with each failure.
+    /// It failed: reconcile again after a delay that grows with each failure.
     Failed,
 }
 
-/// An object to look at now.
+/// An object to reconcile now.
 #[derive(Debug)]
 pub struct Work {
     /// Which.
     pub key: ObjectKey,
     /// How long it waited since it was due.
     pub waited: Duration,
-    lane: Arc<str>,
+    lane: Lane,
 }
 
 /// The queue.
@@ -52,7 +56,7 @@ pub struct Queue {
 
 #[derive(Default)]
 struct Inner {
-    lanes: HashMap<Arc<str>, Lane>,
+    lanes: HashMap<Lane, LaneState>,
     keys: HashMap<ObjectKey, State>,
     delayed: BinaryHeap<Reverse<(Instant, ObjectKey)>>,
     ready: usize,
@@ -60,7 +64,7 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct Lane {
+struct LaneState {
     ready: VecDeque<ObjectKey>,
     running: usize,
 }
@@ -74,22 +78,22 @@ struct State {
     /// What is due counts as settled until then.
     later: bool,
     failures: u32,
-    lane: Option<Arc<str>>,
+    lane: Option<Lane>,
 }
 
 impl Queue {
-    /// A queue that lets so many objects of one lane be looked at at once.
+    /// Returns a queue that lets so many objects of one lane be reconciled at once.
     #[must_use]
     pub fn new(lane_limit: usize) -> Self {
         Self { inner: Mutex::default(), changed: Notify::new(), lane_limit: lane_limit.max(1) }
     }
 
-    /// Has an object looked at as soon as possible.
-    pub fn wake(&self, key: ObjectKey, lane: &str) {
+    /// Has an object reconciled as soon as possible.
+    pub fn wake(&self, key: ObjectKey, lane: Lane) {
         let mut inner = self.lock();
         let state = inner.keys.entry(key.clone()).or_default();
-        if state.lane.as_deref() != Some(lane) && state.queued.is_none() {
-            state.lane = Some(lane.into());
+        if state.lane.as_ref() != Some(&lane) && state.queued.is_none() {
+            state.lane = Some(lane);
         }
         state.due = None;
         if state.running {
@@ -101,16 +105,16 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Has an object looked at after this delay, unless that happens sooner anyway.
-    pub fn wake_within(&self, key: ObjectKey, lane: &str, delay: Duration) {
+    /// Has an object reconciled after this delay, unless that happens sooner anyway.
+    pub fn wake_within(&self, key: ObjectKey, lane: Lane, delay: Duration) {
         let due = Instant::now() + delay;
         let mut inner = self.lock();
         let state = inner.keys.entry(key.clone()).or_default();
         if state.running {
             state.again = true;
         } else if state.queued.is_none() && state.due.is_none_or(|before| due < before) {
-            if state.lane.as_deref() != Some(lane) {
-                state.lane = Some(lane.into());
+            if state.lane.as_ref() != Some(&lane) {
+                state.lane = Some(lane);
             }
             state.due = Some(due);
             state.later = false;
@@ -120,7 +124,7 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// The next object to look at; waits for one.
+    /// Waits for the next object to reconcile.
     pub async fn next(&self) -> Work {
         loop {
             let (work, due) = self.lock().pop(self.lane_limit, Instant::now());
@@ -137,12 +141,12 @@ impl Queue {
         }
     }
 
-    /// The next object to look at, if there is one that may be looked at now.
+    /// Returns the next object to reconcile, if there is one whose turn has come.
     pub fn try_next(&self) -> Option<Work> {
         self.lock().pop(self.lane_limit, Instant::now()).0
     }
 
-    /// Ends a look at an object.
+    /// Ends the reconcile of an object.
     pub fn done(&self, work: &Work, next: Next) {
         let mut inner = self.lock();
         inner.running = inner.running.saturating_sub(1);
@@ -171,7 +175,7 @@ impl Queue {
                 }
             };
             match (again, due) {
-                // Woken meanwhile. A failing object is not let around its delay by that more than once.
+                // Woken meanwhile. That ends the delay of a failing object at most once.
                 (true, _) => inner.enqueue(work.key.clone()),
                 (false, Some(delay)) => {
                     let due = Instant::now() + delay;
@@ -187,7 +191,7 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// How many objects wait to be looked at now, and how many are being looked at.
+    /// Returns how many objects wait for their turn, and how many are being reconciled.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
         let inner = self.lock();
@@ -200,7 +204,8 @@ impl Queue {
         self.lock().keys.values().all(|state| state.later)
     }
 
-    /// Whether it is [idle](Self::idle) but for looks to come at some objects: none of those waits or runs now.
+    /// Whether it is [idle](Self::idle) but for objects that are due later and that `may_be_due` names: none of those waits or
+    /// runs now.
     #[must_use]
     pub fn idle_but_for(&self, may_be_due: impl Fn(&ObjectKey) -> bool) -> bool {
         let resting = |state: &State| !state.running && state.queued.is_none();
@@ -208,7 +213,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 
@@ -221,12 +226,12 @@ impl Inner {
         state.queued = Some(Instant::now());
         state.later = false;
         state.due = None;
-        let lane = state.lane.clone().unwrap_or_else(|| "".into());
+        let lane = state.lane.clone().unwrap_or(Lane::WithoutSvix);
         self.lanes.entry(lane).or_default().ready.push_back(key);
         self.ready += 1;
     }
 
-    /// An object to look at, or when the next is due.
+    /// Returns an object to reconcile, or when the next is due.
     fn pop(&mut self, lane_limit: usize, now: Instant) -> (Option<Work>, Option<Instant>) {
         while let Some(Reverse((due, _))) = self.delayed.peek() {
             if *due > now {
@@ -257,11 +262,9 @@ impl Inner {
     }
 }
 
-/// The delay after so many failures: doubling, capped, and at random between half and all of that, so that
-/// objects that failed together do not come back together.
+/// Returns the delay after so many failures.
 fn delay(failures: u32) -> Duration {
-    let full = FIRST_DELAY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_DELAY);
-    full.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+    half_random(exponential(FIRST_DELAY, LONGEST_DELAY, failures.saturating_sub(1)))
 }
 
 #[cfg(test)]
@@ -272,19 +275,23 @@ mod tests {
         ObjectKey { kind: Kind::Endpoint, namespace: "ns".into(), name: name.into() }
     }
 
+    fn lane(name: &str) -> Lane {
+        Lane::Connection(name.into())
+    }
+
     async fn none_now(queue: &Queue) -> bool {
         tokio::time::timeout(Duration::from_millis(1), queue.next()).await.is_err()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_object_woken_twice_is_looked_at_once_and_woken_while_running_once_more() {
+    async fn an_object_woken_twice_runs_once_and_once_more() {
         let queue = Queue::new(8);
-        queue.wake(key("a"), "c");
-        queue.wake(key("a"), "c");
+        queue.wake(key("a"), lane("c"));
+        queue.wake(key("a"), lane("c"));
         let work = queue.next().await;
         assert!(none_now(&queue).await);
-        queue.wake(key("a"), "c");
-        queue.wake(key("a"), "c");
+        queue.wake(key("a"), lane("c"));
+        queue.wake(key("a"), lane("c"));
         assert!(none_now(&queue).await, "never two at once");
         queue.done(&work, Next::Settled);
         let work = queue.next().await;
@@ -294,28 +301,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_lane_does_not_hold_up_another() {
+    async fn a_full_lane_does_not_delay_another() {
         let queue = Queue::new(2);
         for name in ["a", "b", "c"] {
-            queue.wake(key(name), "slow");
+            queue.wake(key(name), lane("slow"));
         }
         let _first = (queue.next().await, queue.next().await);
         assert!(none_now(&queue).await);
-        queue.wake(key("d"), "fast");
+        queue.wake(key("d"), lane("fast"));
         assert_eq!(queue.next().await.key, key("d"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_delay_only_the_object_that_failed_and_longer_each_time() {
+    async fn failures_delay_only_the_object_that_failed() {
         let queue = Queue::new(8);
-        queue.wake(key("bad"), "c");
+        queue.wake(key("bad"), lane("c"));
         let mut delays = Vec::new();
         for _ in 0..12 {
             let begun = Instant::now();
             let work = queue.next().await;
             delays.push(begun.elapsed());
             queue.done(&work, Next::Failed);
-            queue.wake(key("good"), "c");
+            queue.wake(key("good"), lane("c"));
             let good = queue.next().await;
             assert_eq!(good.key, key("good"));
             queue.done(&good, Next::Settled);
@@ -326,9 +333,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_looked_at_later_counts_as_settled_until_then() {
+    async fn what_is_due_later_counts_as_settled_until_then() {
         let queue = Queue::new(8);
-        queue.wake(key("a"), "c");
+        queue.wake(key("a"), lane("c"));
         let work = queue.next().await;
         assert!(!queue.idle());
         queue.done(&work, Next::Later(Duration::from_secs(60)));
@@ -337,21 +344,21 @@ mod tests {
         let work = queue.next().await;
         assert_eq!(begun.elapsed(), Duration::from_secs(60));
         assert!(!queue.idle());
-        queue.wake(key("a"), "c");
+        queue.wake(key("a"), lane("c"));
         queue.done(&work, Next::Later(Duration::from_secs(60)));
         assert!(!queue.idle(), "woken meanwhile");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_object_that_is_woken_within_a_time_comes_no_later_than_it_would_have() {
+    async fn waking_within_a_time_never_delays_an_object() {
         let second = Duration::from_secs(1);
         for (failing, within, expected) in [(60, 2, 2), (1, 2, 1)] {
             let queue = Queue::new(8);
-            queue.wake(key("a"), "c");
+            queue.wake(key("a"), lane("c"));
             let work = queue.next().await;
             queue.done(&work, Next::After(failing * second));
             let begun = Instant::now();
-            queue.wake_within(key("a"), "c", within * second);
+            queue.wake_within(key("a"), lane("c"), within * second);
             let work = queue.next().await;
             assert_eq!(begun.elapsed(), expected * second);
             queue.done(&work, Next::Settled);
@@ -363,10 +370,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waking_an_object_overrides_its_delay() {
         let queue = Queue::new(8);
-        queue.wake(key("a"), "c");
+        queue.wake(key("a"), lane("c"));
         let work = queue.next().await;
         queue.done(&work, Next::After(Duration::from_secs(600)));
-        queue.wake(key("a"), "c");
+        queue.wake(key("a"), lane("c"));
         let begun = Instant::now();
         let work = queue.next().await;
         assert_eq!(begun.elapsed(), Duration::ZERO);

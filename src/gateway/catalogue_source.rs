@@ -1,31 +1,31 @@
-//! The event types of a Svix environment as the catalogue's source, for who declares them there.
+//! Fills the catalogue from the event types in a Svix environment, for users who declare them there.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{JsonObject, PayloadPolicy},
+    api::{InvalidJson, JsonObject, PayloadPolicy},
     catalogue::{Catalogue, Declared},
     plan,
     svix::{Client, Error, EventTypeDocument},
 };
 
-/// What a listing of event types comes to.
+/// The event types of a Svix environment.
 #[derive(Debug, Default)]
-pub struct Listed {
-    /// Event types that are not archived, each with what it declares.
+pub struct EventTypeListing {
+    /// Event types that are not archived, each with its schema and policy.
     pub declared: Vec<(String, Declared)>,
-    /// Those whose schema is no object, with what is wrong.
-    pub broken: Vec<(String, String)>,
+    /// Event types whose schema is not an object, each with the error.
+    pub invalid: Vec<(String, InvalidJson)>,
 }
 
-impl Listed {
-    /// Takes in one event type. Version "1" of its schema counts, as everywhere here; one without a schema takes
-    /// any payload. Svix knows no policy, so it is given.
+impl EventTypeListing {
+    /// Adds an event type, with version "1" of its schema, as everywhere in this program. An event type without a schema
+    /// accepts any payload. Event types in Svix have no policy, so the caller passes one.
     pub fn add(&mut self, document: EventTypeDocument, policy: PayloadPolicy) {
         let EventTypeDocument { observed, schemas } = document;
-        // An archived event type is one that nothing should be sent of any more.
+        // Messages of an archived event type must not be sent any more.
         if observed.archived {
             return;
         }
@@ -39,51 +39,52 @@ impl Listed {
                 let declared = Declared { schema, format_assertion: true, policy };
                 self.declared.push((observed.name, declared));
             }
-            Err(error) => self.broken.push((observed.name, error.to_string())),
+            Err(error) => self.invalid.push((observed.name, error)),
         }
     }
 }
 
-/// Lists everything.
-pub async fn list(client: &Client, policy: PayloadPolicy) -> Result<Listed, Error> {
-    let mut listed = Listed::default();
+/// Lists the event types of a Svix environment.
+pub async fn list(client: &Client, policy: PayloadPolicy) -> Result<EventTypeListing, Error> {
+    let mut listing = EventTypeListing::default();
     let mut from = None;
     loop {
         let page = client.list_event_type_documents(from.as_deref()).await?;
         for document in page.items {
-            listed.add(document, policy);
+            listing.add(document, policy);
         }
         match page.next {
             Some(next) => from = Some(next),
-            None => return Ok(listed),
+            None => return Ok(listing),
         }
     }
 }
 
-/// Takes a listing into the catalogue, and says in the log what cannot be used.
-pub fn take(catalogue: &Catalogue, connection: &str, listed: Listed) {
-    let Listed { declared, broken } = listed;
-    for (name, error) in broken {
+/// Replaces the event types of a connection in the catalogue by a listing, and logs those that cannot be used.
+pub fn apply(catalogue: &Catalogue, connection: &str, listing: EventTypeListing) {
+    let EventTypeListing { declared, invalid } = listing;
+    for (name, error) in invalid {
         tracing::warn!(
             event_type = name,
-            error,
-            "a schema in Svix cannot be used; the event type counts as undeclared"
+            %error,
+            "a schema in Svix cannot be used; the event type is not declared"
         );
     }
     for (name, error) in catalogue.replace(connection, declared) {
-        tracing::warn!(event_type = name, %error, "a schema in Svix cannot be used; the one before it stays, if there was one");
+        tracing::warn!(event_type = name, %error, "a schema in Svix cannot be used; the previous schema, if any, stays in use");
     }
 }
 
-/// Keeps the catalogue in step with Svix until `stop`: lists at once, and then every `interval`. A listing that
-/// fails leaves what is there, and is tried again sooner.
+/// Keeps the catalogue in sync with Svix until `stop`: lists the event types at once, and then every `interval`. After a
+/// listing that fails, the event types stay as they are, and the next listing is sooner. Calls `on_loaded` after the first
+/// listing that succeeds.
 pub async fn follow(
     client: Client,
     catalogue: Catalogue,
     connection: String,
     policy: PayloadPolicy,
     interval: Duration,
-    loaded: impl Fn(),
+    on_loaded: impl Fn(),
     stop: CancellationToken,
 ) {
     const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -92,17 +93,17 @@ pub async fn follow(
         let listing = stop.run_until_cancelled(list(&client, policy)).await;
         let wait = match listing {
             None => return,
-            Some(Ok(listed)) => {
-                take(&catalogue, &connection, listed);
+            Some(Ok(listing)) => {
+                apply(&catalogue, &connection, listing);
                 if !catalogue.is_loaded() {
                     catalogue.loaded();
-                    loaded();
+                    on_loaded();
                 }
                 retry = FIRST_RETRY;
                 interval
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "cannot list the event types of Svix; those that are known stay");
+                tracing::warn!(%error, "cannot list the event types in Svix; the known ones stay in use");
                 let wait = retry;
                 retry = (retry * 2).min(interval.max(FIRST_RETRY));
                 wait

@@ -1,4 +1,4 @@
-//! Headers that belong to one connection and not to the message: RFC 9110, 7.6.
+//! Headers that belong to one connection and are not forwarded: RFC 9110, section 7.6.
 
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
@@ -7,7 +7,7 @@ use hyper::header::{
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-/// What a WebSocket's beginning says; without `Upgrade` it means nothing.
+/// Headers of a WebSocket handshake, which have no meaning without `Upgrade`.
 const WEBSOCKET: [&str; 5] = [
     "sec-websocket-key",
     "sec-websocket-version",
@@ -15,13 +15,13 @@ const WEBSOCKET: [&str; 5] = [
     "sec-websocket-extensions",
     "sec-websocket-accept",
 ];
-/// The payload's own warning, which Svix must not be able to say.
+/// The warning about a payload. It is removed from Svix's responses: only the gateway sets it.
 pub(super) const WARNING: HeaderName = HeaderName::from_static("svix-operator-warning");
 
-/// What this gateway is called in `Via`.
+/// This gateway's name in `Via`.
 const PSEUDONYM: &str = "svix-operator";
 
-/// Takes away what belongs to the connection that a message came over.
+/// Removes the headers that belong to the connection over which a request or response arrived.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -53,8 +53,8 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Prepares the headers of a request for Svix. Its length is that of the body that is sent, and who asked for
-/// `100 Continue` has had it from us.
+/// Prepares the headers of a request for Svix. The client sets the length of the body; a caller that expects
+/// `100 Continue` has received it from the gateway.
 pub(super) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue) {
     remove_hop_by_hop(headers);
     headers.remove(CONTENT_LENGTH);
@@ -63,8 +63,8 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue) {
     headers.append(VIA, HeaderValue::from_static("1.1 svix-operator"));
 }
 
-/// How often a request has come through gateways like this one.
-pub(super) fn times_through(headers: &HeaderMap) -> usize {
+/// Returns how many gateways like this one a request has passed.
+pub(super) fn hops(headers: &HeaderMap) -> usize {
     headers
         .get_all(VIA)
         .iter()
@@ -73,7 +73,7 @@ pub(super) fn times_through(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-/// Whether a body is sent as it is.
+/// Returns whether a body has no content encoding.
 pub(super) fn is_identity(headers: &HeaderMap) -> bool {
     headers
         .get_all(hyper::header::CONTENT_ENCODING)
@@ -81,8 +81,8 @@ pub(super) fn is_identity(headers: &HeaderMap) -> bool {
         .all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether a body is framed in a way that leaves it as it is: `chunked` alone, or a length.
-pub(super) fn is_plainly_framed(headers: &HeaderMap) -> bool {
+/// Returns whether a body has no transfer encoding other than `chunked`.
+pub(super) fn has_plain_framing(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
     let plain =
         encodings.next().is_none_or(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_belongs_to_the_connection_goes_and_the_rest_stays() {
+    fn only_headers_of_the_connection_are_removed() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("connection", "close, X-Hop"),
@@ -118,6 +118,6 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, ["authorization", "host", "via", "x-end"]);
         assert_eq!(headers["host"], "svix.example");
-        assert_eq!(times_through(&headers), 1);
+        assert_eq!(hops(&headers), 1);
     }
 }

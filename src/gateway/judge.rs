@@ -1,161 +1,145 @@
-//! What is to happen to a message, from its body and what is declared. Pure: no request, no clock, no log.
-
-use hyper::StatusCode;
+//! Decides whether a message may pass, from its body and the declared event types. Pure: no request, no clock, no log.
 
 use crate::{
     api::{ChannelEncoding, PayloadPolicy},
     catalogue::{Catalogue, Judgement},
     plan,
     schema::Violation,
-    telemetry::Outcome,
+    telemetry::GatewayOutcome,
 };
 
 use super::{
-    Undeclared,
     message::{self, Rewrite},
+    options::Undeclared,
+    rejection::{FieldError, Rejection},
 };
+
+/// Size from which on no further JSON Pointers are listed, in bytes.
+const MAX_POINTERS: usize = 1000;
 
 /// What messages are judged by.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
     /// The schemas.
     pub catalogue: &'a Catalogue,
-    /// The connection whose event types count.
+    /// The connection whose event types are used.
     pub connection: &'a str,
     /// How that connection writes channels.
     pub channel_encoding: ChannelEncoding,
-    /// What happens to an event whose type nobody declares.
+    /// Policy for messages whose event type is not declared.
     pub undeclared: Undeclared,
-    /// What the answer advises beside declaring it.
+    /// What the response advises besides declaring the event type.
     pub undeclared_advice: &'static str,
-    /// Most bytes of a payload.
+    /// Maximum size of a payload in bytes.
     pub max_payload: usize,
 }
 
-/// What is to happen to a message.
+/// What to do with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes on to Svix.
+pub enum Decision {
+    /// Forward it to Svix.
     Forward {
-        /// What changes in its body.
+        /// What to change in its body.
         rewrite: Option<Rewrite>,
-        /// How its payload breaks the schema, where the policy lets it pass all the same.
-        broken: Option<Broken>,
+        /// How its payload violates the schema, if the policy lets it pass nevertheless.
+        mismatch: Option<Mismatch>,
     },
-    /// It does not.
-    Refuse(Refusal),
+    /// Reject it.
+    Reject(Rejection),
 }
 
 /// A payload that does not match its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// Its event type.
+pub struct Mismatch {
+    /// The event type.
     pub event_type: String,
-    /// What the event type says of such payloads.
+    /// The event type's policy for such payloads.
     pub policy: PayloadPolicy,
     /// The first violations.
     pub violations: Vec<Violation>,
-    /// How many there are beyond them.
+    /// How many further violations there are.
     pub more: usize,
 }
 
-/// Why a request is not carried out: an answer in Svix's shape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// How it counts.
-    pub outcome: Outcome,
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// What is said.
-    pub detail: Detail,
-}
-
-/// What an answer says, in one of Svix's two shapes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// `{"code", "detail"}`.
-    Code(&'static str, String),
-    /// `{"detail": [{"loc", "msg", "type"}]}`: each place and what is wrong there.
-    Places(Vec<(Vec<String>, String)>),
-}
-
-impl Refusal {
-    /// A refusal with a code.
-    #[must_use]
-    pub fn code(outcome: Outcome, status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { outcome, status, detail: Detail::Code(code, detail.into()) }
-    }
-
-    /// A refusal of one place in the body.
-    fn place(outcome: Outcome, place: &[&str], message: String) -> Self {
-        let place = std::iter::once("body").chain(place.iter().copied()).map(str::to_owned).collect();
-        let detail = Detail::Places(vec![(place, message)]);
-        Self { outcome, status: StatusCode::UNPROCESSABLE_ENTITY, detail }
-    }
-
-    /// Too many bytes.
-    pub(super) fn too_large(most: usize) -> Self {
-        let detail = format!("Request payload is too large: expected at most {most} bytes.");
-        Self::code(Outcome::Refused, StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+impl Mismatch {
+    /// Returns the JSON Pointers of the violations, without the values found there.
+    pub(super) fn pointers(&self) -> String {
+        let mut text = String::new();
+        for violation in &self.violations {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(if violation.pointer.is_empty() { "/" } else { &violation.pointer });
+            if text.len() > MAX_POINTERS {
+                break;
+            }
+        }
+        text
     }
 }
 
-/// Judges the body of a message's creation.
+/// Judges the body of a request that creates a message.
 #[must_use]
-pub fn message(body: &[u8], rules: &Rules<'_>) -> Verdict {
+pub fn message(body: &[u8], rules: &Rules<'_>) -> Decision {
     let message = match message::read(body) {
         Ok(message) => message,
-        Err(problem) => {
-            return Verdict::Refuse(Refusal::place(Outcome::Refused, &problem.place, problem.message));
+        Err(error) => {
+            let field = FieldError::new(keys(error.field()), error.to_string());
+            return Decision::Reject(Rejection::fields(GatewayOutcome::Refused, vec![field]));
         }
     };
     if message.delivered.len() > rules.max_payload {
-        return Verdict::Refuse(Refusal::too_large(rules.max_payload));
+        return Decision::Reject(Rejection::too_large(rules.max_payload));
     }
     let rewrite = || message.rewrite_channels(body, rules.channel_encoding);
     match rules.catalogue.judge_text(rules.connection, &message.event_type, message.delivered.as_bytes()) {
-        Judgement::Valid => Verdict::Forward { rewrite: rewrite(), broken: None },
+        Judgement::Valid => Decision::Forward { rewrite: rewrite(), mismatch: None },
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => {
-            Verdict::Forward { rewrite: rewrite(), broken: None }
+            Decision::Forward { rewrite: rewrite(), mismatch: None }
         }
-        Judgement::Undeclared => Verdict::Refuse(undeclared(&message.event_type, rules.undeclared_advice)),
+        Judgement::Undeclared => Decision::Reject(undeclared(&message.event_type, rules.undeclared_advice)),
         Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more } => {
-            Verdict::Refuse(broken(message.said_in, &violations, more))
+            Decision::Reject(invalid_payload(message.delivered_from, &violations, more))
         }
         Judgement::Invalid { policy, violations, more } => {
             let event_type = message.event_type.clone();
-            Verdict::Forward {
+            Decision::Forward {
                 rewrite: rewrite(),
-                broken: Some(Broken { event_type, policy, violations, more }),
+                mismatch: Some(Mismatch { event_type, policy, violations, more }),
             }
         }
     }
 }
 
-fn undeclared(event_type: &str, advice: &str) -> Refusal {
+fn undeclared(event_type: &str, advice: &str) -> Rejection {
     let message = format!(
-        "found {}, which nobody declares, expected a declared event type; declare it as a WebhookEventType{advice}",
+        "found {}, which is not declared, expected a declared event type; declare it as a WebhookEventType{advice}",
         plan::quoted(event_type)
     );
-    Refusal::place(Outcome::Undeclared, &["eventType"], message)
+    let field = FieldError::new(keys(&["eventType"]), message);
+    Rejection::fields(GatewayOutcome::Undeclared, vec![field])
 }
 
-/// The refusal of a payload that stands at a place in the body.
+/// Returns the rejection of a payload that is at this place in the body.
 #[must_use]
-pub fn broken(place: &[&str], violations: &[Violation], more: usize) -> Refusal {
-    let start = || std::iter::once("body").chain(place.iter().copied()).map(str::to_owned);
-    let mut places: Vec<(Vec<String>, String)> = violations
+pub fn invalid_payload(place: &[&str], violations: &[Violation], more: usize) -> Rejection {
+    let mut errors: Vec<FieldError> = violations
         .iter()
-        .map(|violation| (start().chain(parts(&violation.pointer)).collect(), violation.message.clone()))
+        .map(|violation| {
+            FieldError::new(keys(place).chain(parts(&violation.pointer)), violation.message.clone())
+        })
         .collect();
     if more > 0 {
-        places.push((start().collect(), format!("and {more} more violations of the schema")));
+        errors.push(FieldError::new(keys(place), format!("and {more} more violations of the schema")));
     }
-    let detail = Detail::Places(places);
-    Refusal { outcome: Outcome::Invalid, status: StatusCode::UNPROCESSABLE_ENTITY, detail }
+    Rejection::fields(GatewayOutcome::Invalid, errors)
 }
 
-/// The parts of a JSON Pointer.
+fn keys<'a>(place: &'a [&str]) -> impl Iterator<Item = String> + 'a {
+    place.iter().map(|key| (*key).to_owned())
+}
+
+/// Returns the parts of a JSON Pointer.
 fn parts(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"))
 }
@@ -166,9 +150,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{api::JsonObject, catalogue::Declared};
+    use crate::{api::JsonObject, catalogue::Declared, gateway::rejection::RejectionBody};
 
-    fn judged(policy: PayloadPolicy, body: &str) -> Verdict {
+    fn decide(policy: PayloadPolicy, body: &str) -> Decision {
         let catalogue = Catalogue::default();
         let schema =
             json!({"type": "object", "required": ["id"], "properties": {"a/b": {"type": "integer"}}});
@@ -188,33 +172,33 @@ mod tests {
     const BAD: &str = r#"{"eventType":"a.b","payload":{"a/b":"x"}}"#;
 
     #[test]
-    fn a_bad_payload_is_refused_with_every_place() {
-        let Verdict::Refuse(refusal) = judged(PayloadPolicy::Enforce, BAD) else { panic!("forwarded") };
-        assert_eq!((refusal.outcome, refusal.status.as_u16()), (Outcome::Invalid, 422));
-        let Detail::Places(mut places) = refusal.detail else { panic!("no places") };
-        places.sort();
-        assert_eq!(places[0].0, ["body", "payload"]);
-        assert_eq!(places[1].0, ["body", "payload", "a/b"]);
-        assert!(places[1].1.contains(r#"found "x", expected an integer"#), "{places:?}");
+    fn an_invalid_payload_is_rejected_with_every_field() {
+        let Decision::Reject(rejection) = decide(PayloadPolicy::Enforce, BAD) else { panic!("forwarded") };
+        assert_eq!((rejection.outcome, rejection.status.as_u16()), (GatewayOutcome::Invalid, 422));
+        let RejectionBody::Fields(mut fields) = rejection.body else { panic!("no fields") };
+        fields.sort_by(|a, b| a.location.cmp(&b.location));
+        assert_eq!(fields[0].location, ["body", "payload"]);
+        assert_eq!(fields[1].location, ["body", "payload", "a/b"]);
+        assert!(fields[1].message.contains(r#"found "x", expected an integer"#), "{fields:?}");
     }
 
     #[test]
-    fn other_policies_let_it_pass_and_say_so() {
+    fn other_policies_forward_it_with_the_mismatch() {
         for policy in [PayloadPolicy::Warn, PayloadPolicy::Audit] {
-            let Verdict::Forward { broken: Some(broken), .. } = judged(policy, BAD) else {
+            let Decision::Forward { mismatch: Some(mismatch), .. } = decide(policy, BAD) else {
                 panic!("{policy:?}")
             };
-            assert_eq!((broken.policy, broken.violations.len()), (policy, 2));
-            // A payload that cannot be read for certain passes under no policy.
+            assert_eq!((mismatch.policy, mismatch.violations.len()), (policy, 2));
+            // A payload that readers may read differently passes under no policy.
             let twice = r#"{"eventType":"a.b","payload":{"id":1,"id":2}}"#;
-            assert!(matches!(judged(policy, twice), Verdict::Refuse(_)));
+            assert!(matches!(decide(policy, twice), Decision::Reject(_)));
         }
     }
 
     #[test]
-    fn what_is_delivered_has_a_bound() {
+    fn the_delivered_payload_has_a_maximum_size() {
         let large = format!(r#"{{"eventType":"a.b","payload":{{"id":"{}"}}}}"#, "x".repeat(100));
-        let Verdict::Refuse(refusal) = judged(PayloadPolicy::Audit, &large) else { panic!("forwarded") };
-        assert_eq!(refusal.status.as_u16(), 413);
+        let Decision::Reject(rejection) = decide(PayloadPolicy::Audit, &large) else { panic!("forwarded") };
+        assert_eq!(rejection.status.as_u16(), 413);
     }
 }

@@ -1,7 +1,7 @@
-//! Reading a message as Svix reads it: which event type it is of, and which text will be delivered.
+//! Reads a message as Svix reads it: its event type, and the text that will be delivered.
 //!
-//! Pure. Whatever Svix and this reader could see differently is refused: a key that stands twice, a list where
-//! an object is meant (serde takes one for the other), `payload` beside its other name `data`.
+//! Pure. A body that Svix and this reader could read differently is rejected: a duplicate key, a list in place of an
+//! object (serde accepts one for the other), `payload` together with its other name `data`.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -13,44 +13,89 @@ use crate::{
     schema::{self, Violation},
 };
 
-/// A message, as far as it is looked into.
+/// The parts of a message that the gateway reads.
 #[derive(Debug)]
 pub struct Message<'a> {
     /// Its event type.
     pub event_type: String,
     /// The text that receivers get.
     pub delivered: Cow<'a, str>,
-    /// Where in the body that text is said.
-    pub said_in: &'static [&'static str],
-    /// Its channels, as they stand in the body.
+    /// The keys of the body that lead to that text.
+    pub delivered_from: &'static [&'static str],
+    /// Its channels, as they are in the body.
     channels: Option<&'a RawValue>,
 }
 
-/// What is wrong with a body, and where in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The keys that lead there.
-    pub place: Vec<&'static str>,
-    /// What was found, what was expected, what to do.
-    pub message: String,
+/// Why a body is not a message that can be judged. The text says what was found and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// A byte order mark precedes the JSON text.
+    #[error("found a byte order mark, expected JSON from the first byte on")]
+    ByteOrderMark,
+    /// The body is empty.
+    #[error("found nothing, expected a JSON object")]
+    Empty,
+    /// The body is not a JSON object.
+    #[error("found another type, expected a JSON object")]
+    NotAnObject,
+    /// The body, or an object in it, is not JSON or has a duplicate key.
+    #[error("{}", violation.message)]
+    Json {
+        /// The keys that lead to the object.
+        field: &'static [&'static str],
+        /// What is wrong with it.
+        violation: Violation,
+    },
+    /// There is no event type.
+    #[error("found none, expected the name of the event type of this message")]
+    NoEventType,
+    /// The event type is not a string.
+    #[error("found another type, expected a string, the name of an event type")]
+    EventTypeNotAString,
+    /// There is no payload.
+    #[error("found none, expected the payload, a JSON object")]
+    NoPayload,
+    /// The payload is given under both of its names.
+    #[error("found both `payload` and `data`, which are two names of the same field; remove one of them")]
+    TwoPayloads,
+    /// `transformationsParams` is not an object.
+    #[error("found another type, expected an object or null")]
+    ParamsNotAnObject,
+    /// `rawPayload` is not a string.
+    #[error("found another type, expected the payload as a string, or null")]
+    RawPayloadNotAString,
 }
 
-impl Problem {
-    fn new(place: &[&'static str], message: impl Into<String>) -> Self {
-        Self { place: place.to_vec(), message: message.into() }
+const PARAMS: &[&str] = &["transformationsParams"];
+const RAW_PAYLOAD: &[&str] = &["transformationsParams", "rawPayload"];
+
+impl MessageError {
+    /// Returns the keys of the body that lead to the field that is wrong; empty for the body itself.
+    #[must_use]
+    pub fn field(&self) -> &'static [&'static str] {
+        match self {
+            Self::ByteOrderMark | Self::Empty | Self::NotAnObject => &[],
+            Self::Json { field, .. } => field,
+            Self::NoEventType | Self::EventTypeNotAString => &["eventType"],
+            Self::NoPayload | Self::TwoPayloads => &["payload"],
+            Self::ParamsNotAnObject => PARAMS,
+            Self::RawPayloadNotAString => RAW_PAYLOAD,
+        }
     }
 }
 
-/// Reads the body of a message's creation.
-pub fn read(body: &[u8]) -> Result<Message<'_>, Problem> {
+/// Reads the body of a request that creates a message.
+pub fn read(body: &[u8]) -> Result<Message<'_>, MessageError> {
     if body.starts_with(b"\xef\xbb\xbf") {
-        return Err(Problem::new(&[], "found a byte order mark, expected JSON from the first byte on"));
+        return Err(MessageError::ByteOrderMark);
+    }
+    if body.is_empty() {
+        return Err(MessageError::Empty);
     }
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        let found = if body.is_empty() { "nothing" } else { "something else" };
-        return Err(Problem::new(&[], format!("found {found}, expected a JSON object")));
+        return Err(MessageError::NotAnObject);
     }
-    let parts = schema::parts(body).map_err(|violation| problem(&[], violation))?;
+    let parts = schema::parts(body).map_err(|violation| MessageError::Json { field: &[], violation })?;
     let (mut event_type, mut payload, mut data, mut params, mut channels) = (None, None, None, None, None);
     for (key, value) in parts {
         match key.as_str() {
@@ -62,77 +107,50 @@ pub fn read(body: &[u8]) -> Result<Message<'_>, Problem> {
             _ => {}
         }
     }
-    let event_type = event_type.ok_or_else(|| {
-        Problem::new(&["eventType"], "found none, expected the name of the event type of this message")
-    })?;
-    let event_type: String = serde_json::from_str(event_type.get()).map_err(|_| {
-        Problem::new(&["eventType"], "found something else than a text, expected the name of an event type")
-    })?;
-    let (payload, said_in): (_, &[&str]) = match (payload, data) {
-        (Some(_), Some(_)) => {
-            return Err(Problem::new(
-                &["payload"],
-                "found both `payload` and `data`, which are two names of the same thing; leave one out",
-            ));
-        }
+    let event_type = event_type.ok_or(MessageError::NoEventType)?;
+    let event_type: String =
+        serde_json::from_str(event_type.get()).map_err(|_| MessageError::EventTypeNotAString)?;
+    let (payload, delivered_from): (_, &[&str]) = match (payload, data) {
+        (Some(_), Some(_)) => return Err(MessageError::TwoPayloads),
         (Some(payload), None) => (payload, &["payload"]),
         (None, Some(data)) => (data, &["data"]),
-        (None, None) => {
-            return Err(Problem::new(&["payload"], "found none, expected the payload, a JSON object"));
-        }
+        (None, None) => return Err(MessageError::NoPayload),
     };
     let raw = params.map(raw_payload).transpose()?.flatten();
     Ok(match raw {
-        Some(raw) => Message {
-            event_type,
-            delivered: Cow::Owned(raw),
-            said_in: &["transformationsParams", "rawPayload"],
-            channels,
-        },
-        None => Message { event_type, delivered: Cow::Borrowed(payload.get()), said_in, channels },
+        Some(raw) => {
+            Message { event_type, delivered: Cow::Owned(raw), delivered_from: RAW_PAYLOAD, channels }
+        }
+        None => Message { event_type, delivered: Cow::Borrowed(payload.get()), delivered_from, channels },
     })
 }
 
-/// `rawPayload`, where there is one: it is delivered in place of the payload.
-fn raw_payload(params: &RawValue) -> Result<Option<String>, Problem> {
-    const PLACE: &[&str] = &["transformationsParams"];
+/// Returns `rawPayload`, if there is one; Svix delivers it in place of the payload.
+fn raw_payload(params: &RawValue) -> Result<Option<String>, MessageError> {
     match params.get().as_bytes().first() {
-        // An absent one, to Svix.
+        // Svix takes null for an absent one.
         Some(b'n') => return Ok(None),
         Some(b'{') => {}
-        // Svix's own reader would take the first item of a list for `rawPayload`.
-        _ => {
-            return Err(Problem::new(
-                PLACE,
-                "found something else than an object, expected an object or null",
-            ));
-        }
+        // Svix's reader would take the first item of a list for `rawPayload`.
+        _ => return Err(MessageError::ParamsNotAnObject),
     }
-    let parts = schema::parts(params.get().as_bytes()).map_err(|violation| problem(PLACE, violation))?;
+    let parts = schema::parts(params.get().as_bytes())
+        .map_err(|violation| MessageError::Json { field: PARAMS, violation })?;
     let Some((_, raw)) = parts.into_iter().find(|(key, _)| key == "rawPayload") else { return Ok(None) };
-    serde_json::from_str(raw.get()).map_err(|_| {
-        Problem::new(
-            &["transformationsParams", "rawPayload"],
-            "found something else than a text, expected the payload as text, or null",
-        )
-    })
+    serde_json::from_str(raw.get()).map_err(|_| MessageError::RawPayloadNotAString)
 }
 
-fn problem(place: &[&'static str], violation: Violation) -> Problem {
-    Problem::new(place, violation.message)
-}
-
-/// A piece of a body and what takes its place.
+/// A range of a body and its replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrite {
-    /// Where the piece stands, in bytes.
+    /// The range, in bytes.
     pub range: Range<usize>,
-    /// What takes its place.
+    /// The replacement.
     pub text: String,
 }
 
 impl Rewrite {
-    /// The body with the piece replaced.
+    /// Returns the body with the range replaced.
     #[must_use]
     pub fn apply(&self, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(body.len() + self.text.len());
@@ -144,8 +162,8 @@ impl Rewrite {
 }
 
 impl Message<'_> {
-    /// What has to change in the body so that its channels are those that endpoints have in Svix; `None`:
-    /// nothing. A value that is no list of texts stays as it is, for Svix to refuse.
+    /// Returns the change of the body that gives it the channels that endpoints have in Svix, if a change is needed. A
+    /// value that is not a list of strings stays as it is; Svix rejects it.
     #[must_use]
     pub fn rewrite_channels(&self, body: &[u8], encoding: ChannelEncoding) -> Option<Rewrite> {
         let value = self.channels?;
@@ -160,7 +178,7 @@ impl Message<'_> {
         if names.iter().eq(&mapped) || names.len() > MAX_CHANNELS {
             return None;
         }
-        // The value is a piece of the body, so its distance from the beginning is its place.
+        // The value is a slice of the body, so its distance from the beginning is its offset.
         let start = (value.get().as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
         let range = start..start.checked_add(value.get().len())?;
         (body.get(range.clone())? == value.get().as_bytes())
@@ -168,7 +186,7 @@ impl Message<'_> {
     }
 }
 
-/// Svix takes 5 channels, Cloud 10; what is far beyond is left for it to refuse.
+/// Svix accepts 5 channels, its cloud service 10. It rejects lists that are far longer; they are not mapped.
 const MAX_CHANNELS: usize = 64;
 
 #[cfg(test)]
@@ -176,13 +194,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn trouble(body: &str) -> String {
-        let Problem { place, message } = read(body.as_bytes()).unwrap_err();
-        format!("/{}: {message}", place.join("/"))
+    fn error_of(body: &str) -> String {
+        let error = read(body.as_bytes()).unwrap_err();
+        format!("/{}: {error}", error.field().join("/"))
     }
 
     #[test]
-    fn what_is_judged_is_what_will_be_delivered() {
+    fn the_judged_text_is_the_delivered_text() {
         let delivered = |body: &str| read(body.as_bytes()).unwrap().delivered.into_owned();
         assert_eq!(delivered(r#"{"eventType":"a.b","payload": {"x" : 1} }"#), r#"{"x" : 1}"#);
         assert_eq!(delivered(r#"{"eventType":"a.b","data":{}}"#), "{}");
@@ -197,35 +215,35 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused() {
-        let both = trouble(r#"{"eventType":"a.b","payload":{},"data":{}}"#);
+    fn an_ambiguous_body_is_rejected() {
+        let both = error_of(r#"{"eventType":"a.b","payload":{},"data":{}}"#);
         assert!(both.starts_with("/payload: found both"), "{both}");
-        for (body, said) in [
+        for (body, expected) in [
             (r#"{"eventType":"a.b","payload":{},"p\u0061yload":{}}"#, "twice"),
             (r#"{"eventType":"a.b","eventType":"a.c","payload":{}}"#, "twice"),
             (r#"{"eventType":"a.b","payload":{}} {}"#, "not JSON"),
             (r#"["id","a.b",{}]"#, "expected a JSON object"),
             ("", "found nothing"),
             ("\u{feff}{}", "byte order mark"),
-            (r#"{"eventType":["a.b"],"payload":{}}"#, "/eventType: found something else than a text"),
+            (r#"{"eventType":["a.b"],"payload":{}}"#, "/eventType: found another type, expected a string"),
             (r#"{"payload":{}}"#, "/eventType: found none"),
             (r#"{"eventType":"a.b"}"#, "/payload: found none"),
             (
                 r#"{"eventType":"a.b","payload":{},"transformationsParams":["{}"]}"#,
-                "/transformationsParams: found something else than an object",
+                "/transformationsParams: found another type, expected an object",
             ),
             (
                 r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":1}}"#,
-                "/transformationsParams/rawPayload: ",
+                "/transformationsParams/rawPayload: found another type",
             ),
             (
                 r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":"{}","rawPayload":null}}"#,
                 "twice",
             ),
         ] {
-            assert!(trouble(body).contains(said), "{body}: {}", trouble(body));
+            assert!(error_of(body).contains(expected), "{body}: {}", error_of(body));
         }
-        assert!(read(b"{\"eventType\":\"\xff\"}").unwrap_err().message.contains("UTF-8"));
+        assert!(read(b"{\"eventType\":\"\xff\"}").unwrap_err().to_string().contains("UTF-8"));
     }
 
     #[test]
@@ -246,6 +264,6 @@ mod tests {
             assert_eq!(rewritten(&body(same), ChannelEncoding::WhenNeeded), None, "{same}");
         }
         let always = rewritten(&body(r#"["plain"]"#), ChannelEncoding::Always).unwrap();
-        assert_eq!(rewritten(&always, ChannelEncoding::Always), None, "once is enough");
+        assert_eq!(rewritten(&always, ChannelEncoding::Always), None, "mapped twice is mapped once");
     }
 }

@@ -1,9 +1,9 @@
-//! The operations of Svix's API that pass through: those of the open-source server's own specification.
+//! The operations of Svix's API that are forwarded: those in the specification of the open-source server.
 //!
-//! A list of what may pass, not of what may not: an operation that a later server adds, and that could carry a
-//! payload past the judgement, does not pass until somebody has thought about it.
+//! This is an allow list. An operation that a later server adds could carry a payload that is not validated; it is not
+//! forwarded until it is added here.
 
-/// Paths below `/api/v1/`, `*` standing for an id, uid or name; and the methods that each takes.
+/// Paths below `/api/v1/`, with `*` for an id, uid or name, and the methods of each.
 const OPERATIONS: [(&str, &[&str]); 26] = [
     ("app", &["GET", "POST"]),
     ("app/*", &["GET", "PUT", "PATCH", "DELETE"]),
@@ -33,12 +33,12 @@ const OPERATIONS: [(&str, &[&str]); 26] = [
     ("health/ping", &["GET", "HEAD"]),
 ];
 
-/// Every operation as method and path, `*` standing for an id, uid or name.
+/// Returns every operation as method and path, with `*` for an id, uid or name.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     OPERATIONS.iter().flat_map(|(path, methods)| methods.iter().map(move |method| (*method, *path)))
 }
 
-/// The methods that a path below `/api/v1/` takes; `None`: it is none of them.
+/// Returns the methods of a path below `/api/v1/`; `None` if there is no such path.
 pub(super) fn methods(path: &str) -> Option<&'static [&'static str]> {
     OPERATIONS.iter().find(|(known, _)| matches(known, path)).map(|(_, methods)| *methods)
 }

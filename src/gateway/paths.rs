@@ -1,30 +1,30 @@
-//! What a request asks for, by its method and its path as they came over the wire.
+//! Maps the method and the path of a request to the operation that it asks for.
 //!
-//! Nothing is decoded: a path that could mean one thing to this reader and another to Svix's router is refused,
-//! and what is forwarded is the very path that was read.
+//! Pure. Paths are not decoded: a path that this reader and Svix's router could read differently is rejected, and the
+//! path is forwarded as it was received.
 
 use crate::plan::ids;
 
 use super::operations;
 
-/// What a request asks for.
+/// The operation that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
-    /// A message's creation: judged, then forwarded.
+    /// The creation of a message: judged, then forwarded.
     Send,
-    /// Another operation of Svix: forwarded.
+    /// Another operation of Svix's API: forwarded.
     Pass,
-    /// A judgement of a payload of this event type.
+    /// The validation of a payload of this event type.
     Check(&'a str),
-    /// Which methods a path takes.
+    /// The methods of a path.
     Methods(&'static [&'static str]),
-    /// Nothing that is here.
+    /// No operation of this gateway.
     Unknown,
-    /// A path that is written in a way that readers differ on.
-    Odd(&'static str),
+    /// A path that readers may read differently, and why.
+    Ambiguous(&'static str),
 }
 
-/// Reads a method and a path.
+/// Reads the method and the path of a request.
 #[must_use]
 pub fn read<'a>(method: &str, path: &'a str, only_sending: bool) -> Target<'a> {
     if let Some(event_type) = path.strip_prefix("/validate/") {
@@ -36,8 +36,8 @@ pub fn read<'a>(method: &str, path: &'a str, only_sending: bool) -> Target<'a> {
             _ => Target::Unknown,
         };
     }
-    if let Some(oddity) = oddity(path) {
-        return Target::Odd(oddity);
+    if let Some(reason) = ambiguity(path) {
+        return Target::Ambiguous(reason);
     }
     let Some(below) = path.strip_prefix("/api/v1/") else { return Target::Unknown };
     let below = below.strip_suffix('/').unwrap_or(below);
@@ -51,7 +51,7 @@ pub fn read<'a>(method: &str, path: &'a str, only_sending: bool) -> Target<'a> {
         Some(methods) => methods,
         None => return Target::Unknown,
     };
-    // HEAD is GET without the body, wherever there is a GET.
+    // HEAD is available for every path that has GET.
     let asked = if method == "HEAD" { "GET" } else { method };
     match asked {
         "OPTIONS" => Target::Methods(methods),
@@ -60,7 +60,7 @@ pub fn read<'a>(method: &str, path: &'a str, only_sending: bool) -> Target<'a> {
     }
 }
 
-/// `app/{app}/msg`.
+/// Returns whether a path below `/api/v1/` is `app/{app}/msg`.
 fn is_message_creation(below: &str) -> bool {
     below
         .strip_prefix("app/")
@@ -68,13 +68,13 @@ fn is_message_creation(below: &str) -> bool {
         .is_some_and(|app| !app.is_empty() && !app.contains('/'))
 }
 
-/// What is odd about a path: Svix's ids, uids and names need no more than these characters, so nothing else
-/// has to be understood.
-fn oddity(path: &str) -> Option<&'static str> {
-    let odd = path.bytes().find(|byte| !byte.is_ascii_alphanumeric() && !b"-_./".contains(byte));
-    match odd {
+/// Returns why readers may read a path differently. Svix's ids, uids and names need no other characters than those
+/// accepted here.
+fn ambiguity(path: &str) -> Option<&'static str> {
+    let unexpected = path.bytes().find(|byte| !byte.is_ascii_alphanumeric() && !b"-_./".contains(byte));
+    match unexpected {
         Some(b'%') => {
-            return Some("found a percent-encoded character; ids, uids and names of Svix need none");
+            return Some("found a percent-encoded character; ids, uids and names in Svix have none");
         }
         Some(_) => {
             return Some(
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_creation_of_a_message_has_two_spellings_and_no_third() {
+    fn a_message_is_created_at_two_spellings_of_the_path() {
         for path in ["/api/v1/app/a/msg", "/api/v1/app/app_1.x-y/msg/"] {
             assert_eq!(read("POST", path, true), Target::Send, "{path}");
             assert_eq!(read("POST", path, false), Target::Send, "{path}");
@@ -123,7 +123,7 @@ mod tests {
             "/api/v1/app/a b/msg",
             "/api/v1/app/a+b/msg",
         ] {
-            assert!(matches!(read("POST", path, false), Target::Odd(_)), "{path}");
+            assert!(matches!(read("POST", path, false), Target::Ambiguous(_)), "{path}");
         }
         for path in
             ["/API/v1/app/a/msg", "/api/v1/app/a/msg/x/y", "/api/v1/app/a/MSG", "/api/v2/app/a/msg", "/"]
@@ -133,20 +133,20 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_in_the_list() {
+    fn only_listed_operations_pass() {
         assert_eq!(read("GET", "/api/v1/app/a/msg", false), Target::Pass);
         assert_eq!(read("HEAD", "/api/v1/app/a/msg/", false), Target::Pass);
         assert_eq!(read("DELETE", "/api/v1/app/a/msg", false), Target::Unknown);
         assert_eq!(read("POST", "/api/v1/app/a/msg/batch", false), Target::Unknown);
         assert_eq!(read("GET", "/api/v1/app/a/msg", true), Target::Unknown);
         assert_eq!(read("GET", "/api/v1/health", true), Target::Unknown);
-        assert_eq!(read("CONNECT", "", false), Target::Odd("expected a path that begins with `/`"));
+        assert_eq!(read("CONNECT", "", false), Target::Ambiguous("expected a path that begins with `/`"));
         assert_eq!(read("OPTIONS", "/api/v1/app/a/msg", true), Target::Methods(&["POST"]));
         assert_eq!(read("OPTIONS", "/api/v1/app/a/msg", false), Target::Methods(&["GET", "POST"]));
     }
 
     #[test]
-    fn a_check_names_its_event_type() {
+    fn a_validation_names_its_event_type() {
         assert_eq!(read("POST", "/validate/a.b", true), Target::Check("a.b"));
         assert_eq!(read("GET", "/validate/a.b", true), Target::Unknown);
         for path in ["/validate/", "/validate/a/b", "/validate/a%2eb", "/validate/.."] {

@@ -1,7 +1,6 @@
-//! One request: what it asks for, whether it may, and the answer. The shell around [`super::judge`].
+//! Handles one request at a time for all connections: asks [`paths`] and [`judge`] what to do, and does it.
 
 use std::{
-    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -11,106 +10,126 @@ use std::{
 };
 
 use hyper::{
-    Request, Response, StatusCode, Version,
+    Request, Response, StatusCode,
     body::{Body as _, Bytes, Incoming},
     header::HeaderValue,
+    http::request,
 };
 
 use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
-    schema::{self, Violation},
-    telemetry::{GatewayMetrics, Metrics, Outcome},
+    schema,
+    telemetry::{GatewayMetrics, GatewayOutcome},
 };
 
 use super::{
-    InvalidUpstream, MAX_BODY, Options, answer,
-    body::{self, Body, BodyError, Held, Part},
-    connection::{InFlight, Turn},
+    body::Body,
+    buffer::{self, BufferBudget, BufferPermit},
     headers,
-    judge::{self, Broken, Refusal, Rules, Verdict},
+    judge::{self, Decision, Mismatch, Rules},
     message,
-    outcome::{self, Fate, Listener, Told},
+    options::{MAX_BODY, Options},
     paths::{self, Target},
-    upstream::{self, Upstream},
+    rejection::Rejection,
+    report::{Handled, MessageDetails, report},
+    request_guard::{InFlight, RequestGuard},
+    response,
+    upstream::{InvalidUpstream, Upstream},
 };
 
-/// From here on a judgement takes so long that others should not wait behind it.
-const LARGE: usize = 64 * 1024;
-/// A request that has come through so many gateways goes in circles.
-const MAX_TIMES_THROUGH: usize = 8;
+/// Bodies from this size on are judged on a thread of their own, so that other requests do not wait for them.
+const LARGE_BODY: usize = 64 * 1024;
 
-/// What answers requests.
+/// Handles the requests of a gateway.
+///
+/// # Flow
+/// `POST /api/v1/app/{app}/msg`, the creation of a message:
+/// 1. `connection` accepts the connection, reads the headers within a timeout and calls [`Service::handle`] with a
+///    [`RequestGuard`]. A connection or a request beyond the limits gets a 503.
+/// 2. [`paths::read`] maps method and path to a [`Target`]. Anything but an operation of Svix's specification gets a 404,
+///    an ambiguous path a 400.
+/// 3. [`buffer::read_to_end`] reads the body, within a size (413), a timeout (408) and the memory budget of all requests
+///    (503). Until the catalogue is loaded, the response is a 503.
+/// 4. [`judge::message`] decides: reject (422 in Svix's format), or forward, possibly with other channels and with a
+///    warning.
+/// 5. [`Upstream::forward`] sends the request. Svix's response is streamed to the caller without changes to status or body.
+/// 6. The request is counted, and the listener, if there is one, receives a
+///    [`MessageReport`](super::MessageReport). The guard is dropped when
+///    the last byte of the response has been sent.
+///
+/// Other operations of Svix go from step 2 to step 5, with their bodies streamed. `POST /validate/{eventType}` ends after
+/// step 4, without step 5.
+///
+/// # Guarantees
+/// - A message whose payload violates an event type with `payloadPolicy: Enforce` is never forwarded, neither is one that
+///   Svix could read differently, whatever the policy; if judging panics, the response is a 500 and nothing is forwarded.
+/// - A message is forwarded byte for byte. The one exception are its `channels`, when the connection's encoding maps them.
+/// - A request is sent to Svix at most once: no retries, no redirects.
+/// - Every request is counted once in `svix_operator_gateway_requests_total`.
+/// - Connections, requests, body bytes and times have upper bounds; see [`Limits`](super::Limits).
+///
+/// # Assumptions
+/// - Others fill the catalogue and call [`Catalogue::loaded`]; this service only reads it, without a lock.
+/// - Svix authenticates the caller: tokens are forwarded without a check.
+/// - hyper rejects conflicting framing, such as two different lengths; each forwarded request is framed again.
+///
+/// # Caveats
+/// - After a 504 Svix may have accepted the message. Callers that retry should send an `eventId` or an idempotency key.
+/// - Messages are judged before Svix checks the token, so callers without a valid token learn from the violations what a
+///   schema expects.
 pub(super) struct Service {
     options: Options,
     catalogue: Catalogue,
     upstream: Upstream,
     metrics: GatewayMetrics,
     in_flight: Arc<InFlight>,
-    held: Held,
-    loaded: AtomicBool,
+    budget: BufferBudget,
+    is_loaded: AtomicBool,
 }
-
-/// Longest answer of Svix that a message's id is looked for in: it may repeat the payload.
-const MAX_ANSWER: u64 = 4 * 1024 * 1024;
-
-/// What is seen of a message, for who listens.
-#[derive(Default)]
-struct Seen {
-    event_type: Option<String>,
-    mismatch: Option<String>,
-}
-
-/// What a judgement in the service can end with.
-type Answered = Result<(Outcome, Response<Body>), Refusal>;
 
 impl Service {
     pub(super) fn new(
         options: Options,
         catalogue: Catalogue,
-        metrics: Metrics,
+        metrics: GatewayMetrics,
     ) -> Result<Self, InvalidUpstream> {
         let upstream =
             Upstream::new(&options.svix_url, options.ca_bundle.as_deref(), options.limits.upstream_timeout)?;
         Ok(Self {
+            budget: BufferBudget::new(options.limits.max_buffered),
+            in_flight: Arc::new(InFlight::new(metrics.clone())),
+            is_loaded: AtomicBool::new(false),
             options,
             catalogue,
             upstream,
-            in_flight: Arc::new(InFlight::new(metrics.gateway().clone())),
-            metrics: metrics.gateway().clone(),
-            held: Held::default(),
-            loaded: AtomicBool::new(false),
+            metrics,
         })
     }
 
-    /// A connection was turned away.
-    pub(super) fn refused_connection(&self) {
-        self.metrics.answered(Outcome::Overload, std::time::Duration::ZERO);
-    }
-
-    /// Answers a request.
-    pub(super) async fn answer(
+    /// Handles a request, and returns the response.
+    pub(super) async fn handle(
         self: Arc<Self>,
-        mut turn: Turn,
+        mut guard: RequestGuard,
         request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
-        let begun = Instant::now();
-        let answered = if turn.count(&self.in_flight, self.options.limits.max_in_flight) {
-            self.work(request).await
+    ) -> Response<Body> {
+        let started = Instant::now();
+        let handled = if guard.enter(&self.in_flight, self.options.limits.max_in_flight) {
+            self.route(request).await
         } else {
-            Err(overload("Too many requests at once; try again later."))
+            Err(Rejection::overloaded("Too many concurrent requests; try again later."))
         };
-        let (outcome, response) = match answered {
-            Ok(answered) => answered,
-            Err(refusal) => (refusal.outcome, answer::refusal(&refusal)),
+        let (outcome, response) = match handled {
+            Ok(handled) => handled,
+            Err(rejection) => (rejection.outcome, response::rejected(&rejection)),
         };
-        self.metrics.answered(outcome, begun.elapsed());
-        Ok(response.map(|body| body.until_done(turn)))
+        self.metrics.handled(outcome, started.elapsed());
+        response.map(|body| body.with_guard(guard))
     }
 
-    async fn work(self: &Arc<Self>, request: Request<Incoming>) -> Answered {
-        if !headers::is_plainly_framed(request.headers()) {
-            let detail = "Transfer-Encoding: expected chunked and nothing else.";
+    async fn route(self: &Arc<Self>, request: Request<Incoming>) -> Handled {
+        if !headers::has_plain_framing(request.headers()) {
+            let detail = "Transfer-Encoding: expected only chunked.";
             return Err(refused(StatusCode::BAD_REQUEST, "bad_request", detail));
         }
         match paths::read(request.method().as_str(), request.uri().path(), self.options.only_sending) {
@@ -120,202 +139,169 @@ impl Service {
                 let event_type = event_type.to_owned();
                 self.check(&event_type, request).await
             }
-            Target::Methods(methods) => Ok((Outcome::Checked, answer::methods(methods))),
+            Target::Methods(methods) => Ok((GatewayOutcome::Checked, response::allowed_methods(methods))),
             Target::Unknown => Err(refused(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "No such operation here: this gateway passes on the operations of Svix's specification.",
+                "No such operation: this gateway forwards the operations in Svix's API specification.",
             )),
-            Target::Odd(oddity) => {
-                Err(refused(StatusCode::BAD_REQUEST, "invalid_path", format!("The path: {oddity}.")))
+            Target::Ambiguous(reason) => {
+                Err(refused(StatusCode::BAD_REQUEST, "invalid_path", format!("The path: {reason}.")))
             }
         }
     }
 
-    /// A message's creation, and who listens is told what became of it.
-    async fn send(self: &Arc<Self>, request: Request<Incoming>) -> Answered {
-        let Some(listener) = &self.options.listener else {
-            return self.judge_and_send(request, &mut Seen::default()).await;
-        };
-        let mut seen = Seen::default();
-        let answered = self.judge_and_send(request, &mut seen).await;
-        self.tell(listener, seen, answered).await
+    /// Handles the creation of a message, and reports its outcome to the listener.
+    async fn send(self: &Arc<Self>, request: Request<Incoming>) -> Handled {
+        let mut details = MessageDetails::default();
+        let handled = self.judge_and_forward(request, &mut details).await;
+        match &self.options.listener {
+            Some(listener) => report(listener, details, handled).await,
+            None => handled,
+        }
     }
 
-    async fn tell(&self, listener: &Listener, seen: Seen, answered: Answered) -> Answered {
-        let Seen { event_type, mismatch } = seen;
-        let (fate, answered) = match answered {
-            Err(refusal) => (outcome::fate(&refusal), Err(refusal)),
-            Ok((outcome, response)) if response.status().is_success() => {
-                let (head, body) = response.into_parts();
-                let (id, body) = body.with_id(MAX_ANSWER).await;
-                (Fate::Accepted { id, mismatch }, Ok((outcome, Response::from_parts(head, body))))
-            }
-            Ok((outcome, response)) => {
-                (Fate::Answered { status: response.status().as_u16() }, Ok((outcome, response)))
-            }
-        };
-        listener.tell(Told { event_type, fate });
-        answered
-    }
-
-    /// A message's creation. What is seen of it is written down where somebody listens.
-    async fn judge_and_send(self: &Arc<Self>, request: Request<Incoming>, seen: &mut Seen) -> Answered {
+    async fn judge_and_forward(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        details: &mut MessageDetails,
+    ) -> Handled {
         let (parts, incoming) = request.into_parts();
-        let (body, _held) = self.body(&parts.headers, incoming).await?;
+        let (body, _permit) = self.read_body(&parts.headers, incoming).await?;
         if self.options.listener.is_some() {
-            seen.event_type = message::read(&body).ok().map(|message| message.event_type);
+            details.event_type = message::read(&body).ok().map(|message| message.event_type);
         }
-        let verdict = self.judged(body.len(), {
+        let decision = self.run_judge(body.len(), {
             let (this, body) = (self.clone(), body.clone());
             move || judge::message(&body, &this.rules())
         });
-        let (rewrite, broken) = match verdict.await? {
-            Verdict::Refuse(refusal) => {
-                if refusal.outcome == Outcome::Invalid {
+        let (rewrite, mismatch) = match decision.await? {
+            Decision::Forward { rewrite, mismatch } => (rewrite, mismatch),
+            Decision::Reject(rejection) => {
+                if rejection.outcome == GatewayOutcome::Invalid {
                     self.metrics.violated(PayloadPolicy::Enforce.as_str());
-                    tracing::debug!(
-                        "a payload is refused, which does not match the schema of its event type"
-                    );
+                    tracing::debug!("a message is rejected: its payload does not match its schema");
                 }
-                return Err(refusal);
+                return Err(rejection);
             }
-            Verdict::Forward { rewrite, broken } => (rewrite, broken),
         };
         let body = match rewrite {
             Some(rewrite) => Bytes::from(rewrite.apply(&body)),
             None => body,
         };
-        seen.mismatch = broken
+        details.mismatch = mismatch
             .as_ref()
-            .filter(|broken| broken.policy == PayloadPolicy::Warn)
-            .map(|broken| schema::describe(&broken.violations[..broken.violations.len().min(1)], 0));
-        let mut response = self.forward(parts, Body::of(body)).await?;
-        if let Some(warning) = broken.and_then(|broken| self.told(&broken)) {
+            .filter(|mismatch| mismatch.policy == PayloadPolicy::Warn)
+            .map(|mismatch| schema::describe(&mismatch.violations[..mismatch.violations.len().min(1)], 0));
+        let mut response = self.forward(parts, Body::full(body)).await?;
+        if let Some(warning) = mismatch.and_then(|mismatch| self.record_mismatch(&mismatch)) {
             response.headers_mut().insert(headers::WARNING, warning);
         }
-        Ok((Outcome::Forwarded, response))
+        Ok((GatewayOutcome::Forwarded, response))
     }
 
-    /// Tells of a payload that passes although it does not match: what the caller is told, if anything.
-    fn told(&self, broken: &Broken) -> Option<HeaderValue> {
-        self.metrics.violated(broken.policy.as_str());
-        if broken.policy != PayloadPolicy::Warn {
+    /// Counts and logs a payload that is forwarded although it does not match. Returns the warning for the caller, if the
+    /// policy is to warn.
+    fn record_mismatch(&self, mismatch: &Mismatch) -> Option<HeaderValue> {
+        self.metrics.violated(mismatch.policy.as_str());
+        if mismatch.policy != PayloadPolicy::Warn {
             return None;
         }
         tracing::warn!(
-            event_type = broken.event_type,
-            pointers = pointers(&broken.violations),
-            more = broken.more,
-            "a payload passes that does not match the schema of its event type (payloadPolicy: Warn)"
+            event_type = mismatch.event_type,
+            pointers = mismatch.pointers(),
+            more = mismatch.more,
+            "a message is forwarded although its payload does not match its schema (payloadPolicy: Warn)"
         );
-        let text = schema::describe(&broken.violations, broken.more);
-        Some(answer::header_value(&format!("{}: {text}", broken.event_type)))
+        let text = schema::describe(&mismatch.violations, mismatch.more);
+        Some(response::header_value(&format!("{}: {text}", mismatch.event_type)))
     }
 
-    /// Any other operation of Svix.
-    async fn pass(&self, request: Request<Incoming>) -> Answered {
+    /// Handles any other operation of Svix's API.
+    async fn pass(&self, request: Request<Incoming>) -> Handled {
         let (parts, incoming) = request.into_parts();
         if incoming.size_hint().lower() > MAX_BODY as u64 {
-            return Err(Refusal::too_large(MAX_BODY));
+            return Err(Rejection::too_large(MAX_BODY));
         }
-        let body = Body::passing(incoming, MAX_BODY as u64, self.options.limits.body_timeout);
-        Ok((Outcome::Forwarded, self.forward(parts, body).await?))
+        let body = Body::stream(incoming, MAX_BODY as u64, self.options.limits.body_timeout);
+        Ok((GatewayOutcome::Forwarded, self.forward(parts, body).await?))
     }
 
-    async fn forward(
-        &self,
-        parts: hyper::http::request::Parts,
-        body: Body,
-    ) -> Result<Response<Body>, Refusal> {
-        let mut parts = parts;
-        if headers::times_through(&parts.headers) >= MAX_TIMES_THROUGH {
-            let detail =
-                "This request goes in circles: the Svix server's address leads back to this gateway.";
-            return Err(refused(StatusCode::LOOP_DETECTED, "loop_detected", detail));
-        }
-        let uri = parts.uri.path_and_query().and_then(|path| self.upstream.uri(path));
-        parts.uri =
-            uri.ok_or_else(|| refused(StatusCode::BAD_REQUEST, "invalid_path", "The path is no path."))?;
-        parts.version = Version::HTTP_11;
-        headers::to_upstream(&mut parts.headers, &self.upstream.host);
-        let response = self.upstream.send(Request::from_parts(parts, body)).await?;
-        let (mut parts, incoming) = response.into_parts();
-        headers::remove_hop_by_hop(&mut parts.headers);
-        parts.headers.remove(headers::WARNING);
-        parts.version = Version::HTTP_11;
-        let body = Body::passing(incoming, u64::MAX, self.options.limits.upstream_timeout);
-        Ok(Response::from_parts(parts, body))
+    async fn forward(&self, parts: request::Parts, body: Body) -> Result<Response<Body>, Rejection> {
+        let forwarded = self.upstream.forward(parts, body).await;
+        forwarded.map_err(|error| {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a request cannot be forwarded");
+            error.into()
+        })
     }
 
-    /// A judgement without sending.
-    async fn check(self: &Arc<Self>, event_type: &str, request: Request<Incoming>) -> Answered {
+    /// Validates a payload, without sending it.
+    async fn check(self: &Arc<Self>, event_type: &str, request: Request<Incoming>) -> Handled {
         let (parts, incoming) = request.into_parts();
-        let (body, _held) = self.body(&parts.headers, incoming).await?;
+        let (body, _permit) = self.read_body(&parts.headers, incoming).await?;
         if body.len() > self.options.limits.max_payload {
-            return Err(Refusal::too_large(self.options.limits.max_payload));
+            return Err(Rejection::too_large(self.options.limits.max_payload));
         }
-        let judgement = self.judged(body.len(), {
+        let judgement = self.run_judge(body.len(), {
             let (this, event_type) = (self.clone(), event_type.to_owned());
             move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)
         });
         match judgement.await? {
-            Judgement::Valid => Ok((Outcome::Checked, answer::valid())),
+            Judgement::Valid => Ok((GatewayOutcome::Checked, response::valid())),
             Judgement::Invalid { policy, violations, more } => {
                 self.metrics.violated(policy.as_str());
-                Ok((Outcome::Invalid, answer::invalid(policy, &violations, more)))
+                Ok((GatewayOutcome::Invalid, response::invalid(policy, &violations, more)))
             }
-            Judgement::Undeclared => Err(Refusal::code(
-                Outcome::Undeclared,
+            Judgement::Undeclared => Err(Rejection::code(
+                GatewayOutcome::Undeclared,
                 StatusCode::NOT_FOUND,
                 "not_found",
-                format!("Nobody declares the event type {event_type:?}."),
+                format!("Event type {event_type:?} is not declared."),
             )),
         }
     }
 
-    /// The whole body of a request that is judged.
-    async fn body(&self, headers: &hyper::HeaderMap, incoming: Incoming) -> Result<(Bytes, Part), Refusal> {
-        if !self.loaded.load(Ordering::Relaxed) {
-            // A gateway that knows no event types yet would call each one undeclared.
+    /// Reads the whole body of a request that is to be judged.
+    async fn read_body(
+        &self,
+        headers: &hyper::HeaderMap,
+        incoming: Incoming,
+    ) -> Result<(Bytes, BufferPermit), Rejection> {
+        if !self.is_loaded.load(Ordering::Relaxed) {
+            // As long as no event types are known, each would be undeclared.
             if !self.catalogue.is_loaded() {
-                return Err(overload("The event types are not loaded yet; try again later."));
+                return Err(Rejection::overloaded("The event types are not loaded yet; try again later."));
             }
-            self.loaded.store(true, Ordering::Relaxed);
+            self.is_loaded.store(true, Ordering::Relaxed);
         }
         if !headers::is_identity(headers) {
             return Err(refused(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                "Content-Encoding: expected none (or identity); Svix reads bodies as they are.",
+                "Content-Encoding: expected none or identity; Svix does not decode request bodies.",
             ));
         }
-        let limits = &self.options.limits;
-        body::whole(incoming, MAX_BODY, limits.body_timeout, &self.held, limits.max_buffered).await.map_err(
-            |error| match error {
-                BodyError::TooLarge => Refusal::too_large(MAX_BODY),
-                BodyError::TooSlow => upstream::slow_body(),
-                BodyError::NoRoom => overload("Too many bytes at once; try again later."),
-                BodyError::Broken(_) => {
-                    refused(StatusCode::BAD_REQUEST, "bad_request", "The body of the request broke off.")
-                }
-            },
-        )
+        let timeout = self.options.limits.body_timeout;
+        Ok(buffer::read_to_end(incoming, MAX_BODY, timeout, &self.budget).await?)
     }
 
-    /// Judges; a large body in a place where others do not wait behind it. A panic is a defect of ours or of a
-    /// library: it costs this request its answer, and nothing passes.
-    async fn judged<T: Send + 'static>(
+    /// Runs `judge`, for a large body on a thread of its own. A panic, a defect of this program or of a library, rejects
+    /// this request and no other.
+    async fn run_judge<T: Send + 'static>(
         &self,
-        size: usize,
+        body_size: usize,
         judge: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Rejection> {
         let judge = move || catch_unwind(AssertUnwindSafe(judge)).ok();
-        let judged =
-            if size > LARGE { tokio::task::spawn_blocking(judge).await.ok().flatten() } else { judge() };
+        let judged = if body_size > LARGE_BODY {
+            tokio::task::spawn_blocking(judge).await.ok().flatten()
+        } else {
+            judge()
+        };
         judged.ok_or_else(|| {
-            tracing::error!("a judgement panicked; the request is refused");
-            refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The payload could not be judged.")
+            tracing::error!("the validation of a payload panicked; the request is rejected");
+            let detail = "The payload could not be validated.";
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
         })
     }
 
@@ -331,25 +317,6 @@ impl Service {
     }
 }
 
-fn refused(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Refusal {
-    Refusal::code(Outcome::Refused, status, code, detail)
-}
-
-fn overload(detail: &str) -> Refusal {
-    Refusal::code(Outcome::Overload, StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
-}
-
-/// Where violations are, without what was found there.
-fn pointers(violations: &[Violation]) -> String {
-    let mut text = String::new();
-    for violation in violations {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(if violation.pointer.is_empty() { "/" } else { &violation.pointer });
-        if text.len() > 1000 {
-            break;
-        }
-    }
-    text
+fn refused(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Rejection {
+    Rejection::code(GatewayOutcome::Refused, status, code, detail)
 }

@@ -1,12 +1,18 @@
-//! The Svix server behind the gateway: a pool of connections to it, and what can go wrong with one.
+//! The Svix server behind the gateway: forwards requests to it over a pool of connections.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+mod error;
+mod tls;
+
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
-    Request, Response, StatusCode, Uri,
+    Request, Response, StatusCode, Uri, Version,
     body::Incoming,
     header::HeaderValue,
-    http::uri::{Authority, PathAndQuery, Scheme},
+    http::{
+        request,
+        uri::{Authority, PathAndQuery, Scheme},
+    },
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -19,50 +25,31 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{
-    ClientConfig,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
-use rustls_platform_verifier::Verifier;
+use rustls::ClientConfig;
 
-use crate::telemetry::Outcome;
+use super::{body::Body, headers};
 
-use super::{
-    body::{Body, BodyError},
-    judge::Refusal,
-};
+use tls::client_config;
 
+pub use error::InvalidUpstream;
+pub(super) use error::UpstreamError;
+
+/// Maximum number of gateways that a request may pass; more mean a forwarding loop.
+const MAX_HOPS: usize = 8;
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept that nothing is sent over; Svix Cloud closes after a minute.
+/// How long an idle connection is kept; Svix Cloud closes them after a minute.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A Svix server that cannot be spoken to as it is given.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidUpstream {
-    /// No http or https URL, or one with a query.
-    #[error(
-        "the Svix server's address: found {0:?}, expected an http or https URL such as https://api.eu.svix.com"
-    )]
-    Url(String),
-    /// No certificates.
-    #[error("the CA bundle: expected PEM certificates: {0}")]
-    CaBundle(String),
-    /// TLS cannot be set up.
-    #[error("cannot set up TLS: {0}")]
-    Tls(String),
-}
-
-/// The server.
+/// The Svix server.
 pub(super) struct Upstream {
     pool: Pool,
     scheme: Scheme,
     authority: Authority,
-    /// In front of every path; mostly empty.
+    /// Precedes every path; usually empty.
     prefix: String,
-    /// What `Host` says.
-    pub(super) host: HeaderValue,
+    /// Value of the `Host` header.
+    host: HeaderValue,
     timeout: Duration,
 }
 
@@ -70,7 +57,7 @@ type Connector<C> = Client<HttpsConnector<C>, Body>;
 
 enum Pool {
     Direct(Connector<HttpConnector>),
-    /// Through the proxy that the environment names.
+    /// Through the proxy that environment variables name.
     Tunnelled(Connector<Tunnel<HttpConnector>>),
 }
 
@@ -90,7 +77,7 @@ impl Upstream {
         }
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid())?;
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        let tls = Arc::new(tls(ca_bundle)?);
+        let tls = Arc::new(client_config(ca_bundle)?);
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -108,8 +95,30 @@ impl Upstream {
         Ok(Self { pool, scheme, authority, prefix, host, timeout })
     }
 
-    /// The address of a path there.
-    pub(super) fn uri(&self, path_and_query: &PathAndQuery) -> Option<Uri> {
+    /// Forwards a request, and returns the response when its headers have arrived; its body follows as it arrives. The
+    /// request is sent once, and redirects are not followed.
+    pub(super) async fn forward(
+        &self,
+        mut parts: request::Parts,
+        body: Body,
+    ) -> Result<Response<Body>, UpstreamError> {
+        if headers::hops(&parts.headers) >= MAX_HOPS {
+            return Err(UpstreamError::Loop);
+        }
+        let uri = parts.uri.path_and_query().and_then(|path| self.uri(path));
+        parts.uri = uri.ok_or(UpstreamError::Path)?;
+        parts.version = Version::HTTP_11;
+        headers::to_upstream(&mut parts.headers, &self.host);
+        let response = self.send(Request::from_parts(parts, body)).await?;
+        let (mut parts, incoming) = response.into_parts();
+        headers::remove_hop_by_hop(&mut parts.headers);
+        parts.headers.remove(headers::WARNING);
+        parts.version = Version::HTTP_11;
+        Ok(Response::from_parts(parts, Body::stream(incoming, u64::MAX, self.timeout)))
+    }
+
+    /// Returns the URI of a path on the server.
+    fn uri(&self, path_and_query: &PathAndQuery) -> Option<Uri> {
         let path = if self.prefix.is_empty() {
             path_and_query.clone()
         } else {
@@ -123,29 +132,20 @@ impl Upstream {
             .ok()
     }
 
-    /// Sends a request, and waits for the headers of the answer. Nothing is sent twice, and no redirect is
-    /// followed.
-    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Refusal> {
-        let answer = async {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, UpstreamError> {
+        let response = async {
             match &self.pool {
                 Pool::Direct(client) => client.request(request).await,
                 Pool::Tunnelled(client) => client.request(request).await,
             }
         };
-        match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(response)) if response.status() != StatusCode::SWITCHING_PROTOCOLS => Ok(response),
-            Ok(Ok(_)) => Err(failed("it wants to speak another protocol")),
-            Ok(Err(error)) => Err(refusal(&error)),
-            Err(_) => Err(Refusal::code(
-                Outcome::UpstreamFailed,
-                StatusCode::GATEWAY_TIMEOUT,
-                "upstream_timeout",
-                format!(
-                    "Svix has not answered within {} s; it may have taken the request all the same.",
-                    self.timeout.as_secs_f32()
-                ),
-            )),
+        let response = tokio::time::timeout(self.timeout, response)
+            .await
+            .map_err(|_| UpstreamError::Timeout(self.timeout))??;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(UpstreamError::SwitchingProtocols);
         }
+        Ok(response)
     }
 }
 
@@ -166,61 +166,7 @@ where
         .build(connector)
 }
 
-fn tls(ca_bundle: Option<&str>) -> Result<ClientConfig, InvalidUpstream> {
-    let failed = |error: rustls::Error| InvalidUpstream::Tls(error.to_string());
-    let bundle = |error: String| InvalidUpstream::CaBundle(error);
-    let mut roots = Vec::new();
-    if let Some(pem) = ca_bundle {
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            roots.push(certificate.map_err(|error| bundle(error.to_string()))?);
-        }
-        if roots.is_empty() {
-            return Err(bundle("found none".to_owned()));
-        }
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier =
-        Verifier::new_with_extra_roots(roots, provider.clone()).map_err(|error| match ca_bundle {
-            Some(_) => bundle(error.to_string()),
-            None => failed(error),
-        })?;
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
-}
-
-/// Why Svix has not answered; what was wrong with the caller's own body is told as such.
-fn refusal(error: &hyper_util::client::legacy::Error) -> Refusal {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        match cause.downcast_ref() {
-            Some(BodyError::TooLarge) => return Refusal::too_large(super::MAX_BODY),
-            Some(BodyError::TooSlow) => return slow_body(),
-            _ => source = cause.source(),
-        }
-    }
-    failed(if error.is_connect() { "cannot connect to it" } else { "the connection broke" })
-}
-
-/// The caller's body does not come.
-pub(super) fn slow_body() -> Refusal {
-    let detail = "The body of the request did not come in time.";
-    Refusal::code(Outcome::Refused, StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
-}
-
-fn failed(why: &str) -> Refusal {
-    Refusal::code(
-        Outcome::UpstreamFailed,
-        StatusCode::BAD_GATEWAY,
-        "upstream_failed",
-        format!("Svix has not answered: {why}."),
-    )
-}
-
-/// An address for a message: nothing before an `@`.
+/// Returns an address for an error message: without what precedes an `@`.
 fn without_credentials(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(start), Some(at)) if at > start => format!("{}…@{}", &url[..start + 3], &url[at + 1..]),

@@ -7,12 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    api::{EventTypeDeletionPolicy, EventTypeNames, ManagementPolicy, SvixConnectionSpec, WebhookEventType},
+    api::{EventTypeNames, SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue},
     plan::{
-        ReconcileError,
-        access::Grants,
-        claims::{self, Claimant},
+        ReconcileError, access,
+        claims::{self, Declarer},
         ids,
         schema_source::{self, Source},
     },
@@ -149,13 +148,11 @@ impl Feed {
         lines
     }
 
-    /// Whether its connection lets an object have the event type that it declares.
+    /// Checks that the connection permits an object the event type that it declares.
     fn permitted(&self, object: &WebhookEventType) -> Result<(), ReconcileError> {
-        let Some(connection) = self.connections.get(object.connection_name()) else { return Ok(()) };
+        let connection = self.connections.get(object.connection_name());
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let grants = Grants::new(connection, namespace, self.namespaces.get(namespace));
-        let expunge = object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
-        grants.event_type(&object.event_type_name(), object.spec.adoption(), expunge)
+        access::check(object, namespace, connection, self.namespaces.get(namespace))
     }
 }
 
@@ -174,20 +171,15 @@ fn holder<'a>(
     before: Option<&ObjectName>,
     permitted: impl Fn(&WebhookEventType) -> bool,
 ) -> Option<&'a WebhookEventType> {
-    let claimants: Vec<Claimant<'_>> = objects
+    let declarers: Vec<Declarer<'_>> = objects
         .iter()
-        .map(|object| Claimant {
-            permitted: permitted(object),
-            // One that is suspended is managed, but for a while.
-            managed: object.spec.suspend == Some(true)
-                || object.spec.management_policy != Some(ManagementPolicy::Observe),
-            holds: before.is_some_and(|before| *before == object_name(object)),
-            created: object.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
-            namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
-            name: object.metadata.name.as_deref().unwrap_or_default(),
+        .map(|object| Declarer {
+            // Manifests have no status; the owner is the one that it was before.
+            is_owner: before.is_some_and(|before| *before == object_name(object)),
+            ..Declarer::of_event_type(object, permitted(object))
         })
         .collect();
-    claims::holder(&claimants).and_then(|index| objects.get(index).copied())
+    claims::owner(&declarers).and_then(|index| objects.get(index).copied())
 }
 
 /// What an event type declares, once it is found good.
@@ -200,7 +192,7 @@ fn resolve(
     ids::check_event_type_name(name, names.unwrap_or_default())
         .map_err(|error| format!("/spec/name: {error}"))?;
     let schema = match schema_source::schema_text(object).map_err(|refusal| refusal.message)? {
-        Source::Here(schema) => schema,
+        Source::Inline(schema) => schema,
         Source::ConfigMap(reference) => {
             let namespace = object.metadata.namespace.clone().unwrap_or_default();
             let place = (namespace, reference.name.clone(), reference.key.clone());
@@ -214,7 +206,7 @@ fn resolve(
         }
     };
     // Svix gets only what passes this, so nothing else is judged by either.
-    schema_source::judged(object, schema.to_value()).map_err(|refusal| refusal.message)?;
+    schema_source::validate(object, schema.to_value()).map_err(|refusal| refusal.message)?;
     Ok(catalogue::Declared {
         schema,
         format_assertion: object.spec.format_assertion(),

@@ -1,16 +1,21 @@
 //! What an API server checks before it stores one of our resources: the CRD's schema (unknown fields
 //! included, as `kubectl --validate=strict` has it), list types, and the CEL rules.
 //!
-//! The CEL rules are written out in `rules` below: kube's `cel` feature would evaluate them, but brings an
-//! ANTLR runtime and seven more crates for a handful of rules. A test fails when a CRD has a rule that is not
-//! known there. Rules about changes (`oldSelf`) do not apply: a folder has no past.
+//! The CEL rules are `validate` of each spec in `api`: kube's `cel` feature would evaluate them, but brings an
+//! ANTLR runtime and seven more crates for a handful of rules. Rules about changes (`oldSelf`) do not apply: a folder
+//! has no past.
+
+mod conform;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Draft, ValidationError, Validator};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use conform::conform;
+
 use super::{messages, yaml::join};
-use crate::api::{self, RESERVED_METADATA_PREFIX, SigningSecret, SvixConnectionSpec, WebhookEventSpec};
+use crate::api::{self, SvixConnectionSpec, WebhookEndpointSpec, WebhookEventSpec, WebhookEventTypeSpec};
 use crate::plan::storable;
 
 /// Something that an API server would refuse.
@@ -93,7 +98,8 @@ impl Checker {
             violations.extend(in_words(&error, &kind.schema));
         }
         list_types(&kind.schema, object, "", &mut violations);
-        violations.extend(rules(&kind.name, object));
+        violations.extend(rules(kind, object));
+        violations.extend(not_storable(&kind.name, object));
         violations.sort();
         violations.dedup();
         violations
@@ -267,144 +273,41 @@ fn list_types(schema: &Value, value: &Value, pointer: &str, out: &mut Vec<Violat
     }
 }
 
-/// Where an object holds U+0000 that would be stored in Svix. Texts that hold JSON are the plan's to read.
-fn nul_places(kind: &str, spec: &Value) -> Vec<String> {
+/// Texts with U+0000 that would be stored in Svix. The plan reads texts that contain JSON.
+fn not_storable(kind: &str, object: &Value) -> Vec<Violation> {
     let fields: &[&str] = match kind {
         "WebhookEventType" => &["description", "schema", "examples"],
         "WebhookEndpoint" => &["description", "metadata", "channels"],
         _ => &[],
     };
-    let place = |field: &&str| Some(format!("/spec/{field}{}", storable::find_nul(spec.get(field)?)?));
-    fields.iter().filter_map(place).collect()
+    let Some(spec) = object.get("spec") else { return Vec::new() };
+    let violation = |field: &&str| {
+        let pointer = format!("/spec/{field}{}", storable::find_nul(spec.get(field)?)?);
+        Some(Violation { pointer, message: storable::NUL.to_owned() })
+    };
+    fields.iter().filter_map(violation).collect()
 }
 
-/// The CRDs' CEL rules that speak of one state of an object.
-fn rules(kind: &str, object: &Value) -> Vec<Violation> {
-    let mut out = Vec::new();
-    let Some(spec) = object.get("spec") else { return out };
-    let has = |object: &Value, field: &str| object.get(field).is_some_and(|value| !value.is_null());
-    let mut refuse =
-        |pointer: String, message: &str| out.push(Violation { pointer, message: message.into() });
-    for field in ["defaultApplication", "application", "uid", "eventId"] {
-        let text = spec.get(field).and_then(Value::as_str).unwrap_or_default();
-        if ["app_", "ep_", "msg_"].iter().any(|prefix| text.starts_with(prefix)) {
-            refuse(format!("/spec/{field}"), "a uid in Svix must not start with app_, ep_ or msg_");
-        }
+/// The violations of the CRDs' CEL rules about one state of an object.
+fn rules(kind: &Kind, object: &Value) -> Vec<Violation> {
+    fn validate<T: DeserializeOwned>(
+        spec: Value,
+        validate: fn(&T) -> Vec<api::Violation>,
+    ) -> Vec<api::Violation> {
+        serde_json::from_value(spec).map(|spec| validate(&spec)).unwrap_or_default()
     }
-    for pointer in nul_places(kind, spec) {
-        refuse(pointer, storable::NUL);
-    }
-    match kind {
-        "WebhookEventType" => {
-            let sources = ["schema", "schemaText", "schemaFrom"];
-            if sources.iter().filter(|field| has(spec, field)).count() != 1 {
-                refuse("/spec".into(), "exactly one of schema, schemaText and schemaFrom must be given");
-            }
-            let examples = spec.get("examples").and_then(Value::as_array);
-            for (index, example) in examples.into_iter().flatten().enumerate() {
-                if has(example, "value") == has(example, "text") {
-                    refuse(format!("/spec/examples/{index}"), "exactly one of value and text must be given");
-                }
-            }
-        }
-        "WebhookEndpoint" => {
-            if has(spec, "url") == has(spec, "urlFrom") {
-                refuse("/spec".into(), "exactly one of url and urlFrom must be given");
-            }
-            for (index, header) in
-                spec.get("headers").and_then(Value::as_array).into_iter().flatten().enumerate()
-            {
-                if has(header, "value") == has(header, "valueFrom") {
-                    let pointer = format!("/spec/headers/{index}");
-                    refuse(pointer, "exactly one of value and valueFrom must be given");
-                }
-            }
-            if let Some(signing) = spec.get("signingSecret").filter(|signing| signing.is_object()) {
-                signing_secret(signing, &mut refuse);
-            }
-            for (key, _) in spec.get("metadata").and_then(Value::as_object).into_iter().flatten() {
-                if key.starts_with(RESERVED_METADATA_PREFIX) {
-                    refuse(
-                        join("/spec/metadata", key),
-                        "metadata keys that start with svix-operator.dev/ are reserved",
-                    );
-                }
-            }
-        }
-        "WebhookEvent" => {
-            if has(spec, "payload") == has(spec, "payloadText") {
-                refuse("/spec".into(), "exactly one of payload and payloadText must be given");
-            }
-            // The rule is the accessor's: what it cannot read, the CRD refuses.
-            let ttl = spec.get("ttlAfterFinished").and_then(Value::as_str).is_some();
-            let parsed = serde_json::from_value::<WebhookEventSpec>(spec.clone());
-            let most = std::time::Duration::from_secs(8760 * 3600);
-            if ttl && parsed.is_ok_and(|spec| spec.ttl_after_finished().is_none_or(|ttl| ttl > most)) {
-                refuse(
-                    "/spec/ttlAfterFinished".into(),
-                    "ttlAfterFinished must be between 0s and 8760h, such as 24h",
-                );
-            }
-        }
-        "SvixConnection" => {
-            for (rule, access) in
-                spec.get("access").and_then(Value::as_array).into_iter().flatten().enumerate()
-            {
-                let requirements = access.pointer("/namespaces/matchExpressions").and_then(Value::as_array);
-                for (index, requirement) in requirements.into_iter().flatten().enumerate() {
-                    let operator = requirement.get("operator").and_then(Value::as_str).unwrap_or_default();
-                    let values = requirement
-                        .get("values")
-                        .and_then(Value::as_array)
-                        .is_some_and(|all| !all.is_empty());
-                    if ["In", "NotIn"].contains(&operator) != values {
-                        refuse(
-                            format!("/spec/access/{rule}/namespaces/matchExpressions/{index}"),
-                            "In and NotIn need values, Exists and DoesNotExist take none",
-                        );
-                    }
-                }
-            }
-            // The rule is the accessor's: what it cannot read, the CRD refuses.
-            let interval = spec.get("resyncInterval").and_then(Value::as_str).is_some();
-            let parsed = serde_json::from_value::<SvixConnectionSpec>(spec.clone());
-            if interval && parsed.is_ok_and(|spec| spec.resync_interval().is_none()) {
-                refuse(
-                    "/spec/resyncInterval".into(),
-                    "resyncInterval must be between 1s and 168h, such as 10m",
-                );
-            }
-        }
-        _ => {}
-    }
-    out
-}
-
-/// The rules about `signingSecret`. The durations' rules are the accessors': what they cannot read, the CRD refuses.
-fn signing_secret(signing: &Value, refuse: &mut impl FnMut(String, &str)) {
-    let has = |field: &str| signing.get(field).is_some_and(|value| !value.is_null());
-    if has("fromSecret") == has("toSecret") {
-        refuse("/spec/signingSecret".into(), "exactly one of fromSecret and toSecret must be given");
-    }
-    if has("rotateAfter") && !has("toSecret") {
-        refuse(
-            "/spec/signingSecret".into(),
-            "rotateAfter needs toSecret: a key that comes from a Secret is replaced by changing the Secret",
-        );
-    }
-    let Ok(parsed) = serde_json::from_value::<SigningSecret>(signing.clone()) else { return };
-    if has("rotateAfter") && parsed.rotate_after().is_none() {
-        refuse(
-            "/spec/signingSecret/rotateAfter".into(),
-            "rotateAfter must be between 1h and 87600h, such as 720h",
-        );
-    }
-    if parsed.grace_period().is_none() {
-        refuse(
-            "/spec/signingSecret/gracePeriod".into(),
-            "gracePeriod must be between 0s and 168h, such as 24h",
-        );
-    }
+    let Some(schema) = part_of(&kind.schema, "/spec") else { return Vec::new() };
+    let Some(spec) = object.get("spec").map(|spec| conform(schema, spec)) else { return Vec::new() };
+    let violations = match kind.name.as_str() {
+        "SvixConnection" => validate(spec, SvixConnectionSpec::validate),
+        "WebhookEventType" => validate(spec, WebhookEventTypeSpec::validate),
+        "WebhookEndpoint" => validate(spec, WebhookEndpointSpec::validate),
+        "WebhookEvent" => validate(spec, WebhookEventSpec::validate),
+        _ => Vec::new(),
+    };
+    let violation =
+        |api::Violation { field, rule }| Violation { pointer: field.to_string(), message: rule.to_string() };
+    violations.into_iter().map(violation).collect()
 }
 
 #[cfg(test)]

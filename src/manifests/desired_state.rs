@@ -43,7 +43,7 @@ pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> Dec
     let mut objects = Vec::new();
     let mut has_default = false;
     // An object that was good and is now broken stays as it was: a slip of the pen deletes nothing.
-    for object in before.into_iter().filter(|object| !object.deleting()) {
+    for object in before.into_iter().filter(|object| !object.is_deleting()) {
         let key = object.key();
         let namespace = Some(&*key.namespace).filter(|namespace| !namespace.is_empty());
         if loaded.may_lack_objects() || loaded.is_broken(key.kind.as_str(), namespace, &key.name) {

@@ -89,7 +89,7 @@ impl Host for ManifestHost {
 
     async fn release(&self, object: &Object) -> Result<(), HostError> {
         // One that is let go by its connection stays.
-        if !object.deleting() {
+        if !object.is_deleting() {
             return Ok(());
         }
         (self.listener)(object, &EventRecord { warning: false, reason: RELEASED, message: String::new() });

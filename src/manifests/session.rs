@@ -105,12 +105,12 @@ impl Session {
                     }
                 }
                 Object::Connection(connection) => {
-                    engine.secret_changed(&connection.spec.token_secret_ref.name)
+                    engine.token_secret_changed(&connection.spec.token_secret_ref.name)
                 }
                 Object::Endpoint(endpoint) => {
                     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
                     for name in endpoint.spec.secret_names() {
-                        engine.endpoint_secret_changed(namespace, name);
+                        engine.secret_changed(namespace, name);
                     }
                 }
                 Object::Event(_) => {}
@@ -127,13 +127,13 @@ impl Session {
     /// Whether there is nothing to do but to wait for a change.
     #[must_use]
     pub fn idle(&self) -> bool {
-        self.inner.engine().is_none_or(|engine| engine.idle())
+        self.inner.engine().is_none_or(|engine| engine.is_idle())
     }
 
     /// The same, but events that are to be looked at again do not count.
     #[must_use]
     pub fn idle_but_for_events(&self) -> bool {
-        self.inner.engine().is_none_or(|engine| engine.idle_but_for_events())
+        self.inner.engine().is_none_or(|engine| engine.is_idle_except_events())
     }
 
     /// What is declared, with the status of now; and what is being deleted.
@@ -171,7 +171,7 @@ impl Inner {
     fn take(&self, engine: &Arc<Engine<ManifestHost>>, declared: Object) {
         let key = declared.key();
         match engine.get(&key) {
-            Some(present) if present.deleting() => {
+            Some(present) if present.is_deleting() => {
                 self.declared().coming_back.insert(key, declared);
             }
             // An event cannot be changed: another spec is another event.

@@ -1,15 +1,63 @@
-//! What a namespace may do through a connection: the connection's `access`, asked before any call.
+//! The permissions of a namespace on a connection: its `access`, checked before any call.
 
 use std::collections::BTreeMap;
 
-use crate::api::{AccessRule, Adoption, LabelOperator, NamespaceSelector, Reason, SvixConnectionSpec};
+use crate::api::{
+    AccessRule, Adoption, EventTypeDeletionPolicy, LabelOperator, NamespaceSelector, Reason,
+    SvixConnectionSpec, WebhookEndpoint, WebhookEvent, WebhookEventType,
+};
 
-use super::{ReconcileError, quoted};
+use super::{ReconcileError, claims::Declaration, quoted};
 
 /// Label that the API server gives every namespace, with its name.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
-/// What one namespace may do through one connection.
+/// Something whose use of a connection needs permission.
+pub trait Declares {
+    /// Checks that these permissions cover it.
+    fn check(&self, grants: &Grants<'_>, connection: &SvixConnectionSpec) -> Result<(), ReconcileError>;
+}
+
+impl Declares for WebhookEventType {
+    fn check(&self, grants: &Grants<'_>, _: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        let expunge = self.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+        grants.event_type(&self.event_type_name(), self.spec.adoption(), expunge)
+    }
+}
+
+impl Declares for Declaration {
+    fn check(&self, grants: &Grants<'_>, _: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        grants.event_type(&self.event_type, self.adoption, self.expunge)
+    }
+}
+
+impl Declares for WebhookEndpoint {
+    fn check(&self, grants: &Grants<'_>, connection: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        grants.endpoint(self.spec.application(connection), &self.spec.event_types, self.spec.adoption())
+    }
+}
+
+impl Declares for WebhookEvent {
+    fn check(&self, grants: &Grants<'_>, connection: &SvixConnectionSpec) -> Result<(), ReconcileError> {
+        grants.event(self.spec.application(connection), &self.spec.event_type)
+    }
+}
+
+/// Checks that a namespace is permitted what an object of it declares.
+///
+/// `connection` is the one that the object uses; `None`: it does not exist, so it has no rules. `labels` are those of
+/// the namespace; `None`: they are not known.
+pub fn check(
+    object: &impl Declares,
+    namespace: &str,
+    connection: Option<&SvixConnectionSpec>,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Result<(), ReconcileError> {
+    let Some(connection) = connection else { return Ok(()) };
+    object.check(&Grants::new(connection, namespace, labels), connection)
+}
+
+/// The permissions of one namespace on one connection.
 #[derive(Clone, Debug)]
 pub struct Grants<'a> {
     namespace: &'a str,
@@ -18,7 +66,7 @@ pub struct Grants<'a> {
 }
 
 impl<'a> Grants<'a> {
-    /// What the namespace of this name and these labels may do; `None`: its labels are not known.
+    /// The permissions of the namespace with this name and these labels; `None`: its labels are not known.
     #[must_use]
     pub fn new(
         connection: &'a SvixConnectionSpec,
@@ -42,12 +90,12 @@ impl<'a> Grants<'a> {
     pub fn event_type(&self, name: &str, adoption: Adoption, expunge: bool) -> Result<(), ReconcileError> {
         let granting = self.granting(|rule| any_matches(&rule.event_types, name));
         if granting.as_ref().is_some_and(Vec::is_empty) {
-            return Err(self.refuse(&format!("declare event type {}", quoted(name)), "its eventTypes"));
+            return Err(self.denied(&format!("declare event type {}", quoted(name)), "its eventTypes"));
         }
         self.adoption(self.of_event_type(name), adoption)?;
         let may_expunge = granting.iter().flatten().any(|rule| rule.allow_expunge == Some(true));
         if expunge && !may_expunge {
-            return Err(self.refuse("have /spec/deletionPolicy: Expunge", "allowExpunge: true"));
+            return Err(self.denied("have /spec/deletionPolicy: Expunge", "allowExpunge: true"));
         }
         Ok(())
     }
@@ -62,7 +110,7 @@ impl<'a> Grants<'a> {
     ) -> Result<(), ReconcileError> {
         let granting = self.granting(|rule| any_matches(&rule.applications, application));
         if granting.as_ref().is_some_and(Vec::is_empty) {
-            return Err(self.refuse(&format!("use application {}", quoted(application)), "its applications"));
+            return Err(self.denied(&format!("use application {}", quoted(application)), "its applications"));
         }
         if let Some(granting) = &granting {
             let refused = event_types
@@ -71,7 +119,7 @@ impl<'a> Grants<'a> {
                 .find(|name| !granting.iter().any(|rule| any_matches(&rule.event_types, name)));
             if let Some(name) = refused {
                 let what = format!("use event type {} in application {}", quoted(name), quoted(application));
-                return Err(self.refuse(&what, "its eventTypes, in a rule that has the application, too"));
+                return Err(self.denied(&what, "its eventTypes, in a rule that has the application, too"));
             }
         }
         self.adoption(self.of_endpoint(application, event_types), adoption)
@@ -83,10 +131,10 @@ impl<'a> Grants<'a> {
     }
 
     fn adoption(&self, most: Adoption, asked: Adoption) -> Result<(), ReconcileError> {
-        // `Match` is what is not said, so it is no more than what is allowed: see `of_endpoint`.
+        // `Match` is the default, so it asks for no more than is allowed: see `of_endpoint`.
         if asked == Adoption::Override && most < asked {
             let what = format!("have /spec/adoption: Override (up to {} is allowed)", most.as_str());
-            return Err(self.refuse(&what, "maxAdoption: Override"));
+            return Err(self.denied(&what, "maxAdoption: Override"));
         }
         Ok(())
     }
@@ -114,12 +162,12 @@ impl<'a> Grants<'a> {
         event_types.into_iter().map(with).min().unwrap_or(Adoption::Never)
     }
 
-    fn refuse(&self, what: &str, needed: &str) -> ReconcileError {
+    fn denied(&self, what: &str, needed: &str) -> ReconcileError {
         ReconcileError::new(
             Reason::NotPermitted,
             format!(
-                "namespace {} may not {what} through this connection; whoever runs the SvixConnection can allow it in \
-                 spec.access ({needed})",
+                "namespace {} may not {what} through this connection; an administrator of the SvixConnection can allow it \
+                 in spec.access ({needed})",
                 quoted(self.namespace)
             ),
         )
@@ -132,15 +180,15 @@ fn most(granting: Option<&[&AccessRule]>) -> Adoption {
     rules.iter().map(|rule| rule.max_adoption.unwrap_or_default()).max().unwrap_or(Adoption::Never)
 }
 
-/// Whether a selector chooses the namespace of this name and these labels. Where its labels are not known (it is new, or
-/// namespaces may not be read), whatever is asked of them does not hold, also that one is not there.
+/// Whether a selector matches the namespace with this name and these labels. Where its labels are not known (it is new,
+/// or namespaces may not be read), no requirement on them is met, not even that a label is absent.
 #[must_use]
 pub fn selects(
     selector: &NamespaceSelector,
     namespace: &str,
     labels: Option<&BTreeMap<String, String>>,
 ) -> bool {
-    // The name is a label that nobody can change, so it is not taken from what a namespace says of itself.
+    // The name is a label that nobody can change, so it is not read from the labels of the object.
     let value = |key: &str| {
         if key == NAME_LABEL { Some(namespace) } else { labels?.get(key).map(String::as_str) }
     };
@@ -165,12 +213,12 @@ fn any_matches(patterns: &[String], text: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, text))
 }
 
-/// Whether a text is of a pattern in which `*` stands for any text. Takes time in proportion to the product of both
-/// lengths, at most.
+/// Whether a text matches a pattern in which `*` stands for any text. The time is bounded by the product of both
+/// lengths.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where the last star was, and what it was tried to stand for.
+    // The place of the last star, and the end of the text that it stands for.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -232,16 +280,47 @@ mod tests {
         let a = Grants::new(&spec, "x", Some(&labels));
         assert!(a.endpoint("team-a-1", &names(&["a.one"]), Adoption::Match).is_ok());
         for (application, event_type) in [("team-b", "a.one"), ("team-a-1", "b.one"), ("b", "b.one")] {
-            let refusal = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
-            assert_eq!(refusal.reason, Reason::NotPermitted);
-            assert!(refusal.message.starts_with("namespace \"x\" may not use "), "{refusal}");
+            let error = a.endpoint(application, &names(&[event_type]), Adoption::Match).unwrap_err();
+            assert_eq!(error.reason, Reason::NotPermitted);
+            assert!(error.message.starts_with("namespace \"x\" may not use "), "{error}");
         }
         assert!(a.event_type("a.one", Adoption::Match, true).is_err());
         let b = Grants::new(&spec, "b", Some(&BTreeMap::new()));
         assert!(b.event_type("b.one", Adoption::Override, true).is_ok());
-        // A namespace cannot say of itself that it is another.
+        // A namespace cannot claim the name of another.
         let forged = BTreeMap::from([(NAME_LABEL.to_owned(), "b".to_owned())]);
         assert!(Grants::new(&spec, "c", Some(&forged)).event("b", &"b.one".to_owned()).is_err());
+    }
+
+    #[test]
+    fn each_kind_of_object_is_checked_for_what_it_declares() {
+        fn object<K: serde::de::DeserializeOwned>(kind: &str, spec: &serde_json::Value) -> K {
+            serde_json::from_value(json!({
+                "apiVersion": "svix-operator.dev/v1alpha1", "kind": kind,
+                "metadata": {"name": "a.one", "namespace": "ns"}, "spec": spec,
+            }))
+            .unwrap()
+        }
+        let event_type: WebhookEventType = object("WebhookEventType", &json!({"schema": {}}));
+        let endpoint: WebhookEndpoint =
+            object("WebhookEndpoint", &json!({"url": "https://a.example", "eventTypes": ["a.one"]}));
+        let event: WebhookEvent = object("WebhookEvent", &json!({"eventType": "a.one", "payload": {}}));
+        let all = |connection: Option<&SvixConnectionSpec>| {
+            [
+                check(&event_type, "ns", connection, None).is_ok(),
+                check(&Declaration::of(&event_type), "ns", connection, None).is_ok(),
+                check(&endpoint, "ns", connection, None).is_ok(),
+                check(&event, "ns", connection, None).is_ok(),
+            ]
+        };
+        let rule = |applications: &[&str], event_types: &[&str]| {
+            connection(json!([{"namespaces": {}, "applications": applications, "eventTypes": event_types}]))
+        };
+
+        assert_eq!(all(None), [true; 4], "without a connection there are no rules");
+        assert_eq!(all(Some(&rule(&["default"], &["a.*"]))), [true; 4]);
+        assert_eq!(all(Some(&rule(&["default"], &["b.*"]))), [false; 4]);
+        assert_eq!(all(Some(&rule(&["other"], &["a.*"]))), [true, true, false, false]);
     }
 
     #[test]

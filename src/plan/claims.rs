@@ -1,19 +1,21 @@
-//! Who holds a thing in Svix that more than one object declares.
+//! Which object owns an event type or endpoint in Svix that more than one object declares.
 
-use crate::api::CLAIM_ANNOTATION;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{Adoption, CLAIM_ANNOTATION, EventTypeDeletionPolicy, WebhookEndpoint, WebhookEventType};
 
 use super::digest::Digest;
 
-/// One object that declares a thing.
+/// One of the objects that declare the same event type or endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimant<'a> {
-    /// Whether the connection's `access` lets it have the thing.
-    pub permitted: bool,
-    /// Whether it is more than compared with Svix: `managementPolicy: Observe` holds nothing that another would manage.
-    pub managed: bool,
-    /// Whether its status says that it holds the thing.
-    pub holds: bool,
-    /// When it was made, in seconds since 1970.
+pub struct Declarer<'a> {
+    /// Whether the connection's `access` permits what it declares.
+    pub is_permitted: bool,
+    /// Whether it is managed. An object with `managementPolicy: Observe` is not: it gives way to one that is.
+    pub is_managed: bool,
+    /// Whether its status records that it owns the event type or endpoint.
+    pub is_owner: bool,
+    /// When it was created, in seconds since 1970.
     pub created: i64,
     /// Its namespace.
     pub namespace: &'a str,
@@ -21,34 +23,110 @@ pub struct Claimant<'a> {
     pub name: &'a str,
 }
 
-/// What a claim is about: the event type of this name, through this connection. Neither has a slash in its name.
+impl<'a> Declarer<'a> {
+    /// An object that declares an event type through its connection.
+    #[must_use]
+    pub fn of_event_type(object: &'a WebhookEventType, is_permitted: bool) -> Self {
+        let recorded = object.status.as_ref().and_then(|status| status.svix.as_ref());
+        // One that was moved to another connection still records what it owned through the one before.
+        let is_owner = recorded.is_some_and(|svix| svix.connection == object.connection_name());
+        Self::of(&object.metadata, is_permitted, object.spec.is_managed(), is_owner)
+    }
+
+    /// An object that declares an endpoint through its connection.
+    #[must_use]
+    pub fn of_endpoint(object: &'a WebhookEndpoint, is_permitted: bool) -> Self {
+        let recorded = object.status.as_ref().and_then(|status| status.svix.as_ref());
+        let is_owner = recorded.is_some_and(|svix| svix.connection == object.connection_name());
+        Self::of(&object.metadata, is_permitted, object.spec.is_managed(), is_owner)
+    }
+
+    fn of(meta: &'a ObjectMeta, is_permitted: bool, is_managed: bool, is_owner: bool) -> Self {
+        Self {
+            is_permitted,
+            is_managed,
+            is_owner,
+            created: meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+            namespace: meta.namespace.as_deref().unwrap_or_default(),
+            name: meta.name.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// The declaration of an event type, without its schema: the data that decides which object owns it, for callers that
+/// do not keep the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The connection.
+    pub connection: String,
+    /// The name of the event type in Svix.
+    pub event_type: String,
+    /// The adoption that the object asks for.
+    pub adoption: Adoption,
+    /// Whether it asks to expunge the event type.
+    pub expunge: bool,
+    /// As in [`Declarer`].
+    pub is_managed: bool,
+    /// As in [`Declarer`].
+    pub is_owner: bool,
+    /// As in [`Declarer`].
+    pub created: i64,
+}
+
+impl Declaration {
+    /// The declaration of an object.
+    #[must_use]
+    pub fn of(object: &WebhookEventType) -> Self {
+        let Declarer { is_managed, is_owner, created, .. } = Declarer::of_event_type(object, true);
+        Self {
+            connection: object.connection_name().to_owned(),
+            event_type: object.event_type_name(),
+            adoption: object.spec.adoption(),
+            expunge: object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge,
+            is_managed,
+            is_owner,
+            created,
+        }
+    }
+
+    /// The object as a declarer; `namespace` and `name` are its own.
+    #[must_use]
+    pub fn declarer<'a>(&self, namespace: &'a str, name: &'a str, is_permitted: bool) -> Declarer<'a> {
+        let Self { is_managed, is_owner, created, .. } = *self;
+        Declarer { is_permitted, is_managed, is_owner, created, namespace, name }
+    }
+}
+
+/// The name of an event type in a claim: of this connection, and this name in Svix. Neither contains a slash.
 #[must_use]
-pub fn thing(connection: &str, event_type: &str) -> String {
+pub fn resource_name(connection: &str, event_type: &str) -> String {
     format!("{connection}/{event_type}")
 }
 
-/// The index of the claimant that holds the thing. Nobody keeps a thing from others by declaring what it may not have,
-/// or by only looking at it: of those that may have it, one that is managed before one that is observed; of these the
-/// one that already holds it while it declares it, else the oldest, then by namespace and name. Every object comes to
-/// the same answer, whatever the order; the operator and whoever judges events by the holder's schema do, too.
+/// Returns the index of the declarer that owns the event type or endpoint; `None`: none of them is permitted to.
+///
+/// An object that is not permitted to have it never owns it, so no object can keep a name from others by declaring it.
+/// Of the permitted ones, a managed object comes before an observed one; then the one that owns it already, then the
+/// oldest, then the first by namespace and name. The result does not depend on the order, so the operator, the
+/// sidecar's catalogue and a folder's catalogue agree.
 #[must_use]
-pub fn holder(claimants: &[Claimant<'_>]) -> Option<usize> {
-    claimants
+pub fn owner(declarers: &[Declarer<'_>]) -> Option<usize> {
+    declarers
         .iter()
         .enumerate()
-        .filter(|(_, c)| c.permitted)
-        .min_by_key(|(_, c)| (!c.managed, !c.holds, c.created, c.namespace, c.name))
+        .filter(|(_, it)| it.is_permitted)
+        .min_by_key(|(_, it)| (!it.is_managed, !it.is_owner, it.created, it.namespace, it.name))
         .map(|(index, _)| index)
 }
 
-/// The value of the claim annotation: written before the first write to Svix, so that what a crash leaves
+/// The value of the claim annotation: written before the first write to Svix, so that an event type that a crash leaves
 /// behind in Svix is known to be ours. It names the object's own uid and the digest of what is about to be
-/// written: a copy of the manifest, or a thing that somebody else made meanwhile, does not match it. `key` is the
-/// connection's token, so that nobody who may write the object can make a claim for it.
+/// written: a copy of the manifest, or an event type that somebody else creates meanwhile, does not match it. `key` is
+/// the connection's token, so that nobody can forge a claim who may only write the object.
 #[must_use]
-pub fn claim_value(key: &[u8], object_uid: &str, thing: &str, content: Digest) -> String {
-    let digest = Digest::keyed(key, &format!("{object_uid} {thing} {content}"));
-    format!("{object_uid} {thing} {digest}")
+pub fn claim_value(key: &[u8], object_uid: &str, resource_name: &str, content: Digest) -> String {
+    let digest = Digest::keyed(key, &format!("{object_uid} {resource_name} {content}"));
+    format!("{object_uid} {resource_name} {digest}")
 }
 
 /// Whether an object's annotations carry exactly this claim.
@@ -59,14 +137,15 @@ pub fn is_claimed(annotations: Option<&std::collections::BTreeMap<String, String
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn claimant(holds: bool, created: i64, name: &str) -> Claimant<'_> {
-        Claimant { permitted: true, managed: true, holds, created, namespace: "ns", name }
+    fn declarer(is_owner: bool, created: i64, name: &str) -> Declarer<'_> {
+        Declarer { is_permitted: true, is_managed: true, is_owner, created, namespace: "ns", name }
     }
 
     #[test]
-    fn a_claim_cannot_be_made_without_the_token() {
+    fn a_claim_cannot_be_forged_without_the_token() {
         let content = Digest::of_text("content");
         let ours = claim_value(b"token", "uid", "default/a.one", content);
         assert_eq!(ours, claim_value(b"token", "uid", "default/a.one", content));
@@ -82,21 +161,71 @@ mod tests {
     }
 
     #[test]
-    fn the_incumbent_holds_before_the_oldest_before_the_first_by_name() {
-        assert_eq!(holder(&[]), None);
-        assert_eq!(holder(&[claimant(false, 1, "a"), claimant(true, 9, "b")]), Some(1));
-        assert_eq!(holder(&[claimant(false, 5, "a"), claimant(false, 3, "b")]), Some(1));
-        assert_eq!(holder(&[claimant(false, 3, "b"), claimant(false, 3, "a")]), Some(1));
-        assert_eq!(holder(&[claimant(true, 3, "a"), claimant(true, 2, "b")]), Some(1));
+    fn the_present_owner_comes_before_the_oldest_and_the_first_by_name() {
+        assert_eq!(owner(&[]), None);
+        assert_eq!(owner(&[declarer(false, 1, "a"), declarer(true, 9, "b")]), Some(1));
+        assert_eq!(owner(&[declarer(false, 5, "a"), declarer(false, 3, "b")]), Some(1));
+        assert_eq!(owner(&[declarer(false, 3, "b"), declarer(false, 3, "a")]), Some(1));
+        assert_eq!(owner(&[declarer(true, 3, "a"), declarer(true, 2, "b")]), Some(1));
+    }
+
+    fn event_type(spec: serde_json::Value, recorded: &str) -> WebhookEventType {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
+            "metadata": {"name": "a.b", "namespace": "ns", "creationTimestamp": "1970-01-01T00:01:00Z"}, "spec": spec,
+            "status": {"svix": {"connection": recorded, "name": "a.b"}},
+        }))
+        .unwrap()
     }
 
     #[test]
-    fn who_may_not_have_it_never_holds_it_and_who_only_looks_gives_way() {
-        let not_permitted = Claimant { permitted: false, ..claimant(true, 1, "a") };
-        let observed = Claimant { managed: false, ..claimant(true, 1, "b") };
-        assert_eq!(holder(std::slice::from_ref(&not_permitted)), None);
-        assert_eq!(holder(std::slice::from_ref(&observed)), Some(0), "nobody else declares it");
-        assert_eq!(holder(&[not_permitted.clone(), observed.clone(), claimant(false, 9, "c")]), Some(2));
-        assert_eq!(holder(&[not_permitted, observed]), Some(1));
+    fn an_object_owns_what_its_status_records_on_its_connection() {
+        let object = event_type(serde_json::json!({"schema": {}}), "default");
+        let expected = Declarer {
+            is_permitted: true,
+            is_managed: true,
+            is_owner: true,
+            created: 60,
+            namespace: "ns",
+            name: "a.b",
+        };
+        assert_eq!(Declarer::of_event_type(&object, true), expected);
+        assert_eq!(Declaration::of(&object).declarer("ns", "a.b", true), expected);
+
+        let moved = event_type(serde_json::json!({"schema": {}}), "another");
+        assert!(!Declarer::of_event_type(&moved, true).is_owner);
+    }
+
+    #[test]
+    fn an_observed_object_is_not_managed_and_a_suspended_one_is() {
+        let observed = serde_json::json!({"managementPolicy": "Observe"});
+        assert!(!Declaration::of(&event_type(observed, "default")).is_managed);
+        let suspended = serde_json::json!({"managementPolicy": "Observe", "suspend": true});
+        assert!(Declaration::of(&event_type(suspended, "default")).is_managed);
+    }
+
+    #[test]
+    fn an_endpoint_is_a_declarer_like_an_event_type() {
+        let object: WebhookEndpoint = serde_json::from_value(serde_json::json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEndpoint",
+            "metadata": {"name": "hook", "namespace": "ns"},
+            "spec": {"eventTypes": ["a.b"], "managementPolicy": "Observe"},
+            "status": {"svix": {"connection": "default", "application": "default", "id": "ep_1", "uid": "u"}},
+        }))
+        .unwrap();
+
+        let declarer = Declarer::of_endpoint(&object, false);
+
+        assert_eq!((declarer.is_permitted, declarer.is_managed, declarer.is_owner), (false, false, true));
+    }
+
+    #[test]
+    fn one_without_permission_never_owns_and_an_observed_one_gives_way() {
+        let not_permitted = Declarer { is_permitted: false, ..declarer(true, 1, "a") };
+        let observed = Declarer { is_managed: false, ..declarer(true, 1, "b") };
+        assert_eq!(owner(std::slice::from_ref(&not_permitted)), None);
+        assert_eq!(owner(std::slice::from_ref(&observed)), Some(0), "nobody else declares it");
+        assert_eq!(owner(&[not_permitted.clone(), observed.clone(), declarer(false, 9, "c")]), Some(2));
+        assert_eq!(owner(&[not_permitted, observed]), Some(1));
     }
 }

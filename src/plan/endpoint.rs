@@ -1,4 +1,4 @@
-//! Endpoints: from spec and what Svix holds to the next step.
+//! Endpoints: the next step, from the desired and the observed endpoint.
 
 mod desired;
 mod observed;
@@ -9,14 +9,15 @@ use url::Url;
 
 use crate::api::{Action, Adoption, OWNER_METADATA_KEY, PREPARING_METADATA_KEY, Reason};
 
-use super::{Difference, ReconcileError, channels};
+use super::{Difference, Field, ReconcileError, channels};
 
 pub use desired::{
-    Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, host_of, normal_url, resolve,
+    Desired, InvalidUrl, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, host_of, normal_url,
+    resolve,
 };
 pub use observed::{Observed, Ownership, ownership};
 
-/// The fields of an endpoint to write; `None`: leave as it is.
+/// The fields of an endpoint to write; a field that is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
     /// Uid.
@@ -33,42 +34,42 @@ pub struct Change {
     pub throttle_rate: Option<Option<u16>>,
     /// Whether disabled.
     pub disabled: Option<bool>,
-    /// The whole metadata: Svix knows no partial change of it.
+    /// The whole metadata: Svix has no partial change of it.
     pub metadata: Option<BTreeMap<String, String>>,
 }
 
-/// Whether a change has what is sent, headers included, go to another host or port, or over another scheme.
+/// Whether a change sends events, headers included, to another host or port, or over another scheme.
 #[must_use]
 pub fn goes_to_another_host(change: &Change, observed: &Observed) -> bool {
     let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
     change.url.as_ref().is_some_and(|url| origin(url) != origin(&observed.url))
 }
 
-/// What has to be done.
+/// The next step for an endpoint.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Nothing: Svix holds what is declared.
+pub enum EndpointStep {
+    /// Nothing: it is as declared.
     InSync,
-    /// It is not there: make it.
+    /// It does not exist: create it.
     Create,
-    /// It is there and nobody's: write the mark, and what differs where that is allowed.
+    /// It exists and has no owner: write the mark, and the fields that differ where that is allowed.
     Adopt(Change, Vec<Difference>),
     /// These fields differ: change them and no others.
     Change(Change, Vec<Difference>),
-    /// It must not be touched.
+    /// It must not be changed.
     Refuse(ReconcileError),
 }
 
-/// What metadata has to become: what Svix holds, with our entries set and the forgotten ones removed.
+/// The metadata to write: the observed entries, with ours set and the forgotten ones removed.
 #[must_use]
-pub fn merge_metadata(desired: &Desired, held: Option<&Observed>) -> BTreeMap<String, String> {
-    let mut metadata: BTreeMap<String, String> = held
+pub fn merge_metadata(desired: &Desired, observed: Option<&Observed>) -> BTreeMap<String, String> {
+    let mut metadata: BTreeMap<String, String> = observed
         .iter()
-        .flat_map(|held| held.metadata.iter())
+        .flat_map(|observed| observed.metadata.iter())
         .filter(|(key, value)| {
             !desired.forgotten_metadata.contains(&**key)
                 && &**key != PREPARING_METADATA_KEY
-                // The text of a channel that is gone from the spec, while the channels are ours to say.
+                // The text of a channel that is no longer in the spec, while the channels are managed.
                 && (desired.channels.is_none() || !channels::is_mapping(key, value))
         })
         .map(|(key, value)| (key.to_string(), value.to_string()))
@@ -78,8 +79,8 @@ pub fn merge_metadata(desired: &Desired, held: Option<&Observed>) -> BTreeMap<St
     metadata
 }
 
-/// The change that makes Svix hold what is declared, and what differs, field by field. The owner mark is in
-/// the change when it is missing, but it is no difference: it does not come from the spec.
+/// Returns the change that brings an endpoint to the desired state, and the differences, field by field. The owner mark
+/// is in the change when it is missing, but it is no difference: it does not come from the spec.
 #[must_use]
 pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference>) {
     // No `..`: a new field must be thought of here.
@@ -106,37 +107,46 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         |field, found: String, expected: String| differences.push(Difference { field, found, expected });
 
     if observed.uid.as_deref() != Some(uid) {
-        differs("uid", say_one(observed.uid.as_deref()), say_one(Some(uid)));
+        differs(Field::Uid, display_one(observed.uid.as_deref()), display_one(Some(uid)));
         change.uid = Some(uid.clone());
     }
     if *observed.url != **url {
-        let (found, expected) = desired::said_urls(&observed.url, url);
-        differs("url", found, expected);
+        let (found, expected) = desired::display_urls(&observed.url, url);
+        differs(Field::Url, found, expected);
         change.url = Some(url.clone());
     }
-    if !same(observed.event_types.as_deref(), Some(event_types)) {
-        differs("eventTypes", say_held(observed.event_types.as_deref()), say(Some(event_types)));
+    if !is_same(observed.event_types.as_deref(), Some(event_types)) {
+        differs(
+            Field::EventTypes,
+            display_observed(observed.event_types.as_deref()),
+            display_set(Some(event_types)),
+        );
         change.event_types = Some(event_types.clone());
     }
     if let Some(expected) = description.as_ref().filter(|expected| ***expected != *observed.description) {
-        differs("description", super::quoted(&observed.description), super::quoted(expected));
+        differs(Field::Description, super::quoted(&observed.description), super::quoted(expected));
         change.description = Some(expected.clone());
     }
-    if let Some(expected) = channels.as_ref().filter(|set| !same(observed.channels.as_deref(), set.as_ref()))
+    if let Some(expected) =
+        channels.as_ref().filter(|set| !is_same(observed.channels.as_deref(), set.as_ref()))
     {
-        differs("channels", say_held(observed.channels.as_deref()), say(expected.as_ref()));
+        differs(
+            Field::Channels,
+            display_observed(observed.channels.as_deref()),
+            display_set(expected.as_ref()),
+        );
         change.channels = Some(expected.clone());
     }
     if let Some(expected) = throttle_rate.filter(|expected| *expected != observed.throttle_rate) {
-        let say = |rate: Option<u16>| rate.map_or_else(|| "none".into(), |rate| rate.to_string());
-        differs("throttleRate", say(observed.throttle_rate), say(expected));
+        let display = |rate: Option<u16>| rate.map_or_else(|| "none".into(), |rate| rate.to_string());
+        differs(Field::ThrottleRate, display(observed.throttle_rate), display(expected));
         change.throttle_rate = Some(expected);
     }
     if observed.is_preparing() {
-        // Disabled by us: that is no difference, but the end of making it.
+        // The operator disabled it while creating it: that is no difference, but the last step of the creation.
         change.disabled = Some(disabled.unwrap_or(false));
     } else if let Some(expected) = disabled.filter(|expected| *expected != observed.disabled) {
-        differs("disabled", observed.disabled.to_string(), expected.to_string());
+        differs(Field::Disabled, observed.disabled.to_string(), expected.to_string());
         change.disabled = Some(expected);
     }
     let merged = merge_metadata(desired, Some(observed));
@@ -146,9 +156,9 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         for key in metadata.keys().chain(forgotten_metadata) {
             if observed.metadata(key) != merged.get(key).map(String::as_str) {
                 differs(
-                    "metadata",
-                    format!("{key}={}", say_one(observed.metadata(key))),
-                    format!("{key}={}", say_one(merged.get(key).map(String::as_str))),
+                    Field::Metadata,
+                    format!("{key}={}", display_one(observed.metadata(key))),
+                    format!("{key}={}", display_one(merged.get(key).map(String::as_str))),
                 );
             }
         }
@@ -157,70 +167,78 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
     (change, differences)
 }
 
-/// How far an object goes with an endpoint that is not its own.
+/// How far an object may take over an endpoint that is not its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// What happens to one that is nobody's.
+pub struct AdoptionRequest {
+    /// The adoption policy for one that has no owner.
     pub adoption: Adoption,
-    /// Whether the object names the endpoint by its id, and so means that one. With `Override` it is then taken
-    /// whosever it is; but never one that this object lost to somebody else, which is not said to be named here: they
-    /// would take it from each other for ever.
-    pub named: bool,
+    /// Whether the object names the endpoint by its id. With `Override` it is then taken whatever its mark. Not set for
+    /// an endpoint that this object lost to another: the two would take it from each other forever.
+    pub by_id: bool,
 }
 
-/// What has to be done, given what Svix holds and whose it is.
+/// Returns the next step, given the observed endpoint and its ownership.
 #[must_use]
-pub fn plan(desired: &Desired, observed: Option<&Observed>, ownership: Ownership, claim: Claim) -> Step {
+pub fn plan(
+    desired: &Desired,
+    observed: Option<&Observed>,
+    ownership: Ownership,
+    request: AdoptionRequest,
+) -> EndpointStep {
     let Some(observed) = observed else {
         return match check_metadata(&merge_metadata(desired, None)) {
-            Ok(()) => Step::Create,
-            Err(refusal) => Step::Refuse(refusal),
+            Ok(()) => EndpointStep::Create,
+            Err(error) => EndpointStep::Refuse(error),
         };
     };
     let (change, mut differences) = change(desired, observed);
-    // One that is taken by its id and has no uid is given ours with the mark: nobody knows it by another.
-    if ownership != Ownership::Ours && claim.named && observed.uid.is_none() {
-        differences.retain(|difference| difference.field != "uid");
+    // One that is adopted by its id and has no uid gets ours with the mark: nothing refers to it by another.
+    if ownership != Ownership::Ours && request.by_id && observed.uid.is_none() {
+        differences.retain(|difference| difference.field != Field::Uid);
     }
     let nothing = change == Change::default();
-    let refuse = |what: &str| Step::Refuse(not_ours(desired, observed, what));
-    match (ownership, claim.adoption) {
-        (Ownership::Ours, _) if nothing => Step::InSync,
-        (Ownership::Held, _) => Step::Refuse(ReconcileError::new(
+    let refuse = |what: &str| EndpointStep::Refuse(not_ours(desired, observed, what));
+    match (ownership, request.adoption) {
+        (Ownership::Ours, _) if nothing => EndpointStep::InSync,
+        (Ownership::OtherObject, _) => EndpointStep::Refuse(ReconcileError::new(
             Reason::Conflict,
             format!(
-                "endpoint {} in application {} is held by WebhookEndpoint {}, which declares it, too; delete one of the \
+                "endpoint {} in application {} belongs to WebhookEndpoint {}, which also declares it; delete one of the \
                  two, or name another",
                 observed.id,
                 desired.application,
                 observed.mark().and_then(|mark| mark.split_once('/')).map_or("", |(_, object)| object)
             ),
         )),
-        (Ownership::Other, adoption) if !(adoption == Adoption::Override && claim.named) => refuse(&format!(
-            "is marked as {}; delete it there, or give this one another spec.uid",
-            super::quoted(observed.mark().unwrap_or_default())
-        )),
-        // Who may not adopt is not told what is there.
+        (Ownership::OtherOwner, adoption) if !(adoption == Adoption::Override && request.by_id) => {
+            refuse(&format!(
+                "is marked as {}; delete it there, or give this one another spec.uid",
+                super::quoted(observed.mark().unwrap_or_default())
+            ))
+        }
+        // The message shows nothing of an endpoint to an object that may not adopt it.
         (Ownership::Nobody, Adoption::Never) => refuse(
             "was not made by this object, which may not adopt it (adoption: Never); delete it in Svix, or give this one \
              another spec.uid",
         ),
         (Ownership::Nobody, Adoption::Match) if !differences.is_empty() => {
-            Step::Refuse(refuse_adoption(desired, observed, &differences))
+            EndpointStep::Refuse(refuse_adoption(desired, observed, &differences))
         }
         (ownership, _) => {
-            if let Some(Err(refusal)) = change.metadata.as_ref().map(check_metadata) {
-                return Step::Refuse(refusal);
+            if let Some(Err(error)) = change.metadata.as_ref().map(check_metadata) {
+                return EndpointStep::Refuse(error);
             }
             match ownership {
-                Ownership::Ours => Step::Change(change, differences),
-                Ownership::Nobody | Ownership::Held | Ownership::Other => Step::Adopt(change, differences),
+                Ownership::Ours => EndpointStep::Change(change, differences),
+                Ownership::Nobody | Ownership::OtherObject | Ownership::OtherOwner => {
+                    EndpointStep::Adopt(change, differences)
+                }
             }
         }
     }
 }
 
-/// Why an endpoint that is nobody's is not adopted, when only an equal one would be.
+/// The error for an endpoint without an owner that differs, when only an equal one is adopted.
 #[must_use]
 pub fn refuse_adoption(desired: &Desired, observed: &Observed, differences: &[Difference]) -> ReconcileError {
     let what = format!(
@@ -238,37 +256,37 @@ fn not_ours(desired: &Desired, observed: &Observed, what: &str) -> ReconcileErro
     ReconcileError::new(Reason::NotOurs, message)
 }
 
-/// What a step would do, for an object that is only compared; `None`: nothing.
+/// The action that a step would be, for an object that is only compared; `None`: none.
 #[must_use]
-pub fn what_if(step: &Step) -> Option<(Action, &[Difference])> {
+pub fn what_if(step: &EndpointStep) -> Option<(Action, &[Difference])> {
     match step {
-        Step::InSync => None,
-        Step::Create => Some((Action::Create, &[])),
-        Step::Adopt(_, differences) => Some((Action::Adopt, differences)),
-        Step::Change(_, differences) => Some((Action::Change, differences)),
-        Step::Refuse(_) => Some((Action::Refuse, &[])),
+        EndpointStep::InSync => None,
+        EndpointStep::Create => Some((Action::Create, &[])),
+        EndpointStep::Adopt(_, differences) => Some((Action::Adopt, differences)),
+        EndpointStep::Change(_, differences) => Some((Action::Change, differences)),
+        EndpointStep::Refuse(_) => Some((Action::Refuse, &[])),
     }
 }
 
-fn same(held: Option<&[Box<str>]>, wanted: Option<&BTreeSet<String>>) -> bool {
-    match (held, wanted) {
+fn is_same(observed: Option<&[Box<str>]>, desired: Option<&BTreeSet<String>>) -> bool {
+    match (observed, desired) {
         (None, None) => true,
-        (Some(held), Some(wanted)) => {
-            held.len() == wanted.len() && held.iter().zip(wanted).all(|(held, wanted)| **held == **wanted)
+        (Some(observed), Some(desired)) => {
+            observed.len() == desired.len() && observed.iter().zip(desired).all(|(a, b)| **a == **b)
         }
         _ => false,
     }
 }
 
-fn say_one(text: Option<&str>) -> String {
+fn display_one(text: Option<&str>) -> String {
     text.map_or_else(|| "none".into(), super::quoted)
 }
 
-fn say(set: Option<&BTreeSet<String>>) -> String {
+fn display_set(set: Option<&BTreeSet<String>>) -> String {
     set.map_or_else(|| "all".into(), |set| super::quoted(&set.iter().cloned().collect::<Vec<_>>().join(", ")))
 }
 
-fn say_held(set: Option<&[Box<str>]>) -> String {
+fn display_observed(set: Option<&[Box<str>]>) -> String {
     set.map_or_else(|| "all".into(), |set| super::quoted(&set.join(", ")))
 }
 

@@ -1,38 +1,38 @@
-//! Events: what is sent, whether it may be sent, and what its deliveries came to.
+//! Events: the message to send, the next step, and the outcome of the deliveries.
 //!
-//! An event is sent once. Its id in Svix depends on nothing but what it is, so the same event, made again from Git
-//! or a backup, meets itself there; and when sending was first tried is recorded before it is tried.
+//! An event is sent once. Its id in Svix depends only on its content, so the same event, created again from Git
+//! or a backup, is found there; and the time of the first attempt is recorded before the attempt.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     api::{
-        Attempts, Condition, ConditionStatus, ConditionType, JsonObject, Reason, SvixConnectionSpec,
-        WebhookEndpoint, WebhookEvent, WebhookEventStatus,
+        Attempts, Condition, ConditionStatus, ConditionType, JsonObject, JsonPointer, Reason,
+        SvixConnectionSpec, WebhookEndpoint, WebhookEvent, WebhookEventStatus,
     },
     schema,
 };
 
 use super::{ReconcileError, channels, digest::Digest, ids, quoted, status, status::ReadyState};
 
-/// How long after the first attempt an event may still be sent by itself.
+/// How long after the first attempt an event may still be sent automatically.
 pub const SENDING_LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// How long deliveries are followed. Svix's own schedule of retries ends after 28 hours.
 pub const FOLLOW_LIMIT: Duration = Duration::from_secs(36 * 3600);
-/// How long Svix has for the first attempt on an endpoint that matches, before it is taken that none does.
+/// How long Svix has for the first attempt on an endpoint that matches, before it is assumed that none does.
 const FIRST_ATTEMPT_LIMIT: Duration = Duration::from_secs(3600);
-/// How long a matching endpoint without an attempt is waited for when others have theirs: it may be new.
+/// How long to wait for an attempt on a matching endpoint when others have theirs: it may be new.
 const LATE_LIMIT: Duration = Duration::from_secs(60);
-/// How soon after sending "no endpoint matches" can be told from "not tried yet".
+/// The earliest time after sending at which "no endpoint matches" is distinguished from "not tried yet".
 pub const EARLIEST_NONE: Duration = Duration::from_secs(2);
-/// The shortest and the longest time between two looks at deliveries.
-const SHORTEST_LOOK: Duration = Duration::from_millis(500);
-const LONGEST_LOOK: Duration = Duration::from_secs(3600);
+/// The shortest and the longest time between two readings of the deliveries.
+const SHORTEST_POLL: Duration = Duration::from_millis(500);
+const LONGEST_POLL: Duration = Duration::from_secs(3600);
 
-/// What an object declares.
+/// The message that an object declares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// Uid of the application.
@@ -41,7 +41,7 @@ pub struct Desired {
     pub event_id: String,
     /// Name of its event type.
     pub event_type: String,
-    /// The payload, for judging it.
+    /// The payload, for validation.
     pub payload: Value,
     /// The payload as it is sent.
     pub payload_text: String,
@@ -49,7 +49,7 @@ pub struct Desired {
     pub channels: Option<BTreeSet<String>>,
 }
 
-/// A message as Svix holds it.
+/// A message in Svix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     /// Its id, given by Svix.
@@ -62,7 +62,7 @@ pub struct Message {
     pub payload: Option<Digest>,
 }
 
-/// How the delivery of a message to one endpoint stands.
+/// The state of the delivery of a message to one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// It arrived.
@@ -73,32 +73,33 @@ pub enum Delivery {
     Failed,
 }
 
-/// Builds what an object declares.
+/// Builds the message that an object declares.
 pub fn desired(object: &WebhookEvent, connection: &SvixConnectionSpec) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
-    let invalid = |message: String| ReconcileError::new(Reason::InvalidSpec, message);
+    let invalid = |field: &'static str, detail: &dyn fmt::Display| {
+        ReconcileError::at(Reason::InvalidSpec, field, detail)
+    };
     let application = spec.application(connection).to_owned();
     for (field, uid) in [("/spec/application", Some(&application)), ("/spec/eventId", spec.event_id.as_ref())]
     {
-        if let Some(uid) = uid.filter(|uid| !ids::is_uid(uid)) {
-            return Err(invalid(format!(
-                "{field}: found {uid:?}, expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_"
-            )));
+        if let Some(uid) = uid {
+            ids::check_uid(uid).map_err(|error| invalid(field, &error))?;
         }
     }
     if !ids::is_name(&spec.event_type) {
-        return Err(invalid(format!(
-            "/spec/eventType: found {}, expected the name of an event type",
-            quoted(&spec.event_type)
-        )));
+        let found = quoted(&spec.event_type);
+        return Err(invalid(
+            "/spec/eventType",
+            &format_args!("found {found}, expected the name of an event type"),
+        ));
     }
     let channels = channels_in_svix(object, connection);
     if let Some(found) = channels.as_ref().map(BTreeSet::len).filter(|found| !(1..=5).contains(found)) {
-        return Err(invalid(format!("/spec/channels: found {found} channels, expected 1 to 5")));
+        return Err(invalid("/spec/channels", &format_args!("found {found} channels, expected 1 to 5")));
     }
     let (payload, payload_text) = payload(object)?;
-    // What was tried under an id is looked for under that id, also when another would be made now: the connection may
-    // have been made again, and a later version may make ids otherwise.
+    // An event that was tried under an id keeps that id, even if another would be derived now: the connection may
+    // have been created again, and a later version may derive ids in another way.
     let tried = object.status.as_ref().filter(|status| status.first_attempt_at.is_some());
     let recorded = tried.and_then(|status| status.event_id.as_ref()).filter(|id| ids::is_uid(id));
     let event_id = match spec.event_id.as_ref().or(recorded) {
@@ -123,7 +124,7 @@ pub fn channels_in_svix(object: &WebhookEvent, connection: &SvixConnectionSpec) 
     Some(channels.iter().map(|channel| channels::encode(channel, encoding)).collect())
 }
 
-/// Whether an endpoint that is declared is to receive an event that is declared, once it is in Svix.
+/// Whether a declared endpoint is meant to receive a declared event, once the endpoint is in Svix.
 #[must_use]
 pub fn is_for(object: &WebhookEvent, endpoint: &WebhookEndpoint, connection: &SvixConnectionSpec) -> bool {
     endpoint.spec.disabled != Some(true)
@@ -136,16 +137,16 @@ pub fn is_for(object: &WebhookEvent, endpoint: &WebhookEndpoint, connection: &Sv
             .is_none_or(|mine| object.spec.channels.iter().flatten().any(|channel| mine.contains(channel)))
 }
 
-/// An endpoint that is declared for an event that no endpoint received.
+/// An endpoint that was declared for an event that no endpoint received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
     /// Namespace and name.
     pub name: String,
-    /// What its `Ready` says; `None`: that it is in step.
+    /// The reason of its `Ready` condition; `None`: it is in sync.
     pub reason: Option<String>,
 }
 
-/// The endpoints that were declared for an event when it was sent, by name.
+/// Returns the endpoints that were declared for an event when it was sent, by name.
 #[must_use]
 pub fn missed<'a>(
     object: &WebhookEvent,
@@ -162,7 +163,7 @@ pub fn missed<'a>(
         .filter(|endpoint| endpoint.metadata.deletion_timestamp.is_none() && in_time(endpoint))
         .filter(|endpoint| is_for(object, endpoint, connection))
         .map(|endpoint| {
-            let reason = ready(endpoint).map_or("not looked at yet", |ready| ready.reason.as_str());
+            let reason = ready(endpoint).map_or("not reconciled yet", |ready| ready.reason.as_str());
             Missed {
                 name: format!(
                     "{}/{}",
@@ -177,9 +178,9 @@ pub fn missed<'a>(
     missed
 }
 
-/// Whether an endpoint is in step, as far as its status says.
+/// Whether an endpoint is in sync, according to its status.
 #[must_use]
-pub fn is_in_step(endpoint: &WebhookEndpoint) -> bool {
+pub fn is_in_sync(endpoint: &WebhookEndpoint) -> bool {
     ready(endpoint).is_some_and(|ready| ready.reason == Reason::InSync.as_str())
 }
 
@@ -188,9 +189,9 @@ fn ready(endpoint: &WebhookEndpoint) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == ConditionType::Ready)
 }
 
-/// What is said of an event that no endpoint received although these are declared for it.
+/// The message for an event that no endpoint received although these are declared for it.
 #[must_use]
-pub fn missed_by(missed: &[Missed]) -> String {
+pub fn missed_message(missed: &[Missed]) -> String {
     let names: Vec<_> = missed
         .iter()
         .take(3)
@@ -205,16 +206,16 @@ pub fn missed_by(missed: &[Missed]) -> String {
     };
     format!(
         "sent; no endpoint received it, since these are declared for it and were not in Svix as declared: {}{more}. It is \
-         not sent again by itself: once they are in step, resend it from Svix, or make another event",
+         not sent again by itself: once they are in sync, resend it from Svix, or make another event",
         names.join(", ")
     )
 }
 
-/// How a payload breaks its schema, with the place of the payload in front of the place in it.
+/// The violations of a payload, each with its place in the object.
 #[must_use]
 pub fn describe_violations(object: &WebhookEvent, violations: &[schema::Violation], more: usize) -> String {
     let placed = |violation: &schema::Violation| match &object.spec.payload_text {
-        // A pointer goes on into the object, but not into a text.
+        // The payload is part of the object; a text is a document of its own.
         None => {
             schema::Violation { pointer: format!("/spec/payload{}", violation.pointer), ..violation.clone() }
         }
@@ -228,9 +229,21 @@ pub fn describe_violations(object: &WebhookEvent, violations: &[schema::Violatio
     }
 }
 
-/// Where a payload breaks its schema, without what was found there.
+/// The field of the payload with the first violation: within the payload, or the whole text.
 #[must_use]
-pub fn places(violations: &[schema::Violation], more: usize) -> String {
+pub fn violated_field(object: &WebhookEvent, violations: &[schema::Violation]) -> JsonPointer {
+    match (&object.spec.payload_text, violations.first()) {
+        (Some(_), _) => "/spec/payloadText".into(),
+        (None, first) => {
+            let inner = first.map_or("", |violation| &violation.pointer);
+            JsonPointer::from_static("/spec/payload").join(inner)
+        }
+    }
+}
+
+/// The places of the violations, without the content of the payload.
+#[must_use]
+pub fn violated_places(violations: &[schema::Violation], more: usize) -> String {
     let place = |violation: &schema::Violation| format!("/spec/payload{}", violation.pointer);
     let mut places: Vec<_> = violations.iter().map(place).collect();
     places.dedup();
@@ -238,23 +251,20 @@ pub fn places(violations: &[schema::Violation], more: usize) -> String {
     format!("{}{more}", places.join(", "))
 }
 
-/// The payload of an event, parsed and as it stands, once it is found to be a JSON object that every reader sees
-/// alike.
+/// Returns the payload of an event, parsed and as text. It is a JSON object that every reader parses alike.
 pub fn payload(object: &WebhookEvent) -> Result<(Value, String), ReconcileError> {
     let field = if object.spec.payload_text.is_some() { "/spec/payloadText" } else { "/spec/payload" };
-    let Some(text) = object.spec.payload() else {
-        return Err(ReconcileError::new(
-            Reason::InvalidSpec,
-            "/spec: exactly one of payload and payloadText must be given",
-        ));
-    };
-    let invalid = |message: String| ReconcileError::new(Reason::InvalidPayload, message);
-    let value = schema::parse(text.as_bytes()).map_err(|problem| invalid(problem.within(field)))?;
-    JsonObject::from_value(&value).map_err(|error| invalid(format!("{field}: {error}")))?;
+    let text = object.spec.payload().map_err(|rule| rule.at(JsonPointer::SPEC))?;
+    let invalid = |detail: &dyn fmt::Display| ReconcileError::at(Reason::InvalidPayload, field, detail);
+    let value = schema::parse(text.as_bytes()).map_err(|violation| match violation.pointer.as_str() {
+        "" => invalid(&violation.message),
+        _ => invalid(&violation),
+    })?;
+    JsonObject::from_value(&value).map_err(|error| invalid(&error))?;
     Ok((value, text.to_owned()))
 }
 
-/// The id of an event whose spec names none: the same for the same event, whenever its object is made again.
+/// The id of an event whose spec names none: the same for the same event, whenever its object is created again.
 fn default_event_id(
     object: &WebhookEvent,
     connection: &SvixConnectionSpec,
@@ -267,68 +277,93 @@ fn default_event_id(
     format!("event-{}", Digest::of_json(&parts))
 }
 
-/// Whether the message that Svix holds under an event's id is that event; if not, what differs. Never repeats the
-/// payload.
-pub fn same(desired: &Desired, found: &Message) -> Result<(), String> {
-    let mut differs = Vec::new();
-    if found.event_type != desired.event_type {
-        differs.push(format!(
-            "event type is {} in Svix, declared {}",
-            quoted(&found.event_type),
-            quoted(&desired.event_type)
-        ));
-    }
-    if found.channels.as_ref().filter(|all| !all.is_empty()) != desired.channels.as_ref() {
-        differs.push("channels differ".to_owned());
-    }
-    // What Svix keeps no more cannot be compared; an id made from the payload says enough.
-    if found.payload.is_some_and(|payload| payload != Digest::of_json_text(&desired.payload_text)) {
-        differs.push("payload differs".to_owned());
-    }
-    if differs.is_empty() { Ok(()) } else { Err(differs.join("; ")) }
+/// The message in Svix under an event's id is another event. The text never contains the payload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct OtherEvent {
+    /// The parts that differ.
+    pub differences: Vec<EventDifference>,
 }
 
-/// What has to be done next.
+/// A part in which a message in Svix differs from an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventDifference {
+    /// The event type.
+    #[error("event type is {} in Svix, declared {}", quoted(.found), quoted(.declared))]
+    EventType {
+        /// The one in Svix.
+        found: String,
+        /// The declared one.
+        declared: String,
+    },
+    /// The channels.
+    #[error("channels differ")]
+    Channels,
+    /// The payload.
+    #[error("payload differs")]
+    Payload,
+}
+
+/// Checks that a message that was found under an event's id is that event.
+pub fn check_same(desired: &Desired, found: &Message) -> Result<(), OtherEvent> {
+    let mut differences = Vec::new();
+    if found.event_type != desired.event_type {
+        differences.push(EventDifference::EventType {
+            found: found.event_type.clone(),
+            declared: desired.event_type.clone(),
+        });
+    }
+    if found.channels.as_ref().filter(|all| !all.is_empty()) != desired.channels.as_ref() {
+        differences.push(EventDifference::Channels);
+    }
+    // A payload that Svix no longer keeps cannot be compared; an id that is derived from it is enough.
+    if found.payload.is_some_and(|payload| payload != Digest::of_json_text(&desired.payload_text)) {
+        differences.push(EventDifference::Payload);
+    }
+    if differences.is_empty() { Ok(()) } else { Err(OtherEvent { differences }) }
+}
+
+/// The next step for an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Judge it, record the first attempt, send it.
+pub enum EventStep {
+    /// Validate it, record the first attempt, send it.
     Send,
-    /// It was tried before: look whether it arrived; if not, send it.
+    /// It was tried before: check whether it arrived; if not, send it.
     SendAgain,
-    /// It was tried too long ago: look whether it arrived, and do no more.
+    /// It was tried too long ago: check whether it arrived, and do not send it.
     Find,
-    /// It is sent: look at its deliveries.
+    /// It is sent: read its deliveries.
     Follow,
-    /// It is finished, for ever or for so long.
+    /// It is finished: keep the object, forever or for this long.
     Keep(Option<Duration>),
-    /// It is finished and its time is over.
+    /// It is finished and its time to live is over: delete the object.
     Delete,
 }
 
-/// What has to be done with an event of this status, now.
+/// Returns the next step for an event of this status, now.
 #[must_use]
-pub fn step(object: &WebhookEvent, now: Timestamp) -> Step {
-    let Some(status) = &object.status else { return Step::Send };
+pub fn step(object: &WebhookEvent, now: Timestamp) -> EventStep {
+    let Some(status) = &object.status else { return EventStep::Send };
     if let Some(finished) = status.finished_at {
         return match object.spec.ttl_after_finished() {
-            None => Step::Keep(None),
+            None => EventStep::Keep(None),
             Some(ttl) => match ttl.checked_sub(since(finished, now)).filter(|left| !left.is_zero()) {
-                Some(left) => Step::Keep(Some(left)),
-                None => Step::Delete,
+                Some(left) => EventStep::Keep(Some(left)),
+                None => EventStep::Delete,
             },
         };
     }
     if status.message_id.is_some() {
-        return Step::Follow;
+        return EventStep::Follow;
     }
     match status.first_attempt_at {
-        None => Step::Send,
-        Some(first) if since(first, now) < SENDING_LIMIT => Step::SendAgain,
-        Some(_) => Step::Find,
+        None => EventStep::Send,
+        Some(first) if since(first, now) < SENDING_LIMIT => EventStep::SendAgain,
+        Some(_) => EventStep::Find,
     }
 }
 
-/// Whether nothing is done with an event any more: it is finished, or waits for a person, who can only make another.
+/// Whether an event needs no further work: it is finished, or waits for a person, who can only create another.
 #[must_use]
 pub fn is_over(object: &WebhookEvent) -> bool {
     object.status.as_ref().is_some_and(|status| {
@@ -343,19 +378,19 @@ pub fn since(moment: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(moment)).unwrap_or_default()
 }
 
-/// What the deliveries of an event have come to.
+/// The state of the deliveries of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Endpoints by how it stands.
+    /// Numbers of endpoints by the state of their delivery.
     pub attempts: Attempts,
     /// How they ended; `None`: they go on.
     pub ended: Option<Reason>,
-    /// What to say.
+    /// The message for status.
     pub message: String,
 }
 
-/// How many endpoints are to receive an event: as many as matched when it was sent (`recorded`), but no more than
-/// match now or were tried. One that was made or enabled since receives nothing of it.
+/// How many endpoints are expected to receive an event: as many as matched when it was sent (`recorded`), but no more
+/// than match now or were tried. One that was created or enabled since does not receive it.
 #[must_use]
 pub fn expected(recorded: Option<Attempts>, matching: usize, tried: usize) -> usize {
     let recorded = recorded.map(|Attempts { succeeded, pending, failed }| {
@@ -364,8 +399,8 @@ pub fn expected(recorded: Option<Attempts>, matching: usize, tried: usize) -> us
     recorded.unwrap_or(matching).min(matching.max(tried)).max(tried)
 }
 
-/// What deliveries have come to, given the endpoints that were tried, how many are expected to be, and how long ago
-/// it was sent.
+/// Returns the state of the deliveries, given the endpoints that were tried, how many are expected to be, and how long
+/// ago the event was sent.
 #[must_use]
 pub fn progress(tried: &[Delivery], expected: usize, since_sent: Duration) -> Progress {
     let count = |wanted| {
@@ -411,7 +446,7 @@ pub fn progress(tried: &[Delivery], expected: usize, since_sent: Duration) -> Pr
                 .to_owned(),
         )
     } else if failed > 0 {
-        let advice = "look at the receiver, then resend from Svix";
+        let advice = "check the receiver, then resend from Svix";
         (
             Some(Reason::DeliveryFailed),
             format!("Svix gave up on {failed} of {all} endpoints, delivered to {succeeded}; {advice}"),
@@ -423,18 +458,18 @@ pub fn progress(tried: &[Delivery], expected: usize, since_sent: Duration) -> Pr
     Progress { attempts, ended, message }
 }
 
-/// How long to wait before the next look at deliveries, so long after sending.
+/// How long to wait before deliveries are read again, at this time after sending.
 #[must_use]
-pub fn next_look(since_sent: Duration) -> Duration {
-    (since_sent / 2).clamp(SHORTEST_LOOK, LONGEST_LOOK)
+pub fn next_poll(since_sent: Duration) -> Duration {
+    (since_sent / 2).clamp(SHORTEST_POLL, LONGEST_POLL)
 }
 
-/// The conditions of an event: those of every object, and before them how far it has come. `status` is what is
-/// recorded beside the conditions; `accepted` is what the payload was found to be, `None`: as before; `missed` says
-/// whether endpoints that are declared for it did not receive it.
+/// The conditions of an event: `Accepted`, `Sent` and `Delivered`, and those of every object. `status` is the rest of the
+/// status; `accepted` is the result of validating the payload, `None`: as before; `missed`: whether endpoints that are
+/// declared for it did not receive it.
 #[must_use]
 pub fn conditions(
-    verdict: &ReadyState,
+    state: &ReadyState,
     status: &WebhookEventStatus,
     accepted: Option<(Reason, &str)>,
     before: &[Condition],
@@ -443,46 +478,41 @@ pub fn conditions(
     missed: bool,
 ) -> Vec<Condition> {
     let mut facts: Vec<(ConditionType, ConditionStatus, Reason, String)> = Vec::new();
-    let reason = verdict.reason();
+    let reason = state.reason();
     let old = before.iter().find(|old| old.type_ == ConditionType::Accepted);
     let mut kept = None;
     match (accepted, reason) {
         (_, Reason::InvalidPayload) => {
-            facts.push((
-                ConditionType::Accepted,
-                ConditionStatus::False,
-                reason,
-                verdict.message().to_owned(),
-            ));
+            facts.push((ConditionType::Accepted, ConditionStatus::False, reason, state.message().to_owned()));
         }
         (Some((reason, message)), _) => {
             facts.push((ConditionType::Accepted, ConditionStatus::True, reason, message.to_owned()));
         }
-        // What was found when it was sent stays true.
+        // The result from before it was sent stays.
         (None, _) if status.first_attempt_at.is_some() => kept = old.cloned(),
         (None, _) => {}
     }
     let (sent, sent_reason, sent_message) = match &status.message_id {
         Some(id) => (ConditionStatus::True, Reason::Sent, format!("Svix took it as message {id}")),
-        // Why not is what `Ready` says.
+        // The message of `Ready` is the reason.
         None => (ConditionStatus::False, reason, "not sent".to_owned()),
     };
     facts.push((ConditionType::Sent, sent, sent_reason, sent_message));
-    if status.message_id.is_some() && verdict.is_ready() {
+    if status.message_id.is_some() && state.is_ready() {
         let delivered = match reason {
             Reason::NoEndpointMatched if missed => ConditionStatus::False,
             Reason::Delivered | Reason::NoEndpointMatched => ConditionStatus::True,
             Reason::DeliveryFailed => ConditionStatus::False,
             _ => ConditionStatus::Unknown,
         };
-        facts.push((ConditionType::Delivered, delivered, reason, verdict.message().to_owned()));
+        facts.push((ConditionType::Delivered, delivered, reason, state.message().to_owned()));
     }
-    let told = facts.into_iter().map(|(type_, status, reason, message)| {
+    let facts = facts.into_iter().map(|(type_, status, reason, message)| {
         status::condition(type_, status, reason, &message, before, generation, now)
     });
     kept.into_iter()
-        .chain(told)
-        .chain(status::conditions(verdict, Some(&[]), before, generation, now))
+        .chain(facts)
+        .chain(status::conditions(state, Some(&[]), before, generation, now))
         .collect()
 }
 

@@ -1,37 +1,39 @@
-//! Event types: from spec and what Svix holds to the next step.
+//! Event types: the next step, from the desired and the observed event type.
 
 use serde_json::{Map, Value};
 
-use crate::api::{Action, Adoption, EventTypeNames, Reason, WebhookEventType};
-
-use super::{
-    Difference, ReconcileError, digest::Digest, ids, json_difference, quoted, schema_source, storable,
+use crate::api::{
+    Action, Adoption, EventTypeNames, JsonPointer, Reason, WebhookEventType, WebhookEventTypeSpec,
 };
 
-/// The version under which Svix keeps the schema that we own; others in Svix are left alone.
+use super::{
+    Difference, Field, ReconcileError, digest::Digest, ids, json_difference, quoted, schema_source, storable,
+};
+
+/// The version under which Svix keeps the schema that we own; other versions are left as they are.
 pub const SCHEMA_VERSION: &str = "1";
 
-/// What an object declares.
+/// The event type that an object declares. An optional field that is `None` is not managed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// The name in Svix.
     pub name: String,
-    /// The schema with its examples, as version `"1"` is to be.
+    /// The schema with its examples, for version `"1"`.
     pub schema: Value,
     /// The digest of `schema`.
     pub schema_digest: Digest,
-    /// The field of the spec that names the schema, for messages.
-    pub schema_field: &'static str,
-    /// The description; `None`: not ours to say.
+    /// The field of the spec that contains the schema.
+    pub schema_field: JsonPointer,
+    /// The description.
     pub description: Option<String>,
-    /// Whether deprecated; `None`: not ours to say.
+    /// Whether deprecated.
     pub deprecated: Option<bool>,
-    /// The group; `None`: not ours to say; `Some(None)`: none.
+    /// The group; `Some(None)`: none.
     pub group_name: Option<Option<String>>,
-    /// The feature flag; `None`: not ours to say; `Some(None)`: none.
+    /// The feature flag; `Some(None)`: none.
     pub feature_flag: Option<Option<String>>,
-    /// The optional fields that the spec names, for status: what it stops naming later is set back.
-    pub named: Vec<String>,
+    /// The optional fields that the spec names, for status: one that it stops naming is set back.
+    pub named: Vec<Field>,
 }
 
 impl Desired {
@@ -42,22 +44,32 @@ impl Desired {
         content_digest(description, self.deprecated.unwrap_or(false), Some(self.schema_digest))
     }
 
-    /// The same, with a field that the server ignores no longer ours to say: writing it again and again
-    /// would change nothing.
+    /// Stops managing a field, because the server ignores it: writing it again would change nothing.
     #[must_use]
-    pub fn without(mut self, field: &str) -> Self {
+    pub fn without(mut self, field: Field) -> Self {
         match field {
-            "description" => self.description = None,
-            "deprecated" => self.deprecated = None,
-            "groupName" => self.group_name = None,
-            "featureFlag" => self.feature_flag = None,
-            _ => {}
+            Field::Description => self.description = None,
+            Field::Deprecated => self.deprecated = None,
+            Field::GroupName => self.group_name = None,
+            Field::FeatureFlag => self.feature_flag = None,
+            // An event type cannot be without it.
+            Field::Schema
+            // Fields of endpoints.
+            | Field::Uid
+            | Field::Url
+            | Field::EventTypes
+            | Field::Channels
+            | Field::ThrottleRate
+            | Field::Disabled
+            | Field::Metadata
+            | Field::Headers
+            | Field::SigningSecret => {}
         }
         self
     }
 }
 
-/// What Svix holds, as the mirror keeps it.
+/// An event type in Svix, as the mirror keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// The name.
@@ -77,39 +89,39 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// The digest of what a create wrote, as [`Desired::content_digest`] has it.
+    /// The digest of the content that a create wrote, as in [`Desired::content_digest`].
     #[must_use]
     pub fn content_digest(&self) -> Digest {
         content_digest(&self.description, self.deprecated, self.schema_digest)
     }
 }
 
-/// Covers what every server keeps of a create; groups and feature flags are not known to all.
+/// Covers the fields that every server keeps of a create; not all know groups and feature flags.
 fn content_digest(description: &str, deprecated: bool, schema: Option<Digest>) -> Digest {
     let schema = schema.map(|digest| digest.to_string());
     Digest::of_json(&serde_json::json!([description, deprecated, schema]))
 }
 
-/// What has to be done.
+/// The next step for an event type.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Nothing: Svix holds what is declared.
+pub enum EventTypeStep {
+    /// Nothing: it is as declared.
     InSync,
-    /// It is not there: make it.
+    /// It does not exist: create it.
     Create,
-    /// It is there, equal, and nobody's: take it without a write to Svix.
+    /// It exists, is equal, and has no owner: take it over without a write to Svix.
     Adopt,
-    /// It is there and nobody's: take it, and change these fields.
+    /// It exists and has no owner: take it over, and change these fields.
     Overwrite(Vec<Difference>),
-    /// It is archived: bring it back with these fields.
+    /// It is archived: revive it, and change these fields.
     Revive(Vec<Difference>),
     /// These fields differ: change them and no others.
     Change(Vec<Difference>),
-    /// It must not be touched.
+    /// It must not be changed.
     Refuse(ReconcileError),
 }
 
-/// Builds what an object declares.
+/// Builds the event type that an object declares.
 ///
 /// `schema` is the schema that the object names, wherever it is kept; `examples` are its parsed examples;
 /// `owned` are the optional fields that an earlier spec named.
@@ -122,33 +134,29 @@ pub fn desired(
 ) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
     let name = object.event_type_name();
-    ids::check_event_type_name(&name, names).map_err(|problem| {
-        let field =
-            if spec.name.is_some() { "/spec/name" } else { "/metadata/name (spec.name is not given)" };
-        ReconcileError::new(Reason::InvalidSpec, format!("{field}: {problem}"))
+    ids::check_event_type_name(&name, names).map_err(|error| match &spec.name {
+        Some(_) => ReconcileError::at(Reason::InvalidSpec, "/spec/name", error),
+        None => {
+            let detail = format_args!("(spec.name is not given): {error}");
+            ReconcileError::in_sentence(Reason::InvalidSpec, "/metadata/name", detail)
+        }
     })?;
     check_description(object)?;
-    let was_named = |field: &str| owned.iter().any(|owned| owned == field);
-    // A field that the spec stopped naming goes back to what Svix would have made of it.
+    let was_named = |field: Field| owned.iter().any(|owned| owned == field.as_str());
+    // A field that the spec stopped naming goes back to Svix's default.
     fn or_reset<T>(named: Option<T>, was_named: bool, default: T) -> Option<T> {
         named.or_else(|| was_named.then_some(default))
     }
     let schema = with_examples(schema, examples);
-    let named = [
-        ("description", spec.description.is_some()),
-        ("deprecated", spec.deprecated.is_some()),
-        ("groupName", spec.group_name.is_some()),
-        ("featureFlag", spec.feature_flag.is_some()),
-    ];
     Ok(Desired {
         schema_digest: Digest::of_json(&schema),
         schema_field: schema_source::field(object),
         schema,
-        description: or_reset(spec.description.clone(), was_named("description"), String::new()),
-        deprecated: or_reset(spec.deprecated, was_named("deprecated"), false),
-        group_name: or_reset(spec.group_name.clone().map(Some), was_named("groupName"), None),
-        feature_flag: or_reset(spec.feature_flag.clone().map(Some), was_named("featureFlag"), None),
-        named: named.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).to_owned()).collect(),
+        description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
+        deprecated: or_reset(spec.deprecated, was_named(Field::Deprecated), false),
+        group_name: or_reset(spec.group_name.clone().map(Some), was_named(Field::GroupName), None),
+        feature_flag: or_reset(spec.feature_flag.clone().map(Some), was_named(Field::FeatureFlag), None),
+        named: Field::ALL.iter().copied().filter(|field| is_named(spec, *field)).collect(),
         name,
     })
 }
@@ -157,13 +165,35 @@ pub fn desired(
 pub fn check_description(object: &WebhookEventType) -> Result<(), ReconcileError> {
     match object.spec.description.as_deref() {
         Some(text) if storable::has_nul(text) => {
-            Err(ReconcileError::new(Reason::InvalidSpec, format!("/spec/description: {}", storable::NUL)))
+            Err(ReconcileError::at(Reason::InvalidSpec, "/spec/description", storable::NUL))
         }
         _ => Ok(()),
     }
 }
 
-/// The schema with `examples` in it, where Svix looks for them. Examples that the object declares replace
+/// Whether a spec names a field that it may leave out. A field that it stops naming is set back to Svix's default.
+fn is_named(spec: &WebhookEventTypeSpec, field: Field) -> bool {
+    match field {
+        Field::Description => spec.description.is_some(),
+        Field::Deprecated => spec.deprecated.is_some(),
+        Field::GroupName => spec.group_name.is_some(),
+        Field::FeatureFlag => spec.feature_flag.is_some(),
+        // Always managed.
+        Field::Schema => false,
+        // Fields of endpoints.
+        Field::Uid
+        | Field::Url
+        | Field::EventTypes
+        | Field::Channels
+        | Field::ThrottleRate
+        | Field::Disabled
+        | Field::Metadata
+        | Field::Headers
+        | Field::SigningSecret => false,
+    }
+}
+
+/// The schema with `examples` in it, where Svix reads them. Examples that the object declares replace
 /// those that the schema itself has.
 fn with_examples(mut schema: Value, examples: Vec<Value>) -> Value {
     if let (Value::Object(map), false) = (&mut schema, examples.is_empty()) {
@@ -172,7 +202,7 @@ fn with_examples(mut schema: Value, examples: Vec<Value>) -> Value {
     schema
 }
 
-/// The fields in which Svix differs from what is declared; `archived` is not among them.
+/// Returns the fields that differ; `archived` is not among them.
 #[must_use]
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     // No `..`: a new field must be thought of here.
@@ -190,38 +220,38 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     let mut found = Vec::new();
     if observed.schema_digest != Some(*schema_digest) {
         found.push(Difference {
-            field: "schema",
+            field: Field::Schema,
             found: if observed.schema_digest.is_some() { "another schema".into() } else { "missing".into() },
             expected: "the one in the spec".into(),
         });
     }
     if let Some(expected) = description.as_ref().filter(|expected| **expected != observed.description) {
         found.push(Difference {
-            field: "description",
+            field: Field::Description,
             found: quoted(&observed.description),
             expected: quoted(expected),
         });
     }
     if let Some(expected) = deprecated.filter(|expected| *expected != observed.deprecated) {
         found.push(Difference {
-            field: "deprecated",
+            field: Field::Deprecated,
             found: observed.deprecated.to_string(),
             expected: expected.to_string(),
         });
     }
     for (field, expected, observed) in [
-        ("groupName", group_name, &observed.group_name),
-        ("featureFlag", feature_flag, &observed.feature_flag),
+        (Field::GroupName, group_name, &observed.group_name),
+        (Field::FeatureFlag, feature_flag, &observed.feature_flag),
     ] {
         if let Some(expected) = expected.as_ref().filter(|expected| *expected != observed) {
-            let say = |value: &Option<String>| value.as_deref().map_or_else(|| "none".into(), quoted);
-            found.push(Difference { field, found: say(observed), expected: say(expected) });
+            let display = |value: &Option<String>| value.as_deref().map_or_else(|| "none".into(), quoted);
+            found.push(Difference { field, found: display(observed), expected: display(expected) });
         }
     }
     found
 }
 
-/// Says in a difference of the schema where the schemas differ. `schemas` are those that Svix returned, by version;
+/// Adds to a difference of the schema where the schemas differ. `schemas` are those that Svix returned, by version;
 /// without them the difference stays as it is.
 #[must_use]
 pub fn locate(
@@ -230,7 +260,7 @@ pub fn locate(
     schemas: Option<&Value>,
 ) -> Vec<Difference> {
     let found = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
-    let schema = differences.iter_mut().find(|difference| difference.field == "schema");
+    let schema = differences.iter_mut().find(|difference| difference.field == Field::Schema);
     if let (Some(difference), Some(found)) = (schema, found)
         && let Some(first) = json_difference::first(found, &desired.schema)
     {
@@ -241,43 +271,55 @@ pub fn locate(
     differences
 }
 
-/// What has to be done, given what Svix holds and whether that is ours.
+/// Returns the next step, given the observed event type and whether it is ours.
 ///
-/// Event types carry no mark in Svix; `ours` is what Kubernetes records (status, or the claim made before
-/// the first write). An archived event type is nobody's: Svix itself makes it anew on create. A schema that Svix would
-/// refuse is not written.
+/// Event types carry no mark in Svix; `is_ours` comes from Kubernetes (status, or the claim that was written before
+/// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. A schema that
+/// Svix would refuse is not written.
 #[must_use]
-pub fn plan(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption: Adoption) -> Step {
-    let step = compare(desired, observed, ours, adoption);
+pub fn plan(
+    desired: &Desired,
+    observed: Option<&Observed>,
+    is_ours: bool,
+    adoption: Adoption,
+) -> EventTypeStep {
+    let step = compare(desired, observed, is_ours, adoption);
     if !writes_schema(&step) {
         return step;
     }
-    match schema_source::check_draft7(desired.schema_field, &desired.schema) {
+    match schema_source::check_draft7(&desired.schema_field, &desired.schema) {
         Ok(()) => step,
-        Err(refusal) => Step::Refuse(refusal),
+        Err(error) => EventTypeStep::Refuse(error),
     }
 }
 
-fn writes_schema(step: &Step) -> bool {
+fn writes_schema(step: &EventTypeStep) -> bool {
     match step {
-        Step::Create => true,
-        Step::Overwrite(differences) | Step::Revive(differences) | Step::Change(differences) => {
-            differences.iter().any(|difference| difference.field == "schema")
+        EventTypeStep::Create => true,
+        EventTypeStep::Overwrite(differences)
+        | EventTypeStep::Revive(differences)
+        | EventTypeStep::Change(differences) => {
+            differences.iter().any(|difference| difference.field == Field::Schema)
         }
-        Step::InSync | Step::Adopt | Step::Refuse(_) => false,
+        EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Refuse(_) => false,
     }
 }
 
-fn compare(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption: Adoption) -> Step {
-    let Some(observed) = observed else { return Step::Create };
+fn compare(
+    desired: &Desired,
+    observed: Option<&Observed>,
+    is_ours: bool,
+    adoption: Adoption,
+) -> EventTypeStep {
+    let Some(observed) = observed else { return EventTypeStep::Create };
     let differences = differences(desired, observed);
-    match (observed.archived, ours, differences.is_empty()) {
-        (true, ..) => Step::Revive(differences),
-        (false, true, true) => Step::InSync,
-        (false, true, false) => Step::Change(differences),
+    match (observed.archived, is_ours, differences.is_empty()) {
+        (true, ..) => EventTypeStep::Revive(differences),
+        (false, true, true) => EventTypeStep::InSync,
+        (false, true, false) => EventTypeStep::Change(differences),
         (false, false, equal) => match adoption {
-            // Who may not adopt is not told what is there.
-            Adoption::Never => Step::Refuse(ReconcileError::new(
+            // The message shows nothing of an event type to an object that may not adopt it.
+            Adoption::Never => EventTypeStep::Refuse(ReconcileError::new(
                 Reason::NotOurs,
                 format!(
                     "event type {} exists in Svix and was not made by this object, which may not adopt it (adoption: \
@@ -285,9 +327,9 @@ fn compare(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption:
                     desired.name
                 ),
             )),
-            Adoption::Match | Adoption::Override if equal => Step::Adopt,
-            Adoption::Override => Step::Overwrite(differences),
-            Adoption::Match => Step::Refuse(ReconcileError::new(
+            Adoption::Match | Adoption::Override if equal => EventTypeStep::Adopt,
+            Adoption::Override => EventTypeStep::Overwrite(differences),
+            Adoption::Match => EventTypeStep::Refuse(ReconcileError::new(
                 Reason::NotOurs,
                 format!(
                     "event type {} exists in Svix, was not made by this object, and differs: {}. Make the spec equal to \
@@ -300,24 +342,24 @@ fn compare(desired: &Desired, observed: Option<&Observed>, ours: bool, adoption:
     }
 }
 
-/// What a step would do, for an object that is only compared; `None`: nothing.
+/// The action that a step would be, for an object that is only compared; `None`: none.
 #[must_use]
-pub fn what_if(step: &Step) -> Option<(Action, &[Difference])> {
+pub fn what_if(step: &EventTypeStep) -> Option<(Action, &[Difference])> {
     match step {
-        Step::InSync => None,
-        Step::Create => Some((Action::Create, &[])),
-        Step::Adopt => Some((Action::Adopt, &[])),
-        Step::Overwrite(differences) => Some((Action::Adopt, differences)),
-        Step::Revive(differences) => Some((Action::Revive, differences)),
-        Step::Change(differences) => Some((Action::Change, differences)),
-        Step::Refuse(_) => Some((Action::Refuse, &[])),
+        EventTypeStep::InSync => None,
+        EventTypeStep::Create => Some((Action::Create, &[])),
+        EventTypeStep::Adopt => Some((Action::Adopt, &[])),
+        EventTypeStep::Overwrite(differences) => Some((Action::Adopt, differences)),
+        EventTypeStep::Revive(differences) => Some((Action::Revive, differences)),
+        EventTypeStep::Change(differences) => Some((Action::Change, differences)),
+        EventTypeStep::Refuse(_) => Some((Action::Refuse, &[])),
     }
 }
 
-/// The whole `schemas` value to write: what Svix holds, with our version replaced.
+/// The whole `schemas` value to write: the observed one, with our version replaced.
 #[must_use]
-pub fn merge_schemas(desired: &Desired, held: Option<&Value>) -> Value {
-    let mut schemas = match held {
+pub fn merge_schemas(desired: &Desired, observed: Option<&Value>) -> Value {
+    let mut schemas = match observed {
         Some(Value::Object(map)) => map.clone(),
         _ => Map::new(),
     };
@@ -347,7 +389,7 @@ mod tests {
         desired(&object, schema, vec![], EventTypeNames::Grouped, &owned).unwrap()
     }
 
-    fn held(desired: &Desired) -> Observed {
+    fn observed(desired: &Desired) -> Observed {
         Observed {
             name: desired.name.clone(),
             description: desired.description.clone().unwrap_or_default(),
@@ -360,39 +402,51 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_made() {
-        assert_eq!(plan(&desire(json!({"schema": {}}), &[]), None, false, Adoption::Match), Step::Create);
-        assert_eq!(plan(&desire(json!({"schema": {}}), &[]), None, true, Adoption::Match), Step::Create);
+    fn a_missing_event_type_is_created() {
+        assert_eq!(
+            plan(&desire(json!({"schema": {}}), &[]), None, false, Adoption::Match),
+            EventTypeStep::Create
+        );
+        assert_eq!(
+            plan(&desire(json!({"schema": {}}), &[]), None, true, Adoption::Match),
+            EventTypeStep::Create
+        );
     }
 
     #[test]
-    fn what_is_ours_and_equal_is_left_alone_and_what_is_nobodys_and_equal_is_taken() {
+    fn an_equal_event_type_is_left_alone_or_adopted() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "d"}), &[]);
-        assert_eq!(plan(&desired, Some(&held(&desired)), true, Adoption::Match), Step::InSync);
-        assert_eq!(plan(&desired, Some(&held(&desired)), false, Adoption::Match), Step::Adopt);
+        assert_eq!(plan(&desired, Some(&observed(&desired)), true, Adoption::Match), EventTypeStep::InSync);
+        assert_eq!(plan(&desired, Some(&observed(&desired)), false, Adoption::Match), EventTypeStep::Adopt);
     }
 
     #[test]
-    fn what_is_not_ours_and_differs_is_never_touched() {
+    fn one_that_is_not_ours_and_differs_is_refused() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
-        let other = Observed { description: "theirs".into(), ..held(&desired) };
-        let Step::Refuse(refusal) = plan(&desired, Some(&other), false, Adoption::Match) else {
+        let other = Observed { description: "theirs".into(), ..observed(&desired) };
+        let EventTypeStep::Refuse(error) = plan(&desired, Some(&other), false, Adoption::Match) else {
             unreachable!()
         };
-        assert_eq!(refusal.reason, Reason::NotOurs);
-        assert!(refusal.message.contains(r#"description is "theirs" in Svix, declared "mine""#), "{refusal}");
+        assert_eq!(error.reason, Reason::NotOurs);
+        assert!(error.message.contains(r#"description is "theirs" in Svix, declared "mine""#), "{error}");
     }
 
     #[test]
-    fn what_is_not_ours_is_taken_as_far_as_the_adoption_goes() {
+    fn adoption_decides_how_far_one_is_taken_over() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
-        let (equal, other) = (held(&desired), Observed { description: "theirs".into(), ..held(&desired) });
+        let (equal, other) =
+            (observed(&desired), Observed { description: "theirs".into(), ..observed(&desired) });
         let step = |observed: &Observed, adoption| plan(&desired, Some(observed), false, adoption);
-        assert_eq!(step(&equal, Adoption::Override), Step::Adopt);
-        assert!(matches!(step(&other, Adoption::Override), Step::Overwrite(fields) if fields.len() == 1));
+        assert_eq!(step(&equal, Adoption::Override), EventTypeStep::Adopt);
+        assert!(
+            matches!(step(&other, Adoption::Override), EventTypeStep::Overwrite(fields) if fields.len() == 1)
+        );
         for observed in [&equal, &other] {
-            let Step::Refuse(refusal) = step(observed, Adoption::Never) else { unreachable!() };
-            assert!(!refusal.message.contains("theirs"), "who may not adopt is not told what is there");
+            let EventTypeStep::Refuse(error) = step(observed, Adoption::Never) else { unreachable!() };
+            assert!(
+                !error.message.contains("theirs"),
+                "an object that may not adopt it learns nothing of it"
+            );
         }
     }
 
@@ -404,9 +458,9 @@ mod tests {
             deprecated: true,
             group_name: Some("g".into()),
             feature_flag: Some("f".into()),
-            ..held(&desired)
+            ..observed(&desired)
         };
-        assert_eq!(plan(&desired, Some(&touched), true, Adoption::Match), Step::InSync);
+        assert_eq!(plan(&desired, Some(&touched), true, Adoption::Match), EventTypeStep::InSync);
     }
 
     #[test]
@@ -418,24 +472,25 @@ mod tests {
             deprecated: true,
             group_name: Some("g".into()),
             feature_flag: Some("f".into()),
-            ..held(&desired)
+            ..observed(&desired)
         };
-        let Step::Change(differences) = plan(&desired, Some(&before), true, Adoption::Match) else {
+        let EventTypeStep::Change(differences) = plan(&desired, Some(&before), true, Adoption::Match) else {
             unreachable!()
         };
         let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
-        assert_eq!(fields, ["description", "deprecated", "groupName", "featureFlag"]);
-        assert_eq!(desired.named, Vec::<String>::new());
+        assert_eq!(fields, [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag]);
+        assert_eq!(desired.named, Vec::<Field>::new());
     }
 
     #[test]
-    fn an_archived_one_is_brought_back() {
+    fn an_archived_event_type_is_revived() {
         let desired = desire(json!({"schema": {}}), &[]);
-        let archived = Observed { archived: true, schema_digest: None, ..held(&desired) };
-        let Step::Revive(differences) = plan(&desired, Some(&archived), false, Adoption::Match) else {
+        let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
+        let EventTypeStep::Revive(differences) = plan(&desired, Some(&archived), false, Adoption::Match)
+        else {
             unreachable!()
         };
-        assert_eq!(differences[0].field, "schema");
+        assert_eq!(differences[0].field, Field::Schema);
     }
 
     #[test]
@@ -444,31 +499,19 @@ mod tests {
             "$schema": "http://json-schema.org/draft-04/schema#", "maximum": 5, "exclusiveMaximum": true,
         });
         let desired = desire(json!({"schema": schema, "description": "d"}), &[]);
-        let archived = Observed { archived: true, schema_digest: None, ..held(&desired) };
-        for (observed, ours) in [(None, false), (Some(&archived), true)] {
-            let Step::Refuse(refusal) = plan(&desired, observed, ours, Adoption::Override) else {
+        let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
+        for (before, is_ours) in [(None, false), (Some(&archived), true)] {
+            let EventTypeStep::Refuse(error) = plan(&desired, before, is_ours, Adoption::Override) else {
                 unreachable!()
             };
-            assert_eq!(refusal.reason, Reason::InvalidSchema);
-            assert!(
-                refusal
-                    .message
-                    .starts_with("/spec/schema/exclusiveMaximum: not valid as Draft 7, as which Svix"),
-                "{refusal}"
-            );
+            assert_eq!(error.reason, Reason::InvalidSchema);
+            assert_eq!(error.field, Some("/spec/schema/exclusiveMaximum".into()));
+            assert!(error.detail().starts_with("not valid as Draft 7, as which Svix"), "{error}");
         }
         // A server that has it already accepted it.
-        assert_eq!(plan(&desired, Some(&held(&desired)), true, Adoption::Match), Step::InSync);
-        let other = Observed { description: "other".into(), ..held(&desired) };
-        assert!(matches!(plan(&desired, Some(&other), true, Adoption::Match), Step::Change(_)));
-    }
-
-    #[test]
-    fn other_versions_of_the_schema_are_kept() {
-        let desired = desire(json!({"schema": {"a": 1}}), &[]);
-        let held = json!({"1": {"old": true}, "2": {"kept": true}});
-        assert_eq!(merge_schemas(&desired, Some(&held)), json!({"1": {"a": 1}, "2": {"kept": true}}));
-        assert_eq!(merge_schemas(&desired, None), json!({"1": {"a": 1}}));
+        assert_eq!(plan(&desired, Some(&observed(&desired)), true, Adoption::Match), EventTypeStep::InSync);
+        let other = Observed { description: "other".into(), ..observed(&desired) };
+        assert!(matches!(plan(&desired, Some(&other), true, Adoption::Match), EventTypeStep::Change(_)));
     }
 
     #[test]
@@ -477,22 +520,44 @@ mod tests {
         let desired = desire(json!({"schema": serde_json::from_str::<Value>(text).unwrap()}), &[]);
         let stored = r#"{"properties": {"n": {"maximum": 10000000000000000, "minimum": 0.0, "multipleOf": 0.0000001}}}"#;
         let stored: Value = serde_json::from_str(stored).unwrap();
-        let observed = Observed { schema_digest: Some(Digest::of_json(&stored)), ..held(&desired) };
+
+        let observed = Observed { schema_digest: Some(Digest::of_json(&stored)), ..observed(&desired) };
+
         assert_eq!(differences(&desired, &observed), []);
     }
 
     #[test]
     fn a_difference_of_the_schema_can_be_located() {
         let desired = desire(json!({"schema": {"properties": {"n": {"maximum": 1}}}}), &[]);
-        let other = Observed { schema_digest: Some(Digest::of_json(&json!({}))), ..held(&desired) };
+        let other = Observed { schema_digest: Some(Digest::of_json(&json!({}))), ..observed(&desired) };
         let found = json!({"1": {"properties": {"n": {"maximum": 2}}}});
+
         let located = locate(differences(&desired, &other), &desired, Some(&found));
+        let whole = locate(differences(&desired, &other), &desired, None);
+
         assert_eq!(
             crate::plan::describe(&located),
             "schema is 2 at /properties/n/maximum in Svix, declared 1"
         );
-        let whole = locate(differences(&desired, &other), &desired, None);
         assert_eq!(whole[0].found, "another schema");
+    }
+
+    #[test]
+    fn a_description_that_svix_can_never_store_is_refused() {
+        let object = object(json!({"schema": {}, "description": "a\0b"}));
+
+        let error = desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).unwrap_err();
+
+        assert_eq!(error.reason, Reason::InvalidSpec);
+        assert_eq!(error.message, format!("/spec/description: {}", storable::NUL));
+    }
+
+    #[test]
+    fn other_versions_of_the_schema_are_kept() {
+        let desired = desire(json!({"schema": {"a": 1}}), &[]);
+        let observed = json!({"1": {"old": true}, "2": {"kept": true}});
+        assert_eq!(merge_schemas(&desired, Some(&observed)), json!({"1": {"a": 1}, "2": {"kept": true}}));
+        assert_eq!(merge_schemas(&desired, None), json!({"1": {"a": 1}}));
     }
 
     #[test]
@@ -505,21 +570,43 @@ mod tests {
     }
 
     #[test]
-    fn a_description_that_svix_can_never_store_is_refused() {
-        let object = object(json!({"schema": {}, "description": "a\0b"}));
-        let refusal = desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).unwrap_err();
-        assert_eq!(refusal.reason, Reason::InvalidSpec);
-        assert_eq!(refusal.message, format!("/spec/description: {}", storable::NUL));
+    fn an_invalid_name_is_refused_with_its_field() {
+        let object = object(json!({"schema": {}, "name": "nodot"}));
+        let error = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
+        assert!(
+            error.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"),
+            "{error}"
+        );
+        assert_eq!(error.field, Some("/spec/name".into()));
+        assert!(desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).is_ok());
     }
 
     #[test]
-    fn a_bad_name_is_refused_with_the_field_it_comes_from() {
-        let object = object(json!({"schema": {}, "name": "nodot"}));
-        let refusal = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
-        assert!(
-            refusal.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"),
-            "{refusal}"
-        );
-        assert!(desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).is_ok());
+    fn a_name_from_metadata_is_refused_at_metadata() {
+        let mut object = object(json!({"schema": {}}));
+        object.metadata.name = Some("nodot".into());
+
+        let error = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
+
+        assert_eq!(error.field, Some("/metadata/name".into()));
+        assert!(error.message.starts_with("/metadata/name (spec.name is not given): found "), "{error}");
+    }
+
+    #[test]
+    fn each_optional_field_is_named_once_the_spec_has_it_and_can_be_left_out() {
+        let full = json!({
+            "schema": {}, "description": "d", "deprecated": true, "groupName": "g", "featureFlag": "f",
+        });
+        let mut desired = desire(full, &[]);
+        let named = [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag];
+        assert_eq!(desired.named, named);
+        assert_eq!(Field::names(&desired.named), ["description", "deprecated", "groupName", "featureFlag"]);
+
+        for field in named {
+            desired = desired.without(field);
+        }
+
+        let reset = desire(json!({"schema": {}}), &[]);
+        assert_eq!(Desired { named: vec![], ..desired }, reset);
     }
 }

@@ -1,14 +1,14 @@
-//! HTTP headers of an endpoint: what Svix refuses, and what differs.
+//! HTTP headers of an endpoint: which ones Svix refuses, and how they differ.
 //!
 //! The rules are those of the open-source server (`core/types/mod.rs`, `EndpointHeaders`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{Header, Reason};
+use crate::api::{Header, HeaderValue, JsonPointer, Reason};
 
 use super::{
     ReconcileError, quoted,
-    secrets::{Secrets, Sensitive, look_up},
+    secrets::{self, Secrets, Sensitive},
 };
 
 /// Longest value, in bytes.
@@ -38,63 +38,108 @@ const FORBIDDEN: [&str; 19] = [
 const FORBIDDEN_PREFIXES: [&str; 9] =
     ["svix-", "x-amz-", "x-amzn-", "x-azure-", "x-fd-", "x-gfe", "x-goog-", "x-google", "x-svix-"];
 
-/// What is wrong with headers, each with the JSON Pointer of its place. Values in Secrets are not known here.
+/// A header that an endpoint cannot have. No message contains a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHeader {
+    /// Its name is invalid.
+    #[error("found {}, {problem}", quoted(.found))]
+    Name {
+        /// The name.
+        found: String,
+        /// What is wrong with it.
+        #[source]
+        problem: InvalidHeaderName,
+    },
+    /// Another header has the same name.
+    #[error("found {} again, as in item {first}: the case of letters makes no other header", quoted(.found))]
+    Duplicate {
+        /// The name.
+        found: String,
+        /// The index of the first one.
+        first: usize,
+    },
+    /// Its value is invalid.
+    #[error(transparent)]
+    Value(#[from] InvalidHeaderValue),
+}
+
+/// A name that a header cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHeaderName {
+    /// It is not the name of an HTTP header.
+    #[error("expected the name of an HTTP header")]
+    Token,
+    /// Svix sets the header itself, or does not send it.
+    #[error("which Svix sets itself or does not send; expected another header")]
+    Reserved,
+    /// Svix refuses names with this prefix.
+    #[error("but Svix takes no header that starts with {0}")]
+    ReservedPrefix(&'static str),
+}
+
+/// A value that a header cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHeaderValue {
+    /// It is too long.
+    #[error("found {0} bytes, expected at most {MAX_VALUE}")]
+    Length(usize),
+    /// It has a character that HTTP does not allow.
+    #[error("found a control character at byte {0}, which no HTTP header can carry")]
+    ControlCharacter(usize),
+}
+
+/// Checks names and inline values; returns each error with the field it is about.
 #[must_use]
-pub fn problems(headers: &[Header]) -> Vec<(String, String)> {
-    let mut problems = Vec::new();
+pub fn check(headers: &[Header]) -> Vec<(JsonPointer, InvalidHeader)> {
+    let mut errors = Vec::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (index, header) in headers.iter().enumerate() {
-        let at = |field: &str| format!("/spec/headers/{index}/{field}");
+        let place = field(index);
         let name = header.name.to_ascii_lowercase();
-        if let Err(message) = check_name(&name) {
-            problems.push((at("name"), format!("found {}, {message}", quoted(&header.name))));
+        let found = || header.name.clone();
+        if let Err(problem) = check_name(&name) {
+            errors.push((place.child("name"), InvalidHeader::Name { found: found(), problem }));
         }
         if let Some(first) = seen.insert(name, index) {
-            let message = format!(
-                "found {} again, as in item {first}: the case of letters makes no other header",
-                quoted(&header.name)
-            );
-            problems.push((at("name"), message));
+            errors.push((place.child("name"), InvalidHeader::Duplicate { found: found(), first }));
         }
-        match (&header.value, &header.value_from) {
-            (Some(value), None) => {
-                if let Err(message) = check_value(value) {
-                    problems.push((at("value"), message));
-                }
-            }
-            (None, Some(_)) => {}
-            _ => problems.push((
-                format!("/spec/headers/{index}"),
-                "exactly one of value and valueFrom must be given".to_owned(),
-            )),
+        if let Ok(HeaderValue::Inline(value)) = header.value()
+            && let Err(problem) = check_value(value)
+        {
+            errors.push((place.child("value"), problem.into()));
         }
     }
-    problems
+    errors
+}
+
+/// The place of a header in the spec.
+fn field(index: usize) -> JsonPointer {
+    JsonPointer::from_static("/spec/headers").index(index)
 }
 
 /// Checks a name in lower case.
-fn check_name(name: &str) -> Result<(), String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
-        return Err("expected the name of an HTTP header".to_owned());
+fn check_name(name: &str) -> Result<(), InvalidHeaderName> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(InvalidHeaderName::Token);
     }
     if FORBIDDEN.contains(&name) {
-        return Err("which Svix sets itself or does not send; expected another header".to_owned());
+        return Err(InvalidHeaderName::Reserved);
     }
-    match FORBIDDEN_PREFIXES.iter().find(|prefix| name.starts_with(**prefix)) {
-        Some(prefix) => Err(format!("but Svix takes no header that starts with {prefix}")),
+    match FORBIDDEN_PREFIXES.into_iter().find(|prefix| name.starts_with(prefix)) {
+        Some(prefix) => Err(InvalidHeaderName::ReservedPrefix(prefix)),
         None => Ok(()),
     }
 }
 
-/// Checks a value; the message does not hold it.
-fn check_value(value: &str) -> Result<(), String> {
+/// Checks a value.
+fn check_value(value: &str) -> Result<(), InvalidHeaderValue> {
     if value.len() > MAX_VALUE {
-        return Err(format!("found {} bytes, expected at most {MAX_VALUE}", value.len()));
+        return Err(InvalidHeaderValue::Length(value.len()));
     }
-    // What the http crate takes as a header's value.
+    // The rule of the http crate, which Svix sends with.
     match value.bytes().position(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
-        Some(at) => Err(format!("found a control character at byte {at}, which no HTTP header can carry")),
+        Some(at) => Err(InvalidHeaderValue::ControlCharacter(at)),
         None => Ok(()),
     }
 }
@@ -105,25 +150,20 @@ pub fn resolve(
     secrets: &Secrets,
     namespace: &str,
 ) -> Result<BTreeMap<String, Sensitive>, ReconcileError> {
-    if let Some((field, message)) = problems(headers).into_iter().next() {
-        return Err(ReconcileError::new(Reason::InvalidSpec, format!("{field}: {message}")));
+    if let Some((field, error)) = check(headers).into_iter().next() {
+        return Err(ReconcileError::at(Reason::InvalidSpec, field, error));
     }
     let mut resolved = BTreeMap::new();
     for (index, header) in headers.iter().enumerate() {
-        let value = match (&header.value, &header.value_from) {
-            (Some(value), _) => Sensitive::new(value.as_str()),
-            (None, Some(source)) => {
-                let reference = &source.secret_key_ref;
-                let field = format!("/spec/headers/{index}/valueFrom/secretKeyRef");
-                let value = look_up(secrets, reference, &field, namespace)?;
-                check_value(value.expose()).map_err(|problem| {
-                    let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
-                    ReconcileError::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
-                })?;
+        let value = match header.value().map_err(|rule| rule.at(field(index)))? {
+            HeaderValue::Inline(value) => Sensitive::new(value),
+            HeaderValue::Secret(reference) => {
+                let field = field(index).child("valueFrom").child("secretKeyRef");
+                let value = secrets::value(secrets, reference, &field, namespace)?;
+                check_value(value.expose())
+                    .map_err(|problem| secrets::invalid(reference, &field, namespace, &problem))?;
                 value
             }
-            // Said by `problems`.
-            (None, None) => continue,
         };
         resolved.insert(header.name.clone(), value);
     }
@@ -170,10 +210,10 @@ pub fn compare(wanted: &BTreeMap<String, Sensitive>, observed: &Observed) -> Com
     comparison
 }
 
-/// The headers that may stay while the address goes to another host: those that are declared, and are known to have
+/// The headers that may stay while the address goes to another host: the declared ones that are known to have
 /// that value. `None`: all of them. Old values are not for the new host, and new ones not for the old.
 #[must_use]
-pub fn for_both(
+pub fn safe_for_both_hosts(
     wanted: &BTreeMap<String, Sensitive>,
     observed: &Observed,
 ) -> Option<BTreeMap<String, Sensitive>> {
@@ -199,8 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn what_svix_refuses_is_refused_here_with_its_place() {
-        let found = problems(&headers(json!([
+    fn headers_that_svix_refuses_are_refused_with_their_field() {
+        let found = check(&headers(json!([
             {"name": "X-Team", "value": "a"},
             {"name": "User-Agent", "value": "a"},
             {"name": "Svix-Id", "value": "a"},
@@ -212,7 +252,8 @@ mod tests {
             places,
             ["/spec/headers/1/name", "/spec/headers/2/name", "/spec/headers/3/name", "/spec/headers/4/value"]
         );
-        assert!(found[3].1.contains("at byte 1"), "{found:?}");
+        assert_eq!(found[3].1, InvalidHeaderValue::ControlCharacter(1).into());
+        assert!(found[3].1.to_string().contains("at byte 1"), "{found:?}");
     }
 
     #[test]
@@ -255,13 +296,13 @@ mod tests {
         };
         let wanted = these(&[("X-Team", "a"), ("Authorization", "new"), ("X-New", "n")]);
         let shown = |pairs: &[(&str, &str)]| Observed { shown: these(pairs), hidden: BTreeSet::new() };
-        assert_eq!(for_both(&wanted, &Observed::default()), None);
-        assert_eq!(for_both(&wanted, &shown(&[("x-team", "a")])), None);
+        assert_eq!(safe_for_both_hosts(&wanted, &Observed::default()), None);
+        assert_eq!(safe_for_both_hosts(&wanted, &shown(&[("x-team", "a")])), None);
         let team = Some(these(&[("x-team", "a")]));
-        assert_eq!(for_both(&wanted, &shown(&[("x-team", "a"), ("authorization", "old")])), team);
-        assert_eq!(for_both(&wanted, &shown(&[("x-team", "a"), ("x-old", "n")])), team);
+        assert_eq!(safe_for_both_hosts(&wanted, &shown(&[("x-team", "a"), ("authorization", "old")])), team);
+        assert_eq!(safe_for_both_hosts(&wanted, &shown(&[("x-team", "a"), ("x-old", "n")])), team);
         let hidden = BTreeSet::from(["authorization".to_owned()]);
-        assert_eq!(for_both(&wanted, &Observed { hidden, ..shown(&[("x-team", "a")]) }), team);
-        assert_eq!(for_both(&BTreeMap::new(), &shown(&[("x-team", "a")])), Some(BTreeMap::new()));
+        assert_eq!(safe_for_both_hosts(&wanted, &Observed { hidden, ..shown(&[("x-team", "a")]) }), team);
+        assert_eq!(safe_for_both_hosts(&BTreeMap::new(), &shown(&[("x-team", "a")])), Some(BTreeMap::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! Names and identifiers in Svix: their alphabet, and how ours are made.
+//! Names and identifiers in Svix: their alphabet, and the derivation of ours.
 
 use crate::api::EventTypeNames;
 
@@ -7,10 +7,10 @@ use super::digest::Digest;
 /// Longest name, uid or group in Svix, in bytes.
 pub const MAX_NAME: usize = 256;
 
-/// Whether Svix takes a text as an event type name, a uid, a group or a feature flag.
+/// Whether Svix accepts a text as an event type name, a uid, a group or a feature flag.
 ///
-/// Svix's rule is `^[a-zA-Z0-9\-_.]+$` and at most 256. `.` and `..` pass it, but cannot be said in the path
-/// of a URL, so they are no names here.
+/// Svix's rule is `^[a-zA-Z0-9\-_.]+$` and at most 256. `.` and `..` match it, but cannot be written in the path
+/// of a URL, so they are not accepted here.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     !text.is_empty()
@@ -20,35 +20,53 @@ pub fn is_name(text: &str) -> bool {
         && text != ".."
 }
 
-/// Whether Svix takes a text as the uid of an application or endpoint: a name that cannot be taken for an id.
+/// Whether Svix accepts a text as the uid of an application or endpoint: a name that cannot be mistaken for an id.
 #[must_use]
 pub fn is_uid(text: &str) -> bool {
     is_name(text) && !["app_", "ep_", "msg_"].iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// A uid that Svix would refuse.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("found {0:?}, expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_")]
+pub struct InvalidUid(pub String);
+
+/// Checks the uid of an application, endpoint or event.
+pub fn check_uid(uid: &str) -> Result<(), InvalidUid> {
+    if is_uid(uid) { Ok(()) } else { Err(InvalidUid(uid.to_owned())) }
 }
 
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// Checks the name of an event type; an error says what was expected.
-pub fn check_event_type_name(name: &str, policy: EventTypeNames) -> Result<(), String> {
+/// A name that an event type cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEventTypeName {
+    /// Svix does not accept it.
+    #[error("found {}, expected 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`", super::quoted(.0))]
+    Characters(String),
+    /// It has no groups, and the connection asks for them.
+    #[error(
+        "found {0:?}, expected `<group>.<event>`, such as `origin.create`: two or more parts joined by dots; \
+         a connection with `eventTypeNames: Any` allows other names"
+    )]
+    NotGrouped(String),
+}
+
+/// Checks the name of an event type.
+pub fn check_event_type_name(name: &str, policy: EventTypeNames) -> Result<(), InvalidEventTypeName> {
     if !is_name(name) {
-        return Err(format!(
-            "found {}, expected 1 to {MAX_NAME} letters, digits, `-`, `_` and `.`",
-            super::quoted(name)
-        ));
+        return Err(InvalidEventTypeName::Characters(name.to_owned()));
     }
-    let grouped = name.contains('.') && name.split('.').all(|part| !part.is_empty());
+    let is_grouped = name.contains('.') && name.split('.').all(|part| !part.is_empty());
     match policy {
-        EventTypeNames::Grouped if !grouped => Err(format!(
-            "found {name:?}, expected `<group>.<event>`, such as `origin.create`: two or more parts joined by dots; \
-             a connection with `eventTypeNames: Any` allows other names"
-        )),
+        EventTypeNames::Grouped if !is_grouped => Err(InvalidEventTypeName::NotGrouped(name.to_owned())),
         _ => Ok(()),
     }
 }
 
-/// The mark that an endpoint in Svix carries: who declares it.
+/// The owner mark of an endpoint in Svix: which object declares it.
 #[must_use]
 pub fn owner_mark(owner_id: &str, namespace: &str, name: &str) -> String {
     format!("{owner_id}/{namespace}/{name}")
@@ -68,7 +86,7 @@ pub fn default_uid(owner_id: &str, namespace: &str, name: &str) -> String {
     if is_uid(&uid) { uid } else { format!("owner-{uid}").chars().take(MAX_NAME).collect() }
 }
 
-/// What the uids begin with that the endpoints of an owner have by default.
+/// The prefix of the uids that the endpoints of an owner have by default.
 #[must_use]
 pub fn default_uid_prefix(owner_id: &str) -> String {
     let prefix = format!("{owner_id}.");
@@ -112,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_uid_never_looks_like_an_id() {
+    fn a_default_uid_is_never_taken_for_an_id() {
         let uid = default_uid("app_1", "n", "x");
         assert!(is_uid(&uid), "{uid}");
     }

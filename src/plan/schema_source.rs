@@ -1,10 +1,15 @@
-//! What an event type declares of its payloads: the schema, wherever it is kept, and the examples that must match
-//! it. The operator judges by this before it writes to Svix, and admission before the object is stored.
+//! The schema of an event type, wherever it is kept, and its examples, which must match the schema. The operator
+//! validates both before it writes to Svix, and admission before the object is stored.
+
+use std::fmt;
 
 use serde_json::Value;
 
 use crate::{
-    api::{ConfigMapKeyRef, Example, JsonObject, Reason, WebhookEventType},
+    api::{
+        ConfigMapKeyRef, DeclaredSchema, Example, ExamplePayload, InvalidJson, JsonObject, JsonPointer,
+        Reason, SpecRule, WebhookEventType,
+    },
     schema,
 };
 
@@ -14,127 +19,144 @@ use super::{ReconcileError, storable};
 #[derive(Debug)]
 pub enum Source<'a> {
     /// In the object.
-    Here(JsonObject),
+    Inline(JsonObject),
     /// In a ConfigMap of the object's namespace.
     ConfigMap(&'a ConfigMapKeyRef),
 }
 
-/// The schema that an event type names, or where it is.
+/// Returns the schema of an event type, or the ConfigMap that it is kept in.
 pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
-    let spec = &event_type.spec;
-    match (&spec.schema, &spec.schema_text, &spec.schema_from) {
-        (Some(schema), None, None) => Ok(Source::Here(schema.clone())),
-        (None, Some(text), None) => parse_schema(event_type, text).map(Source::Here),
-        (None, None, Some(source)) => Ok(Source::ConfigMap(&source.config_map_key_ref)),
-        _ => Err(ReconcileError::new(
-            Reason::InvalidSpec,
-            "/spec: exactly one of schema, schemaText and schemaFrom must be given",
-        )),
+    match event_type.spec.schema().map_err(|rule| rule.at(JsonPointer::SPEC))? {
+        DeclaredSchema::Inline(schema) => Ok(Source::Inline(schema.clone())),
+        DeclaredSchema::Text(text) => parse_schema(event_type, text).map(Source::Inline),
+        DeclaredSchema::ConfigMap(reference) => Ok(Source::ConfigMap(reference)),
     }
 }
 
-/// Reads a schema that is kept as text. Strictly: a key that stands twice means one thing to us and another to
-/// Svix.
+/// Parses a schema that is kept as text. Strictly: we and Svix may read a duplicate key differently.
 pub fn parse_schema(event_type: &WebhookEventType, text: &str) -> Result<JsonObject, ReconcileError> {
-    let field = field(event_type);
-    schema::parse(text.as_bytes())
-        .map_err(|problem| problem.within(field))
-        .and_then(|value| JsonObject::from_value(&value).map_err(|error| format!("{field}: {error}")))
-        .map_err(|message| ReconcileError::new(Reason::InvalidSchema, message))
+    let invalid =
+        |detail: &dyn fmt::Display| ReconcileError::at(Reason::InvalidSchema, field(event_type), detail);
+    let value = schema::parse(text.as_bytes()).map_err(|violation| invalid(&within_text(&violation)))?;
+    JsonObject::from_value(&value).map_err(|error| invalid(&error))
 }
 
-/// The schema and the examples, once the schema is found valid and the examples to match it. Else the first thing
-/// that is wrong.
-pub fn judged(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), ReconcileError> {
-    all_judged(event_type, schema).map_err(|(first, _)| first)
+/// A violation in a text, which is a document of its own: the pointer starts again in it.
+fn within_text(violation: &schema::Violation) -> String {
+    if violation.pointer.is_empty() { violation.message.clone() } else { violation.to_string() }
 }
 
-/// As [`judged`], but says everything that is wrong: the first and the others.
-pub fn all_judged(
+/// Validates the schema and the examples, and returns both; else the first error.
+pub fn validate(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), ReconcileError> {
+    validate_all(event_type, schema).map_err(|(first, _)| first)
+}
+
+/// As [`validate`], but returns every error: the first and the others.
+pub fn validate_all(
     event_type: &WebhookEventType,
     schema: Value,
 ) -> Result<(Value, Vec<Value>), (ReconcileError, Vec<ReconcileError>)> {
     if let Some(pointer) = storable::find_nul(&schema) {
-        let message = located(field(event_type), &pointer, storable::NUL);
-        return Err((ReconcileError::new(Reason::InvalidSchema, message), Vec::new()));
+        return Err((in_schema(&field(event_type), &pointer, storable::NUL), Vec::new()));
     }
-    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion()).map_err(|error| {
-        (ReconcileError::new(Reason::InvalidSchema, at(field(event_type), &error)), Vec::new())
-    })?;
+    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
+        .map_err(|error| (invalid_schema(event_type, &error), Vec::new()))?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
-    let mut wrong = Vec::new();
+    let mut errors = Vec::new();
     for (index, example) in event_type.spec.examples.iter().enumerate() {
-        match matching(&compiled, example, &format!("/spec/examples/{index} ({:?})", example.name)) {
+        match validate_example(&compiled, example) {
             Ok(value) => examples.push(value),
-            Err(message) => wrong.push(ReconcileError::new(Reason::InvalidSchema, message)),
+            Err(error) => {
+                let field = JsonPointer::from_static("/spec/examples").index(index);
+                let separator = if matches!(error, InvalidExample::Mismatch(_)) { "" } else { ":" };
+                let detail = format_args!("({:?}){separator} {error}", example.name);
+                errors.push(ReconcileError::in_sentence(Reason::InvalidSchema, field, detail));
+            }
         }
     }
-    if wrong.is_empty() {
+    if errors.is_empty() {
         return Ok((schema, examples));
     }
-    let others = wrong.split_off(1);
-    Err((wrong.remove(0), others))
+    let others = errors.split_off(1);
+    Err((errors.remove(0), others))
 }
 
-/// Refuses a schema that Svix will not accept, since it is not valid as Draft 7. It is used here by its own draft all the
-/// same, so this matters only where it is written to Svix.
-pub fn check_draft7(field: &str, schema: &Value) -> Result<(), ReconcileError> {
-    schema::draft7::check(schema).map_err(|problem| {
-        let message = located(field, &problem.pointer, &problem.to_string());
-        ReconcileError::new(Reason::InvalidSchema, message)
-    })
+/// Refuses a schema that Svix will not accept, since it is not valid as Draft 7. `field` is the field that contains it.
+/// Payloads are validated by the draft that the schema names all the same, so this matters only for a write to Svix.
+pub fn check_draft7(field: &JsonPointer, schema: &Value) -> Result<(), ReconcileError> {
+    schema::draft7::check(schema).map_err(|error| in_schema(field, &error.pointer, &error))
 }
 
-/// An example, once it is found to match the schema; `place` is what it is called if it does not.
-fn matching(compiled: &schema::Compiled, example: &Example, place: &str) -> Result<Value, String> {
-    let value = match (&example.value, &example.text) {
-        (Some(value), None) => value.to_value(),
-        (None, Some(text)) => {
-            let value = schema::parse(text.as_bytes()).map_err(|error| error.within(place))?;
+/// An example that cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum InvalidExample {
+    /// It has both or neither of `value` and `text`.
+    #[error(transparent)]
+    Source(#[from] SpecRule),
+    /// Its text is not JSON.
+    #[error("{0}")]
+    Text(String),
+    /// Its text is not a JSON object.
+    #[error(transparent)]
+    NotAnObject(#[from] InvalidJson),
+    /// Svix can never store it.
+    #[error("{pointer}: {}", storable::NUL)]
+    NotStorable { pointer: String },
+    /// It does not match the schema.
+    #[error("does not match the schema: {0}")]
+    Mismatch(String),
+}
+
+/// Returns the value of an example that matches the schema.
+fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Value, InvalidExample> {
+    let value = match example.payload()? {
+        ExamplePayload::Inline(value) => value.to_value(),
+        ExamplePayload::Text(text) => {
+            let value = schema::parse(text.as_bytes())
+                .map_err(|violation| InvalidExample::Text(within_text(&violation)))?;
             // Svix's payloads are objects.
-            JsonObject::from_value(&value).map_err(|error| format!("{place}: {error}"))?;
+            JsonObject::from_value(&value)?;
             value
         }
-        _ => return Err(format!("{place}: exactly one of value and text must be given")),
     };
     if let Some(pointer) = storable::find_nul(&value) {
-        return Err(format!("{place}: {pointer}: {}", storable::NUL));
+        return Err(InvalidExample::NotStorable { pointer });
     }
     let (violations, more) = compiled.violations(&value);
     if violations.is_empty() {
         return Ok(value);
     }
-    Err(format!("{place} does not match the schema: {}", schema::describe(&violations, more)))
+    Err(InvalidExample::Mismatch(schema::describe(&violations, more)))
 }
 
-/// Returns the field that names the schema.
-pub fn field(event_type: &WebhookEventType) -> &'static str {
-    match &event_type.spec {
-        spec if spec.schema.is_some() => "/spec/schema",
+/// The field of a schema that is part of the object.
+const INLINE: &str = "/spec/schema";
+
+/// Returns the field that contains the schema.
+#[must_use]
+pub fn field(event_type: &WebhookEventType) -> JsonPointer {
+    JsonPointer::from_static(match &event_type.spec {
+        spec if spec.schema.is_some() => INLINE,
         spec if spec.schema_text.is_some() => "/spec/schemaText",
         _ => "/spec/schemaFrom/configMapKeyRef",
-    }
+    })
 }
 
-/// An error in a schema, with the place of the whole in front of the place in it.
-fn at(field: &str, error: &schema::InvalidSchema) -> String {
-    let text = error.to_string();
-    match text.strip_prefix("/: ") {
-        Some(text) => format!("{field}: {text}"),
-        // A pointer into the object goes on into the schema; one into a text does not.
-        None if text.starts_with('/') && field == "/spec/schema" => format!("{field}{text}"),
-        None => format!("{field}: {text}"),
-    }
+/// An error in a schema, with the field that contains it in front of the place in it.
+fn invalid_schema(event_type: &WebhookEventType, error: &schema::InvalidSchema) -> ReconcileError {
+    let schema::Violation { pointer, message } = error.violation();
+    in_schema(&field(event_type), &pointer, message)
 }
 
-/// A problem at a place in a schema, with the field of the schema in front.
-fn located(field: &str, pointer: &str, message: &str) -> String {
-    match pointer {
-        "" => format!("{field}: {message}"),
-        // A pointer goes on into an object, but not into a text.
-        _ if field == "/spec/schema" => format!("{field}{pointer}: {message}"),
-        _ => format!("{field}: {pointer}: {message}"),
+fn in_schema(field: &JsonPointer, pointer: &str, detail: impl fmt::Display) -> ReconcileError {
+    if field.as_str() == INLINE {
+        // The schema is part of the object, so its places are places of the object.
+        return ReconcileError::at(Reason::InvalidSchema, field.join(pointer), detail);
     }
+    // A text is a document of its own: the pointer starts again in it.
+    let separator = if pointer.is_empty() { "" } else { ": " };
+    let detail = format_args!("{pointer}{separator}{detail}");
+    ReconcileError::at(Reason::InvalidSchema, field.clone(), detail)
 }
 
 #[cfg(test)]
@@ -144,21 +166,81 @@ mod tests {
 
     use super::*;
 
-    fn problem(spec: &Value) -> String {
-        let object: WebhookEventType = serde_json::from_value(json!({
+    fn event_type(spec: Value) -> WebhookEventType {
+        serde_json::from_value(json!({
             "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
             "metadata": {"name": "a.b", "namespace": "ns"}, "spec": spec,
         }))
-        .unwrap();
-        let Source::Here(schema) = schema_text(&object).unwrap() else { unreachable!() };
-        let problem = judged(&object, schema.to_value()).unwrap_err();
-        assert_eq!(problem.reason, Reason::InvalidSchema);
-        problem.message
+        .unwrap()
+    }
+
+    /// The field and the message of the first error.
+    fn error(spec: Value, schema: Value) -> (String, String) {
+        let error = validate(&event_type(spec), schema).unwrap_err();
+        (error.field.clone().unwrap().to_string(), error.message)
     }
 
     #[test]
-    fn what_svix_can_never_store_is_refused_with_its_place() {
-        for (spec, place) in [
+    fn the_field_of_an_error_goes_on_into_an_inline_schema() {
+        let schema = json!({"properties": {"a": {"type": "strin"}}});
+
+        let (field, message) = error(json!({"schema": schema}), schema.clone());
+
+        assert_eq!(field, "/spec/schema/properties/a/type");
+        assert!(message.starts_with("/spec/schema/properties/a/type: found \"strin\""), "{message}");
+    }
+
+    #[test]
+    fn the_field_of_an_error_ends_at_a_schema_that_is_text() {
+        let schema = json!({"properties": {"a": {"type": "strin"}}});
+
+        let (field, message) = error(json!({"schemaText": schema.to_string()}), schema);
+
+        assert_eq!(field, "/spec/schemaText");
+        assert!(message.starts_with("/spec/schemaText: /properties/a/type: found "), "{message}");
+    }
+
+    #[test]
+    fn an_error_about_the_whole_schema_has_the_field_of_the_schema() {
+        let (field, message) = error(json!({"schema": {}}), json!(1));
+        assert_eq!(field, "/spec/schema");
+        assert_eq!(message, "/spec/schema: expected a JSON Schema: an object");
+
+        let patterns = json!({"pattern": "(\\p{L}{100}){100}"});
+        let (field, message) = error(json!({"schema": {}}), patterns);
+        assert_eq!(field, "/spec/schema/pattern");
+        assert!(message.starts_with("/spec/schema/pattern: "), "{message}");
+    }
+
+    #[test]
+    fn the_field_of_a_wrong_example_is_its_place() {
+        for (example, expected) in [
+            (
+                json!({"name": "x", "value": {"a": 1}}),
+                "/spec/examples/0 (\"x\") does not match the schema: /a: found 1",
+            ),
+            (
+                json!({"name": "x", "text": "[]"}),
+                "/spec/examples/0 (\"x\"): found a JSON array, expected an object",
+            ),
+            (json!({"name": "x"}), "/spec/examples/0 (\"x\"): exactly one of value and text must be given"),
+            (
+                json!({"name": "x", "text": "{\"b\":{\"a\":1,\"a\":1}}"}),
+                "/spec/examples/0 (\"x\"): /b: found the key \"a\" twice",
+            ),
+        ] {
+            let schema = json!({"properties": {"a": {"type": "string"}}});
+
+            let (field, message) = error(json!({"schema": schema, "examples": [example]}), schema.clone());
+
+            assert_eq!(field, "/spec/examples/0");
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn characters_that_svix_can_never_store_are_refused_with_their_place() {
+        for (spec, expected) in [
             (json!({"schema": {"properties": {"a": {"const": "\0"}}}}), "/spec/schema/properties/a/const: "),
             (json!({"schemaText": r#"{"title": "\u0000"}"#}), "/spec/schemaText: /title: "),
             (
@@ -170,7 +252,25 @@ mod tests {
                 "/spec/examples/0 (\"one\"): /\\u0000: ",
             ),
         ] {
-            assert_eq!(problem(&spec), format!("{place}{}", storable::NUL));
+            let Source::Inline(schema) = schema_text(&event_type(spec.clone())).unwrap() else {
+                unreachable!()
+            };
+
+            let (_, message) = error(spec, schema.to_value());
+
+            assert_eq!(message, format!("{expected}{}", storable::NUL));
         }
+    }
+
+    #[test]
+    fn a_schema_that_is_not_valid_as_draft_7_has_its_place() {
+        let schema = json!({"properties": {"a": {"exclusiveMinimum": true}}});
+
+        let inline = check_draft7(&"/spec/schema".into(), &schema).unwrap_err();
+        let text = check_draft7(&"/spec/schemaText".into(), &schema).unwrap_err();
+
+        let place = "/properties/a/exclusiveMinimum: not valid as Draft 7";
+        assert!(inline.message.starts_with(&format!("/spec/schema{place}")), "{inline}");
+        assert!(text.message.starts_with(&format!("/spec/schemaText: {place}")), "{text}");
     }
 }

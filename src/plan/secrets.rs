@@ -1,8 +1,8 @@
-//! Secrets of Kubernetes as the plan sees them, and values that must not be shown.
+//! Kubernetes Secrets as the plan sees them, and values that must not be shown.
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::api::{Reason, SecretKeyRef, SecretVersion};
+use crate::api::{JsonPointer, Reason, SecretKeyRef, SecretVersion};
 
 use super::ReconcileError;
 
@@ -69,7 +69,7 @@ impl SecretData {
     }
 }
 
-/// The Secrets that an object speaks of, by name; `None`: there is none of that name.
+/// The Secrets that an object refers to, by name; `None`: there is none of that name.
 pub type Secrets = BTreeMap<String, Option<SecretData>>;
 
 /// The versions of Secrets, for status.
@@ -82,15 +82,15 @@ pub fn versions(secrets: &Secrets) -> Vec<SecretVersion> {
     secrets.iter().filter_map(version).collect()
 }
 
-/// A text in a Secret. `field` is the JSON Pointer of the reference; the message never holds the value.
-pub fn look_up(
+/// Returns the text that a reference names. `field` is the place of the reference; the message never contains the value.
+pub fn value(
     secrets: &Secrets,
     reference: &SecretKeyRef,
-    field: &str,
+    field: &JsonPointer,
     namespace: &str,
 ) -> Result<Sensitive, ReconcileError> {
     let SecretKeyRef { name, key } = reference;
-    let missing = |what: String| ReconcileError::new(Reason::SecretNotFound, format!("{field}: {what}"));
+    let missing = |what: String| ReconcileError::at(Reason::SecretNotFound, field.clone(), what);
     let secret = secrets.get(name).and_then(Option::as_ref).ok_or_else(|| {
         missing(format!("Secret {namespace}/{name} is not there; create it, or correct the name"))
     })?;
@@ -103,9 +103,25 @@ pub fn look_up(
     }
     match secret.text(key) {
         Some(text) if !text.is_empty() => Ok(Sensitive::new(text)),
-        _ => Err(ReconcileError::new(
+        _ => Err(ReconcileError::at(
             Reason::InvalidSecret,
-            format!("{field}: key {key:?} of Secret {namespace}/{name} is empty or not a text"),
+            field.clone(),
+            format_args!("key {key:?} of Secret {namespace}/{name} is empty or not a text"),
         )),
     }
+}
+
+/// An error in the value that a reference names; the message names the key and the Secret.
+pub(super) fn invalid(
+    reference: &SecretKeyRef,
+    field: &JsonPointer,
+    namespace: &str,
+    problem: &dyn fmt::Display,
+) -> ReconcileError {
+    let SecretKeyRef { name, key } = reference;
+    ReconcileError::at(
+        Reason::InvalidSecret,
+        field.clone(),
+        format_args!("key {key:?} of Secret {namespace}/{name}: {problem}"),
+    )
 }

@@ -1,15 +1,15 @@
-//! The signing key of an endpoint: which keys Svix takes, and how a key that is written to a Secret is kept right and
-//! replaced.
+//! The signing key of an endpoint: which keys Svix accepts, and how a key that is written to a Secret is kept current
+//! and rotated.
 //!
-//! The Secret is the journal of a rotation, so a crash at any point is repaired by looking again: the next key is
-//! written down before Svix is told of it, and what Svix says decides whether it was taken.
+//! The Secret is the journal of a rotation, so a crash at any point is repaired by the next reconcile: the next key is
+//! written to the Secret before it is written to Svix, and the key that Svix returns decides whether it was accepted.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 
-use crate::api::{Reason, SigningKeyStatus, SigningSecret, WebhookEndpoint};
+use crate::api::{JsonPointer, Reason, SigningKeyStatus, SigningSecret, WebhookEndpoint};
 
 use super::{
     ReconcileError,
@@ -27,31 +27,45 @@ const ROTATED_FOR_ANNOTATION: &str = "svix-operator.dev/rotated-for";
 const SYMMETRIC: std::ops::RangeInclusive<usize> = 24..=75;
 /// Length of an ed25519 key: the seed and the public key.
 const ED25519: usize = 64;
-/// Length of a key that is made here, in bytes.
+/// Length of a key that is generated here, in bytes.
 pub const NEW_KEY: usize = 32;
-/// How long a key that was replaced in Svix by somebody else may still be valid: Svix's default.
+/// How long a key that somebody else rotated in Svix may still be valid: Svix's default.
 const DEFAULT_GRACE: Duration = Duration::from_secs(86_400);
-/// How many keys before the present one Svix signs with at most.
+/// The most keys before the current one that Svix signs with.
 const OLD_KEYS: u32 = 10;
 
-/// Checks a key that Svix is to use; the message does not hold it.
-pub fn check_key(key: &str) -> Result<(), String> {
-    let expected =
-        "expected whsec_ and the base64 of 24 to 75 bytes, or whsk_ and the base64 of an ed25519 key pair";
-    let (text, asymmetric) = match (key.strip_prefix("whsec_"), key.strip_prefix("whsk_")) {
-        (Some(text), _) => (text, false),
-        (None, Some(text)) => (text, true),
-        (None, None) => return Err(format!("found a text that does not begin with whsec_; {expected}")),
-    };
-    let bytes =
-        STANDARD.decode(text).map_err(|_| format!("what follows the prefix is not base64; {expected}"))?;
-    let good = if asymmetric { bytes.len() == ED25519 } else { SYMMETRIC.contains(&bytes.len()) };
-    if good { Ok(()) } else { Err(format!("found {} bytes; {expected}", bytes.len())) }
+/// A signing key that Svix would refuse. No message contains the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// It has none of the known prefixes.
+    #[error("found a text that does not begin with whsec_; {EXPECTED_KEY}")]
+    Prefix,
+    /// It is not base64.
+    #[error("what follows the prefix is not base64; {EXPECTED_KEY}")]
+    Encoding(#[source] base64::DecodeError),
+    /// It has the wrong length.
+    #[error("found {0} bytes; {EXPECTED_KEY}")]
+    Length(usize),
 }
 
-/// How a key reads back from Svix: an asymmetric one as its public half, others in the base64 that Svix writes.
+const EXPECTED_KEY: &str =
+    "expected whsec_ and the base64 of 24 to 75 bytes, or whsk_ and the base64 of an ed25519 key pair";
+
+/// Checks a key before it is written to Svix.
+pub fn check_key(key: &str) -> Result<(), InvalidKey> {
+    let (text, is_asymmetric) = match (key.strip_prefix("whsec_"), key.strip_prefix("whsk_")) {
+        (Some(text), _) => (text, false),
+        (None, Some(text)) => (text, true),
+        (None, None) => return Err(InvalidKey::Prefix),
+    };
+    let length = STANDARD.decode(text).map_err(InvalidKey::Encoding)?.len();
+    let is_valid = if is_asymmetric { length == ED25519 } else { SYMMETRIC.contains(&length) };
+    if is_valid { Ok(()) } else { Err(InvalidKey::Length(length)) }
+}
+
+/// The form in which Svix returns a key: an asymmetric one as its public half, others in the base64 that Svix writes.
 #[must_use]
-pub fn as_shown(key: &Sensitive) -> Sensitive {
+pub fn as_returned(key: &Sensitive) -> Sensitive {
     let public = |text: &str| {
         let bytes = STANDARD.decode(text).ok()?;
         Some(format!("whpk_{}", STANDARD.encode(bytes.get(ED25519 / 2..)?)))
@@ -68,45 +82,44 @@ pub fn new_key(random: [u8; NEW_KEY]) -> Sensitive {
     Sensitive::new(format!("whsec_{}", STANDARD.encode(random)))
 }
 
-/// Checks what a spec says of its signing key.
-pub fn check(spec: &SigningSecret) -> Result<(), String> {
-    if spec.from_secret.is_some() == spec.to_secret.is_some() {
-        return Err("/spec/signingSecret: exactly one of fromSecret and toSecret must be given".to_owned());
-    }
-    let Some(grace) = spec.grace_period() else {
-        return Err("/spec/signingSecret/gracePeriod: expected 0s to 168h, such as 24h".to_owned());
-    };
-    if spec.rotate_after.is_none() {
-        return Ok(());
-    }
-    if spec.to_secret.is_none() {
-        return Err(
-            "/spec/signingSecret/rotateAfter: it needs toSecret: a key that comes from a Secret is replaced \
-                    by changing the Secret"
-                .to_owned(),
-        );
-    }
-    match spec.rotate_after() {
-        None => Err("/spec/signingSecret/rotateAfter: expected 1h to 87600h, such as 720h".to_owned()),
-        Some(after) if grace > after.saturating_mul(OLD_KEYS - 1) => Err(format!(
-            "/spec/signingSecret/gracePeriod: it is more than {} times rotateAfter, and Svix signs with at most \
-             {OLD_KEYS} keys before the present one; make it shorter, or rotate less often",
-            OLD_KEYS - 1
-        )),
-        Some(_) => Ok(()),
+/// More keys would be valid at a time than Svix signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it is more than {} times rotateAfter, and Svix signs with at most {OLD_KEYS} keys before the present one; make it \
+     shorter, or rotate less often",
+    OLD_KEYS - 1
+)]
+pub struct TooManyKeys;
+
+impl TooManyKeys {
+    /// The field that it is about.
+    pub const FIELD: JsonPointer = JsonPointer::from_static("/spec/signingSecret/gracePeriod");
+}
+
+impl From<TooManyKeys> for ReconcileError {
+    fn from(error: TooManyKeys) -> Self {
+        Self::at(Reason::InvalidSpec, TooManyKeys::FIELD, error)
     }
 }
 
-/// What the Secret that a signing key is written to says of it.
+/// Checks that rotation leaves no more valid keys than Svix signs with. Durations that the CRD refuses are not checked.
+pub fn check_rotation(spec: &SigningSecret) -> Result<(), TooManyKeys> {
+    match (spec.grace_period(), spec.rotate_after()) {
+        (Some(grace), Some(after)) if grace > after.saturating_mul(OLD_KEYS - 1) => Err(TooManyKeys),
+        _ => Ok(()),
+    }
+}
+
+/// The state of a rotation, as the Secret records it that the signing key is written to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
-    /// The key that is used now.
+    /// The current key.
     pub current: Option<Sensitive>,
-    /// The key that Svix is about to be told of.
+    /// The key that is written to Svix next.
     pub next: Option<Sensitive>,
-    /// The key before, while it is valid, too.
+    /// The key before, while it is still valid.
     pub previous: Option<Sensitive>,
-    /// Since when the present key has been used.
+    /// Since when the current key has been in use.
     pub since: Option<Timestamp>,
     /// Until when the key before is valid.
     pub previous_until: Option<Timestamp>,
@@ -158,7 +171,7 @@ impl Journal {
         entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// What status says of the key.
+    /// The status of the key.
     #[must_use]
     pub fn status(&self, spec: &SigningSecret) -> SigningKeyStatus {
         let next = |since: Timestamp| since.checked_add(spec.rotate_after()?).ok();
@@ -184,12 +197,12 @@ pub fn is_owned(secret: &SecretData, endpoint: &WebhookEndpoint) -> bool {
     secret.owners.iter().any(|owner| Some(&owner.uid) == endpoint.metadata.uid.as_ref())
 }
 
-/// Whether a Secret may be written for an endpoint: it belongs to this object, or it was written for an object of this
-/// name with another uid (a restored backup, or one that was deleted and made again) and belongs to nobody else.
-pub fn check_ours(
+/// Checks that a Secret may be written for an endpoint: it belongs to this object, or it was written for an object of this
+/// name with another uid (a restored backup, or one that was deleted and created again) and has no other owner.
+pub fn check_ownership(
     secret: &SecretData,
     endpoint: &WebhookEndpoint,
-    field: &str,
+    field: impl Into<JsonPointer>,
 ) -> Result<(), ReconcileError> {
     let name = endpoint.metadata.name.as_deref().unwrap_or_default();
     let marked = secret.annotations.get(ENDPOINT_ANNOTATION).is_some_and(|found| found == name);
@@ -198,66 +211,72 @@ pub fn check_ours(
         return Ok(());
     }
     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
-    Err(ReconcileError::new(
+    Err(ReconcileError::at(
         Reason::SecretNotOurs,
-        format!(
-            "{field}: there is a Secret of that name in namespace {namespace} which was not made for this endpoint, and \
+        field,
+        format_args!(
+            "there is a Secret of that name in namespace {namespace} which was not made for this endpoint, and \
              it is not touched; name another, or delete it"
         ),
     ))
 }
 
-/// The key that an endpoint is made again with, so that its receivers notice nothing: the present one of the Secret
-/// that it was written to. `None`: there is none that Svix would take, or the Secret is not this endpoint's.
+/// The key that an endpoint is created again with, so that its receivers keep theirs: the current one of the Secret
+/// that it was written to. `None`: there is none that Svix would accept, or the Secret is not this endpoint's.
 #[must_use]
-pub fn to_make_again_with(secret: &SecretData, endpoint: &WebhookEndpoint, key: &str) -> Option<Sensitive> {
-    check_ours(secret, endpoint, "").ok()?;
+pub fn key_for_recreation(secret: &SecretData, endpoint: &WebhookEndpoint, key: &str) -> Option<Sensitive> {
+    check_ownership(secret, endpoint, JsonPointer::ROOT).ok()?;
     Journal::read(secret, key).current.filter(|current| check_key(current.expose()).is_ok())
 }
 
-/// What is to be done about a key.
+/// The next step of keeping or rotating a signing key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Write the Secret so.
+pub enum SigningKeyStep {
+    /// Write the Secret with this content.
     Write(Journal),
-    /// Make a new key and write it down as the next one; the rotation is for this value of `rotate-at`.
+    /// Generate a new key and write it to the Secret as the next one; the rotation is for this value of `rotate-at`.
     Prepare(Option<String>),
-    /// Tell Svix to use this key from now on.
+    /// Write this key to Svix.
     Rotate(Sensitive),
-    /// It cannot be rotated.
+    /// The key cannot be rotated.
     Refuse(ReconcileError),
-    /// Nothing, until this time.
+    /// Nothing to do until this time.
     Keep(Option<Timestamp>),
 }
 
-/// When a key is to be replaced.
+/// When a key is rotated.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule<'a> {
     /// How long a key is used.
     pub rotate_after: Option<Duration>,
-    /// How long the key before stays valid.
+    /// How long the previous key stays valid.
     pub grace: Duration,
-    /// A value of `rotate-at` that status does not say was handled.
+    /// A value of `rotate-at` that status does not record as handled.
     pub rotate_at: Option<&'a str>,
 }
 
-/// What is to be done, given what the Secret says, the key that Svix has, and the time.
+/// Returns the next step, given the content of the Secret, the key in Svix, and the time.
 #[must_use]
-pub fn plan(journal: Option<&Journal>, in_svix: &Sensitive, schedule: Schedule<'_>, now: Timestamp) -> Step {
+pub fn plan(
+    journal: Option<&Journal>,
+    in_svix: &Sensitive,
+    schedule: Schedule<'_>,
+    now: Timestamp,
+) -> SigningKeyStep {
     let after = |time: Timestamp, duration: Duration| time.checked_add(duration).unwrap_or(Timestamp::MAX);
     let Some(journal) = journal else {
-        // An object that is made again from a manifest with `rotate-at` must not rotate by accident.
-        return Step::Write(Journal {
+        // An object that is created again from a manifest with `rotate-at` must not rotate by accident.
+        return SigningKeyStep::Write(Journal {
             current: Some(in_svix.clone()),
             since: Some(now),
             rotated_for: schedule.rotate_at.map(str::to_owned),
             ..Journal::default()
         });
     };
-    // Svix took the next key: it is the present one now.
+    // Svix accepted the next key: it is the current one now.
     if journal.next.as_ref() == Some(in_svix) {
         let previous = journal.current.clone().filter(|_| !schedule.grace.is_zero());
-        return Step::Write(Journal {
+        return SigningKeyStep::Write(Journal {
             current: journal.next.clone(),
             next: None,
             previous_until: previous.as_ref().map(|_| after(now, schedule.grace)),
@@ -267,10 +286,10 @@ pub fn plan(journal: Option<&Journal>, in_svix: &Sensitive, schedule: Schedule<'
             rotated_for: journal.rotating_for.clone().or_else(|| journal.rotated_for.clone()),
         });
     }
-    // Somebody replaced the key in Svix, or changed the Secret: what Svix says decides.
+    // Somebody rotated the key in Svix, or changed the Secret: the key in Svix decides.
     if journal.current.as_ref() != Some(in_svix) {
         let before = journal.current.clone().filter(|key| check_key(key.expose()).is_ok());
-        return Step::Write(Journal {
+        return SigningKeyStep::Write(Journal {
             current: Some(in_svix.clone()),
             previous_until: before.as_ref().map(|_| after(now, DEFAULT_GRACE)),
             previous: before,
@@ -279,29 +298,32 @@ pub fn plan(journal: Option<&Journal>, in_svix: &Sensitive, schedule: Schedule<'
         });
     }
     let Some(since) = journal.since else {
-        return Step::Write(Journal { since: Some(now), ..journal.clone() });
+        return SigningKeyStep::Write(Journal { since: Some(now), ..journal.clone() });
     };
     let is_over = match journal.previous_until {
         Some(until) => until <= now,
         None => journal.previous.is_some(),
     };
     if is_over {
-        return Step::Write(Journal { previous: None, previous_until: None, ..journal.clone() });
+        return SigningKeyStep::Write(Journal { previous: None, previous_until: None, ..journal.clone() });
     }
     let asked = schedule.rotate_at.filter(|value| journal.rotated_for.as_deref() != Some(*value));
     let next_rotation = schedule.rotate_after.map(|duration| after(since, duration));
     let due = asked.is_some() || next_rotation.is_some_and(|time| time <= now);
     match (due, &journal.next) {
-        (true, _) if in_svix.expose().starts_with("whpk_") => Step::Refuse(ReconcileError::new(
+        (true, _) if in_svix.expose().starts_with("whpk_") => SigningKeyStep::Refuse(ReconcileError::at(
             Reason::InvalidSpec,
-            "/spec/signingSecret: the endpoint has an asymmetric key, which is not replaced by itself; take rotateAfter \
+            "/spec/signingSecret",
+            "the endpoint has an asymmetric key, which is not replaced by itself; take rotateAfter \
              and rotate-at away, or give it a symmetric key with fromSecret first",
         )),
-        (true, None) => Step::Prepare(asked.map(str::to_owned)),
-        (true, Some(next)) if check_key(next.expose()).is_ok() => Step::Rotate(next.clone()),
-        // Somebody wrote something else there, or the spec changed its mind before Svix was told.
-        (_, Some(_)) => Step::Write(Journal { next: None, rotating_for: None, ..journal.clone() }),
-        (false, None) => Step::Keep([next_rotation, journal.previous_until].into_iter().flatten().min()),
+        (true, None) => SigningKeyStep::Prepare(asked.map(str::to_owned)),
+        (true, Some(next)) if check_key(next.expose()).is_ok() => SigningKeyStep::Rotate(next.clone()),
+        // Somebody wrote another value there, or the spec was changed before the key was written to Svix.
+        (_, Some(_)) => SigningKeyStep::Write(Journal { next: None, rotating_for: None, ..journal.clone() }),
+        (false, None) => {
+            SigningKeyStep::Keep([next_rotation, journal.previous_until].into_iter().flatten().min())
+        }
     }
 }
 
@@ -326,16 +348,16 @@ mod tests {
 
     /// Carries out steps until nothing is left to do; a crash loses nothing but what was not written.
     fn settle(journal: &mut Option<Journal>, svix: &mut Sensitive, schedule: Schedule<'_>, now: Timestamp) {
-        for turn in 0..10u8 {
+        for step in 0..10u8 {
             match plan(journal.as_ref(), svix, schedule, now) {
-                Step::Write(written) => *journal = Some(written),
-                Step::Prepare(rotating_for) => {
-                    let next = Some(key(&format!("new {turn} {now}")));
+                SigningKeyStep::Write(written) => *journal = Some(written),
+                SigningKeyStep::Prepare(rotating_for) => {
+                    let next = Some(key(&format!("new {step} {now}")));
                     *journal = Some(Journal { next, rotating_for, ..journal.clone().unwrap() });
                 }
-                Step::Rotate(next) => *svix = next,
-                Step::Keep(_) => return,
-                Step::Refuse(refusal) => unreachable!("{refusal}"),
+                SigningKeyStep::Rotate(next) => *svix = next,
+                SigningKeyStep::Keep(_) => return,
+                SigningKeyStep::Refuse(error) => unreachable!("{error}"),
             }
         }
         unreachable!("it never settles");
@@ -345,19 +367,19 @@ mod tests {
     fn keys_are_checked_without_being_repeated() {
         assert_eq!(check_key(key("a").expose()), Ok(()));
         for bad in ["", "secret", "whsec_", "whsec_####", "whsec_c2hvcnQ=", "whsk_c2hvcnQ="] {
-            let message = check_key(bad).unwrap_err();
+            let message = check_key(bad).unwrap_err().to_string();
             assert!(message.contains("expected whsec_"), "{message}");
             assert!(!message.contains("c2hvcnQ"), "{message}");
         }
     }
 
     #[test]
-    fn the_key_of_svix_is_written_down_and_then_left_alone() {
+    fn the_key_of_svix_is_written_to_the_secret_once() {
         let (mut journal, mut svix) = (None, key("one"));
         settle(&mut journal, &mut svix, schedule(None), at(0));
         let written = journal.clone().unwrap();
         assert_eq!(written.current, Some(key("one")));
-        assert_eq!(plan(journal.as_ref(), &svix, schedule(None), at(9)), Step::Keep(Some(at(10))));
+        assert_eq!(plan(journal.as_ref(), &svix, schedule(None), at(9)), SigningKeyStep::Keep(Some(at(10))));
     }
 
     #[test]
@@ -375,8 +397,8 @@ mod tests {
 
     #[test]
     fn a_crash_at_any_point_rotates_once() {
-        // After the next key is written, Svix may have been told of it or not; both end with the same key in both.
-        for told in [false, true] {
+        // After the next key is in the Secret, Svix may have received it or not; both end with the same key in both.
+        for was_received in [false, true] {
             let (mut journal, mut svix) = (None, key("one"));
             settle(&mut journal, &mut svix, schedule(None), at(0));
             let next = key("next");
@@ -385,14 +407,14 @@ mod tests {
                 rotating_for: Some("now".into()),
                 ..journal.unwrap()
             });
-            if told {
+            if was_received {
                 svix = next.clone();
             }
             settle(&mut journal, &mut svix, schedule(Some("now")), at(1));
             let end = journal.clone().unwrap();
             assert_eq!((svix.clone(), end.current, end.next), (next.clone(), Some(next), None));
             assert_eq!(end.rotated_for.as_deref(), Some("now"));
-            // Status did not hear of it; the Secret knows.
+            // Status does not record it; the Secret does.
             let (before, key) = (journal.clone(), svix.clone());
             settle(&mut journal, &mut svix, schedule(Some("now")), at(2));
             assert_eq!((journal, svix), (before, key));
@@ -423,6 +445,6 @@ mod tests {
         let pair: Vec<u8> = (0..64).collect();
         let key = Sensitive::new(format!("whsk_{}", STANDARD.encode(&pair)));
         assert_eq!(check_key(key.expose()), Ok(()));
-        assert_eq!(as_shown(&key).expose(), format!("whpk_{}", STANDARD.encode(&pair[32..])));
+        assert_eq!(as_returned(&key).expose(), format!("whpk_{}", STANDARD.encode(&pair[32..])));
     }
 }

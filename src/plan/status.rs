@@ -1,4 +1,4 @@
-//! From the outcome of a reconcile to conditions, as kstatus understands them.
+//! Conditions from the outcome of a reconcile, as kstatus understands them.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -6,14 +6,14 @@ use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
 
 use super::ReconcileError;
 
-/// How an object stands after a reconcile.
+/// The state of an object after a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadyState {
-    /// Svix holds what is declared: `Ready`.
+    /// It is in Svix as declared: `Ready`.
     Ready(Reason, String),
-    /// Something will come by itself, or is tried again: `Reconciling`.
+    /// It waits for something that comes without a change by a person, or is retried: `Reconciling`.
     Waiting(ReconcileError),
-    /// Waits for a person: `Stalled`.
+    /// It waits for a person: `Stalled`.
     Stalled(ReconcileError),
 }
 
@@ -23,7 +23,7 @@ impl ReadyState {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Ready(reason, _) => *reason,
-            Self::Waiting(refusal) | Self::Stalled(refusal) => refusal.reason,
+            Self::Waiting(error) | Self::Stalled(error) => error.reason,
         }
     }
 
@@ -32,16 +32,16 @@ impl ReadyState {
     pub fn message(&self) -> &str {
         match self {
             Self::Ready(_, message) => message,
-            Self::Waiting(refusal) | Self::Stalled(refusal) => &refusal.message,
+            Self::Waiting(error) | Self::Stalled(error) => &error.message,
         }
     }
 
-    /// The message, without what a payload holds.
+    /// The message without the content of a payload.
     #[must_use]
     pub fn redacted_message(&self) -> &str {
         match self {
             Self::Ready(_, message) => message,
-            Self::Waiting(refusal) | Self::Stalled(refusal) => refusal.redacted_message(),
+            Self::Waiting(error) | Self::Stalled(error) => error.redacted_message(),
         }
     }
 
@@ -55,36 +55,36 @@ impl ReadyState {
 /// Longest message in a condition, in bytes; the CRD bounds it at 4096 characters.
 const MAX_MESSAGE: usize = 2048;
 
-/// Something that is said beside the verdict, while it holds.
+/// A condition beside `Ready`, `Reconciling` and `Stalled`, present while it applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraCondition {
     /// The condition.
     pub type_: ConditionType,
-    /// Whether it holds.
+    /// Its status.
     pub status: ConditionStatus,
-    /// In one word.
+    /// Its reason.
     pub reason: Reason,
-    /// In words.
+    /// Its message.
     pub message: String,
 }
 
-/// The conditions that are said beside a verdict.
+/// The types of extra conditions.
 const EXTRA_CONDITIONS: [ConditionType; 2] = [ConditionType::InSync, ConditionType::DisabledInSvix];
 
-/// The conditions that say a verdict, and what is said beside it; `None`: nothing new was seen, so that stays.
+/// The conditions for a state, and the extra ones; `None`: the extra ones stay as they were.
 ///
-/// A condition that does not change keeps its `lastTransitionTime`, so that equal verdicts give equal
-/// conditions and nothing is written. `Ready` comes last, after what it rests on.
+/// A condition that does not change keeps its `lastTransitionTime`, so that equal states give equal
+/// conditions and nothing is written. `Ready` comes last.
 #[must_use]
 pub fn conditions(
-    verdict: &ReadyState,
+    state: &ReadyState,
     extra_conditions: Option<&[ExtraCondition]>,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
     let condition = |type_: ConditionType, status: ConditionStatus| {
-        self::condition(type_, status, verdict.reason(), verdict.message(), before, generation, now)
+        self::condition(type_, status, state.reason(), state.message(), before, generation, now)
     };
     let mut conditions: Vec<_> = match extra_conditions {
         Some(extra_conditions) => extra_conditions
@@ -96,7 +96,7 @@ pub fn conditions(
             .collect(),
         None => before.iter().filter(|old| EXTRA_CONDITIONS.contains(&old.type_)).cloned().collect(),
     };
-    conditions.extend(match verdict {
+    conditions.extend(match state {
         ReadyState::Ready(..) => vec![condition(ConditionType::Ready, ConditionStatus::True)],
         ReadyState::Waiting(_) => vec![
             condition(ConditionType::Reconciling, ConditionStatus::True),
@@ -110,7 +110,7 @@ pub fn conditions(
     conditions
 }
 
-/// Who still uses a connection: how many of each kind, and which is the first.
+/// The message about the users of a connection: how many of each kind, and the first of them.
 #[must_use]
 pub fn still_use(counts: &[(&str, usize)], first: &str) -> String {
     let counted: Vec<_> = counts
@@ -172,10 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn equal_verdicts_give_equal_conditions() {
-        let verdict = ReadyState::Stalled(ReconcileError::new(Reason::NotOurs, "m"));
-        let first = conditions(&verdict, None, &[], Some(1), at(10));
-        assert_eq!(conditions(&verdict, None, &first, Some(1), at(20)), first);
+    fn equal_states_give_equal_conditions() {
+        let state = ReadyState::Stalled(ReconcileError::new(Reason::NotOurs, "m"));
+        let first = conditions(&state, None, &[], Some(1), at(10));
+        assert_eq!(conditions(&state, None, &first, Some(1), at(20)), first);
     }
 
     #[test]
@@ -204,20 +204,20 @@ mod tests {
 
     #[test]
     fn who_uses_a_connection_is_counted_by_kind() {
-        let said = |endpoints, types| {
+        let message = |endpoints, types| {
             still_use(&[("WebhookEndpoint", endpoints), ("WebhookEventType", types)], "WebhookEndpoint/a/b")
         };
-        assert_eq!(said(1, 0), "1 WebhookEndpoint still uses this connection: WebhookEndpoint/a/b");
+        assert_eq!(message(1, 0), "1 WebhookEndpoint still uses this connection: WebhookEndpoint/a/b");
         assert_eq!(
-            said(2, 1),
+            message(2, 1),
             "2 WebhookEndpoints and 1 WebhookEventType still use this connection, WebhookEndpoint/a/b first"
         );
     }
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
-        let verdict = ReadyState::Waiting(ReconcileError::new(Reason::Throttled, "é".repeat(3000)));
-        let message = &conditions(&verdict, None, &[], None, at(1))[0].message;
+        let state = ReadyState::Waiting(ReconcileError::new(Reason::Throttled, "é".repeat(3000)));
+        let message = &conditions(&state, None, &[], None, at(1))[0].message;
         assert!(message.ends_with('…') && message.len() < 2100);
     }
 }

@@ -1,33 +1,21 @@
-//! Which name was most likely meant by one that is not there.
+//! Suggestions for names that do not exist.
 
-/// The candidate that was most likely meant.
+/// The longest text that suggestions are made for, in bytes: the distance takes time by the product of both lengths.
+const MAX_TEXT: usize = 64;
+
+/// Returns the candidate that was most likely meant by a text: the nearest one, if only a few letters differ.
 #[must_use]
 pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
+    if text.len() > MAX_TEXT {
+        return None;
+    }
     candidates
         .into_iter()
-        .map(|candidate| (distance(&text, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (strsim::levenshtein(&text, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
         .min()
         .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be put in, taken out or replaced.
-fn distance(from: &str, to: &str) -> usize {
-    if from.len() > 64 {
-        return usize::MAX;
-    }
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

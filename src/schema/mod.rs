@@ -32,9 +32,7 @@ pub enum InvalidSchema {
     #[error("{0}")]
     Limit(String),
     /// A reference leaves the document.
-    #[error(
-        "{pointer}/{keyword}: found {target}, expected a reference within the schema (`#…`): nothing outside is read"
-    )]
+    #[error("{}", self.violation())]
     RemoteReference {
         /// Where it stands, as a JSON Pointer.
         pointer: String,
@@ -51,6 +49,26 @@ pub enum InvalidSchema {
         /// What is wrong.
         message: String,
     },
+}
+
+impl InvalidSchema {
+    /// The error as a place in the schema and the message about it. The pointer is empty for the whole schema.
+    #[must_use]
+    pub fn violation(&self) -> Violation {
+        match self {
+            Self::Limit(message) => Violation { pointer: String::new(), message: message.clone() },
+            Self::RemoteReference { pointer, keyword, target } => Violation {
+                pointer: format!("{pointer}/{keyword}"),
+                message: format!(
+                    "found {target}, expected a reference within the schema (`#…`): nothing outside is read"
+                ),
+            },
+            Self::Invalid { pointer, message } => Violation {
+                pointer: if pointer == "/" { String::new() } else { pointer.clone() },
+                message: message.clone(),
+            },
+        }
+    }
 }
 
 /// One way in which a payload breaks a schema.

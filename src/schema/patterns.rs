@@ -47,10 +47,9 @@ fn walk(value: &Value, pointer: &mut String, all: &mut Cost) -> Result<(), Inval
     let mut add = |pattern: &str, pointer: &str| {
         *all = all.plus(cost(pattern));
         if all.size > MAX_SIZE {
-            return Err(InvalidSchema::Limit(format!(
-                "{pointer}: the patterns up to this one become too large; repeat less, or name fewer characters than \
-                 \\p{{…}} does"
-            )));
+            let message = "the patterns up to this one become too large; repeat less, or name fewer characters than \
+                           \\p{…} does";
+            return Err(InvalidSchema::Invalid { pointer: pointer.to_owned(), message: message.to_owned() });
         }
         Ok(())
     };

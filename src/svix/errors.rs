@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::plan::Field;
+
 /// A failed call.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {kind}")]
@@ -62,6 +67,8 @@ pub enum ErrorKind {
         status: u16,
         /// Svix's words.
         detail: String,
+        /// The members of the body that it refuses, in the order of the response; empty where it names none.
+        members: Vec<String>,
     },
 }
 
@@ -102,6 +109,17 @@ impl Error {
         matches!(self.kind, ErrorKind::Transport(_) | ErrorKind::Answer { .. } | ErrorKind::Server { .. })
     }
 
+    /// Whether Svix refuses the value of a field. In a spec and in the bodies of Svix's API, fields have the same names.
+    #[must_use]
+    pub fn is_about(&self, field: Field) -> bool {
+        match &self.kind {
+            ErrorKind::Refused { members, .. } => {
+                self.class() == Class::Terminal && members.iter().any(|member| member == field.as_str())
+            }
+            _ => false,
+        }
+    }
+
     /// The class as a metric's label.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -127,19 +145,40 @@ impl ErrorKind {
             401 | 403 => Self::Unauthorized { status, detail: detail(body) },
             404 => Self::NotFound,
             409 => Self::Conflict { detail: detail(body) },
-            400..=499 => Self::Refused { status, detail: detail(body) },
+            400..=499 => Self::Refused { status, detail: detail(body), members: refused_members(body) },
             500..=599 => Self::Server { status },
             _ => Self::Answer { status, message: "unexpected status".into() },
         }
     }
 }
 
+/// The members of the request's body that a validation error names: the second part of each `loc` that begins with
+/// `body`.
+fn refused_members(body: &[u8]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        detail: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        loc: Vec<Value>,
+    }
+    let items = serde_json::from_slice::<Refusal>(body).map(|refusal| refusal.detail).unwrap_or_default();
+    items
+        .into_iter()
+        .filter_map(|item| match item.loc.as_slice() {
+            [Value::String(part), Value::String(member), ..] if part == "body" => Some(member.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
 /// Svix's words in one line: `detail` is a text, or a list of `{loc, msg}`.
 fn detail(body: &[u8]) -> String {
-    let text = match serde_json::from_slice::<serde_json::Value>(body) {
+    let text = match serde_json::from_slice::<Value>(body) {
         Ok(value) => match &value["detail"] {
-            serde_json::Value::String(detail) => detail.clone(),
-            serde_json::Value::Array(items) => items
+            Value::String(detail) => detail.clone(),
+            Value::Array(items) => items
                 .iter()
                 .map(|item| {
                     let place = item["loc"].as_array().into_iter().flatten().filter_map(|part| part.as_str());
@@ -210,6 +249,27 @@ mod tests {
             "A conflict has occurred"
         );
         assert!(detail(b"<html>").contains("is this address a Svix server?"));
+    }
+
+    #[test]
+    fn the_refused_member_of_the_body_is_read_from_its_place() {
+        let error = |status, body: &[u8]| Error {
+            operation: "endpoint.create",
+            kind: ErrorKind::from_answer(status, None, body),
+        };
+        let refused = br#"{"detail":[{"loc":["body","eventTypes"],"msg":"m","type":"value_error"}]}"#;
+        assert!(error(422, refused).is_about(Field::EventTypes));
+        assert!(!error(422, refused).is_about(Field::Url));
+        for other in [
+            &br#"{"detail":[{"loc":["body","eventTypes",0],"msg":"m"},{"loc":["body"]}]}"#[..],
+            br#"{"detail":[{"loc":["query","url"],"msg":"m"},{"loc":["body",0]}]}"#,
+            br#"{"code":"validation_error","detail":"eventTypes: url"}"#,
+            b"<html>url</html>",
+        ] {
+            assert!(!error(422, other).is_about(Field::Url));
+        }
+        assert!(!error(408, refused).is_about(Field::EventTypes), "another try may succeed");
+        assert!(!error(500, refused).is_about(Field::EventTypes));
     }
 
     #[test]

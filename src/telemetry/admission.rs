@@ -8,38 +8,37 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::metrics::{OfKind, OfPolicy};
+use super::labels::{KindLabel, PolicyLabel, milliseconds_to_minute};
 
-/// What the webhook counts. Cheap to clone.
+/// Metrics of the admission webhook. Cheap to clone.
 #[derive(Clone)]
 pub struct AdmissionMetrics {
-    reviews: Family<Review, Counter>,
-    review_seconds: Family<OfKind, Histogram>,
-    violations: Family<OfPolicy, Counter>,
-    certificate_end: Family<OfCertificate, Gauge>,
-    reloads: Family<OfResult, Counter>,
+    reviews: Family<ReviewLabels, Counter>,
+    review_seconds: Family<KindLabel, Histogram>,
+    violations: Family<PolicyLabel, Counter>,
+    certificate_end: Family<CertificateLabel, Gauge>,
+    reloads: Family<ResultLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Review {
+struct ReviewLabels {
     kind: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCertificate {
+struct CertificateLabel {
     certificate: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfResult {
+struct ResultLabel {
     result: &'static str,
 }
 
 impl AdmissionMetrics {
     pub(super) fn register(r: &mut Registry) -> Self {
-        let seconds =
-            Family::<OfKind, Histogram>::new_with_constructor(super::metrics::milliseconds_to_minute);
+        let seconds = Family::<KindLabel, Histogram>::new_with_constructor(milliseconds_to_minute);
         let metrics = Self {
             reviews: Family::default(),
             review_seconds: seconds,
@@ -49,53 +48,53 @@ impl AdmissionMetrics {
         };
         r.register(
             "admission_reviews",
-            "Requests of the API server, by what they came to; dry runs are counted, too",
+            "Admission requests, by outcome; includes dry runs",
             metrics.reviews.clone(),
         );
         r.register_with_unit(
             "admission_review_duration",
-            "How long the judging of a request took",
+            "Duration of the review of an admission request",
             Unit::Seconds,
             metrics.review_seconds.clone(),
         );
         r.register(
             "admission_payload_violations",
-            "Events whose payload does not match its schema, by the event type's payloadPolicy",
+            "Events whose payload does not match its schema, by payloadPolicy of the event type",
             metrics.violations.clone(),
         );
         r.register_with_unit(
             "certificate_not_after_timestamp",
-            "When a certificate ends, in seconds since 1970",
+            "Time at which a certificate expires, in seconds since 1970",
             Unit::Seconds,
             metrics.certificate_end.clone(),
         );
         r.register(
             "certificate_reloads",
-            "Serving certificates that were taken, or found unusable",
+            "Serving certificates that were loaded, or could not be used",
             metrics.reloads.clone(),
         );
         metrics
     }
 
-    /// A request was judged.
+    /// Counts an admission request, with its outcome and its duration.
     pub fn reviewed(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.reviews.get_or_create(&Review { kind, outcome }).inc();
-        self.review_seconds.get_or_create(&OfKind { kind }).observe(took.as_secs_f64());
+        self.reviews.get_or_create(&ReviewLabels { kind, outcome }).inc();
+        self.review_seconds.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
     }
 
-    /// A payload does not match its schema.
+    /// Counts a payload that does not match its schema.
     pub fn payload_violated(&self, policy: &'static str) {
-        self.violations.get_or_create(&OfPolicy { policy }).inc();
+        self.violations.get_or_create(&PolicyLabel { policy }).inc();
     }
 
-    /// When a certificate ends: `serving` or `ca`, in seconds since 1970.
+    /// Records when a certificate (`serving` or `ca`) expires, in seconds since 1970.
     pub fn certificate_end(&self, certificate: &'static str, second: i64) {
-        self.certificate_end.get_or_create(&OfCertificate { certificate }).set(second);
+        self.certificate_end.get_or_create(&CertificateLabel { certificate }).set(second);
     }
 
-    /// A serving certificate was taken, or could not be.
+    /// Counts a serving certificate that was loaded, or that could not be.
     pub fn certificate_reloaded(&self, taken: bool) {
         let result = if taken { "ok" } else { "unusable" };
-        self.reloads.get_or_create(&OfResult { result }).inc();
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
     }
 }

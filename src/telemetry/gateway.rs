@@ -1,4 +1,4 @@
-//! Metrics of the gateway. Counted in every request, so each counter is at hand without a look-up.
+//! Metrics of the gateway. Every request is counted, so counters are kept without a lookup by label.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::metrics::OfPolicy;
+use super::labels::PolicyLabel;
 
-/// What a request to the gateway came to.
+/// The outcome of a request to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Svix has answered it.
+pub enum GatewayOutcome {
+    /// Svix responded to it.
     Forwarded,
-    /// Its payload was judged good, and nothing was to be sent.
+    /// Its payload is valid, and there was nothing to forward.
     Checked,
-    /// Its payload was refused.
+    /// Its payload does not match its schema.
     Invalid,
-    /// Nobody declares its event type.
+    /// Its event type is not declared.
     Undeclared,
-    /// It was refused for another reason: its path, its form, its size.
+    /// It was rejected for another reason, such as its path, format or size.
     Refused,
-    /// There was too much to do, or nothing to judge by yet.
+    /// The gateway was overloaded, or the event types were not loaded yet.
     Overload,
-    /// Svix did not answer.
+    /// Svix did not respond.
     UpstreamFailed,
 }
 
-impl Outcome {
-    /// All there are.
+impl GatewayOutcome {
+    /// All outcomes, in the order of the variants.
     pub const ALL: [Self; 7] = [
         Self::Forwarded,
         Self::Checked,
@@ -46,7 +46,7 @@ impl Outcome {
         Self::UpstreamFailed,
     ];
 
-    /// As a metric's label.
+    /// Returns the value of the metric's label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,63 +62,63 @@ impl Outcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfOutcome {
+struct OutcomeLabel {
     outcome: &'static str,
 }
 
 /// Metrics of the gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct GatewayMetrics {
-    requests: [Counter; Outcome::ALL.len()],
-    violations: Family<OfPolicy, Counter>,
+    requests: [Counter; GatewayOutcome::ALL.len()],
+    violations: Family<PolicyLabel, Counter>,
     seconds: Histogram,
     in_flight: Gauge,
 }
 
 impl GatewayMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let requests = Family::<OfOutcome, Counter>::default();
+        let requests = Family::<OutcomeLabel, Counter>::default();
         let metrics = Self {
-            requests: Outcome::ALL
-                .map(|outcome| requests.get_or_create(&OfOutcome { outcome: outcome.as_str() }).clone()),
+            requests: GatewayOutcome::ALL
+                .map(|outcome| requests.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).clone()),
             violations: Family::default(),
             // From a tenth of a millisecond to 26 seconds.
             seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 10)),
             in_flight: Gauge::default(),
         };
-        registry.register("gateway_requests", "Requests to the gateway, by what they came to", requests);
+        registry.register("gateway_requests", "Requests to the gateway, by outcome", requests);
         registry.register(
             "gateway_violations",
-            "Payloads that break the schema of their event type, by its payloadPolicy",
+            "Payloads that do not match the schema of their event type, by its payloadPolicy",
             metrics.violations.clone(),
         );
         registry.register_with_unit(
             "gateway_request_duration",
-            "How long requests to the gateway took, from their headers to those of the answer",
+            "Duration of requests to the gateway, from their headers to the headers of the response",
             Unit::Seconds,
             metrics.seconds.clone(),
         );
         registry.register(
             "gateway_requests_in_flight",
-            "Requests that the gateway is working on",
+            "Requests that the gateway is handling",
             metrics.in_flight.clone(),
         );
         metrics
     }
 
-    /// A request was answered.
-    pub fn answered(&self, outcome: Outcome, took: Duration) {
-        // In the order of `ALL`, which is that of the variants.
+    /// Counts a request, with its outcome and its duration.
+    pub fn handled(&self, outcome: GatewayOutcome, took: Duration) {
+        // The counters are in the order of `ALL`, which is the order of the variants.
         self.requests[outcome as usize].inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// A payload broke its schema, under this policy.
+    /// Counts a payload that does not match its schema, by the policy of its event type.
     pub fn violated(&self, policy: &'static str) {
-        self.violations.get_or_create(&OfPolicy { policy }).inc();
+        self.violations.get_or_create(&PolicyLabel { policy }).inc();
     }
 
-    /// So many requests are worked on.
+    /// Records how many requests are being handled.
     pub fn in_flight(&self, requests: usize) {
         self.in_flight.set(i64::try_from(requests).unwrap_or(i64::MAX));
     }
@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn each_outcome_has_its_own_counter() {
-        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+        for (index, outcome) in GatewayOutcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index, "{}", outcome.as_str());
         }
         let metrics = crate::telemetry::Metrics::default();
-        metrics.gateway().answered(Outcome::UpstreamFailed, Duration::from_millis(1));
+        metrics.gateway().handled(GatewayOutcome::UpstreamFailed, Duration::from_millis(1));
         metrics.gateway().violated("Audit");
         let text = metrics.encode();
         for line in [

@@ -1,13 +1,9 @@
 //! `/livez`, `/readyz` and `/metrics`.
 //!
-//! Live: the process answers. Ready: its caches of Kubernetes are in, and what else was registered, whether it leads or
-//! not and whatever Svix does, since a Svix that is down must not take the operator's other duties out of service.
+//! Live: the process responds. Ready: every registered check has passed, such as the initial listing of a kind. Readiness
+//! depends neither on leadership nor on Svix: a Svix outage must not take the rest of the operator out of service.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -16,70 +12,70 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Metrics;
+use super::metrics::Metrics;
 
-/// What has to be in before the process is ready.
+/// The checks that have to pass before the process is ready.
 #[derive(Clone, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Part>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Check>>>);
 
-struct Part {
-    ready: bool,
-    /// What is said of it while it is not.
-    missing: &'static str,
+struct Check {
+    is_ready: bool,
+    /// What `/readyz` says while the check has not passed.
+    message: &'static str,
 }
 
-/// One thing that has to be in.
+/// Sets the state of one check.
 pub struct Gate {
     name: &'static str,
     readiness: Readiness,
 }
 
 impl Readiness {
-    /// Adds something that has to be in.
+    /// Adds the check that something has been listed.
     #[must_use]
     pub fn register(&self, name: &'static str) -> Gate {
-        self.register_told(name, "not listed yet")
+        self.register_with_message(name, "not listed yet")
     }
 
-    /// Adds something that is no list; `missing` is what is said of it while it is not in.
+    /// Adds a check. `/readyz` says `message` while it has not passed.
     #[must_use]
-    pub fn register_told(&self, name: &'static str, missing: &'static str) -> Gate {
-        let part = Part { ready: false, missing };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, part);
+    pub fn register_with_message(&self, name: &'static str, message: &'static str) -> Gate {
+        self.0.lock().insert(name, Check { is_ready: false, message });
         Gate { name, readiness: self.clone() }
     }
 
-    /// What is not in yet.
+    /// Returns the checks that have not passed, each with its message.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = gates.iter().filter(|(_, state)| !state.ready);
-        missing.map(|(name, state)| format!("{name}: {}", state.missing)).collect()
+        let checks = self.0.lock();
+        let missing = checks.iter().filter(|(_, check)| !check.is_ready);
+        missing.map(|(name, check)| format!("{name}: {}", check.message)).collect()
     }
 
-    fn set(&self, name: &'static str, ready: bool) {
-        if let Some(state) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
-            state.ready = ready;
+    fn set(&self, name: &'static str, is_ready: bool) {
+        if let Some(check) = self.0.lock().get_mut(name) {
+            check.is_ready = is_ready;
         }
     }
 }
 
 impl Gate {
-    /// It is in.
+    /// Lets the check pass.
     pub fn ready(&self) {
         self.set(true);
     }
 
-    /// Whether it is in.
-    pub fn set(&self, ready: bool) {
-        self.readiness.set(self.name, ready);
+    /// Sets whether the check passes.
+    pub fn set(&self, is_ready: bool) {
+        self.readiness.set(self.name, is_ready);
     }
 }
 
-/// Listens at an address and answers until `stop`. Answers the address that was taken, and the task.
+/// Serves the endpoints at an address until `stop`. Returns the address that it listens on, and the task.
 pub async fn serve(
     address: SocketAddr,
     readiness: Readiness,
@@ -116,9 +112,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_ready_when_everything_that_was_registered_is_in() {
+    async fn ready_when_every_check_has_passed() {
         let readiness = Readiness::default();
-        let (kinds, others) = (readiness.register("event types"), readiness.register("endpoints"));
+        let (first, second) = (readiness.register("event types"), readiness.register("endpoints"));
         let stop = CancellationToken::new();
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let (address, _) = serve(local, readiness, Metrics::default(), stop.clone()).await.unwrap();
@@ -127,9 +123,9 @@ mod tests {
             (response.status().as_u16(), response.text().await.unwrap())
         };
         assert_eq!(get("/livez").await, (200, "ok\n".to_owned()));
-        kinds.ready();
+        first.ready();
         assert_eq!(get("/readyz").await, (503, "endpoints: not listed yet\n".to_owned()));
-        others.ready();
+        second.ready();
         assert_eq!(get("/readyz").await.0, 200);
         assert!(get("/metrics").await.1.contains("svix_operator_leader 0"));
         stop.cancel();

@@ -1,25 +1,21 @@
-//! Metrics in Prometheus' text form. Labels are of a small fixed set: kinds, operations, classes of error.
+//! Metrics in Prometheus' text format. Label values come from small fixed sets: kinds, operations, classes of errors.
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::RwLock;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-        info::Info,
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
-use super::{AdmissionMetrics, gateway::GatewayMetrics};
+use super::{
+    admission::AdmissionMetrics,
+    gateway::GatewayMetrics,
+    labels::{KindLabel, PolicyLabel, milliseconds_to_minute},
+};
 
-/// How many objects of a kind there are, by what their `Ready` says.
+/// The number of objects of a kind, by the status of their `Ready` condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectCount {
     /// The kind.
@@ -28,13 +24,13 @@ pub struct ObjectCount {
     pub ready: u32,
     /// `Ready` is false.
     pub not_ready: u32,
-    /// Nothing is said of the present spec yet.
+    /// `Ready` does not describe the current spec yet.
     pub unknown: u32,
-    /// Svix differs, of those that are only compared.
+    /// Objects that are only compared and from which Svix differs.
     pub differing: u32,
 }
 
-/// What is read when metrics are scraped: object counts, and how many objects wait and are worked on.
+/// Read when metrics are scraped: object counts, and the numbers of objects that wait and that are being reconciled.
 type Scrape = Box<dyn Fn() -> (Vec<ObjectCount>, (usize, usize)) + Send + Sync>;
 
 /// All metrics. Cheap to clone; no global state.
@@ -44,73 +40,59 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     scrape: RwLock<Option<Scrape>>,
-    reconciles: Family<Reconcile, Counter>,
-    reconcile_seconds: Family<OfKind, Histogram>,
-    reconcile_errors: Family<ErrorOf, Counter>,
+    reconciles: Family<ReconcileLabels, Counter>,
+    reconcile_seconds: Family<KindLabel, Histogram>,
+    reconcile_errors: Family<ErrorLabels, Counter>,
     queue_seconds: Histogram,
     queue_depth: Gauge,
     in_progress: Gauge,
-    svix_requests: Family<Call, Counter>,
-    svix_request_seconds: Family<Operation, Histogram>,
+    svix_requests: Family<CallLabels, Counter>,
+    svix_request_seconds: Family<OperationLabel, Histogram>,
     budget_seconds: Histogram,
-    drift: Family<OfKind, Counter>,
-    payload_mismatches: Family<OfPolicy, Counter>,
-    status_patches: Family<OfKind, Counter>,
-    objects: Family<OfReadiness, Gauge>,
-    differing: Family<OfKind, Gauge>,
+    drift: Family<KindLabel, Counter>,
+    payload_mismatches: Family<PolicyLabel, Counter>,
+    status_patches: Family<KindLabel, Counter>,
+    objects: Family<ObjectLabels, Gauge>,
+    differing: Family<KindLabel, Gauge>,
     leader: Gauge,
     admission: AdmissionMetrics,
     gateway: GatewayMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reconcile {
+struct ReconcileLabels {
     kind: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct OfKind {
-    pub(super) kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct OfPolicy {
-    pub(super) policy: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorOf {
+struct ErrorLabels {
     kind: &'static str,
     class: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Call {
+struct CallLabels {
     operation: &'static str,
     status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Operation {
+struct OperationLabel {
     operation: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfReadiness {
+struct ObjectLabels {
     kind: &'static str,
     ready: &'static str,
-}
-
-pub(super) fn milliseconds_to_minute() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 2.5, 13))
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("svix_operator");
-        let seconds = || Family::<OfKind, Histogram>::new_with_constructor(milliseconds_to_minute);
-        let calls = Family::<Operation, Histogram>::new_with_constructor(milliseconds_to_minute);
+        let seconds = || Family::<KindLabel, Histogram>::new_with_constructor(milliseconds_to_minute);
+        let calls = Family::<OperationLabel, Histogram>::new_with_constructor(milliseconds_to_minute);
         let mut inner = Inner {
             registry: Registry::default(),
             scrape: RwLock::default(),
@@ -133,132 +115,132 @@ impl Default for Metrics {
             gateway: GatewayMetrics::register(&mut registry),
         };
         let r = &mut registry;
-        r.register("reconciles", "Looks at objects, by what they came to", inner.reconciles.clone());
+        r.register("reconciles", "Reconciliations of objects, by outcome", inner.reconciles.clone());
         r.register_with_unit(
             "reconcile_duration",
-            "How long a look at an object took",
+            "Duration of the reconciliation of an object",
             Unit::Seconds,
             inner.reconcile_seconds.clone(),
         );
         r.register(
             "reconcile_errors",
-            "Looks that failed, by class of error",
+            "Reconciliations that failed, by class of error",
             inner.reconcile_errors.clone(),
         );
         r.register_with_unit(
             "queue_latency",
-            "How long objects waited to be looked at after they were due",
+            "Time that objects waited in the queue after they were due",
             Unit::Seconds,
             inner.queue_seconds.clone(),
         );
-        r.register("queue_depth", "Objects that wait to be looked at", inner.queue_depth.clone());
-        r.register("reconciles_in_progress", "Objects that are being looked at", inner.in_progress.clone());
+        r.register("queue_depth", "Objects that wait to be reconciled", inner.queue_depth.clone());
+        r.register("reconciles_in_progress", "Objects that are being reconciled", inner.in_progress.clone());
         r.register("svix_requests", "Calls to Svix, by operation and result", inner.svix_requests.clone());
         r.register_with_unit(
             "svix_request_duration",
-            "How long calls to Svix took",
+            "Duration of calls to Svix",
             Unit::Seconds,
             inner.svix_request_seconds.clone(),
         );
         r.register_with_unit(
             "budget_wait",
-            "How long calls to Svix were held back by the connection's budget or by a 429",
+            "Time that calls to Svix were delayed by the rate limit of the connection or by a 429",
             Unit::Seconds,
             inner.budget_seconds.clone(),
         );
-        r.register(
-            "drift",
-            "Changes made in Svix behind the operator's back that were repaired",
-            inner.drift.clone(),
-        );
+        r.register("drift", "Changes made in Svix by others that were repaired", inner.drift.clone());
         r.register(
             "payload_mismatches",
-            "Payloads of events that did not match their schema, by what their event type says of that",
+            "Payloads of events that did not match their schema, by payloadPolicy of the event type",
             inner.payload_mismatches.clone(),
         );
-        r.register("status_patches", "Writes of status to Kubernetes", inner.status_patches.clone());
-        r.register("objects", "Objects by kind and what their Ready condition says", inner.objects.clone());
+        r.register(
+            "status_patches",
+            "Patches of the status of objects in Kubernetes",
+            inner.status_patches.clone(),
+        );
+        r.register("objects", "Objects, by kind and status of their Ready condition", inner.objects.clone());
         r.register(
             "differing_objects",
-            "Objects that are observed or suspended and from which Svix differs",
+            "Observed or suspended objects from which Svix differs",
             inner.differing.clone(),
         );
         r.register("leader", "1 while this process holds the lease and may write", inner.leader.clone());
-        r.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        r.register("build", "Version of this process", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         inner.registry = registry;
         Self(Arc::new(inner))
     }
 }
 
 impl Metrics {
-    /// A look at an object ended: what it came to, and how long it took.
+    /// Counts the reconciliation of an object, with its outcome and its duration.
     pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.0.reconciles.get_or_create(&Reconcile { kind, outcome }).inc();
-        self.0.reconcile_seconds.get_or_create(&OfKind { kind }).observe(took.as_secs_f64());
+        self.0.reconciles.get_or_create(&ReconcileLabels { kind, outcome }).inc();
+        self.0.reconcile_seconds.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
     }
 
-    /// A look failed, with an error of this class.
+    /// Counts a reconciliation that failed with an error of this class.
     pub fn reconcile_error(&self, kind: &'static str, class: &'static str) {
-        self.0.reconcile_errors.get_or_create(&ErrorOf { kind, class }).inc();
+        self.0.reconcile_errors.get_or_create(&ErrorLabels { kind, class }).inc();
     }
 
-    /// An object waited so long to be looked at.
+    /// Records how long an object waited in the queue.
     pub fn queue_waited(&self, waited: Duration) {
         self.0.queue_seconds.observe(waited.as_secs_f64());
     }
 
-    /// A call to Svix ended with this result.
+    /// Counts a call to Svix, with its result and its duration.
     pub fn svix_call(&self, operation: &'static str, status: &'static str, took: Duration) {
-        self.0.svix_requests.get_or_create(&Call { operation, status }).inc();
-        self.0.svix_request_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+        self.0.svix_requests.get_or_create(&CallLabels { operation, status }).inc();
+        self.0.svix_request_seconds.get_or_create(&OperationLabel { operation }).observe(took.as_secs_f64());
     }
 
-    /// A call was held back so long.
+    /// Records how long a call to Svix was delayed.
     pub fn budget_waited(&self, waited: Duration) {
         self.0.budget_seconds.observe(waited.as_secs_f64());
     }
 
-    /// Drift was repaired.
+    /// Counts a repair of drift.
     pub fn drift(&self, kind: &'static str) {
-        self.0.drift.get_or_create(&OfKind { kind }).inc();
+        self.0.drift.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// The payload of an event did not match its schema; `policy` says what happened to it.
+    /// Counts a payload of an event that did not match its schema, by the policy of its event type.
     pub fn payload_mismatch(&self, policy: &'static str) {
-        self.0.payload_mismatches.get_or_create(&OfPolicy { policy }).inc();
+        self.0.payload_mismatches.get_or_create(&PolicyLabel { policy }).inc();
     }
 
-    /// Status was written.
+    /// Counts a patch of the status of an object.
     pub fn status_patched(&self, kind: &'static str) {
-        self.0.status_patches.get_or_create(&OfKind { kind }).inc();
+        self.0.status_patches.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// Whether this process leads.
+    /// Records whether this process is the leader.
     pub fn leading(&self, leads: bool) {
         self.0.leader.set(i64::from(leads));
     }
 
-    /// What the admission webhook counts.
+    /// Returns the metrics of the admission webhook.
     #[must_use]
     pub fn admission(&self) -> AdmissionMetrics {
         self.0.admission.clone()
     }
 
-    /// What the gateway counts.
+    /// Returns the metrics of the gateway.
     #[must_use]
     pub fn gateway(&self) -> &GatewayMetrics {
         &self.0.gateway
     }
 
-    /// What to read at each scrape.
+    /// Sets the function that is called at each scrape.
     pub fn on_scrape(&self, read: impl Fn() -> (Vec<ObjectCount>, (usize, usize)) + Send + Sync + 'static) {
-        *self.0.scrape.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(read));
+        *self.0.scrape.write() = Some(Box::new(read));
     }
 
-    /// All metrics as text.
+    /// Returns all metrics as text.
     #[must_use]
     pub fn encode(&self) -> String {
-        if let Some(read) = &*self.0.scrape.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(read) = &*self.0.scrape.read() {
             let (counts, (waiting, running)) = read();
             for count in counts {
                 for (ready, number) in
@@ -266,16 +248,19 @@ impl Metrics {
                 {
                     self.0
                         .objects
-                        .get_or_create(&OfReadiness { kind: count.kind, ready })
+                        .get_or_create(&ObjectLabels { kind: count.kind, ready })
                         .set(i64::from(number));
                 }
-                self.0.differing.get_or_create(&OfKind { kind: count.kind }).set(i64::from(count.differing));
+                self.0
+                    .differing
+                    .get_or_create(&KindLabel { kind: count.kind })
+                    .set(i64::from(count.differing));
             }
             self.0.queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             self.0.in_progress.set(i64::try_from(running).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
-        // Writing to a String does not fail.
+        // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.0.registry);
         text
     }
@@ -286,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happens_is_counted_under_fixed_labels() {
+    fn metrics_have_fixed_labels() {
         let metrics = Metrics::default();
         metrics.reconciled("WebhookEndpoint", "ready", Duration::from_millis(3));
         metrics.svix_call("endpoint.create", "ok", Duration::from_millis(2));

@@ -1,13 +1,14 @@
-//! Logs, metrics and health: how people and machines see the operator at work.
+//! Logs, metrics and health endpoints.
 
 mod admission;
 mod gateway;
 mod health;
+mod labels;
 mod logs;
 mod metrics;
 
 pub use admission::AdmissionMetrics;
-pub use gateway::{GatewayMetrics, Outcome};
+pub use gateway::{GatewayMetrics, GatewayOutcome};
 pub use health::{Gate, Readiness, serve};
 pub use logs::{LogFormat, init_logs};
 pub use metrics::{Metrics, ObjectCount};

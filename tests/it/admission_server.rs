@@ -1,4 +1,4 @@
-//! The webhook's HTTPS server without a cluster: its bounds, its end, and another certificate while it works.
+//! The webhook's HTTPS server without a cluster: its limits, its shutdown, and the replacement of its certificate.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use svix_operator::{
     admission::{
         Known,
-        certificates::{Held, Policy, ServingCertificate, Step, carried_out},
+        certificates::{CertificateBundle, Policy, ServingCertificate, Step, apply_step},
         server::{self, Limits},
     },
     telemetry::Metrics,
@@ -18,14 +18,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(30);
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Certificates of a new authority, for 127.0.0.1.
-fn made() -> Held {
+fn new_bundle() -> CertificateBundle {
     let hour = Duration::from_secs(3600);
     let policy = Policy { authority: hour, serving: hour, settle: hour };
     let now = jiff::Timestamp::now();
-    carried_out(Step::Begin, &Held::default(), &["127.0.0.1".to_owned()], &policy, now).unwrap()
+    apply_step(Step::Begin, &CertificateBundle::default(), &["127.0.0.1".to_owned()], &policy, now).unwrap()
 }
 
 struct Server {
@@ -37,12 +38,12 @@ struct Server {
 }
 
 impl Server {
-    async fn start(held: &Held, limits: Limits) -> Self {
+    async fn start(bundle: &CertificateBundle, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (certificate, known, stop) =
             (ServingCertificate::default(), Known::default(), CancellationToken::new());
-        certificate.replace(held.pair().unwrap());
+        certificate.replace(bundle.pair().unwrap());
         let metrics = Metrics::default().admission();
         let served =
             server::serve(listener, certificate.clone(), known.clone(), metrics, limits, stop.clone());
@@ -54,14 +55,14 @@ impl Server {
         format!("https://{}/validate", self.address)
     }
 
-    async fn ended(self) {
-        tokio::time::timeout(SOON, self.task).await.expect("the server to end").unwrap();
+    async fn wait_for_end(self) {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the server to end").unwrap();
     }
 }
 
 /// A client that trusts one authority and no other.
-fn client(held: &Held) -> reqwest::Client {
-    let ca = reqwest::Certificate::from_pem(held.bundle().as_bytes()).unwrap();
+fn client(bundle: &CertificateBundle) -> reqwest::Client {
+    let ca = reqwest::Certificate::from_pem(bundle.ca_bundle().as_bytes()).unwrap();
     reqwest::Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap()
 }
 
@@ -70,22 +71,22 @@ fn review() -> Value {
 }
 
 async fn allowed(client: &reqwest::Client, url: &str) -> Result<bool, reqwest::Error> {
-    let answer: Value = client.post(url).json(&review()).send().await?.json().await?;
-    Ok(answer["response"]["allowed"] == true && answer["response"]["uid"] == "u")
+    let review: Value = client.post(url).json(&review()).send().await?.json().await?;
+    Ok(review["response"]["allowed"] == true && review["response"]["uid"] == "u")
 }
 
 #[tokio::test]
-async fn another_certificate_is_for_new_connections_and_those_that_are_there_go_on() {
-    let (first, second) = (made(), made());
+async fn a_new_certificate_does_not_affect_open_connections() {
+    let (first, second) = (new_bundle(), new_bundle());
     let server = Server::start(&first, Limits::default()).await;
     server.known.catalogue.loaded();
     let old = client(&first);
     assert!(allowed(&old, &server.url()).await.unwrap());
 
     assert!(server.certificate.replace(second.pair().unwrap()));
-    assert!(!server.certificate.replace(second.pair().unwrap()), "the same is no other");
+    assert!(!server.certificate.replace(second.pair().unwrap()), "the same certificate is not a new one");
 
-    assert!(allowed(&old, &server.url()).await.unwrap(), "its connection is still there");
+    assert!(allowed(&old, &server.url()).await.unwrap(), "its connection is still open");
     assert!(allowed(&client(&second), &server.url()).await.unwrap());
     assert!(
         allowed(&client(&first), &server.url()).await.is_err(),
@@ -94,88 +95,99 @@ async fn another_certificate_is_for_new_connections_and_those_that_are_there_go_
 }
 
 #[tokio::test]
-async fn what_is_too_much_or_elsewhere_is_refused() {
-    let held = made();
-    let server = Server::start(&held, Limits { body: 4096, ..Limits::default() }).await;
+async fn rejects_large_bodies_and_other_paths() {
+    let bundle = new_bundle();
+    let server = Server::start(&bundle, Limits { body: 4096, ..Limits::default() }).await;
     server.known.catalogue.loaded();
-    let client = client(&held);
+
+    let client = client(&bundle);
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+
     assert_eq!(status(client.post(server.url()).body("x".repeat(5000))).await, 413);
-    assert_eq!(status(client.post(server.url()).body("no JSON")).await, 200, "an answer that refuses");
+    assert_eq!(status(client.post(server.url()).body("no JSON")).await, 200, "a review that denies");
     assert_eq!(status(client.get(server.url())).await, 405);
     assert_eq!(status(client.post(format!("{}/more", server.url()))).await, 404);
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_let_go() {
-    let held = made();
+async fn closes_a_connection_without_a_handshake() {
+    let bundle = new_bundle();
     let server =
-        Server::start(&held, Limits { handshake: Duration::from_millis(100), ..Limits::default() }).await;
+        Server::start(&bundle, Limits { handshake: Duration::from_millis(100), ..Limits::default() }).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
+
     let read =
-        tokio::time::timeout(SOON, silent.read(&mut [0; 8])).await.expect("the connection to be closed");
+        tokio::time::timeout(PATIENCE, silent.read(&mut [0; 8])).await.expect("the connection to be closed");
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
 }
 
 #[tokio::test]
-async fn nothing_is_judged_before_the_event_types_are_known() {
-    let held = made();
+async fn reviews_wait_for_the_event_types() {
+    let bundle = new_bundle();
     let server =
-        Server::start(&held, Limits { request: Duration::from_millis(200), ..Limits::default() }).await;
-    let answer = client(&held).post(server.url()).json(&review()).send().await.unwrap();
-    assert_eq!(answer.status(), 503);
+        Server::start(&bundle, Limits { request: Duration::from_millis(200), ..Limits::default() }).await;
+
+    let response = client(&bundle).post(server.url()).json(&review()).send().await.unwrap();
+    assert_eq!(response.status(), 503);
+
     server.known.catalogue.loaded();
-    assert!(allowed(&client(&held), &server.url()).await.unwrap());
+    assert!(allowed(&client(&bundle), &server.url()).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_when_the_server_stops() {
-    let held = made();
-    let server = Server::start(&held, Limits { stop: SOON, ..Limits::default() }).await;
-    let (client, url) = (client(&held), server.url());
-    let under_way = tokio::spawn(async move { allowed(&client, &url).await });
-    // It waits for the catalogue; the connection shows that it has arrived.
-    crate::support::wait::eventually("the request to arrive", SOON, async || {
+async fn a_shutdown_waits_for_requests_in_flight() {
+    let bundle = new_bundle();
+    let server = Server::start(&bundle, Limits { stop: PATIENCE, ..Limits::default() }).await;
+
+    let (client, url) = (client(&bundle), server.url());
+    let in_flight = tokio::spawn(async move { allowed(&client, &url).await });
+    // The request waits for the catalogue, which shows that it has arrived.
+    crate::support::wait::eventually("the request to arrive", PATIENCE, async || {
         (server.known.catalogue.waiting() > 0).then_some(())
     })
     .await;
+
     server.stop.cancel();
-    crate::support::wait::eventually("the listener to close", SOON, async || {
+    crate::support::wait::eventually("the listener to close", PATIENCE, async || {
         TcpStream::connect(server.address).await.is_err().then_some(())
     })
     .await;
+
     server.known.catalogue.loaded();
-    assert!(under_way.await.unwrap().unwrap());
-    server.ended().await;
+    assert!(in_flight.await.unwrap().unwrap());
+    server.wait_for_end().await;
 }
 
 #[tokio::test]
-async fn bodies_wait_until_there_is_room_for_them() {
-    let held = made();
-    let limits = Limits { body: 4096, bodies: 8192, request: SOON, ..Limits::default() };
-    let server = Server::start(&held, limits).await;
+async fn bodies_wait_for_memory() {
+    let bundle = new_bundle();
+    let limits = Limits { body: 4096, bodies: 8192, request: PATIENCE, ..Limits::default() };
+    let server = Server::start(&bundle, limits).await;
     let mut padded = review();
     padded["padding"] = "x".repeat(3900).into();
+
     let all: Vec<_> = (0..5)
         .map(|_| {
-            // A connection of its own.
-            let (client, url, body) = (client(&held), server.url(), padded.clone());
+            // One connection per request.
+            let (client, url, body) = (client(&bundle), server.url(), padded.clone());
             tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap().status().as_u16() })
         })
         .collect();
     let catalogue = &server.known.catalogue;
-    crate::support::wait::eventually("two to be read", SOON, async || {
+    crate::support::wait::eventually("two to be read", PATIENCE, async || {
         (catalogue.waiting() >= 2).then_some(())
     })
     .await;
-    // The others would have come by now.
+
+    // The other requests would have been read by now.
     let more = async {
         while catalogue.waiting() <= 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let more = tokio::time::timeout(Duration::from_millis(500), more).await;
-    assert!(more.is_err(), "so many bodies of 4 KiB do not fit into 8 KiB: {}", catalogue.waiting());
+    assert!(more.is_err(), "more than two bodies of 4 KiB are in 8 KiB: {}", catalogue.waiting());
+
     catalogue.loaded();
     for one in all {
         assert_eq!(one.await.unwrap(), 200);

@@ -249,7 +249,7 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
     for line in [
         "  Accepted a.two: message msg_",
         "  Refused a.one: /payload/n: found \"x\", expected an integer\n",
-        "  Refused a.none: /eventType: found \"a.none\", which nobody declares",
+        "  Refused a.none: /eventType: found \"a.none\", which is not declared",
     ] {
         says(&printed, line).await;
     }

@@ -70,6 +70,37 @@ fn every_metric_is_explained() {
 }
 
 #[test]
+fn every_test_that_security_names_exists() {
+    let page = page("security.md");
+    let brackets = page.split('[').skip(1).filter_map(|rest| rest.split(']').next());
+    let named: Vec<&str> = brackets
+        .filter(|text| text.starts_with('`'))
+        .flat_map(|text| text.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 10, "{named:?}");
+
+    let mut tests = String::new();
+    let mut folders =
+        vec![format!("{}/tests", env!("CARGO_MANIFEST_DIR")), format!("{}/src", env!("CARGO_MANIFEST_DIR"))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path.to_str().unwrap().to_owned());
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                tests.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    let missing: Vec<_> = named
+        .into_iter()
+        .filter(|name| !tests.contains(&format!("fn {name}(")) && !tests.contains(&format!("mod {name};")))
+        .collect();
+    assert!(missing.is_empty(), "named in docs/security.md, and not there: {missing:?}");
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut pages = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];

@@ -13,9 +13,9 @@ use svix_operator::{
         WebhookEventType,
     },
     plan::{
-        channels,
+        Field, channels,
         digest::Digest,
-        endpoint::{self, Claim, Owned, Ownership},
+        endpoint::{self, AdoptionRequest, Owned, Ownership},
         event_type, ids,
         secrets::Secrets,
     },
@@ -137,7 +137,7 @@ fn patched(held: &endpoint::Observed, change: endpoint::Change) -> endpoint::Obs
 }
 
 fn ownership(held: &endpoint::Observed, status_id: Option<&str>) -> Ownership {
-    endpoint::ownership(held, "prod/team/hook", status_id, |_| Ownership::Other)
+    endpoint::ownership(held, "prod/team/hook", status_id, |_| Ownership::OtherOwner)
 }
 
 fn desired_endpoint(spec: &Value, connection: &SvixConnectionSpec, owned: Owned<'_>) -> endpoint::Desired {
@@ -163,18 +163,19 @@ proptest! {
         let connection = connection(always);
         // What an earlier spec named is given back.
         let earlier = before.map(|spec| desired_endpoint(&spec, &connection, Owned::default()));
+        let fields = earlier.as_ref().map_or_else(Vec::new, |earlier| Field::names(&earlier.named));
         let owned = earlier.as_ref().map_or(Owned::default(), |earlier| Owned {
-            fields: &earlier.named, metadata_keys: &earlier.named_metadata, uid: None,
+            fields: &fields, metadata_keys: &earlier.named_metadata, uid: None,
         });
         let desired = desired_endpoint(&spec, &connection, owned);
         let status_id = recorded.then_some("ep_1");
         let whose = ownership(&held, status_id);
-        let claim = Claim { adoption, named: false };
+        let claim = AdoptionRequest { adoption, by_id: false };
         match endpoint::plan(&desired, Some(&held), whose, claim) {
-            endpoint::Step::InSync => prop_assert_eq!(whose, Ownership::Ours),
-            endpoint::Step::Create => prop_assert!(false, "it is there"),
-            endpoint::Step::Refuse(_) => prop_assert_ne!(whose, Ownership::Ours),
-            endpoint::Step::Adopt(change, differences) => {
+            endpoint::EndpointStep::InSync => prop_assert_eq!(whose, Ownership::Ours),
+            endpoint::EndpointStep::Create => prop_assert!(false, "it is there"),
+            endpoint::EndpointStep::Refuse(_) => prop_assert_ne!(whose, Ownership::Ours),
+            endpoint::EndpointStep::Adopt(change, differences) => {
                 prop_assert_eq!(whose, Ownership::Nobody);
                 prop_assert_ne!(adoption, Adoption::Never);
                 if adoption == Adoption::Match {
@@ -183,12 +184,12 @@ proptest! {
                     prop_assert!(differences.is_empty());
                 }
                 let now = patched(&held, change);
-                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id), claim), endpoint::Step::InSync);
+                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id), claim), endpoint::EndpointStep::InSync);
             }
-            endpoint::Step::Change(change, _) => {
+            endpoint::EndpointStep::Change(change, _) => {
                 prop_assert_eq!(whose, Ownership::Ours);
                 let now = patched(&held, change);
-                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id), claim), endpoint::Step::InSync);
+                prop_assert_eq!(endpoint::plan(&desired, Some(&now), ownership(&now, status_id), claim), endpoint::EndpointStep::InSync);
                 // What the spec does not name, and never named, is as it was.
                 let names = |field: &str| spec.get(field).is_some() || owned.fields.iter().any(|owned| owned == field);
                 prop_assert!(names("description") || now.description == held.description);
@@ -259,43 +260,43 @@ proptest! {
         spec in event_type_spec(), before in option::of(event_type_spec()), held in held_event_type(), ours in any::<bool>(),
         adoption in adoption(),
     ) {
-        let owned = before.map_or_else(Vec::new, |spec| desired_event_type(&spec, &[]).named);
+        let owned = before.map_or_else(Vec::new, |spec| Field::names(&desired_event_type(&spec, &[]).named));
         let desired = desired_event_type(&spec, &owned);
         let (fields, revive) = match event_type::plan(&desired, Some(&held), ours, adoption) {
-            event_type::Step::InSync => {
+            event_type::EventTypeStep::InSync => {
                 prop_assert!(ours && !held.archived);
                 return Ok(());
             }
-            event_type::Step::Adopt | event_type::Step::Refuse(_) => {
+            event_type::EventTypeStep::Adopt | event_type::EventTypeStep::Refuse(_) => {
                 prop_assert!(!ours && !held.archived);
                 return Ok(());
             }
-            event_type::Step::Create => return Err(TestCaseError::fail("it is there")),
-            event_type::Step::Revive(differences) => (differences, true),
-            event_type::Step::Change(differences) => (differences, false),
-            event_type::Step::Overwrite(differences) => {
+            event_type::EventTypeStep::Create => return Err(TestCaseError::fail("it is there")),
+            event_type::EventTypeStep::Revive(differences) => (differences, true),
+            event_type::EventTypeStep::Change(differences) => (differences, false),
+            event_type::EventTypeStep::Overwrite(differences) => {
                 prop_assert!(!ours && adoption == Adoption::Override && !differences.is_empty());
                 (differences, false)
             }
         };
         prop_assert!(ours || held.archived || adoption == Adoption::Override, "what is not ours is never changed");
         prop_assert_eq!(revive, held.archived);
-        let fields: BTreeSet<&str> = fields.iter().map(|difference| difference.field).collect();
+        let fields: BTreeSet<Field> = fields.iter().map(|difference| difference.field).collect();
         let mut now = event_type::Observed { archived: false, ..held.clone() };
         for field in &fields {
             match *field {
-                "schema" => now.schema_digest = Some(desired.schema_digest),
-                "description" => now.description = desired.description.clone().unwrap(),
-                "deprecated" => now.deprecated = desired.deprecated.unwrap(),
-                "groupName" => now.group_name = desired.group_name.clone().unwrap(),
-                "featureFlag" => now.feature_flag = desired.feature_flag.clone().unwrap(),
-                field => return Err(TestCaseError::fail(field.to_owned())),
+                Field::Schema => now.schema_digest = Some(desired.schema_digest),
+                Field::Description => now.description = desired.description.clone().unwrap(),
+                Field::Deprecated => now.deprecated = desired.deprecated.unwrap(),
+                Field::GroupName => now.group_name = desired.group_name.clone().unwrap(),
+                Field::FeatureFlag => now.feature_flag = desired.feature_flag.clone().unwrap(),
+                field => return Err(TestCaseError::fail(field.as_str())),
             }
         }
-        prop_assert_eq!(event_type::plan(&desired, Some(&now), true, adoption), event_type::Step::InSync);
+        prop_assert_eq!(event_type::plan(&desired, Some(&now), true, adoption), event_type::EventTypeStep::InSync);
         let names = |field: &str| spec.get(field).is_some() || owned.iter().any(|owned| owned == field);
-        for field in ["description", "deprecated", "groupName", "featureFlag"] {
-            prop_assert!(names(field) || !fields.contains(field), "{} is not ours", field);
+        for field in [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag] {
+            prop_assert!(names(field.as_str()) || !fields.contains(&field), "{} is not ours", field);
         }
     }
 }

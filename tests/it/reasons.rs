@@ -52,7 +52,7 @@ async fn stands(scene: &Scene, reason: Reason) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_reason_is_reached() {
-    join_all(Reason::ALL.map(async |reason| stands(&scene(reason).await, reason).await)).await;
+    join_all(Reason::ALL.iter().map(async |&reason| stands(&scene(reason).await, reason).await)).await;
 }
 
 /// The states of a condition that docs/conditions.md names: its status and reason, and the scene that they are seen in.

@@ -1,4 +1,4 @@
-//! Makes what the plan asks for: ECDSA keys on P-256, which every TLS client of the last ten years takes.
+//! Creates certificates as planned, with ECDSA keys on P-256, which every TLS client of the last ten years supports.
 
 use std::time::Duration;
 
@@ -9,72 +9,77 @@ use rcgen::{
 };
 
 use super::{
-    BACKDATED, Held, Policy, Step, Validity,
-    held::{Authority, SecretText, Serving},
-    pair::later,
+    bundle::{Authority, CertificateBundle, SecretText, Serving},
+    pair::{BACKDATED, Validity, later},
+    plan::{Policy, Step},
 };
 
-/// A certificate cannot be made.
+/// Why a certificate cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// The library says why.
-    #[error("cannot make a certificate: {0}")]
+    /// The library failed.
+    #[error("cannot create a certificate: {0}")]
     Library(#[from] rcgen::Error),
-    /// A step that needs a key that is not there; a defect, since the plan does not ask for it.
-    #[error("no authority can sign")]
+    /// No authority has a key. A defect: the plan does not have such a step.
+    #[error("no authority with a key can sign")]
     NoSigner,
 }
 
-/// What the Secret is to hold after a step. `names`: DNS names or IP addresses of the server.
-pub fn carried_out(
+/// Carries out a step, and returns the new contents of the Secret. `names` are the DNS names or IP addresses of the server.
+pub fn apply_step(
     step: Step,
-    held: &Held,
+    bundle: &CertificateBundle,
     names: &[String],
     policy: &Policy,
     now: Timestamp,
-) -> Result<Held, IssueError> {
-    let mut held = held.clone();
+) -> Result<CertificateBundle, IssueError> {
+    let mut bundle = bundle.clone();
     match step {
         Step::Wait(_) => {}
         Step::Begin => {
-            held.authorities.iter_mut().for_each(|one| one.key = None);
-            held.authorities.push(authority(policy.authority, now)?);
-            held.serving = Some(serving(&held, names, policy.serving, now)?);
+            bundle.authorities.iter_mut().for_each(|one| one.key = None);
+            bundle.authorities.push(authority(policy.authority, now)?);
+            bundle.serving = Some(serving(&bundle, names, policy.serving, now)?);
         }
-        Step::Announce => held.authorities.push(authority(policy.authority, now)?),
+        Step::Announce => bundle.authorities.push(authority(policy.authority, now)?),
         Step::Switch => {
-            if let Some(signer) = held.authorities.iter_mut().find(|one| one.key.is_some()) {
+            if let Some(signer) = bundle.authorities.iter_mut().find(|one| one.key.is_some()) {
                 signer.key = None;
             }
-            held.serving = Some(serving(&held, names, policy.serving, now)?);
+            bundle.serving = Some(serving(&bundle, names, policy.serving, now)?);
         }
-        Step::Renew => held.serving = Some(serving(&held, names, policy.serving, now)?),
+        Step::Renew => bundle.serving = Some(serving(&bundle, names, policy.serving, now)?),
         Step::Forget => {}
     }
-    held.authorities.retain(|one| one.validity.not_after > now);
-    Ok(held)
+    bundle.authorities.retain(|one| one.validity.not_after > now);
+    Ok(bundle)
 }
 
 fn authority(life: Duration, now: Timestamp) -> Result<Authority, IssueError> {
     let key = KeyPair::generate()?;
     let mut parameters = CertificateParams::new(Vec::new())?;
-    let validity = lasting(&mut parameters, life, now, Timestamp::MAX);
+    let validity = set_validity(&mut parameters, life, now, Timestamp::MAX);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    // Two authorities in one bundle are told apart by their names, and by what is derived from their keys.
-    let mark: String = key.der_bytes().iter().rev().take(6).map(|byte| format!("{byte:02x}")).collect();
-    parameters.distinguished_name.push(DnType::CommonName, format!("svix-operator admission {mark}"));
+    // Authorities in one bundle need different names; the suffix is derived from the key.
+    let suffix: String = key.der_bytes().iter().rev().take(6).map(|byte| format!("{byte:02x}")).collect();
+    parameters.distinguished_name.push(DnType::CommonName, format!("svix-operator admission {suffix}"));
     let certificate = parameters.self_signed(&key)?;
     Ok(Authority { der: certificate.der().clone(), validity, key: Some(SecretText(key.serialize_pem())) })
 }
 
-fn serving(held: &Held, names: &[String], life: Duration, now: Timestamp) -> Result<Serving, IssueError> {
-    let signer = held.signer().ok_or(IssueError::NoSigner)?;
+fn serving(
+    bundle: &CertificateBundle,
+    names: &[String],
+    life: Duration,
+    now: Timestamp,
+) -> Result<Serving, IssueError> {
+    let signer = bundle.signer().ok_or(IssueError::NoSigner)?;
     let signer_key = signer.key.as_ref().ok_or(IssueError::NoSigner)?;
     let issuer = Issuer::from_ca_cert_der(&signer.der, KeyPair::from_pem(&signer_key.0)?)?;
     let key = KeyPair::generate()?;
     let mut parameters = CertificateParams::new(names.to_vec())?;
-    lasting(&mut parameters, life, now, signer.validity.not_after);
+    set_validity(&mut parameters, life, now, signer.validity.not_after);
     parameters.distinguished_name.push(DnType::CommonName, "svix-operator admission webhook");
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -83,9 +88,14 @@ fn serving(held: &Held, names: &[String], life: Duration, now: Timestamp) -> Res
     Ok(Serving { chain: certificate.pem(), key: SecretText(key.serialize_pem()) })
 }
 
-/// Sets from when to when a certificate holds.
-fn lasting(parameters: &mut CertificateParams, life: Duration, now: Timestamp, most: Timestamp) -> Validity {
-    // Certificates know whole seconds, and no year after 9999.
+/// Sets the period in which a certificate is valid, and returns it.
+fn set_validity(
+    parameters: &mut CertificateParams,
+    life: Duration,
+    now: Timestamp,
+    most: Timestamp,
+) -> Validity {
+    // Certificates have whole seconds, and no year after 9999.
     let now = now.as_second().max(0);
     let back = i64::try_from(BACKDATED.as_secs()).unwrap_or(0);
     let begin = now.saturating_sub(back).max(0);

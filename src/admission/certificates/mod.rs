@@ -1,21 +1,19 @@
-//! The certificate that the webhook is served with, and the authority that the API server knows it by.
+//! The serving certificate of the webhook, and the authority by which the API server trusts it.
 //!
-//! Either kept here, in a Secret: `plan` decides, `issue` makes, `held` is what the Secret holds, and the shell in
-//! `controller` reads and writes it. Or brought by somebody else as files (`files`), such as cert-manager. In both
-//! cases [`ServingCertificate`] takes a new one while connections go on.
+//! Either this program manages them in a Secret: [`plan()`] decides what to do, [`apply_step`] creates certificates,
+//! [`CertificateBundle`] is the contents of the Secret, and `controller` reads and writes the Secret. Or another program,
+//! such as cert-manager, provides them as files ([`files`]). In both cases [`ServingCertificate`] takes a new certificate
+//! while connections are open.
 
+mod bundle;
 pub mod files;
-mod held;
 mod issue;
 mod pair;
 mod plan;
 mod serving;
 
-pub use held::{Held, SecretData};
-pub use issue::{IssueError, carried_out};
-pub use pair::{InvalidPair, Pair, Validity};
+pub use bundle::{CertificateBundle, SecretData};
+pub use issue::{IssueError, apply_step};
+pub use pair::{BACKDATED, InvalidPair, Pair, Validity};
 pub use plan::{Policy, ServingState, State, Step, plan};
 pub use serving::ServingCertificate;
-
-/// Certificates begin so long before they are made: clocks differ.
-pub const BACKDATED: std::time::Duration = std::time::Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! A certificate with its key, read from PEM and found to belong together.
+//! A certificate chain with its private key, parsed from PEM and verified to match.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,14 +11,15 @@ use tokio_rustls::rustls::{
 };
 use x509_parser::certificate::X509Certificate;
 
-use super::{BACKDATED, held::is_signed_by};
+/// How long before their creation certificates become valid: clocks differ.
+pub const BACKDATED: Duration = Duration::from_secs(300);
 
-/// From when to when a certificate holds.
+/// The period in which a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// The first second.
+    /// The first valid second.
     pub not_before: Timestamp,
-    /// The last.
+    /// The last valid second.
     pub not_after: Timestamp,
 }
 
@@ -31,21 +32,21 @@ impl Validity {
         })
     }
 
-    /// When two thirds of its life have passed, for one that was made here.
+    /// Returns when two thirds of the period have passed, for a certificate that this program created: the time to renew it.
     #[must_use]
-    pub fn due(&self) -> Timestamp {
+    pub fn renewal_time(&self) -> Timestamp {
         let life = seconds(self.not_before, self.not_after).saturating_sub(BACKDATED);
         let back = BACKDATED.min(seconds(self.not_before, self.not_after));
         later(later(self.not_before, back), life * 2 / 3)
     }
 }
 
-/// How long from one time to another; nothing when it is not later.
+/// Returns the time from one point to another; zero if the other is not later.
 fn seconds(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(to.as_second().saturating_sub(from.as_second())).unwrap_or(0))
 }
 
-/// A time that is so much later, or the last that there is.
+/// Returns a time that is later by a duration, or the last representable one.
 pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
     time.checked_add(jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX))
         .unwrap_or(Timestamp::MAX)
@@ -55,28 +56,30 @@ pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
 #[derive(Clone, Debug)]
 pub struct Pair {
     pub(super) certified: Arc<CertifiedKey>,
-    /// From when to when the certificate holds.
+    /// The period in which the certificate is valid.
     pub validity: Validity,
 }
 
-/// Text that is no certificate with its key. Nothing of the text is in the message.
+/// Why a text is not a certificate chain with its key. The message contains nothing of the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPair {
     /// The certificates cannot be read.
-    #[error("the certificate cannot be read; expected PEM blocks `CERTIFICATE`, the server's own first")]
+    #[error(
+        "the certificate cannot be read; expected PEM blocks `CERTIFICATE`, the server certificate first"
+    )]
     Certificate,
     /// The key cannot be read.
     #[error("the key cannot be read; expected one PEM block `PRIVATE KEY`")]
     Key,
-    /// They do not belong together.
-    #[error("the certificate and the key do not belong together")]
+    /// The key is of another certificate.
+    #[error("the certificate and the key do not match")]
     Mismatch,
 }
 
 impl Pair {
-    /// Reads a certificate chain and its key.
+    /// Parses a certificate chain and its key.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, InvalidPair> {
-        let chain = chain_of(chain)?;
+        let chain = parse_chain(chain)?;
         let validity = chain.first().and_then(|first| {
             let (_, certificate) = x509_parser::parse_x509_certificate(first).ok()?;
             Validity::of(&certificate)
@@ -93,36 +96,42 @@ impl Pair {
         Ok(Self { certified: Arc::new(certified), validity })
     }
 
-    /// Whether it is the same certificate.
+    /// Returns whether both have the same certificate chain.
     #[must_use]
-    pub fn same(&self, other: &Self) -> bool {
+    pub fn has_same_certificate(&self, other: &Self) -> bool {
         self.certified.cert == other.certified.cert
     }
 
-    /// Whether one of the authorities in a PEM text has signed the certificate.
+    /// Returns whether one of the authorities in a PEM text has signed the certificate.
     #[must_use]
-    pub fn is_trusted_by(&self, bundle: &[u8]) -> bool {
+    pub fn is_trusted_by(&self, ca_bundle: &[u8]) -> bool {
         let Some(Ok((_, certificate))) =
             self.certified.cert.first().map(|der| x509_parser::parse_x509_certificate(der))
         else {
             return false;
         };
-        let authorities = chain_of(bundle).unwrap_or_default();
+        let authorities = parse_chain(ca_bundle).unwrap_or_default();
         authorities.iter().any(|authority| is_signed_by(&certificate, authority))
     }
 }
 
-/// The certificates of a PEM text.
-pub(super) fn chain_of(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidPair> {
+/// Returns whether an authority has signed a certificate.
+pub(super) fn is_signed_by(certificate: &X509Certificate<'_>, authority: &CertificateDer<'_>) -> bool {
+    x509_parser::parse_x509_certificate(authority)
+        .is_ok_and(|(_, authority)| certificate.verify_signature(Some(authority.public_key())).is_ok())
+}
+
+/// Returns the certificates in a PEM text.
+pub(super) fn parse_chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidPair> {
     CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>().map_err(|_| InvalidPair::Certificate)
 }
 
-/// When the first of the authorities in a PEM text ends.
+/// Returns when the first of the authorities in a PEM text expires.
 #[must_use]
-pub fn first_end(bundle: &[u8]) -> Option<Timestamp> {
-    let ends = chain_of(bundle).ok()?.into_iter().filter_map(|der| {
+pub fn first_expiry(ca_bundle: &[u8]) -> Option<Timestamp> {
+    let expiries = parse_chain(ca_bundle).ok()?.into_iter().filter_map(|der| {
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
         Some(Validity::of(&certificate)?.not_after)
     });
-    ends.min()
+    expiries.min()
 }

@@ -1,105 +1,104 @@
-//! What to do about the certificates, and when. Pure: times come in as data.
+//! Decides which certificates to create or renew, and when. Pure: times are passed in.
 //!
-//! Two orders matter. A new authority is made known (in the bundle that the API server trusts) before anything is
-//! signed by it; and one that no longer signs stays in the bundle until it has ended, since until then a replica may
-//! still serve with a certificate of its. Its key goes the moment that it stops to sign.
+//! Two orders matter. A new authority is published (in the bundle that the API server trusts) before it signs anything. An
+//! authority that no longer signs stays in the bundle until it expires, because a replica may still serve with a
+//! certificate that it signed; its key is deleted when it stops signing.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Validity, pair::later};
+use super::pair::{Validity, later};
 
-/// How long things last.
+/// Lifetimes and delays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Life of an authority.
+    /// Lifetime of an authority.
     pub authority: Duration,
-    /// Life of a serving certificate.
+    /// Lifetime of a serving certificate.
     pub serving: Duration,
-    /// How long a bundle must have been in the webhook configuration before every API server can be trusted to
-    /// know it.
+    /// Time after which every API server is assumed to know a bundle that was written into the webhook configuration.
     pub settle: Duration,
 }
 
-/// What there is.
+/// The certificates that exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// The authority that signs.
     pub signer: Option<Validity>,
-    /// The one that will sign next.
+    /// The authority that will sign next.
     pub next: Option<Validity>,
-    /// Those that no longer sign.
+    /// The authorities that no longer sign.
     pub retired: Vec<Validity>,
     /// The serving certificate.
     pub serving: Option<ServingState>,
-    /// Since when the bundle, all of it, is in the webhook configuration.
+    /// Since when the whole bundle is in the webhook configuration.
     pub published: Option<Timestamp>,
 }
 
 /// A serving certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServingState {
-    /// From when to when it holds.
+    /// The period in which it is valid.
     pub validity: Validity,
-    /// Whether the authority that signs has signed it.
-    pub by_signer: bool,
-    /// Whether it is for the names that are asked for.
-    pub right_names: bool,
+    /// Whether the current signing authority has signed it.
+    pub is_by_signer: bool,
+    /// Whether it covers the names of the server.
+    pub covers_names: bool,
 }
 
-/// What is to be done next.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make an authority and a serving certificate: there is nothing to go on with. Authorities that are there
-    /// stay trusted.
+    /// Create an authority and a serving certificate, because no authority can sign. Existing authorities stay trusted.
     Begin,
-    /// Make the next authority and put it into the bundle.
+    /// Create the next authority and add it to the bundle.
     Announce,
-    /// Let the next authority sign, and sign a serving certificate with it.
+    /// Make the next authority the signing one, and sign a serving certificate with it.
     Switch,
-    /// Sign a serving certificate.
+    /// Sign a new serving certificate.
     Renew,
-    /// Take authorities that have ended out of the bundle.
+    /// Remove expired authorities from the bundle.
     Forget,
-    /// Nothing until this time.
+    /// Nothing to do until this time.
     Wait(Timestamp),
 }
 
-/// Says what is to be done next.
+/// Returns the next step.
 #[must_use]
 pub fn plan(state: &State, policy: &Policy, now: Timestamp) -> Step {
-    let holds = |validity: &Validity| validity.not_after > now;
-    let next = state.next.filter(holds);
-    let Some(signer) = state.signer.filter(holds) else {
-        // Nothing that it signed is accepted any more: there is nothing to wait for.
+    let is_valid = |validity: &Validity| validity.not_after > now;
+    let next = state.next.filter(is_valid);
+    let Some(signer) = state.signer.filter(is_valid) else {
+        // Clients accept nothing that an expired authority signed: there is no reason to wait.
         return if next.is_some() { Step::Switch } else { Step::Begin };
     };
     let switch = next.and(state.published).map(|since| later(since, policy.settle));
     if switch.is_some_and(|at| at <= now) {
         return Step::Switch;
     }
-    if state.next.is_none() && signer.due() <= now {
+    if state.next.is_none() && signer.renewal_time() <= now {
         return Step::Announce;
     }
-    let Some(serving) =
-        state.serving.filter(|serving| serving.by_signer && serving.right_names && holds(&serving.validity))
+    let Some(serving) = state
+        .serving
+        .filter(|serving| serving.is_by_signer && serving.covers_names && is_valid(&serving.validity))
     else {
         return Step::Renew;
     };
-    // At the end of an authority's life there is little to gain, and signing again and again would be no help.
+    // Shortly before the signing authority expires, a new certificate would hardly be valid for longer.
     let gain = later(now, policy.serving).min(signer.not_after).duration_since(serving.validity.not_after);
-    let worth = gain.as_secs() > 0 && gain.unsigned_abs() >= policy.serving / 3;
-    let due = if worth { serving.validity.due() } else { serving.validity.not_after };
+    let is_worthwhile = gain.as_secs() > 0 && gain.unsigned_abs() >= policy.serving / 3;
+    let due = if is_worthwhile { serving.validity.renewal_time() } else { serving.validity.not_after };
     if due <= now {
         return Step::Renew;
     }
-    if state.retired.iter().any(|retired| !holds(retired)) || state.next.is_some() && next.is_none() {
+    if state.retired.iter().any(|retired| !is_valid(retired)) || state.next.is_some() && next.is_none() {
         return Step::Forget;
     }
     let mut times = vec![due, signer.not_after];
-    // While it is worth nothing now, it may be at the time at which two thirds have passed.
-    times.extend([serving.validity.due(), signer.due()].into_iter().filter(|at| *at > now));
+    // A renewal that is not worthwhile now may be at the regular renewal time.
+    times.extend([serving.validity.renewal_time(), signer.renewal_time()].into_iter().filter(|at| *at > now));
     times.extend(switch);
     times.extend(state.retired.iter().map(|retired| retired.not_after));
     Step::Wait(times.into_iter().min().unwrap_or(due))

@@ -1,4 +1,4 @@
-//! The certificate that new connections get. It is swapped while connections go on.
+//! The certificate of new connections. Replacing it does not affect open connections.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio_rustls::rustls::{
     sign::CertifiedKey,
 };
 
-use super::Pair;
+use super::pair::Pair;
 
 /// The certificate of the server. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,36 +18,36 @@ pub struct ServingCertificate(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     pair: ArcSwapOption<Pair>,
-    there: watch::Sender<bool>,
+    is_set: watch::Sender<bool>,
 }
 
 impl Default for ServingCertificate {
     fn default() -> Self {
-        Self(Arc::new(Inner { pair: ArcSwapOption::empty(), there: watch::Sender::new(false) }))
+        Self(Arc::new(Inner { pair: ArcSwapOption::empty(), is_set: watch::Sender::new(false) }))
     }
 }
 
 impl ServingCertificate {
-    /// Serves with another certificate from now on. Answers whether it is another one.
+    /// Sets the certificate of new connections. Returns whether it differs from the previous one.
     pub fn replace(&self, pair: Pair) -> bool {
-        if self.0.pair.load().as_ref().is_some_and(|present| present.same(&pair)) {
+        if self.0.pair.load().as_ref().is_some_and(|present| present.has_same_certificate(&pair)) {
             return false;
         }
         self.0.pair.store(Some(Arc::new(pair)));
-        self.0.there.send_replace(true);
+        self.0.is_set.send_replace(true);
         true
     }
 
-    /// Whether there is a certificate, and each of these bundles of authorities trusts it.
+    /// Returns whether there is a certificate and each of these CA bundles trusts it.
     pub fn is_trusted_by(&self, bundles: &[Vec<u8>]) -> bool {
         let pair = self.0.pair.load();
         pair.as_ref().is_some_and(|pair| bundles.iter().all(|bundle| pair.is_trusted_by(bundle)))
     }
 
-    /// Waits until there is a certificate; before, no connection comes about.
+    /// Waits until there is a certificate; until then, TLS handshakes fail.
     pub async fn wait(&self) {
         // The sender lives as long as this handle.
-        let _ = self.0.there.subscribe().wait_for(|there| *there).await;
+        let _ = self.0.is_set.subscribe().wait_for(|is_set| *is_set).await;
     }
 }
 

@@ -1,85 +1,74 @@
-//! WebhookEvents: the payload against the schema of its event type, and the fields that Svix is strict about.
-
-use std::time::Duration;
+//! WebhookEvents: the payload against the schema of its event type, and the fields that Svix validates.
 
 use serde_json::Value;
 
 use crate::{
     admission::{Known, messages::Problem},
-    api::{PayloadPolicy, WebhookEvent},
+    api::{JsonPointer, PayloadPolicy, WebhookEvent},
     catalogue::Judgement,
     plan::ids,
-    schema,
+    schema::{self, Violation},
 };
 
 use super::Findings;
 
 /// Most channels of one event.
 const MAX_CHANNELS: usize = 5;
-/// Longest time that a finished event is kept.
-const MAX_TTL: Duration = Duration::from_secs(8760 * 3600);
 
-/// Judges an event that is about to be made.
+/// Validates an event before it is stored.
 pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
+    findings.violations(spec.validate());
     if !ids::is_name(&spec.event_type) {
         findings.problem("/spec/eventType", "expected the name of an event type, such as origin.create");
     }
-    for (field, uid) in [("/spec/application", &spec.application), ("/spec/eventId", &spec.event_id)] {
-        if uid.as_ref().is_some_and(|uid| !ids::is_uid(uid)) {
-            findings.problem(
-                field,
-                "expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_",
-            );
-        }
-    }
-    if spec.ttl_after_finished.is_some() && spec.ttl_after_finished().is_none_or(|ttl| ttl > MAX_TTL) {
-        findings.problem("/spec/ttlAfterFinished", "expected 0s to 8760h, such as 24h");
-    }
+    findings.uid("/spec/application", spec.application.as_ref());
+    findings.uid("/spec/eventId", spec.event_id.as_ref());
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
     let namespace = object.metadata.namespace.as_deref();
-    let refused = super::not_permitted(known, object.connection_name(), namespace, |grants, settings| {
-        grants.event(spec.application(settings), &spec.event_type)
-    });
+    let not_permitted = super::not_permitted(known, object.connection_name(), namespace, object);
     let Some(payload) = payload(object, &mut findings) else { return findings };
-    match refused {
-        // It is never sent, and a judgement would tell of the schema of an event type that is another's.
-        Some(refused) => findings.warnings.push(refused),
-        None => judge(object, &payload, known, &mut findings),
+    match not_permitted {
+        // It is never sent, and the violations would show the schema of an event type that is another team's.
+        Some(warning) => findings.warnings.push(warning),
+        None => validate_payload(object, &payload, known, &mut findings),
     }
     findings
 }
 
-fn payload_field(object: &WebhookEvent) -> &'static str {
-    if object.spec.payload.is_some() { "/spec/payload" } else { "/spec/payloadText" }
+/// The place of the payload, and the error for a violation by it.
+fn payload_field(object: &WebhookEvent) -> (JsonPointer, fn(&JsonPointer, &Violation) -> Problem) {
+    if object.spec.payload.is_some() {
+        ("/spec/payload".into(), Problem::of_payload)
+    } else {
+        ("/spec/payloadText".into(), Problem::of_payload_text)
+    }
 }
 
-/// The payload, when it is one at all.
+/// The payload, if it is a JSON object.
 fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
     let spec = &object.spec;
-    let field = payload_field(object);
-    let Some(text) = spec.payload() else {
-        findings.problem("/spec", "exactly one of payload and payloadText must be given");
-        return None;
-    };
+    let (field, problem) = payload_field(object);
+    // That there is one is a rule of the CRD.
+    let text = spec.payload().ok()?;
     match schema::parse(text.as_bytes()) {
         Ok(payload) if payload.is_object() => return Some(payload),
         Ok(_) => findings.problem(field, "expected a JSON object"),
-        Err(violation) => findings.problems.push(Problem::of_payload(field, &violation)),
+        Err(violation) => findings.problems.push(problem(&field, &violation)),
     }
     None
 }
 
-fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
-    let field = payload_field(object);
+fn validate_payload(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
+    let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
     match known.catalogue.judge(connection, name, payload) {
         Judgement::Valid => {}
-        // Of the connection, that is told already.
+        // There is a warning about the connection already.
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
         Judgement::Undeclared => {
-            let then = "the event waits, and is judged before it is sent";
+            let then = "the event waits, and is validated before it is sent";
             findings.warnings.push(match known.directory.holder(connection, name) {
                 None => format!(
                     "/spec/eventType: no WebhookEventType declares {name:?} through connection {connection:?}; {then}"
@@ -92,8 +81,8 @@ fn judge(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut F
         Judgement::Invalid { policy, violations, more } => {
             findings.violated = Some(policy);
             let mut problems: Vec<_> =
-                violations.iter().map(|violation| Problem::of_payload(field, violation)).collect();
-            // The counting of violations ends somewhere, so this is no exact number.
+                violations.iter().map(|violation| problem(&field, violation)).collect();
+            // Violations are counted up to a bound, so this is not an exact number.
             let rest =
                 (more > 0).then(|| Problem::new(field, format!("and {more} or more other violations")));
             match policy {

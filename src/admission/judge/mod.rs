@@ -1,12 +1,17 @@
-//! What is wrong with an object: one file for each kind.
+//! Validation of objects: one file for each kind.
 
 mod endpoint;
 mod event;
 mod event_type;
 
+use std::fmt::Display;
+
 use crate::{
-    api::{PayloadPolicy, SvixConnectionSpec},
-    plan::{ReconcileError, access::Grants, suggest},
+    api::{JsonPointer, PayloadPolicy, Violation},
+    plan::{
+        access::{self, Declares},
+        ids, suggest,
+    },
 };
 
 use super::{Known, messages::Problem};
@@ -15,27 +20,42 @@ pub(super) use endpoint::endpoint;
 pub(super) use event::event;
 pub(super) use event_type::event_type;
 
-/// What was found.
+/// The findings about one object.
 #[derive(Default)]
 pub(super) struct Findings {
-    /// What it is refused for.
+    /// The errors that it is refused for.
     pub problems: Vec<Problem>,
-    /// How many there are beyond them, and where.
+    /// The number of errors beyond those, and their place.
     pub more: Option<Problem>,
-    /// What is said when it is admitted, and when it is refused.
+    /// Warnings, whether it is admitted or refused.
     pub warnings: Vec<String>,
-    /// The policy that a payload fell under which does not match its schema.
+    /// The policy for the payload, where it does not match its schema.
     pub violated: Option<PayloadPolicy>,
 }
 
 impl Findings {
-    fn problem(&mut self, field: impl Into<String>, message: impl AsRef<str>) {
+    fn problem(&mut self, field: impl Into<JsonPointer>, message: impl Display) {
         self.problems.push(Problem::new(field, message));
+    }
+
+    /// Adds the violations of the CRD's rules, which an API server without CEL does not check.
+    fn violations(&mut self, violations: Vec<Violation>) {
+        violations.into_iter().for_each(|Violation { field, rule }| self.problem(field, rule));
+    }
+
+    /// Checks the characters of a uid; the rules of the CRD cover its prefix.
+    fn uid(&mut self, field: &'static str, uid: Option<&String>) {
+        if uid.is_some_and(|uid| !ids::is_name(uid)) {
+            self.problem(
+                field,
+                "expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_",
+            );
+        }
     }
 }
 
-/// That nothing will come of an object, since nobody watches its namespace. It is stored all the same: the list is another
-/// with the next upgrade.
+/// The warning for an object in a namespace that no operator watches. It is stored nevertheless: the list of namespaces may
+/// change with the next upgrade.
 pub(super) fn unwatched(known: &Known, namespace: Option<&str>) -> Option<String> {
     let (watched, namespace) = (known.namespaces.as_ref()?, namespace?);
     (!watched.contains(namespace)).then(|| {
@@ -45,9 +65,9 @@ pub(super) fn unwatched(known: &Known, namespace: Option<&str>) -> Option<String
     })
 }
 
-/// What an object is told of the connection that it names. That it is being deleted is news for a new object alone:
-/// those before hold it.
-pub(super) fn connection_trouble(known: &Known, connection: &str, new: bool) -> Option<String> {
+/// The warning about the connection that an object names: it does not exist, or is being deleted. The latter concerns new
+/// objects alone, since the connection stays until the others are gone.
+pub(super) fn connection_warning(known: &Known, connection: &str, is_new: bool) -> Option<String> {
     let directory = &known.directory;
     if directory.connection(connection).is_none() {
         let names = directory.connections();
@@ -57,44 +77,43 @@ pub(super) fn connection_trouble(known: &Known, connection: &str, new: bool) -> 
             "/spec/connectionRef: there is no SvixConnection {connection:?}{meant}; this object waits for it"
         ));
     }
-    (new && directory.is_going(connection)).then(|| {
+    (is_new && directory.is_going(connection)).then(|| {
         format!(
             "/spec/connectionRef: SvixConnection {connection:?} is being deleted; name another connection"
         )
     })
 }
 
-/// What the connection's `access` refuses an object of a namespace. The object is stored all the same, since rules and
-/// labels change without it: the operator says in status how it stands. Where the connection or the namespace's
-/// labels are not known (yet), nothing is refused.
+/// The warning for an object that the connection's `access` does not permit. The object is stored nevertheless, since
+/// rules and labels change without it: the operator reports it in status. Where the connection or the namespace's labels
+/// are not known (yet), there is no warning.
 fn not_permitted(
     known: &Known,
     connection: &str,
     namespace: Option<&str>,
-    ask: impl FnOnce(&Grants<'_>, &SvixConnectionSpec) -> Result<(), ReconcileError>,
+    object: &impl Declares,
 ) -> Option<String> {
     let connection = known.directory.connection(connection)?;
     let (namespace, labels) = (namespace?, known.directory.namespace(namespace?)?);
-    let refusal = ask(&Grants::new(&connection, namespace, Some(&labels)), &connection).err()?;
-    Some(format!("{}: {refusal}", refusal.reason.as_str()))
+    let denied = access::check(object, namespace, Some(&connection), Some(&labels)).err()?;
+    Some(format!("{}: {denied}", denied.reason.as_str()))
 }
 
 /// Checks a list of channels.
 fn channels(channels: Option<&[String]>, most: usize, findings: &mut Findings) {
     /// Longest channel, in characters, as the CRDs have it.
     const LONGEST: usize = 2048;
+    let field = JsonPointer::from_static("/spec/channels");
     let Some(channels) = channels else { return };
     if channels.is_empty() || channels.len() > most {
         let found = channels.len();
-        findings.problem("/spec/channels", format!("found {found} channels, expected 1 to {most}"));
+        findings.problem(field.clone(), format!("found {found} channels, expected 1 to {most}"));
     }
     for (index, channel) in channels.iter().enumerate().take(most) {
         let length = channel.chars().count();
         if length == 0 || length > LONGEST {
-            findings.problem(
-                format!("/spec/channels/{index}"),
-                format!("found {length} characters, expected 1 to {LONGEST}"),
-            );
+            findings
+                .problem(field.index(index), format!("found {length} characters, expected 1 to {LONGEST}"));
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     api::{ConditionType, Reason},
     embedded::{DeliveryReport, EmbeddedSvix},
     engine::Object,
-    gateway::{Fate, Told},
+    gateway::{MessageOutcome, MessageReport},
     manifests::table::Row,
     plan,
 };
@@ -15,32 +15,34 @@ use super::lines::Lines;
 const MOST_TOLD: usize = 3;
 
 /// Tells of a message that came to the gateway.
-pub(super) fn passed(lines: &Lines, told: &Told) {
-    let what = match &told.event_type {
+pub(super) fn passed(lines: &Lines, report: &MessageReport) {
+    let what = match &report.event_type {
         Some(name) if plan::ids::is_name(name) => name.clone(),
         Some(name) => plan::quoted(name),
         None => "a message".to_owned(),
     };
-    match &told.fate {
-        Fate::Accepted { id, mismatch } => {
+    match &report.outcome {
+        MessageOutcome::Accepted { id, mismatch } => {
             let id = id.as_ref().filter(|id| plan::ids::is_name(id));
             let id = id.map_or_else(|| "Svix took it".to_owned(), |id| format!("message {id}"));
             let mismatch = mismatch.as_ref().map(|text| format!("; its payload does not match: {text}"));
             lines.message("accepted", &format!("  Accepted {what}: {id}{}", mismatch.unwrap_or_default()));
         }
-        Fate::Answered { status: 404 } => {
+        MessageOutcome::RejectedBySvix { status: 404 } => {
             let advice = "the application in the path is not there; an endpoint that names it makes it";
             lines.message("refused by Svix", &format!("  Refused {what}: Svix answered 404: {advice}"));
         }
-        Fate::Answered { status: 409 } => {
+        MessageOutcome::RejectedBySvix { status: 409 } => {
             let advice = "an event of this eventId was sent before";
             lines.message("refused by Svix", &format!("  Refused {what}: Svix answered 409: {advice}"));
         }
-        Fate::Answered { status } => {
+        MessageOutcome::RejectedBySvix { status } => {
             lines.message("refused by Svix", &format!("  Refused {what}: Svix answered {status}"));
         }
-        Fate::Refused { why } => lines.message("refused", &format!("  Refused {what}: {why}")),
-        Fate::Failed { why } => lines.message("failed", &format!("  Failed {what}: {why}")),
+        MessageOutcome::Rejected { reason } => {
+            lines.message("refused", &format!("  Refused {what}: {reason}"))
+        }
+        MessageOutcome::Failed { reason } => lines.message("failed", &format!("  Failed {what}: {reason}")),
     }
 }
 

@@ -1,9 +1,12 @@
-//! The admission webhook's arguments, and the parts of it that run.
+//! The arguments of the admission webhook, and its tasks.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use kube::Client;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    task::{JoinError, JoinHandle},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,23 +18,24 @@ use crate::{
     api::parse_duration,
     controller::{
         CertificateConfig, keep_certificates,
-        lease::{self, LeaseConfig},
+        lease::{self, LeaseConfig, LeaseError},
     },
     telemetry::{Metrics, Readiness},
 };
 
-/// How admission is served.
+/// Arguments of the admission webhook.
 #[derive(Debug, clap::Args)]
 pub struct AdmissionArguments {
-    /// Where the API server asks, over HTTPS.
+    /// Address on which the admission webhook listens, with HTTPS.
     #[arg(long, env = "SVIX_OPERATOR_ADMISSION_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:9443")]
     admission_listen: SocketAddr,
 
-    /// Folder with tls.crt and tls.key, as cert-manager fills it. Left out: certificates are made and renewed here.
+    /// Folder with tls.crt and tls.key, such as a mounted Secret of cert-manager. Default: the webhook creates and renews
+    /// its own certificates.
     #[arg(long, env = "SVIX_OPERATOR_TLS_CERT_DIR", value_name = "DIR")]
     tls_cert_dir: Option<PathBuf>,
 
-    /// Secret that holds the certificates that are made here.
+    /// Secret for the certificates that the webhook creates.
     #[arg(
         long,
         env = "SVIX_OPERATOR_TLS_SECRET",
@@ -40,7 +44,7 @@ pub struct AdmissionArguments {
     )]
     tls_secret: String,
 
-    /// ValidatingWebhookConfiguration whose caBundle is kept; "": none.
+    /// ValidatingWebhookConfiguration whose caBundle the webhook manages; "" means none.
     #[arg(
         long,
         env = "SVIX_OPERATOR_WEBHOOK_CONFIGURATION",
@@ -49,7 +53,7 @@ pub struct AdmissionArguments {
     )]
     webhook_configuration: String,
 
-    /// Service through which the API server calls; certificates are made for it.
+    /// Service through which the API server calls the webhook; certificates are created for its names.
     #[arg(
         long,
         env = "SVIX_OPERATOR_WEBHOOK_SERVICE",
@@ -58,23 +62,23 @@ pub struct AdmissionArguments {
     )]
     webhook_service: String,
 
-    /// Further DNS name or IP address to make certificates for.
+    /// Additional DNS name or IP address for the certificates.
     #[arg(long, value_name = "NAME")]
     tls_name: Vec<String>,
 
-    /// Life of a serving certificate; it is renewed when two thirds of it have passed.
+    /// Lifetime of a serving certificate, which is renewed after two thirds of it.
     #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = duration)]
     tls_lifetime: Duration,
 
-    /// Life of an authority; the next is made when two thirds of it have passed.
+    /// Lifetime of a certificate authority; the next one is created after two thirds of it.
     #[arg(long, value_name = "DURATION", default_value = "8760h", value_parser = duration)]
     ca_lifetime: Duration,
 
-    /// Time from the publication of an authority until something is signed by it.
+    /// Time between the publication of an authority and its first use.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     ca_settle: Duration,
 
-    /// Name of the Lease that decides which replica renews.
+    /// Name of the Lease whose holder renews certificates.
     #[arg(
         long,
         env = "SVIX_OPERATOR_WEBHOOK_LEASE",
@@ -83,53 +87,78 @@ pub struct AdmissionArguments {
     )]
     webhook_lease: String,
 
-    /// Seconds after which another replica may take the Lease of one that is silent.
+    /// Seconds after which another replica may take over a Lease that is not renewed.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = clap::value_parser!(u64).range(3..=300))]
     webhook_lease_duration: u64,
 }
 
-pub fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .ok_or_else(|| "expected hours, minutes and seconds, such as 720h, 1h30m or 90s".to_owned())
+/// A text that is not a duration.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("expected hours, minutes and seconds, such as 720h, 1h30m or 90s")]
+pub struct InvalidDuration;
+
+/// Parses a duration on the command line.
+pub fn duration(text: &str) -> Result<Duration, InvalidDuration> {
+    parse_duration(text).ok_or(InvalidDuration)
 }
 
-/// The parts of the webhook that run.
+/// Why the admission webhook cannot start or continue.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// The lifetimes contradict each other.
+    #[error("--ca-lifetime must be at least twice --tls-lifetime")]
+    Lifetimes,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The Lease is not configured correctly.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// A task ended without a request to do so.
+    #[error("the admission webhook ended unexpectedly")]
+    Ended,
+    /// A task panicked.
+    #[error("a task of the admission webhook failed: {0}")]
+    Panicked(#[from] JoinError),
+}
+
+/// A running admission webhook.
 pub struct Running {
-    server: JoinHandle<Result<(), String>>,
-    certificates: JoinHandle<Result<(), String>>,
+    server: JoinHandle<Result<(), AdmissionError>>,
+    certificates: JoinHandle<Result<(), AdmissionError>>,
 }
 
 impl Running {
-    /// Waits until the process is told to stop, or until a part cannot go on; then ends the others.
-    pub async fn ended(
+    /// Waits for `shutdown` and then for `delay`, and stops all tasks with `stop`. Returns early if a task cannot continue.
+    pub async fn wait(
         mut self,
-        told: &CancellationToken,
+        shutdown: &CancellationToken,
         delay: Duration,
         stop: &CancellationToken,
-    ) -> Result<ExitCode, String> {
+    ) -> Result<ExitCode, AdmissionError> {
         tokio::select! {
-            () = told.cancelled() => tokio::time::sleep(delay).await,
-            ended = &mut self.server => return Err(why(ended)),
-            ended = &mut self.certificates => return Err(why(ended)),
+            () = shutdown.cancelled() => tokio::time::sleep(delay).await,
+            ended = &mut self.server => return Err(ended?.err().unwrap_or(AdmissionError::Ended)),
+            ended = &mut self.certificates => return Err(ended?.err().unwrap_or(AdmissionError::Ended)),
         }
         stop.cancel();
-        for part in [self.server, self.certificates] {
-            part.await.map_err(|error| error.to_string())??;
+        for task in [self.server, self.certificates] {
+            task.await??;
         }
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn why(ended: Result<Result<(), String>, tokio::task::JoinError>) -> String {
-    match ended {
-        Ok(Err(message)) => message,
-        Ok(Ok(())) => "the webhook ended without being told to".to_owned(),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// Starts to serve, and to keep certificates. `known` is fed by the caller.
+/// Starts the server and the management of certificates. The caller keeps `known` up to date.
 pub async fn start(
     arguments: &AdmissionArguments,
     client: Client,
@@ -138,15 +167,15 @@ pub async fn start(
     metrics: &Metrics,
     readiness: &Readiness,
     stop: CancellationToken,
-) -> Result<Running, String> {
+) -> Result<Running, AdmissionError> {
     if arguments.ca_lifetime < arguments.tls_lifetime * 2 {
-        return Err("--ca-lifetime must be at least twice --tls-lifetime".to_owned());
+        return Err(AdmissionError::Lifetimes);
     }
     let address = arguments.admission_listen;
     let listener =
-        TcpListener::bind(address).await.map_err(|error| format!("cannot listen at {address}: {error}"))?;
+        TcpListener::bind(address).await.map_err(|source| AdmissionError::Listen { address, source })?;
     let serving = ServingCertificate::default();
-    let gate = readiness.register_told("certificate", "there is none yet");
+    let gate = readiness.register_with_message("certificate", "there is none yet");
     let certificates = match arguments.tls_cert_dir.clone() {
         Some(folder) => {
             let (serving, metrics, stop) = (serving.clone(), metrics.admission(), stop.clone());
@@ -157,13 +186,13 @@ pub async fn start(
         }
         None => {
             let config = certificate_config(arguments, namespace);
-            let registered = readiness.register_told(
+            let registered = readiness.register_with_message(
                 "webhook configuration",
-                "its caBundle does not trust the certificate that is served, yet; the holder of the Lease writes it",
+                "its caBundle does not trust the serving certificate yet; the holder of the Lease writes it",
             );
             let (serving, metrics, stop) = (serving.clone(), metrics.admission(), stop.clone());
             let kept = keep_certificates(client, config, serving, metrics, registered, stop);
-            tokio::spawn(async move { kept.await.map_err(|error| error.to_string()) })
+            tokio::spawn(async move { Ok(kept.await?) })
         }
     };
     let waiting = serving.clone();
@@ -172,9 +201,8 @@ pub async fn start(
         gate.ready();
     });
     let served = server::serve(listener, serving, known, metrics.admission(), Limits::default(), stop);
-    let server =
-        tokio::spawn(async move { served.await.map_err(|error| format!("cannot set up TLS: {error}")) });
-    tracing::info!(%address, "admission webhook listens");
+    let server = tokio::spawn(async move { Ok(served.await?) });
+    tracing::info!(%address, "the admission webhook listens");
     Ok(Running { server, certificates })
 }
 
@@ -189,7 +217,7 @@ fn certificate_config(arguments: &AdmissionArguments, namespace: &str) -> Certif
     let pod = std::env::var("POD_NAME")
         .or_else(|_| std::env::var("HOSTNAME"))
         .unwrap_or_else(|_| "local".to_owned());
-    let lasts = Duration::from_secs(arguments.webhook_lease_duration);
+    let lease_duration = Duration::from_secs(arguments.webhook_lease_duration);
     CertificateConfig {
         namespace: namespace.to_owned(),
         secret: arguments.tls_secret.clone(),
@@ -201,10 +229,10 @@ fn certificate_config(arguments: &AdmissionArguments, namespace: &str) -> Certif
             settle: arguments.ca_settle,
         },
         lease: LeaseConfig {
-            lease_duration: lasts,
-            // In client-go's proportions: 15 s, 10 s and 2 s.
-            renew_deadline: lasts * 2 / 3,
-            retry_period: lasts * 2 / 15,
+            lease_duration,
+            // In the proportions of client-go: 15 s, 10 s and 2 s.
+            renew_deadline: lease_duration * 2 / 3,
+            retry_period: lease_duration * 2 / 15,
             ..LeaseConfig::new(namespace, &arguments.webhook_lease, lease::identity(&pod))
         },
     }

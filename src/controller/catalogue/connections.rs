@@ -1,4 +1,4 @@
-//! Connections, for the names that they allow.
+//! Keeps the connections in the directory of the sidecar.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::{
     controller::{errors::WatchLog, readable::Readable, watch::PAGE},
 };
 
-/// Keeps the directory's connections current, for ever. `synced` is called when the first list is in.
+/// Keeps the directory's connections current, forever. `synced` is called after the first list.
 pub async fn feed_connections(client: Client, directory: Directory, synced: impl FnOnce() + Send) {
     let api: Api<Readable<SvixConnection>> = Api::all(client);
     let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
@@ -27,17 +27,17 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
     let mut listed = HashSet::new();
     let take = |guard: Readable<SvixConnection>| {
         let name = guard.meta().name.clone().unwrap_or_default();
-        let going = guard.meta().deletion_timestamp.is_some();
+        let is_deleting = guard.meta().deletion_timestamp.is_some();
         match guard.0 {
             Ok(connection) => directory.set_connection(&name, Some(connection.spec)),
             Err(error) => {
-                tracing::error!(svixconnection = name, error = %error.error, "the object cannot be read; mend its spec");
+                tracing::error!(svixconnection = name, error = %error.error, "the object cannot be read; correct its spec");
                 if directory.connection(&name).is_none() {
                     directory.set_connection(&name, Some(unreadable()));
                 }
             }
         }
-        if going {
+        if is_deleting {
             directory.connection_is_going(&name);
         }
         name
@@ -53,8 +53,8 @@ pub async fn feed_connections(client: Client, directory: Directory, synced: impl
             }
             Ok(Event::InitDone) => {
                 log.works();
-                for gone in directory.connections().iter().filter(|name| !listed.contains(*name)) {
-                    directory.set_connection(gone, None);
+                for removed in directory.connections().iter().filter(|name| !listed.contains(*name)) {
+                    directory.set_connection(removed, None);
                 }
                 if let Some(synced) = synced.take() {
                     synced();

@@ -1,26 +1,26 @@
-//! Who declares what, and who refers to what: the indexes of the registry, kept with each object that comes and goes.
+//! The indexes of the registry: who declares what, and who refers to what. They change with each object.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::Hash,
     sync::Arc,
 };
 
 use crate::{
-    api::{Condition, ConditionType, EventTypeDeletionPolicy, SvixConnection, WebhookEndpoint},
-    engine::object::{Kind, Mode, Object, ObjectKey},
-    plan::{ReconcileError, access::Grants, claims, ids},
+    api::{ConditionType, SvixConnection, WebhookEndpoint},
+    plan::{ReconcileError, access::Grants, claims},
 };
 
-use super::{ResourceKey, SvixResource};
+use super::super::object::{Kind, Mode, Object, ObjectKey, ResourceKey, SvixResource};
 
 #[derive(Default)]
 pub(super) struct Index {
     pub(super) objects: HashMap<ObjectKey, Object>,
-    /// The resource version of our own last write to an object: its echo is no news.
+    /// The resource version of our own last write to an object: the watch brings it back, and it is no change.
     pub(super) own_writes: HashMap<ObjectKey, String>,
-    /// Who declares a thing, sorted; nearly always one.
-    pub(super) things: HashMap<Arc<ResourceKey>, Vec<ObjectKey>>,
-    pub(super) thing_of: HashMap<ObjectKey, Arc<ResourceKey>>,
+    /// Who declares a resource, sorted; nearly always one.
+    pub(super) declarers: HashMap<Arc<ResourceKey>, Vec<ObjectKey>>,
+    pub(super) declared_by: HashMap<ObjectKey, Arc<ResourceKey>>,
     pub(super) by_connection: HashMap<Arc<str>, HashSet<ObjectKey>>,
     pub(super) by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<ObjectKey>>,
     /// Endpoints by the Secrets that they take values from or write to.
@@ -28,213 +28,184 @@ pub(super) struct Index {
     /// The labels of namespaces.
     pub(super) namespaces: HashMap<Arc<str>, BTreeMap<String, String>>,
     /// Endpoints that are not ready and not stalled.
-    pub(super) coming_endpoints: HashSet<ObjectKey>,
+    pub(super) pending_endpoints: HashSet<ObjectKey>,
 }
 
 impl Index {
-    /// Whoever holds a thing.
-    pub(super) fn holder(&self, place: &ResourceKey) -> Option<&ObjectKey> {
-        let keys = self.things.get(place)?;
-        let claimants: Vec<_> = keys.iter().filter_map(|key| Some((key, self.objects.get(key)?))).collect();
-        let claims: Vec<_> =
-            claimants.iter().map(|(key, object)| self.claimant(key, object, &place.0)).collect();
-        claims::holder(&claims).and_then(|index| claimants.get(index)).map(|(key, _)| *key)
+    pub(super) fn connection(&self, name: &str) -> Option<&Arc<SvixConnection>> {
+        match self.objects.get(&ObjectKey::connection(name)) {
+            Some(Object::Connection(connection)) => Some(connection),
+            _ => None,
+        }
     }
 
-    /// An object that declares a thing, for the rule that says who holds it.
-    pub(super) fn claimant<'a>(
+    /// Returns an endpoint that is reconciled through this connection.
+    pub(super) fn endpoint_of(&self, key: &ObjectKey, connection: &str) -> Option<Arc<WebhookEndpoint>> {
+        match self.objects.get(key) {
+            Some(Object::Endpoint(endpoint)) if endpoint.connection_name() == connection => {
+                Some(endpoint.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the object that owns a resource.
+    pub(super) fn owner(&self, resource: &ResourceKey) -> Option<&ObjectKey> {
+        self.first_owner(self.declarers.get(resource)?.iter(), &resource.0)
+    }
+
+    /// Returns which of these objects owns what all of them declare.
+    pub(super) fn first_owner<'a>(
         &self,
-        key: &'a ObjectKey,
-        object: &Object,
+        keys: impl Iterator<Item = &'a ObjectKey>,
         connection: &str,
-    ) -> claims::Claimant<'a> {
-        claims::Claimant {
-            permitted: self.permitted(object).is_ok(),
-            managed: object.mode() != Mode::Observe,
-            holds: object.holds_through() == Some(connection),
+    ) -> Option<&'a ObjectKey> {
+        let known: Vec<_> = keys.filter_map(|key| Some((key, self.objects.get(key)?))).collect();
+        let declarers: Vec<_> =
+            known.iter().map(|(key, object)| self.declarer(key, object, connection)).collect();
+        claims::owner(&declarers).and_then(|index| known.get(index)).map(|(key, _)| *key)
+    }
+
+    /// Returns an object that declares a resource, for the rule that says who owns it.
+    fn declarer<'a>(&self, key: &'a ObjectKey, object: &Object, connection: &str) -> claims::Declarer<'a> {
+        claims::Declarer {
+            is_permitted: self.check_access(object).is_ok(),
+            is_managed: object.mode() != Mode::Observe,
+            is_owner: object.recorded_connection() == Some(connection),
             created: object.created().map_or(0, |time| time.as_second()),
             namespace: &key.namespace,
             name: &key.name,
         }
     }
 
-    /// Whether an object can hold a thing: it is more than compared, and its namespace may have it.
-    pub(super) fn may_claim(&self, object: &Object) -> bool {
-        object.mode() != Mode::Observe && self.permitted(object).is_ok()
+    pub(super) fn other_declarers(
+        &self,
+        connection: &str,
+        resource: &SvixResource,
+        key: &ObjectKey,
+    ) -> Vec<ObjectKey> {
+        let declarers = self.declarers.get(&(connection.into(), resource.clone())).into_iter().flatten();
+        let may_own = |object: &Object| {
+            !object.is_deleting() && object.mode() != Mode::Observe && self.check_access(object).is_ok()
+        };
+        declarers
+            .filter(|other| *other != key && self.objects.get(*other).is_some_and(may_own))
+            .cloned()
+            .collect()
     }
 
-    pub(super) fn permitted(&self, object: &Object) -> Result<(), ReconcileError> {
-        let Some(Object::Connection(connection)) =
-            self.objects.get(&ObjectKey::connection(object.connection_name()))
-        else {
-            return Ok(());
-        };
-        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        let grants = Grants::new(&connection.spec, namespace, self.namespaces.get(namespace));
-        match object {
-            Object::Connection(_) => Ok(()),
-            Object::EventType(it) => {
-                let expunge = it.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
-                grants.event_type(&it.event_type_name(), it.spec.adoption(), expunge)
-            }
-            Object::Endpoint(it) => {
-                let application = it.spec.application(&connection.spec);
-                grants.endpoint(application, &it.spec.event_types, it.spec.adoption())
-            }
-            Object::Event(it) => grants.event(it.spec.application(&connection.spec), &it.spec.event_type),
+    pub(super) fn grants<'a>(&'a self, object: &'a Object, connection: &'a SvixConnection) -> Grants<'a> {
+        let namespace = object.namespace();
+        Grants::new(&connection.spec, namespace, self.namespaces.get(namespace))
+    }
+
+    pub(super) fn check_access(&self, object: &Object) -> Result<(), ReconcileError> {
+        match self.connection(object.connection_name()) {
+            None => Ok(()),
+            Some(connection) => object.resource().check_access(&self.grants(object, connection), connection),
         }
     }
 
     pub(super) fn insert(&mut self, key: ObjectKey, object: Object) {
-        self.unindex(&key);
+        self.remove_from_indexes(&key);
         // All maps share one copy of the names.
         let key = self.objects.get_key_value(&key).map_or(key, |(known, _)| known.clone());
-        if !matches!(object, Object::Connection(_)) {
-            for connection in self.connection_names(&object) {
+        let is_connection = key.kind == Kind::Connection;
+        if !is_connection {
+            for connection in self.connections_of(&object) {
                 self.by_connection.entry(connection).or_default().insert(key.clone());
             }
         }
-        for name in secrets(&object) {
+        for name in object.resource().secret_names() {
             self.by_secret.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
         }
-        if let Some(name) = config_map(&object) {
+        if let Some(name) = object.resource().config_map_name() {
             self.by_config_map.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
         }
-        let stalled = |condition: &Condition| condition.type_ == ConditionType::Stalled;
-        if key.kind == Kind::Endpoint
-            && object.ready() != Some(true)
-            && !object.deleting()
-            && !object.conditions().iter().any(stalled)
-        {
-            self.coming_endpoints.insert(key.clone());
+        if key.kind == Kind::Endpoint && is_pending(&object) {
+            self.pending_endpoints.insert(key.clone());
         }
-        let is_connection = matches!(object, Object::Connection(_));
         self.objects.insert(key.clone(), object);
-        self.index_thing(&key);
+        self.index_declared(&key);
         if is_connection {
             // What endpoints declare depends on the connection's ownerId and default application.
             let users: Vec<_> = self.by_connection.get(&*key.name).into_iter().flatten().cloned().collect();
-            users.iter().for_each(|user| self.index_thing(user));
+            users.iter().for_each(|user| self.index_declared(user));
         }
     }
 
-    pub(super) fn index_thing(&mut self, key: &ObjectKey) {
+    fn index_declared(&mut self, key: &ObjectKey) {
         let Some(object) = self.objects.get(key) else { return };
-        let connection = self.connection_name(object);
-        let thing = match object {
-            Object::Connection(_) | Object::Event(_) => None,
-            Object::EventType(object) => Some(SvixResource::EventType(object.event_type_name().into())),
-            Object::Endpoint(endpoint) => match self.objects.get(&ObjectKey::connection(&connection)) {
-                Some(Object::Connection(connection)) => Some(endpoint_thing(endpoint, connection)),
-                _ => None,
-            },
-        };
-        self.unindex_thing(key);
-        if let Some(thing) = thing {
-            let place = Arc::new((connection, thing));
-            let claimants = self.things.entry(place.clone()).or_insert_with(|| Vec::with_capacity(1));
-            if let Err(at) = claimants.binary_search(key) {
-                claimants.insert(at, key.clone());
+        let connection = self.shared_connection_name(object.connection_name());
+        let declared = object.resource().declared(self.connection(&connection).map(AsRef::as_ref));
+        self.remove_declared(key);
+        if let Some(resource) = declared {
+            let resource = Arc::new((connection, resource));
+            let declarers = self.declarers.entry(resource.clone()).or_insert_with(|| Vec::with_capacity(1));
+            if let Err(at) = declarers.binary_search(key) {
+                declarers.insert(at, key.clone());
             }
-            self.thing_of.insert(key.clone(), place);
+            self.declared_by.insert(key.clone(), resource);
         }
     }
 
-    /// The name of an object's connection, in the one copy that there is.
-    pub(super) fn connection_name(&self, object: &Object) -> Arc<str> {
-        let name = object.connection_name();
-        self.by_connection.get_key_value(name).map_or_else(|| name.into(), |(known, _)| known.clone())
-    }
-
-    /// The connection of an object, and the one that it still holds something through.
-    pub(super) fn connection_names(&self, object: &Object) -> Vec<Arc<str>> {
-        let mut names = vec![self.connection_name(object)];
-        if let Some(other) = object.holds_through().filter(|other| *other != &*names[0]) {
-            names.push(
-                self.by_connection
-                    .get_key_value(other)
-                    .map_or_else(|| other.into(), |(known, _)| known.clone()),
-            );
-        }
-        names
-    }
-
-    pub(super) fn unindex_thing(&mut self, key: &ObjectKey) {
-        if let Some(thing) = self.thing_of.remove(key)
-            && let Some(keys) = self.things.get_mut(&thing)
-        {
-            keys.retain(|claimant| claimant != key);
-            if keys.is_empty() {
-                self.things.remove(&thing);
-            }
+    fn remove_declared(&mut self, key: &ObjectKey) {
+        if let Some(resource) = self.declared_by.remove(key) {
+            remove_from(&mut self.declarers, &resource, |keys| {
+                keys.retain(|declarer| declarer != key);
+                keys.is_empty()
+            });
         }
     }
 
-    pub(super) fn unindex(&mut self, key: &ObjectKey) {
-        self.unindex_thing(key);
-        self.coming_endpoints.remove(key);
+    pub(super) fn remove_from_indexes(&mut self, key: &ObjectKey) {
+        self.remove_declared(key);
+        self.pending_endpoints.remove(key);
         let Some(object) = self.objects.get(key) else { return };
-        let connections = self.connection_names(object);
-        let secrets: Vec<Box<str>> = secrets(object).map(Into::into).collect();
-        let config_map = config_map(object).map(Box::from);
+        let connections = self.connections_of(object);
+        let secrets: Vec<Box<str>> = object.resource().secret_names().into_iter().map(Into::into).collect();
+        let config_map = object.resource().config_map_name().map(Box::from);
         for connection in connections {
-            take_out(&mut self.by_connection, &connection, |keys| {
+            remove_from(&mut self.by_connection, &connection, |keys| {
                 keys.remove(key);
                 keys.is_empty()
             });
         }
         for name in secrets {
-            take_out(&mut self.by_secret, &(key.namespace.clone(), name), |keys| {
+            remove_from(&mut self.by_secret, &(key.namespace.clone(), name), |keys| {
                 keys.remove(key);
                 keys.is_empty()
             });
         }
         if let Some(name) = config_map {
-            take_out(&mut self.by_config_map, &(key.namespace.clone(), name), |keys| {
+            remove_from(&mut self.by_config_map, &(key.namespace.clone(), name), |keys| {
                 keys.remove(key);
                 keys.is_empty()
             });
         }
     }
+
+    /// Returns the connection of an object, and the one on which status still records something.
+    fn connections_of(&self, object: &Object) -> Vec<Arc<str>> {
+        let name = object.connection_name();
+        let recorded = object.recorded_connection().filter(|recorded| *recorded != name);
+        std::iter::once(name).chain(recorded).map(|name| self.shared_connection_name(name)).collect()
+    }
+
+    /// Returns the name of a connection, in the one copy that there is.
+    fn shared_connection_name(&self, name: &str) -> Arc<str> {
+        self.by_connection.get_key_value(name).map_or_else(|| name.into(), |(known, _)| known.clone())
+    }
 }
 
-/// Takes something out of an entry, and the entry with it when nothing is left.
-fn take_out<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>, key: &K, take: impl FnOnce(&mut V) -> bool) {
-    if map.get_mut(key).is_some_and(take) {
+fn is_pending(object: &Object) -> bool {
+    let is_stalled = object.conditions().iter().any(|condition| condition.type_ == ConditionType::Stalled);
+    object.ready() != Some(true) && !object.is_deleting() && !is_stalled
+}
+
+/// Removes something from an entry, and the entry with it when nothing is left.
+fn remove_from<K: Hash + Eq, V>(map: &mut HashMap<K, V>, key: &K, remove: impl FnOnce(&mut V) -> bool) {
+    if map.get_mut(key).is_some_and(remove) {
         map.remove(key);
     }
-}
-
-/// The names of the Secrets that an object speaks of.
-pub(super) fn secrets(object: &Object) -> impl Iterator<Item = &str> {
-    let endpoint = match object {
-        Object::Endpoint(endpoint) => Some(&endpoint.spec),
-        _ => None,
-    };
-    endpoint.into_iter().flat_map(|spec| spec.secret_names())
-}
-
-pub(super) fn config_map(object: &Object) -> Option<&str> {
-    match object {
-        Object::EventType(object) => {
-            object.spec.schema_from.as_ref().map(|source| source.config_map_key_ref.name.as_str())
-        }
-        _ => None,
-    }
-}
-
-fn endpoint_thing(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> SvixResource {
-    let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
-    let name = endpoint.metadata.name.as_deref().unwrap_or_default();
-    // One that was adopted by its id keeps its own uid.
-    let name_of_connection = connection.metadata.name.as_deref();
-    let held = endpoint.status.as_ref().and_then(|status| status.svix.as_ref());
-    let held = held.filter(|svix| Some(svix.connection.as_str()) == name_of_connection);
-    let uid = endpoint
-        .spec
-        .uid
-        .clone()
-        .or_else(|| held.map(|svix| svix.uid.clone()))
-        .unwrap_or_else(|| ids::default_uid(&connection.spec.owner_id, namespace, name));
-    SvixResource::Endpoint(endpoint.spec.application(&connection.spec).into(), uid.into())
 }

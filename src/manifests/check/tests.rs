@@ -147,7 +147,7 @@ fn every_pattern_has_words() {
     assert_eq!(without, [""; 0], "write them into src/manifests/words.rs, fn pattern");
 }
 
-/// The rules in the CRDs about one state of an object, all of which `rules` knows.
+/// The rules in the CRDs about one state of an object, all of which `validate` of a spec checks.
 #[test]
 fn every_cel_rule_is_known() {
     let mut found = in_the_crds("rule");
@@ -168,7 +168,33 @@ fn every_cel_rule_is_known() {
         "self.all(key, !key.startsWith('svix-operator.dev/'))",
         "self.operator in ['In', 'NotIn'] ? (has(self.values) && self.values.size() > 0) : !(has(self.values) && self.values.size() > 0)",
     ];
-    assert_eq!(found, known, "write a new rule into src/manifests/check.rs, fn rules, then here");
+    assert_eq!(found, known, "write a new rule into `validate` of its spec in src/api, then here");
+}
+
+/// Whatever the spec is, it is read, so that each of its rules is checked.
+#[test]
+fn a_wrong_spec_is_conformed_to_a_readable_one() {
+    let checker = Checker::new().unwrap();
+    for kind in &checker.kinds {
+        let schema = part_of(&kind.schema, "/spec").unwrap();
+        for wrong in [
+            json!(null),
+            json!({}),
+            json!({"unknown": 1}),
+            json!({"url": 5, "headers": [{"name": {}}, 1], "signingSecret": "s", "throttleRate": 1e300}),
+            json!({"schema": [], "examples": {"name": "a"}, "deletionPolicy": "Keep", "deprecated": "no"}),
+            json!({"access": [{"namespaces": {"matchExpressions": [{"key": 1}]}}], "tokenSecretRef": []}),
+        ] {
+            let spec = conform(schema, &wrong);
+            let read = match kind.name.as_str() {
+                "SvixConnection" => serde_json::from_value::<SvixConnectionSpec>(spec.clone()).is_ok(),
+                "WebhookEventType" => serde_json::from_value::<WebhookEventTypeSpec>(spec.clone()).is_ok(),
+                "WebhookEndpoint" => serde_json::from_value::<WebhookEndpointSpec>(spec.clone()).is_ok(),
+                _ => serde_json::from_value::<WebhookEventSpec>(spec.clone()).is_ok(),
+            };
+            assert!(read, "{}: {spec}", kind.name);
+        }
+    }
 }
 
 #[test]

@@ -1,14 +1,17 @@
-//! What an endpoint's object declares, with the values of its Secrets, in the form in which Svix keeps it.
+//! The desired endpoint: the spec with the values of its Secrets, in the form in which Svix keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use url::Url;
 
 use crate::{
-    api::{RESERVED_METADATA_PREFIX, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec},
+    api::{Address, JsonPointer, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec},
     plan::{
-        ReconcileError, channels, headers, ids,
-        secrets::{Secrets, Sensitive, look_up},
+        Field, ReconcileError, channels, headers, ids,
+        secrets::{self, Secrets, Sensitive},
         signing, storable,
     },
 };
@@ -16,7 +19,7 @@ use crate::{
 /// Most bytes that an endpoint's metadata may take in Svix, as JSON.
 pub const MAX_METADATA_BYTES: usize = 4096;
 
-/// What an object declares. In the optional fields `None` means: not ours to say.
+/// The endpoint that an object declares. An optional field that is `None` is not managed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// Uid of the application.
@@ -42,7 +45,7 @@ pub struct Desired {
     /// Metadata keys that an earlier spec named and this one does not.
     pub forgotten_metadata: BTreeSet<String>,
     /// The optional fields that the spec names, for status.
-    pub named: Vec<String>,
+    pub named: Vec<Field>,
     /// The metadata keys that the spec names, for status.
     pub named_metadata: Vec<String>,
     /// The headers. Svix's lists do not show them, so they are no part of [`change`].
@@ -52,35 +55,45 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// Whether it is made disabled, and enabled once its headers are written: nothing is sent without them.
+    /// Whether it is created disabled, and enabled once its headers are written: nothing is sent without them.
     #[must_use]
     pub fn needs_preparing(&self) -> bool {
         self.headers.as_ref().is_some_and(|headers| !headers.is_empty())
     }
 
-    /// The same, with a field that the server ignores no longer ours to say: writing it again and again
-    /// would change nothing.
+    /// Stops managing a field, because the server ignores it: writing it again would change nothing.
     #[must_use]
-    pub fn without(mut self, field: &str) -> Self {
+    pub fn without(mut self, field: Field) -> Self {
         match field {
-            "description" => self.description = None,
-            "channels" => self.channels = None,
-            "throttleRate" => self.throttle_rate = None,
-            "disabled" => self.disabled = None,
-            _ => {}
+            Field::Description => self.description = None,
+            Field::Channels => self.channels = None,
+            Field::ThrottleRate => self.throttle_rate = None,
+            Field::Disabled => self.disabled = None,
+            // An endpoint cannot be without these, or they are compared and written on their own.
+            Field::Uid
+            | Field::Url
+            | Field::EventTypes
+            | Field::Metadata
+            | Field::Headers
+            | Field::SigningSecret
+            // Fields of event types.
+            | Field::Schema
+            | Field::Deprecated
+            | Field::GroupName
+            | Field::FeatureFlag => {}
         }
         self
     }
 }
 
-/// What an earlier spec named, from status.
+/// The fields that an earlier spec named, from status.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Owned<'a> {
     /// Optional fields.
     pub fields: &'a [String],
     /// Metadata keys.
     pub metadata_keys: &'a [String],
-    /// The uid of the endpoint that status says is held: one that was adopted by its id keeps its own.
+    /// The uid of the endpoint that status records: one that was adopted by its id keeps its own.
     pub uid: Option<&'a str>,
 }
 
@@ -95,41 +108,31 @@ pub struct Resolved {
     pub signing_key: Option<Sensitive>,
 }
 
-/// Looks up the values of a spec that are in Secrets.
+/// Resolves the values of a spec, those in Secrets included.
 pub fn resolve(
     spec: &WebhookEndpointSpec,
     secrets: &Secrets,
     namespace: &str,
 ) -> Result<Resolved, ReconcileError> {
-    let url = match (&spec.url, &spec.url_from) {
-        (Some(url), None) => url.clone(),
-        (None, Some(source)) => {
-            let field = "/spec/urlFrom/secretKeyRef";
-            let text = look_up(secrets, &source.secret_key_ref, field, namespace)?;
+    let url = match spec.address().map_err(|rule| rule.at(JsonPointer::SPEC))? {
+        Address::Url(url) => url.to_owned(),
+        Address::Secret(reference) => {
+            let field = JsonPointer::from_static("/spec/urlFrom/secretKeyRef");
+            let text = secrets::value(secrets, reference, &field, namespace)?;
             let url = text.expose().trim().to_owned();
-            normal_url(&url).map_err(|problem| {
-                let reference = &source.secret_key_ref;
-                let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
-                ReconcileError::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
-            })?;
+            normal_url(&url).map_err(|problem| secrets::invalid(reference, &field, namespace, &problem))?;
             url
-        }
-        _ => {
-            let message = "/spec: exactly one of url and urlFrom must be given";
-            return Err(ReconcileError::new(Reason::InvalidSpec, message));
         }
     };
     let headers = spec.headers.as_ref().map(|all| headers::resolve(all, secrets, namespace)).transpose()?;
     let from = spec.signing_secret.as_ref().and_then(|signing| signing.from_secret.as_ref());
     let key = from.map(|reference| {
-        let field = "/spec/signingSecret/fromSecret";
-        let key = look_up(secrets, reference, field, namespace)?;
+        let field = JsonPointer::from_static("/spec/signingSecret/fromSecret");
+        let key = secrets::value(secrets, reference, &field, namespace)?;
         let key = Sensitive::new(key.expose().trim());
-        signing::check_key(key.expose()).map_err(|problem| {
-            let place = format!("key {:?} of Secret {namespace}/{}", reference.key, reference.name);
-            ReconcileError::new(Reason::InvalidSecret, format!("{field}: {place}: {problem}"))
-        })?;
-        Ok(key)
+        signing::check_key(key.expose())
+            .map_err(|problem| secrets::invalid(reference, &field, namespace, &problem))?;
+        Ok::<_, ReconcileError>(key)
     });
     Ok(Resolved { url: Some(url), headers, signing_key: key.transpose()? })
 }
@@ -144,82 +147,77 @@ pub fn desired(
     let spec = &object.spec;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let invalid = |message: String| ReconcileError::new(Reason::InvalidSpec, message);
+    let invalid = |field: JsonPointer, detail: &dyn fmt::Display| {
+        ReconcileError::at(Reason::InvalidSpec, field, detail)
+    };
 
     let application = spec.application(connection).to_owned();
     for (field, uid) in [("/spec/application", Some(&application)), ("/spec/uid", spec.uid.as_ref())] {
-        if let Some(uid) = uid.filter(|uid| !ids::is_uid(uid)) {
-            return Err(invalid(format!(
-                "{field}: found {uid:?}, expected letters, digits, `-`, `_` and `.`, not starting with app_, ep_ or msg_"
-            )));
+        if let Some(uid) = uid {
+            ids::check_uid(uid).map_err(|error| invalid(field.into(), &error))?;
         }
     }
-    // Nobody takes the uid that is another namespace's by default.
+    if let Some(violation) = spec.validate().into_iter().next() {
+        return Err(violation.into());
+    }
+    // No object takes the uid that is another namespace's by default.
     let of_owner_prefix = ids::default_uid_prefix(&connection.owner_id);
     let of_owner = spec.uid.as_deref().and_then(|uid| uid.strip_prefix(&of_owner_prefix));
     if let Some(rest) = of_owner
         && !rest.starts_with(&format!("{namespace}."))
         && owned.uid != spec.uid.as_deref()
     {
-        return Err(invalid(format!(
-            "/spec/uid: uids that begin with {:?} are those that endpoints have by default; expected another, or one \
-             that begins with {:?}",
+        let detail = format!(
+            "uids that begin with {:?} are those that endpoints have by default; expected another, or one that begins \
+             with {:?}",
             of_owner_prefix,
             format!("{of_owner_prefix}{namespace}.")
-        )));
+        );
+        return Err(invalid("/spec/uid".into(), &detail));
     }
     if let Some(signing) = &spec.signing_secret {
-        signing::check(signing).map_err(invalid)?;
+        signing::check_rotation(signing)?;
     }
     if let Some((index, bad)) = spec.event_types.iter().enumerate().find(|(_, name)| !ids::is_name(name)) {
-        return Err(invalid(format!(
-            "/spec/eventTypes/{index}: found {bad:?}, expected the name of an event type"
-        )));
+        let field = JsonPointer::from_static("/spec/eventTypes").index(index);
+        return Err(invalid(field, &format_args!("found {bad:?}, expected the name of an event type")));
     }
     let throttle_rate = match spec.throttle_rate.map(u16::try_from) {
         None => None,
         Some(Ok(rate)) if rate > 0 => Some(rate),
-        Some(_) => return Err(invalid("/spec/throttleRate: expected 1 to 65535 messages per second".into())),
+        Some(_) => {
+            return Err(invalid("/spec/throttleRate".into(), &"expected 1 to 65535 messages per second"));
+        }
     };
+    check_storable(spec)?;
     let encoding = connection.channel_encoding();
     let mut metadata = spec.metadata.clone().unwrap_or_default();
-    if let Some(key) = metadata.keys().find(|key| key.starts_with(RESERVED_METADATA_PREFIX)) {
-        return Err(invalid(format!("/spec/metadata: key {key:?} is reserved; use another prefix")));
-    }
     let named_metadata: Vec<_> = metadata.keys().cloned().collect();
     for (key, channel) in channels::metadata(spec.channels.as_deref().unwrap_or_default(), encoding) {
         metadata.entry(key).or_insert(channel);
     }
-    check_storable(spec).map_err(invalid)?;
     let encoded: Option<BTreeSet<_>> = spec
         .channels
         .as_ref()
         .map(|channels| channels.iter().map(|channel| channels::encode(channel, encoding)).collect());
 
-    let was_named = |field: &str| owned.fields.iter().any(|owned| owned == field);
-    // A field that the spec stopped naming goes back to what Svix would have made of it.
+    let was_named = |field: Field| owned.fields.iter().any(|owned| owned == field.as_str());
+    // A field that the spec stopped naming goes back to Svix's default.
     fn or_reset<T>(named: Option<T>, was_named: bool, default: T) -> Option<T> {
         named.or_else(|| was_named.then_some(default))
     }
-    let named = [
-        ("description", spec.description.is_some()),
-        ("channels", spec.channels.is_some()),
-        ("throttleRate", throttle_rate.is_some()),
-        ("disabled", spec.disabled.is_some()),
-        ("headers", spec.headers.is_some()),
-    ];
     let uid = spec.uid.as_deref().or(owned.uid).map(str::to_owned);
     let url = resolved.url.as_deref().map(normal_url).transpose();
     Ok(Desired {
         application,
         uid: uid.unwrap_or_else(|| ids::default_uid(&connection.owner_id, namespace, name)),
         mark: ids::owner_mark(&connection.owner_id, namespace, name),
-        url: url.map_err(|problem| invalid(format!("/spec/url: {problem}")))?.unwrap_or_default(),
+        url: url.map_err(|error| invalid("/spec/url".into(), &error))?.unwrap_or_default(),
         event_types: spec.event_types.iter().cloned().collect(),
-        description: or_reset(spec.description.clone(), was_named("description"), String::new()),
-        channels: or_reset(encoded.map(Some), was_named("channels"), None),
-        throttle_rate: or_reset(throttle_rate.map(Some), was_named("throttleRate"), None),
-        disabled: or_reset(spec.disabled, was_named("disabled"), false),
+        description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
+        channels: or_reset(encoded.map(Some), was_named(Field::Channels), None),
+        throttle_rate: or_reset(throttle_rate.map(Some), was_named(Field::ThrottleRate), None),
+        disabled: or_reset(spec.disabled, was_named(Field::Disabled), false),
         forgotten_metadata: owned
             .metadata_keys
             .iter()
@@ -227,42 +225,74 @@ pub fn desired(
             .cloned()
             .collect(),
         metadata,
-        headers: or_reset(resolved.headers, was_named("headers"), BTreeMap::new()),
+        headers: or_reset(resolved.headers, was_named(Field::Headers), BTreeMap::new()),
         signing_key: resolved.signing_key,
-        named: named.iter().filter(|(_, named)| *named).map(|(field, _)| (*field).to_owned()).collect(),
+        named: Field::ALL.iter().copied().filter(|field| is_named(spec, *field)).collect(),
         named_metadata,
     })
 }
 
 /// Refuses texts that Svix can never store. The text of a mapped channel is stored in metadata.
-fn check_storable(spec: &WebhookEndpointSpec) -> Result<(), String> {
-    let nul = |field: &str, pointer: &str| Err(format!("{field}{pointer}: {}", storable::NUL));
+fn check_storable(spec: &WebhookEndpointSpec) -> Result<(), ReconcileError> {
+    let nul = |field: JsonPointer| Err(ReconcileError::at(Reason::InvalidSpec, field, storable::NUL));
     if spec.description.as_deref().is_some_and(storable::has_nul) {
-        return nul("/spec/description", "");
+        return nul("/spec/description".into());
     }
     if let Some(pointer) = spec.metadata.as_ref().and_then(storable::find_nul_in_metadata) {
-        return nul("/spec/metadata", &pointer);
+        return nul(JsonPointer::from_static("/spec/metadata").join(&pointer));
     }
     let channels = spec.channels.as_deref().unwrap_or_default();
     match channels.iter().position(|channel| storable::has_nul(channel)) {
-        Some(index) => nul("/spec/channels", &format!("/{index}")),
+        Some(index) => nul(JsonPointer::from_static("/spec/channels").index(index)),
         None => Ok(()),
     }
 }
 
-/// A URL in the form in which Svix keeps it (`https://a.example` becomes `https://a.example/`): Svix parses
-/// it by the same WHATWG rules. The message never repeats the URL, which may be a credential.
-pub fn normal_url(text: &str) -> Result<String, String> {
-    let expected = "expected an absolute http or https URL";
-    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {expected}"))?;
-    match (url.scheme(), url.host_str()) {
-        ("http" | "https", Some(host)) if !host.is_empty() => Ok(url.into()),
-        ("http" | "https", _) => Err(format!("the URL has no host; {expected}")),
-        (scheme, _) => Err(format!("found scheme {scheme:?}; {expected}")),
+/// Whether a spec names a field that it may leave out. A field that it stops naming is set back to Svix's default.
+fn is_named(spec: &WebhookEndpointSpec, field: Field) -> bool {
+    match field {
+        Field::Description => spec.description.is_some(),
+        Field::Channels => spec.channels.is_some(),
+        Field::ThrottleRate => spec.throttle_rate.is_some(),
+        Field::Disabled => spec.disabled.is_some(),
+        Field::Headers => spec.headers.is_some(),
+        // Always managed; of the metadata, status records the keys.
+        Field::Uid | Field::Url | Field::EventTypes | Field::Metadata => false,
+        // A signing key stays as it is when the spec stops naming it.
+        Field::SigningSecret => false,
+        // Fields of event types.
+        Field::Schema | Field::Deprecated | Field::GroupName | Field::FeatureFlag => false,
     }
 }
 
-/// What may be said of a URL in messages, logs and metrics: its scheme and host. The rest can be a credential.
+/// An address that an endpoint cannot have. No message contains it: it may be a credential.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUrl {
+    /// It does not parse.
+    #[error("not a URL ({0}); {EXPECTED_URL}")]
+    Syntax(#[from] url::ParseError),
+    /// It has no host.
+    #[error("the URL has no host; {EXPECTED_URL}")]
+    NoHost,
+    /// It is neither http nor https.
+    #[error("found scheme {0:?}; {EXPECTED_URL}")]
+    Scheme(String),
+}
+
+const EXPECTED_URL: &str = "expected an absolute http or https URL";
+
+/// Returns a URL in the form in which Svix keeps it (`https://a.example` becomes `https://a.example/`): Svix parses
+/// it by the same WHATWG rules.
+pub fn normal_url(text: &str) -> Result<String, InvalidUrl> {
+    let url = Url::parse(text)?;
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(host)) if !host.is_empty() => Ok(url.into()),
+        ("http" | "https", _) => Err(InvalidUrl::NoHost),
+        (scheme, _) => Err(InvalidUrl::Scheme(scheme.to_owned())),
+    }
+}
+
+/// The part of a URL that messages, logs and metrics may show: its scheme and host. The rest can be a credential.
 #[must_use]
 pub fn host_of(url: &str) -> String {
     match Url::parse(url) {
@@ -271,29 +301,30 @@ pub fn host_of(url: &str) -> String {
     }
 }
 
-/// Two URLs that differ, for messages: scheme, host and port of each. Where these are the same, it is said what
-/// differs, and not how.
-pub(super) fn said_urls(found: &str, expected: &str) -> (String, String) {
-    let said = |text: &str| match Url::parse(text) {
+/// Two URLs that differ, for messages: scheme, host and port of each. Where these are equal, the message names
+/// the part that differs, and does not show it.
+pub(super) fn display_urls(found: &str, expected: &str) -> (String, String) {
+    let display = |text: &str| match Url::parse(text) {
         Ok(url) => {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             format!("{}://{}{port}/…", url.scheme(), url.host_str().unwrap_or("?"))
         }
         Err(_) => "(not a URL)".to_owned(),
     };
-    let (found, expected) = (said(found), said(expected));
+    let (found, expected) = (display(found), display(expected));
     let what = if found == expected { " (the path, query or user differs, and is not shown)" } else { "" };
     (found, format!("{expected}{what}"))
 }
 
-/// Refuses metadata that Svix would refuse.
+/// Checks the size of metadata, which Svix bounds.
 pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ReconcileError> {
     let bytes = serde_json::to_string(metadata).map_or(0, |text| text.len());
     if bytes > MAX_METADATA_BYTES {
-        return Err(ReconcileError::new(
+        return Err(ReconcileError::at(
             Reason::InvalidSpec,
-            format!(
-                "/spec/metadata: with the owner mark, the text of mapped channels and what Svix already holds it takes \
+            "/spec/metadata",
+            format_args!(
+                "with the owner mark, the text of mapped channels and the entries that Svix already has it takes \
                  {bytes} bytes of JSON, at most {MAX_METADATA_BYTES} are allowed; shorten the metadata or the channels"
             ),
         ));

@@ -1,15 +1,15 @@
-//! What Svix holds of an endpoint, and whose it is.
+//! The observed endpoint in Svix, and its ownership.
 
 use std::collections::BTreeSet;
 
 use crate::api::{OWNER_METADATA_KEY, PREPARING_METADATA_KEY};
 
-/// What Svix holds, as the mirror keeps it.
+/// An endpoint in Svix, as the mirror keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Id, given by Svix.
     pub id: Box<str>,
-    /// Uid, given by whoever made it.
+    /// Uid, given by its creator.
     pub uid: Option<Box<str>>,
     /// The address.
     pub url: Box<str>,
@@ -25,8 +25,8 @@ pub struct Observed {
     pub disabled: bool,
     /// Metadata, sorted by key.
     pub metadata: Box<[(Box<str>, Box<str>)]>,
-    /// When it last changed, in microseconds since 1970; 0 where the server does not say. It moves with writes that
-    /// show nowhere else in a list: of headers and of the signing key.
+    /// When it last changed, in microseconds since 1970; 0 where the server does not say. It also changes with writes that
+    /// lists do not show otherwise: of headers and of the signing key.
     pub updated_at: i64,
 }
 
@@ -37,7 +37,7 @@ impl Observed {
         self.metadata.iter().find(|(found, _)| &**found == key).map(|(_, value)| &**value)
     }
 
-    /// Whether events of a type on these channels are delivered to it. One without channels receives them all, one
+    /// Whether events of a type on these channels are delivered to it. An endpoint without channels receives them all, one
     /// with channels only those that share one.
     #[must_use]
     pub fn receives(&self, event_type: &str, channels: Option<&BTreeSet<String>>) -> bool {
@@ -48,7 +48,7 @@ impl Observed {
             })
     }
 
-    /// Whether it is being made, and not enabled yet.
+    /// Whether it is still being created, and not enabled yet.
     #[must_use]
     pub fn is_preparing(&self) -> bool {
         self.metadata(PREPARING_METADATA_KEY).is_some()
@@ -61,31 +61,32 @@ impl Observed {
     }
 }
 
-/// Whose an endpoint in Svix is.
+/// The ownership of an endpoint in Svix, seen from one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Ours: it carries our mark, or status names its id, or its mark is of an object of our namespace that is gone.
+    /// It is this object's: it carries its mark, or status names its id, or its mark is of a deleted object of the same
+    /// namespace.
     Ours,
-    /// It carries no mark, or that of an object of another namespace that is gone.
+    /// It carries no mark, or that of a deleted object of another namespace.
     Nobody,
-    /// It carries the mark of another object of this owner, which is there: that one keeps it.
-    Held,
-    /// It carries the mark of another owner.
-    Other,
+    /// It carries the mark of another existing object of the same `ownerId`, which keeps it.
+    OtherObject,
+    /// It carries the mark of another `ownerId`.
+    OtherOwner,
 }
 
-/// Whose an endpoint in Svix is: by its mark, and by the id that status holds where the mark was lost.
-/// `of_other` says of another mark whose it is.
+/// Returns the ownership of an endpoint: by its mark, and by the id that status records where the mark was lost.
+/// `of_other` decides about another mark.
 #[must_use]
 pub fn ownership(
     observed: &Observed,
     mark: &str,
-    held_id: Option<&str>,
+    recorded_id: Option<&str>,
     of_other: impl FnOnce(&str) -> Ownership,
 ) -> Ownership {
     match observed.mark() {
         Some(found) if found == mark => Ownership::Ours,
-        None if held_id == Some(&*observed.id) => Ownership::Ours,
+        None if recorded_id == Some(&*observed.id) => Ownership::Ours,
         None => Ownership::Nobody,
         Some(found) => of_other(found),
     }

@@ -10,7 +10,7 @@ use crate::{
 
 use super::*;
 
-const MATCH: Claim = Claim { adoption: Adoption::Match, named: false };
+const MATCH: AdoptionRequest = AdoptionRequest { adoption: Adoption::Match, by_id: false };
 
 fn connection() -> SvixConnectionSpec {
     serde_json::from_value(json!({"ownerId": "prod", "tokenSecretRef": {"name": "t", "key": "t"}})).unwrap()
@@ -36,8 +36,8 @@ fn desire(extra: Value) -> Desired {
     desire_as(extra, Owned::default())
 }
 
-/// What Svix holds after a create of this.
-fn made(desired: &Desired) -> Observed {
+/// The endpoint in Svix after a create.
+fn created(desired: &Desired) -> Observed {
     let boxed = |set: &BTreeSet<String>| set.iter().map(|s| s.as_str().into()).collect();
     Observed {
         id: "ep_1".into(),
@@ -82,22 +82,23 @@ fn what_is_made_is_in_sync_at_once() {
         json!({"channels": ["plain", "https://example.org/a b"]}),
     ] {
         let desired = desire(extra);
-        assert_eq!(plan(&desired, None, Ownership::Nobody, MATCH), Step::Create);
-        assert_eq!(plan(&desired, Some(&made(&desired)), Ownership::Ours, MATCH), Step::InSync);
+        assert_eq!(plan(&desired, None, Ownership::Nobody, MATCH), EndpointStep::Create);
+        assert_eq!(plan(&desired, Some(&created(&desired)), Ownership::Ours, MATCH), EndpointStep::InSync);
     }
 }
 
 #[test]
 fn a_change_names_the_differing_owned_fields_and_no_others() {
     let desired = desire(json!({"description": "new"}));
-    let held = Observed {
+    let observed = Observed {
         description: "old".into(),
         disabled: true,
         throttle_rate: Some(3),
         channels: Some(Box::new(["x".into()])),
-        ..made(&desired)
+        ..created(&desired)
     };
-    let Step::Change(change, differences) = plan(&desired, Some(&held), Ownership::Ours, MATCH) else {
+    let EndpointStep::Change(change, differences) = plan(&desired, Some(&observed), Ownership::Ours, MATCH)
+    else {
         panic!()
     };
     assert_eq!(change, Change { description: Some("new".into()), ..Change::default() });
@@ -107,25 +108,29 @@ fn a_change_names_the_differing_owned_fields_and_no_others() {
 #[test]
 fn metadata_that_others_wrote_is_kept() {
     let desired = desire(json!({"metadata": {"mine": "1"}}));
-    let held = with_metadata(&made(&desired), &[("theirs", "x"), ("mine", "changed")]);
-    let Step::Change(change, _) = plan(&desired, Some(&held), Ownership::Ours, MATCH) else { panic!() };
+    let observed = with_metadata(&created(&desired), &[("theirs", "x"), ("mine", "changed")]);
+    let EndpointStep::Change(change, _) = plan(&desired, Some(&observed), Ownership::Ours, MATCH) else {
+        panic!()
+    };
     let metadata = change.metadata.unwrap();
     assert_eq!(metadata["theirs"], "x");
     assert_eq!(metadata["mine"], "1");
-    let quiet = with_metadata(&made(&desired), &[("theirs", "x")]);
-    assert_eq!(plan(&desired, Some(&quiet), Ownership::Ours, MATCH), Step::InSync);
+    let quiet = with_metadata(&created(&desired), &[("theirs", "x")]);
+    assert_eq!(plan(&desired, Some(&quiet), Ownership::Ours, MATCH), EndpointStep::InSync);
 }
 
 #[test]
 fn what_the_spec_stops_naming_goes_back_to_the_default() {
     let fields: Vec<String> = ["description", "channels", "throttleRate", "disabled"].map(Into::into).into();
-    let keys = ["gone".to_owned()];
+    let keys = ["old".to_owned()];
     let owned = Owned { fields: &fields, metadata_keys: &keys, uid: None };
     let before = desire(json!({
-        "description": "d", "channels": ["a b"], "throttleRate": 7, "disabled": true, "metadata": {"gone": "1"},
+        "description": "d", "channels": ["a b"], "throttleRate": 7, "disabled": true, "metadata": {"old": "1"},
     }));
     let now = desire_as(json!({}), owned);
-    let Step::Change(change, _) = plan(&now, Some(&made(&before)), Ownership::Ours, MATCH) else { panic!() };
+    let EndpointStep::Change(change, _) = plan(&now, Some(&created(&before)), Ownership::Ours, MATCH) else {
+        panic!()
+    };
     assert_eq!(change.description.as_deref(), Some(""));
     assert_eq!(change.channels, Some(None));
     assert_eq!(change.throttle_rate, Some(None));
@@ -136,17 +141,19 @@ fn what_the_spec_stops_naming_goes_back_to_the_default() {
 #[test]
 fn disabled_by_svix_is_left_alone_unless_the_spec_says() {
     let desired = desire(json!({}));
-    let held = Observed { disabled: true, ..made(&desired) };
-    assert_eq!(plan(&desired, Some(&held), Ownership::Ours, MATCH), Step::InSync);
+    let observed = Observed { disabled: true, ..created(&desired) };
+    assert_eq!(plan(&desired, Some(&observed), Ownership::Ours, MATCH), EndpointStep::InSync);
     let desired = desire(json!({"disabled": false}));
-    assert!(matches!(plan(&desired, Some(&held), Ownership::Ours, MATCH), Step::Change(..)));
+    assert!(matches!(plan(&desired, Some(&observed), Ownership::Ours, MATCH), EndpointStep::Change(..)));
 }
 
 #[test]
 fn an_equal_one_that_is_nobodys_gets_the_mark_and_nothing_else() {
     let desired = desire(json!({}));
-    let held = Observed { metadata: Box::new([("k".into(), "v".into())]), ..made(&desired) };
-    let Step::Adopt(change, _) = plan(&desired, Some(&held), Ownership::Nobody, MATCH) else { panic!() };
+    let observed = Observed { metadata: Box::new([("k".into(), "v".into())]), ..created(&desired) };
+    let EndpointStep::Adopt(change, _) = plan(&desired, Some(&observed), Ownership::Nobody, MATCH) else {
+        panic!()
+    };
     let metadata =
         BTreeMap::from([("k".into(), "v".into()), (OWNER_METADATA_KEY.into(), "prod/team/hook".into())]);
     assert_eq!(change, Change { metadata: Some(metadata), ..Change::default() });
@@ -155,19 +162,24 @@ fn an_equal_one_that_is_nobodys_gets_the_mark_and_nothing_else() {
 #[test]
 fn one_that_is_not_ours_is_never_changed() {
     let desired = desire(json!({"description": "mine"}));
-    let held = Observed { description: "theirs".into(), metadata: Box::new([]), ..made(&desired) };
-    let Step::Refuse(refusal) = plan(&desired, Some(&held), Ownership::Nobody, MATCH) else { panic!() };
-    assert_eq!(refusal.reason, Reason::NotOurs);
-    let marked = with_metadata(&made(&desired), &[(OWNER_METADATA_KEY, "other/ns/x")]);
-    let Step::Refuse(refusal) = plan(&desired, Some(&marked), Ownership::Other, MATCH) else { panic!() };
-    assert!(refusal.message.contains("other/ns/x"), "{refusal}");
+    let observed = Observed { description: "theirs".into(), metadata: Box::new([]), ..created(&desired) };
+    let EndpointStep::Refuse(error) = plan(&desired, Some(&observed), Ownership::Nobody, MATCH) else {
+        panic!()
+    };
+    assert_eq!(error.reason, Reason::NotOurs);
+    let marked = with_metadata(&created(&desired), &[(OWNER_METADATA_KEY, "other/ns/x")]);
+    let EndpointStep::Refuse(error) = plan(&desired, Some(&marked), Ownership::OtherOwner, MATCH) else {
+        panic!()
+    };
+    assert!(error.message.contains("other/ns/x"), "{error}");
 }
 
 #[test]
 fn a_mark_that_was_lost_is_restored_when_status_says_it_is_ours() {
     let desired = desire(json!({}));
-    let held = Observed { metadata: Box::new([]), ..made(&desired) };
-    let Step::Change(change, differences) = plan(&desired, Some(&held), Ownership::Ours, MATCH) else {
+    let observed = Observed { metadata: Box::new([]), ..created(&desired) };
+    let EndpointStep::Change(change, differences) = plan(&desired, Some(&observed), Ownership::Ours, MATCH)
+    else {
         panic!()
     };
     assert!(differences.is_empty());
@@ -177,12 +189,15 @@ fn a_mark_that_was_lost_is_restored_when_status_says_it_is_ours() {
 #[test]
 fn messages_say_the_host_of_a_url_and_no_more() {
     let desired = desire(json!({"url": "https://hooks.example.org/secret-path?token=abc"}));
-    let held = Observed { url: "https://user:pw@old.example.org/also-secret".into(), ..made(&desired) };
-    let Step::Change(_, differences) = plan(&desired, Some(&held), Ownership::Ours, MATCH) else { panic!() };
+    let observed =
+        Observed { url: "https://user:pw@old.example.org/also-secret".into(), ..created(&desired) };
+    let EndpointStep::Change(_, differences) = plan(&desired, Some(&observed), Ownership::Ours, MATCH) else {
+        panic!()
+    };
     let text = super::super::describe(&differences);
     assert_eq!(text, "url is https://old.example.org/… in Svix, declared https://hooks.example.org/…");
     // The default port of a scheme is left out, as it is in the URL.
-    for (found, declared, said) in [
+    for (found, declared, expected) in [
         (
             "http://127.0.0.1:81/x",
             "http://127.0.0.1:82/x",
@@ -195,74 +210,80 @@ fn messages_say_the_host_of_a_url_and_no_more() {
         ),
     ] {
         let desired = desire(json!({ "url": declared }));
-        let held = Observed { url: found.into(), ..made(&desired) };
-        let Step::Change(_, differences) = plan(&desired, Some(&held), Ownership::Ours, MATCH) else {
+        let observed = Observed { url: found.into(), ..created(&desired) };
+        let EndpointStep::Change(_, differences) = plan(&desired, Some(&observed), Ownership::Ours, MATCH)
+        else {
             panic!()
         };
-        assert_eq!(super::super::describe(&differences), said);
+        assert_eq!(super::super::describe(&differences), expected);
     }
     for bad in ["ftp://x.example/secret", "https://", "not a url secret", "//secret"] {
-        assert!(!normal_url(bad).unwrap_err().contains("secret"), "{bad}");
+        assert!(!normal_url(bad).unwrap_err().to_string().contains("secret"), "{bad}");
     }
 }
 
 #[test]
 fn metadata_beyond_what_svix_takes_is_refused_before_it_is_sent() {
     let channels: Vec<_> = (0..3).map(|i| format!("https://example.org/{i}/{}", "x".repeat(1500))).collect();
-    let Step::Refuse(refusal) =
+    let EndpointStep::Refuse(error) =
         plan(&desire(json!({ "channels": channels })), None, Ownership::Nobody, MATCH)
     else {
         panic!()
     };
-    assert_eq!(refusal.reason, Reason::InvalidSpec);
-    assert!(refusal.message.contains("at most 4096"), "{refusal}");
+    assert_eq!(error.reason, Reason::InvalidSpec);
+    assert!(error.message.contains("at most 4096"), "{error}");
 }
 
 #[test]
 fn what_is_not_ours_is_taken_as_far_as_the_adoption_goes() {
     let desired = desire(json!({"description": "mine"}));
-    let mut unmarked = made(&desired);
+    let mut unmarked = created(&desired);
     unmarked.metadata = [].into();
     let other = Observed { description: "theirs".into(), ..unmarked.clone() };
     let step = |observed: &Observed, adoption| {
-        plan(&desired, Some(observed), Ownership::Nobody, Claim { adoption, named: false })
+        plan(&desired, Some(observed), Ownership::Nobody, AdoptionRequest { adoption, by_id: false })
     };
-    let Step::Adopt(change, differences) = step(&other, Adoption::Override) else { panic!() };
+    let EndpointStep::Adopt(change, differences) = step(&other, Adoption::Override) else { panic!() };
     assert_eq!(change.description.as_deref(), Some("mine"));
     assert_eq!(differences.len(), 1);
     for observed in [&unmarked, &other] {
-        let Step::Refuse(refusal) = step(observed, Adoption::Never) else { panic!() };
-        assert!(!refusal.message.contains("theirs"), "who may not adopt is not told what is there");
+        let EndpointStep::Refuse(error) = step(observed, Adoption::Never) else { panic!() };
+        assert!(!error.message.contains("theirs"), "an object that may not adopt it learns nothing of it");
     }
 }
 
 #[test]
 fn what_carries_the_mark_of_another_is_taken_only_when_it_is_named_by_its_id() {
     let desired = desire(json!({}));
-    let marked = with_metadata(&made(&desired), &[(OWNER_METADATA_KEY, "other/ns/name")]);
-    let step = |adoption, named| plan(&desired, Some(&marked), Ownership::Other, Claim { adoption, named });
-    assert!(matches!(step(Adoption::Override, false), Step::Refuse(_)));
-    assert!(matches!(step(Adoption::Match, true), Step::Refuse(_)));
-    assert!(matches!(step(Adoption::Override, true), Step::Adopt(..)));
+    let marked = with_metadata(&created(&desired), &[(OWNER_METADATA_KEY, "other/ns/name")]);
+    let step = |adoption, by_id| {
+        plan(&desired, Some(&marked), Ownership::OtherOwner, AdoptionRequest { adoption, by_id })
+    };
+    assert!(matches!(step(Adoption::Override, false), EndpointStep::Refuse(_)));
+    assert!(matches!(step(Adoption::Match, true), EndpointStep::Refuse(_)));
+    assert!(matches!(step(Adoption::Override, true), EndpointStep::Adopt(..)));
 }
 
 #[test]
 fn what_another_object_holds_is_never_taken() {
     let desired = desire(json!({}));
-    let marked = with_metadata(&made(&desired), &[(OWNER_METADATA_KEY, "prod/ns/name")]);
-    let claim = Claim { adoption: Adoption::Override, named: true };
-    let Step::Refuse(refusal) = plan(&desired, Some(&marked), Ownership::Held, claim) else { panic!() };
-    assert_eq!(refusal.reason, Reason::Conflict);
-    assert!(refusal.message.contains("held by WebhookEndpoint ns/name"), "{refusal}");
+    let marked = with_metadata(&created(&desired), &[(OWNER_METADATA_KEY, "prod/ns/name")]);
+    let request = AdoptionRequest { adoption: Adoption::Override, by_id: true };
+    let EndpointStep::Refuse(error) = plan(&desired, Some(&marked), Ownership::OtherObject, request) else {
+        panic!()
+    };
+    assert_eq!(error.reason, Reason::Conflict);
+    assert!(error.message.contains("belongs to WebhookEndpoint ns/name"), "{error}");
 }
 
 #[test]
 fn an_endpoint_that_is_being_made_is_enabled_by_the_change_that_ends_it() {
     let desired = desire(json!({"headers": [{"name": "X-Team", "value": "a"}]}));
     assert!(desired.needs_preparing());
-    let mut preparing = with_metadata(&made(&desired), &[(PREPARING_METADATA_KEY, "true")]);
+    let mut preparing = with_metadata(&created(&desired), &[(PREPARING_METADATA_KEY, "true")]);
     preparing.disabled = true;
-    let Step::Change(change, differences) = plan(&desired, Some(&preparing), Ownership::Ours, MATCH) else {
+    let EndpointStep::Change(change, differences) = plan(&desired, Some(&preparing), Ownership::Ours, MATCH)
+    else {
         panic!()
     };
     assert_eq!((change.disabled, differences), (Some(false), vec![]));
@@ -273,8 +294,8 @@ fn an_endpoint_that_is_being_made_is_enabled_by_the_change_that_ends_it() {
 fn nobody_takes_the_uid_that_another_namespace_has_by_default() {
     let object = endpoint(json!({"uid": "prod.other.hook"}));
     let resolved = resolve(&object.spec, &Secrets::new(), "team").unwrap();
-    let refusal = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
-    assert!(refusal.message.starts_with("/spec/uid: "), "{refusal}");
+    let error = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
+    assert!(error.message.starts_with("/spec/uid: "), "{error}");
     assert_eq!(desire(json!({"uid": "prod.team.other"})).uid, "prod.team.other");
     assert_eq!(desire(json!({"uid": "production.x"})).uid, "production.x");
 }

@@ -28,7 +28,7 @@ fn the_default_id_depends_on_what_the_event_is_and_on_nothing_else() {
     let id = |spec| desire(spec).event_id;
     let first = id(json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}}));
     assert!(ids::is_uid(&first) && first.starts_with("event-"), "{first}");
-    // The form and the order of keys do not count, nor does what says nothing about the content.
+    // The form and the order of keys do not count, nor do fields that are not part of the content.
     assert_eq!(first, id(json!({"eventType": "a.b", "payloadText": r#"{ "y": [null], "x": 1 }"#})));
     assert_eq!(
         first,
@@ -78,8 +78,8 @@ fn what_cannot_be_sent_is_refused_with_its_field() {
             "/spec/channels: found 6 channels",
         ),
     ] {
-        let refusal = desired(&event(spec), &connection()).unwrap_err();
-        assert!(refusal.message.starts_with(expected), "{refusal}");
+        let error = desired(&event(spec), &connection()).unwrap_err();
+        assert!(error.message.starts_with(expected), "{error}");
     }
 }
 
@@ -98,44 +98,47 @@ fn a_message_under_the_same_id_is_the_event_only_when_all_of_it_is() {
         channels: Some(["c".to_owned(), channels::uuid_of("a b")].into()),
         payload: Some(Digest::of_json(&json!({"x": 1.0}))),
     };
-    assert_eq!(same(&desired, &found), Ok(()));
-    assert_eq!(same(&desired, &Message { payload: None, ..found.clone() }), Ok(()));
+    assert_eq!(check_same(&desired, &found), Ok(()));
+    assert_eq!(check_same(&desired, &Message { payload: None, ..found.clone() }), Ok(()));
     let other = Message { event_type: "a.c".into(), ..found.clone() };
-    assert!(same(&desired, &other).unwrap_err().contains("event type is \"a.c\" in Svix"));
-    assert_eq!(same(&desired, &Message { channels: None, ..found.clone() }), Err("channels differ".into()));
+    assert!(check_same(&desired, &other).unwrap_err().to_string().contains("event type is \"a.c\" in Svix"));
+    assert_eq!(
+        check_same(&desired, &Message { channels: None, ..found.clone() }),
+        Err(OtherEvent { differences: vec![EventDifference::Channels] })
+    );
     // However its number is written, it is the same; with another digit beyond 64 bits it is not.
     let text = |number: &str| Some(Digest::of_json_text(&format!(r#"{{ "x" : {number} }}"#)));
-    assert_eq!(same(&desired, &Message { payload: text("0.1e1"), ..found.clone() }), Ok(()));
+    assert_eq!(check_same(&desired, &Message { payload: text("0.1e1"), ..found.clone() }), Ok(()));
     let other = Message { payload: text("1.00000000000000000001"), ..found.clone() };
-    assert_eq!(same(&desired, &other), Err("payload differs".into()));
+    assert_eq!(check_same(&desired, &other), Err(OtherEvent { differences: vec![EventDifference::Payload] }));
     let other = Message { payload: Some(Digest::of_json(&json!({"x": "secret"}))), ..found };
-    assert_eq!(same(&desired, &other), Err("payload differs".into()));
-    // No channels and an empty list are the same thing.
+    assert_eq!(check_same(&desired, &other), Err(OtherEvent { differences: vec![EventDifference::Payload] }));
+    // No channels and an empty list are equal.
     let desired = desire(json!({"eventType": "a.b", "payload": {}}));
     let none =
         Message { id: String::new(), event_type: "a.b".into(), channels: Some([].into()), payload: None };
-    assert_eq!(same(&desired, &none), Ok(()));
+    assert_eq!(check_same(&desired, &none), Ok(()));
 }
 
 #[test]
 fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
     let mut event = event(json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": "1h"}));
-    assert_eq!(step(&event, at(0)), Step::Send);
+    assert_eq!(step(&event, at(0)), EventStep::Send);
     event.status = Some(WebhookEventStatus::default());
-    assert_eq!(step(&event, at(0)), Step::Send);
+    assert_eq!(step(&event, at(0)), EventStep::Send);
     event.status.as_mut().unwrap().first_attempt_at = Some(at(1000));
-    assert_eq!(step(&event, at(1000)), Step::SendAgain);
-    assert_eq!(step(&event, at(1000 + DAY - 1)), Step::SendAgain);
-    assert_eq!(step(&event, at(1000 + DAY)), Step::Find);
+    assert_eq!(step(&event, at(1000)), EventStep::SendAgain);
+    assert_eq!(step(&event, at(1000 + DAY - 1)), EventStep::SendAgain);
+    assert_eq!(step(&event, at(1000 + DAY)), EventStep::Find);
     // A clock that was put back sends nothing later than it would have.
-    assert_eq!(step(&event, at(0)), Step::SendAgain);
+    assert_eq!(step(&event, at(0)), EventStep::SendAgain);
     event.status.as_mut().unwrap().message_id = Some("msg_1".into());
-    assert_eq!(step(&event, at(1000 + 9 * DAY)), Step::Follow);
+    assert_eq!(step(&event, at(1000 + 9 * DAY)), EventStep::Follow);
     event.status.as_mut().unwrap().finished_at = Some(at(2000));
-    assert_eq!(step(&event, at(2000)), Step::Keep(Some(Duration::from_secs(3600))));
-    assert_eq!(step(&event, at(2000 + 3600)), Step::Delete);
+    assert_eq!(step(&event, at(2000)), EventStep::Keep(Some(Duration::from_secs(3600))));
+    assert_eq!(step(&event, at(2000 + 3600)), EventStep::Delete);
     event.spec.ttl_after_finished = None;
-    assert_eq!(step(&event, at(2000 + 9 * DAY)), Step::Keep(None));
+    assert_eq!(step(&event, at(2000 + 9 * DAY)), EventStep::Keep(None));
 }
 
 #[test]
@@ -175,53 +178,58 @@ fn endpoints_that_came_after_an_event_are_not_waited_for_nor_those_that_went() {
 
 #[test]
 fn looks_grow_apart() {
-    assert_eq!(next_look(Duration::ZERO), Duration::from_millis(500));
-    assert_eq!(next_look(Duration::from_secs(60)), Duration::from_secs(30));
-    assert_eq!(next_look(Duration::from_secs(90_000)), Duration::from_secs(3600));
-    // All looks at an event that never ends are few.
-    let (mut since, mut looks) = (Duration::ZERO, 0);
+    assert_eq!(next_poll(Duration::ZERO), Duration::from_millis(500));
+    assert_eq!(next_poll(Duration::from_secs(60)), Duration::from_secs(30));
+    assert_eq!(next_poll(Duration::from_secs(90_000)), Duration::from_secs(3600));
+    // An event that never ends is read few times.
+    let (mut since, mut polls) = (Duration::ZERO, 0);
     while since < FOLLOW_LIMIT {
-        since += next_look(since);
-        looks += 1;
+        since += next_poll(since);
+        polls += 1;
     }
-    assert!(looks < 70, "{looks}");
+    assert!(polls < 70, "{polls}");
 }
 
 #[test]
 fn conditions_say_how_far_an_event_has_come() {
-    let said = |conditions: &[Condition]| {
+    let display = |conditions: &[Condition]| {
         let one = |c: &Condition| format!("{:?}={:?} {}", c.type_, c.status, c.reason);
         conditions.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     let stalled = ReadyState::Stalled(ReconcileError::new(Reason::InvalidPayload, "m"));
     let mut status = WebhookEventStatus::default();
-    let told = conditions(&stalled, &status, None, &[], Some(1), at(1), false);
+    let before = conditions(&stalled, &status, None, &[], Some(1), at(1), false);
     assert_eq!(
-        said(&told),
+        display(&before),
         "Accepted=False InvalidPayload, Sent=False InvalidPayload, Stalled=True InvalidPayload, Ready=False InvalidPayload"
     );
     status.first_attempt_at = Some(at(1));
     let waiting = ReadyState::Waiting(ReconcileError::new(Reason::SvixUnavailable, "m"));
-    let told = conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &told, Some(1), at(2), false);
+    let before =
+        conditions(&waiting, &status, Some((Reason::PayloadValid, "v")), &before, Some(1), at(2), false);
     assert_eq!(
-        said(&told),
+        display(&before),
         "Accepted=True PayloadValid, Sent=False SvixUnavailable, Reconciling=True SvixUnavailable, Ready=False SvixUnavailable"
     );
     status.message_id = Some("msg_1".into());
     let sent = ReadyState::Ready(Reason::Sent, "s".into());
-    let told = conditions(&sent, &status, None, &told, Some(1), at(3), false);
+    let before = conditions(&sent, &status, None, &before, Some(1), at(3), false);
     assert_eq!(
-        said(&told),
+        display(&before),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=Unknown Sent, Ready=True Sent"
     );
     let none = ReadyState::Ready(Reason::NoEndpointMatched, "n".into());
-    let last = conditions(&none, &status, None, &told, Some(1), at(4), false);
+    let last = conditions(&none, &status, None, &before, Some(1), at(4), false);
     assert_eq!(
-        said(&last),
+        display(&last),
         "Accepted=True PayloadValid, Sent=True Sent, Delivered=True NoEndpointMatched, Ready=True NoEndpointMatched"
     );
-    let missed = conditions(&none, &status, None, &told, Some(1), at(4), true);
-    assert!(said(&missed).contains("Delivered=False NoEndpointMatched, Ready=True"), "{}", said(&missed));
+    let missed = conditions(&none, &status, None, &before, Some(1), at(4), true);
+    assert!(
+        display(&missed).contains("Delivered=False NoEndpointMatched, Ready=True"),
+        "{}",
+        display(&missed)
+    );
     assert_eq!(
         last,
         conditions(&none, &status, None, &last, Some(1), at(5), false),
@@ -252,7 +260,7 @@ fn the_endpoints_that_missed_an_event_are_those_that_were_declared_for_it_when_i
     let endpoints = [
         endpoint("z-new", json!({}), 1, None),
         endpoint("lacking", json!({"channels": ["c", "d"]}), 1, Some("SecretNotFound")),
-        endpoint("in-step", json!({}), 100, Some("InSync")),
+        endpoint("in-sync", json!({}), 100, Some("InSync")),
         endpoint("later", json!({}), 101, Some("InSync")),
         endpoint("disabled", json!({"disabled": true}), 1, Some("InSync")),
         endpoint("other-channel", json!({"channels": ["d"]}), 1, Some("InSync")),
@@ -260,10 +268,10 @@ fn the_endpoints_that_missed_an_event_are_those_that_were_declared_for_it_when_i
         endpoint("other-application", json!({"application": "x"}), 1, Some("InSync")),
     ];
     let missed = missed(&sent, &endpoints, &connection());
-    let text = missed_by(&missed);
+    let text = missed_message(&missed);
     assert!(
-        text.contains(": ns/in-step, ns/lacking (SecretNotFound), ns/z-new (not looked at yet). "),
+        text.contains(": ns/in-sync, ns/lacking (SecretNotFound), ns/z-new (not reconciled yet). "),
         "{text}"
     );
-    assert!(endpoints.iter().map(is_in_step).eq([false, false, true, true, true, true, true, true]));
+    assert!(endpoints.iter().map(is_in_sync).eq([false, false, true, true, true, true, true, true]));
 }

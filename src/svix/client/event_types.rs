@@ -4,7 +4,10 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{plan::event_type, svix::errors::Error};
+use crate::{
+    plan::{Field, event_type},
+    svix::errors::Error,
+};
 
 use super::{Client, EventTypeDocument, PAGE, Page, found, gone, page, wire};
 
@@ -49,16 +52,16 @@ impl Client {
         Ok(self.read::<wire::EventTypeOut>("event-type.create", request).await?.into())
     }
 
-    /// Changes these fields of an event type, and unarchives it with `revive`. `held` are the schemas that it
+    /// Changes these fields of an event type, and unarchives it with `revive`. `observed` are the schemas that it
     /// has now, so that other versions are kept.
     pub async fn patch_event_type(
         &self,
         desired: &event_type::Desired,
-        fields: &[&str],
+        fields: &[Field],
         revive: bool,
-        held: Option<&Value>,
+        observed: Option<&Value>,
     ) -> Result<EventTypeDocument, Error> {
-        let body = wire::event_type_patch(desired, fields, revive, held);
+        let body = wire::event_type_patch(desired, fields, revive, observed);
         let request = self.request(Method::PATCH, &["event-type", &desired.name]).json(&body);
         Ok(self.read::<wire::EventTypeOut>("event-type.patch", request).await?.into())
     }

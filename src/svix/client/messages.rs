@@ -15,7 +15,11 @@ impl Client {
         let operation = "message.create";
         let body = wire::message_in(message).map_err(|error| Error {
             operation,
-            kind: ErrorKind::Refused { status: 0, detail: format!("the payload is not JSON: {error}") },
+            kind: ErrorKind::Refused {
+                status: 0,
+                detail: format!("the payload is not JSON: {error}"),
+                members: Vec::new(),
+            },
         })?;
         let request = self
             .request(Method::POST, &["app", application, "msg"])

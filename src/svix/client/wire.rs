@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::api::{PREPARING_METADATA_KEY, Statistics};
-use crate::plan::{digest::Digest, endpoint, event, event_type, headers, secrets::Sensitive};
+use crate::plan::{Field, digest::Digest, endpoint, event, event_type, headers, secrets::Sensitive};
 
 /// An event type with its schemas, as read one at a time before a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,22 +128,22 @@ pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
 /// The body of an event type's change: the fields that differ.
 pub(super) fn event_type_patch(
     desired: &event_type::Desired,
-    fields: &[&str],
+    fields: &[Field],
     revive: bool,
-    held: Option<&Value>,
+    observed: Option<&Value>,
 ) -> Value {
     let mut body = svix::models::EventTypePatch::new();
-    let has = |field: &str| fields.contains(&field);
+    let has = |field: Field| fields.contains(&field);
     body.archived = revive.then_some(false);
-    body.description = desired.description.clone().filter(|_| has("description"));
-    body.deprecated = desired.deprecated.filter(|_| has("deprecated"));
-    if has("schema") {
-        body.schemas = JsOption::Some(event_type::merge_schemas(desired, held));
+    body.description = desired.description.clone().filter(|_| has(Field::Description));
+    body.deprecated = desired.deprecated.filter(|_| has(Field::Deprecated));
+    if has(Field::Schema) {
+        body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed));
     }
-    if let Some(group) = desired.group_name.as_ref().filter(|_| has("groupName")) {
+    if let Some(group) = desired.group_name.as_ref().filter(|_| has(Field::GroupName)) {
         body.group_name = nullable(group.clone());
     }
-    let flag = desired.feature_flag.as_ref().filter(|_| has("featureFlag"));
+    let flag = desired.feature_flag.as_ref().filter(|_| has(Field::FeatureFlag));
     if let Some(flag) = flag {
         body.feature_flags = nullable(flag.clone().map(|flag| BTreeSet::from([flag])));
     }

@@ -1,4 +1,4 @@
-//! The webhook's certificates: kept in a Secret, renewed under load, brought as files.
+//! The webhook's certificates: managed in a Secret, renewed under load, provided as files.
 
 use std::{
     path::Path,
@@ -31,7 +31,7 @@ async fn secret(tenant: &Tenant<'_>) -> Value {
 }
 
 #[tokio::test]
-async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answered() {
+async fn ten_renewals_under_load_fail_no_request() {
     let tenant = tenant("cert-load").await;
     let lives = ["--tls-lifetime", "18s", "--ca-lifetime", "36s", "--ca-settle", "3s"];
     let sidecar = Sidecar::start(&tenant, &lives).await;
@@ -53,10 +53,10 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
             api.create(&dry, &object).await.unwrap_or_else(|error| panic!("request {number}: {error}"));
         }
     };
-    // The API server keeps its connections. One that has none, and that knows the bundle as it was a second ago, must
-    // get through as well.
+    // The API server keeps its connections open. A client with a new connection, and with the CA bundle of a second ago,
+    // must get through as well.
     let fresh = AtomicUsize::new(0);
-    let strangers = async {
+    let new_clients = async {
         while !stop.load(Ordering::Relaxed) {
             let read = Instant::now();
             let bundle = bundles(&tenant).await.remove(0);
@@ -64,7 +64,7 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
             let known = reqwest::Certificate::from_pem_bundle(bundle.as_bytes()).unwrap();
             let client = reqwest::Client::builder().tls_certs_only(known).no_proxy().build().unwrap();
             let answer = client.post(format!("https://{}/validate", sidecar.address)).body("x").send().await;
-            // On a machine that stands still, the bundle is older than anybody promised.
+            // On a stalled machine the bundle may be older than --ca-settle allows.
             if read.elapsed() < Duration::from_secs(3) {
                 answer.unwrap_or_else(|error| panic!("a new connection: {error:?}"));
                 fresh.fetch_add(1, Ordering::Relaxed);
@@ -72,22 +72,22 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
         }
     };
     let renewals = async {
-        // A certificate that is spoilt is made again at once.
-        let spoilt = json!({"data": {"tls.crt": ""}}).to_string();
+        // A damaged certificate is created again at once.
+        let damaged = json!({"data": {"tls.crt": ""}}).to_string();
         for turn in 1..=10 {
             tenant
-                .kubectl(&["patch", "secret", &tls_secret(&tenant.name), "--type=merge", "-p", &spoilt])
+                .kubectl(&["patch", "secret", &tls_secret(&tenant.name), "--type=merge", "-p", &damaged])
                 .await
                 .expect_success();
             metric_at_least(&sidecar, RELOADS, begun + f64::from(turn), PATIENCE).await;
         }
-        // The authority is renewed in its own time: announced, used, and the old one forgotten when it has ended.
-        eventually("another authority alone", PATIENCE, async || {
+        // The authority is renewed at its own pace: published, used, and the old one removed when it has expired.
+        eventually("the bundle to have only a new authority", PATIENCE, async || {
             let now = bundles(&tenant).await;
             if now.iter().any(|now| now.contains(&first[0])) { Err(now.concat()) } else { Ok(()) }
         })
         .await;
-        // On a slow machine all that was over before there were enough to tell.
+        // On a slow machine the renewals may be over before there were enough requests.
         eventually("enough requests and new connections", PATIENCE, async || {
             let done = (asked.load(Ordering::Relaxed), fresh.load(Ordering::Relaxed));
             if done.0 > 100 && done.1 > 10 { Ok(()) } else { Err(format!("{done:?}")) }
@@ -95,7 +95,7 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
         .await;
         stop.store(true, Ordering::Relaxed);
     };
-    tokio::join!(renewals, strangers, join_all((0..4).map(load)));
+    tokio::join!(renewals, new_clients, join_all((0..4).map(load)));
     let (asked, log) = (asked.load(Ordering::Relaxed), sidecar.process.log_text());
     println!("{asked} requests during {} renewals", sidecar.process.metric(RELOADS).await - begun);
     assert!(log.contains("step=Announce") && log.contains("step=Switch"), "{log}");
@@ -108,7 +108,7 @@ async fn certificates_are_renewed_ten_times_and_more_while_every_request_is_answ
 }
 
 #[tokio::test]
-async fn a_secret_that_is_deleted_is_made_again_and_a_bundle_that_is_reset_is_restored() {
+async fn a_deleted_secret_and_a_reset_bundle_are_restored() {
     let tenant = tenant("cert-lost").await;
     let sidecar = Sidecar::start(&tenant, &["--ca-settle", "1s"]).await;
     let before = secret(&tenant).await;
@@ -129,7 +129,7 @@ async fn a_secret_that_is_deleted_is_made_again_and_a_bundle_that_is_reset_is_re
         if now == full { Ok(()) } else { Err(format!("{now:?}")) }
     })
     .await;
-    // Nothing else of the configuration is ours.
+    // The sidecar manages no other field of the configuration.
     let found = tenant.get("validatingwebhookconfiguration", name).await.unwrap();
     let fields = tenant
         .kubectl(&["get", "validatingwebhookconfiguration", name, "-o", "json", "--show-managed-fields"])
@@ -147,35 +147,37 @@ async fn a_secret_that_is_deleted_is_made_again_and_a_bundle_that_is_reset_is_re
     assert_eq!(found["webhooks"].as_array().unwrap().len(), 2);
 }
 
-/// The Lease of a dead pod: nobody renews it, and nobody may take it for an hour.
-async fn held_by_a_dead_pod(tenant: &Tenant<'_>) {
+/// Gives the Lease to a dead pod: it is not renewed, and expires in an hour.
+async fn give_lease_to_dead_pod(tenant: &Tenant<'_>) {
     let spec = json!({"spec": {"holderIdentity": "dead", "leaseDurationSeconds": 3600}}).to_string();
     let lease = format!("{}-webhook", tenant.name);
     tenant.kubectl(&["patch", "lease", &lease, "--type=merge", "-p", &spec]).await.expect_success();
 }
 
 #[tokio::test]
-async fn installed_again_it_is_ready_when_the_api_server_can_trust_it() {
-    // Given a release that is gone: its Secret stays, and its Lease is held by a pod that was killed
+async fn after_a_reinstall_ready_means_trusted() {
+    // Given an uninstalled release whose Secret stays, and whose Lease belongs to a pod that was killed
     let tenant = tenant("cert-again").await;
     let first = Sidecar::start(&tenant, &[]).await;
     first.process.signal("KILL");
     first.process.ended(PATIENCE).await;
-    held_by_a_dead_pod(&tenant).await;
+    give_lease_to_dead_pod(&tenant).await;
     let name = tenant.name.as_str();
     tenant.kubectl(&["delete", "validatingwebhookconfiguration", name]).await.expect_success();
+
     // When it is installed again
     let second = Sidecar::unregistered(&tenant, &[]).await;
     tenant.apply_json(&[configuration(name, second.address)]).await;
-    // Then it says what is missing
-    let missing = "webhook configuration: its caBundle does not trust the certificate that is served, yet; the holder of \
-                   the Lease writes it\n";
-    eventually("all else to be in", PATIENCE, async || {
+
+    // Then it reports what is missing
+    let missing = "webhook configuration: its caBundle does not trust the serving certificate yet; the holder of the \
+                   Lease writes it\n";
+    eventually("all other checks to pass", PATIENCE, async || {
         let said = second.process.get("/readyz").await.unwrap_or_default();
         if said == missing { Ok(()) } else { Err(said) }
     })
     .await;
-    // until the Lease has run out, and creates get through from then on.
+    // until the Lease has expired, and creates get through from then on.
     let free = json!({"spec": {"holderIdentity": ""}}).to_string();
     tenant
         .kubectl(&["patch", "lease", &format!("{name}-webhook"), "--type=merge", "-p", &free])
@@ -183,8 +185,8 @@ async fn installed_again_it_is_ready_when_the_api_server_can_trust_it() {
         .expect_success();
     second.process.ready().await;
     tenant.apply([endpoint("hook", &["a.b"])]).await;
-    // A bundle that is reset then does not take it out of service.
-    held_by_a_dead_pod(&tenant).await;
+    // A bundle that is reset afterwards does not make it unready.
+    give_lease_to_dead_pod(&tenant).await;
     let reset = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]).to_string();
     let patch = ["patch", "validatingwebhookconfiguration", name, "--type=json", "-p", &reset];
     tenant.kubectl(&patch).await.expect_success();
@@ -192,11 +194,11 @@ async fn installed_again_it_is_ready_when_the_api_server_can_trust_it() {
 }
 
 #[tokio::test]
-async fn a_registration_that_is_not_there_or_may_not_be_read_holds_nobody_up() {
+async fn a_missing_or_unreadable_configuration_does_not_block() {
     let tenant = tenant("cert-none").await;
     let none = Sidecar::unregistered(&tenant, &[]).await;
     none.process.ready().await;
-    // The chart's account may read the configuration of its own release, and no other.
+    // The chart's account may read only the configuration of its own release.
     let other = format!("{}-other", tenant.name);
     tenant.apply_json(&[configuration(&other, free_address())]).await;
     let account = format!("{}-webhook", tenant.name);
@@ -206,7 +208,7 @@ async fn a_registration_that_is_not_there_or_may_not_be_read_holds_nobody_up() {
     arguments.extend(["--tls-secret", &secret, "--webhook-lease", &account, "--admission-listen", &address]);
     let barred = Operator::start_command(tenant.control_plane, &kubeconfig, &arguments).that_may_be_refused();
     barred.ready().await;
-    eventually("the log to tell of it", PATIENCE, async || {
+    eventually("the log to report it", PATIENCE, async || {
         let refused = barred.refused();
         if refused.iter().any(|line| line.contains("ValidatingWebhookConfiguration")) {
             Ok(())
@@ -218,27 +220,27 @@ async fn a_registration_that_is_not_there_or_may_not_be_read_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn of_two_replicas_one_writes_and_both_serve_the_same() {
+async fn one_replica_writes_and_both_serve_the_same() {
     let tenant = tenant("cert-two").await;
     let first = Sidecar::start(&tenant, &[]).await;
     let second = Sidecar::unregistered(&tenant, &[]).await;
     second.process.ready().await;
     let before = secret(&tenant).await;
-    assert!(!second.process.log_text().contains("certificates kept"), "{}", second.process.log_text());
+    assert!(!second.process.log_text().contains("certificates updated"), "{}", second.process.log_text());
     let end = "svix_operator_certificate_not_after_timestamp_seconds{certificate=\"serving\"}";
     assert_eq!(first.process.metric(end).await, second.process.metric(end).await);
 
-    // The other takes over, and goes on with what there is.
+    // The other replica takes over the Lease, and keeps the Secret as it is.
     first.process.signal("TERM");
     first.process.ended(Duration::from_secs(15)).await;
     tenant.apply_json(&[configuration(&tenant.name, second.address)]).await;
     asked(&tenant).await;
     assert_eq!(secret(&tenant).await, before);
     tenant.kubectl(&["delete", "secret", &tls_secret(&tenant.name)]).await.expect_success();
-    assert_ne!(secret(&tenant).await["tls.crt"], before["tls.crt"], "the second writes now");
+    assert_ne!(secret(&tenant).await["tls.crt"], before["tls.crt"], "the second replica writes now");
 }
 
-/// A folder as kubelet mounts a Secret: files are links into `..data`, which is a link to a folder that is swapped.
+/// Updates a folder as the kubelet mounts a Secret: files are links into `..data`, which is a link that is replaced.
 fn mount(folder: &Path, turn: usize, files: &[(&str, String)]) {
     let target = folder.join(format!("..turn{turn}"));
     std::fs::create_dir(&target).unwrap();
@@ -255,7 +257,7 @@ fn mount(folder: &Path, turn: usize, files: &[(&str, String)]) {
 }
 
 /// An authority, a certificate for 127.0.0.1 and its key.
-fn made() -> [(&'static str, String); 3] {
+fn new_files() -> [(&'static str, String); 3] {
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority_key = rcgen::KeyPair::generate().unwrap();
@@ -268,7 +270,7 @@ fn made() -> [(&'static str, String); 3] {
 }
 
 #[tokio::test]
-async fn certificates_from_files_are_followed_through_kubelets_swap() {
+async fn certificates_from_files_follow_the_kubelets_swap() {
     let tenant = tenant("cert-file").await;
     let folder = tempfile::tempdir().unwrap();
     let bundle = |files: &[(&str, String)]| {
@@ -280,7 +282,7 @@ async fn certificates_from_files_are_followed_through_kubelets_swap() {
         }
         found
     };
-    let first = made();
+    let first = new_files();
     mount(folder.path(), 1, &first);
     let sidecar = Sidecar::unregistered(&tenant, &["--tls-cert-dir", folder.path().to_str().unwrap()]).await;
     sidecar.process.ready().await;
@@ -294,21 +296,21 @@ async fn certificates_from_files_are_followed_through_kubelets_swap() {
     };
     register(&first).await;
 
-    // A key of another certificate: what was served with stays.
-    let [ca, certificate, _] = made();
-    mount(folder.path(), 2, &[ca, certificate, made()[2].clone()]);
+    // With the key of another certificate, the previous certificate stays in use.
+    let [ca, certificate, _] = new_files();
+    mount(folder.path(), 2, &[ca, certificate, new_files()[2].clone()]);
     let unusable = "svix_operator_certificate_reloads_total{result=\"unusable\"}";
     metric_at_least(&sidecar, unusable, 1.0, Duration::from_secs(15)).await;
     asked(&tenant).await;
     tenant.apply([endpoint("hook", &["a.b"])]).await;
 
-    let second = made();
+    let second = new_files();
     mount(folder.path(), 3, &second);
-    // Sooner than the poll: the swap was noticed.
+    // Sooner than the next poll: the watch saw the swap.
     metric_at_least(&sidecar, RELOADS, 2.0, Duration::from_secs(15)).await;
     register(&second).await;
     assert!(
         tenant.get("secret", &tls_secret(&tenant.name)).await.is_err(),
-        "nobody asked for certificates of ours"
+        "a Secret with certificates exists"
     );
 }

@@ -84,7 +84,7 @@ async fn an_event_waits_for_its_event_type_and_is_judged_by_it() {
     let (good, bad) = (event("good", "a.one"), event("bad", "a.one").with("payload", json!({"name": 7})));
     world.declare([good.clone(), bad.clone()]);
     let waiting = world.reason(&good.key(), "WaitingForEventType").await;
-    assert!(waiting.message.contains("nobody declares event type a.one"), "{}", waiting.message);
+    assert!(waiting.message.contains("no object declares event type a.one"), "{}", waiting.message);
     // That Svix has it is not enough: nobody here says what its payloads look like.
     world.by_hand("POST", "/event-type", json!({"name": "a.one", "description": ""})).await;
     world.reason(&bad.key(), "WaitingForEventType").await;
@@ -406,7 +406,7 @@ async fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
         .await;
     world.svix.faults().clear();
     let refused = world.reason(&lost.key(), "NotSent").await;
-    assert!(refused.message.contains("make another WebhookEvent"), "{}", refused.message);
+    assert!(refused.message.contains("create another WebhookEvent"), "{}", refused.message);
     world.reason(&arrived.key(), "NoEndpointMatched").await;
     assert_eq!(messages(&world).len(), 1);
 }

@@ -71,7 +71,7 @@ async fn a_deletion_of_a_connection_right_before_a_status_write_is_carried_out()
     world.records.before_report(&deleted, move |records| records.delete(&of, Duration::ZERO));
     world.apply(&again);
     eventually("the status", SOON, async || {
-        world.stored(&deleted).is_none_or(|connection| connection.deleting()).then_some(())
+        world.stored(&deleted).is_none_or(|connection| connection.is_deleting()).then_some(())
     })
     .await;
 
@@ -105,13 +105,13 @@ async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_
     let sent = event("e", "a.one");
     world.apply(&sent);
     let message = world.reason(&sent.key(), "WaitingForEventType").await;
-    assert!(message.contains("nobody declares"), "{message}");
+    assert!(message.contains("no object declares"), "{message}");
     let broken = event_type("a.one").with("schema", json!({"type": "strin"}));
     world.apply(&broken);
     world.reason(&broken.key(), "InvalidSchema").await;
     eventually("it to say so", SOON, async || {
         let message = world.reason(&sent.key(), "WaitingForEventType").await;
-        if message.contains("nobody declares") { Err(message) } else { Ok(()) }
+        if message.contains("no object declares") { Err(message) } else { Ok(()) }
     })
     .await;
 }

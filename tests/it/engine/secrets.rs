@@ -492,7 +492,7 @@ fn a_time_that_is_over_is_not_waited_for() {
         signing::Schedule { rotate_after: None, grace: std::time::Duration::ZERO, rotate_at: None };
     // When that time is over, then nothing is due: else it would be looked at ten times a second, for ever.
     let step = signing::plan(Some(&journal), &key, schedule, at(200));
-    assert!(!matches!(step, signing::Step::Keep(Some(until)) if until <= at(200)), "{step:?}");
+    assert!(!matches!(step, signing::SigningKeyStep::Keep(Some(until)) if until <= at(200)), "{step:?}");
 }
 
 #[test]

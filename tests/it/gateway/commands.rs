@@ -1,4 +1,4 @@
-//! `svix-operator webhook` and `svix-operator send` as a user runs them.
+//! `svix-operator webhook` and `svix-operator send` as users run them.
 
 use std::{
     io::Write as _,
@@ -59,7 +59,7 @@ fn webhook(
 }
 
 async fn ready(health: SocketAddr) {
-    eventually("it to be ready", PATIENCE, async || match get(health, "/readyz").await {
+    eventually("readiness", PATIENCE, async || match get(health, "/readyz").await {
         Some((200, _)) => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -67,7 +67,7 @@ async fn ready(health: SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_folder_feeds_the_gateway_and_sigterm_ends_it() {
+async fn event_types_come_from_a_folder_until_sigterm() {
     let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[connection(&svix.url()), requiring("old")]);
@@ -77,14 +77,14 @@ async fn a_folder_feeds_the_gateway_and_sigterm_ends_it() {
     assert_eq!(get(health, "/livez").await.unwrap().0, 200);
     assert_eq!((check(listen, json!({"old": 1})).await, check(listen, json!({"new": 1})).await), (200, 422));
     write(dir.path(), "a.yaml", &[connection(&svix.url()), requiring("new")]);
-    eventually("the change to be judged by", PATIENCE, async || {
+    eventually("the new schema to be in use", PATIENCE, async || {
         (check(listen, json!({"new": 1})).await == 200).then_some(())
     })
     .await;
-    // A broken schema displaces nothing.
+    // An invalid schema does not replace a valid one.
     write(dir.path(), "a.yaml", &[event_type("a.one").with("schema", json!({"type": "strin"}))]);
     write(dir.path(), "b.yaml", &[event_type("a.two")]);
-    eventually("the rest of the folder to be taken in", PATIENCE, async || {
+    eventually("the rest of the folder to be loaded", PATIENCE, async || {
         let answer = reqwest::Client::new()
             .post(format!("http://{listen}/validate/a.two"))
             .json(&json!({}))
@@ -103,12 +103,12 @@ async fn a_folder_feeds_the_gateway_and_sigterm_ends_it() {
 }
 
 #[tokio::test]
-async fn the_event_types_of_svix_feed_the_gateway_and_are_read_again() {
+async fn event_types_come_from_svix_and_are_refreshed() {
     let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
     svix.faults().down(true);
     let (listen, health) = (free(), free());
     let _child = webhook(&["--from-svix", "--refresh", "1"], listen, health, &svix);
-    eventually("it to be up and not ready", PATIENCE, async || match get(health, "/readyz").await {
+    eventually("the process to be up and not ready", PATIENCE, async || match get(health, "/readyz").await {
         Some((503, text)) if text.contains("event types") => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -125,7 +125,7 @@ async fn the_event_types_of_svix_feed_the_gateway_and_are_read_again() {
     ready(health).await;
     for key in ["old", "new"] {
         put(key).await;
-        eventually("the schema to be judged by", PATIENCE, async || {
+        eventually("the new schema to be in use", PATIENCE, async || {
             (check(listen, json!({key: 1})).await == 200).then_some(())
         })
         .await;
@@ -133,7 +133,7 @@ async fn the_event_types_of_svix_feed_the_gateway_and_are_read_again() {
     assert_eq!(check(listen, json!({"old": 1})).await, 422);
     let url = format!("{}/api/v1/event-type/a.one", svix.url());
     http.delete(url).bearer_auth(svix.token()).send().await.unwrap();
-    eventually("the archived one to be unknown", PATIENCE, async || {
+    eventually("the archived event type to be undeclared", PATIENCE, async || {
         (check(listen, json!({})).await == 404).then_some(())
     })
     .await;
@@ -149,7 +149,7 @@ fn send(svix: &EmbeddedSvix, arguments: &[&str], payload: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // One that ends before it reads is told by its exit code.
+    // A process that ends before it reads stdin is noticed by its exit code.
     let _ = child.stdin.take().unwrap().write_all(payload.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -218,7 +218,7 @@ async fn send_judges_and_then_sends() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_told_with_its_flag() {
+async fn an_address_in_use_is_reported_with_its_flag() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[requiring("n")]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -231,12 +231,12 @@ async fn an_address_that_is_taken_is_told_with_its_flag() {
             .unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains(&format!("; {flag} names another address")), "{text}");
+        assert!(text.contains(&format!("; {flag} sets another address")), "{text}");
     }
 }
 
 #[tokio::test]
-async fn the_gateway_goes_through_the_proxy_that_the_environment_names() {
+async fn the_gateway_uses_the_proxy_of_the_environment() {
     let certificate = Certificate::new("svix.invalid");
     let server =
         RawServer::start_tls(&certificate, |_| answer("202 Accepted", &[], r#"{"id": "msg_1"}"#)).await;

@@ -1,10 +1,10 @@
-//! The gateway: what it lets through and what not, on the wire. Pure judgements have their tests beside them.
+//! The gateway on the wire: what it forwards and what it rejects. Its pure parts have unit tests of their own.
 
+mod bypasses;
 mod commands;
 mod limits;
 mod policies;
 mod sdks;
-mod slips;
 mod wire;
 
 use std::{
@@ -30,26 +30,26 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEND: &str = "/api/v1/app/default/msg";
 
-/// A request as the server behind the gateway has got it.
+/// A request as the server behind the gateway received it.
 #[derive(Clone, Debug)]
-struct Seen {
+struct ReceivedRequest {
     line: String,
     headers: hyper::HeaderMap,
     body: Vec<u8>,
 }
 
-/// A server that takes everything, and notes it.
+/// A server that accepts every request and records it.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Seen>>>);
+struct Recorder(Arc<Mutex<Vec<ReceivedRequest>>>);
 
 impl Recorder {
     async fn start(&self) -> SocketAddr {
-        let seen = self.0.clone();
+        let requests = self.0.clone();
         let app = axum::Router::new().fallback(async move |request: axum::extract::Request| {
             let (parts, body) = request.into_parts();
             let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
             let line = format!("{} {}", parts.method, parts.uri);
-            seen.lock().unwrap().push(Seen { line, headers: parts.headers, body });
+            requests.lock().unwrap().push(ReceivedRequest { line, headers: parts.headers, body });
             let headers = [
                 ("content-type", "application/json"),
                 ("x-from", "svix"),
@@ -64,15 +64,15 @@ impl Recorder {
         address
     }
 
-    fn all(&self) -> Vec<Seen> {
+    fn requests(&self) -> Vec<ReceivedRequest> {
         self.0.lock().unwrap().clone()
     }
 }
 
-/// A gateway in front of a recorder. Declared are `a.enforce`, `a.warn` and `a.audit`, whose payloads have an
-/// integer `n`.
-struct World {
-    seen: Recorder,
+/// A gateway in front of a recorder. The event types `a.enforce`, `a.warn` and `a.audit` are declared; their payloads
+/// require an integer `n`.
+struct Harness {
+    upstream: Recorder,
     address: SocketAddr,
     catalogue: Catalogue,
     metrics: Metrics,
@@ -100,37 +100,37 @@ fn catalogue() -> Catalogue {
     catalogue
 }
 
-impl World {
+impl Harness {
     async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     async fn with(change: impl FnOnce(&mut Options)) -> Self {
-        let seen = Recorder::default();
-        let upstream = seen.start().await;
-        Self::in_front_of(&format!("http://{upstream}"), seen, change).await
+        let upstream = Recorder::default();
+        let address = upstream.start().await;
+        Self::in_front_of(&format!("http://{address}"), upstream, change).await
     }
 
-    async fn in_front_of(url: &str, seen: Recorder, change: impl FnOnce(&mut Options)) -> Self {
+    async fn in_front_of(url: &str, upstream: Recorder, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Options::new(url) };
         change(&mut options);
         let (catalogue, metrics, stop) = (catalogue(), Metrics::default(), CancellationToken::new());
         let gateway =
             Gateway::start(options, catalogue.clone(), metrics.clone(), stop.clone()).await.unwrap();
-        Self { seen, address: gateway.address(), catalogue, metrics, _stop: stop.drop_guard() }
+        Self { upstream, address: gateway.address(), catalogue, metrics, _stop: stop.drop_guard() }
     }
 
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Sends bytes, and reads until the other side closes: the status, the headers' text, the body.
-    async fn raw(&self, bytes: &[u8]) -> Answer {
+    /// Sends bytes, and reads the response until the gateway closes the connection.
+    async fn raw(&self, bytes: &[u8]) -> HttpResponse {
         raw(self.address, bytes).await
     }
 
-    /// A POST with this body, and headers in the form `name: value`.
-    async fn post(&self, path: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Answer {
+    /// Sends a POST with this body, and with headers in the form `name: value`.
+    async fn post(&self, path: &str, headers: &[&str], body: impl AsRef<[u8]>) -> HttpResponse {
         let body = body.as_ref();
         let mut head = format!("POST {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n");
         headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
@@ -139,38 +139,38 @@ impl World {
         self.raw(&bytes).await
     }
 
-    async fn send(&self, event_type: &str, payload: &str) -> Answer {
+    async fn send(&self, event_type: &str, payload: &str) -> HttpResponse {
         let body = format!(r#"{{"eventType": "{event_type}", "payload": {payload}}}"#);
         self.post(SEND, &["content-type: application/json"], body).await
     }
 
-    /// Whether a line is among the metrics.
-    fn counts(&self, line: &str) -> Result<(), String> {
+    /// Checks that a line is among the gateway's metrics; the error is all metrics.
+    fn check_metric(&self, line: &str) -> Result<(), String> {
         let text = self.metrics.encode();
         if text.lines().any(|it| it == format!("svix_operator_gateway_{line}")) { Ok(()) } else { Err(text) }
     }
 }
 
-async fn raw(address: SocketAddr, bytes: &[u8]) -> Answer {
+async fn raw(address: SocketAddr, bytes: &[u8]) -> HttpResponse {
     let read = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let (mut from, mut to) = stream.split();
         let mut text = Vec::new();
-        // The answer may come before all is written, and the rest is then nobody's business.
+        // The gateway may respond before everything is written; the rest is then not read.
         let _ = tokio::join!(to.write_all(bytes), from.read_to_end(&mut text));
-        Answer::read(&text)
+        HttpResponse::read(&text)
     };
-    tokio::time::timeout(PATIENCE, read).await.expect("an answer in time")
+    tokio::time::timeout(PATIENCE, read).await.expect("a response in time")
 }
 
 #[derive(Debug)]
-struct Answer {
+struct HttpResponse {
     status: u16,
     head: String,
     body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     fn read(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -183,7 +183,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// It is this error in Svix's shape.
+    /// Checks that this is an error with a code, in Svix's format.
     #[track_caller]
     fn expect_code(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -192,14 +192,14 @@ impl Answer {
         assert!(body["detail"].is_string() && body.as_object().unwrap().len() == 2, "{self:?}");
     }
 
-    /// It is a 422 that blames this place, given as `body.payload.n`; what it says of it.
+    /// Checks that this is a 422 that names a field, given as `body.payload.n`. Returns the message about the field.
     #[track_caller]
     fn expect_invalid(&self, place: &str) -> String {
         assert_eq!(self.status, 422, "{self:?}");
         let body = self.json();
         let place: Vec<&str> = place.split('.').collect();
         let found = body["detail"].as_array().unwrap().iter().find(|it| it["loc"] == json!(place));
-        let found = found.unwrap_or_else(|| panic!("nothing blames {place:?}: {self:?}"));
+        let found = found.unwrap_or_else(|| panic!("no error of {place:?}: {self:?}"));
         assert_eq!(found["type"], "value_error");
         found["msg"].as_str().unwrap().to_owned()
     }

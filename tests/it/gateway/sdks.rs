@@ -1,4 +1,4 @@
-//! Official SDKs through the gateway, with nothing changed but the server's address.
+//! Official SDKs with the gateway as their server; nothing else is configured.
 //!
 //! The Rust SDK always; the Python, JavaScript and Go ones are installed into the user's cache once. Where their tools
 //! or registries are missing, that is said and the test passes, unless `SVIX_OPERATOR_REQUIRE_SDKS` is set.
@@ -12,7 +12,7 @@ use svix_operator::{
 };
 use tokio::process::Command;
 
-use super::{Recorder, World};
+use super::{Harness, Recorder};
 use crate::support::{operator::free_address, wait::eventually, world::PATIENCE};
 
 const PYTHON: &str = "svix==2.9.1";
@@ -21,21 +21,24 @@ const GO: &str = "github.com/svix/svix-webhooks@v1.96.1";
 const SCRIPT_GO: &str = include_str!("../data/sdk-go/main.go");
 
 /// A gateway in front of an embedded Svix that has the application `default`.
-async fn world() -> (EmbeddedSvix, World) {
+async fn harness() -> (EmbeddedSvix, Harness) {
     let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
     let app = json!({"name": "default", "uid": "default"});
     let url = format!("{}/api/v1/app", svix.url());
     let made = reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&app).send().await.unwrap();
     assert_eq!(made.status(), 201);
-    let world = World::in_front_of(&svix.url(), Recorder::default(), |_| {}).await;
-    (svix, world)
+    let gateway = Harness::in_front_of(&svix.url(), Recorder::default(), |_| {}).await;
+    (svix, gateway)
 }
 
 #[tokio::test]
 async fn the_rust_sdk() {
-    let (svix, world) = world().await;
-    let options =
-        svix::api::SvixOptions { server_url: Some(world.url()), num_retries: Some(0), ..Default::default() };
+    let (svix, gateway) = harness().await;
+    let options = svix::api::SvixOptions {
+        server_url: Some(gateway.url()),
+        num_retries: Some(0),
+        ..Default::default()
+    };
     let client = svix::api::Svix::new(svix.token().to_owned(), Some(options));
     let send = async |payload| {
         let message = svix::models::MessageIn::new("a.enforce".to_owned(), payload);
@@ -120,12 +123,12 @@ async fn python_sdk() -> Option<PathBuf> {
 #[tokio::test]
 async fn the_python_sdk() {
     let Some(place) = python_sdk().await else { return };
-    let (svix, world) = world().await;
+    let (svix, gateway) = harness().await;
     let mut python = Command::new("python3");
     python
         .args(["-c", SCRIPT_PY])
         .env("PYTHONPATH", place)
-        .env("URL", world.url())
+        .env("URL", gateway.url())
         .env("TOKEN", svix.token());
     assert_eq!(run(python).await.unwrap(), "good\n");
 }
@@ -165,9 +168,9 @@ async fn the_javascript_sdk() {
     })
     .await;
     let Some(place) = place else { return };
-    let (svix, world) = world().await;
+    let (svix, gateway) = harness().await;
     let mut node = Command::new("node");
-    node.args(["-e", SCRIPT_JS]).env("PLACE", place).env("URL", world.url()).env("TOKEN", svix.token());
+    node.args(["-e", SCRIPT_JS]).env("PLACE", place).env("URL", gateway.url()).env("TOKEN", svix.token());
     assert_eq!(run(node).await.unwrap(), "good\n");
 }
 
@@ -188,9 +191,9 @@ async fn the_go_sdk() {
     })
     .await;
     let Some(place) = place else { return };
-    let (svix, world) = world().await;
+    let (svix, gateway) = harness().await;
     let mut program = Command::new(place.join("sdk"));
-    program.env("URL", world.url()).env("TOKEN", svix.token());
+    program.env("URL", gateway.url()).env("TOKEN", svix.token());
     assert_eq!(run(program).await.unwrap(), "good\n");
 }
 

@@ -1,4 +1,4 @@
-//! What is passed on: byte for byte, with the caller's headers, and nothing of the connection's own.
+//! What is forwarded: bodies byte for byte, and the caller's headers without those of the connection.
 
 use std::collections::BTreeSet;
 use std::sync::{
@@ -19,11 +19,11 @@ use tokio::{
     sync::watch,
 };
 
-use super::{PATIENCE, Recorder, SEND, World, declared};
+use super::{Harness, PATIENCE, Recorder, SEND, declared};
 use crate::support::raw_server::{Certificate, RawServer, answer};
 
 #[test]
-fn what_passes_is_what_the_specification_has() {
+fn forwarded_operations_are_those_of_the_specification() {
     let text = include_str!("../data/svix-operations.txt");
     let specified: BTreeSet<String> = text
         .lines()
@@ -38,12 +38,12 @@ fn what_passes_is_what_the_specification_has() {
         .collect();
     let ours: BTreeSet<String> = operations::all().map(|(method, path)| format!("{method} {path}")).collect();
     assert_eq!(ours, specified);
-    assert_eq!(ours.len(), operations::all().count(), "none stands twice");
+    assert_eq!(ours.len(), operations::all().count(), "no operation is listed twice");
 }
 
 #[tokio::test]
-async fn a_good_message_goes_on_byte_for_byte() {
-    let world = World::new().await;
+async fn a_valid_message_is_forwarded_byte_for_byte() {
+    let gateway = Harness::new().await;
     let body = "{ \"payload\" :\t{\"n\": 1.0e0, \"\\u0061\": \"\u{e9}\\/\"},\r\n \"eventType\":\"a.\\u0065nforce\" , \"x\": [1e3] }\n";
     let headers = [
         "Authorization: Bearer testsk_caller",
@@ -60,16 +60,25 @@ async fn a_good_message_goes_on_byte_for_byte() {
         "Sec-WebSocket-Key: x",
         "Proxy-Authorization: Basic x",
     ];
+
     let path = format!("{SEND}?with_content=false&a=%2F%20b&&c");
-    let answer = world.post(&path, &headers, body).await;
-    assert_eq!(answer.status, 202, "{answer:?}");
-    assert_eq!(answer.body, r#"{"id": "msg_1"}"#);
-    assert!(answer.head.contains("x-from: svix") && !answer.head.contains("x-hop"), "{}", answer.head);
-    let [seen] = <[_; 1]>::try_from(world.seen.all()).unwrap();
-    assert_eq!(seen.line, format!("POST {path}"));
-    assert_eq!(seen.body, body.as_bytes());
+    let response = gateway.post(&path, &headers, body).await;
+
+    assert_eq!(response.status, 202, "{response:?}");
+    assert_eq!(response.body, r#"{"id": "msg_1"}"#);
+    assert!(response.head.contains("x-from: svix") && !response.head.contains("x-hop"), "{}", response.head);
+
+    let [received] = <[_; 1]>::try_from(gateway.upstream.requests()).unwrap();
+    assert_eq!(received.line, format!("POST {path}"));
+    assert_eq!(received.body, body.as_bytes());
     let value = |name: &str| {
-        seen.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join("|")
+        received
+            .headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect::<Vec<_>>()
+            .join("|")
     };
     assert_eq!(value("authorization"), "Bearer testsk_caller");
     assert_eq!(value("idempotency-key"), "k-1");
@@ -87,8 +96,8 @@ async fn a_good_message_goes_on_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_message_in_chunks_is_put_together() {
-    let world = World::new().await;
+async fn a_chunked_message_is_reassembled() {
+    let gateway = Harness::new().await;
     let (a, b) = (r#"{"eventType": "a.enforce", "#, r#""payload": {"n": 1}}"#);
     let bytes = format!(
         "POST {SEND} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
@@ -96,14 +105,16 @@ async fn a_message_in_chunks_is_put_together() {
         a.len(),
         b.len()
     );
-    let answer = world.raw(bytes.as_bytes()).await;
-    assert_eq!(answer.status, 202, "{answer:?}");
-    assert_eq!(world.seen.all()[0].body, format!("{a}{b}").as_bytes());
+
+    let response = gateway.raw(bytes.as_bytes()).await;
+    assert_eq!(response.status, 202, "{response:?}");
+
+    assert_eq!(gateway.upstream.requests()[0].body, format!("{a}{b}").as_bytes());
 }
 
 #[tokio::test]
-async fn other_operations_pass_with_their_bodies_and_only_sending_narrows_them() {
-    let world = World::new().await;
+async fn other_operations_are_forwarded_unless_only_sending() {
+    let gateway = Harness::new().await;
     let request = |method: &str, path: &str, body: &str| {
         format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -117,30 +128,31 @@ async fn other_operations_pass_with_their_bodies_and_only_sending_narrows_them()
         ("HEAD", "/api/v1/app/x", ""),
         ("GET", "/api/v1/health", ""),
     ] {
-        let answer = world.raw(request(method, path, body).as_bytes()).await;
-        assert_eq!(answer.status, 202, "{method} {path}: {answer:?}");
-        let seen = world.seen.all().pop().unwrap();
-        assert_eq!((seen.line, seen.body), (format!("{method} {path}"), body.as_bytes().to_vec()));
+        let response = gateway.raw(request(method, path, body).as_bytes()).await;
+        assert_eq!(response.status, 202, "{method} {path}: {response:?}");
+        let received = gateway.upstream.requests().pop().unwrap();
+        assert_eq!((received.line, received.body), (format!("{method} {path}"), body.as_bytes().to_vec()));
     }
-    let before = world.seen.all().len();
-    let options = world.raw(request("OPTIONS", SEND, "").as_bytes()).await;
-    assert!(options.status == 204 && options.head.contains("allow: get, post, head, options"), "{options:?}");
-    world.raw(request("TRACE", SEND, "").as_bytes()).await.expect_code(404, "not_found");
-    world.raw(request("PATCH", SEND, "").as_bytes()).await.expect_code(404, "not_found");
-    world.raw(request("GET", "/", "").as_bytes()).await.expect_code(404, "not_found");
-    assert_eq!(world.seen.all().len(), before);
 
-    let narrow = World::with(|options| options.only_sending = true).await;
+    let before = gateway.upstream.requests().len();
+    let options = gateway.raw(request("OPTIONS", SEND, "").as_bytes()).await;
+    assert!(options.status == 204 && options.head.contains("allow: get, post, head, options"), "{options:?}");
+    gateway.raw(request("TRACE", SEND, "").as_bytes()).await.expect_code(404, "not_found");
+    gateway.raw(request("PATCH", SEND, "").as_bytes()).await.expect_code(404, "not_found");
+    gateway.raw(request("GET", "/", "").as_bytes()).await.expect_code(404, "not_found");
+    assert_eq!(gateway.upstream.requests().len(), before);
+
+    let narrow = Harness::with(|options| options.only_sending = true).await;
     narrow.raw(request("GET", "/api/v1/app", "").as_bytes()).await.expect_code(404, "not_found");
     assert_eq!(narrow.send("a.enforce", r#"{"n": 1}"#).await.status, 202);
-    assert_eq!(narrow.seen.all().len(), 1);
+    assert_eq!(narrow.upstream.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn an_answer_is_passed_on_as_it_comes() {
+async fn a_response_is_streamed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = listener.local_addr().unwrap();
-    let (go, mut told) = watch::channel(false);
+    let (go, mut signal) = watch::channel(false);
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut read = [0; 4096];
@@ -149,38 +161,41 @@ async fn an_answer_is_passed_on_as_it_comes() {
             .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
             .await
             .unwrap();
-        told.wait_for(|go| *go).await.unwrap();
+        signal.wait_for(|go| *go).await.unwrap();
         stream.write_all(b"4\r\nlast\r\n0\r\n\r\n").await.unwrap();
     });
-    let world = World::in_front_of(&format!("http://{upstream}"), Recorder::default(), |_| {}).await;
-    let mut answer = reqwest::get(format!("{}/api/v1/app", world.url())).await.unwrap();
-    assert_eq!(answer.chunk().await.unwrap().unwrap(), "first");
+    let gateway = Harness::in_front_of(&format!("http://{upstream}"), Recorder::default(), |_| {}).await;
+
+    let mut response = reqwest::get(format!("{}/api/v1/app", gateway.url())).await.unwrap();
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "first");
     go.send_replace(true);
     let mut rest = Vec::new();
-    while let Some(chunk) = answer.chunk().await.unwrap() {
+    while let Some(chunk) = response.chunk().await.unwrap() {
         rest.extend_from_slice(&chunk);
     }
     assert_eq!(rest, b"last");
 }
 
 #[tokio::test]
-async fn who_expects_100_continue_gets_it_and_svix_is_not_asked_for_it() {
-    let world = World::new().await;
+async fn expect_100_continue_ends_at_the_gateway() {
+    let gateway = Harness::new().await;
     let body = r#"{"eventType": "a.enforce", "payload": {"n": 1}}"#;
-    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
     let head = format!(
         "POST {SEND} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
+
     let mut first = [0; 25];
     tokio::time::timeout(PATIENCE, stream.read_exact(&mut first)).await.unwrap().unwrap();
     assert_eq!(&first, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut rest = String::new();
     stream.read_to_string(&mut rest).await.unwrap();
+
     assert!(rest.starts_with("HTTP/1.1 202 "), "{rest}");
-    assert!(!world.seen.all()[0].headers.contains_key("expect"));
+    assert!(!gateway.upstream.requests()[0].headers.contains_key("expect"));
 }
 
 #[tokio::test]
@@ -188,28 +203,32 @@ async fn a_redirect_is_not_followed() {
     let other = RawServer::start(|_| answer("200 OK", &[], "")).await;
     let location = format!("location: http://{}/", other.address);
     let server = RawServer::start(move |_| answer("307 Temporary Redirect", &[&location], "")).await;
-    let world = World::in_front_of(&format!("http://{}", server.address), Recorder::default(), |_| {}).await;
-    assert_eq!(world.send("a.enforce", r#"{"n": 1}"#).await.status, 307);
+    let gateway =
+        Harness::in_front_of(&format!("http://{}", server.address), Recorder::default(), |_| {}).await;
+
+    assert_eq!(gateway.send("a.enforce", r#"{"n": 1}"#).await.status, 307);
     assert!(other.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_private_ca_is_trusted_when_it_is_named_and_only_then() {
+async fn only_a_configured_private_ca_is_trusted() {
     let certificate = Certificate::new("127.0.0.1");
     let server = RawServer::start_tls(&certificate, |_| answer("202 Accepted", &[], "{}")).await;
     let url = format!("https://{}", server.address);
-    let trusting = World::in_front_of(&url, Recorder::default(), |options| {
+
+    let trusting = Harness::in_front_of(&url, Recorder::default(), |options| {
         options.ca_bundle = Some(certificate.ca_pem.clone());
     })
     .await;
     assert_eq!(trusting.send("a.enforce", r#"{"n": 1}"#).await.status, 202);
-    let other = World::in_front_of(&url, Recorder::default(), |_| {}).await;
+
+    let other = Harness::in_front_of(&url, Recorder::default(), |_| {}).await;
     other.send("a.enforce", r#"{"n": 1}"#).await.expect_code(502, "upstream_failed");
-    assert_eq!(server.requests().len(), 1, "nothing is said to a server that is not trusted");
+    assert_eq!(server.requests().len(), 1, "an untrusted server receives no request");
 }
 
 #[tokio::test]
-async fn channels_reach_the_endpoints_that_name_them() {
+async fn channels_reach_the_endpoints_with_these_channels() {
     type Received = Arc<std::sync::Mutex<Vec<String>>>;
     let received: Received = Arc::default();
     let sink = received.clone();
@@ -223,8 +242,8 @@ async fn channels_reach_the_endpoints_that_name_them() {
     let http = reqwest::Client::new();
     let post = async |url: &str, path: &str, body: Value| {
         let request = http.post(format!("{url}/api/v1{path}")).bearer_auth(svix.token()).json(&body);
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
     };
     let origin = "https://example.org/repo";
     for (encoding, name) in [(ChannelEncoding::WhenNeeded, "needed"), (ChannelEncoding::Always, "always")] {
@@ -234,27 +253,27 @@ async fn channels_reach_the_endpoints_that_name_them() {
             let body = json!({"url": format!("{receiver}/{name}/{endpoint}"), "channels": channels});
             assert_eq!(post(&svix.url(), &format!("/app/{name}/endpoint"), body).await.0, 201);
         }
-        let world = World::in_front_of(&svix.url(), Recorder::default(), |options| {
+        let gateway = Harness::in_front_of(&svix.url(), Recorder::default(), |options| {
             options.channel_encoding = watch::channel(encoding).1;
         })
         .await;
         let mut expected = 0;
-        for (said, reach) in [
+        for (channels, reach) in [
             (json!([origin]), vec!["origin"]),
-            // As swh-webhooks says it.
+            // As swh-webhooks sends it.
             (json!([channels::uuid_of(origin)]), vec!["origin"]),
             (json!(["plain"]), vec!["plain"]),
             (json!([origin, "plain"]), vec!["origin", "plain"]),
             (json!(["neither"]), vec![]),
         ] {
             received.lock().unwrap().clear();
-            let body = json!({"eventType": "a.enforce", "payload": {"n": 1}, "channels": said});
-            let (status, text) = post(&world.url(), &format!("/app/{name}/msg"), body).await;
+            let body = json!({"eventType": "a.enforce", "payload": {"n": 1}, "channels": channels});
+            let (status, text) = post(&gateway.url(), &format!("/app/{name}/msg"), body).await;
             assert_eq!(status, 202, "{text}");
             expected = reach.len();
             let wanted: BTreeSet<String> =
                 reach.iter().map(|endpoint| format!("/{name}/{endpoint}")).collect();
-            crate::support::wait::eventually(&format!("{name} {said}"), PATIENCE, async || {
+            crate::support::wait::eventually(&format!("{name} {channels}"), PATIENCE, async || {
                 let got: BTreeSet<String> = received.lock().unwrap().iter().cloned().collect();
                 if got == wanted { Ok(()) } else { Err(format!("{got:?}")) }
             })
@@ -265,28 +284,28 @@ async fn channels_reach_the_endpoints_that_name_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_a_schema_changes_each_message_is_judged_by_one_or_the_other_and_none_is_lost() {
-    let world = Arc::new(World::with(|options| options.undeclared = Undeclared::Refuse).await);
+async fn during_schema_changes_each_message_gets_one_judgement() {
+    let gateway = Arc::new(Harness::with(|options| options.undeclared = Undeclared::Refuse).await);
     let of = |key: &str| {
         declared(
             &json!({"required": [key], "additionalProperties": false, "properties": {key: {}}}),
             PayloadPolicy::Enforce,
         )
     };
-    world.catalogue.put("default", "a.swap", of("a")).unwrap();
+    gateway.catalogue.put("default", "a.swap", of("a")).unwrap();
     let done = Arc::new(AtomicUsize::new(0));
     let http = reqwest::Client::new();
     let clients: Vec<_> = (0..8)
         .map(|client| {
-            let (http, done, url) = (http.clone(), done.clone(), format!("{}{SEND}", world.url()));
+            let (http, done, url) = (http.clone(), done.clone(), format!("{}{SEND}", gateway.url()));
             tokio::spawn(async move {
                 for round in 0..1250 {
                     let key = if (client + round) % 2 == 0 { "a" } else { "b" };
                     let body = json!({"eventType": "a.swap", "payload": {key: 1}});
-                    let answer = http.post(&url).json(&body).send().await.unwrap();
-                    let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+                    let response = http.post(&url).json(&body).send().await.unwrap();
+                    let (status, text) = (response.status().as_u16(), response.text().await.unwrap());
                     assert!(matches!(status, 202 | 422), "{status} {text}");
-                    // The other schema alone complains of both: what is missing and what it does not know.
+                    // Only the other schema has both violations: a missing field and an unknown one.
                     assert!(status == 202 || text.matches("value_error").count() == 2, "{text}");
                     done.fetch_add(1, Ordering::Relaxed);
                 }
@@ -296,7 +315,7 @@ async fn while_a_schema_changes_each_message_is_judged_by_one_or_the_other_and_n
     let mut swaps = 0_usize;
     while done.load(Ordering::Relaxed) < 10_000 && clients.iter().any(|client| !client.is_finished()) {
         let key = if swaps.is_multiple_of(2) { "b" } else { "a" };
-        world.catalogue.put("default", "a.swap", of(key)).unwrap();
+        gateway.catalogue.put("default", "a.swap", of(key)).unwrap();
         swaps += 1;
         tokio::task::yield_now().await;
     }
@@ -305,7 +324,7 @@ async fn while_a_schema_changes_each_message_is_judged_by_one_or_the_other_and_n
     }
     assert_eq!(done.load(Ordering::Relaxed), 10_000);
     assert!(swaps > 10, "{swaps}");
-    let passed = world.seen.all().len();
-    world.counts(&format!("requests_total{{outcome=\"forwarded\"}} {passed}")).unwrap();
-    world.counts(&format!("requests_total{{outcome=\"invalid\"}} {}", 10_000 - passed)).unwrap();
+    let forwarded = gateway.upstream.requests().len();
+    gateway.check_metric(&format!("requests_total{{outcome=\"forwarded\"}} {forwarded}")).unwrap();
+    gateway.check_metric(&format!("requests_total{{outcome=\"invalid\"}} {}", 10_000 - forwarded)).unwrap();
 }

@@ -101,10 +101,10 @@ impl Records {
 
 fn status_of(object: &Object) -> Option<Status> {
     match object {
-        Object::Connection(object) => object.status.clone().map(Status::Connection),
-        Object::EventType(object) => object.status.clone().map(Status::EventType),
+        Object::Connection(object) => object.status.clone().map(Box::new).map(Status::Connection),
+        Object::EventType(object) => object.status.clone().map(Box::new).map(Status::EventType),
         Object::Endpoint(object) => object.status.clone().map(Box::new).map(Status::Endpoint),
-        Object::Event(object) => object.status.clone().map(Status::Event),
+        Object::Event(object) => object.status.clone().map(Box::new).map(Status::Event),
     }
 }
 
@@ -159,7 +159,7 @@ impl Host for Shared {
 
     async fn release(&self, object: &Object) -> Result<(), HostError> {
         let stored = self.stored(object)?;
-        if !stored.deleting() {
+        if !stored.is_deleting() {
             self.store(stored.without_finalizer());
             return Ok(());
         }
@@ -251,7 +251,7 @@ impl Recorded {
 
     pub fn set_token(&self, token: Result<String, ReferenceError>) {
         *self.records.token.lock().unwrap() = Some(token);
-        self.engine.secret_changed("svix-token");
+        self.engine.token_secret_changed("svix-token");
     }
 
     pub fn stored(&self, key: &ObjectKey) -> Option<Object> {

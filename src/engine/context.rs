@@ -1,0 +1,297 @@
+//! What every reconciler is given.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    hash::{BuildHasher as _, Hash, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    api::Reason,
+    catalogue::Catalogue,
+    plan::{Cause, ReconcileError, claims},
+    svix::{Changed, Error},
+    telemetry::Metrics,
+};
+
+use super::{
+    backoff::jitter,
+    events::{EventReason, EventRecord},
+    host::{Host, HostError},
+    object::{Kind, Mode, Object, ObjectKey, SvixResource},
+    policy::{self, Lane},
+    queue::Queue,
+    registry::{Change, Registry},
+    scratch::Scratches,
+    session::{Session, Sessions},
+    waiters::{Awaited, Waiters},
+};
+
+/// How many schemas stay compiled: each takes about a hundred kilobytes.
+const COMPILED_SCHEMAS: usize = 32;
+/// How far apart objects that wait are woken once Svix responds again: each, and all of them at most.
+const APART: Duration = Duration::from_millis(2);
+const ALL_APART: Duration = Duration::from_secs(5);
+
+/// How the engine works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most objects of one connection that are reconciled at once.
+    pub concurrency: usize,
+    /// How long a call to Svix may take.
+    pub call_timeout: Duration,
+    /// How long work in progress may go on after a shutdown begins.
+    pub grace: Duration,
+    /// How long an object may wait for something before its status says so: what takes less is not worth a write.
+    pub settle: Duration,
+    /// How long an object that is being deleted waits for a missing connection or token before it is released without
+    /// clean-up.
+    pub orphan_after: Duration,
+    /// The namespaces whose objects are handed in; `None`: all. Of others nothing is known, so an endpoint in Svix with
+    /// the mark of one is never taken.
+    pub namespaces: Option<BTreeSet<String>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            concurrency: 32,
+            call_timeout: Duration::from_secs(15),
+            grace: Duration::from_secs(4),
+            settle: Duration::from_secs(1),
+            orphan_after: Duration::from_secs(600),
+            namespaces: None,
+        }
+    }
+}
+
+/// What every reconciler is given: the host, what is known, and who waits for whom.
+///
+/// # Flow
+/// 1. [`Registry`] holds the objects; a change [wakes](Self::wake) them through the [`Queue`].
+/// 2. A reconciler gets its connection's [`Session`] with [`Self::session`], and compares with its mirror.
+/// 3. Before the first write to Svix it records the [claim](Self::claim).
+/// 4. What it did it [publishes](Self::publish); what it returns becomes status in `reconcile::status`.
+///
+/// # Guarantees
+/// - [`Self::claim`] never claims for a connection that is being deleted and orphans its objects.
+/// - Every write in Kubernetes goes through [`Self::store`], so that its echo in the watch is no change.
+///
+/// # Caveats
+/// - [`Scratches`] and mirrors may be lost at any time: nothing that must survive a restart stands only there.
+pub struct Context<H: Host> {
+    /// The cluster or folder that the objects live in.
+    pub host: H,
+    /// How the engine works.
+    pub options: Options,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// The objects.
+    pub registry: Registry,
+    /// Which object is reconciled next.
+    pub queue: Queue,
+    /// Who waits for what in Svix.
+    pub waiters: Waiters,
+    /// What is remembered of objects between reconciles.
+    pub scratch: Scratches,
+    /// The schemas that events are judged by, as far as they were needed.
+    pub catalogue: Catalogue,
+    /// The connections in use.
+    pub sessions: Sessions,
+    /// Objects that exist and cannot be decoded.
+    pub undecodable: Mutex<HashSet<ObjectKey>>,
+    /// The namespaces with references to ConfigMaps or Secrets may have changed.
+    pub references: watch::Sender<()>,
+    /// Makes digests that mean nothing outside this process.
+    seed: RandomState,
+}
+
+impl<H: Host> Context<H> {
+    /// Returns a context that knows nothing yet.
+    pub fn new(host: H, options: Options, metrics: Metrics) -> Self {
+        Self {
+            queue: Queue::new(options.concurrency),
+            host,
+            options,
+            metrics,
+            registry: Registry::default(),
+            waiters: Waiters::default(),
+            scratch: Scratches::default(),
+            catalogue: Catalogue::new(COMPILED_SCHEMAS),
+            sessions: Sessions::default(),
+            undecodable: Mutex::default(),
+            references: watch::Sender::new(()),
+            seed: RandomState::new(),
+        }
+    }
+
+    /// Has an object reconciled as soon as possible.
+    pub fn wake(&self, key: &ObjectKey) {
+        if let Some(object) = self.registry.get(key) {
+            self.queue.wake(key.clone(), self.lane(&object));
+        }
+    }
+
+    /// Has these objects reconciled as soon as possible.
+    pub fn wake_all(&self, keys: impl IntoIterator<Item = ObjectKey>) {
+        keys.into_iter().for_each(|key| self.wake(&key));
+    }
+
+    /// Has objects reconciled a little apart, so that a Svix that has just come back is not met by all of them at once.
+    pub fn wake_apart(&self, keys: Vec<ObjectKey>) {
+        let most = APART.saturating_mul(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(ALL_APART);
+        for key in keys {
+            if let Some(object) = self.registry.get(&key) {
+                self.queue.wake_within(key, self.lane(&object), jitter(most));
+            }
+        }
+    }
+
+    /// Wakes the objects that declare a resource in Svix.
+    pub fn wake_declarers(&self, connection: &str, resource: &SvixResource) {
+        self.wake_all(self.registry.declarers(connection, resource));
+    }
+
+    /// Wakes the objects that wait for something in Svix.
+    pub fn release_waiters(&self, connection: &str, awaited: &Awaited) {
+        self.wake_all(self.waiters.release(connection, awaited));
+    }
+
+    /// Wakes the objects that a change in Svix concerns.
+    pub fn svix_changed(&self, connection: &str, changes: &[Changed]) {
+        for change in changes {
+            let resource = match change {
+                Changed::EventType(name) => {
+                    self.release_waiters(connection, &Awaited::EventType(name.clone()));
+                    SvixResource::EventType(name.clone())
+                }
+                Changed::Endpoint { application, uid: Some(uid), .. } => {
+                    SvixResource::Endpoint(application.clone(), uid.clone())
+                }
+                // No object declares an endpoint without a uid; one whose uid was removed is found by its old one.
+                Changed::Endpoint { uid: None, .. } => continue,
+            };
+            self.wake_declarers(connection, &resource);
+        }
+    }
+
+    /// Stores an object as our own write left it, and wakes it for what else the response brought.
+    pub fn store(&self, object: Object) {
+        let key = object.key();
+        if self.registry.store_own_write(object) == Change::None {
+            return;
+        }
+        self.references.send_replace(());
+        if key.kind == Kind::Connection {
+            self.sessions.trigger(&key.name);
+            self.wake_all(self.registry.users_of(&key.name));
+        } else {
+            self.wake(&key);
+        }
+    }
+
+    /// Returns how far the operator goes with an object, its connection included.
+    pub fn mode(&self, object: &Object) -> Mode {
+        let connection = self.registry.connection(object.connection_name());
+        policy::effective_mode(object, connection.as_deref())
+    }
+
+    /// Whether deleting the object leaves Svix as it is.
+    pub fn retains(&self, object: &Object) -> bool {
+        let through = object.recorded_connection().unwrap_or_else(|| object.connection_name());
+        policy::retains(object, self.registry.connection(through).as_deref())
+    }
+
+    /// Whether the object's connection is being deleted and releases it without clean-up.
+    pub fn is_orphaned(&self, object: &Object) -> bool {
+        let connection = self.registry.connection(object.connection_name());
+        policy::is_orphaned(object, connection.as_deref())
+    }
+
+    fn lane(&self, object: &Object) -> Lane {
+        let needs_no_svix = (object.is_deleting() && self.retains(object)) || self.is_orphaned(object);
+        policy::lane(object, !needs_no_svix)
+    }
+
+    /// Returns the session of a connection, or why it cannot be used.
+    pub fn session(&self, connection: &str) -> Result<Arc<Session>, ReconcileError> {
+        if self.registry.connection(connection).is_none() {
+            let message = format!(
+                "there is no SvixConnection named {connection:?}; create it, or name another in spec.connectionRef"
+            );
+            return Err(
+                ReconcileError::new(Reason::ConnectionNotFound, message).with_cause(Cause::ConnectionMissing)
+            );
+        }
+        self.sessions.get(connection)
+    }
+
+    /// Lists an application's endpoints, unless that was done after this moment, and wakes the objects that differ.
+    /// `false`: they were listed less than `pause` ago, and are not listed again yet.
+    pub async fn ensure_listed_since(
+        &self,
+        connection: &str,
+        session: &Session,
+        application: &str,
+        moment: Instant,
+        pause: Duration,
+    ) -> Result<bool, Error> {
+        let Some(changes) = session.ensure_listed_since(application, moment, pause).await? else {
+            return Ok(false);
+        };
+        if !changes.is_empty() {
+            // Where endpoints vanished, event types may have, too.
+            session.request_relist();
+            self.svix_changed(connection, &changes);
+        }
+        Ok(true)
+    }
+
+    /// Records the claim on what is about to be created in Svix, unless it is recorded already. Returns the object as
+    /// stored.
+    pub async fn claim(&self, object: &Object, annotation: Option<&str>) -> Result<Object, HostError> {
+        let finalizer = !self.retains(object) && !object.has_finalizer();
+        let annotation =
+            annotation.filter(|value| !claims::is_claimed(object.meta().annotations.as_ref(), value));
+        if !finalizer && annotation.is_none() {
+            return Ok(object.clone());
+        }
+        // The connection went while the object was reconciled: nobody would ever remove the finalizer.
+        let connection = self.registry.connection(object.connection_name());
+        if connection.is_none_or(|connection| policy::is_orphaning(&connection)) {
+            return Err(HostError::Conflict);
+        }
+        let object = self.host.claim(object, finalizer, annotation).await?;
+        self.store(object.clone());
+        Ok(object)
+    }
+
+    /// Publishes that something was done for an object.
+    pub fn publish(&self, object: &Object, reason: EventReason, message: impl Into<String>) {
+        let message = message.into();
+        tracing::info!(object = %object.key(), action = reason.as_str(), "{message}");
+        self.host.publish_event(object, EventRecord::normal(reason, message));
+    }
+
+    /// Publishes something about an object that a person should know.
+    pub fn publish_warning(&self, object: &Object, reason: &'static str, message: impl Into<String>) {
+        let message = message.into();
+        tracing::warn!(object = %object.key(), action = reason, "{message}");
+        self.host.publish_event(object, EventRecord::warning(reason, message));
+    }
+
+    /// Publishes that drift was repaired.
+    pub fn publish_repair(&self, object: &Object, message: impl Into<String>) {
+        self.metrics.drift(object.kind().as_str());
+        self.publish_warning(object, EventReason::DriftRepaired.as_str(), message);
+    }
+
+    /// Returns a digest of something that must not be shown. It means nothing outside this process.
+    pub fn digest(&self, of: &impl Hash) -> u64 {
+        self.seed.hash_one(of)
+    }
+}

@@ -1,0 +1,269 @@
+//! The signing key of an endpoint: taken from a Secret, or written to one, and replaced when it is time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{ROTATE_AT_ANNOTATION, Reason, SigningSecret, ToSecret, WebhookEndpoint, annotation},
+    plan::{
+        ReconcileError,
+        endpoint::Desired,
+        secrets::{SecretData, Sensitive},
+        signing::{self, Journal, Schedule, SigningKeyStep},
+        status::ReadyState,
+    },
+    svix::ErrorKind,
+};
+
+use super::{
+    super::super::{
+        events::EventReason,
+        host::{Host, HostError, SecretWrite},
+        outcome::Error,
+    },
+    apply::Applied,
+    details::{PERMISSION_RETRY, SyncedDetails, recorded_as, reread},
+    pass::Pass,
+};
+
+/// More attempts than a rotation takes; then the object is reconciled again later.
+const MAX_ATTEMPTS: usize = 10;
+/// How long to wait when Svix accepts no other key yet.
+const ROTATION_RETRY: Duration = Duration::from_secs(600);
+
+/// Makes Svix sign with the key that is declared, or keeps the key of Svix in a Secret.
+pub(super) async fn sync_signing_key<H: Host>(
+    pass: &mut Pass<'_, H>,
+    applied: &mut Applied,
+    wanted: &Desired,
+    spec: &SigningSecret,
+    is_verified: bool,
+) -> Result<SyncedDetails, Error> {
+    match (&wanted.signing_key, &spec.to_secret) {
+        (Some(key), _) => {
+            let grace = spec.grace_period().unwrap_or_default();
+            let handled_rotate_at = handle_useless_rotate_at(pass);
+            let blocked = if applied.wrote_key || is_verified {
+                None
+            } else {
+                use_key(pass, applied, &wanted.application, key, grace).await?
+            };
+            let next = blocked.as_ref().map(|_| ROTATION_RETRY);
+            Ok(SyncedDetails { handled_rotate_at, blocked, next, ..SyncedDetails::default() })
+        }
+        (None, Some(to)) => {
+            let publication = Publication { application: &wanted.application, spec, to, is_verified };
+            publication.run(pass, applied).await
+        }
+        (None, None) => Ok(SyncedDetails::default()),
+    }
+}
+
+/// Handles a `rotate-at` on an endpoint whose key is not written to a Secret: nobody would hear of the new key. Returns
+/// its value.
+pub(super) fn handle_useless_rotate_at<H: Host>(pass: &Pass<'_, H>) -> Option<String> {
+    let asked = pending_rotate_at(pass.endpoint)?;
+    if pass.endpoint.spec.signing_secret.as_ref().is_some_and(|signing| signing.to_secret.is_some()) {
+        return None;
+    }
+    let message = format!(
+        "{ROTATE_AT_ANNOTATION} needs spec.signingSecret.toSecret: the new key must be written somewhere. To replace a \
+         key that comes from a Secret, change the Secret"
+    );
+    pass.ctx.publish_warning(pass.object, Reason::InvalidSpec.as_str(), message);
+    Some(asked.to_owned())
+}
+
+/// Has Svix sign with a key that comes from a Secret. Returns what stands in the way.
+async fn use_key<H: Host>(
+    pass: &Pass<'_, H>,
+    applied: &mut Applied,
+    application: &str,
+    key: &Sensitive,
+    grace: Duration,
+) -> Result<Option<ReadyState>, Error> {
+    let session = pass.session;
+    let id = applied.observed.id.clone();
+    if session.client.get_signing_key(application, &id).await? == Some(signing::as_returned(key)) {
+        return Ok(None);
+    }
+    if let Err(error) = session.client.rotate_signing_key(application, &id, key, grace).await {
+        return rotation_limited(error).map(Some);
+    }
+    reread(session, applied, application).await?;
+    let message = format!(
+        "endpoint {id} uses the key in the Secret; the one before stays valid for {} seconds",
+        grace.as_secs()
+    );
+    pass.ctx.publish(pass.object, EventReason::SigningKeyChanged, message);
+    Ok(None)
+}
+
+/// Keeping the key of Svix in a Secret, which is the journal of a rotation: the next key is written there before Svix is
+/// given it, so that after a crash Svix decides which one counts.
+struct Publication<'a> {
+    application: &'a str,
+    spec: &'a SigningSecret,
+    to: &'a ToSecret,
+    is_verified: bool,
+}
+
+impl Publication<'_> {
+    async fn run<H: Host>(
+        &self,
+        pass: &mut Pass<'_, H>,
+        applied: &mut Applied,
+    ) -> Result<SyncedDetails, Error> {
+        let Self { application, spec, to, is_verified } = *self;
+        let Pass { ctx, session, object, endpoint, .. } = *pass;
+        let id = applied.observed.id.clone();
+        let rotate_at = pending_rotate_at(endpoint);
+        let schedule = Schedule {
+            rotate_after: spec.rotate_after(),
+            grace: spec.grace_period().unwrap_or_default(),
+            rotate_at,
+        };
+        let mut secret = pass.secrets.get(&to.name).cloned().flatten();
+        if let Some(secret) = &secret
+            && let Err(cause) =
+                signing::check_ownership(secret, endpoint, "/spec/signingSecret/toSecret/name")
+        {
+            return Ok(SyncedDetails::stalled(cause));
+        }
+        let was_published = recorded_as(pass, applied).is_some_and(|recorded| recorded.verified.is_some());
+        // Unread while nothing says that it is another one.
+        let mut in_svix: Option<Sensitive> = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let journal = secret.as_ref().map(|secret| Journal::read(secret, to.key()));
+            let now = Timestamp::now();
+            let assumed = journal.as_ref().and_then(|journal| journal.current.clone());
+            let present = match (&in_svix, is_verified, assumed) {
+                (Some(key), ..) => key.clone(),
+                (None, true, Some(assumed))
+                    if matches!(
+                        signing::plan(journal.as_ref(), &assumed, schedule, now),
+                        SigningKeyStep::Keep(_)
+                    ) =>
+                {
+                    assumed
+                }
+                _ => in_svix.insert(self.read_key(pass, &id).await?).clone(),
+            };
+            let write = match signing::plan(journal.as_ref(), &present, schedule, now) {
+                // The Secret was lost: what is asked for now was not done with the one that is gone.
+                SigningKeyStep::Write(journal) if secret.is_none() && was_published => {
+                    Journal { rotated_for: None, ..journal }
+                }
+                SigningKeyStep::Write(journal) => journal,
+                SigningKeyStep::Prepare(rotating_for) => {
+                    let next = Some(signing::new_key(rand::random()));
+                    Journal { next, rotating_for, ..journal.unwrap_or_default() }
+                }
+                SigningKeyStep::Rotate(key) => {
+                    let grace = schedule.grace;
+                    if let Err(error) = session.client.rotate_signing_key(application, &id, &key, grace).await
+                    {
+                        let blocked = Some(rotation_limited(error)?);
+                        let next = Some(ROTATION_RETRY);
+                        return Ok(SyncedDetails { blocked, next, ..SyncedDetails::default() });
+                    }
+                    reread(session, applied, application).await?;
+                    let message = format!("endpoint {id} has a new signing key");
+                    ctx.publish(object, EventReason::SigningKeyRotated, message);
+                    // What Svix has now decides.
+                    let key = session.client.get_signing_key(application, &id).await?;
+                    in_svix = Some(key.ok_or_else(|| Error::unsteady("endpoint.get-secret"))?);
+                    continue;
+                }
+                SigningKeyStep::Refuse(cause) => return Ok(SyncedDetails::stalled(cause)),
+                SigningKeyStep::Keep(until) => {
+                    let Some(journal) = journal else { continue };
+                    if let Some(secret) = &secret
+                        && (lacks_labels(secret, to) || !signing::is_owned(secret, endpoint))
+                        && let Err(error) = self.write(pass, Some(secret), &journal).await
+                    {
+                        return not_writable(error);
+                    }
+                    let left =
+                        |until: Timestamp| Duration::try_from(until.duration_since(now)).unwrap_or_default();
+                    return Ok(SyncedDetails {
+                        signing_key: Some(journal.status(spec)),
+                        handled_rotate_at: rotate_at.map(str::to_owned),
+                        // A little later: what is due then is due for certain.
+                        next: until.map(|until| left(until) + Duration::from_millis(100)),
+                        ..SyncedDetails::default()
+                    });
+                }
+            };
+            let is_new = secret.is_none();
+            match self.write(pass, secret.as_ref(), &write).await {
+                Ok(written) => secret = Some(written),
+                Err(error) => return not_writable(error),
+            }
+            if is_new {
+                let message = format!("the signing key of endpoint {id} is in Secret {}", to.name);
+                ctx.publish(object, EventReason::SigningKeyWritten, message);
+            }
+        }
+        Err(Error::unsteady("endpoint.get-secret"))
+    }
+
+    async fn read_key<H: Host>(&self, pass: &Pass<'_, H>, id: &str) -> Result<Sensitive, Error> {
+        let key = pass.session.client.get_signing_key(self.application, id).await?;
+        key.ok_or_else(|| Error::vanished("endpoint.get-secret"))
+    }
+
+    /// Writes the journal to the Secret. Returns the Secret as stored.
+    async fn write<H: Host>(
+        &self,
+        pass: &mut Pass<'_, H>,
+        present: Option<&SecretData>,
+        journal: &Journal,
+    ) -> Result<SecretData, HostError> {
+        let to = self.to;
+        let write = SecretWrite {
+            name: to.name.clone(),
+            resource_version: present.map(|secret| secret.resource_version.clone()),
+            own: present.is_none_or(|secret| !signing::is_owned(secret, pass.endpoint)),
+            data: journal.data(to.key()),
+            annotations: journal.annotations(pass.object.name()),
+            labels: to.labels.clone().unwrap_or_default(),
+        };
+        let written = pass.ctx.host.write_secret(pass.object, write).await?;
+        pass.secrets.insert(to.name.clone(), Some(written.clone()));
+        Ok(written)
+    }
+}
+
+/// Returns the value of `rotate-at`, unless status says that it was handled.
+fn pending_rotate_at(endpoint: &WebhookEndpoint) -> Option<&str> {
+    let handled = endpoint.status.as_ref().and_then(|status| status.last_handled_rotate_at.as_deref());
+    annotation(&endpoint.metadata, ROTATE_AT_ANNOTATION)
+        .filter(|asked| asked.len() <= 4096 && Some(*asked) != handled)
+}
+
+fn lacks_labels(secret: &SecretData, to: &ToSecret) -> bool {
+    to.labels.iter().flatten().any(|(key, value)| secret.labels.get(key) != Some(value))
+}
+
+/// Svix accepts no other key yet; any other error stays one.
+fn rotation_limited(error: crate::svix::Error) -> Result<ReadyState, Error> {
+    match &error.kind {
+        ErrorKind::Refused { status: 400, detail, .. } => Ok(ReadyState::Waiting(ReconcileError::new(
+            Reason::RotationLimited,
+            format!("Svix accepts no other signing key yet: {detail} It is tried again"),
+        ))),
+        _ => Err(error.into()),
+    }
+}
+
+/// A Secret that cannot be written: what waits for a person is reported, any other failure stays one.
+fn not_writable(error: HostError) -> Result<SyncedDetails, Error> {
+    let (reason, message, next) = match error {
+        HostError::Forbidden(message) => (Reason::SecretNotReadable, message, Some(PERMISSION_RETRY)),
+        HostError::Refused(message) => (Reason::InvalidSpec, message, None),
+        error => return Err(error.into()),
+    };
+    Ok(SyncedDetails { next, ..SyncedDetails::stalled(ReconcileError::new(reason, message)) })
+}

@@ -1,0 +1,239 @@
+//! The writes of an endpoint: creating and changing it, and what Svix's response says of them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    api::{ADOPT_ID_ANNOTATION, Adoption, Reason},
+    plan::{
+        Difference, Field, ReconcileError, describe,
+        endpoint::{self, Change, Desired, Observed, Ownership},
+    },
+    svix::ErrorKind,
+};
+
+use super::{
+    super::{
+        super::{drift::is_drift, events::EventReason, host::Host, object::Object, outcome::Error},
+        application::ensure_application,
+        contention::admit_repair,
+    },
+    apply::{Applied, Progress, read},
+    details::hidden_differences,
+    event_types, headers,
+    pass::Pass,
+};
+
+/// Creates an endpoint. `None`: something came in between, or it is yet to be enabled; what was observed says what.
+pub(super) async fn create<H: Host>(
+    pass: &Pass<'_, H>,
+    progress: &mut Progress,
+) -> Result<Option<Applied>, Error> {
+    let Pass { ctx, session, .. } = *pass;
+    let application = progress.wanted.application.clone();
+    if let Some(id) = pass.adopt_id.filter(|_| pass.recorded.is_none()) {
+        return find_named(pass, progress, id).await.map(|()| None);
+    }
+    event_types::require(ctx, &progress.object, session, &progress.wanted.event_types)?;
+    ensure_application(ctx, &progress.object, pass.connection, session, &application).await?;
+    progress.object = ctx.claim(&progress.object, None).await?;
+
+    let (object, wanted) = (&progress.object, &progress.wanted);
+    let asked = Instant::now();
+    // A key that was published stays: nobody who has it need notice that the endpoint is another.
+    let key = wanted.signing_key.clone().or_else(|| pass.published_key());
+    let has_key = key.is_some();
+    match session.client.create_endpoint(&Desired { signing_key: key, ..wanted.clone() }).await {
+        Ok(response) => {
+            if pass.recorded.is_some() && !has_key {
+                publish_new_key(pass, object, &response.id);
+            }
+            if is_drift(object) {
+                let message = format!("endpoint {} was gone from Svix; created again", wanted.uid);
+                ctx.publish_repair(object, message);
+            } else {
+                let message = format!("endpoint {} in application {application}", response.id);
+                ctx.publish(object, EventReason::Created, message);
+            }
+            let wrote_key = wanted.signing_key.is_some();
+            let applied = Applied { wrote_key, ..accept(pass, wanted, response, Write::Create).await? };
+            if !applied.observed.is_preparing() {
+                return Ok(Some(applied));
+            }
+            // It is enabled once its headers are there.
+            progress.observed = Some(applied.observed.clone());
+            progress.is_fresh = true;
+            progress.created = Some(applied);
+            Ok(None)
+        }
+        // Somebody else was faster, or this operator before a response was lost: the mark decides.
+        Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
+            progress.observed = read(session, &application, &wanted.uid, &wanted.uid).await?;
+            progress.is_fresh = true;
+            Ok(None)
+        }
+        // The application was deleted since it was listed.
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            let name = object.connection_name();
+            ctx.ensure_listed_since(name, session, &application, asked, Duration::ZERO).await?;
+            Ok(None)
+        }
+        Err(error) => Err(event_types::why_refused(pass, object, &wanted.event_types, error).await),
+    }
+}
+
+/// Reads the endpoint that `adopt-id` names; there must be one.
+async fn find_named<H: Host>(pass: &Pass<'_, H>, progress: &mut Progress, id: &str) -> Result<(), Error> {
+    let application = &progress.wanted.application;
+    if !progress.is_fresh {
+        // It may have been created since the last listing.
+        progress.observed = read(pass.session, application, id, &progress.wanted.uid).await?;
+        progress.is_fresh = true;
+        if progress.observed.is_some() {
+            return Ok(());
+        }
+    }
+    let message = format!(
+        "/metadata/annotations: {ADOPT_ID_ANNOTATION} names endpoint {id}, which is not in application {application}; \
+         correct it, or remove the annotation"
+    );
+    Err(ReconcileError::new(Reason::InvalidSpec, message).into())
+}
+
+/// Changes an endpoint, and takes it over where it is not ours. `None`: it is not there any more.
+pub(super) async fn change<H: Host>(
+    pass: &Pass<'_, H>,
+    progress: &mut Progress,
+    change: &Change,
+    differences: &[Difference],
+    ownership: Ownership,
+) -> Result<Option<Applied>, Error> {
+    let Pass { ctx, session, .. } = *pass;
+    let Some(observed) = progress.observed.clone() else { return Ok(None) };
+    let application = progress.wanted.application.clone();
+    if change.event_types.is_some() {
+        event_types::require(ctx, &progress.object, session, &progress.wanted.event_types)?;
+    }
+    if ownership == Ownership::Ours && !differences.is_empty() {
+        admit_repair(ctx, &progress.object, differences)?;
+    }
+    // What lists do not show must be equal, too, before it is adopted.
+    if ownership != Ownership::Ours && pass.adoption != Adoption::Override {
+        let hidden = hidden_differences(session, &progress.wanted, &observed).await?;
+        if !hidden.is_empty() {
+            return Err(endpoint::refuse_adoption(&progress.wanted, &observed, &hidden).into());
+        }
+    }
+    progress.object = ctx.claim(&progress.object, None).await?;
+
+    let (object, wanted) = (&progress.object, &progress.wanted);
+    // Nothing is sent without its headers.
+    let mut wrote_headers = false;
+    if let (true, Some(headers)) = (observed.is_preparing(), &wanted.headers) {
+        session.client.put_headers(&application, &observed.id, headers).await?;
+        wrote_headers = true;
+    }
+    let withheld_headers = !observed.is_preparing()
+        && endpoint::goes_to_another_host(change, &observed)
+        && headers::withhold(ctx, object, session, wanted, &observed).await?;
+    match session.client.patch_endpoint(&application, &observed.id, change).await {
+        Ok(response) => {
+            if !observed.is_preparing() {
+                publish_change(pass, object, &observed, differences, ownership);
+            }
+            let wrote_key = progress.created.as_ref().is_some_and(|created| created.wrote_key);
+            Ok(Some(Applied {
+                // What was there before this reconcile is what `updatedAt` is compared with.
+                updated_at_before: observed.updated_at,
+                wrote_headers,
+                wrote_key,
+                withheld_headers,
+                ..accept(pass, wanted, response, Write::Change).await?
+            }))
+        }
+        // Deleted since it was read.
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            session.mirror.remove_endpoint(&application, &observed.id);
+            session.request_relist();
+            (progress.observed, progress.created) = (None, None);
+            Ok(None)
+        }
+        // Its uid is set back to one that somebody else took meanwhile.
+        Err(error) if matches!(error.kind, ErrorKind::Conflict { .. }) => {
+            let message = format!("uid {} is taken in application {application}", wanted.uid);
+            Err(ReconcileError::new(Reason::NotOurs, message).into())
+        }
+        Err(error) => Err(event_types::why_refused(pass, object, &wanted.event_types, error).await),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Create,
+    Change,
+}
+
+/// Stores Svix's response to a write in the mirror, and finds the fields that the server ignored.
+async fn accept<H: Host>(
+    pass: &Pass<'_, H>,
+    wanted: &Desired,
+    response: Observed,
+    write: Write,
+) -> Result<Applied, Error> {
+    let session = pass.session;
+    let application = wanted.application.as_str();
+    let (_, differences) = endpoint::change(wanted, &response);
+    if write == Write::Create && differences.iter().any(|difference| difference.field == Field::EventTypes) {
+        // A server before 1.99 drops the field and creates an endpoint that receives everything. That must not stay.
+        session.client.delete_endpoint(application, &response.id).await?;
+        session.mirror.remove_endpoint(application, &response.id);
+        let message = "this Svix server does not know eventTypes (it is older than 1.99), so the endpoint would receive \
+                       every event; it was removed again. Use a newer server";
+        return Err(ReconcileError::new(Reason::FieldsIgnored, message).into());
+    }
+    session.mirror.put_endpoint(application, response.clone());
+    let ignored = differences.into_iter().map(|difference| difference.field).collect();
+    Ok(Applied { ignored, ..Applied::unchanged(response) })
+}
+
+/// Publishes that an endpoint was created again and signs with a key that nobody has yet.
+fn publish_new_key<H: Host>(pass: &Pass<'_, H>, object: &Object, id: &str) {
+    let message = format!(
+        "endpoint {id} was created again and signs with a new key, since no Secret has the one before; receivers refuse \
+         what it sends until they have the new one. With spec.signingSecret.toSecret the key is kept"
+    );
+    pass.ctx.publish_warning(object, EventReason::SigningKeyChanged.as_str(), message);
+}
+
+fn publish_change<H: Host>(
+    pass: &Pass<'_, H>,
+    object: &Object,
+    before: &Observed,
+    differences: &[Difference],
+    ownership: Ownership,
+) {
+    let id = &before.id;
+    let fields = describe(differences);
+    if ownership != Ownership::Ours {
+        // Nothing is overwritten without an Event.
+        let marked = match before.mark() {
+            Some(mark) => format!("endpoint {id} was marked as {mark}"),
+            None => format!("endpoint {id} was in Svix already"),
+        };
+        let message = match fields.as_str() {
+            "" => format!("{marked}, equal; it is marked as ours"),
+            fields => format!("{marked}; it is marked as ours and changed: {fields}"),
+        };
+        return pass.ctx.publish(object, EventReason::Adopted, message);
+    }
+    let message = match fields.as_str() {
+        "" => format!("endpoint {id}: owner mark"),
+        fields => format!("endpoint {id}: {fields}"),
+    };
+    if is_drift(object) {
+        pass.ctx.publish_repair(object, message);
+    } else {
+        pass.ctx.publish(object, EventReason::Updated, message);
+    }
+}

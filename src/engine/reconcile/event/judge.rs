@@ -1,0 +1,96 @@
+//! Whether the payload of an event may be sent.
+
+use crate::{
+    api::{PayloadPolicy, Reason, WebhookEvent},
+    catalogue::{Declared, Judgement},
+    plan::{
+        ReconcileError,
+        event::{self, Desired},
+    },
+};
+
+use super::super::{
+    super::{
+        context::Context,
+        host::Host,
+        object::{Object, SvixResource},
+        outcome::Error,
+        queue::Next,
+        session::Session,
+        waiters::Awaited,
+    },
+    schema_source::{self, SchemaError},
+};
+
+/// Judges a payload by the schema of the object that owns its event type. Returns what `Accepted` says of it.
+pub(super) async fn judge<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    event: &WebhookEvent,
+    session: &Session,
+    desired: &Desired,
+) -> Result<(Reason, String), Error> {
+    let (connection, name) = (event.connection_name(), desired.event_type.as_str());
+    let awaited = Awaited::EventType(name.into());
+    // The object waits before the check that decides: what comes in between wakes it. That also wakes one whose payload
+    // was refused, when the schema changes.
+    ctx.waiters.add(connection, awaited.clone(), &object.key());
+    let resource = SvixResource::EventType(name.into());
+    let Some(Object::EventType(owner)) = ctx.registry.owner(connection, resource) else {
+        let advice = "a WebhookEventType that declares it is enough";
+        return Err(waiting(format!("no object declares event type {name}; {advice}"), Next::Settled));
+    };
+    let owner_key = Object::EventType(owner.clone()).key();
+    let not_there = |next| {
+        let advice = format!("{owner_key} declares it, and its status says why it is not there");
+        waiting(format!("event type {name} is not in Svix yet; {advice}"), next)
+    };
+    if !session.mirror.event_type_live(name) {
+        return Err(not_there(Next::Settled));
+    }
+    let schema = schema_source::read(ctx, &owner).await.map_err(|error| match error {
+        SchemaError::Refused(_) => not_there(Next::Settled),
+        SchemaError::Unreadable(_) => not_there(Next::Failed),
+    })?;
+    let declared = Declared {
+        schema,
+        format_assertion: owner.spec.format_assertion(),
+        policy: owner.spec.payload_policy(),
+    };
+    if ctx.catalogue.put(connection, name, declared).is_err() {
+        return Err(not_there(Next::Settled));
+    }
+    let (policy, violations, more) = match ctx.catalogue.judge(connection, name, &desired.payload) {
+        Judgement::Undeclared => return Err(not_there(Next::Settled)),
+        Judgement::Valid => {
+            ctx.waiters.remove(connection, awaited, &object.key());
+            let message = format!("the payload matches the schema of {owner_key}");
+            return Ok((Reason::PayloadValid, message));
+        }
+        Judgement::Invalid { policy, violations, more } => (policy, violations, more),
+    };
+    ctx.metrics.payload_mismatch(policy.as_str());
+    let text = event::describe_violations(event, &violations, more);
+    let message = format!("the payload does not match the schema of {owner_key}: {text}");
+    // What the payload holds is for readers of the object only.
+    let redacted = format!(
+        "the payload does not match the schema of {owner_key} at {}",
+        event::violated_places(&violations, more)
+    );
+    if policy == PayloadPolicy::Enforce {
+        let advice = "create another WebhookEvent, or change the schema";
+        return Err(ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
+            .with_redacted(format!("{redacted}; see the status"))
+            .into());
+    }
+    ctx.waiters.remove(connection, awaited, &object.key());
+    if policy == PayloadPolicy::Warn {
+        let reason = Reason::PayloadMismatch.as_str();
+        ctx.publish_warning(object, reason, format!("{redacted}; it is sent"));
+    }
+    Ok((Reason::PayloadMismatch, message))
+}
+
+fn waiting(message: String, next: Next) -> Error {
+    Error::Waiting(ReconcileError::new(Reason::WaitingForEventType, message), next)
+}

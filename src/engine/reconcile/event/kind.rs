@@ -1,0 +1,74 @@
+//! `WebhookEvent` as a kind.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    api::{SvixConnection, WebhookEvent, WebhookEventStatus},
+    plan::{ReconcileError, access::Grants, event},
+};
+
+use super::super::{
+    super::{
+        context::Context,
+        host::Host,
+        object::{Object, Resource, Status, StatusHeader},
+        outcome::{Error, EventProgress, Outcome, RemoteRef},
+    },
+    kind::{Reconcile, Report},
+};
+
+impl Resource for WebhookEvent {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+
+    fn connection_name(&self) -> &str {
+        self.connection_name()
+    }
+
+    fn status_header(&self) -> StatusHeader<'_> {
+        self.status.as_ref().map_or_else(StatusHeader::default, |status| StatusHeader {
+            conditions: &status.conditions,
+            observed_generation: status.observed_generation,
+            last_handled_reconcile_at: None,
+        })
+    }
+
+    fn takes_reconcile_requests(&self) -> bool {
+        false
+    }
+
+    fn check_access(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Result<(), ReconcileError> {
+        grants.event(self.spec.application(&connection.spec), &self.spec.event_type)
+    }
+
+    fn is_over(&self) -> bool {
+        event::is_over(self)
+    }
+}
+
+impl Reconcile for WebhookEvent {
+    async fn reconcile<H: Host>(&self, ctx: &Context<H>, object: &Object) -> Result<Outcome, Error> {
+        super::reconcile(ctx, object, self).await
+    }
+
+    fn status(&self, report: Report<'_>) -> Status {
+        let before = self.status_header().conditions;
+        let EventProgress { status, accepted, is_missed } = match report.remote {
+            Some(RemoteRef::Event(progress)) => *progress,
+            _ => EventProgress {
+                status: self.status.clone().unwrap_or_default(),
+                accepted: None,
+                is_missed: false,
+            },
+        };
+        let accepted = accepted.as_ref().map(|(reason, message)| (*reason, message.as_str()));
+        let Report { ready, generation, now, .. } = report;
+        let conditions = event::conditions(ready, &status, accepted, before, generation, now, is_missed);
+        Status::Event(Box::new(WebhookEventStatus { observed_generation: generation, conditions, ..status }))
+    }
+}

@@ -1,0 +1,117 @@
+//! `WebhookEventType` as a kind.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    api::{Adoption, EventTypeDeletionPolicy, SvixConnection, WebhookEventType, WebhookEventTypeStatus},
+    plan::{ReconcileError, access::Grants, status::ReadyState},
+};
+
+use super::super::{
+    super::{
+        context::Context,
+        host::Host,
+        object::{Mode, Object, Resource, Status, StatusHeader, SvixResource},
+        outcome::{Error, Outcome, RemoteRef},
+        waiters::Awaited,
+    },
+    kind::{Reconcile, Report},
+};
+
+impl Resource for WebhookEventType {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+
+    fn connection_name(&self) -> &str {
+        self.connection_name()
+    }
+
+    fn status_header(&self) -> StatusHeader<'_> {
+        self.status.as_ref().map_or_else(StatusHeader::default, |status| StatusHeader {
+            conditions: &status.conditions,
+            observed_generation: status.observed_generation,
+            last_handled_reconcile_at: status.last_handled_reconcile_at.as_deref(),
+        })
+    }
+
+    fn mode(&self) -> Mode {
+        Mode::of_spec(self.spec.suspend, self.spec.management_policy)
+    }
+
+    fn retains(&self) -> bool {
+        self.spec.deletion_policy() == EventTypeDeletionPolicy::Retain
+    }
+
+    fn declared(&self, _connection: Option<&SvixConnection>) -> Option<SvixResource> {
+        Some(SvixResource::EventType(self.event_type_name().into()))
+    }
+
+    fn recorded(&self) -> Option<(&str, SvixResource)> {
+        let svix = self.status.as_ref()?.svix.as_ref()?;
+        Some((&svix.connection, SvixResource::EventType(svix.name.as_str().into())))
+    }
+
+    fn config_map_name(&self) -> Option<&str> {
+        self.spec.schema_from.as_ref().map(|source| source.config_map_key_ref.name.as_str())
+    }
+
+    fn check_access(&self, grants: &Grants<'_>, _connection: &SvixConnection) -> Result<(), ReconcileError> {
+        let expunge = self.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
+        grants.event_type(&self.event_type_name(), self.spec.adoption(), expunge)
+    }
+
+    fn granted_adoption(&self, grants: &Grants<'_>, _connection: &SvixConnection) -> Adoption {
+        self.spec.adoption().min(grants.of_event_type(&self.event_type_name()))
+    }
+
+    fn has_difference(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.difference.is_some())
+    }
+}
+
+impl Reconcile for WebhookEventType {
+    async fn reconcile<H: Host>(&self, ctx: &Context<H>, object: &Object) -> Result<Outcome, Error> {
+        let result = super::sync(ctx, object, self).await;
+        let is_stalled = match &result {
+            Ok(outcome) => matches!(outcome.ready, ReadyState::Stalled(_)),
+            Err(Error::Report(outcome)) => matches!(outcome.ready, ReadyState::Stalled(_)),
+            Err(error) => matches!(error, Error::Stalled(..)),
+        };
+        // Those that wait may report that no object declares it, or be judged by it although Svix is left as it is.
+        if is_stalled {
+            let awaited = Awaited::EventType(self.event_type_name().into());
+            ctx.release_waiters(self.connection_name(), &awaited);
+        }
+        result
+    }
+
+    async fn clean_up<H: Host>(&self, ctx: &Context<H>, object: &Object) -> Result<(), Error> {
+        super::delete::delete(ctx, object, self).await
+    }
+
+    fn status(&self, report: Report<'_>) -> Status {
+        let header = self.status_header();
+        let before = self.status.as_ref();
+        let conditions = report.conditions(header.conditions);
+        Status::EventType(Box::new(WebhookEventTypeStatus {
+            observed_generation: report.generation,
+            last_handled_reconcile_at: report.last_handled_reconcile_at(header.last_handled_reconcile_at),
+            svix: match report.remote {
+                Some(RemoteRef::EventType(svix)) => Some(svix),
+                Some(RemoteRef::None) => None,
+                _ => before.and_then(|status| status.svix.clone()),
+            },
+            difference: match report.details {
+                _ if report.is_managed => None,
+                Some(details) => details.difference,
+                None => before.and_then(|status| status.difference.clone()),
+            },
+            conditions,
+        }))
+    }
+}

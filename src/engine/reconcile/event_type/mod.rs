@@ -1,0 +1,110 @@
+//! Event types: the reconciler, as one pipeline of steps.
+
+mod apply;
+mod claim;
+mod delete;
+mod kind;
+
+use crate::{
+    api::{EventTypeInSvix, SvixConnection, WebhookEventType},
+    plan::{
+        Field,
+        event_type::{self, Desired, EventTypeStep},
+        schema_source::validate,
+        status::ReadyState,
+    },
+};
+
+use super::{
+    super::{
+        context::Context,
+        host::Host,
+        object::{Mode, Object},
+        outcome::{Details, Error, Outcome, RemoteRef},
+    },
+    contention::{name_other_declarers, require_ownership},
+    ignored_fields, observe,
+    prepare::{AccessCheck, Prepared, prepare},
+    schema_source,
+};
+
+use claim::{Claim, claim_of, is_ours};
+
+/// Makes Svix hold what an event type declares.
+async fn sync<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    event_type: &WebhookEventType,
+) -> Result<Outcome, Error> {
+    // 1. A connection that may be used for it.
+    let prepared = prepare(ctx, object, AccessCheck::Required).await?;
+    let session = &*prepared.session;
+
+    // 2. No other object owns it.
+    if prepared.mode == Mode::Manage {
+        require_ownership(ctx, object, || format!("event type {}", event_type.event_type_name()))?;
+    }
+
+    // 3. What Svix is to hold, without what this server ignores.
+    let desired = desired(ctx, event_type, &prepared.connection).await?;
+    let ignored = ignored_fields::known(ctx, object);
+    let wanted = ignored.iter().fold(desired, |desired, field| desired.without(*field));
+
+    // 4. Only compared, if the object or its connection says so.
+    let claim = claim_of(ctx, object, event_type, &prepared, &wanted.name);
+    if prepared.mode != Mode::Manage {
+        return observe_only(object, &prepared, &wanted, claim).await;
+    }
+
+    // 5. Svix is made to hold it.
+    let newly_ignored = apply::apply(ctx, object, session, &wanted, claim).await?;
+
+    // 6. What status says.
+    let remote = RemoteRef::EventType(EventTypeInSvix {
+        connection: event_type.connection_name().to_owned(),
+        name: wanted.name.clone(),
+        fields: Field::names(&wanted.named),
+    });
+    let ignored = ignored.into_iter().chain(newly_ignored).collect();
+    let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, remote);
+    if let ReadyState::Ready(_, message) = &mut outcome.ready {
+        name_other_declarers(ctx, object, message);
+    }
+    outcome.details = Some(Box::<Details>::default());
+    Ok(outcome)
+}
+
+/// Returns what Svix is to hold.
+async fn desired<H: Host>(
+    ctx: &Context<H>,
+    event_type: &WebhookEventType,
+    connection: &SvixConnection,
+) -> Result<Desired, Error> {
+    let recorded = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
+    let owned_fields = recorded.map_or(&[][..], |svix| &svix.fields);
+    let schema = schema_source::read(ctx, event_type).await?;
+    let (schema, examples) = validate(event_type, schema.to_value())?;
+    let names = connection.spec.event_type_names();
+    Ok(event_type::desired(event_type, schema, examples, names, owned_fields)?)
+}
+
+/// Compares an event type with Svix; writes nothing.
+async fn observe_only(
+    object: &Object,
+    prepared: &Prepared,
+    wanted: &Desired,
+    claim: Claim,
+) -> Result<Outcome, Error> {
+    let session = &*prepared.session;
+    let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
+    if claim.reads_svix {
+        observed = apply::read(session, &wanted.name).await?.map(|document| document.observed);
+    }
+    let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
+    let step = event_type::plan(wanted, observed.as_ref(), is_ours, claim.adoption);
+    let refusal = match &step {
+        EventTypeStep::Refuse(refusal) => Some(refusal),
+        _ => None,
+    };
+    Ok(observe::outcome(prepared.mode, event_type::what_if(&step), refusal))
+}

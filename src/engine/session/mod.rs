@@ -1,0 +1,238 @@
+//! Connections in use: the client of each, and what it remembers of Svix.
+//!
+//! A [`ConnectionHandle`] exists as long as the driver of a connection runs. It has a [`Session`] from the first listing
+//! that succeeded until the token or the address is known to be wrong; a Svix that fails meanwhile does not end it.
+
+pub mod application;
+pub mod listing;
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{Reason, SvixConnectionSpec},
+    plan::ReconcileError,
+    svix::{Client, Mirror},
+};
+
+use application::ApplicationLocks;
+
+/// A connection that has been listed and can be used.
+pub struct Session {
+    /// The client.
+    pub client: Client,
+    /// What Svix holds, as last seen.
+    pub mirror: Mirror,
+    /// What both were made from.
+    pub config: ClientConfig,
+    applications: ApplicationLocks,
+    relist: Arc<Notify>,
+}
+
+impl Session {
+    /// Returns a session that has listed nothing yet.
+    pub fn new(client: Client, config: ClientConfig, handle: &ConnectionHandle) -> Self {
+        Self {
+            client,
+            mirror: Mirror::default(),
+            config,
+            applications: ApplicationLocks::default(),
+            relist: handle.relist.clone(),
+        }
+    }
+
+    /// Has Svix listed again soon: something is not where the mirror has it.
+    pub fn request_relist(&self) {
+        self.relist.notify_one();
+    }
+}
+
+/// What a client is made from; another configuration needs another client and another mirror.
+#[derive(Clone, PartialEq)]
+pub struct ClientConfig {
+    server_url: Option<String>,
+    ca_bundle: Option<String>,
+    /// The budget of the connection.
+    pub requests_per_second: Option<u32>,
+    /// The region in the token, where that chooses the server.
+    region: Option<String>,
+}
+
+impl ClientConfig {
+    /// Returns the configuration of a connection with this token.
+    pub fn new(spec: &SvixConnectionSpec, token: &str) -> Self {
+        Self {
+            server_url: spec.server_url.clone(),
+            ca_bundle: spec.ca_bundle.clone(),
+            requests_per_second: spec.requests_per_second(),
+            region: match spec.server_url {
+                Some(_) => None,
+                None => token.rsplit('.').next().map(str::to_owned),
+            },
+        }
+    }
+}
+
+/// The handle of a connection: how its objects reach its driver, and its driver its objects.
+#[derive(Default)]
+pub struct ConnectionHandle {
+    session: RwLock<Option<Arc<Session>>>,
+    last_error: Mutex<Option<ReconcileError>>,
+    trigger: Notify,
+    relist: Arc<Notify>,
+    shutdown: CancellationToken,
+}
+
+impl ConnectionHandle {
+    /// Returns the session, if the connection can be used.
+    pub fn session(&self) -> Option<Arc<Session>> {
+        self.session.read().clone()
+    }
+
+    /// Sets the session that objects use from now on.
+    pub fn set_session(&self, session: Option<Arc<Session>>) {
+        *self.session.write() = session;
+    }
+
+    /// Returns why the connection did not work when it was tried last.
+    pub fn last_error(&self) -> Option<ReconcileError> {
+        self.last_error.lock().clone()
+    }
+
+    /// Sets why the connection does not work; `None`: it does.
+    pub fn set_last_error(&self, error: Option<ReconcileError>) {
+        *self.last_error.lock() = error;
+    }
+
+    /// Has the driver connect and list now.
+    pub fn trigger(&self) {
+        self.trigger.notify_one();
+    }
+
+    /// Waits until somebody triggers the driver.
+    pub async fn triggered(&self) {
+        self.trigger.notified().await;
+    }
+
+    /// Waits until somebody asks for a listing.
+    pub async fn relist_requested(&self) {
+        self.relist.notified().await;
+    }
+
+    /// Ends the driver.
+    pub fn shut_down(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Waits until the driver is to end.
+    pub async fn shutdown(&self) {
+        self.shutdown.cancelled().await;
+    }
+}
+
+/// The handles of all connections that have a driver.
+#[derive(Default)]
+pub struct Sessions(RwLock<HashMap<Arc<str>, Arc<ConnectionHandle>>>);
+
+impl Sessions {
+    /// Returns the handle of a connection, and whether it was made by this call and needs a driver.
+    pub fn ensure(&self, name: &str) -> (Arc<ConnectionHandle>, bool) {
+        let mut handles = self.0.write();
+        if let Some(handle) = handles.get(name) {
+            return (handle.clone(), false);
+        }
+        let handle = Arc::<ConnectionHandle>::default();
+        handles.insert(name.into(), handle.clone());
+        (handle, true)
+    }
+
+    /// Forgets a connection that is gone.
+    pub fn remove(&self, name: &str) {
+        self.0.write().remove(name);
+    }
+
+    /// Ends all drivers.
+    pub fn shut_down(&self) {
+        self.0.write().drain().for_each(|(_, handle)| handle.shut_down());
+    }
+
+    /// Has the driver of a connection connect and list now.
+    pub fn trigger(&self, name: &str) {
+        if let Some(handle) = self.handle(name) {
+            handle.trigger();
+        }
+    }
+
+    /// Has Svix listed again soon: a call through this connection failed.
+    pub fn request_relist(&self, name: &str) {
+        if let Some(handle) = self.handle(name) {
+            handle.relist.notify_one();
+        }
+    }
+
+    /// Returns the session of a connection that exists, or why it cannot be used.
+    pub fn get(&self, name: &str) -> Result<Arc<Session>, ReconcileError> {
+        let handle = self.handle(name);
+        if let Some(session) = handle.as_ref().and_then(|handle| handle.session()) {
+            return Ok(session);
+        }
+        let last_error = handle.and_then(|handle| handle.last_error());
+        let cause = last_error.as_ref().and_then(|error| error.cause);
+        let why = match last_error {
+            Some(error) => format!("{}: {}", error.reason, error.message),
+            None => "it is being connected".to_owned(),
+        };
+        let message = format!("SvixConnection {name:?} cannot be used yet ({why})");
+        let error = ReconcileError::new(Reason::ConnectionNotReady, message);
+        Err(match cause {
+            Some(cause) => error.with_cause(cause),
+            None => error,
+        })
+    }
+
+    fn handle(&self, name: &str) -> Option<Arc<ConnectionHandle>> {
+        self.0.read().get(name).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Cause;
+
+    #[test]
+    fn a_connection_without_a_session_says_why() {
+        let sessions = Sessions::default();
+        let (handle, is_new) = sessions.ensure("default");
+        assert!(is_new && !sessions.ensure("default").1);
+
+        let connecting = sessions.get("default").err().unwrap();
+        let error = ReconcileError::new(Reason::TokenNotFound, "Secret a/b does not exist");
+        handle.set_last_error(Some(error.with_cause(Cause::TokenMissing)));
+        let missing = sessions.get("default").err().unwrap();
+
+        assert!(connecting.message.contains("it is being connected"), "{connecting:?}");
+        assert_eq!(connecting.cause, None);
+        assert!(missing.message.contains("TokenNotFound: Secret a/b does not exist"), "{missing:?}");
+        assert_eq!(missing.cause, Some(Cause::TokenMissing));
+    }
+
+    #[test]
+    fn a_token_that_names_the_region_is_part_of_the_configuration() {
+        let spec = |url: Option<&str>| SvixConnectionSpec {
+            server_url: url.map(str::to_owned),
+            ..serde_json::from_value(serde_json::json!({
+                "tokenSecretRef": {"name": "t", "key": "k"}, "ownerId": "o",
+            }))
+            .unwrap()
+        };
+        let config = |url, token: &str| ClientConfig::new(&spec(url), token);
+
+        assert!(config(None, "sk_a.eu") != config(None, "sk_a.us"));
+        assert!(config(None, "sk_a.eu") == config(None, "sk_b.eu"));
+        assert!(config(Some("http://svix"), "sk_a.eu") == config(Some("http://svix"), "sk_a.us"));
+    }
+}

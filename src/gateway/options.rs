@@ -1,0 +1,108 @@
+//! How a gateway is configured.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{api::ChannelEncoding, schema};
+
+use super::outcome::Listener;
+
+/// Maximum size of a request body in bytes, as in Svix.
+pub const MAX_BODY: usize = 2 * 1024 * 1024;
+
+/// Policy for messages whose event type is not declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Undeclared {
+    /// The message is rejected.
+    #[default]
+    Refuse,
+    /// The message is forwarded to Svix without validation.
+    Pass,
+}
+
+/// Configuration of a gateway.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Address to listen on; default `127.0.0.1:8071`.
+    pub listen: SocketAddr,
+    /// Address of the Svix server.
+    pub svix_url: String,
+    /// PEM certificates to trust in addition to the system's.
+    pub ca_bundle: Option<String>,
+    /// The connection whose event types are used.
+    pub connection: String,
+    /// How that connection writes channels in Svix; may change at any time.
+    pub channel_encoding: watch::Receiver<ChannelEncoding>,
+    /// Policy for messages whose event type is not declared.
+    pub undeclared: Undeclared,
+    /// Whether only the creation of messages is forwarded.
+    pub only_sending: bool,
+    /// What to advise for an undeclared event type besides declaring it; may be empty.
+    pub undeclared_advice: &'static str,
+    /// Receives the outcome of each message.
+    pub listener: Option<Listener>,
+    /// Limits and timeouts.
+    pub limits: Limits,
+}
+
+impl Options {
+    /// The default configuration in front of this server.
+    #[must_use]
+    pub fn new(svix_url: impl Into<String>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8071)),
+            svix_url: svix_url.into(),
+            ca_bundle: None,
+            connection: crate::api::DEFAULT_CONNECTION.to_owned(),
+            channel_encoding: watch::channel(ChannelEncoding::WhenNeeded).1,
+            undeclared: Undeclared::Refuse,
+            only_sending: false,
+            undeclared_advice: ", or start the gateway with --undeclared pass",
+            listener: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Limits and timeouts of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Maximum size of a payload in bytes; default and upper bound 1 MiB.
+    pub max_payload: usize,
+    /// Maximum number of concurrent requests; further requests get a 503. Default 1024.
+    pub max_in_flight: usize,
+    /// Maximum number of open connections; further connections get a 503 and are closed. Default 8192.
+    pub max_connections: usize,
+    /// Maximum number of body bytes in memory, over all requests; beyond it, requests get a 503. Default 128 MiB.
+    pub max_buffered: usize,
+    /// Maximum size of a request line and its headers in bytes; default 64 KiB.
+    pub max_head: usize,
+    /// Time for the request line and the headers, from their first byte; default 10 s.
+    pub head_timeout: Duration,
+    /// Time for the request body; default 30 s.
+    pub body_timeout: Duration,
+    /// Time after which an idle connection is closed; default 75 s.
+    pub idle_timeout: Duration,
+    /// Time until Svix begins its response, and then between two parts of it; default 30 s.
+    pub upstream_timeout: Duration,
+    /// Time for requests in flight to end after the gateway is asked to stop; default 30 s.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_payload: schema::MAX_PAYLOAD_BYTES,
+            max_in_flight: 1024,
+            max_connections: 8192,
+            max_buffered: 128 * 1024 * 1024,
+            max_head: 64 * 1024,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            upstream_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(30),
+        }
+    }
+}
