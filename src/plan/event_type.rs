@@ -275,15 +275,17 @@ pub fn locate(
 ///
 /// Event types carry no mark in Svix; `is_ours` comes from Kubernetes (status, or the claim that was written before
 /// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. A schema that
-/// Svix would refuse is not written.
+/// Svix would refuse is not written. `schemas` are the schemas in Svix by version, where they were read: then a
+/// difference says where they differ.
 #[must_use]
 pub fn plan(
     desired: &Desired,
     observed: Option<&Observed>,
+    schemas: Option<&Value>,
     is_ours: bool,
     adoption: Adoption,
 ) -> EventTypeStep {
-    let step = compare(desired, observed, is_ours, adoption);
+    let step = compare(desired, observed, schemas, is_ours, adoption);
     if !writes_schema(&step) {
         return step;
     }
@@ -308,11 +310,12 @@ fn writes_schema(step: &EventTypeStep) -> bool {
 fn compare(
     desired: &Desired,
     observed: Option<&Observed>,
+    schemas: Option<&Value>,
     is_ours: bool,
     adoption: Adoption,
 ) -> EventTypeStep {
     let Some(observed) = observed else { return EventTypeStep::Create };
-    let differences = differences(desired, observed);
+    let differences = locate(differences(desired, observed), desired, schemas);
     match (observed.archived, is_ours, differences.is_empty()) {
         (true, ..) => EventTypeStep::Revive(differences),
         (false, true, true) => EventTypeStep::InSync,
@@ -404,11 +407,11 @@ mod tests {
     #[test]
     fn a_missing_event_type_is_created() {
         assert_eq!(
-            plan(&desire(json!({"schema": {}}), &[]), None, false, Adoption::Match),
+            plan(&desire(json!({"schema": {}}), &[]), None, None, false, Adoption::Match),
             EventTypeStep::Create
         );
         assert_eq!(
-            plan(&desire(json!({"schema": {}}), &[]), None, true, Adoption::Match),
+            plan(&desire(json!({"schema": {}}), &[]), None, None, true, Adoption::Match),
             EventTypeStep::Create
         );
     }
@@ -416,15 +419,21 @@ mod tests {
     #[test]
     fn an_equal_event_type_is_left_alone_or_adopted() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "d"}), &[]);
-        assert_eq!(plan(&desired, Some(&observed(&desired)), true, Adoption::Match), EventTypeStep::InSync);
-        assert_eq!(plan(&desired, Some(&observed(&desired)), false, Adoption::Match), EventTypeStep::Adopt);
+        assert_eq!(
+            plan(&desired, Some(&observed(&desired)), None, true, Adoption::Match),
+            EventTypeStep::InSync
+        );
+        assert_eq!(
+            plan(&desired, Some(&observed(&desired)), None, false, Adoption::Match),
+            EventTypeStep::Adopt
+        );
     }
 
     #[test]
     fn one_that_is_not_ours_and_differs_is_refused() {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
         let other = Observed { description: "theirs".into(), ..observed(&desired) };
-        let EventTypeStep::Refuse(error) = plan(&desired, Some(&other), false, Adoption::Match) else {
+        let EventTypeStep::Refuse(error) = plan(&desired, Some(&other), None, false, Adoption::Match) else {
             unreachable!()
         };
         assert_eq!(error.reason, Reason::NotOurs);
@@ -436,7 +445,7 @@ mod tests {
         let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
         let (equal, other) =
             (observed(&desired), Observed { description: "theirs".into(), ..observed(&desired) });
-        let step = |observed: &Observed, adoption| plan(&desired, Some(observed), false, adoption);
+        let step = |observed: &Observed, adoption| plan(&desired, Some(observed), None, false, adoption);
         assert_eq!(step(&equal, Adoption::Override), EventTypeStep::Adopt);
         assert!(
             matches!(step(&other, Adoption::Override), EventTypeStep::Overwrite(fields) if fields.len() == 1)
@@ -460,7 +469,7 @@ mod tests {
             feature_flag: Some("f".into()),
             ..observed(&desired)
         };
-        assert_eq!(plan(&desired, Some(&touched), true, Adoption::Match), EventTypeStep::InSync);
+        assert_eq!(plan(&desired, Some(&touched), None, true, Adoption::Match), EventTypeStep::InSync);
     }
 
     #[test]
@@ -474,7 +483,8 @@ mod tests {
             feature_flag: Some("f".into()),
             ..observed(&desired)
         };
-        let EventTypeStep::Change(differences) = plan(&desired, Some(&before), true, Adoption::Match) else {
+        let EventTypeStep::Change(differences) = plan(&desired, Some(&before), None, true, Adoption::Match)
+        else {
             unreachable!()
         };
         let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
@@ -486,7 +496,8 @@ mod tests {
     fn an_archived_event_type_is_revived() {
         let desired = desire(json!({"schema": {}}), &[]);
         let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
-        let EventTypeStep::Revive(differences) = plan(&desired, Some(&archived), false, Adoption::Match)
+        let EventTypeStep::Revive(differences) =
+            plan(&desired, Some(&archived), None, false, Adoption::Match)
         else {
             unreachable!()
         };
@@ -501,7 +512,8 @@ mod tests {
         let desired = desire(json!({"schema": schema, "description": "d"}), &[]);
         let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
         for (before, is_ours) in [(None, false), (Some(&archived), true)] {
-            let EventTypeStep::Refuse(error) = plan(&desired, before, is_ours, Adoption::Override) else {
+            let EventTypeStep::Refuse(error) = plan(&desired, before, None, is_ours, Adoption::Override)
+            else {
                 unreachable!()
             };
             assert_eq!(error.reason, Reason::InvalidSchema);
@@ -509,9 +521,15 @@ mod tests {
             assert!(error.detail().starts_with("not valid as Draft 7, as which Svix"), "{error}");
         }
         // A server that has it already accepted it.
-        assert_eq!(plan(&desired, Some(&observed(&desired)), true, Adoption::Match), EventTypeStep::InSync);
+        assert_eq!(
+            plan(&desired, Some(&observed(&desired)), None, true, Adoption::Match),
+            EventTypeStep::InSync
+        );
         let other = Observed { description: "other".into(), ..observed(&desired) };
-        assert!(matches!(plan(&desired, Some(&other), true, Adoption::Match), EventTypeStep::Change(_)));
+        assert!(matches!(
+            plan(&desired, Some(&other), None, true, Adoption::Match),
+            EventTypeStep::Change(_)
+        ));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Carrying out the plan for an endpoint, until Svix holds what its lists show.
 
 use crate::plan::{
-    Field,
     endpoint::{self, Desired, EndpointStep, Observed, Ownership},
+    unapplied::Unapplied,
 };
 
 use super::{
@@ -28,8 +28,8 @@ pub(super) struct Applied {
     pub wrote_key: bool,
     /// Whether headers were removed that have to be written again.
     pub withheld_headers: bool,
-    /// The fields that the server ignored.
-    pub ignored: Vec<Field>,
+    /// What the server did not apply.
+    pub unapplied: Unapplied,
 }
 
 impl Applied {
@@ -41,7 +41,7 @@ impl Applied {
             wrote_headers: false,
             wrote_key: false,
             withheld_headers: false,
-            ignored: Vec::new(),
+            unapplied: Unapplied::default(),
         }
     }
 }
