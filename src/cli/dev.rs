@@ -31,7 +31,10 @@ use crate::{
     telemetry::{self, LogFormat, Metrics},
 };
 
-use super::runtime::{Threads, block_on, stop_on_signals};
+use super::{
+    runtime::{Threads, block_on},
+    signals::shutdown_on_signals,
+};
 
 use lines::Lines;
 
@@ -150,7 +153,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
     if !arguments.dir.exists() {
         return Err(format!("{} is not there; name a folder of manifests", arguments.dir.display()));
     }
-    let stop = stop_on_signals().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let stop = shutdown_on_signals().map_err(|error| error.to_string())?;
     let server = Server::new(&arguments).await?;
     // Before the first reading: a change after it is then never missed.
     let mut folder = match arguments.once {

@@ -1,4 +1,4 @@
-//! The command line: one file per command, each from arguments to library calls and nothing else.
+//! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
 mod crds;
 mod dev;
@@ -8,6 +8,7 @@ mod release;
 mod run;
 mod runtime;
 mod send;
+mod signals;
 mod svix_server;
 mod version;
 mod webhook;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// Keeps Svix in step with WebhookEventType and WebhookEndpoint resources.
+/// Keeps Svix in sync with WebhookEventType, WebhookEndpoint and WebhookEvent resources.
 #[derive(Debug, Parser)]
 #[command(name = "svix-operator", version, long_version = version::LONG, about, max_term_width = 100)]
 struct Arguments {
@@ -45,6 +46,6 @@ pub fn main() -> ExitCode {
         Command::Send(arguments) => send::run(*arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
-        Command::Reference(arguments) => reference::run(&arguments, &Arguments::command()),
+        Command::Reference(reference::Arguments {}) => reference::run(&Arguments::command()),
     }
 }

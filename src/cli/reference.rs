@@ -1,4 +1,4 @@
-//! `svix-operator reference`: docs/reference.md, made from the definitions and from the flags themselves.
+//! `svix-operator reference`: docs/reference.md, generated from the CRDs and from the flags.
 
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, process::ExitCode};
 
@@ -20,15 +20,15 @@ Every field of the four kinds of `svix-operator.dev/v1alpha1`, and the flags of 
 chart are in [its own README](../charts/svix-operator/README.md); reasons and Events are in
 [Conditions](conditions.md).
 
-A field in **bold** must be given where the object around it is. `[]` stands for each item of a list. A limit of
-characters counts them, not bytes. What is not in the defaults' column is left as it is when it is left out.
+A field in **bold** is required if the object that contains it is given. `[]` stands for each item of a list. Limits of
+text count characters, not bytes. A field without a default is not changed in Svix while the spec does not contain it.
 ";
 
-/// What each value of an enumeration means, by all of its values.
+/// The meaning of each value of an enumeration, by all of its values.
 type Enumerations = BTreeMap<Vec<String>, Vec<(String, String)>>;
 
-/// Prints the reference.
-pub fn run(_: &Arguments, program: &Command) -> ExitCode {
+/// Prints the reference; `program` has the flags of all commands.
+pub fn run(program: &Command) -> ExitCode {
     match std::io::stdout().write_all(page(program).as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -73,7 +73,7 @@ fn kind(page: &mut String, crd: &Value, meanings: &Enumerations) {
         let mut rules = Vec::new();
         all_rules(schema, part, &mut rules);
         if !rules.is_empty() {
-            page.push_str("\nBeyond that, the API server sees to it that:\n\n");
+            page.push_str("\nThe API server also enforces these rules:\n\n");
             rules.iter().for_each(|(path, rule)| {
                 let _ = writeln!(page, "- `{path}`: {}", cell(rule));
             });
@@ -81,7 +81,7 @@ fn kind(page: &mut String, crd: &Value, meanings: &Enumerations) {
     }
 }
 
-/// A row for each field of an object, and below it those of what is in it.
+/// Writes a row for each field of an object, followed by the fields in it.
 fn fields(page: &mut String, object: &Value, path: &str, meanings: &Enumerations) {
     let required =
         |name: &str| object["required"].as_array().is_some_and(|all| all.iter().any(|it| it == name));
@@ -105,7 +105,7 @@ fn fields(page: &mut String, object: &Value, path: &str, meanings: &Enumerations
     }
 }
 
-/// The sentence of a description that tells the default, without its first word, and the rest.
+/// Splits a description into the default and the rest.
 fn described(description: &str) -> (String, String) {
     let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
     let Some(at) = description.find("Default: ") else {
@@ -174,7 +174,7 @@ fn all_rules(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The definitions list the values of enumerations, and leave out what the types say of each.
+/// The CRDs list the values of enumerations without the documentation of each, which only the types have.
 fn enumerations() -> Enumerations {
     fn of<T: JsonSchema>(generator: &mut SchemaGenerator) {
         let _ = generator.subschema_for::<T>();
@@ -243,7 +243,7 @@ fn flags(page: &mut String, command: &Command) {
     }
 }
 
-/// Text in a cell of a table.
+/// Escapes text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
@@ -263,24 +263,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_default_is_taken_out_of_what_is_said() {
-        let said = |text: &str| {
+    fn a_default_is_split_from_its_description() {
+        let described_as = |text: &str| {
             let (default, meaning) = described(text);
             format!("{default}|{meaning}")
         };
-        assert_eq!(said("How often\nit is read. Default: `10m`."), "`10m`|How often it is read.");
-        assert_eq!(said("Most; 0: no limit. Default: 50."), "50|Most; 0: no limit.");
+        assert_eq!(described_as("How often\nit is read. Default: `10m`."), "`10m`|How often it is read.");
+        assert_eq!(described_as("Most; 0: no limit. Default: 50."), "50|Most; 0: no limit.");
         assert_eq!(
-            said("Uid. Default: the connection's. Cannot be changed."),
+            described_as("Uid. Default: the connection's. Cannot be changed."),
             "the connection's|Uid. Cannot be changed."
         );
-        assert_eq!(said("Its name."), "|Its name.");
+        assert_eq!(described_as("Its name."), "|Its name.");
     }
 
     #[test]
     fn every_field_has_a_meaning_and_every_value_of_an_enumeration_too() {
-        let page = page(&crate::cli::Arguments::command());
-        for row in page.lines().filter(|line| line.starts_with("| `") || line.starts_with("| **`")) {
+        for row in page(&crate::cli::Arguments::command())
+            .lines()
+            .filter(|line| line.starts_with("| `") || line.starts_with("| **`"))
+        {
             assert!(!row.ends_with("|  |"), "{row}");
         }
         let meanings = enumerations();

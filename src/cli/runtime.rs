@@ -1,21 +1,18 @@
-//! What runs a command: its runtime, its exit code after an error, and the signals that stop it.
+//! Runs a command on a tokio runtime.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-
-/// The number of threads of a command.
+/// How many threads a command uses.
 #[derive(Clone, Copy)]
-pub(super) enum Threads {
-    /// One, for commands on a workstation. Further threads would cost memory: each has a heap of its own.
+pub enum Threads {
+    /// One, for commands that one person runs. More threads cost memory: each has a heap of its own.
     One,
     /// As many as there are processors.
     Many,
 }
 
-/// Runs a command on a runtime of its own. An error is printed in one line, and the exit code is then `failed`.
-pub(super) fn block_on<E: std::fmt::Display>(
+/// Runs a command on a runtime of its own. An error is printed in one line, and the exit code is `failed`.
+pub fn block_on<E: Display>(
     threads: Threads,
     command: impl Future<Output = Result<ExitCode, E>>,
     failed: ExitCode,
@@ -38,18 +35,4 @@ pub(super) fn block_on<E: std::fmt::Display>(
         eprintln!("error: {error}");
         failed
     })
-}
-
-/// Returns a token that SIGTERM and SIGINT cancel.
-pub(super) fn stop_on_signals() -> std::io::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind)?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            stop.cancel();
-        });
-    }
-    Ok(stop)
 }

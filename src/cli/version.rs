@@ -1,6 +1,6 @@
-//! What `svix-operator --version` tells.
+//! The text of `svix-operator --version`.
 
-/// The version, the commit that it was built from, and how it was built; build.rs finds these.
+/// The version, the commit that it was built from, and how it was built. build.rs sets these.
 pub const LONG: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncommit: ",

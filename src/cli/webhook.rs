@@ -16,7 +16,8 @@ use crate::{
 
 use super::{
     gateway::{GatewayArguments, GatewayError, SourceArguments, start_error, start_feed},
-    runtime::{Threads, block_on, stop_on_signals},
+    runtime::{Threads, block_on},
+    signals::{SignalError, shutdown_on_signals},
 };
 
 use cluster::{ClusterError, connect, start_watches};
@@ -126,8 +127,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 /// Why the sidecar cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 enum WebhookError {
-    #[error("cannot listen to signals: {0}")]
-    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Signals(#[from] SignalError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
@@ -141,7 +142,7 @@ enum WebhookError {
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
-    let shutdown = stop_on_signals().map_err(WebhookError::Signals)?;
+    let shutdown = shutdown_on_signals()?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let known = Known { namespaces: arguments.watched(), ..Known::default() };
     let ended = CancellationToken::new();

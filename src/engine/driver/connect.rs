@@ -14,7 +14,7 @@ use super::{
         host::{Host, ReferenceError},
         session::{ClientConfig, ConnectionHandle, Session},
     },
-    sync::SyncOutcome,
+    sync_outcome::SyncOutcome,
 };
 
 /// Returns the session of a connection as it is now: the one before, with the present token, unless its spec needs

@@ -21,23 +21,10 @@ use super::{
         waiters::Awaited,
     },
     connect::{connect, token_refused},
-    report,
+    status::report,
+    sync_outcome::SyncOutcome,
     users::{in_use, needing, unreleased},
 };
-
-/// What a pass came to.
-pub(super) enum SyncOutcome {
-    /// Svix is listed; the next pass follows after the interval.
-    Listed,
-    /// It failed in a way that may pass.
-    Retry(ReconcileError),
-    /// It waits until its objects are released.
-    Releasing(ReconcileError),
-    /// It waits for a change.
-    Blocked(ReconcileError),
-    /// The connection is gone.
-    Gone,
-}
 
 /// Connects and lists; of a connection that is being deleted, releases what it orphans, and the connection itself once
 /// nothing needs it.

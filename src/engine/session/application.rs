@@ -1,28 +1,14 @@
 //! The applications of a session: each is listed, or created, by one task at a time, and only when that is needed.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::{sync::OwnedMutexGuard, time::Instant};
+use tokio::time::Instant;
 
 use crate::svix::{Changed, Error};
 
 use super::{Session, listing::list_application};
 
-/// When the last listing of an application began that succeeded.
-pub type LastListing = Option<Instant>;
-
-/// One lock for each application.
-#[derive(Default)]
-pub(super) struct ApplicationLocks(Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<LastListing>>>>);
-
 impl Session {
-    /// Waits for the lock of an application, which whoever lists or creates it needs.
-    pub async fn lock_application(&self, application: &str) -> OwnedMutexGuard<LastListing> {
-        let lock = self.applications.0.lock().entry(application.into()).or_default().clone();
-        lock.lock_owned().await
-    }
-
     /// Lists an application's endpoints, unless that was done before.
     pub async fn ensure_listed(&self, application: &str) -> Result<(), Error> {
         if self.mirror.application_loaded(application) {

@@ -3,13 +3,14 @@
 //! A [`ConnectionHandle`] exists as long as the driver of a connection runs. It has a [`Session`] from the first listing
 //! that succeeded until the token or the address is known to be wrong; a Svix that fails meanwhile does not end it.
 
-pub mod application;
+mod application;
 pub mod listing;
+mod locks;
 
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     svix::{Client, Mirror},
 };
 
-use application::ApplicationLocks;
+use locks::{ApplicationLocks, LastListing};
 
 /// A connection that has been listed and can be used.
 pub struct Session {
@@ -42,6 +43,11 @@ impl Session {
             applications: ApplicationLocks::default(),
             relist: handle.relist.clone(),
         }
+    }
+
+    /// Waits for the lock of an application, which a task needs that lists or creates it.
+    pub async fn lock_application(&self, application: &str) -> OwnedMutexGuard<LastListing> {
+        self.applications.lock(application).await
     }
 
     /// Has Svix listed again soon: something is not where the mirror has it.

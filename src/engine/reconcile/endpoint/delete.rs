@@ -22,7 +22,7 @@ use super::{
         },
         finalize,
     },
-    kind::{default_uid, in_svix},
+    recorded::{default_uid, in_svix},
 };
 
 /// Deletes what an endpoint has in Svix, or hands it to the next object that declares it.

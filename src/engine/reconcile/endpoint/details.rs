@@ -4,19 +4,14 @@
 //! that they come from, or an `updatedAt` in Svix that is not the one that was left there. Header values that Svix
 //! hides are then written once, since nobody can know whether they are right.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::{
-    api::{EndpointInSvix, Reason, SigningKeyStatus, Statistics, Verified, WebhookEndpoint},
+    api::{Reason, Statistics, Verified, WebhookEndpoint},
     plan::{
-        Difference, Field, ReconcileError,
-        endpoint::{Desired, Observed},
-        headers,
+        ReconcileError,
+        endpoint::Desired,
         secrets::{Secrets, versions},
-        signing,
-        status::ReadyState,
     },
 };
 
@@ -26,37 +21,13 @@ use super::{
         host::{Host, ReferenceError},
         outcome::Error,
         queue::Next,
-        session::Session,
     },
-    apply::Applied,
     headers::sync_headers,
     pass::Pass,
+    progress::Applied,
     signing_key::{handle_useless_rotate_at, sync_signing_key},
+    synced::{PERMISSION_RETRY, SyncedDetails},
 };
-
-/// How long to wait for a permission: nobody says when it is given.
-pub(super) const PERMISSION_RETRY: Duration = Duration::from_secs(60);
-
-/// What came of syncing headers and signing key.
-#[derive(Default)]
-pub(super) struct SyncedDetails {
-    /// What was verified, for status.
-    pub verified: Option<Verified>,
-    pub signing_key: Option<SigningKeyStatus>,
-    /// The value of `rotate-at` that is handled by now.
-    pub handled_rotate_at: Option<String>,
-    /// What stands in the way, while the endpoint is in sync otherwise.
-    pub blocked: Option<ReadyState>,
-    /// When to reconcile again.
-    pub next: Option<Duration>,
-}
-
-impl SyncedDetails {
-    /// A person has to do something first.
-    pub fn stalled(cause: ReconcileError) -> Self {
-        Self { blocked: Some(ReadyState::Stalled(cause)), ..Self::default() }
-    }
-}
 
 /// Reads the Secrets that an endpoint refers to.
 pub(super) async fn read_secrets<H: Host>(
@@ -119,7 +90,7 @@ pub(super) async fn sync_details<H: Host>(
 /// Whether nothing says that headers and key are not as they were left: the same spec, the same versions of Secrets, the
 /// same `updatedAt`.
 fn is_verified<H: Host>(pass: &Pass<'_, H>, applied: &Applied) -> bool {
-    let Some(recorded) = recorded_as(pass, applied) else { return false };
+    let Some(recorded) = pass.recorded_as(&applied.observed) else { return false };
     let Some(verified) = &recorded.verified else { return false };
     let updated_at = verified.updated_at.parse::<Timestamp>();
     updated_at.is_ok_and(|time| time.as_microsecond() == applied.updated_at_before)
@@ -127,20 +98,6 @@ fn is_verified<H: Host>(pass: &Pass<'_, H>, applied: &Applied) -> bool {
         && recorded.generation == pass.object.generation()
         && !applied.withheld_headers
         && !pass.reads_svix
-}
-
-/// Returns what status records, if it is of the endpoint that Svix holds now.
-pub(super) fn recorded_as<'a, H: Host>(pass: &Pass<'a, H>, applied: &Applied) -> Option<&'a EndpointInSvix> {
-    pass.recorded.filter(|svix| *svix.id == *applied.observed.id)
-}
-
-/// Reads the `updatedAt` that a write left whose response has no body.
-pub(super) async fn reread(session: &Session, applied: &mut Applied, application: &str) -> Result<(), Error> {
-    let found = session.client.get_endpoint(application, &applied.observed.id).await?;
-    let observed = found.ok_or_else(|| Error::vanished("endpoint.get"))?;
-    session.mirror.put_endpoint(application, observed.clone());
-    applied.observed = observed;
-    Ok(())
 }
 
 /// Returns what became of an endpoint's messages, if the spec asks for it. A failure delays nothing: the endpoint is as
@@ -160,43 +117,4 @@ pub(super) async fn read_statistics<H: Host>(
             pass.endpoint.status.as_ref().and_then(|status| status.statistics)
         }
     }
-}
-
-/// Returns how headers and key in Svix differ from what is declared.
-pub(super) async fn hidden_differences(
-    session: &Session,
-    wanted: &Desired,
-    observed: &Observed,
-) -> Result<Vec<Difference>, Error> {
-    let mut differences = Vec::new();
-    let application = wanted.application.as_str();
-    if let Some(headers) = &wanted.headers {
-        let found = session.client.get_headers(application, &observed.id).await?.unwrap_or_default();
-        let comparison = headers::compare(headers, &found);
-        for name in comparison.differing {
-            let has = |is_there: bool| if is_there { "a value (not shown)" } else { "none" }.to_owned();
-            let in_svix =
-                found.shown.keys().chain(&found.hidden).any(|other| other.eq_ignore_ascii_case(&name));
-            let declared = headers.keys().any(|other| other.eq_ignore_ascii_case(&name));
-            let (found, expected) = match (in_svix, declared) {
-                (true, true) => ("another value (not shown)".to_owned(), "its own".to_owned()),
-                (in_svix, declared) => (has(in_svix), has(declared)),
-            };
-            differences.push(Difference {
-                field: Field::Headers,
-                found: format!("{name}: {found}"),
-                expected: format!("{name}: {expected}"),
-            });
-        }
-    }
-    if let Some(key) = &wanted.signing_key
-        && session.client.get_signing_key(application, &observed.id).await? != Some(signing::as_returned(key))
-    {
-        differences.push(Difference {
-            field: Field::SigningSecret,
-            found: "another key (not shown)".to_owned(),
-            expected: "the one in the Secret".to_owned(),
-        });
-    }
-    Ok(differences)
 }

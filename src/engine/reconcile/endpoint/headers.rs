@@ -13,9 +13,9 @@ use super::{
         context::Context, events::EventReason, host::Host, object::Object, outcome::Error,
         scratch::WrittenHeaders, session::Session,
     },
-    apply::Applied,
-    details::reread,
     pass::Pass,
+    progress::Applied,
+    read::reread,
 };
 
 /// Writes the headers, unless they are known to be right.

@@ -3,11 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{
-        Adoption, EndpointDeletionPolicy, EndpointInSvix, SvixConnection, WebhookEndpoint,
-        WebhookEndpointStatus,
-    },
-    plan::{ReconcileError, access::Grants, ids},
+    api::{Adoption, EndpointDeletionPolicy, SvixConnection, WebhookEndpoint, WebhookEndpointStatus},
+    plan::{ReconcileError, access::Grants},
 };
 
 use super::super::{
@@ -19,6 +16,8 @@ use super::super::{
     },
     kind::{Reconcile, Report},
 };
+
+use super::recorded::{default_uid, in_svix};
 
 impl Resource for WebhookEndpoint {
     fn meta(&self) -> &ObjectMeta {
@@ -125,16 +124,4 @@ impl Reconcile for WebhookEndpoint {
             conditions,
         }))
     }
-}
-
-/// Returns what status records of the endpoint in Svix.
-pub(super) fn in_svix(endpoint: &WebhookEndpoint) -> Option<&EndpointInSvix> {
-    endpoint.status.as_ref()?.svix.as_ref()
-}
-
-/// Returns the uid of an endpoint whose spec names none.
-pub(super) fn default_uid(endpoint: &WebhookEndpoint, connection: &SvixConnection) -> String {
-    let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
-    let name = endpoint.metadata.name.as_deref().unwrap_or_default();
-    ids::default_uid(&connection.spec.owner_id, namespace, name)
 }

@@ -5,17 +5,25 @@ mod delete;
 mod details;
 mod event_types;
 mod headers;
+mod hidden;
 mod kind;
 mod observe;
 mod outcome;
 mod ownership;
 mod pass;
+mod progress;
+mod read;
+mod recorded;
 mod signing_key;
+mod synced;
 mod writes;
 
 use crate::{
     api::WebhookEndpoint,
-    plan::endpoint::{self, Desired, Owned},
+    plan::{
+        endpoint::{self, Desired, Owned},
+        secrets::Secrets,
+    },
 };
 
 use super::{
@@ -88,12 +96,8 @@ async fn reconcile<H: Host>(
 }
 
 /// Returns what Svix is to hold.
-fn desired(
-    endpoint: &WebhookEndpoint,
-    prepared: &Prepared,
-    secrets: &crate::plan::secrets::Secrets,
-) -> Result<Desired, Error> {
-    let owned = pass::recorded(endpoint).map_or_else(Owned::default, |svix| Owned {
+fn desired(endpoint: &WebhookEndpoint, prepared: &Prepared, secrets: &Secrets) -> Result<Desired, Error> {
+    let owned = recorded::recorded(endpoint).map_or_else(Owned::default, |svix| Owned {
         fields: &svix.fields,
         metadata_keys: &svix.metadata_keys,
         uid: Some(&svix.uid),

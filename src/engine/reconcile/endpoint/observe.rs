@@ -14,10 +14,10 @@ use super::{
         },
         observe,
     },
-    apply::read,
-    details::hidden_differences,
+    hidden::hidden_differences,
     ownership::ownership,
     pass::Pass,
+    read::read,
 };
 
 /// Compares an endpoint with Svix; writes nothing.

@@ -19,9 +19,9 @@ use super::{
         contention::name_other_declarers,
         ignored_fields,
     },
-    apply::Applied,
-    details::SyncedDetails,
     pass::Pass,
+    progress::Applied,
+    synced::SyncedDetails,
 };
 
 /// What is said of an endpoint that is disabled and was not meant to be.

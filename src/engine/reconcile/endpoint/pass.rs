@@ -15,7 +15,7 @@ use super::{
         super::{context::Context, host::Host, object::Object, session::Session},
         prepare::Prepared,
     },
-    kind::in_svix,
+    recorded::recorded,
 };
 
 /// One reconcile of an endpoint.
@@ -58,6 +58,11 @@ impl<'a, H: Host> Pass<'a, H> {
             adoption: ctx.registry.granted_adoption(object, &prepared.connection),
             reads_svix: object.pending_reconcile_request().is_some(),
         }
+    }
+
+    /// Returns what status records, if it is of this endpoint in Svix.
+    pub fn recorded_as(&self, observed: &Observed) -> Option<&'a EndpointInSvix> {
+        self.recorded.filter(|svix| *svix.id == *observed.id)
     }
 
     /// Returns the id of the endpoint that the object has or means.
@@ -108,9 +113,4 @@ impl<'a, H: Host> Pass<'a, H> {
             _ => wanted,
         }
     }
-}
-
-/// Returns what status records of an endpoint on the connection that it is reconciled through.
-pub(super) fn recorded(endpoint: &WebhookEndpoint) -> Option<&EndpointInSvix> {
-    in_svix(endpoint).filter(|svix| svix.connection == endpoint.connection_name())
 }

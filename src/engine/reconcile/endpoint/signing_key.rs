@@ -22,9 +22,10 @@ use super::{
         host::{Host, HostError, SecretWrite},
         outcome::Error,
     },
-    apply::Applied,
-    details::{PERMISSION_RETRY, SyncedDetails, recorded_as, reread},
     pass::Pass,
+    progress::Applied,
+    read::reread,
+    synced::{PERMISSION_RETRY, SyncedDetails},
 };
 
 /// More attempts than a rotation takes; then the object is reconciled again later.
@@ -131,7 +132,8 @@ impl Publication<'_> {
         {
             return Ok(SyncedDetails::stalled(cause));
         }
-        let was_published = recorded_as(pass, applied).is_some_and(|recorded| recorded.verified.is_some());
+        let was_published =
+            pass.recorded_as(&applied.observed).is_some_and(|recorded| recorded.verified.is_some());
         // Unread while nothing says that it is another one.
         let mut in_svix: Option<Sensitive> = None;
         for _ in 0..MAX_ATTEMPTS {

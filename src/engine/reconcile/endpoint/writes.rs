@@ -20,10 +20,11 @@ use super::{
         application::ensure_application,
         contention::admit_repair,
     },
-    apply::{Applied, Progress, read},
-    details::hidden_differences,
     event_types, headers,
+    hidden::hidden_differences,
     pass::Pass,
+    progress::{Applied, Progress},
+    read::read,
 };
 
 /// Creates an endpoint. `None`: something came in between, or it is yet to be enabled; what was observed says what.
