@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::svix_server;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::events::v1::Event;
 use kube::{
@@ -9,7 +10,7 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use svix_operator::embedded::{self, EmbeddedSvix, FaultPlan};
+use svix_operator::embedded::{EmbeddedSvix, FaultPlan};
 
 use crate::{
     CONCURRENCY, LATENCY,
@@ -49,7 +50,7 @@ impl Bench {
     async fn new() -> Self {
         let control_plane = ControlPlane::start().await;
         install(&control_plane).await;
-        let svix = EmbeddedSvix::start(embedded::Options::default()).await.unwrap();
+        let svix = svix_server::start().await;
         svix.faults().set(FaultPlan { latency: LATENCY, ..FaultPlan::default() });
         Self { client: control_plane.client(), control_plane, svix }
     }
@@ -148,7 +149,7 @@ impl Bench {
     /// The same number of POSTs of the same sizes, to a Svix of their own.
     async fn bare_svix_writes(&self, count: usize) -> Duration {
         let http = reqwest::Client::builder().tcp_nodelay(true).build().unwrap();
-        let svix = EmbeddedSvix::start(embedded::Options::default()).await.unwrap();
+        let svix = svix_server::start().await;
         svix.faults().set(FaultPlan { latency: LATENCY, ..FaultPlan::default() });
         let base = format!("{}/api/v1", svix.url());
         let post = async |path: String, body: Value| {

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Instant};
 
+use crate::support::svix_server;
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use svix_operator::{
     embedded::{self, EmbeddedSvix, FaultPlan},
     engine::{Object, Options},
-    manifests::{References, Session},
+    manifests::{ManifestRunner, References},
     telemetry::Metrics,
 };
 
@@ -34,7 +35,7 @@ impl Target {
             return Self { url, token, _embedded: None };
         }
         let options = embedded::Options { record_calls: false, ..embedded::Options::default() };
-        let svix = EmbeddedSvix::start(options).await.unwrap();
+        let svix = svix_server::start_with(options).await;
         svix.faults().set(FaultPlan { latency: LATENCY, ..FaultPlan::default() });
         Self { url: svix.url(), token: svix.token().to_owned(), _embedded: Some(svix) }
     }
@@ -84,7 +85,7 @@ async fn converge(target: &Target, name: &str) -> f64 {
     manifests.extend((0..ENDPOINTS).map(|i| endpoint(&format!("hook{i:04}"), &[&names[i % EVENT_TYPES]])));
     let objects: Vec<Object> = manifests.iter().map(Manifest::object).collect();
     let references = References { token: target.token.clone(), ..References::default() };
-    let session = Session::start(
+    let session = ManifestRunner::start(
         references.clone(),
         Options { concurrency: CONCURRENCY, ..Options::default() },
         Metrics::default(),
@@ -93,7 +94,7 @@ async fn converge(target: &Target, name: &str) -> f64 {
     let begun = Instant::now();
     session.declare(objects, references);
     loop {
-        if session.idle() && session.objects().iter().all(|object| object.ready() == Some(true)) {
+        if session.is_idle() && session.objects().iter().all(|object| object.ready() == Some(true)) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;

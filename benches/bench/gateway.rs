@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::svix_server;
 use hyper::{
     Request, Response,
     body::{Body as _, Bytes, Incoming},
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use svix_operator::{
     api::{JsonObject, PayloadPolicy},
     catalogue::{Catalogue, Declared},
-    embedded::{self, EmbeddedSvix, FaultPlan},
+    embedded::{self, FaultPlan},
     gateway::{Gateway, Options},
     schema,
     telemetry::Metrics,
@@ -115,7 +116,7 @@ async fn check(table: &mut Table, stop: &CancellationToken) {
 /// (b) Gateway against direct, an embedded Svix that takes 5 ms.
 async fn slow(table: &mut Table, stop: &CancellationToken) {
     let options = embedded::Options { record_calls: false, ..embedded::Options::default() };
-    let svix = EmbeddedSvix::start(options).await.unwrap();
+    let svix = svix_server::start_with(options).await;
     let http = reqwest::Client::new();
     let app = json!({"name": "default", "uid": "default"});
     http.post(format!("{}/api/v1/app", svix.url()))

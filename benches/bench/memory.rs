@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use svix_operator::embedded::{self, EmbeddedSvix};
+use crate::support::svix_server;
+use svix_operator::embedded::{self};
 
 use crate::{
     process::{memory, mib},
@@ -30,7 +31,7 @@ pub fn schema(name: &str) -> serde_json::Value {
 
 pub async fn run(table: &mut Table) {
     let options = embedded::Options { record_calls: false, ..embedded::Options::default() };
-    let svix = EmbeddedSvix::start(options).await.unwrap();
+    let svix = svix_server::start_with(options).await;
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, manifests: &mut dyn Iterator<Item = serde_json::Value>| {
         let mut file = std::io::BufWriter::new(std::fs::File::create(folder.path().join(name)).unwrap());

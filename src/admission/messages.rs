@@ -102,7 +102,7 @@ mod tests {
     use crate::api::Reason;
 
     #[test]
-    fn the_field_of_an_error_becomes_the_field_of_the_problem() {
+    fn a_problem_has_the_field_of_the_error() {
         let url = ReconcileError::at(Reason::InvalidSpec, "/spec/url", "not a URL");
         assert_eq!(Problem::from(url), Problem::new("/spec/url", "not a URL"));
         let example = ReconcileError::in_sentence(

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_an_object_is_refused_with_what_it_is() {
+    fn other_types_than_objects_are_refused() {
         for (text, found) in
             [("[]", "array"), ("null", "null"), ("1", "number"), ("\"a\"", "string"), ("true", "boolean")]
         {

@@ -1,6 +1,6 @@
 //! The custom resources of group `svix-operator.dev` and their conditions.
 //!
-//! Types, their bounds and their defaults; no behaviour beyond that, and no I/O. The CRDs in `crds/` are
+//! Types, their bounds, their rules (`validate`) and their defaults; no behaviour beyond that, and no I/O. The CRDs in `crds/` are
 //! generated from here. Optional fields have their defaults in code (the accessor methods below), never as
 //! a CRD `default:`, so that what a Git tool applied is what it reads back.
 
@@ -44,7 +44,7 @@ pub use policy::{
     ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,
 };
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
-pub use rule::{SpecRule, Violation};
+pub use rule::{ID_PREFIXES, SpecRule, Violation};
 pub use signing::{DEFAULT_SIGNING_KEY, SigningKeySource, SigningKeyStatus, SigningSecret, ToSecret};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

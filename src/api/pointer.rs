@@ -2,8 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
+use serde::Serialize;
+
 /// A JSON Pointer, such as `/spec/headers/0/name`. The empty pointer is the whole object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct JsonPointer(Cow<'static, str>);
 
 impl JsonPointer {
@@ -35,6 +37,11 @@ impl JsonPointer {
     #[must_use]
     pub fn join(&self, inner: &str) -> Self {
         if inner.is_empty() { self.clone() } else { Self(format!("{}{inner}", self.0).into()) }
+    }
+
+    /// The parts of the pointer, as they are escaped.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').skip(1)
     }
 
     /// The pointer as text.
@@ -76,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_continues_with_items_and_inner_pointers() {
+    fn items_and_inner_pointers_are_appended() {
         let headers = JsonPointer::from("/spec/headers");
 
         assert_eq!(headers.index(2).child("name").to_string(), "/spec/headers/2/name");

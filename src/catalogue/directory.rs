@@ -3,9 +3,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::api::SvixConnectionSpec;
@@ -45,7 +46,7 @@ struct Contents {
 impl Directory {
     /// Takes in what a connection says; `None`: it is gone. Says nothing of its deletion: [`Self::connection_is_going`].
     pub fn set_connection(&self, name: &str, spec: Option<SvixConnectionSpec>) {
-        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.write();
         contents.going.remove(name);
         match spec {
             Some(spec) => contents.connections.insert(name.to_owned(), Arc::new(spec)),
@@ -57,13 +58,13 @@ impl Directory {
 
     /// Takes in that a connection that is known is being deleted. Objects hold it, so that may take as long as they want.
     pub fn connection_is_going(&self, name: &str) {
-        self.contents.write().unwrap_or_else(PoisonError::into_inner).going.insert(name.to_owned());
+        self.contents.write().going.insert(name.to_owned());
     }
 
     /// Whether a connection is being deleted.
     #[must_use]
     pub fn is_going(&self, name: &str) -> bool {
-        self.contents.read().unwrap_or_else(PoisonError::into_inner).going.contains(name)
+        self.contents.read().going.contains(name)
     }
 
     /// Tells of every change of what connections say.
@@ -75,18 +76,18 @@ impl Directory {
     /// What a connection says; `None`: there is none of this name.
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<Arc<SvixConnectionSpec>> {
-        self.contents.read().unwrap_or_else(PoisonError::into_inner).connections.get(name).cloned()
+        self.contents.read().connections.get(name).cloned()
     }
 
     /// The names of the connections.
     #[must_use]
     pub fn connections(&self) -> Vec<String> {
-        self.contents.read().unwrap_or_else(PoisonError::into_inner).connections.keys().cloned().collect()
+        self.contents.read().connections.keys().cloned().collect()
     }
 
     /// Takes in the labels of a namespace; `None`: it is gone.
     pub fn set_namespace(&self, name: &str, labels: Option<BTreeMap<String, String>>) {
-        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.write();
         if contents.namespaces.get(name).map(|labels| &**labels) == labels.as_ref() {
             return;
         }
@@ -107,12 +108,12 @@ impl Directory {
     /// The labels of a namespace; `None`: they are not known.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<Arc<BTreeMap<String, String>>> {
-        self.contents.read().unwrap_or_else(PoisonError::into_inner).namespaces.get(name).cloned()
+        self.contents.read().namespaces.get(name).cloned()
     }
 
     /// Takes in who holds an event type; `None`: nobody declares it any more, or nobody who may.
     pub fn set_holder(&self, connection: &str, event_type: &str, holder: Option<Holder>) {
-        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.contents.write();
         let table = contents.holders.entry(connection.to_owned()).or_default();
         match holder {
             Some(holder) => table.insert(event_type.to_owned(), holder),
@@ -126,12 +127,6 @@ impl Directory {
     /// Who holds an event type; `None`: nobody declares it who may.
     #[must_use]
     pub fn holder(&self, connection: &str, event_type: &str) -> Option<Holder> {
-        self.contents
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .holders
-            .get(connection)?
-            .get(event_type)
-            .cloned()
+        self.contents.read().holders.get(connection)?.get(event_type).cloned()
     }
 }

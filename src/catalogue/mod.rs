@@ -11,13 +11,14 @@ mod tests;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 pub use directory::{Directory, Holder};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -242,7 +243,7 @@ impl Catalogue {
     }
 
     fn change(&self, connection: &str, with: impl FnOnce(&mut HashMap<Box<str>, Arc<Entry>>)) {
-        let _turn = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.inner.writer.lock();
         let mut tables = Tables::clone(&self.inner.tables.load());
         let mut table = tables.get(connection).map(|table| HashMap::clone(table)).unwrap_or_default();
         with(&mut table);
@@ -270,7 +271,7 @@ impl Catalogue {
         let Declared { schema, format_assertion, policy: _ } = &entry.declared;
         let compiled = Arc::new(Compiled::new(&schema.to_value(), *format_assertion)?);
         entry.compiled.store(Some(compiled.clone()));
-        self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.clone());
+        self.inner.compiled.lock().insert(entry.clone());
         Ok(compiled)
     }
 }

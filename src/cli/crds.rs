@@ -1,6 +1,11 @@
 //! `svix-operator crds`: the custom resource definitions as YAML.
 
-use std::{fs, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -14,31 +19,44 @@ pub struct Arguments {
     output_dir: Option<PathBuf>,
 }
 
+#[derive(Debug, thiserror::Error)]
+enum CrdsError {
+    #[error("cannot make {}: {source}", .folder.display())]
+    CreateFolder { folder: PathBuf, source: io::Error },
+    #[error("cannot write {name}: {source}")]
+    Serialize { name: String, source: serde_yaml::Error },
+    #[error("cannot write {}: {source}", .file.display())]
+    WriteFile { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Print(io::Error),
+}
+
 /// Prints or writes the definitions.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match write(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn write(arguments: &Arguments) -> Result<(), String> {
-    if let Some(dir) = &arguments.output_dir {
-        fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
+fn write(arguments: &Arguments) -> Result<(), CrdsError> {
+    if let Some(folder) = &arguments.output_dir {
+        fs::create_dir_all(folder)
+            .map_err(|source| CrdsError::CreateFolder { folder: folder.clone(), source })?;
     }
     for crd in api::crds() {
-        let text = yaml(&crd).map_err(|error| format!("cannot write {}: {error}", crd.spec.names.plural))?;
+        let name = &crd.spec.names.plural;
+        let text = yaml(&crd).map_err(|source| CrdsError::Serialize { name: name.clone(), source })?;
         match &arguments.output_dir {
-            None => std::io::stdout()
-                .write_all(format!("---\n{text}").as_bytes())
-                .map_err(|error| error.to_string())?,
-            Some(dir) => {
-                let path = dir.join(format!("{}.yaml", crd.spec.names.plural));
-                fs::write(&path, text)
-                    .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            None => {
+                io::stdout().write_all(format!("---\n{text}").as_bytes()).map_err(CrdsError::Print)?;
+            }
+            Some(folder) => {
+                let file = folder.join(format!("{name}.yaml"));
+                fs::write(&file, text).map_err(|source| CrdsError::WriteFile { file, source })?;
             }
         }
     }
@@ -46,6 +64,6 @@ fn write(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_yaml::Error> {
-    // By way of a JSON tree: a definition then never carries a field that is empty only in the Rust type.
+    // From a JSON tree, which has no field that is empty only in the Rust type.
     serde_yaml::to_string(&api::tidy_crd(crd))
 }

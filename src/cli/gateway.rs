@@ -10,7 +10,7 @@ use crate::{
     catalogue::Catalogue,
     gateway::{self, Limits, Undeclared, catalogue_source},
     manifests::{
-        self, Feed,
+        self, CatalogueSource,
         watch::{FolderWatch, WatchError},
     },
     telemetry::{Gate, Metrics},
@@ -222,15 +222,15 @@ pub fn start_feed(
     };
     // The watch starts before the first load, so that no change between them is missed.
     let mut watch = FolderWatch::start(&dir)?;
-    let mut feed = Feed::new(catalogue);
+    let mut folder = CatalogueSource::new(catalogue);
     let connection = source.connection.clone();
     let explicit = source.channel_encoding.is_some();
     let mut load = move || {
-        for line in feed.take(&manifests::load(&dir)) {
-            tracing::warn!("{line}");
+        for problem in folder.update(&manifests::load(&dir)) {
+            tracing::warn!("{problem}");
         }
         if !explicit {
-            let encoding = feed.connection(&connection).map(SvixConnectionSpec::channel_encoding);
+            let encoding = folder.connection(&connection).map(SvixConnectionSpec::channel_encoding);
             encoding_tx.send_replace(encoding.unwrap_or_default());
         }
     };

@@ -1,4 +1,4 @@
-//! `svix-operator release`: takes the operator's finalizer off objects, before an uninstall.
+//! `svix-operator release`: removes the operator's finalizer from objects, before an uninstall.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use kube::Client;
 use crate::{
     controller::{
         lease,
-        release::{self, Lot, Row, Selection, Table},
+        release::{self, Row, Selection, Targets},
     },
     engine::ObjectKey,
     telemetry::{self, LogFormat},
@@ -15,21 +15,21 @@ use crate::{
 
 use super::runtime::{Threads, block_on};
 
-/// Let go of objects before an uninstall: take the operator's finalizer off them, and leave Svix as it is.
+/// Release objects before an uninstall: remove the operator's finalizer from them, and leave Svix as it is.
 ///
-/// Finalizers of others stay. An object that is being deleted goes at once when nothing else holds it. While an
-/// operator runs, nothing is done: it would take the objects back. Exit codes: 0 all that was asked for is
-/// released, 1 some of it could not be, 2 refused because an operator runs, or wrong arguments.
+/// Finalizers of others stay. An object that is being deleted disappears at once unless another finalizer blocks its
+/// deletion. While an operator runs, nothing is done, since it would set the finalizer again. Exit codes: 0 everything
+/// that was asked for is released, 1 some of it could not be, 2 refused because an operator runs, or wrong arguments.
 #[derive(Debug, clap::Args)]
 #[command(group(
     clap::ArgGroup::new("what").required(true).multiple(true).args(["all", "namespace", "connection", "objects"])
 ))]
 pub struct Arguments {
     /// An object, such as WebhookEndpoint/team-a/warehouse or SvixConnection/default.
-    #[arg(value_name = "KIND/NAMESPACE/NAME", value_parser = release::object_key, conflicts_with_all = ["namespace", "connection"])]
+    #[arg(value_name = "KIND/NAMESPACE/NAME", value_parser = release::parse_object_key, conflicts_with_all = ["namespace", "connection"])]
     objects: Vec<ObjectKey>,
 
-    /// Everything in the cluster: event types, endpoints and connections.
+    /// All objects in the cluster: event types, endpoints and connections.
     #[arg(long, conflicts_with_all = ["namespace", "connection", "objects"])]
     all: bool,
 
@@ -37,80 +37,88 @@ pub struct Arguments {
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
 
-    /// What is reconciled through a connection, and, without --namespace, the connection itself.
+    /// The objects that are reconciled through a connection, and, without --namespace, the connection itself.
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
 
-    /// Say what would be released, and change nothing.
+    /// Show what would be released, and change nothing.
     #[arg(long)]
     dry_run: bool,
 
-    /// Do it also while an operator runs, which then takes the objects back that are not being deleted.
+    /// Release even while an operator runs, which sets the finalizer again on objects that are not being deleted.
     #[arg(long)]
     force: bool,
 
-    /// Name of the operator's Lease, by which it is known whether it runs.
+    /// Name of the operator's Lease, which shows whether an operator runs.
     #[arg(long, env = "SVIX_OPERATOR_LEASE", value_name = "NAME", default_value = "svix-operator")]
     lease: String,
 
-    /// Namespace of that Lease. Default: wherever there is one of that name.
+    /// Namespace of that Lease. Default: any that has a Lease of that name.
     #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
     operator_namespace: Option<String>,
 
-    /// Form of the output.
+    /// Format of the output.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
-    /// For people.
+    /// A table, for people.
     Table,
-    /// For programs: one JSON document.
+    /// One JSON document, for programs.
     Json,
 }
 
-/// Refused, or wrong arguments.
+/// The exit code when an operator runs, or the arguments are wrong.
 const REFUSED: u8 = 2;
 
-/// Releases, and answers the exit code.
+/// Releases, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
     block_on(Threads::One, work(arguments), ExitCode::FAILURE)
 }
 
-async fn work(arguments: Arguments) -> Result<ExitCode, String> {
-    let config =
-        kube::Config::infer().await.map_err(|error| format!("no cluster: {error}; set KUBECONFIG"))?;
+/// Why there is no connection to a cluster.
+#[derive(Debug, thiserror::Error)]
+enum ClientError {
+    #[error("no cluster: {0}; set KUBECONFIG")]
+    NoCluster(#[from] kube::config::InferConfigError),
+    #[error("cannot make a Kubernetes client: {0}")]
+    Client(#[source] kube::Error),
+}
+
+async fn work(arguments: Arguments) -> Result<ExitCode, ClientError> {
+    let config = kube::Config::infer().await?;
     let cluster = config.cluster_url.to_string();
-    let client =
-        Client::try_from(config).map_err(|error| format!("cannot make a Kubernetes client: {error}"))?;
-    let mut lot = release::find(&client, &arguments.selection()).await;
-    // To see whether an operator lives takes a while; where nothing is held there is nothing to take back.
-    if !arguments.force && !arguments.dry_run && lot.has_work() {
+    let client = Client::try_from(config).map_err(ClientError::Client)?;
+    let mut targets = release::find(&client, &arguments.selection()).await;
+    // It takes a while to see whether an operator runs, and without work it does not matter.
+    if !arguments.force && !arguments.dry_run && targets.may_have_work() {
         if let Some(refusal) = refusal(&arguments, &client).await {
             eprintln!("error: {refusal}");
             return Ok(ExitCode::from(REFUSED));
         }
-        // As things are after that while.
-        lot = release::find(&client, &arguments.selection()).await;
+        // Objects may have changed meanwhile.
+        targets = release::find(&client, &arguments.selection()).await;
     }
-    for kind in &lot.missing {
+    for kind in &targets.missing {
         eprintln!(
             "warning: {cluster} knows no {}: its CRD is not installed, so there is nothing to release",
             kind.as_str()
         );
     }
-    for (kind, message) in &lot.unlisted {
-        eprintln!("error: {} cannot be listed: {message}", kind.as_str());
+    for (kind, error) in &targets.unlisted {
+        eprintln!("error: {} cannot be listed: {error}", kind.as_str());
     }
-    let (missing, unlisted) = (lot.missing.clone(), lot.unlisted.clone());
-    let rows = done(&arguments, &client, lot).await;
+    let missing = std::mem::take(&mut targets.missing);
+    let unlisted = std::mem::take(&mut targets.unlisted);
+    let rows = carry_out(&arguments, &client, targets).await;
     let failed = rows.iter().filter(|row| row.state.is_failure()).count();
     match arguments.output {
         Output::Json => println!("{}", release::json(&rows, &missing, &unlisted, arguments.dry_run)),
         Output::Table if rows.is_empty() => eprintln!("nothing to release in {cluster}"),
-        Output::Table if arguments.dry_run => eprintln!("nothing is changed in {cluster}"),
+        Output::Table if arguments.dry_run => eprintln!("nothing was changed in {cluster}"),
         Output::Table => {
             let released = rows.iter().filter(|row| row.state.is_release()).count();
             eprintln!("{released} released, {failed} failed, in {cluster}");
@@ -131,42 +139,44 @@ impl Arguments {
     }
 }
 
-/// Releases what was found, or only says so; people see each line as it comes.
-async fn done(arguments: &Arguments, client: &Client, lot: Lot) -> Vec<Row> {
-    let table = (arguments.output == Output::Table).then(|| Table::of(&lot));
-    let mut begun = false;
-    let mut tell = |row: &Row| {
+/// Releases the objects, or only shows them with `--dry-run`. Prints each line of the table as soon as it is known.
+async fn carry_out(arguments: &Arguments, client: &Client, targets: Targets) -> Vec<Row> {
+    let table = (arguments.output == Output::Table).then(|| targets.table());
+    let mut has_header = false;
+    let mut print = |row: &Row| {
         let Some(table) = &table else { return };
-        if !std::mem::replace(&mut begun, true) {
+        if !std::mem::replace(&mut has_header, true) {
             println!("{}", table.header());
         }
         println!("{}", table.line(row));
     };
     if arguments.dry_run {
-        let rows = lot.rows();
-        rows.iter().for_each(tell);
+        let rows = targets.rows();
+        rows.iter().for_each(print);
         rows
     } else {
-        release::release(client, lot, &mut tell).await
+        release::release(client, targets, &mut print).await
     }
 }
 
-/// Why nothing may be released now.
+/// Returns why nothing may be released now.
 async fn refusal(arguments: &Arguments, client: &Client) -> Option<String> {
     let Arguments { lease: name, operator_namespace, .. } = arguments;
-    let waits = |longest: std::time::Duration| {
+    let waiting = |longest: std::time::Duration| {
         let seconds = longest.as_secs();
-        eprintln!("The Lease {name} names a holder; looking for up to {seconds} s whether it is alive.");
+        eprintln!(
+            "The Lease {name} names a holder; waiting for up to {seconds} s to see whether it renews it."
+        );
     };
-    match lease::living_holder(client, operator_namespace.as_deref(), name, waits).await {
+    match lease::find_live_holder(client, operator_namespace.as_deref(), name, waiting).await {
         Ok(None) => None,
         Ok(Some(holder)) => {
-            let lease::LivingHolder { namespace, identity, renewed } = holder;
+            let lease::LiveHolder { namespace, identity, renewed } = holder;
             let renewed = renewed.map(|time| format!(" and renewed it at {time}")).unwrap_or_default();
             Some(format!(
-                "an operator runs and would take the objects back: {identity} holds the Lease {namespace}/{name}{renewed}. \
-                 Scale its Deployment to zero first, such as by `kubectl -n {namespace} scale deployment svix-operator \
-                 --replicas=0`; --force releases all the same"
+                "an operator runs and would set the finalizers again: {identity} holds the Lease {namespace}/{name}{renewed}. \
+                 Scale its Deployment to zero first, for example with `kubectl -n {namespace} scale deployment svix-operator \
+                 --replicas=0`; --force releases nevertheless"
             ))
         }
         Err(error) => {
@@ -175,8 +185,8 @@ async fn refusal(arguments: &Arguments, client: &Client) -> Option<String> {
                 |namespace| format!("in namespace {namespace}"),
             );
             Some(format!(
-                "cannot see whether an operator runs: reading the Lease {name} {place}: {error}; say where it is with \
-                 --operator-namespace, or release all the same with --force"
+                "cannot determine whether an operator runs: reading the Lease {name} {place}: {error}; give its namespace with \
+                 --operator-namespace, or release nevertheless with --force"
             ))
         }
     }

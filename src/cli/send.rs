@@ -1,12 +1,16 @@
-//! `svix-operator send`: one event, judged here as the gateway judges it, then sent.
+//! `svix-operator send`: checks the payload of one event as the gateway does, then sends it.
 
-use std::{io::Read as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use crate::{
     api::SvixConnectionSpec,
     catalogue::{Catalogue, Judgement},
     gateway::catalogue_source,
-    manifests::{self, Feed},
+    manifests::{self, CatalogueSource},
     plan::{self, channels, event::Desired},
     schema::{self, MAX_PAYLOAD_BYTES},
     svix::{Client, Error, ErrorKind, SendMessage},
@@ -15,22 +19,22 @@ use crate::{
 
 use super::{
     gateway::SourceArguments,
-    runtime::{Threads, block_on},
-    svix_server::{ca_bundle, client, origin},
+    runtime::{self, Threads},
+    svix_server::{SvixServerError, ca_bundle, client, origin},
 };
 
-/// Send one event, once its payload is found to match its schema.
+/// Send one event, after checking its payload against the schema.
 ///
-/// Prints the id that Svix gave the message. Exit codes: 0 sent, or sent before under the same --event-id; 1 the payload
-/// does not match or nobody declares the event type; 2 wrong arguments; 3 Svix failed or does not know the application;
-/// 4 another event was sent under this --event-id.
+/// Prints the id that Svix assigned to the message. Exit codes: 0 sent, or sent before under the same --event-id; 1 the
+/// payload does not match or the event type is not declared; 2 wrong arguments; 3 Svix failed or does not know the
+/// application; 4 another event was sent under this --event-id.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   svix-operator send order.placed -f order.json --from manifests/ --dry-run
-      judge a payload by the schema in a folder, and send nothing
+      check a payload against the schema in a folder, and send nothing
   SVIX_TOKEN=... svix-operator send order.placed -f - --from-svix --svix-url https://api.eu.svix.com < order.json
-      judge it by the schema in Svix, and send it")]
+      check it against the schema in Svix, and send it")]
 pub struct Arguments {
     /// The event type.
     event_type: String,
@@ -39,38 +43,38 @@ pub struct Arguments {
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: PathBuf,
 
-    /// Svix application (id or uid). Default: as the connection in --from says, else `default`.
+    /// Svix application (id or uid). Default: that of the connection in --from, else `default`.
     #[arg(long, value_name = "APP")]
     app: Option<String>,
 
-    /// A channel of the event; may be given more than once.
+    /// A channel of the event; can be given more than once.
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<String>,
 
-    /// An id of your choosing. Svix takes an id once: the same event is not sent again, another one is an error.
+    /// An id for the event. Svix accepts an id once: the same event is not sent again, another one is an error.
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
 
     #[command(flatten)]
     source: SourceArguments,
 
-    /// Address of the Svix server. Default: as the connection in --from says, else the token's region.
+    /// Address of the Svix server. Default: that of the connection in --from, else that of the token's region.
     #[arg(long, env = "SVIX_URL", value_name = "URL")]
     svix_url: Option<String>,
 
-    /// PEM file of certificates to trust beside the system's.
+    /// PEM file of certificates to trust in addition to the system's.
     #[arg(long, value_name = "FILE")]
     svix_ca: Option<PathBuf>,
 
-    /// Judge the payload, and send nothing.
+    /// Check the payload, and send nothing.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Sends, and answers the exit code.
+/// Sends, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    block_on(Threads::One, work(arguments), ExitCode::from(2))
+    runtime::block_on(Threads::One, work(arguments), ExitCode::from(2))
 }
 
 /// Svix failed, or does not know the application.
@@ -78,31 +82,49 @@ const SVIX_FAILED: u8 = 3;
 /// Another event was sent under this id.
 const ID_TAKEN: u8 = 4;
 
-async fn work(arguments: Arguments) -> Result<ExitCode, String> {
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("say where event types are declared: --from DIR, or --from-svix")]
+    NoSource,
+    #[error("--from: {} is not there; name a folder of manifests", .0.display())]
+    NoFolder(PathBuf),
+    #[error("--app: found {}, expected the id or uid of an application", plan::quoted(.0))]
+    Application(String),
+    #[error("{}: {source}", .file.display())]
+    PayloadFile { file: PathBuf, source: io::Error },
+    #[error("the payload: {0}")]
+    PayloadText(#[from] std::str::Utf8Error),
+    #[error("{}", .0.within("payload"))]
+    Payload(schema::Violation),
+    #[error(transparent)]
+    Server(#[from] SvixServerError),
+}
+
+async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
     if arguments.source.from.is_none() && !arguments.source.from_svix {
-        return Err("say where event types are declared: --from DIR, or --from-svix".to_owned());
+        return Err(SendError::NoSource);
     }
-    let payload = payload(&arguments.file)?;
+    let payload = read_payload(&arguments.file)?;
     let (catalogue, metrics) = (Catalogue::default(), Metrics::default());
     let name = &arguments.source.connection;
     let mut connection: Option<SvixConnectionSpec> = None;
     let mut url = arguments.svix_url.clone();
-    let mut ca = ca_bundle(arguments.svix_ca.as_deref()).map_err(|error| error.to_string())?;
+    let mut ca = ca_bundle(arguments.svix_ca.as_deref())?;
     if let Some(dir) = &arguments.source.from {
         if !dir.exists() {
-            return Err(format!("--from: {} is not there; name a folder of manifests", dir.display()));
+            return Err(SendError::NoFolder(dir.clone()));
         }
-        let mut feed = Feed::new(catalogue.clone());
-        feed.take(&manifests::load(dir)).iter().for_each(|line| eprintln!("warning: {line}"));
-        connection = feed.connection(name).cloned();
+        let mut folder = CatalogueSource::new(catalogue.clone());
+        let problems = folder.update(&manifests::load(dir));
+        problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
+        connection = folder.connection(name).cloned();
         if url.is_none() {
-            // The folder's certificates are those of the folder's server.
+            // The certificates of the connection are those of its server.
             url = connection.as_ref().and_then(|connection| connection.server_url.clone());
             ca = ca.or_else(|| connection.as_ref().and_then(|connection| connection.ca_bundle.clone()));
         }
     } else {
-        let client =
-            client(url.as_deref(), ca.as_deref(), metrics.clone()).map_err(|error| error.to_string())?;
+        let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
         match catalogue_source::list(&client, arguments.source.payload_policy.into()).await {
             Ok(listing) => catalogue_source::apply(&catalogue, name, listing),
             Err(error) => return Ok(failed(&error, &client)),
@@ -141,16 +163,13 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         (None, None) => "default",
     };
     if !plan::ids::is_name(application) {
-        return Err(format!(
-            "--app: found {}, expected the id or uid of an application",
-            plan::quoted(application)
-        ));
+        return Err(SendError::Application(application.to_owned()));
     }
-    let payload_text = std::str::from_utf8(&payload).map_err(|error| format!("the payload: {error}"))?;
+    let payload_text = std::str::from_utf8(&payload)?;
     let event_id = arguments.event_id.as_deref();
     let message =
         SendMessage { event_type: &arguments.event_type, event_id, payload_text, channels: &channels };
-    let client = client(url.as_deref(), ca.as_deref(), metrics).map_err(|error| error.to_string())?;
+    let client = client(url.as_deref(), ca.as_deref(), metrics)?;
     match client.send_message(application, &message).await {
         Ok(id) => {
             println!("{id}");
@@ -161,32 +180,33 @@ async fn work(arguments: Arguments) -> Result<ExitCode, String> {
         }
         Err(Error { kind: ErrorKind::NotFound, .. }) => {
             let application = plan::quoted(application);
-            eprintln!("error: application {application} is not in Svix; an endpoint that names it makes it");
+            eprintln!(
+                "error: application {application} is not in Svix; an endpoint that names it creates it"
+            );
             Ok(ExitCode::from(SVIX_FAILED))
         }
         Err(error) => Ok(failed(&error, &client)),
     }
 }
 
-/// The id is taken: perhaps by this event, before a lost answer.
+/// Finds out which event has the id. It can be this one, if the response to an earlier attempt was lost.
 async fn sent_before(
     client: &Client,
     application: &str,
     message: &SendMessage<'_>,
-) -> Result<ExitCode, String> {
+) -> Result<ExitCode, SendError> {
     let event_id = message.event_id.unwrap_or_default();
     let found = match client.get_message(application, event_id).await {
         Ok(Some(found)) => found,
         Ok(None) => {
-            eprintln!("error: Svix takes no event with id {event_id}, and shows none; try again");
+            eprintln!("error: Svix accepts no event with id {event_id}, and has none; try again");
             return Ok(ExitCode::from(SVIX_FAILED));
         }
         Err(error) => return Ok(failed(&error, client)),
     };
-    let payload =
-        schema::parse(message.payload_text.as_bytes()).map_err(|problem| problem.within("payload"))?;
+    let payload = schema::parse(message.payload_text.as_bytes()).map_err(SendError::Payload)?;
     let channels = (!message.channels.is_empty()).then(|| message.channels.iter().cloned().collect());
-    let meant = Desired {
+    let desired = Desired {
         application: application.to_owned(),
         event_id: event_id.to_owned(),
         event_type: message.event_type.to_owned(),
@@ -194,7 +214,7 @@ async fn sent_before(
         payload_text: message.payload_text.to_owned(),
         channels,
     };
-    match plan::event::check_same(&meant, &found) {
+    match plan::event::check_same(&desired, &found) {
         Ok(()) => {
             eprintln!("already sent: an event with id {event_id} is in Svix");
             println!("{}", found.id);
@@ -202,7 +222,7 @@ async fn sent_before(
         }
         Err(differs) => {
             eprintln!(
-                "error: another event with id {event_id} is in Svix (message {}): {differs}. Svix takes an id once: \
+                "error: another event with id {event_id} is in Svix (message {}): {differs}. Svix accepts an id once: \
                  send it under another --event-id",
                 found.id
             );
@@ -223,15 +243,15 @@ fn failed(error: &Error, client: &Client) -> ExitCode {
     ExitCode::from(SVIX_FAILED)
 }
 
-/// The payload's bytes, no more of them than are judged and one.
-fn payload(file: &std::path::Path) -> Result<Vec<u8>, String> {
-    let most = u64::try_from(MAX_PAYLOAD_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+/// Reads the payload, at most one byte more than the largest payload that is checked.
+fn read_payload(file: &Path) -> Result<Vec<u8>, SendError> {
+    let limit = u64::try_from(MAX_PAYLOAD_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     let read = if file.as_os_str() == "-" {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes))
+        std::fs::File::open(file).and_then(|file| file.take(limit).read_to_end(&mut bytes))
     };
-    read.map_err(|error| format!("{}: {error}", file.display()))?;
+    read.map_err(|source| SendError::PayloadFile { file: file.to_owned(), source })?;
     Ok(bytes)
 }

@@ -1,48 +1,49 @@
-//! Keeps the catalogue and the directory of the sidecar current from a cluster.
+//! Keeps the catalogue and the directory of the sidecar up to date from a cluster.
 //!
-//! If several objects declare one event type, payloads are validated by the schema of the one that the operator chooses
-//! as the owner: never one that its connection's `access` does not permit, or a tenant could have another team's events
-//! refused. No second copy of a schema is kept here: when another object becomes the owner, it is read again.
+//! Several objects may declare one event type. Events are judged by the schema of the object that the operator takes as
+//! its owner, never by one that the `access` of the connection does not permit: else a tenant could have another
+//! team's events refused. No second copy of a schema is kept here. When the owner changes because of another object or
+//! of rules, the new owner is read from the API server.
 
 mod connections;
 mod declarations;
+mod schema;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use futures::{StreamExt as _, pin_mut};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api, Client, Resource as _,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
 };
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client, Resource as _, runtime::watcher};
 use tokio::sync::mpsc;
 
 use crate::{
     api::WebhookEventType,
     catalogue::{Catalogue, Declared, Directory, Holder},
-    plan::{
-        access,
-        claims::Declaration,
-        schema_source::{self, Source},
-    },
+    plan::{access, claims::Declaration},
 };
 
 pub use connections::feed_connections;
-use declarations::{Declarations, Entry, EventTypeName, ObjectName};
+use declarations::{Declarations, Entry, EventTypeId};
+use schema::declared;
 
 use super::{
-    errors::{WatchLog, describe},
+    errors::describe,
+    objects::drop_unused_metadata,
     readable::Readable,
-    references::{Watch, watch_names},
-    watch::{PAGE, slim},
+    references::{WatchTask, watch_names},
+    watch::{Change, NamespacedName, PAGE, Watch, WatchLog},
 };
 
-/// Keeps the catalogue and the owners in the directory current, forever. `synced` is called after the first list; the
-/// catalogue is marked as loaded then. The directory has the rules of connections and the labels of namespaces, so both
-/// should be in it before.
+/// The objects of a list; `None`: one that cannot be decoded, of which what is known stays in force.
+type List = BTreeMap<NamespacedName, Option<WebhookEventType>>;
+
+/// Keeps the catalogue and the owners in the directory up to date, forever. Calls `synced` when the first list is
+/// complete, and marks the catalogue as loaded then.
+///
+/// # Assumptions
+/// The connections and the namespaces are in the directory already: they say who may have which event type.
 pub async fn feed_event_types(
     client: Client,
     catalogue: Catalogue,
@@ -50,9 +51,9 @@ pub async fn feed_event_types(
     synced: impl FnOnce() + Send,
 ) {
     let api: Api<Readable<WebhookEventType>> = Api::all(client.clone());
-    let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
-    pin_mut!(stream);
-    let (changes, mut changed) = mpsc::unbounded_channel();
+    let log = WatchLog::new("WebhookEventType", None);
+    let mut watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
+    let (changes, mut config_maps) = mpsc::unbounded_channel();
     let (mut connections, mut namespaces) = (directory.watch_connections(), directory.watch_namespaces());
     let mut feed = Feed {
         client,
@@ -62,57 +63,52 @@ pub async fn feed_event_types(
         watches: HashMap::new(),
         changes,
     };
-    let mut log = WatchLog::of("WebhookEventType", None);
     let mut synced = Some(synced);
-    // Objects of a list that is not complete yet; `None`: one that cannot be read, whose last known state stays.
-    let mut list: BTreeMap<ObjectName, Option<WebhookEventType>> = BTreeMap::new();
+    let mut list = List::new();
     loop {
         tokio::select! {
-            event = stream.next() => match event {
-                None => return,
-                Some(Ok(Event::Init)) => list.clear(),
-                Some(Ok(Event::InitApply(guard))) => {
-                    let (key, object) = read(guard);
-                    list.insert(key, object);
+            change = watch.next() => match change {
+                Change::Listed(object) => {
+                    let (name, object) = decoded(object);
+                    list.insert(name, object);
                 }
-                Some(Ok(Event::InitDone)) => {
-                    log.works();
+                Change::Synced(names) => {
+                    // A list that failed half-way may have left some that were deleted since.
+                    list.retain(|name, _| names.contains(name));
                     feed.replace(std::mem::take(&mut list)).await;
                     if let Some(synced) = synced.take() {
                         feed.catalogue.loaded();
                         synced();
                     }
                 }
-                Some(Ok(Event::Apply(guard))) => {
-                    if let (key, Some(object)) = read(guard) {
-                        feed.apply(key, object).await;
+                Change::Applied(object) => {
+                    if let (name, Some(object)) = decoded(object) {
+                        feed.apply(name, object).await;
                     }
                 }
-                Some(Ok(Event::Delete(guard))) => feed.remove(&key_of(&guard)).await,
-                Some(Err(error)) => log.failed(&error),
+                Change::Deleted(name) => feed.remove(&name).await,
+                Change::Forbidden => {}
             },
-            Some((namespace, name)) = changed.recv() => feed.config_map_changed(&namespace, &name).await,
+            Some(config_map) = config_maps.recv() => feed.config_map_changed(&config_map).await,
             Ok(()) = connections.changed() => feed.rules_changed().await,
             Ok(()) = namespaces.changed() => feed.rules_changed().await,
         }
     }
 }
 
-fn key_of(guard: &Readable<WebhookEventType>) -> ObjectName {
-    let meta = guard.meta();
-    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
-}
-
-fn read(guard: Readable<WebhookEventType>) -> (ObjectName, Option<WebhookEventType>) {
-    let key = key_of(&guard);
-    match guard.0 {
+fn decoded(object: Readable<WebhookEventType>) -> (NamespacedName, Option<WebhookEventType>) {
+    let key = NamespacedName::of(object.meta());
+    match object.0 {
         Ok(mut object) => {
-            slim(object.meta_mut());
+            drop_unused_metadata(object.meta_mut());
             (key, Some(object))
         }
-        Err(error) => {
-            let (namespace, name) = &key;
-            tracing::error!(namespace, name, error = %error.error, "the WebhookEventType cannot be read and is left as it is; correct its spec");
+        Err(unreadable) => {
+            let NamespacedName { namespace, name } = &key;
+            tracing::error!(
+                %namespace, %name, error = %unreadable.error,
+                "the WebhookEventType cannot be read; it is left as it is until its spec is corrected"
+            );
             (key, None)
         }
     }
@@ -123,257 +119,232 @@ struct Feed {
     catalogue: Catalogue,
     directory: Directory,
     declarations: Declarations,
-    /// Watches of ConfigMaps, in the namespaces that refer to one.
-    watches: HashMap<String, Watch>,
-    changes: mpsc::UnboundedSender<ObjectName>,
+    /// The watches of ConfigMaps, by namespace: one in each that refers to a ConfigMap.
+    watches: HashMap<Arc<str>, WatchTask>,
+    /// ConfigMaps that changed.
+    changes: mpsc::UnboundedSender<NamespacedName>,
 }
 
 impl Feed {
-    /// Replaces all objects.
-    async fn replace(&mut self, list: BTreeMap<ObjectName, Option<WebhookEventType>>) {
-        let mut connections: HashSet<String> =
-            self.declarations.by_event_type.keys().map(|(connection, _)| connection.clone()).collect();
-        let before: Vec<EventTypeName> = self.declarations.by_event_type.keys().cloned().collect();
-        for removed in self
-            .declarations
-            .by_object
-            .keys()
-            .filter(|key| !list.contains_key(*key))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            self.declarations.set(&removed, None);
+    /// Takes in a complete list.
+    async fn replace(&mut self, list: List) {
+        let before: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
+        let deleted: Vec<_> = self.declarations.objects().map(|(object, _)| object.clone()).collect();
+        for deleted in deleted.iter().filter(|object| !list.contains_key(*object)) {
+            self.declarations.set(deleted, None);
         }
-        for (key, object) in &list {
+        for (name, object) in &list {
             if let Some(object) = object {
-                self.declarations.set(key, Some(Entry::of(object)));
+                self.declarations.set(name, Some(Entry::of(object)));
             }
         }
+
         let mut tables: HashMap<String, Vec<(String, Declared)>> = HashMap::new();
-        let event_types: Vec<EventTypeName> = self.declarations.by_event_type.keys().cloned().collect();
-        let mut kept: Vec<EventTypeName> = Vec::new();
-        for event_type in &event_types {
+        // Event types whose schema is not known now: the previous one stays in force.
+        let mut retained: HashSet<EventTypeId> = HashSet::new();
+        let declared_now: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
+        for event_type in &declared_now {
             let is_revoked = self.is_revoked(event_type);
             let Some(owner) = self.publish_owner(event_type) else { continue };
             let declared = match list.get(&owner) {
-                Some(Some(object)) => self.declared(object).await,
+                Some(Some(object)) => declared(&self.client, object).await,
                 _ => None,
             };
             match declared {
                 Some(declared) => {
-                    tables.entry(event_type.0.clone()).or_default().push((event_type.1.clone(), declared));
+                    let table = tables.entry(event_type.connection.clone()).or_default();
+                    table.push((event_type.name.clone(), declared));
                 }
-                None if is_revoked => self.catalogue.remove(&event_type.0, &event_type.1),
-                None => kept.push(event_type.clone()),
+                None if is_revoked => self.catalogue.remove(&event_type.connection, &event_type.name),
+                None => {
+                    retained.insert(event_type.clone());
+                }
             }
         }
-        for removed in
-            before.iter().filter(|event_type| !self.declarations.by_event_type.contains_key(*event_type))
-        {
-            self.publish_owner(removed);
+        for event_type in before.iter().filter(|event_type| !self.declarations.has(event_type)) {
+            self.publish_owner(event_type);
         }
-        connections.extend(event_types.into_iter().map(|(connection, _)| connection));
+        let connections: HashSet<_> =
+            before.into_iter().chain(declared_now).map(|event_type| event_type.connection).collect();
         for connection in connections {
             let table = tables.remove(&connection).unwrap_or_default();
-            if kept.iter().any(|event_type| event_type.0 == connection) {
-                // Some stay as they were known: no exchange of the whole.
-                let names: HashSet<_> = table.iter().map(|(name, _)| name.clone()).collect();
-                for (name, declared) in table {
-                    self.put(&(connection.clone(), name), declared);
-                }
-                for name in self.catalogue.names(&connection) {
-                    let event_type = (connection.clone(), name);
-                    if !names.contains(&event_type.1) && !kept.contains(&event_type) {
-                        self.catalogue.remove(&event_type.0, &event_type.1);
-                    }
-                }
-            } else {
-                for (name, error) in self.catalogue.replace(&connection, table) {
-                    log_invalid(&(connection.clone(), name), &error);
-                }
-            }
+            self.replace_connection(connection, table, &retained);
         }
         self.watch_config_maps();
     }
 
-    async fn apply(&mut self, key: ObjectName, object: WebhookEventType) {
+    /// Replaces the schemas of a connection. Those of `retained` stay.
+    fn replace_connection(
+        &self,
+        connection: String,
+        table: Vec<(String, Declared)>,
+        retained: &HashSet<EventTypeId>,
+    ) {
+        if !retained.iter().any(|event_type| event_type.connection == connection) {
+            for (name, error) in self.catalogue.replace(&connection, table) {
+                warn_invalid(&EventTypeId { connection: connection.clone(), name }, &error);
+            }
+            return;
+        }
+        let names: HashSet<_> = table.iter().map(|(name, _)| name.clone()).collect();
+        for (name, declared) in table {
+            self.put(&EventTypeId { connection: connection.clone(), name }, declared);
+        }
+        for name in self.catalogue.names(&connection) {
+            let event_type = EventTypeId { connection: connection.clone(), name };
+            if !names.contains(&event_type.name) && !retained.contains(&event_type) {
+                self.catalogue.remove(&event_type.connection, &event_type.name);
+            }
+        }
+    }
+
+    async fn apply(&mut self, name: NamespacedName, object: WebhookEventType) {
         let entry = Entry::of(&object);
         let event_type = entry.event_type();
-        let before = self.declarations.set(&key, Some(entry)).map(|before| before.event_type());
+        let before = self.declarations.set(&name, Some(entry)).map(|before| before.event_type());
         if let Some(before) = before.filter(|before| *before != event_type) {
-            self.refresh(&before, None).await;
+            self.update(&before, None).await;
         }
         self.watch_config_maps();
-        self.refresh(&event_type, Some((key, object))).await;
+        self.update(&event_type, Some((name, object))).await;
     }
 
-    async fn remove(&mut self, key: &ObjectName) {
-        if let Some(before) = self.declarations.set(key, None) {
-            self.refresh(&before.event_type(), None).await;
+    async fn remove(&mut self, name: &NamespacedName) {
+        if let Some(before) = self.declarations.set(name, None) {
+            self.update(&before.event_type(), None).await;
         }
         self.watch_config_maps();
     }
 
-    async fn config_map_changed(&mut self, namespace: &str, name: &str) {
-        let concerned = self
-            .declarations
-            .by_object
-            .iter()
-            .filter(|(object, entry)| object.0 == namespace && entry.config_map.as_deref() == Some(name))
-            .map(|(_, entry)| entry.event_type());
-        for event_type in concerned.collect::<Vec<_>>() {
-            self.refresh(&event_type, None).await;
+    async fn config_map_changed(&mut self, config_map: &NamespacedName) {
+        let refers = |(object, entry): &(&NamespacedName, &Entry)| {
+            object.namespace == config_map.namespace && entry.config_map.as_deref() == Some(&*config_map.name)
+        };
+        let referring = self.declarations.objects().filter(refers);
+        let event_types: Vec<_> = referring.map(|(_, entry)| entry.event_type()).collect();
+        for event_type in event_types {
+            self.update(&event_type, None).await;
         }
     }
 
-    /// The rules of connections, or the labels of namespaces, have changed: refreshes the event types that have another
-    /// owner by them.
+    /// Updates the event types that have another owner by the present rules of connections and labels of namespaces.
     async fn rules_changed(&self) {
-        let has_other_owner = |name: &&EventTypeName| self.owner(name) != self.published_owner(name);
-        let changed = self.declarations.by_event_type.keys().filter(has_other_owner);
-        for event_type in changed.cloned().collect::<Vec<_>>() {
-            self.refresh(&event_type, None).await;
+        let is_stale = |event_type: &&EventTypeId| self.owner(event_type) != self.published_owner(event_type);
+        let stale: Vec<_> = self.declarations.event_types().filter(is_stale).cloned().collect();
+        for event_type in stale {
+            self.update(&event_type, None).await;
         }
     }
 
-    /// Puts the schema of an event type's owner into the catalogue; `known` is an object that was just received.
-    async fn refresh(&self, event_type: &EventTypeName, known: Option<(ObjectName, WebhookEventType)>) {
+    /// Takes in what the owner of an event type declares. `known` is an object that was just read.
+    async fn update(&self, event_type: &EventTypeId, known: Option<(NamespacedName, WebhookEventType)>) {
+        let EventTypeId { connection, name } = event_type;
         if self.is_revoked(event_type) {
-            self.catalogue.remove(&event_type.0, &event_type.1);
+            self.catalogue.remove(connection, name);
         }
         let Some(owner) = self.publish_owner(event_type) else {
-            self.catalogue.remove(&event_type.0, &event_type.1);
+            self.catalogue.remove(connection, name);
             return;
         };
-        let object = match known.filter(|(key, _)| *key == owner) {
+        let object = match known.filter(|(name, _)| *name == owner) {
             Some((_, object)) => Some(object),
-            None => {
-                let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), &owner.0);
-                api.get_opt(&owner.1).await.unwrap_or_else(|error| {
-                    tracing::warn!(
-                        namespace = owner.0,
-                        name = owner.1,
-                        error = describe(&error),
-                        "the WebhookEventType cannot be read; what was known of it stays"
-                    );
-                    None
-                })
-            }
+            None => self.read(&owner).await,
         };
         if let Some(object) = object
-            && let Some(declared) = self.declared(&object).await
+            && let Some(declared) = declared(&self.client, &object).await
         {
             self.put(event_type, declared);
         }
     }
 
-    fn put(&self, event_type: &EventTypeName, declared: Declared) {
-        if let Err(error) = self.catalogue.put(&event_type.0, &event_type.1, declared) {
-            log_invalid(event_type, &error);
-        }
-    }
-
-    fn publish_owner(&self, event_type: &EventTypeName) -> Option<ObjectName> {
-        let owner = self.owner(event_type);
-        let published = owner.clone().map(|(namespace, name)| Holder { namespace, name });
-        self.directory.set_holder(&event_type.0, &event_type.1, published);
-        owner
-    }
-
-    /// The owner as it was published last.
-    fn published_owner(&self, event_type: &EventTypeName) -> Option<ObjectName> {
-        self.directory
-            .holder(&event_type.0, &event_type.1)
-            .map(|Holder { namespace, name }| (namespace, name))
-    }
-
-    fn owner(&self, event_type: &EventTypeName) -> Option<ObjectName> {
-        self.declarations.owner(event_type, |object, it| self.is_permitted(object, it))
-    }
-
-    /// Whether the connection permits an object what it declares.
-    fn is_permitted(&self, object: &ObjectName, declaration: &Declaration) -> bool {
-        let connection = self.directory.connection(&declaration.connection);
-        let labels = self.directory.namespace(&object.0);
-        access::check(declaration, &object.0, connection.as_deref(), labels.as_deref()).is_ok()
-    }
-
-    /// Whether the present schema comes from an object that still declares the event type and is no longer permitted to.
-    /// Then it is removed, even if there is no other schema.
-    fn is_revoked(&self, event_type: &EventTypeName) -> bool {
-        let Some(owner) = self.published_owner(event_type) else { return false };
-        let entry = self.declarations.by_object.get(&owner);
-        entry.is_some_and(|entry| {
-            entry.event_type() == *event_type && !self.is_permitted(&owner, &entry.declaration)
+    async fn read(&self, object: &NamespacedName) -> Option<WebhookEventType> {
+        let NamespacedName { namespace, name } = object;
+        let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), namespace);
+        api.get_opt(name).await.unwrap_or_else(|error| {
+            let error = describe(&error);
+            tracing::warn!(
+                %namespace, %name, error,
+                "the WebhookEventType cannot be read; what is known of it stays in force"
+            );
+            None
         })
     }
 
-    /// The schema that an object declares; `None`: it cannot be read or is invalid. The object's own status says so, too.
-    async fn declared(&self, object: &WebhookEventType) -> Option<Declared> {
-        let (namespace, name) = (object.metadata.namespace.as_deref()?, object.metadata.name.as_deref()?);
-        let schema = match schema_source::schema_text(object) {
-            Ok(Source::Inline(schema)) => Ok(schema),
-            Ok(Source::ConfigMap(reference)) => {
-                let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-                match api.get_opt(&reference.name).await {
-                    Ok(found) => {
-                        let text = found.and_then(|map| map.data?.remove(&reference.key));
-                        let text = text.ok_or_else(|| {
-                            format!("ConfigMap {} has no key {}", reference.name, reference.key)
-                        });
-                        text.and_then(|text| {
-                            schema_source::parse_schema(object, &text).map_err(|problem| problem.to_string())
-                        })
-                    }
-                    Err(error) => Err(describe(&error)),
-                }
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match schema {
-            Ok(schema) => Some(Declared {
-                schema,
-                format_assertion: object.spec.format_assertion(),
-                policy: object.spec.payload_policy(),
-            }),
-            Err(problem) => {
-                tracing::warn!(
-                    namespace,
-                    name,
-                    problem,
-                    "no schema to validate events by; the one before stays, if any"
-                );
-                None
-            }
+    fn put(&self, event_type: &EventTypeId, declared: Declared) {
+        if let Err(error) = self.catalogue.put(&event_type.connection, &event_type.name, declared) {
+            warn_invalid(event_type, &error);
         }
     }
 
+    /// Records the owner of an event type in the directory, and returns it.
+    fn publish_owner(&self, event_type: &EventTypeId) -> Option<NamespacedName> {
+        let owner = self.owner(event_type);
+        let published = owner
+            .as_ref()
+            .map(|owner| Holder { namespace: owner.namespace.to_string(), name: owner.name.to_string() });
+        self.directory.set_holder(&event_type.connection, &event_type.name, published);
+        owner
+    }
+
+    /// Returns the owner that is in the directory.
+    fn published_owner(&self, event_type: &EventTypeId) -> Option<NamespacedName> {
+        let Holder { namespace, name } = self.directory.holder(&event_type.connection, &event_type.name)?;
+        Some(NamespacedName { namespace: namespace.into(), name: name.into() })
+    }
+
+    fn owner(&self, event_type: &EventTypeId) -> Option<NamespacedName> {
+        self.declarations.owner(event_type, |object, declaration| self.is_permitted(object, declaration))
+    }
+
+    /// Whether the connection permits an object what it declares.
+    fn is_permitted(&self, object: &NamespacedName, declaration: &Declaration) -> bool {
+        let connection = self.directory.connection(&declaration.connection);
+        let labels = self.directory.namespace(&object.namespace);
+        access::check(declaration, &object.namespace, connection.as_deref(), labels.as_deref()).is_ok()
+    }
+
+    /// Whether the schema in force comes from an object that still declares the event type and is not permitted to any
+    /// more. Such a schema does not stay, even when there is no other one.
+    fn is_revoked(&self, event_type: &EventTypeId) -> bool {
+        let Some(owner) = self.published_owner(event_type) else { return false };
+        let entry = self.declarations.of(&owner).filter(|entry| entry.event_type() == *event_type);
+        entry.is_some_and(|entry| !self.is_permitted(&owner, &entry.declaration))
+    }
+
+    /// Watches ConfigMaps in the namespaces that refer to one, and in no others.
     fn watch_config_maps(&mut self) {
-        let wanted: HashSet<&String> = self
+        let wanted: HashSet<&Arc<str>> = self
             .declarations
-            .by_object
-            .iter()
+            .objects()
             .filter(|(_, entry)| entry.config_map.is_some())
-            .map(|(key, _)| &key.0)
+            .map(|(object, _)| &object.namespace)
             .collect();
         self.watches.retain(|namespace, _| wanted.contains(namespace));
         for namespace in wanted {
             if self.watches.contains_key(namespace) {
                 continue;
             }
-            let (client, changes, place) = (self.client.clone(), self.changes.clone(), namespace.clone());
-            let task = tokio::spawn(async move {
-                watch_names::<ConfigMap>(client, &place, |name| {
-                    // The receiver is gone only when everything ends.
-                    let _ = changes.send((place.clone(), name.to_owned()));
-                })
-                .await;
+            let (client, changes, namespace) = (self.client.clone(), self.changes.clone(), namespace.clone());
+            let task = WatchTask::spawn({
+                let namespace = namespace.clone();
+                async move {
+                    watch_names::<ConfigMap>(client, &namespace, |name| {
+                        // The receiver goes away only when the whole feed ends.
+                        let _ =
+                            changes.send(NamespacedName { namespace: namespace.clone(), name: name.into() });
+                    })
+                    .await;
+                }
             });
-            self.watches.insert(namespace.clone(), Watch::new(&task));
+            self.watches.insert(namespace, task);
         }
     }
 }
 
-fn log_invalid(event_type: &EventTypeName, error: &crate::schema::InvalidSchema) {
-    tracing::warn!(connection = event_type.0, event_type = event_type.1, %error, "the schema cannot be used; the one before stays, if any");
+fn warn_invalid(event_type: &EventTypeId, error: &crate::schema::InvalidSchema) {
+    let EventTypeId { connection, name } = event_type;
+    tracing::warn!(
+        connection, event_type = name, %error,
+        "the schema cannot be used; the previous one stays in force, if there is one"
+    );
 }

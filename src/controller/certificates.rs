@@ -11,12 +11,8 @@ mod secret;
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
-use kube::{
-    Client,
-    runtime::{WatchStreamExt as _, watcher},
-};
+use kube::Client;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +23,8 @@ use crate::{
 };
 
 use super::{
-    errors::{WatchLog, is_forbidden},
     lease::{LeaderElection, LeaseConfig, LeaseError, Term},
+    watch::{ObjectState, WatchLog, watch_object},
 };
 
 use ca_bundle::{CaBundlePublisher, Published};
@@ -95,9 +91,9 @@ pub async fn keep_certificates(
             }
         }
     };
-    let follow = async { tokio::join!(manager.follow_secret(), manager.follow_configuration()) };
-    let follow = stop.run_until_cancelled(follow);
-    tokio::join!(follow, lead);
+    let watch = async { tokio::join!(manager.watch_secret(), manager.watch_configuration()) };
+    let watch = stop.run_until_cancelled(watch);
+    tokio::join!(watch, lead);
     Ok(())
 }
 
@@ -116,53 +112,40 @@ struct CertificateManager {
 }
 
 impl CertificateManager {
-    async fn follow_secret(&self) {
-        let stream = watcher::watch_object(self.secret.api.clone(), &self.secret.name).default_backoff();
-        pin_mut!(stream);
-        let mut log = WatchLog::of("Secret", Some(&self.config.namespace));
-        while let Some(item) = stream.next().await {
-            if item.is_ok() {
-                log.works();
+    async fn watch_secret(&self) {
+        let log = WatchLog::new("Secret", Some(&self.config.namespace));
+        watch_object(self.secret.api.clone(), &self.secret.name, log, |state| match state {
+            ObjectState::Exists(secret) => {
+                self.serve_with(&secret::parse(&secret));
+                self.changed.notify_one();
             }
-            match item {
-                Ok(Some(secret)) => {
-                    self.serve_with(&secret::parse(&secret));
-                    self.changed.notify_one();
-                }
-                Ok(None) => self.changed.notify_one(),
-                Err(error) => log.failed(&error),
-            }
-        }
+            ObjectState::Missing => self.changed.notify_one(),
+            ObjectState::Forbidden => {}
+        })
+        .await;
     }
 
-    async fn follow_configuration(&self) {
+    async fn watch_configuration(&self) {
         let Some(name) = &self.ca_bundle.name else {
             return self.registration.set(ConfigurationState::NotOurs);
         };
-        let stream = watcher::watch_object(self.ca_bundle.api.clone(), name).default_backoff();
-        pin_mut!(stream);
-        let mut log = WatchLog::of("ValidatingWebhookConfiguration", None);
-        while let Some(item) = stream.next().await {
-            match item {
-                Ok(found) => {
-                    log.works();
-                    self.registration.set(found.map_or(ConfigurationState::NotOurs, |found| {
-                        let webhooks = found.webhooks.into_iter().flatten();
-                        let ca_bundles = webhooks.map(|webhook| {
-                            webhook.client_config.ca_bundle.map(|bundle| bundle.0).unwrap_or_default()
-                        });
-                        ConfigurationState::CaBundles(ca_bundles.collect())
-                    }));
-                    self.changed.notify_one();
-                }
-                Err(error) => {
-                    if is_forbidden(&error) {
-                        self.registration.set(ConfigurationState::NotOurs);
-                    }
-                    log.failed(&error);
-                }
+        let log = WatchLog::new("ValidatingWebhookConfiguration", None);
+        watch_object(self.ca_bundle.api.clone(), name, log, |state| match state {
+            ObjectState::Exists(found) => {
+                let webhooks = found.webhooks.into_iter().flatten();
+                let ca_bundles = webhooks.map(|webhook| {
+                    webhook.client_config.ca_bundle.map(|bundle| bundle.0).unwrap_or_default()
+                });
+                self.registration.set(ConfigurationState::CaBundles(ca_bundles.collect()));
+                self.changed.notify_one();
             }
-        }
+            ObjectState::Missing => {
+                self.registration.set(ConfigurationState::NotOurs);
+                self.changed.notify_one();
+            }
+            ObjectState::Forbidden => self.registration.set(ConfigurationState::NotOurs),
+        })
+        .await;
     }
 
     /// Serves with the certificate of the Secret, if it is usable.

@@ -1,10 +1,10 @@
-//! Records of the engine, in Kubernetes.
+//! The engine's host in a cluster: claims, status, finalizers, Events, and the Secrets and ConfigMaps that objects refer to.
 //!
-//! Only status, our finalizer and our own annotation are ever written to an object, and only an event whose time is
-//! over is ever deleted. Secrets are read by name, and written only where an endpoint asks for it. Each write names the
-//! object's uid or resource version, so one that was deleted and made again is not taken for the one before.
+//! Of an object, only status, our finalizer and our annotation are ever written, and only events whose time to live is over
+//! are ever deleted. Secrets are read by name, and written only where an endpoint asks for it. Each write names the uid
+//! or the resource version of the object, so an object that was deleted and created again is not taken for the first one.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     ByteString,
@@ -14,7 +14,7 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-    core::NamespaceResourceScope,
+    core::{NamespaceResourceScope, Request},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -26,24 +26,29 @@ use crate::{
 };
 
 use super::{
-    MANAGER,
     errors::describe,
-    events::Events,
-    watch::{forget_payload, slim},
+    events::EventWriter,
+    finalizer::{self, Location, Metadata, Persistence, Removal, RemovalError},
+    manager::MANAGER,
+    objects::{drop_sent_payload, drop_unused_metadata},
 };
 
-/// The cluster, as the engine sees it.
+/// How long the removal of a finalizer is tried while others change the finalizers of the object. What fails otherwise
+/// is tried again by the queue, which waits without keeping a task.
+const PERSISTENCE: Persistence = Persistence { limit: Duration::from_secs(5), is_transient: |_| false };
+
+/// The cluster as the engine's host. See [`Host`].
 pub struct KubernetesHost {
     client: Client,
-    events: Events,
+    events: EventWriter,
     secrets_namespace: String,
 }
 
 impl KubernetesHost {
-    /// A host that reads tokens from Secrets in one namespace. `instance` names this process in Events.
+    /// Returns a host that reads tokens from Secrets in one namespace. `instance` names this process in Events.
     #[must_use]
     pub fn new(client: Client, secrets_namespace: impl Into<String>, instance: impl Into<String>) -> Self {
-        let events = Events::start(client.clone(), instance.into());
+        let events = EventWriter::start(client.clone(), instance.into());
         Self { client, events, secrets_namespace: secrets_namespace.into() }
     }
 
@@ -95,7 +100,7 @@ impl Host for KubernetesHost {
             }
             (Object::Event(o), Status::Event(status)) => {
                 let mut event = apply_status(&self.namespaced(&**o), &**o, &status).await?;
-                forget_payload(Arc::make_mut(&mut event));
+                drop_sent_payload(Arc::make_mut(&mut event));
                 Object::Event(event)
             }
             (object, _) => object.clone(),
@@ -104,10 +109,10 @@ impl Host for KubernetesHost {
 
     async fn release(&self, object: &Object) -> Result<(), HostError> {
         match object {
-            Object::Connection(o) => release(&Api::all(self.client.clone()), &**o).await,
-            Object::EventType(o) => release(&self.namespaced(&**o), &**o).await,
-            Object::Endpoint(o) => release(&self.namespaced(&**o), &**o).await,
-            Object::Event(o) => release(&self.namespaced(&**o), &**o).await,
+            Object::Connection(o) => release(&self.client, &**o).await,
+            Object::EventType(o) => release(&self.client, &**o).await,
+            Object::Endpoint(o) => release(&self.client, &**o).await,
+            Object::Event(o) => release(&self.client, &**o).await,
         }
     }
 
@@ -196,11 +201,11 @@ impl Host for KubernetesHost {
         let bytes = |text: &crate::plan::secrets::Sensitive| ByteString(text.expose().as_bytes().to_vec());
         let owners = own.then(|| vec![owner_reference(owner)]);
         let managed = (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
-        // What the spec says goes before what is said without being asked.
+        // Labels of the spec take precedence over our own.
         let labels: BTreeMap<_, _> = [managed].into_iter().chain(labels).collect();
         let written = match resource_version {
             None => {
-                let made = Secret {
+                let created = Secret {
                     metadata: ObjectMeta {
                         name: Some(name.clone()),
                         labels: Some(labels),
@@ -218,7 +223,7 @@ impl Host for KubernetesHost {
                     ..Secret::default()
                 };
                 let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-                api.create(&params, &made).await
+                api.create(&params, &created).await
             }
             Some(version) => {
                 let data: BTreeMap<_, _> =
@@ -241,8 +246,8 @@ impl Host for KubernetesHost {
                  (docs/security.md)",
                 status.message
             )),
-            // A label or name that is none, or an immutable Secret. Kubernetes names fields and keys, never what is in
-            // them.
+            // An invalid label or name, or an immutable Secret. Kubernetes names fields and keys, never their
+            // values.
             kube::Error::Api(status) if status.code == 422 => HostError::Refused(format!(
                 "/spec/signingSecret/toSecret: Kubernetes refuses Secret {namespace}/{name}: {}",
                 status.message
@@ -252,10 +257,10 @@ impl Host for KubernetesHost {
     }
 }
 
-/// Label of the Secrets that are written here.
+/// The label of the Secrets that are written here.
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
-/// A Secret, as the plan sees it.
+/// Converts a Secret for the plan.
 fn secret_data(secret: Secret) -> SecretData {
     let ObjectMeta { resource_version, labels, annotations, owner_references, .. } = secret.metadata;
     SecretData {
@@ -271,8 +276,8 @@ fn secret_data(secret: Secret) -> SecretData {
     }
 }
 
-/// What says that a Secret goes with an object. It does not hold up the object's deletion: that would need a further
-/// permission.
+/// Returns the owner reference of a Secret that is deleted with its object. It does not block the deletion of the object,
+/// which would need a further permission.
 fn owner_reference(owner: &Object) -> OwnerReference {
     let reference = match owner {
         Object::Connection(o) => o.controller_owner_ref(&()),
@@ -291,7 +296,7 @@ where
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let mut object =
         api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error))?;
-    slim(object.meta_mut());
+    drop_unused_metadata(object.meta_mut());
     Ok(Arc::new(object))
 }
 
@@ -304,38 +309,39 @@ where
     let patch = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        // With the uid, an object that was deleted and made again is a conflict and not written.
+        // With the uid, an object that was deleted and created again is a conflict.
         "metadata": {"name": name, "uid": uid},
         "status": status,
     });
     let params = PatchParams::apply(MANAGER).force();
     let mut object =
         api.patch_status(name, &params, &Patch::Apply(patch)).await.map_err(|error| shell_error(&error))?;
-    slim(object.meta_mut());
+    drop_unused_metadata(object.meta_mut());
     Ok(Arc::new(object))
 }
 
-async fn release<K>(api: &Api<K>, object: &K) -> Result<(), HostError>
+async fn release<K>(client: &Client, object: &K) -> Result<(), HostError>
 where
-    K: Resource + Clone + Debug + DeserializeOwned,
+    K: Resource<DynamicType = ()>,
 {
-    let meta = object.meta();
-    let mut finalizers = meta.finalizers.iter().flatten();
-    let Some(at) = finalizers.position(|finalizer| finalizer == FINALIZER) else { return Ok(()) };
-    // Not by `resourceVersion`: an object that others change all the time could never go.
-    let path = format!("/metadata/finalizers/{at}");
-    let patch = serde_json::from_value(json!([
-        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
-        {"op": "test", "path": path, "value": FINALIZER},
-        {"op": "remove", "path": path},
-    ]));
-    let patch = patch.map_err(|error| HostError::Failed(error.to_string()))?;
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let name = meta.name.as_deref().unwrap_or_default();
-    match api.patch(name, &params, &Patch::Json::<()>(patch)).await.map_err(|error| shell_error(&error)) {
-        Ok(_) | Err(HostError::Gone) => Ok(()),
-        // Of one with other finalizers the watch brings what it is now, and it is looked at again.
-        Err(error) => Err(error),
+    let ObjectMeta { name, namespace, uid, resource_version, finalizers, .. } = object.meta().clone();
+    let metadata = Metadata {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        finalizers: finalizers.unwrap_or_default(),
+        deletion_timestamp: None,
+    };
+    if !metadata.has_finalizer() {
+        return Ok(());
+    }
+    let resource = Request::new(K::url_path(&(), metadata.namespace.as_deref()));
+    let location = Location { resource: &resource, name: metadata.name.as_deref().unwrap_or_default() };
+    match finalizer::remove(client, location, &metadata, PERSISTENCE).await {
+        Ok(Removal::Removed(_) | Removal::Gone) => Ok(()),
+        Err(RemovalError::Contended) => Err(HostError::Conflict),
+        Err(RemovalError::Kubernetes(error)) => Err(shell_error(&error)),
     }
 }
 
@@ -350,7 +356,7 @@ where
     };
     match api.delete(name.as_deref().unwrap_or_default(), &params).await.map_err(|error| shell_error(&error))
     {
-        // With another uid, it was made again: that one is not meant.
+        // Of another uid, it was created again and is another object.
         Ok(_) | Err(HostError::Gone | HostError::Conflict) => Ok(()),
         Err(error) => Err(error),
     }
@@ -361,5 +367,52 @@ fn shell_error(error: &kube::Error) -> HostError {
         kube::Error::Api(status) if status.code == 404 => HostError::Gone,
         kube::Error::Api(status) if status.code == 409 => HostError::Conflict,
         error => HostError::Failed(describe(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::{
+        api::WebhookEndpoint,
+        controller::scripted::{Script, list, object},
+    };
+
+    use super::*;
+
+    fn endpoint(version: &str, finalizers: &[&str]) -> WebhookEndpoint {
+        let mut value = object("x", "u", version, finalizers);
+        value["apiVersion"] = json!("svix-operator.dev/v1alpha1");
+        value["kind"] = json!("WebhookEndpoint");
+        value["spec"] = json!({"url": "https://example.org/", "eventTypes": ["a.b"]});
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_finalizer_is_removed_although_others_moved_it() {
+        let script = Script::of([
+            (422, Value::Null),
+            (200, list([object("x", "u", "2", &["example.org/x", FINALIZER])])),
+            (200, object("x", "u", "3", &["example.org/x"])),
+        ]);
+
+        release(&script.client(), &endpoint("1", &[FINALIZER])).await.unwrap();
+
+        assert_eq!(script.requests().len(), 3, "{:?}", script.requests());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removal_that_others_prevent_is_a_conflict_and_other_failures_are_left_to_the_queue() {
+        let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
+            true => (200, list([object("x", "u", &version.to_string(), &["example.org/x", FINALIZER])])),
+            false => (422, Value::Null),
+        });
+        let error = release(&contended.client(), &endpoint("0", &[FINALIZER])).await.unwrap_err();
+        assert!(matches!(error, HostError::Conflict), "{error}");
+
+        let away = Script::of([(503, Value::Null)]);
+        let error = release(&away.client(), &endpoint("1", &[FINALIZER])).await.unwrap_err();
+        assert!(matches!(error, HostError::Failed(_)), "{error}");
+        assert_eq!(away.requests().len(), 1);
     }
 }

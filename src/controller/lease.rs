@@ -4,10 +4,9 @@
 //! seconds after the start of the last renewal that succeeded; others take over when they have seen
 //! no change for fifteen. The five seconds between are what a write may still need to arrive. Each
 //! side measures by its own monotonic clock; no two clocks are compared. Every write is bound to
-//! the version that was read, so of two that try at once one is refused.
+//! the version that was read, so of two attempts at once one is refused.
 //!
-//! `record` decides, `term` keeps the time, and this file talks to Kubernetes. What is led is
-//! not its business.
+//! `record` decides, `term` measures the time, and this file sends the requests.
 
 mod config;
 mod liveness;
@@ -24,13 +23,13 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 pub use config::{LeaseConfig, LeaseError, identity};
-pub use liveness::{LivingHolder, living_holder};
+pub use liveness::{LiveHolder, find_live_holder};
 pub use record::Loss;
-use record::{Bid, Sighting};
+use record::{Bid, Observation};
 pub use term::Term;
 use term::TermKeeper;
 
-/// One candidate.
+/// A candidate for leadership.
 #[derive(Clone)]
 pub struct LeaderElection {
     api: Api<Lease>,
@@ -38,7 +37,7 @@ pub struct LeaderElection {
 }
 
 impl LeaderElection {
-    /// A candidate that does nothing yet.
+    /// Returns a candidate that does nothing yet.
     ///
     /// # Errors
     /// [`LeaseError::Config`] when the times contradict each other.
@@ -47,58 +46,58 @@ impl LeaderElection {
         Ok(Self { api: Api::namespaced(client, &config.namespace), config })
     }
 
-    /// Waits until this candidate leads. Errors are logged and tried again for ever; the first
-    /// of a kind as a warning.
+    /// Waits until this candidate leads. Errors are logged, the first of a kind as a warning, and the attempt is repeated
+    /// forever.
     ///
-    /// Dropping the future gives up. If that happens while the winning request is under way, the
-    /// lease is held by nobody who works until it expires.
+    /// Dropping the future gives up. If that happens while the winning request is under way, the lease names a
+    /// process that does not work until it expires.
     pub async fn acquire(&self) -> Leadership {
         let mut seen = None;
         let mut leader = None;
-        let mut last_problem = String::new();
+        let mut last_error = String::new();
         loop {
             let wait = match self.try_acquire(&mut seen).await {
                 Ok(Ok(leadership)) => return leadership,
                 Ok(Err(wait)) => {
-                    last_problem.clear();
-                    let now = seen.as_ref().and_then(Sighting::lease).and_then(holder).map(str::to_owned);
-                    // Of several replicas, people often read the log of one that does nothing.
+                    last_error.clear();
+                    let now = seen.as_ref().and_then(Observation::lease).and_then(holder).map(str::to_owned);
+                    // People often read the log of a replica that does not lead.
                     if let Some(other) = now.filter(|now| leader.as_ref() != Some(now)) {
                         info!(lease = self.config.name, "standing by; {other} leads");
                         leader = Some(other);
                     }
                     wait
                 }
-                Err(problem) => {
-                    let text = problem.to_string();
-                    if text == last_problem {
-                        debug!(error = text, "still not able to take part in the leader election");
+                Err(error) => {
+                    let error = error.to_string();
+                    if error == last_error {
+                        debug!(error, "still not able to take part in the leader election");
                     } else {
-                        warn!(error = text, "not able to take part in the leader election");
-                        last_problem = text;
+                        warn!(error, "not able to take part in the leader election");
+                        last_error = error;
                     }
                     Duration::MAX
                 }
             };
-            // A holder's last moments are not slept through.
+            // Not longer than the holder counts as alive.
             tokio::time::sleep(self.pause().min(wait)).await;
         }
     }
 
-    /// One look and, if the lease is free, one write. `Err` inside is how long the holder lives.
+    /// Reads the lease and, if it is free, writes it. The inner `Err` is how long the holder counts as alive.
     async fn try_acquire(
         &self,
-        seen: &mut Option<Sighting>,
+        seen: &mut Option<Observation>,
     ) -> Result<Result<Leadership, Duration>, LeaseError> {
-        let lease = self.answer(self.config.request_timeout(), self.api.get_opt(&self.config.name)).await?;
-        // After the answer: later than the change, never earlier.
+        let lease = self.request(self.config.request_timeout(), self.api.get_opt(&self.config.name)).await?;
+        // After the response: later than the change, never earlier.
         let now = Instant::now();
         let seen = match seen {
             Some(seen) => {
                 seen.update(lease, now);
                 seen
             }
-            None => seen.insert(Sighting::new(lease, now)),
+            None => seen.insert(Observation::new(lease, now)),
         };
         match record::bid(&self.config.identity, seen, self.config.lease_duration, now) {
             Bid::Wait(left) => {
@@ -109,7 +108,7 @@ impl LeaderElection {
                 let started = Instant::now();
                 match self.write(self.config.request_timeout(), seen.lease()).await {
                     Ok(lease) => Ok(Ok(self.lead(lease, started))),
-                    // Another was faster; the next look says who.
+                    // Another was faster; the next read says which.
                     Err(error) if error.is(409) => Ok(Err(Duration::MAX)),
                     Err(error) => Err(error),
                 }
@@ -138,7 +137,7 @@ impl LeaderElection {
         warn!(lease = self.config.name, identity = self.config.identity, reason = %loss, "no longer leading");
     }
 
-    /// One renewal. A failure that may pass gives the lease back as it is known, for the next try.
+    /// Renews once. After a transient failure, returns the lease as it is known, for the next attempt.
     async fn renew_once(&self, lease: Lease, term: &Term, keeper: &TermKeeper) -> Result<Lease, Loss> {
         let mut lease = lease;
         loop {
@@ -147,7 +146,7 @@ impl LeaderElection {
                 return Err(Loss::Expired);
             }
             let timeout = time_left.min(self.config.request_timeout());
-            // The record is at least this young wherever it is seen; the answer may take its time.
+            // Every reader sees the record later than this; the response may take its time.
             let started = Instant::now();
             let error = match self.write(timeout, Some(&lease)).await {
                 Ok(renewed) => {
@@ -160,11 +159,11 @@ impl LeaderElection {
                 warn!(lease = self.config.name, %error, time_left = ?term.remaining(), "lease not renewed");
                 return Ok(lease);
             }
-            // Somebody wrote: perhaps ourselves, in a request whose answer was lost.
+            // Somebody wrote: perhaps this process, in a request whose response was lost.
             let timeout = term.remaining().min(self.config.request_timeout());
-            match self.answer(timeout, self.api.get_opt(&self.config.name)).await {
+            match self.request(timeout, self.api.get_opt(&self.config.name)).await {
                 Ok(found) => {
-                    record::still_held(&self.config.identity, found.as_ref())?;
+                    record::check_holder(&self.config.identity, found.as_ref())?;
                     lease = found.unwrap_or(lease);
                 }
                 Err(error) => {
@@ -175,31 +174,30 @@ impl LeaderElection {
         }
     }
 
-    /// Writes a record that names us over `seen`, or creates the lease; refused when it is no
-    /// longer what was seen.
+    /// Replaces the lease `seen` by one that names this process, or creates it. Refused when the lease has changed.
     async fn write(&self, timeout: Duration, seen: Option<&Lease>) -> Result<Lease, LeaseError> {
         let LeaseConfig { identity, name, lease_duration, .. } = &self.config;
         let spec = seen.and_then(|lease| lease.spec.as_ref());
-        let spec = record::held(identity, *lease_duration, spec, Timestamp::now());
+        let spec = record::renewed(identity, *lease_duration, spec, Timestamp::now());
         let parameters = PostParams::default();
         match seen {
             Some(lease) => {
                 let lease = Lease { spec: Some(spec), ..lease.clone() };
-                self.answer(timeout, self.api.replace(name, &parameters, &lease)).await
+                self.request(timeout, self.api.replace(name, &parameters, &lease)).await
             }
             None => {
                 let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
-                self.answer(timeout, self.api.create(&parameters, &Lease { metadata, spec: Some(spec) }))
+                self.request(timeout, self.api.create(&parameters, &Lease { metadata, spec: Some(spec) }))
                     .await
             }
         }
     }
 
-    /// Clears the record if it names us.
+    /// Clears the record if it names this process.
     async fn clear(&self) -> Result<(), LeaseError> {
         let timeout = self.config.request_timeout();
         loop {
-            let found = self.answer(timeout, self.api.get_opt(&self.config.name)).await?;
+            let found = self.request(timeout, self.api.get_opt(&self.config.name)).await?;
             let Some(mut lease) = found else { return Ok(()) };
             let identity = self.config.identity.as_str();
             let Some(spec) = lease.spec.take().filter(|spec| record::holder(spec) == Some(identity)) else {
@@ -208,8 +206,8 @@ impl LeaderElection {
             lease.spec = Some(record::released(&spec, Timestamp::now()));
             let parameters = PostParams::default();
             let replaced = self.api.replace(&self.config.name, &parameters, &lease);
-            match self.answer(timeout, replaced).await {
-                // A last renewal of ours arrived in between.
+            match self.request(timeout, replaced).await {
+                // A last renewal of this process arrived in between.
                 Err(error) if error.is(409) => {}
                 Err(error) => return Err(error),
                 Ok(_) => return Ok(()),
@@ -217,8 +215,8 @@ impl LeaderElection {
         }
     }
 
-    /// The answer to a request, within `timeout`.
-    async fn answer<T>(
+    /// Sends a request with a time-out.
+    async fn request<T>(
         &self,
         timeout: Duration,
         request: impl Future<Output = kube::Result<T>>,
@@ -226,12 +224,12 @@ impl LeaderElection {
         let name = || self.config.name.clone();
         match tokio::time::timeout(timeout, request).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(source)) => Err(LeaseError::Kubernetes { name: name(), source: Box::new(source) }),
+            Ok(Err(source)) => Err(LeaseError::Kubernetes { name: name(), source: source.into() }),
             Err(_) => Err(LeaseError::Timeout { name: name(), after: timeout }),
         }
     }
 
-    /// The retry period and up to a fifth of it, so that replicas do not ask in step.
+    /// Returns the retry period and up to a fifth of it at random, so that replicas do not ask at the same time.
     fn pause(&self) -> Duration {
         self.config.retry_period.mul_f64(1.0 + rand::random_range(0.0..0.2))
     }
@@ -241,11 +239,11 @@ fn holder(lease: &Lease) -> Option<&str> {
     lease.spec.as_ref().and_then(record::holder)
 }
 
-/// That this process leads. The lease is renewed in the background until this is dropped or
+/// The leadership of this process. The lease is renewed in the background until this value is dropped or
 /// released, or until the term is lost.
 ///
-/// Dropping it ends the term at once, but others wait until the lease expires:
-/// [`Leadership::release`] is the polite way.
+/// Dropping it ends the term at once, but others wait until the lease expires. After [`Leadership::release`] they do
+/// not wait.
 pub struct Leadership {
     election: LeaderElection,
     term: Term,
@@ -254,7 +252,7 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// The term, for everybody who writes.
+    /// Returns the term, for everything that writes.
     #[must_use]
     pub fn term(&self) -> Term {
         self.term.clone()
@@ -277,12 +275,15 @@ impl Leadership {
         self.term.remaining()
     }
 
-    /// Ends the term and clears the record, so that another takes over at its next look. The
-    /// caller has stopped writing before. A term that is lost already is not an error.
+    /// Ends the term and clears the record, so that another candidate takes over at once. A term that is lost already is
+    /// no error.
+    ///
+    /// # Assumptions
+    /// The caller has stopped writing.
     ///
     /// # Errors
-    /// When Kubernetes refuses or does not answer within half of the renew deadline; others then
-    /// wait until the lease expires.
+    /// The API server refuses, or does not answer within half of the renew deadline. Others then wait until the lease
+    /// expires.
     pub async fn release(mut self) -> Result<(), LeaseError> {
         self.keeper.end(Loss::GivenUp);
         self.renewals.abort();

@@ -1,25 +1,28 @@
-//! The Kubernetes host around the engine: watch, dereference, write status and Events.
+//! The cluster around the engine: watches, contents that objects refer to, claims, status and Events.
 //!
-//! Nothing is decided here. [`watch`] brings objects to the engine, [`KubernetesHost`] records what it did.
+//! Nothing is decided here. [`watch_kind`] brings objects to the engine, and [`KubernetesHost`] writes what the engine
+//! decides. For the sidecar, the same watches keep the catalogue up to date, and [`keep_certificates`] its certificates.
 
 mod catalogue;
 mod certificates;
 mod errors;
 mod events;
+mod finalizer;
 mod host;
 pub mod lease;
+mod manager;
+mod objects;
 mod readable;
 mod references;
 pub mod release;
+#[cfg(test)]
+mod scripted;
 mod watch;
 
 pub use catalogue::{feed_connections, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
 pub use host::KubernetesHost;
+pub use objects::{Watched, watch_in, watch_kind};
 pub use references::{
     feed_namespaces, watch_config_maps, watch_endpoint_secrets, watch_namespaces, watch_secrets,
 };
-pub use watch::{Watched, watch_in, watch_kind};
-
-/// The name under which fields are managed, Events are reported and Leases are held.
-pub const MANAGER: &str = "svix-operator";

@@ -1,31 +1,30 @@
-//! Objects of a list or a watch, each read for itself: one that cannot be read leaves the others as they are.
+//! Decodes each object of a list or a watch by itself, so that one that cannot be decoded does not affect the others.
 //!
-//! kube's own `DeserializeGuard` reads an object into a tree before it reads it for good, and serde_json gives up on a
-//! tree that is nested deeper than 128 levels: a single object with a payload that deep, which an API server stores
-//! without a word, would end the whole list. Here an object stays text until the list is read, and looking for
-//! the end of a text takes no recursion.
+//! kube's own `DeserializeGuard` first parses an object into a tree, and serde_json refuses a tree with more than 128 levels:
+//! a single object with such a payload, which an API server accepts, would fail the whole list. Here an object stays
+//! text until the list is parsed, and finding the end of a text needs no recursion.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-/// An object, or why it cannot be read.
+/// An object, or why it cannot be decoded.
 #[derive(Clone, Debug)]
 pub struct Readable<K>(pub Result<K, Unreadable>);
 
-/// An object that cannot be read.
+/// An object that cannot be decoded.
 #[derive(Clone, Debug)]
 pub struct Unreadable {
-    /// Why not.
-    pub error: String,
-    /// What says which object it is, and in which version; nothing else.
+    /// The cause.
+    pub error: Arc<serde_json::Error>,
+    /// The parts of the metadata that identify the object and its version, and no others.
     pub metadata: ObjectMeta,
 }
 
-/// What is read of an object that cannot be read: nothing that may be nested.
+/// The parts of an object that are decoded in any case: none of them may be nested.
 #[derive(Deserialize)]
 struct Named {
     metadata: Identity,
@@ -45,7 +44,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Readable<K> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         let error = match serde_json::from_str(text.get()) {
             Ok(object) => return Ok(Self(Ok(object))),
-            Err(error) => error.to_string(),
+            Err(error) => Arc::new(error),
         };
         let Named { metadata } = serde_json::from_str(text.get()).map_err(serde::de::Error::custom)?;
         let Identity { name, namespace, uid, resource_version } = metadata;
@@ -112,7 +111,7 @@ mod tests {
                 "metadata": {{"resourceVersion": "9"}}, "items": [{deep}, {good}]}}"#
         );
         let list: ObjectList<Readable<WebhookEvent>> = serde_json::from_str(&list).unwrap();
-        assert!(list.items[0].0.as_ref().unwrap_err().error.contains("recursion limit"));
+        assert!(list.items[0].0.as_ref().unwrap_err().error.to_string().contains("recursion limit"));
         assert_eq!(list.items[0].meta().name.as_deref(), Some("deep"));
         assert_eq!(list.items[0].meta().resource_version.as_deref(), Some("7"));
         assert!(list.items[1].0.is_ok());
@@ -130,6 +129,6 @@ mod tests {
         let wrong = event("wrong", "5");
         let object: Readable<WebhookEvent> = serde_json::from_str(&wrong).unwrap();
         assert_eq!(object.meta().namespace.as_deref(), Some("ns"));
-        assert!(object.0.unwrap_err().error.contains("expected an object"));
+        assert!(object.0.unwrap_err().error.to_string().contains("expected an object"));
     }
 }

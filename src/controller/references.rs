@@ -1,19 +1,16 @@
-//! Watches on what objects refer to: metadata only. The content is read by name when it is needed.
+//! Watches of what objects refer to, and of namespaces: metadata only. Contents are read by name when they are needed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt::Debug,
     sync::Arc,
 };
 
-use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{
     Api, Client,
     core::{NamespaceResourceScope, PartialObjectMeta, Resource},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+    runtime::watcher,
 };
 use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
@@ -23,40 +20,42 @@ use crate::{
     engine::{Engine, Host},
 };
 
-use super::errors::{WatchLog, is_forbidden};
+use super::watch::{Handler, NamespacedName, Watch, WatchLog};
 
-/// Tells the engine of every Secret that changes in the namespace where tokens are kept, for ever.
-pub async fn watch_secrets<S: Host>(client: Client, engine: Arc<Engine<S>>, namespace: String) {
+/// Informs the engine of every Secret that changes in the namespace of the tokens, forever.
+pub async fn watch_secrets<H: Host>(client: Client, engine: Arc<Engine<H>>, namespace: String) {
     watch_names::<Secret>(client, &namespace, |name| engine.token_secret_changed(name)).await;
 }
 
-/// Tells the engine of every ConfigMap that changes in the namespaces that refer to one, for ever.
-pub async fn watch_config_maps<S: Host>(client: Client, engine: Arc<Engine<S>>) {
-    watch_referred::<ConfigMap, S>(client, engine, Engine::config_map_namespaces, Engine::config_map_changed)
-        .await;
+/// Informs the engine of every ConfigMap that changes in the namespaces that refer to one, forever.
+pub async fn watch_config_maps<H: Host>(client: Client, engine: Arc<Engine<H>>) {
+    watch_referenced::<ConfigMap, H>(
+        client,
+        engine,
+        Engine::config_map_namespaces,
+        Engine::config_map_changed,
+    )
+    .await;
 }
 
-/// Tells the engine of every Secret that changes in the namespaces whose endpoints speak of one, for ever.
-pub async fn watch_endpoint_secrets<S: Host>(client: Client, engine: Arc<Engine<S>>) {
-    watch_referred::<Secret, S>(client, engine, Engine::secret_namespaces, Engine::secret_changed).await;
+/// Informs the engine of every Secret that changes in the namespaces whose endpoints refer to one, forever.
+pub async fn watch_endpoint_secrets<H: Host>(client: Client, engine: Arc<Engine<H>>) {
+    watch_referenced::<Secret, H>(client, engine, Engine::secret_namespaces, Engine::secret_changed).await;
 }
 
 /// Watches a kind in the namespaces that refer to objects of it, and in no others.
-async fn watch_referred<K, S>(
+async fn watch_referenced<K, H>(
     client: Client,
-    engine: Arc<Engine<S>>,
-    namespaces: impl Fn(&Engine<S>) -> BTreeSet<Arc<str>>,
-    changed: fn(&Engine<S>, &str, &str),
+    engine: Arc<Engine<H>>,
+    namespaces: impl Fn(&Engine<H>) -> BTreeSet<Arc<str>>,
+    changed: fn(&Engine<H>, &str, &str),
 ) where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     K: Send + 'static,
-    S: Host,
+    H: Host,
 {
     let mut references = engine.references();
-    let mut watches: HashMap<Arc<str>, Watch> = HashMap::new();
+    let mut watches: HashMap<Arc<str>, WatchTask> = HashMap::new();
     loop {
         references.mark_unchanged();
         let namespaces = namespaces(&engine);
@@ -64,10 +63,9 @@ async fn watch_referred<K, S>(
         for namespace in namespaces {
             watches.entry(namespace.clone()).or_insert_with(|| {
                 let (client, engine) = (client.clone(), engine.clone());
-                let task = tokio::spawn(async move {
+                WatchTask::spawn(async move {
                     watch_names::<K>(client, &namespace, |name| changed(&engine, &namespace, name)).await;
-                });
-                Watch::new(&task)
+                })
             });
         }
         if references.changed().await.is_err() {
@@ -76,124 +74,126 @@ async fn watch_referred<K, S>(
     }
 }
 
-/// Tells the engine of the labels of namespaces, which the rules of connections speak of, for ever. `synced` is called
-/// when the first list is in. Without permission to read namespaces, they are known by their names alone.
-pub async fn watch_namespaces<S: Host>(client: Client, engine: Arc<Engine<S>>, synced: impl FnOnce() + Send) {
-    watch_labels(client, |name, labels| engine.namespace_changed(name, labels), synced).await;
-}
+/// The task of a watch. It ends when this is dropped.
+pub(super) struct WatchTask(AbortHandle);
 
-/// Keeps the directory's namespaces current, for ever, in the same way.
-pub async fn feed_namespaces(client: Client, directory: Directory, synced: impl FnOnce() + Send) {
-    watch_labels(client, |name, labels| directory.set_namespace(name, labels), synced).await;
-}
-
-/// Calls `changed` with the labels of each namespace, and without when it is gone.
-async fn watch_labels(
-    client: Client,
-    changed: impl Fn(&str, Option<BTreeMap<String, String>>),
-    synced: impl FnOnce() + Send,
-) {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
-    let stream = watcher::watcher(api, watcher::Config::default()).default_backoff();
-    pin_mut!(stream);
-    let mut log = WatchLog::of("Namespace", None);
-    let mut synced = Some(synced);
-    let (mut known, mut listed) = (HashSet::new(), HashSet::new());
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
-                let name = namespace.metadata.name.unwrap_or_default();
-                changed(&name, Some(namespace.metadata.labels.unwrap_or_default()));
-                known.insert(name.clone());
-                listed.insert(name);
-            }
-            Ok(Event::InitDone) => {
-                log.works();
-                for gone in known.difference(&listed) {
-                    changed(gone, None);
-                }
-                known.clone_from(&listed);
-                if let Some(synced) = synced.take() {
-                    synced();
-                }
-            }
-            Ok(Event::Delete(namespace)) => {
-                let name = namespace.metadata.name.unwrap_or_default();
-                changed(&name, None);
-                known.remove(&name);
-                listed.remove(&name);
-            }
-            Err(error) => {
-                let forbidden = is_forbidden(&error);
-                let then = "cannot watch namespaces; rules in spec.access see their names, not their labels";
-                log.failed_so(&error, then);
-                if let (true, Some(synced)) = (forbidden, synced.take_if(|_| forbidden)) {
-                    synced();
-                }
-            }
-        }
+impl WatchTask {
+    /// Starts a task.
+    pub fn spawn(watch: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(watch).abort_handle())
     }
 }
 
-/// A watch that ends when it is dropped.
-pub(super) struct Watch(AbortHandle);
-
-impl Watch {
-    pub(super) fn new<T>(task: &tokio::task::JoinHandle<T>) -> Self {
-        Self(task.abort_handle())
-    }
-}
-
-impl Drop for Watch {
+impl Drop for WatchTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Calls `changed` with the name of each object that appears, changes or goes. After a new list, with each
-/// that changed while nobody watched.
+/// Calls `changed` with the name of each object that is created, changed or deleted in a namespace, forever. After a new
+/// list, it is called for each object that changed while nothing was watched.
 pub(super) async fn watch_names<K>(client: Client, namespace: &str, changed: impl Fn(&str))
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     K: Send + 'static,
 {
     let api: Api<PartialObjectMeta<K>> = Api::namespaced(client, namespace);
-    let stream = watcher::watcher(api, watcher::Config::default()).default_backoff();
-    pin_mut!(stream);
-    let mut log = WatchLog::of(K::kind(&()), Some(namespace));
-    let mut versions: HashMap<String, Option<String>> = HashMap::new();
-    let mut listed: HashSet<String> = HashSet::new();
-    let name_of = |object: &PartialObjectMeta<K>| object.metadata.name.clone().unwrap_or_default();
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object) | Event::Apply(object)) => {
-                let name = name_of(&object);
-                listed.insert(name.clone());
-                let version = object.metadata.resource_version;
-                if versions.get(&name) != Some(&version) {
-                    changed(&name);
-                    versions.insert(name, version);
-                }
-            }
-            Ok(Event::InitDone) => {
-                log.works();
-                let gone: Vec<_> = versions.keys().filter(|name| !listed.contains(*name)).cloned().collect();
-                for name in gone {
-                    changed(&name);
-                    versions.remove(&name);
-                }
-            }
-            Ok(Event::Delete(object)) => {
-                let name = name_of(&object);
-                changed(&name);
-                versions.remove(&name);
-            }
-            Err(error) => log.failed(&error),
+    let log = WatchLog::new(K::kind(&()), Some(namespace));
+    let watch = Watch::new(api, watcher::Config::default(), log);
+    watch.run(Versions { namespace: namespace.into(), versions: HashMap::new(), changed }).await;
+}
+
+/// Compares the versions of objects with those that were seen before.
+struct Versions<F> {
+    namespace: Arc<str>,
+    versions: HashMap<Arc<str>, Option<String>>,
+    changed: F,
+}
+
+impl<K, F: Fn(&str)> Handler<PartialObjectMeta<K>> for Versions<F> {
+    fn applied(&mut self, object: PartialObjectMeta<K>) {
+        let NamespacedName { name, .. } = NamespacedName::of(&object.metadata);
+        let version = object.metadata.resource_version;
+        if self.versions.get(&name) != Some(&version) {
+            (self.changed)(&name);
+            self.versions.insert(name, version);
         }
+    }
+
+    fn deleted(&mut self, name: &NamespacedName) {
+        (self.changed)(&name.name);
+        self.versions.remove(&name.name);
+    }
+
+    fn known(&self) -> Vec<NamespacedName> {
+        let namespace = || self.namespace.clone();
+        self.versions
+            .keys()
+            .map(|name| NamespacedName { namespace: namespace(), name: name.clone() })
+            .collect()
+    }
+}
+
+/// Keeps the engine's labels of namespaces up to date, forever; the rules of connections select by them. Calls `synced`
+/// when the first list is complete. Without permission to read namespaces, only their names are known.
+pub async fn watch_namespaces<H: Host>(client: Client, engine: Arc<Engine<H>>, synced: impl FnOnce() + Send) {
+    watch_labels(client, |name, labels| engine.namespace_changed(name, labels), synced).await;
+}
+
+/// Keeps the directory's labels of namespaces up to date, forever, in the same way.
+pub async fn feed_namespaces(client: Client, directory: Directory, synced: impl FnOnce() + Send) {
+    watch_labels(client, |name, labels| directory.set_namespace(name, labels), synced).await;
+}
+
+/// Calls `changed` with the labels of each namespace, and with `None` when it was deleted.
+async fn watch_labels(
+    client: Client,
+    changed: impl Fn(&str, Option<BTreeMap<String, String>>),
+    synced: impl FnOnce() + Send,
+) {
+    let log = WatchLog::new("Namespace", None)
+        .with_message("cannot watch namespaces; rules in spec.access see their names, not their labels");
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
+    let watch = Watch::new(api, watcher::Config::default(), log);
+    watch.run(Labels { known: HashSet::new(), changed, synced: Some(synced) }).await;
+}
+
+/// Passes the labels of namespaces on.
+struct Labels<C, S> {
+    known: HashSet<NamespacedName>,
+    changed: C,
+    /// Called once.
+    synced: Option<S>,
+}
+
+impl<C, S> Handler<PartialObjectMeta<Namespace>> for Labels<C, S>
+where
+    C: Fn(&str, Option<BTreeMap<String, String>>),
+    S: FnOnce(),
+{
+    fn applied(&mut self, namespace: PartialObjectMeta<Namespace>) {
+        let name = NamespacedName::of(&namespace.metadata);
+        (self.changed)(&name.name, Some(namespace.metadata.labels.unwrap_or_default()));
+        self.known.insert(name);
+    }
+
+    fn deleted(&mut self, name: &NamespacedName) {
+        (self.changed)(&name.name, None);
+        self.known.remove(name);
+    }
+
+    fn known(&self) -> Vec<NamespacedName> {
+        self.known.iter().cloned().collect()
+    }
+
+    fn synced(&mut self) {
+        if let Some(synced) = self.synced.take() {
+            synced();
+        }
+    }
+
+    /// Labels will not be known, which must not keep the process from being ready.
+    fn forbidden(&mut self) {
+        Handler::synced(self);
     }
 }

@@ -1,113 +1,126 @@
-//! Takes our finalizer off objects, as before an uninstall, and leaves Svix as it is.
+//! Removes our finalizer from objects, as before an uninstall, and leaves Svix as it is.
 //!
-//! Everything that is to be released is found before the first object is changed: a list that would be read while it
-//! changes need not be begun again, and a dry run is the first half of the real one. Objects are never read whole, so one
-//! that the operator could not read is released like any other; other finalizers are left alone. An operator that
-//! runs would take the objects back: see [`lease::living_holder`](super::lease::living_holder).
+//! # Flow
+//! 1. [`find`] finds every object to release, before the first one changes: so a dry run is the first half of a release, and
+//!    a list is not read while it changes.
+//! 2. [`release`] removes the finalizer: from event types, then from endpoints, then from connections.
+//!
+//! # Guarantees
+//! Only metadata is read, so an object that cannot be decoded is released like any other. Finalizers of others stay, also
+//! those that are set meanwhile, and a writer that changes an object all the time does not keep it from being released.
+//!
+//! # Assumptions
+//! No operator runs: it would set the finalizer again. See [`lease::find_live_holder`](super::lease::find_live_holder).
 
-mod cluster;
+mod objects;
 mod report;
-mod select;
+mod selection;
 
 use futures::{StreamExt as _, stream};
 use kube::Client;
 
-use crate::{api::FINALIZER, engine::Kind};
+use crate::engine::Kind;
 
-use super::errors::describe;
+use super::errors::KubernetesError;
 
-use cluster::{Held, get, list};
+use objects::Found;
 pub use report::{Row, State, Table, json};
-pub use select::{Selection, object_key};
+pub use selection::{ObjectKeyError, Selection, parse_object_key};
 
-/// The kinds that our finalizer is on, in the order in which they are released: a connection is held while objects use
-/// it, and an endpoint needs its event types.
+/// The kinds that our finalizer is on, in the order in which they are released: connections last, since objects use them, and
+/// event types before the endpoints that need them.
 pub const KINDS: [Kind; 3] = [Kind::EventType, Kind::Endpoint, Kind::Connection];
 
-/// How many objects are released at once: many times faster than one by one, and far from what an API server minds.
-const AT_ONCE: usize = 16;
+/// The number of objects that are released at once: many times faster than one by one, and little for an API server.
+const CONCURRENCY: usize = 16;
 
-/// What a selection comes to.
+/// The objects to release, and what is known before.
 #[derive(Debug, Default)]
-pub struct Lot {
+pub struct Targets {
     /// Objects that our finalizer is on, in the order in which they are released.
-    held: Vec<Held>,
-    /// Objects that were asked for by name and need nothing, or cannot be had.
+    found: Vec<Found>,
+    /// Objects that were named and need no release, or cannot be read.
     settled: Vec<Row>,
-    /// Kinds that the cluster does not know: their CRD is not installed, so nothing of them is there.
+    /// Kinds that the cluster does not know, since their CRD is not installed: there are no objects of them.
     pub missing: Vec<Kind>,
-    /// Kinds that could not be listed, with the API server's words.
-    pub unlisted: Vec<(Kind, String)>,
+    /// Kinds that could not be listed, and why.
+    pub unlisted: Vec<(Kind, KubernetesError)>,
 }
 
-impl Lot {
-    /// Whether there is anything to release, or may be: of a kind that cannot be listed nobody knows.
+impl Targets {
+    /// Whether there may be something to release. Of a kind that cannot be listed, it is not known.
     #[must_use]
-    pub fn has_work(&self) -> bool {
-        !(self.held.is_empty() && self.unlisted.is_empty())
+    pub fn may_have_work(&self) -> bool {
+        !(self.found.is_empty() && self.unlisted.is_empty())
     }
 
-    /// What a release would come to.
+    /// Returns what a release would do.
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
-        let would = |held: &Held| Row { key: held.key.clone(), state: State::WouldBeReleased };
-        self.settled.iter().cloned().chain(self.held.iter().map(would)).collect()
+        let would = |object: &Found| Row { key: object.key.clone(), state: State::WouldBeReleased };
+        self.settled.iter().cloned().chain(self.found.iter().map(would)).collect()
+    }
+
+    /// Returns a table for all objects.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let found = self.found.iter().map(|object| &object.key);
+        Table::of(found.chain(self.settled.iter().map(|row| &row.key)))
     }
 }
 
-/// Finds what is to be released. Changes nothing. A kind that cannot be listed does not keep the others from it.
-pub async fn find(client: &Client, selection: &Selection) -> Lot {
-    let mut lot = Lot::default();
+/// Finds the objects to release, and changes nothing. A kind that cannot be listed does not affect the others.
+pub async fn find(client: &Client, selection: &Selection) -> Targets {
+    let mut targets = Targets::default();
     if let Selection::Objects(keys) = selection {
         let mut keys = keys.clone();
         keys.sort_by_key(|key| KINDS.iter().position(|kind| *kind == key.kind));
         for key in keys {
-            let state = match get(client, &key).await {
-                Ok(Some(held)) if held.is_ours() => {
-                    lot.held.push(held);
+            let state = match objects::get(client, &key).await {
+                Ok(Some(object)) if object.has_finalizer() => {
+                    targets.found.push(object);
                     continue;
                 }
-                Ok(Some(_)) => State::NotHeld,
+                Ok(Some(_)) => State::NoFinalizer,
                 Ok(None) => State::NotFound,
-                Err(error) => State::Failed(describe(&error)),
+                Err(error) => State::Failed(KubernetesError::from(error).to_string()),
             };
-            lot.settled.push(Row { key, state });
+            targets.settled.push(Row { key, state });
         }
-        return lot;
+        return targets;
     }
-    for kind in KINDS.into_iter().filter(|kind| selection.concerns(*kind)) {
-        let chosen = |held: &Held| held.is_ours() && selection.chooses(held);
-        match list(client, kind, selection.namespace(), selection.by_connection(), chosen).await {
-            Ok(held) => lot.held.extend(held),
-            Err(kube::Error::Api(status)) if status.code == 404 => lot.missing.push(kind),
-            Err(error) => lot.unlisted.push((kind, describe(&error))),
+    for kind in KINDS.into_iter().filter(|kind| selection.includes_kind(*kind)) {
+        let is_selected = |object: &Found| object.has_finalizer() && selection.includes(object);
+        let query = objects::Query {
+            kind,
+            namespace: selection.namespace(),
+            with_connections: selection.is_by_connection(),
+        };
+        match objects::list(client, query, is_selected).await {
+            Ok(found) => targets.found.extend(found),
+            Err(kube::Error::Api(status)) if status.code == 404 => targets.missing.push(kind),
+            Err(error) => targets.unlisted.push((kind, error.into())),
         }
     }
-    lot
+    targets
 }
 
-/// Releases what was found: event types, then endpoints, then connections. `tell` is called with what became of each
-/// object, in order. What went away meanwhile needs no release; what changed meanwhile is read again.
-pub async fn release(client: &Client, lot: Lot, mut tell: impl FnMut(&Row)) -> Vec<Row> {
-    let Lot { held, settled, missing: _, unlisted: _ } = lot;
+/// Releases the objects that were found. Calls `report` with the row of each object, in order. Returns all rows.
+pub async fn release(client: &Client, targets: Targets, mut report: impl FnMut(&Row)) -> Vec<Row> {
+    let Targets { found, settled, missing: _, unlisted: _ } = targets;
     let mut rows = settled;
-    rows.iter().for_each(&mut tell);
+    rows.iter().for_each(&mut report);
     for kind in KINDS {
-        let of_kind = held.iter().filter(|held| held.key.kind == kind);
-        let releases = of_kind.map(async |held| {
-            let state = cluster::release(client, held).await;
-            Row { key: held.key.clone(), state }
+        let of_kind = found.iter().filter(|object| object.key.kind == kind);
+        let releases = of_kind.map(async |object| {
+            let state = objects::release(client, object).await;
+            Row { key: object.key.clone(), state }
         });
-        let mut done = stream::iter(releases).buffered(AT_ONCE);
-        while let Some(row) = done.next().await {
-            tell(&row);
+        let mut released = stream::iter(releases).buffered(CONCURRENCY);
+        while let Some(row) = released.next().await {
+            report(&row);
             rows.push(row);
         }
     }
     rows
-}
-
-/// The finalizers without ours.
-fn without_ours(finalizers: &[String]) -> Vec<&String> {
-    finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).collect()
 }

@@ -1,19 +1,23 @@
-//! From watches to the engine.
+//! The watch loop: one for every kind that is watched.
+//!
+//! # Flow
+//! 1. The API server lists the objects, page by page; each is a [`Change::Listed`].
+//! 2. When the list is complete, [`Change::Synced`] gives the names of all its objects.
+//! 3. Each later change is a [`Change::Applied`] or a [`Change::Deleted`].
+//! 4. After a failure the watch starts again from 1, with back-off; a failure is logged.
+//!
+//! # Guarantees
+//! An object that was deleted while nothing was watched is not in the next list, and [`Watch::run`] has the handler
+//! delete it. A list that fails half-way deletes nothing.
 
-use std::{
-    collections::HashSet,
-    fmt::Debug,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+mod log;
 
-use futures::{StreamExt as _, pin_mut};
+use std::{collections::HashSet, fmt::Debug, pin::Pin, sync::Arc};
+
+use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Client, Resource,
-    core::NamespaceResourceScope,
+    Api, Resource,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -21,168 +25,167 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{errors::WatchLog, readable::Readable};
-use crate::{
-    api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
-    engine::{Engine, Host, Kind, Object, ObjectKey},
-};
+pub(super) use log::WatchLog;
 
-/// Page of a first list: small enough that one page in flight costs little memory.
+/// The size of a page of a list: small enough that one page in flight costs little memory.
 pub(super) const PAGE: u32 = 250;
 
-/// A kind that is watched.
-pub trait Watched:
-    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+/// The namespace and the name of an object. The namespace is empty for kinds without namespaces.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct NamespacedName {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl NamespacedName {
+    /// Returns the namespace and the name in this metadata.
+    pub fn of(meta: &ObjectMeta) -> Self {
+        let text = |field: &Option<String>| field.as_deref().unwrap_or_default().into();
+        Self { namespace: text(&meta.namespace), name: text(&meta.name) }
+    }
+}
+
+/// A change that a watch reports.
+#[derive(Debug)]
+pub(super) enum Change<K> {
+    /// An object of a list that is not complete yet.
+    Listed(K),
+    /// The list is complete: these objects exist and no others.
+    Synced(HashSet<NamespacedName>),
+    /// The object was created or changed.
+    Applied(K),
+    /// The object was deleted.
+    Deleted(NamespacedName),
+    /// The API server does not permit the watch. It is tried again nevertheless.
+    Forbidden,
+}
+
+/// Receives what a watch reports, in order.
+pub(super) trait Handler<K> {
+    /// Takes in an object that exists in this state. It may be known already.
+    fn applied(&mut self, object: K);
+
+    /// Takes in that an object does not exist any more.
+    fn deleted(&mut self, name: &NamespacedName);
+
+    /// Returns the objects that were taken in and not deleted since.
+    fn known(&self) -> Vec<NamespacedName>;
+
+    /// Called after each list, when every object of it is taken in.
+    fn synced(&mut self) {}
+
+    /// Called when the API server does not permit the watch.
+    fn forbidden(&mut self) {}
+}
+
+type EventStream<K> = Pin<Box<dyn Stream<Item = watcher::Result<Event<K>>> + Send>>;
+
+/// A watch of the objects of a kind. It never ends.
+pub(super) struct Watch<K> {
+    events: EventStream<K>,
+    listed: HashSet<NamespacedName>,
+    log: WatchLog,
+}
+
+impl<K> Watch<K>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    /// The kind, for the engine.
-    const KIND: Kind;
-    /// The object, for the engine.
-    fn into_object(self) -> Object;
-}
-
-impl Watched for SvixConnection {
-    const KIND: Kind = Kind::Connection;
-    fn into_object(self) -> Object {
-        Object::Connection(Arc::new(self))
+    /// Returns a watch that starts with its first poll. `api` says where: in all namespaces, or in one.
+    pub fn new(api: Api<K>, config: watcher::Config, log: WatchLog) -> Self {
+        let events = watcher::watcher(api, config).default_backoff();
+        Self { events: Box::pin(events), listed: HashSet::new(), log }
     }
-}
 
-impl Watched for WebhookEventType {
-    const KIND: Kind = Kind::EventType;
-    fn into_object(self) -> Object {
-        Object::EventType(Arc::new(self))
+    /// Returns the next change. Cancelling it loses none.
+    pub async fn next(&mut self) -> Change<K> {
+        loop {
+            match self.events.next().await {
+                Some(Ok(Event::Init)) => self.listed.clear(),
+                Some(Ok(Event::InitApply(object))) => {
+                    self.listed.insert(NamespacedName::of(object.meta()));
+                    return Change::Listed(object);
+                }
+                Some(Ok(Event::InitDone)) => {
+                    self.log.works();
+                    return Change::Synced(std::mem::take(&mut self.listed));
+                }
+                Some(Ok(Event::Apply(object))) => return Change::Applied(object),
+                Some(Ok(Event::Delete(object))) => return Change::Deleted(NamespacedName::of(object.meta())),
+                Some(Err(error)) => {
+                    self.log.failed(&error);
+                    if is_forbidden(&error) {
+                        return Change::Forbidden;
+                    }
+                }
+                // A watcher does not end.
+                None => std::future::pending().await,
+            }
+        }
     }
-}
 
-impl Watched for WebhookEndpoint {
-    const KIND: Kind = Kind::Endpoint;
-    fn into_object(self) -> Object {
-        Object::Endpoint(Arc::new(self))
-    }
-}
-
-impl Watched for WebhookEvent {
-    const KIND: Kind = Kind::Event;
-    fn into_object(mut self) -> Object {
-        forget_payload(&mut self);
-        Object::Event(Arc::new(self))
-    }
-}
-
-/// Drops the payload of an event that is sent: it is needed no more, and ten thousand of them are much memory.
-pub(super) fn forget_payload(event: &mut WebhookEvent) {
-    if event.status.as_ref().is_some_and(|status| status.message_id.is_some()) {
-        event.spec.payload = None;
-        event.spec.payload_text = None;
-    }
-}
-
-/// Takes out of an object what only costs memory: who managed which field, and the manifest as it was applied.
-pub(super) fn slim(meta: &mut ObjectMeta) {
-    meta.managed_fields = None;
-    if let Some(annotations) = meta.annotations.as_mut() {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-        if annotations.is_empty() {
-            meta.annotations = None;
+    /// Gives every change to a handler, forever.
+    pub async fn run(mut self, mut handler: impl Handler<K>) {
+        loop {
+            match self.next().await {
+                Change::Listed(object) | Change::Applied(object) => handler.applied(object),
+                Change::Synced(names) => {
+                    for deleted in handler.known().iter().filter(|name| !names.contains(*name)) {
+                        handler.deleted(deleted);
+                    }
+                    handler.synced();
+                }
+                Change::Deleted(name) => handler.deleted(&name),
+                Change::Forbidden => handler.forbidden(),
+            }
         }
     }
 }
 
-/// Brings every object of a kind to the engine, for ever. `synced` is called when the first list is in.
-///
-/// `api` says where: everywhere, or in one namespace. An object that does not decode is told of in the log and left
-/// out; the others go on.
-pub async fn watch_kind<K: Watched, S: Host>(
-    api: Api<Readable<K>>,
-    namespace: Option<String>,
-    engine: Arc<Engine<S>>,
-    synced: impl FnOnce() + Send,
-) {
-    let stream = watcher::watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
-    pin_mut!(stream);
-    let mut log = WatchLog::of(K::KIND.as_str(), namespace.as_deref());
-    let mut synced = Some(synced);
-    let mut listed: HashSet<ObjectKey> = HashSet::new();
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(guard)) => {
-                if let Some(key) = take(&engine, guard) {
-                    listed.insert(key);
-                }
-            }
-            Ok(Event::InitDone) => {
-                log.works();
-                let here = |key: &&ObjectKey| {
-                    namespace.as_deref().is_none_or(|namespace| &*key.namespace == namespace)
-                };
-                for gone in engine.keys(K::KIND).iter().filter(here).filter(|key| !listed.contains(key)) {
-                    engine.remove(gone);
-                }
-                listed = HashSet::new();
-                if let Some(synced) = synced.take() {
-                    synced();
-                }
-            }
-            Ok(Event::Apply(guard)) => {
-                take(&engine, guard);
-            }
-            Ok(Event::Delete(guard)) => engine.remove(&key_of(K::KIND, &guard)),
-            Err(error) => log.failed(&error),
-        }
-    }
+/// The state of a single object that is watched.
+#[derive(Debug)]
+pub(super) enum ObjectState<K> {
+    /// It exists in this state.
+    Exists(K),
+    /// It does not exist.
+    Missing,
+    /// The API server does not permit the watch. It is tried again nevertheless.
+    Forbidden,
 }
 
-/// Brings every object of a namespaced kind in these namespaces to the engine, for ever; `None`: in all. `synced` is
-/// called when the first list of each is in.
-pub async fn watch_in<K, S: Host>(
-    client: Client,
-    namespaces: Option<Vec<String>>,
-    engine: Arc<Engine<S>>,
-    synced: impl FnOnce() + Send + 'static,
+/// Calls `changed` with each state of one object, forever.
+pub(super) async fn watch_object<K>(
+    api: Api<K>,
+    name: &str,
+    mut log: WatchLog,
+    mut changed: impl FnMut(ObjectState<K>),
 ) where
-    K: Watched + Resource<Scope = NamespaceResourceScope>,
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let Some(namespaces) = namespaces else {
-        return watch_kind::<K, S>(Api::all(client), None, engine, synced).await;
-    };
-    let (left, synced) = (Arc::new(AtomicUsize::new(namespaces.len())), Arc::new(Mutex::new(Some(synced))));
-    let watches = namespaces.into_iter().map(|namespace| {
-        let (left, synced) = (left.clone(), synced.clone());
-        let one_synced = move || {
-            if left.fetch_sub(1, Ordering::SeqCst) == 1
-                && let Some(synced) = synced.lock().unwrap_or_else(PoisonError::into_inner).take()
-            {
-                synced();
+    let mut states = std::pin::pin!(watcher::watch_object(api, name).default_backoff());
+    while let Some(state) = states.next().await {
+        match state {
+            Ok(found) => {
+                log.works();
+                changed(found.map_or(ObjectState::Missing, ObjectState::Exists));
             }
-        };
-        let api = Api::namespaced(client.clone(), &namespace);
-        watch_kind::<K, S>(api, Some(namespace), engine.clone(), one_synced)
-    });
-    futures::future::join_all(watches).await;
-}
-
-/// Takes in one object; answers its key also when it does not decode, since it is there all the same.
-fn take<K: Watched, S: Host>(engine: &Arc<Engine<S>>, guard: Readable<K>) -> Option<ObjectKey> {
-    let key = key_of(K::KIND, &guard);
-    match guard.0 {
-        Ok(mut object) => {
-            slim(object.meta_mut());
-            engine.upsert(object.into_object());
-        }
-        Err(error) => {
-            engine.mark_undecodable(key.clone());
-            tracing::error!(object = %key, error = %error.error, "the object cannot be read and is left as it is; mend its spec");
+            Err(error) => {
+                log.failed(&error);
+                if is_forbidden(&error) {
+                    changed(ObjectState::Forbidden);
+                }
+            }
         }
     }
-    Some(key)
 }
 
-fn key_of<K: Watched>(kind: Kind, guard: &Readable<K>) -> ObjectKey {
-    let meta = guard.meta();
-    ObjectKey {
-        kind,
-        namespace: meta.namespace.as_deref().unwrap_or_default().into(),
-        name: meta.name.as_deref().unwrap_or_default().into(),
-    }
+/// Whether a watch failed for lack of permission.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    };
+    code == Some(403)
 }

@@ -1,9 +1,9 @@
 //! The record of requests, for tests that count them.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::Method;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::embedded::api::operations;
 
@@ -43,7 +43,7 @@ impl Recorder {
     }
 
     fn calls(&self) -> MutexGuard<'_, VecDeque<Call>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock()
     }
 
     pub(super) fn record(&self, call: impl FnOnce() -> Call) {

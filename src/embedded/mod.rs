@@ -50,6 +50,7 @@ impl EmbeddedSvix {
         let Options { listen, token, delivery, record_calls } = options;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
+        let token = token.unwrap_or_else(|| format!("testsk_{}", uuid::Uuid::new_v4().simple()));
         let server = Arc::new(Server::new(token, Sender::new(delivery), Recorder::new(record_calls)));
         server.tasks.spawn(serve::accept(listener, Arc::clone(&server)));
         Ok(Self { address, server })

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct Options {
     /// Where to listen; default a free port of 127.0.0.1.
     pub listen: SocketAddr,
-    /// The token that requests must carry; default `testsk_embedded`.
-    pub token: String,
+    /// The token that requests must carry; default a random one, which `EmbeddedSvix::token` returns.
+    pub token: Option<String>,
     /// How deliveries are made.
     pub delivery: DeliveryOptions,
     /// Whether `EmbeddedSvix::calls` returns anything; default true. The last 100,000 are kept.
@@ -20,7 +20,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            token: "testsk_embedded".to_owned(),
+            token: None,
             delivery: DeliveryOptions::default(),
             record_calls: true,
         }

@@ -1,7 +1,8 @@
 //! The state that the parts of a running server share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +43,6 @@ impl Server {
     /// Locks the store. A handler keeps the lock for its own work and never across an await. One that panicked
     /// while it had the lock left whole entries, so a poisoned lock is used as it is.
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.lock()
     }
 }

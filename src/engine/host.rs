@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future};
 
 use crate::{
-    api::{ConfigMapKeyRef, SvixConnection},
+    api::{ConfigMapKeyRef, JsonPointer, SvixConnection},
     plan::secrets::{SecretData, SecretOwner, Sensitive},
 };
 
@@ -42,6 +42,12 @@ pub trait Host: Send + Sync + 'static {
         status: Status,
     ) -> impl Future<Output = Result<Object, HostError>> + Send;
 
+    /// Takes note of the field that the condition `Ready` is about; `None`: it is about no field. Kubernetes has no place
+    /// for it: it is for hosts that know the line of the field in a file.
+    fn note_field(&self, object: &Object, field: Option<&JsonPointer>) {
+        let _ = (object, field);
+    }
+
     /// Removes our finalizer: an object that is being deleted goes with that, any other stays.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;
 
@@ -56,6 +62,11 @@ pub trait Host: Send + Sync + 'static {
         &self,
         connection: &SvixConnection,
     ) -> impl Future<Output = Result<String, ReferenceError>> + Send;
+
+    /// The source of tokens, as messages name it; `None`: the Secret that the connection names.
+    fn token_source(&self) -> Option<String> {
+        None
+    }
 
     /// Reads a text in a ConfigMap.
     fn config_map(

@@ -1,11 +1,11 @@
-//! From a folder to the objects that a [`Session`](super::Session) keeps up.
+//! Turns the content of a folder into the objects that a [`ManifestRunner`](super::ManifestRunner) reconciles.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 use crate::{
     api::{DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
@@ -13,113 +13,119 @@ use crate::{
     plan::secrets::SecretData,
 };
 
-use super::{Loaded, References};
+use super::{host::References, loaded::Loaded, problem::Located};
 
-/// The one server that everything goes to.
+/// The one server that all objects go to.
 #[derive(Clone, Copy, Debug)]
 pub struct Server<'a> {
     /// Its address.
     pub url: &'a str,
     /// Its token.
     pub token: &'a str,
-    /// Whether it is the embedded one, which needs no budget and no certificates.
-    pub ours: bool,
+    /// The source of the token, as messages name it; `None`: the Secret that the connection names.
+    pub token_source: Option<&'a str>,
+    /// Whether it is the embedded server, which needs no budget and no certificates.
+    pub is_embedded: bool,
 }
 
-/// What a folder declares, as it is reconciled here.
+/// The objects that a folder declares, and their references.
 #[derive(Debug)]
-pub struct Declaration {
+pub struct DesiredState {
     /// The objects.
     pub objects: Vec<Object>,
-    /// What they refer to.
+    /// The token, ConfigMaps, Secrets and namespaces that they refer to.
     pub references: References,
-    /// Whether the connection named `default` was made up, since the folder has none.
-    pub made_up: bool,
+    /// Whether the folder declares no connection named `default`, so that one was added.
+    pub adds_connection: bool,
 }
 
-/// The objects of a folder as they are reconciled here: every connection goes to the one server.
-#[must_use]
-pub fn declared(loaded: Loaded, server: &Server<'_>, before: Vec<Object>) -> Declaration {
-    let mut objects = Vec::new();
-    let mut has_default = false;
-    // An object that was good and is now broken stays as it was: a slip of the pen deletes nothing.
-    for object in before.into_iter().filter(|object| !object.is_deleting()) {
-        let key = object.key();
-        let namespace = Some(&*key.namespace).filter(|namespace| !namespace.is_empty());
-        if loaded.may_lack_objects() || loaded.is_broken(key.kind.as_str(), namespace, &key.name) {
-            has_default |= key == ObjectKey::connection(DEFAULT_CONNECTION);
-            objects.push(object);
+impl DesiredState {
+    /// The desired state of a folder. Every connection goes to the one server. Objects of the `previous` state whose
+    /// manifest is broken now stay as they were: a mistake in a file deletes nothing.
+    #[must_use]
+    pub fn new(mut loaded: Loaded, server: &Server<'_>, previous: Vec<Object>) -> Self {
+        let references = references(&mut loaded, server);
+        let mut declared = connections(&mut loaded.connections, server);
+        declared.extend(each(&mut loaded.event_types, |object| Object::EventType(Arc::new(object))));
+        declared.extend(each(&mut loaded.endpoints, |object| Object::Endpoint(Arc::new(object))));
+        declared.extend(each(&mut loaded.events, |object| Object::Event(Arc::new(object))));
+        let mut keys: BTreeSet<ObjectKey> = declared.iter().map(Object::key).collect();
+        let mut objects = previous;
+        objects.retain(|object| {
+            !object.is_deleting() && !keys.contains(&object.key()) && keeps_previous(&loaded, object)
+        });
+        keys.extend(objects.iter().map(Object::key));
+        let adds_connection = !keys.contains(&ObjectKey::connection(DEFAULT_CONNECTION));
+        if adds_connection {
+            objects.push(default_connection(server));
         }
+        objects.append(&mut declared);
+        Self { objects, references, adds_connection }
     }
-    let kept: BTreeSet<_> = objects.iter().map(Object::key).collect();
-    let mut add = |object: Object| {
-        let key = object.key();
-        if kept.contains(&key) {
-            objects.retain(|kept| kept.key() != key);
-        }
-        objects.push(object);
-    };
-    for declared in loaded.connections {
-        let mut connection = declared.object;
+}
+
+fn keeps_previous(loaded: &Loaded, object: &Object) -> bool {
+    let key = object.key();
+    let namespace = Some(&*key.namespace).filter(|namespace| !namespace.is_empty());
+    loaded.keeps_previous(key.kind.as_str(), namespace, &key.name)
+}
+
+fn each<T>(located: &mut Vec<Located<T>>, object: impl Fn(T) -> Object) -> Vec<Object> {
+    std::mem::take(located).into_iter().map(|located| object(located.object)).collect()
+}
+
+fn connections(located: &mut Vec<Located<SvixConnection>>, server: &Server<'_>) -> Vec<Object> {
+    each(located, |mut connection| {
         connection.spec.server_url = Some(server.url.to_owned());
-        if server.ours {
+        if server.is_embedded {
             connection.spec.ca_bundle = None;
             connection.spec.requests_per_second = Some(0);
         }
-        has_default |= connection.metadata.name.as_deref() == Some(DEFAULT_CONNECTION);
-        add(Object::Connection(Arc::new(connection)));
-    }
-    if !has_default {
-        let spec = SvixConnectionSpec {
-            server_url: Some(server.url.to_owned()),
-            token_secret_ref: SecretKeyRef { name: "svix-token".to_owned(), key: "token".to_owned() },
-            owner_id: "dev".to_owned(),
-            requests_per_second: server.ours.then_some(0),
-            ..SvixConnectionSpec::default()
-        };
-        add(Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec))));
-    }
-    for declared in loaded.event_types {
-        add(Object::EventType(Arc::new(declared.object)));
-    }
-    for declared in loaded.endpoints {
-        add(Object::Endpoint(Arc::new(declared.object)));
-    }
-    for declared in loaded.events {
-        add(Object::Event(Arc::new(declared.object)));
-    }
-    let mut config_maps = HashMap::new();
-    for map in loaded.config_maps.into_iter().map(|declared| declared.object) {
-        let (namespace, name) =
-            (map.metadata.namespace.unwrap_or_default(), map.metadata.name.unwrap_or_default());
-        for (key, text) in map.data.unwrap_or_default() {
-            config_maps.insert((namespace.clone(), name.clone(), key), text);
-        }
-    }
-    let secrets = loaded.secrets.into_iter().map(|declared| {
-        let ObjectMeta { name, namespace, labels, annotations, .. } = declared.object.metadata;
-        let data: BTreeMap<_, _> =
-            declared.object.data.into_iter().flatten().map(|(key, bytes)| (key, bytes.0)).collect();
-        // Another content is another version, as in a cluster. It is told to nobody but this process.
-        let resource_version = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{data:?}").as_bytes());
-        let secret = SecretData {
-            resource_version: resource_version.to_string(),
-            data,
-            labels: labels.unwrap_or_default(),
-            annotations: annotations.unwrap_or_default(),
-            owners: Vec::new(),
-        };
-        ((namespace.unwrap_or_default(), name.unwrap_or_default()), secret)
-    });
-    let namespaces = loaded.namespaces.into_iter().map(|declared| {
-        let ObjectMeta { name, labels, .. } = declared.object.metadata;
+        Object::Connection(Arc::new(connection))
+    })
+}
+
+/// The connection of a folder that declares none.
+fn default_connection(server: &Server<'_>) -> Object {
+    let spec = SvixConnectionSpec {
+        server_url: Some(server.url.to_owned()),
+        token_secret_ref: SecretKeyRef { name: "svix-token".to_owned(), key: "token".to_owned() },
+        owner_id: "dev".to_owned(),
+        requests_per_second: server.is_embedded.then_some(0),
+        ..SvixConnectionSpec::default()
+    };
+    Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec)))
+}
+
+/// Takes the references of objects out of the folder's content.
+fn references(loaded: &mut Loaded, server: &Server<'_>) -> References {
+    let namespaces = std::mem::take(&mut loaded.namespaces).into_iter().map(|located| {
+        let ObjectMeta { name, labels, .. } = located.object.metadata;
         (name.unwrap_or_default(), labels.unwrap_or_default())
     });
-    let references = References {
+    References {
         token: server.token.to_owned(),
-        config_maps,
-        secrets: secrets.collect(),
+        token_source: server.token_source.map(ToOwned::to_owned),
+        config_maps: loaded.config_map_texts(),
+        secrets: std::mem::take(&mut loaded.secrets)
+            .into_iter()
+            .map(|located| secret(located.object))
+            .collect(),
         namespaces: namespaces.collect(),
+    }
+}
+
+fn secret(secret: Secret) -> ((String, String), SecretData) {
+    let ObjectMeta { name, namespace, labels, annotations, .. } = secret.metadata;
+    let data: BTreeMap<_, _> = secret.data.into_iter().flatten().map(|(key, bytes)| (key, bytes.0)).collect();
+    // Other content is another version, as in a cluster. It does not leave this process.
+    let resource_version = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{data:?}").as_bytes());
+    let secret = SecretData {
+        resource_version: resource_version.to_string(),
+        data,
+        labels: labels.unwrap_or_default(),
+        annotations: annotations.unwrap_or_default(),
+        owners: Vec::new(),
     };
-    Declaration { objects, references, made_up: !has_default }
+    ((namespace.unwrap_or_default(), name.unwrap_or_default()), secret)
 }

@@ -1,81 +1,29 @@
-//! A folder of manifests as typed objects, checked as an API server would check them.
+//! Reads a folder of manifests into typed objects, checked as an API server would check them.
 //!
-//! One bad document never hides the others. Everything here blocks on the file system: call it where that
-//! is allowed.
+//! A broken document does not hide the others. All of this blocks on the file system: call it where that is allowed.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use serde_json::Value;
 
-use super::check::{Checker, Violation};
-use super::yaml::{self, Ambiguous, Document, Mark};
-use super::{Declared, ObjectId, Origin, Problem, messages, object, walk};
-use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType};
+use crate::{
+    api::{GROUP, JsonPointer, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
+    engine::Kind,
+};
 
-/// What a folder holds.
-#[derive(Debug, Default)]
-pub struct Loaded {
-    /// Connections, in the order of files and lines, as all lists here.
-    pub connections: Vec<Declared<SvixConnection>>,
-    /// Event types.
-    pub event_types: Vec<Declared<WebhookEventType>>,
-    /// Endpoints.
-    pub endpoints: Vec<Declared<WebhookEndpoint>>,
-    /// Events.
-    pub events: Vec<Declared<WebhookEvent>>,
-    /// ConfigMaps, which schemas may come from.
-    pub config_maps: Vec<Declared<ConfigMap>>,
-    /// Secrets, which tokens, addresses, headers and signing keys may come from.
-    pub secrets: Vec<Declared<Secret>>,
-    /// Namespaces, whose labels the rules of connections speak of.
-    pub namespaces: Vec<Declared<Namespace>>,
-    /// What is wrong. An object with a problem is in none of the lists above.
-    pub problems: Vec<Problem>,
-    /// What is probably not meant as it is written; the objects are there none the less.
-    pub warnings: Vec<Problem>,
-    /// What was left out on purpose.
-    pub notes: Vec<String>,
-    /// How many objects were left out, since their kinds are others'.
-    pub left_out: usize,
-    /// How many files were found.
-    pub files: usize,
-}
-
-impl Loaded {
-    /// Whether there may be objects that are not listed and not named by a problem either: something could
-    /// not be read. Then an object that is missing is not known to have been deleted.
-    #[must_use]
-    pub fn may_lack_objects(&self) -> bool {
-        self.problems.iter().any(|problem| problem.object.is_none())
-    }
-
-    /// What to say of a folder in which nothing is ours, and nothing wrong either: most likely it is the wrong one.
-    #[must_use]
-    pub fn nothing_of_ours(&self, root: &Path) -> Option<String> {
-        let ours = self.connections.len() + self.event_types.len() + self.endpoints.len() + self.events.len();
-        if ours > 0 || !self.problems.is_empty() {
-            return None;
-        }
-        let number =
-            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        let mut read = format!("{} read", number(self.files, "file"));
-        let others = self.left_out + self.config_maps.len() + self.secrets.len() + self.namespaces.len();
-        if others > 0 {
-            read = format!("{read}, {} of other kinds left out", number(others, "object"));
-        }
-        Some(format!("no manifest of {GROUP} in {} ({read})", root.display()))
-    }
-
-    /// Whether an object is declared, though perhaps wrongly: then it must not be taken for deleted.
-    #[must_use]
-    pub fn is_broken(&self, kind: &str, namespace: Option<&str>, name: &str) -> bool {
-        self.problems.iter().filter_map(|problem| problem.object.as_ref()).any(|object| {
-            object.kind == kind && object.namespace.as_deref() == namespace && object.name == name
-        })
-    }
-}
+use super::{
+    check::{Checker, CheckerError},
+    loaded::Loaded,
+    messages,
+    object::{self, TypeMeta},
+    problem::{Located, ObjectId, Origin, Position, Problem, Violation},
+    walk,
+    yaml::{self, Ambiguous, Document, Mark},
+};
 
 /// Reads a folder, or one file.
 #[must_use]
@@ -93,21 +41,21 @@ pub fn load(root: &Path) -> Loaded {
         return loader.loaded;
     }
     let found = walk::files(root);
-    for (path, message) in found.failures {
-        loader.file_problem(&path, message);
+    for (path, error) in found.failures {
+        loader.file_problem(&path, error.to_string());
     }
     loader.loaded.files = found.files.len();
     for path in found.files {
         match walk::read(&path) {
             Ok(text) => loader.file(&path, &text),
-            Err(message) => loader.file_problem(&path, message),
+            Err(error) => loader.file_problem(&path, error.to_string()),
         }
     }
     loader.finish()
 }
 
 struct Loader {
-    checker: Result<Checker, super::check::CheckerError>,
+    checker: Result<Checker, CheckerError>,
     loaded: Loaded,
     seen: HashMap<ObjectId, Origin>,
     ignored: BTreeMap<String, usize>,
@@ -117,28 +65,27 @@ struct Loader {
 /// One object of a document: the document itself, or an item of a List.
 struct Item<'a> {
     document: &'a Document,
-    /// JSON Pointer of the object in the document.
-    base: String,
+    /// The object's place in the document.
+    base: JsonPointer,
     value: &'a Value,
 }
 
 impl Item<'_> {
-    fn mark(&self, pointer: &str) -> Mark {
-        self.document.locate(&format!("{}{pointer}", self.base))
+    fn mark(&self, pointer: &JsonPointer) -> Mark {
+        self.document.locate(&self.base.join(pointer.as_str()))
+    }
+
+    /// A place in the document as a place in the object; `None`: it is in another object.
+    fn pointer_in_object(&self, pointer: &JsonPointer) -> Option<JsonPointer> {
+        let rest = pointer.as_str().strip_prefix(self.base.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| JsonPointer::ROOT.join(rest))
     }
 }
 
 impl Loader {
     fn file_problem(&mut self, path: &Path, message: String) {
-        let (pointer, object) = (String::new(), None);
-        self.loaded.problems.push(Problem {
-            file: path.display().to_string(),
-            line: 0,
-            column: 0,
-            object,
-            pointer,
-            message,
-        });
+        let position = Position { file: path.display().to_string(), line: None, column: None };
+        self.loaded.problems.push(Problem { position, object: None, pointer: JsonPointer::ROOT, message });
     }
 
     fn file(&mut self, path: &Path, text: &str) {
@@ -151,32 +98,39 @@ impl Loader {
         self.file = path.display().to_string();
         for document in yaml::documents(text) {
             match document {
-                Err(error) => self.problem(error.mark, None, String::new(), error.message),
+                Err(error) => self.problem(error.mark, None, JsonPointer::ROOT, error.kind.to_string()),
                 Ok(document) => {
-                    self.item(&Item { document: &document, base: String::new(), value: &document.value });
+                    let item = Item { document: &document, base: JsonPointer::ROOT, value: &document.value };
+                    self.item(&item);
                 }
             }
         }
     }
 
-    fn problem(&mut self, mark: Mark, object: Option<ObjectId>, pointer: String, message: String) {
-        let file = self.file.clone();
-        let Mark { line, column } = mark;
-        self.loaded.problems.push(Problem { file, line, column, object, pointer, message });
+    fn position(&self, mark: Mark) -> Position {
+        Position { file: self.file.clone(), line: Some(mark.line), column: Some(mark.column) }
+    }
+
+    fn problem(&mut self, mark: Mark, object: Option<ObjectId>, pointer: JsonPointer, message: String) {
+        let position = self.position(mark);
+        self.loaded.problems.push(Problem { position, object, pointer, message });
     }
 
     fn item(&mut self, item: &Item<'_>) {
-        let (group, version, kind) = match object::kind_of(item.value) {
-            Ok(found) => found,
-            Err(message) => return self.problem(item.mark(""), None, String::new(), message),
+        let type_meta = match object::type_meta(item.value) {
+            Ok(type_meta) => type_meta,
+            Err(error) => {
+                let pointer = JsonPointer::ROOT;
+                return self.problem(item.mark(&pointer), None, pointer, error.to_string());
+            }
         };
+        let TypeMeta { group, version, kind } = type_meta;
         let is_list = kind.ends_with("List") && item.value.get("items").is_some_and(Value::is_array);
         if is_list && (group.is_empty() || group == GROUP) {
-            for (index, value) in
-                item.value.get("items").and_then(Value::as_array).into_iter().flatten().enumerate()
-            {
-                let base = format!("{}/items/{index}", item.base);
-                // A List of Lists is not a thing: its depth is bounded by that of the document.
+            let items = item.value.get("items").and_then(Value::as_array);
+            for (index, value) in items.into_iter().flatten().enumerate() {
+                let base = item.base.child("items").index(index);
+                // Lists in a List end with the depth of the document.
                 self.item(&Item { document: item.document, base, value });
             }
             return;
@@ -188,16 +142,11 @@ impl Loader {
             (GROUP, "v1alpha1", "WebhookEventType" | "WebhookEndpoint" | "WebhookEvent") => {
                 self.known(item, kind, true);
             }
-            (GROUP, _, _) => {
-                let (pointer, message) = self.unknown_kind(version, kind);
-                let object = object::id_of(item.value, kind, kind != "SvixConnection");
-                let object = object.filter(|_| pointer == "/apiVersion");
-                self.problem(item.mark(&pointer), object, pointer, message);
-            }
-            _ => match foreign_group(group, version, kind) {
-                Some(message) => {
-                    let object = object::id_of(item.value, kind, kind != "SvixConnection");
-                    self.problem(item.mark("/apiVersion"), object, "/apiVersion".into(), message);
+            _ => match misspelled_type(type_meta) {
+                Some(Misspelled { pointer, message, names_object }) => {
+                    let object = object::id_of(item.value, kind, kind != Kind::Connection.as_str());
+                    let object = object.filter(|_| names_object);
+                    self.problem(item.mark(&pointer), object, pointer, message);
                 }
                 None => {
                     let name = if group.is_empty() { kind.to_owned() } else { format!("{kind} ({group})") };
@@ -205,18 +154,6 @@ impl Loader {
                 }
             },
         }
-    }
-
-    fn unknown_kind(&self, version: &str, kind: &str) -> (String, String) {
-        let kinds: Vec<&str> = self.checker.iter().flat_map(Checker::kinds).collect();
-        if !kinds.contains(&kind) {
-            let message = match messages::closest(kind, kinds.iter().copied()) {
-                Some(meant) => format!("{GROUP} has no kind {kind:?}; did you mean {meant}?"),
-                None => format!("{GROUP} has no kind {kind:?}, expected one of {}", kinds.join(", ")),
-            };
-            return ("/kind".into(), message);
-        }
-        ("/apiVersion".into(), format!("{GROUP} has no version {version:?}, expected {GROUP}/v1alpha1"))
     }
 
     fn known(&mut self, item: &Item<'_>, kind: &str, namespaced: bool) {
@@ -230,10 +167,11 @@ impl Loader {
         let Some(id) = id.clone().filter(|_| violations.is_empty()) else {
             return self.violations(item, id.as_ref(), violations);
         };
-        let origin = Origin { file: self.file.clone(), line: item.mark("").line };
+        let mark = item.mark(&JsonPointer::ROOT);
+        let origin = Origin { file: self.file.clone(), line: mark.line };
         if let Some(first) = self.seen.get(&id) {
             let message = format!("declared twice, first at {first}, which is used: remove one of the two");
-            return self.problem(item.mark(""), Some(id), String::new(), message);
+            return self.problem(mark, Some(id), JsonPointer::ROOT, message);
         }
         self.seen.insert(id.clone(), origin.clone());
         self.warn(item, &id);
@@ -261,61 +199,53 @@ impl Loader {
         match kind {
             "ConfigMap" => {
                 let object = object::config_map(value, metadata)?;
-                loaded.config_maps.push(Declared { object, origin });
+                loaded.config_maps.push(Located { object, origin });
             }
             "Secret" => {
                 let object = object::secret(value, metadata)?;
-                loaded.secrets.push(Declared { object, origin });
+                loaded.secrets.push(Located { object, origin });
             }
             "Namespace" => {
                 loaded
                     .namespaces
-                    .push(Declared { object: Namespace { metadata, ..Namespace::default() }, origin });
+                    .push(Located { object: Namespace { metadata, ..Namespace::default() }, origin });
             }
             "SvixConnection" => {
                 let mut object = SvixConnection::new(&id.name, typed(spec())?);
                 object.metadata = metadata;
-                loaded.connections.push(Declared { object, origin });
+                loaded.connections.push(Located { object, origin });
             }
             "WebhookEventType" => {
                 let mut object = WebhookEventType::new(&id.name, typed(spec())?);
                 object.metadata = metadata;
-                loaded.event_types.push(Declared { object, origin });
+                loaded.event_types.push(Located { object, origin });
             }
             "WebhookEvent" => {
                 let mut object = WebhookEvent::new(&id.name, typed(spec())?);
                 object.metadata = metadata;
-                loaded.events.push(Declared { object, origin });
+                loaded.events.push(Located { object, origin });
             }
             _ => {
                 let mut object = WebhookEndpoint::new(&id.name, typed(spec())?);
                 object.metadata = metadata;
-                loaded.endpoints.push(Declared { object, origin });
+                loaded.endpoints.push(Located { object, origin });
             }
         }
         Ok(())
     }
 
-    /// Words that kubectl reads as booleans, where a schema or a payload was most likely meant to have text.
+    /// Warns of words that kubectl reads as booleans, where a schema or a payload was most likely meant to have text.
     fn warn(&mut self, item: &Item<'_>, id: &ObjectId) {
         for word in &item.document.ambiguous {
-            let Some(pointer) = word.pointer.strip_prefix(&item.base) else { continue };
-            let mut parts = pointer.split('/').skip(1);
-            let inside = match (parts.next(), parts.next()) {
-                (Some("spec"), Some("schema" | "payload")) => true,
-                (Some("spec"), Some("examples")) => parts.nth(1) == Some("value"),
-                _ => false,
-            };
-            if inside {
-                let Mark { line, column } = word.mark;
-                self.loaded.warnings.push(Problem {
-                    file: self.file.clone(),
-                    line,
-                    column,
-                    object: Some(id.clone()),
-                    pointer: pointer.to_owned(),
-                    message: ambiguity(word),
-                });
+            let Some(pointer) = item.pointer_in_object(&word.pointer) else { continue };
+            let parts: Vec<_> = pointer.parts().collect();
+            let is_content = matches!(
+                parts.as_slice(),
+                ["spec", "schema" | "payload", ..] | ["spec", "examples", _, "value", ..]
+            );
+            if is_content {
+                let (position, object) = (self.position(word.mark), Some(id.clone()));
+                self.loaded.warnings.push(Problem { position, object, pointer, message: ambiguity(word) });
             }
         }
     }
@@ -334,21 +264,44 @@ impl Loader {
     }
 }
 
-/// What is wrong with the group of a kind of ours that stands under another; `None`: it is somebody else's kind.
-/// Others have a `WebhookEndpoint`, too, so the group must look like ours.
-fn foreign_group(group: &str, version: &str, kind: &str) -> Option<String> {
-    let ours = ["SvixConnection", "WebhookEventType", "WebhookEndpoint", "WebhookEvent"];
-    if !ours.contains(&kind) {
+/// An object whose type is probably misspelled.
+struct Misspelled {
+    pointer: JsonPointer,
+    message: String,
+    /// Whether the kind is one of ours, so that the object is known in spite of the mistake.
+    names_object: bool,
+}
+
+/// Finds a mistake in the type of an object that is not read; `None`: it is of a kind that is not ours. Other API groups
+/// have a `WebhookEndpoint`, too, so the group must resemble ours.
+fn misspelled_type(TypeMeta { group, version, kind }: TypeMeta<'_>) -> Option<Misspelled> {
+    let kinds = Kind::ALL.map(Kind::as_str);
+    let is_our_kind = kinds.contains(&kind);
+    let in_version =
+        |message| Some(Misspelled { pointer: "/apiVersion".into(), message, names_object: true });
+    if group == GROUP && is_our_kind {
+        return in_version(format!("{GROUP} has no version {version:?}, expected {GROUP}/v1alpha1"));
+    }
+    if group == GROUP {
+        let message = match messages::closest(kind, kinds) {
+            Some(meant) => format!("{GROUP} has no kind {kind:?}; did you mean {meant}?"),
+            None => format!("{GROUP} has no kind {kind:?}, expected one of {}", kinds.join(", ")),
+        };
+        return Some(Misspelled { pointer: "/kind".into(), message, names_object: false });
+    }
+    if !is_our_kind {
         return None;
     }
     let hint = format!("did you mean {GROUP}/v1alpha1?");
     if group.is_empty() {
-        return Some(format!(
+        return in_version(format!(
             "found {version:?}, which names no API group, expected {GROUP}/v1alpha1; {hint}"
         ));
     }
-    let near = messages::closest(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
-    near.then(|| format!("found \"{group}/{version}\", expected {GROUP}/v1alpha1 for a {kind}; {hint}"))
+    let is_near = messages::closest(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
+    is_near
+        .then(|| format!("found \"{group}/{version}\", expected {GROUP}/v1alpha1 for a {kind}; {hint}"))
+        .and_then(in_version)
 }
 
 fn ambiguity(word: &Ambiguous) -> String {
@@ -363,11 +316,10 @@ fn ambiguity(word: &Ambiguous) -> String {
     }
 }
 
-/// What passed the CRD's schema fits the type; if not, that is said instead of left out.
+/// Reads a spec that passed the CRD's schema; a violation if it does not fit the type all the same.
 fn typed<T: serde::de::DeserializeOwned>(spec: Value) -> Result<T, Vec<Violation>> {
-    serde_json::from_value(spec).map_err(|_| {
-        vec![Violation { pointer: "/spec".into(), message: "does not have the form of this kind".into() }]
-    })
+    serde_json::from_value(spec)
+        .map_err(|_| vec![Violation::new(JsonPointer::SPEC, "does not have the form of this kind")])
 }
 
 #[cfg(test)]

@@ -1,66 +1,94 @@
-//! Records of the engine without a cluster: claims and status live in memory, tokens and ConfigMaps come from
-//! the folder.
+//! The engine's host without a cluster: claims and status are kept in memory; the token, ConfigMaps and Secrets come
+//! from the folder.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status},
+    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, JsonPointer, SvixConnection},
+    engine::{EventRecord, Host, HostError, Object, ObjectKey, ReferenceError, SecretWrite, Status},
     plan::secrets::SecretData,
 };
 
-/// What the objects of a folder refer to.
+use super::loaded::ConfigMapTexts;
+
+/// The token, ConfigMaps, Secrets and namespaces that the objects of a folder refer to.
 #[derive(Clone, Debug, Default)]
 pub struct References {
     /// The token of every connection: there is one server.
     pub token: String,
+    /// The source of the token, as messages name it; `None`: the Secret that the connection names.
+    pub token_source: Option<String>,
     /// Texts by namespace, ConfigMap and key.
-    pub config_maps: HashMap<(String, String, String), String>,
+    pub config_maps: ConfigMapTexts,
     /// Secrets by namespace and name.
     pub secrets: HashMap<(String, String), SecretData>,
     /// The labels of the namespaces that files declare.
     pub namespaces: HashMap<String, BTreeMap<String, String>>,
 }
 
-/// Called with everything that happens to an object.
-pub type Listener = Box<dyn Fn(&Object, &EventRecord) + Send + Sync>;
+/// A report of a host about one object.
+#[derive(Clone, Copy, Debug)]
+pub enum Notification<'a> {
+    /// An Event of the object.
+    Event(&'a EventRecord),
+    /// The object has no finalizer any more and is deleted with that. The owner of the objects removes it.
+    Released,
+}
+
+/// A function that receives the notifications of a host. It must not block.
+pub type Listener = Box<dyn Fn(&Object, Notification<'_>) + Send + Sync>;
 
 /// A folder, as the engine sees it.
 pub struct ManifestHost {
     references: RwLock<References>,
-    /// Secrets that were written, which no file declares.
-    written: RwLock<HashMap<(String, String), SecretData>>,
+    /// Secrets that the engine wrote, which no file declares, by namespace and name.
+    written_secrets: RwLock<HashMap<(String, String), SecretData>>,
+    /// The fields that the conditions `Ready` of objects are about.
+    fields: RwLock<HashMap<ObjectKey, JsonPointer>>,
     listener: Listener,
 }
 
 impl ManifestHost {
-    /// A host whose objects refer to this.
+    /// A host whose objects refer to these `references`.
     #[must_use]
     pub fn new(references: References, listener: Listener) -> Self {
-        Self { references: RwLock::new(references), written: RwLock::default(), listener }
+        Self {
+            references: RwLock::new(references),
+            written_secrets: RwLock::default(),
+            fields: RwLock::default(),
+            listener,
+        }
     }
 
-    /// The Secrets that were written, which no file declares.
+    /// The Secrets that the engine wrote, which no file declares, by namespace and name.
     #[must_use]
-    pub fn written(&self) -> HashMap<(String, String), SecretData> {
-        self.written.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn written_secrets(&self) -> HashMap<(String, String), SecretData> {
+        self.written_secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn find_secret(&self, place: &(String, String)) -> Option<SecretData> {
-        let written = self.written.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
-        written.or_else(|| {
-            self.references.read().unwrap_or_else(PoisonError::into_inner).secrets.get(place).cloned()
-        })
+    /// Returns the field that the condition `Ready` of an object is about, if it is about one.
+    #[must_use]
+    pub fn field(&self, key: &ObjectKey) -> Option<JsonPointer> {
+        self.fields.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    /// Replaces what objects refer to.
+    /// Replaces the token, ConfigMaps, Secrets and namespaces.
     pub fn set_references(&self, references: References) {
         *self.references.write().unwrap_or_else(PoisonError::into_inner) = references;
+    }
+
+    fn references(&self) -> RwLockReadGuard<'_, References> {
+        self.references.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find_secret(&self, name: &(String, String)) -> Option<SecretData> {
+        let written = self.written_secrets.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        written.or_else(|| self.references().secrets.get(name).cloned())
     }
 }
 
@@ -87,27 +115,38 @@ impl Host for ManifestHost {
         Ok(object.with_status(status))
     }
 
+    fn note_field(&self, object: &Object, field: Option<&JsonPointer>) {
+        let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
+        match field {
+            Some(field) => fields.insert(object.key(), field.clone()),
+            None => fields.remove(&object.key()),
+        };
+    }
+
     async fn release(&self, object: &Object) -> Result<(), HostError> {
-        // One that is let go by its connection stays.
-        if !object.is_deleting() {
-            return Ok(());
+        // An object whose connection orphans it stays.
+        if object.is_deleting() {
+            (self.listener)(object, Notification::Released);
         }
-        (self.listener)(object, &EventRecord { warning: false, reason: RELEASED, message: String::new() });
         Ok(())
     }
 
     async fn delete(&self, object: &Object) -> Result<(), HostError> {
-        // The file is still there; only its object goes, as in a cluster whose Git tool does not look.
-        (self.listener)(object, &EventRecord { warning: false, reason: RELEASED, message: String::new() });
+        // The file stays; only its object is deleted, as in a cluster whose GitOps tool does not run.
+        (self.listener)(object, Notification::Released);
         Ok(())
     }
 
     fn publish_event(&self, object: &Object, record: EventRecord) {
-        (self.listener)(object, &record);
+        (self.listener)(object, Notification::Event(&record));
     }
 
     async fn token(&self, _: &SvixConnection) -> Result<String, ReferenceError> {
-        Ok(self.references.read().unwrap_or_else(PoisonError::into_inner).token.clone())
+        Ok(self.references().token.clone())
+    }
+
+    fn token_source(&self) -> Option<String> {
+        self.references().token_source.clone()
     }
 
     async fn config_map(
@@ -115,9 +154,8 @@ impl Host for ManifestHost {
         namespace: &str,
         reference: &ConfigMapKeyRef,
     ) -> Result<String, ReferenceError> {
-        let place = (namespace.to_owned(), reference.name.clone(), reference.key.clone());
-        let references = self.references.read().unwrap_or_else(PoisonError::into_inner);
-        references.config_maps.get(&place).cloned().ok_or_else(|| {
+        let entry = (namespace.to_owned(), reference.name.clone(), reference.key.clone());
+        self.references().config_maps.get(&entry).cloned().ok_or_else(|| {
             ReferenceError::NotFound(format!(
                 "no file declares ConfigMap {namespace}/{} with key {:?}",
                 reference.name, reference.key
@@ -130,17 +168,14 @@ impl Host for ManifestHost {
     }
 
     async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
-        let place = (owner.meta().namespace.clone().unwrap_or_default(), write.name.clone());
-        let secret = write.onto(self.find_secret(&place), owner)?;
-        self.written.write().unwrap_or_else(PoisonError::into_inner).insert(place, secret.clone());
+        let name = (owner.meta().namespace.clone().unwrap_or_default(), write.name.clone());
+        let secret = write.onto(self.find_secret(&name), owner)?;
+        self.written_secrets.write().unwrap_or_else(PoisonError::into_inner).insert(name, secret.clone());
         Ok(secret)
     }
 }
 
-/// The reason of the note that an object has been let go: whoever holds the objects forgets it then.
-pub const RELEASED: &str = "Released";
-
-/// The same object with other metadata. Nothing is copied when nobody else holds the object.
+/// Returns the object with changed metadata. It is copied only if it is shared.
 #[must_use]
 pub fn with_meta(object: Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
     match object {

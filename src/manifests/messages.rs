@@ -1,10 +1,10 @@
-//! Values in messages, for messages: short, and without what may be a credential.
+//! Describes values in messages: briefly, and without what can be a credential.
 
 use serde_json::Value;
 
 pub(super) use crate::plan::suggest::closest;
 
-/// What was found, in a few words.
+/// Describes a value that was found.
 pub(super) fn found(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),
@@ -16,7 +16,7 @@ pub(super) fn found(value: &Value) -> String {
     }
 }
 
-/// A text in quotes, at most sixty characters of it; of a URL, only scheme and host.
+/// Returns a text in quotes, at most sixty characters of it; of a URL, only scheme and host.
 fn quoted(text: &str) -> String {
     if text.contains("://") {
         return host_only(text);
@@ -27,7 +27,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Scheme and host of a URL: the path, the query and the user may be credentials.
+/// Returns scheme and host of a URL: the path, the query and the user can be credentials.
 #[must_use]
 pub fn host_only(text: &str) -> String {
     match url::Url::parse(text.trim()) {
@@ -38,7 +38,7 @@ pub fn host_only(text: &str) -> String {
     }
 }
 
-/// A JSON Schema type with its article.
+/// Names a JSON Schema type, with its article.
 pub(super) fn kind(name: &str) -> &str {
     match name {
         "string" => "text",
@@ -51,7 +51,7 @@ pub(super) fn kind(name: &str) -> &str {
     }
 }
 
-/// What a pattern of our CRDs asks for, in words. A test finds the pattern that has none.
+/// Describes what a pattern of our CRDs requires. A test fails for a pattern without a description.
 pub(super) fn pattern(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
         r"^https?://[^\s/?#]+([/?#][^\s]*)?$" => "an address that begins with http:// or https://",

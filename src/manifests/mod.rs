@@ -1,18 +1,27 @@
-//! A folder of YAML as the source of the same objects that a cluster holds.
+//! Manifests without a cluster: the engine's objects come from a folder of YAML. No Kubernetes client is used here.
 //!
-//! Reading ([`yaml`]), checking what the API server would check ([`check`]), the folder as typed objects
-//! ([`folder`]), noticing changes ([`watch`]), the engine at work on it ([`Session`]), and telling people how it
-//! stands ([`table`]). No Kubernetes here.
+//! The way of a manifest, from the file to the table of `dev`:
+//!
+//! 1. [`watch`] reports that the folder changed.
+//! 2. [`load`] reads it: [`yaml`] as kubectl reads it, [`check`] as an API server checks it. The result is [`Loaded`].
+//! 3. [`DesiredState`] is what the folder declares; objects with a mistake keep their previous state.
+//! 4. [`ManifestRunner`] runs the engine on it, with [`ManifestHost`] as the engine's host.
+//! 5. [`StatusRows`] makes a [`report`] from the status of the objects and from the mistakes in files; [`table`] formats
+//!    it.
+//!
+//! [`CatalogueSource`] feeds the catalogue of the gateway from what step 2 returns.
 
 mod catalogue_source;
 pub mod check;
 mod desired_state;
-pub mod folder;
+mod folder;
 mod host;
+mod loaded;
 mod messages;
 mod object;
 mod problem;
-mod session;
+pub mod report;
+mod runner;
 mod source_map;
 mod status_rows;
 pub mod table;
@@ -20,10 +29,11 @@ mod walk;
 pub mod watch;
 pub mod yaml;
 
-pub use catalogue_source::Feed;
-pub use desired_state::{Declaration, Server, declared};
-pub use folder::{Loaded, load};
-pub use host::{Listener, ManifestHost, RELEASED, References, with_meta};
-pub use problem::{Declared, ObjectId, Origin, Problem};
-pub use session::Session;
-pub use status_rows::{View, state};
+pub use catalogue_source::{CatalogueProblem, CatalogueSource, UnusableSchema};
+pub use desired_state::{DesiredState, Server};
+pub use folder::load;
+pub use host::{Listener, ManifestHost, Notification, References, with_meta};
+pub use loaded::{ConfigMapTexts, Loaded, NoManifests};
+pub use problem::{Located, ObjectId, Origin, Position, Problem, Violation};
+pub use runner::ManifestRunner;
+pub use status_rows::{StatusRows, state};

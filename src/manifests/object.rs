@@ -1,4 +1,4 @@
-//! One document's object: what it is, and its parts that every kind has.
+//! Reads from a document the parts that every kind has, and the kinds of Kubernetes that are used here.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 
-use super::check::Violation;
-use super::{ObjectId, messages, yaml::join};
+use crate::api::JsonPointer;
+
+use super::{
+    messages,
+    problem::{ObjectId, Violation},
+};
 
 /// The fields that metadata has in Kubernetes.
 const METADATA_FIELDS: [&str; 15] = [
@@ -34,25 +38,41 @@ fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value.get(field).and_then(Value::as_str)
 }
 
-/// Group, version and kind; `Err` says what is missing.
-pub(super) fn kind_of(object: &Value) -> Result<(&str, &str, &str), String> {
-    if !object.is_object() {
-        let found = match object {
-            Value::Array(_) => "a list",
-            _ => "a plain value",
-        };
-        return Err(format!(
-            "not a Kubernetes object: found {found}, expected apiVersion, kind and metadata"
-        ));
-    }
-    let (Some(api), Some(kind)) = (text(object, "apiVersion"), text(object, "kind")) else {
-        return Err("not a Kubernetes object: apiVersion and kind must be given, as text".into());
-    };
-    let (group, version) = api.split_once('/').unwrap_or(("", api));
-    Ok((group, version, kind))
+/// A document that is not an object of Kubernetes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotAnObject {
+    #[error("not a Kubernetes object: found a list, expected apiVersion, kind and metadata")]
+    List,
+    #[error("not a Kubernetes object: found a plain value, expected apiVersion, kind and metadata")]
+    Scalar,
+    #[error("not a Kubernetes object: apiVersion and kind must be given, as text")]
+    WithoutKind,
 }
 
-/// Whom the object names itself, as far as it does.
+/// The type of an object, as it gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TypeMeta<'a> {
+    /// The API group; empty: the core group.
+    pub(super) group: &'a str,
+    pub(super) version: &'a str,
+    pub(super) kind: &'a str,
+}
+
+/// Returns group, version and kind.
+pub(super) fn type_meta(object: &Value) -> Result<TypeMeta<'_>, NotAnObject> {
+    match object {
+        Value::Object(_) => {}
+        Value::Array(_) => return Err(NotAnObject::List),
+        _ => return Err(NotAnObject::Scalar),
+    }
+    let (Some(api), Some(kind)) = (text(object, "apiVersion"), text(object, "kind")) else {
+        return Err(NotAnObject::WithoutKind);
+    };
+    let (group, version) = api.split_once('/').unwrap_or(("", api));
+    Ok(TypeMeta { group, version, kind })
+}
+
+/// Returns the object's own name, if it has one.
 pub(super) fn id_of(object: &Value, kind: &str, namespaced: bool) -> Option<ObjectId> {
     let metadata = object.get("metadata")?;
     let name = text(metadata, "name").filter(|name| !name.is_empty())?.to_owned();
@@ -63,45 +83,44 @@ pub(super) fn id_of(object: &Value, kind: &str, namespaced: bool) -> Option<Obje
 
 /// Checks `metadata` as an API server does.
 pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation> {
+    const METADATA: JsonPointer = JsonPointer::from_static("/metadata");
     let mut out = Vec::new();
-    let mut refuse = |pointer: String, message: String| out.push(Violation { pointer, message });
+    let mut refuse = |pointer: JsonPointer, message: String| out.push(Violation { pointer, message });
+    let not_text =
+        |found: &Value| format!("found {}, expected text: put it in quotes", messages::found(found));
     let empty = Map::new();
     let metadata = match object.get("metadata") {
         Some(Value::Object(metadata)) => metadata,
         None | Some(Value::Null) => &empty,
-        // The schema of our kinds says so itself; for the others it is said here.
+        // The schema of our kinds reports it as well; the kinds of Kubernetes have no schema here.
         Some(other) => {
-            refuse("/metadata".into(), format!("found {}, expected an object", messages::found(other)));
+            refuse(METADATA, format!("found {}, expected an object", messages::found(other)));
             return out;
         }
     };
+    let name = METADATA.child("name");
     match metadata.get("name") {
-        Some(Value::String(name)) if is_subdomain(name) => {}
-        Some(Value::String(name)) => refuse(
-            "/metadata/name".into(),
+        Some(Value::String(text)) if is_subdomain(text) => {}
+        Some(found @ Value::String(_)) => refuse(
+            name,
             format!(
                 "found {}, expected at most 253 lower-case letters, digits, - and ., beginning and ending with a letter or digit",
-                messages::found(&Value::from(name.as_str()))
+                messages::found(found)
             ),
         ),
-        Some(other) if !other.is_null() => refuse(
-            "/metadata/name".into(),
-            format!("found {}, expected text: put it in quotes", messages::found(other)),
-        ),
+        Some(other) if !other.is_null() => refuse(name, not_text(other)),
         _ if metadata.contains_key("generateName") => {
-            refuse("/metadata/name".into(), "missing: generateName needs a cluster; write a name".into())
+            refuse(name, "missing: generateName needs a cluster; write a name".into());
         }
-        _ => refuse("/metadata/name".into(), "missing, expected text: add it".into()),
+        _ => refuse(name, "missing, expected text: add it".into()),
     }
+    let namespace = METADATA.child("namespace");
     match metadata.get("namespace") {
         None | Some(Value::Null) => {}
-        Some(Value::String(name)) if name.is_empty() || !namespaced || is_label(name) => {}
-        Some(other) if !other.is_string() => refuse(
-            "/metadata/namespace".into(),
-            format!("found {}, expected text: put it in quotes", messages::found(other)),
-        ),
+        Some(Value::String(text)) if text.is_empty() || !namespaced || is_label(text) => {}
+        Some(other) if !other.is_string() => refuse(namespace, not_text(other)),
         Some(other) => refuse(
-            "/metadata/namespace".into(),
+            namespace,
             format!(
                 "found {}, expected at most 63 lower-case letters, digits and -, beginning and ending with a letter or digit",
                 messages::found(other)
@@ -113,15 +132,12 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
             None | Some(Value::Null) => {}
             Some(Value::Object(entries)) => {
                 for (key, value) in entries.iter().filter(|(_, value)| !value.is_string()) {
-                    let message =
-                        format!("found {}, expected text: put it in quotes", messages::found(value));
-                    refuse(join(&format!("/metadata/{field}"), key), message);
+                    refuse(METADATA.child(field).child(key), not_text(value));
                 }
             }
-            Some(other) => refuse(
-                format!("/metadata/{field}"),
-                format!("found {}, expected an object", messages::found(other)),
-            ),
+            Some(other) => {
+                refuse(METADATA.child(field), format!("found {}, expected an object", messages::found(other)))
+            }
         }
     }
     for field in metadata.keys().filter(|field| !METADATA_FIELDS.contains(&field.as_str())) {
@@ -129,12 +145,12 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
             Some(meant) => format!("there is no such field; did you mean {meant}?"),
             None => "there is no such field".into(),
         };
-        refuse(join("/metadata", field), message);
+        refuse(METADATA.child(field), message);
     }
     out
 }
 
-/// The metadata that a file can set; the rest is the API server's, also in what `kubectl get -o yaml` wrote.
+/// Returns the metadata that a file can set; the rest is the API server's, also in the output of `kubectl get -o yaml`.
 pub(super) fn metadata(object: &Value, id: &ObjectId) -> ObjectMeta {
     let strings = |field: &str| {
         let entries = object.get("metadata")?.get(field)?.as_object()?;
@@ -151,7 +167,7 @@ pub(super) fn metadata(object: &Value, id: &ObjectId) -> ObjectMeta {
     }
 }
 
-/// A ConfigMap. `binaryData` is left out: a schema is text.
+/// Reads a ConfigMap without its `binaryData`: a schema is text.
 pub(super) fn config_map(object: &Value, metadata: ObjectMeta) -> Result<ConfigMap, Vec<Violation>> {
     let mut violations = unknown_fields(object, &["data", "binaryData", "immutable"]);
     let data = strings(object, "data", &mut violations);
@@ -162,7 +178,7 @@ pub(super) fn config_map(object: &Value, metadata: ObjectMeta) -> Result<ConfigM
     }
 }
 
-/// A Secret with `stringData` folded into `data`, where it wins. Messages never show a value.
+/// Reads a Secret, with `stringData` merged over `data`. Messages never contain a value.
 pub(super) fn secret(object: &Value, metadata: ObjectMeta) -> Result<Secret, Vec<Violation>> {
     let mut violations = unknown_fields(object, &["data", "stringData", "immutable", "type"]);
     let mut data = BTreeMap::new();
@@ -172,11 +188,10 @@ pub(super) fn secret(object: &Value, metadata: ObjectMeta) -> Result<Secret, Vec
             Ok(bytes) => {
                 data.insert(key, ByteString(bytes));
             }
-            Err(_) => violations.push(Violation {
-                pointer: join("/data", &key),
-                message: "not base64 (the value is not shown): encode it, or write it under stringData"
-                    .into(),
-            }),
+            Err(_) => violations.push(Violation::new(
+                JsonPointer::ROOT.child("data").child(&key),
+                "not base64 (the value is not shown): encode it, or write it under stringData",
+            )),
         }
     }
     for (key, value) in strings(object, "stringData", &mut violations) {
@@ -194,43 +209,44 @@ fn unknown_fields(object: &Value, fields: &[&str]) -> Vec<Violation> {
     let known = |key: &str| ["apiVersion", "kind", "metadata"].contains(&key) || fields.contains(&key);
     let keys = object.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| !known(key));
     let message = format!("there is no such field; known here: {}", fields.join(", "));
-    keys.map(|key| Violation { pointer: join("", key), message: message.clone() }).collect()
+    keys.map(|key| Violation::new(JsonPointer::ROOT.child(key), message.clone())).collect()
 }
 
-/// A map from text to text. No value is shown: it may be a Secret's.
+/// Reads a map from text to text. Messages contain no value: it may be a Secret's.
 fn strings(object: &Value, field: &str, violations: &mut Vec<Violation>) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    let mut refuse =
-        |pointer: String, message: &str| violations.push(Violation { pointer, message: message.into() });
-    match object.get(field) {
-        None | Some(Value::Null) => {}
-        Some(Value::Object(entries)) => {
-            for (key, value) in entries {
-                match value {
-                    Value::String(text) => {
-                        out.insert(key.clone(), text.clone());
-                    }
-                    Value::Null => {
-                        out.insert(key.clone(), String::new());
-                    }
-                    _ => refuse(
-                        join(&format!("/{field}"), key),
-                        "found something else than text (not shown): put it in quotes, or after |",
-                    ),
-                }
-            }
+    let pointer = JsonPointer::ROOT.child(field);
+    let entries = match object.get(field) {
+        None | Some(Value::Null) => return BTreeMap::new(),
+        Some(Value::Object(entries)) => entries,
+        Some(_) => {
+            violations.push(Violation::new(pointer, "expected an object of texts"));
+            return BTreeMap::new();
         }
-        Some(_) => refuse(format!("/{field}"), "expected an object of texts"),
+    };
+    let mut out = BTreeMap::new();
+    for (key, value) in entries {
+        match value {
+            Value::String(text) => {
+                out.insert(key.clone(), text.clone());
+            }
+            Value::Null => {
+                out.insert(key.clone(), String::new());
+            }
+            _ => violations.push(Violation::new(
+                pointer.child(key),
+                "found something else than text (not shown): put it in quotes, or after |",
+            )),
+        }
     }
     out
 }
 
-/// RFC 1123 subdomain, as Kubernetes names are.
+/// Whether it is an RFC 1123 subdomain, as names in Kubernetes are.
 fn is_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label_of_any_length)
 }
 
-/// RFC 1123 label, as namespaces are.
+/// Whether it is an RFC 1123 label, as namespaces are.
 fn is_label(name: &str) -> bool {
     name.len() <= 63 && is_label_of_any_length(name)
 }

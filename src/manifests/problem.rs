@@ -1,16 +1,17 @@
-//! What is wrong in a folder, and where.
+//! Mistakes in a folder of manifests, and their positions.
 
 use std::fmt;
 
 use serde::Serialize;
 
+use crate::api::JsonPointer;
+
 /// Names an object that a file declares.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId {
     /// Its kind.
     pub kind: String,
     /// Its namespace; `None` for a kind without namespaces.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
@@ -25,12 +26,12 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// Where an object is declared.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// The file and line at which an object begins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
-    /// The file, as the folder's path and the path in it.
+    /// The file: the path of the folder, and the path in it.
     pub file: String,
-    /// The line on which it begins.
+    /// The line, from 1.
     pub line: usize,
 }
 
@@ -40,45 +41,72 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An object and where it is declared.
+/// An object with its origin.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Declared<T> {
+pub struct Located<T> {
     /// The object.
     pub object: T,
-    /// Where it is declared.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// Something wrong, or worth a warning. It names fields and what is expected, and never shows the value of
-/// a Secret or more of a URL than its scheme and host.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Problem {
-    /// The file (or the folder).
+/// Something that an API server would refuse.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// The field.
+    pub pointer: JsonPointer,
+    /// The mistake: what was found, what is expected, and what to do.
+    pub message: String,
+}
+
+impl Violation {
+    /// A violation in this field.
+    pub(super) fn new(pointer: impl Into<JsonPointer>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into() }
+    }
+}
+
+/// The position of a mistake.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Position {
+    /// The file, or the folder.
     pub file: String,
-    /// Line, from 1; 0: the file as a whole.
-    pub line: usize,
-    /// Column, from 1; 0: the line as a whole.
-    pub column: usize,
-    /// The object; `None`: which objects there would be is not known.
+    /// The line, from 1; `None`: the file as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The column, from 1; `None`: the line as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        [self.line, self.column].into_iter().map_while(|number| number).try_for_each(|it| write!(f, ":{it}"))
+    }
+}
+
+/// A mistake, or something that deserves a warning. It names fields and what is expected, and never contains the value
+/// of a Secret or more of a URL than its scheme and host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The position.
+    pub position: Position,
+    /// The object; `None`: it is not known which objects the file declares.
     pub object: Option<ObjectId>,
-    /// JSON Pointer of the field in the object; empty: the object as a whole.
-    pub pointer: String,
-    /// What was found, what is expected, and what to do.
+    /// The field of the object.
+    pub pointer: JsonPointer,
+    /// The mistake: what was found, what is expected, and what to do.
     pub message: String,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        for number in [self.line, self.column].into_iter().take_while(|number| *number > 0) {
-            write!(f, ":{number}")?;
-        }
-        f.write_str(": ")?;
+        write!(f, "{}: ", self.position)?;
         if let Some(object) = &self.object {
             write!(f, "{object}: ")?;
         }
-        if !self.pointer.is_empty() {
+        if !self.pointer.is_root() {
             write!(f, "{}: ", self.pointer)?;
         }
         f.write_str(&self.message)

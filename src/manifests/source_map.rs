@@ -1,91 +1,96 @@
-//! Where objects stand in files, and the fields that an engine's messages speak of.
+//! Maps objects and their fields to lines of files.
 //!
-//! Only file and line of each object are kept. The place of a field is looked for when it is asked for: at ten
-//! thousand objects, the places of all fields would be more than the objects.
+//! Only file and line of each object are kept. The line of a field is found when it is needed: at ten thousand objects,
+//! the lines of all fields would take more memory than the objects.
 
 use std::{collections::HashMap, path::Path};
 
 use kube::Resource;
 use serde_json::Value;
 
-use crate::engine::{Kind, ObjectKey};
+use crate::{
+    api::JsonPointer,
+    engine::{Kind, ObjectKey},
+};
 
 use super::{
-    Declared, Loaded, Origin, walk,
+    loaded::Loaded,
+    problem::{Located, Origin},
+    walk,
     yaml::{self, Document},
 };
 
-/// Where the objects of a folder are declared.
+/// The origins of a folder's objects.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct SourceMap {
     origins: HashMap<ObjectKey, Origin>,
-    /// The lines of fields that were asked for. They hold until the folder is read again.
-    found: HashMap<(ObjectKey, String), usize>,
+    /// The lines of fields that were found before. They are valid until the folder is read again.
+    found: HashMap<(ObjectKey, JsonPointer), usize>,
     /// The file that was read last, for the other objects in it.
     open: Option<(String, Vec<Document>)>,
 }
 
-impl Places {
-    /// The places in a folder, as it was read now.
+impl SourceMap {
+    /// The map of a folder that was read just now.
     pub(super) fn new(loaded: &Loaded) -> Self {
-        let mut places = Self::default();
-        places.add(Kind::Connection, &loaded.connections);
-        places.add(Kind::EventType, &loaded.event_types);
-        places.add(Kind::Endpoint, &loaded.endpoints);
-        places.add(Kind::Event, &loaded.events);
-        places
+        let mut map = Self::default();
+        map.add(Kind::Connection, &loaded.connections);
+        map.add(Kind::EventType, &loaded.event_types);
+        map.add(Kind::Endpoint, &loaded.endpoints);
+        map.add(Kind::Event, &loaded.events);
+        map
     }
 
-    fn add<T: Resource>(&mut self, kind: Kind, all: &[Declared<T>]) {
-        self.origins.extend(all.iter().map(|declared| {
-            let meta = declared.object.meta();
+    fn add<T: Resource>(&mut self, kind: Kind, all: &[Located<T>]) {
+        self.origins.extend(all.iter().map(|located| {
+            let meta = located.object.meta();
             let [namespace, name] =
                 [&meta.namespace, &meta.name].map(|text| text.as_deref().unwrap_or_default());
-            (ObjectKey { kind, namespace: namespace.into(), name: name.into() }, declared.origin.clone())
+            (ObjectKey { kind, namespace: namespace.into(), name: name.into() }, located.origin.clone())
         }));
     }
 
-    /// Where an object is declared.
+    /// Returns the origin of an object.
     pub(super) fn object(&self, key: &ObjectKey) -> Option<&Origin> {
         self.origins.get(key)
     }
 
-    /// Where a field of an object stands; the object itself where that cannot be told.
-    pub(super) fn field(&mut self, key: &ObjectKey, pointer: &str) -> Option<Origin> {
+    /// Returns the origin of a field; that of the object if the field cannot be found.
+    pub(super) fn field(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<Origin> {
         let origin = self.origins.get(key)?.clone();
-        let asked = (key.clone(), pointer.to_owned());
-        if let Some(line) = self.found.get(&asked) {
+        let field = (key.clone(), pointer.clone());
+        if let Some(line) = self.found.get(&field) {
             return Some(Origin { line: *line, ..origin });
         }
         if self.open.as_ref().is_none_or(|(file, _)| *file != origin.file) {
-            // What cannot be read any more was read a moment ago, and will be reported by the next reading.
+            // A file that cannot be read any more could be read a moment ago; the next reading reports it.
             let text = walk::read(Path::new(&origin.file)).unwrap_or_default();
             self.open = Some((origin.file.clone(), yaml::documents(&text).filter_map(Result::ok).collect()));
         }
         let documents = self.open.iter().flat_map(|(_, documents)| documents);
         let line = documents
             .filter_map(|document| {
-                let base = begins_at(document, String::new(), &document.value, origin.line)?;
-                Some(document.locate(&format!("{base}{pointer}")).line)
+                let base = object_at(document, JsonPointer::ROOT, &document.value, origin.line)?;
+                Some(document.locate(&base.join(pointer.as_str())).line)
             })
             .next()
             .unwrap_or(origin.line);
-        self.found.insert(asked, line);
+        self.found.insert(field, line);
         Some(Origin { line, ..origin })
     }
 
-    /// Lets go of the file that was read last.
+    /// Drops the file that was read last.
     pub(super) fn close(&mut self) {
         self.open = None;
     }
 }
 
-/// JSON Pointer of the object that begins on a line of a document: the document itself, or an item of a List.
-fn begins_at(document: &Document, base: String, value: &Value, line: usize) -> Option<String> {
+/// Returns the object that begins on a line of a document: the document itself, or an item of a List.
+fn object_at(document: &Document, base: JsonPointer, value: &Value, line: usize) -> Option<JsonPointer> {
     let items = value.get("items").and_then(Value::as_array);
-    let inner = items.into_iter().flatten().enumerate();
-    let mut inner = inner.map(|(index, item)| (format!("{base}/items/{index}"), item));
-    let found = inner.find_map(|(base, item)| begins_at(document, base, item, line));
+    let mut inner = items.into_iter().flatten().enumerate();
+    let found =
+        inner.find_map(|(index, item)| object_at(document, base.child("items").index(index), item, line));
     found.or_else(|| (document.locate(&base).line == line).then_some(base))
 }
 
@@ -93,7 +98,7 @@ fn begins_at(document: &Document, base: String, value: &Value, line: usize) -> O
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::manifests::load;
+    use crate::manifests::folder::load;
 
     #[test]
     fn a_field_is_found_in_documents_and_in_lists() {
@@ -107,15 +112,15 @@ mod tests {
             event_type.replace("NAME", "b"),
         );
         std::fs::write(dir.path().join("a.yaml"), text).unwrap();
-        let mut places = Places::new(&load(dir.path()));
-        let mut line = |name: &str, pointer: &str| {
+        let mut map = SourceMap::new(&load(dir.path()));
+        let mut line = |name: &str, pointer: &'static str| {
             let key = ObjectKey { kind: Kind::EventType, namespace: "default".into(), name: name.into() };
-            places.field(&key, pointer).map(|origin| origin.line)
+            map.field(&key, &pointer.into()).map(|origin| origin.line)
         };
         assert_eq!(line("a", "/spec/schema/type"), Some(6));
         assert_eq!(line("b", "/spec/schema/type"), Some(14));
         assert_eq!(line("c", "/spec/schema/type"), Some(24));
-        assert_eq!(line("c", "/spec/schema/none"), Some(23), "the nearest part that is there");
+        assert_eq!(line("c", "/spec/schema/none"), Some(23), "the innermost part that exists");
         assert_eq!(line("d", "/spec"), None);
     }
 }

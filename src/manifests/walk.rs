@@ -1,72 +1,80 @@
-//! Which files of a folder are read, and in which order.
+//! Finds and reads the files of a folder.
 
-use std::collections::HashSet;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-/// Larger files are refused: a manifest is never that large, a wrong folder may hold anything.
+/// Larger files are refused: a manifest is never that large, and a wrong folder can contain anything.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// The files of a folder, and what could not be looked at.
+/// A file or a folder that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("{0} bytes, more than the {MAX_BYTES} that are read: split it")]
+    TooLarge(u64),
+    #[error("not UTF-8 text: line {0} has bytes that are none; save the file as UTF-8")]
+    NotUtf8(usize),
+}
+
+/// The files of a folder, and what could not be read.
 #[derive(Default)]
 pub(super) struct Files {
     /// In the order in which they are read: by path.
-    pub files: Vec<PathBuf>,
-    /// Paths with the reason.
-    pub failures: Vec<(PathBuf, String)>,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) failures: Vec<(PathBuf, ReadError)>,
 }
 
-/// Finds `*.yaml`, `*.yml` and `*.json` below a folder, or takes the one file that is named. Hidden entries
-/// are left out; links are followed, each folder once. That is what a mounted ConfigMap needs: its files are
-/// links into a hidden folder.
+/// Finds `*.yaml`, `*.yml` and `*.json` below a folder, or returns the one file that is named. Hidden entries are left
+/// out. Links are followed, each folder once: the files of a mounted ConfigMap are links into a hidden folder.
 pub(super) fn files(root: &Path) -> Files {
     let mut found = Files::default();
     match fs::metadata(root) {
         Ok(meta) if meta.is_file() => found.files.push(root.to_owned()),
         Ok(_) => folder(root, &mut HashSet::new(), &mut found),
-        Err(error) => found.failures.push((root.to_owned(), format!("cannot be read: {error}"))),
+        Err(error) => found.failures.push((root.to_owned(), error.into())),
     }
     found
 }
 
-fn folder(path: &Path, seen: &mut HashSet<PathBuf>, found: &mut Files) {
+fn folder(path: &Path, visited: &mut HashSet<PathBuf>, found: &mut Files) {
     let entries = fs::canonicalize(path).and_then(|canonical| {
-        if !seen.insert(canonical) {
+        if !visited.insert(canonical) {
             return Ok(Vec::new());
         }
         fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()
     });
     let mut entries = match entries {
         Ok(entries) => entries,
-        Err(error) => return found.failures.push((path.to_owned(), format!("cannot be read: {error}"))),
+        Err(error) => return found.failures.push((path.to_owned(), error.into())),
     };
     entries.sort();
     for entry in entries {
         if entry.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b".")) {
             continue;
         }
-        let named = entry.extension().is_some_and(|ext| ext == "yaml" || ext == "yml" || ext == "json");
+        let is_manifest = entry.extension().is_some_and(|ext| ext == "yaml" || ext == "yml" || ext == "json");
         match fs::metadata(&entry) {
-            Ok(meta) if meta.is_dir() => folder(&entry, seen, found),
-            Ok(meta) if meta.is_file() && named => found.files.push(entry),
-            // A link to nothing, or a file that went away just now.
-            Err(error) if named => found.failures.push((entry, format!("cannot be read: {error}"))),
+            Ok(meta) if meta.is_dir() => folder(&entry, visited, found),
+            Ok(meta) if meta.is_file() && is_manifest => found.files.push(entry),
+            // A link to nothing, or a file that was deleted just now.
+            Err(error) if is_manifest => found.failures.push((entry, error.into())),
             _ => {}
         }
     }
 }
 
-/// The text of a file; `Err` says why not.
-pub(super) fn read(path: &Path) -> Result<String, String> {
-    let size = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+/// Reads the text of a file.
+pub(super) fn read(path: &Path) -> Result<String, ReadError> {
+    let size = fs::metadata(path)?.len();
     if size > MAX_BYTES {
-        return Err(format!("{size} bytes, more than the {MAX_BYTES} that are read: split it"));
+        return Err(ReadError::TooLarge(size));
     }
-    let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
-        format!("not UTF-8 text: line {line} has bytes that are none; save the file as UTF-8")
+    String::from_utf8(fs::read(path)?).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        ReadError::NotUtf8(1 + valid.iter().filter(|byte| **byte == b'\n').count())
     })
 }

@@ -1,118 +1,30 @@
-//! YAML text, and JSON as part of it, to JSON values as kubectl reads them, with the place of every part.
+//! Reads YAML, and JSON as a part of it, into JSON values as kubectl does, with the position of every part.
 //!
-//! kubectl reads YAML 1.1 (`yes`, `no`, `on`, `off`, `y` and `n` without quotes are booleans) in go-yaml's
-//! dialect. Where that silently loses something, this is an error instead: duplicate keys, a merge key that
-//! overrides what stands before it, and a second document behind `--- # comment`.
+//! kubectl reads YAML 1.1 (`yes`, `no`, `on`, `off`, `y` and `n` without quotes are booleans) in go-yaml's dialect.
+//! Where that silently loses something, this returns an error instead: duplicate keys, a merge key that overrides
+//! what stands before it, and a second document behind `--- # comment`.
+//!
+//! Values are composed here from the parser's events. `serde-saphyr` 2.1 was tried in its place, with the tests of
+//! this module. It has positions (`Spanned`), but a visitor without a type never sees the text of a plain scalar, so:
+//! keys stay as they are written (`on`, `017` and `1e3`, where kubectl stores `true`, `15` and `1000`), and `on` beside
+//! `yes` is no duplicate; words that kubectl reads as booleans cannot be found for a warning; booleans in any case
+//! (`yEs`) are accepted, `1__0` and `.7_39` are not numbers, and `1e400` is an error; a merge key never overrides, where
+//! kubectl's does; and a broken document ends the stream.
 
-mod compose;
+mod composer;
+mod document;
 mod json;
 mod scalar;
 
-use std::fmt;
-
 use serde_json::Value;
 
-use compose::Composer;
+use composer::Composer;
+use document::Positions;
+pub use document::{Advice, Ambiguous, Document, Mark, YamlError, YamlErrorKind};
+pub use scalar::ScalarError;
 
-/// A place in a file, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    /// Line.
-    pub line: usize,
-    /// Column, in characters.
-    pub column: usize,
-}
-
-impl Mark {
-    /// The beginning of a file.
-    pub const START: Self = Self { line: 1, column: 1 };
-
-    fn error(self, message: impl Into<String>) -> YamlError {
-        YamlError { mark: self, message: message.into() }
-    }
-}
-
-impl Default for Mark {
-    fn default() -> Self {
-        Self::START
-    }
-}
-
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
-/// A text that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{mark}: {message}")]
-pub struct YamlError {
-    /// Where.
-    pub mark: Mark,
-    /// Why, and what to do. It quotes keys, never values.
-    pub message: String,
-}
-
-/// A word without quotes that kubectl reads as a boolean.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ambiguous {
-    /// Where.
-    pub mark: Mark,
-    /// JSON Pointer of the value, or of the object that has it as a key.
-    pub pointer: String,
-    /// The word.
-    pub text: String,
-    /// Whether it is a key, which becomes `true` or `false` as text.
-    pub is_key: bool,
-}
-
-/// One document.
-#[derive(Clone, Debug)]
-pub struct Document {
-    /// Its content.
-    pub value: Value,
-    /// The words in it that kubectl reads as booleans.
-    pub ambiguous: Vec<Ambiguous>,
-    spot: Spot,
-}
-
-impl Document {
-    /// The place of what a JSON Pointer names: its key, or the item itself in a list. For what is not there,
-    /// the nearest part around it that is.
-    #[must_use]
-    pub fn locate(&self, pointer: &str) -> Mark {
-        let mut spot = &self.spot;
-        for part in pointer.split('/').skip(1) {
-            let part = part.replace("~1", "/").replace("~0", "~");
-            let Some((_, next)) = spot.parts.iter().find(|(key, _)| *key == part) else { break };
-            spot = next;
-        }
-        spot.mark
-    }
-}
-
-/// Where a value stands, and its parts.
-#[derive(Clone, Debug, Default)]
-struct Spot {
-    mark: Mark,
-    parts: Vec<(String, Spot)>,
-}
-
-impl From<Mark> for Spot {
-    fn from(mark: Mark) -> Self {
-        Self { mark, parts: Vec::new() }
-    }
-}
-
-/// Appends a part to a JSON Pointer.
-#[must_use]
-pub fn join(pointer: &str, part: &str) -> String {
-    format!("{pointer}/{}", part.replace('~', "~0").replace('/', "~1"))
-}
-
-/// The documents of a text, each read only when it is asked for. An error stands for the rest of its
-/// document; the ones after the next `---` are read none the less. Empty documents are left out.
+/// The documents of a text, each read only when it is needed. An error stands for the rest of its document; the ones
+/// after the next `---` are read all the same. Empty documents are left out.
 pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, YamlError>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     chunks(text)
@@ -124,8 +36,7 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, YamlError>
 fn read_chunk(text: &str, lines_before: usize) -> Vec<Result<Document, YamlError>> {
     if let Some(line) = stray_directive(text) {
         let mark = Mark { line: lines_before + line, column: 1 };
-        let message = "not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes";
-        return vec![Err(mark.error(message))];
+        return vec![Err(mark.error(YamlErrorKind::StrayDirective))];
     }
     let mut composer = Composer::new(text, lines_before);
     let mut documents = Vec::new();
@@ -138,19 +49,19 @@ fn read_chunk(text: &str, lines_before: usize) -> Vec<Result<Document, YamlError
             match json::read(text) {
                 Ok(Some(values)) => return json_documents(text, lines_before, values),
                 Ok(None) => {}
-                Err((line, column, message)) => {
+                Err(json::DuplicateKey { line, column, key }) => {
                     let mark = Mark { line: lines_before + line, column };
-                    return vec![Err(mark.error(message))];
+                    return vec![Err(mark.error(YamlErrorKind::DuplicateKey { key, first_line: None }))];
                 }
             }
         }
-        documents.push(Err(explain(error, text, lines_before)));
+        documents.push(Err(with_tab_advice(error, text, lines_before)));
         break;
     }
     documents
 }
 
-/// The line of a directive behind content, where the parser would end the document and drop the line.
+/// Returns the line of a directive behind content.
 fn stray_directive(text: &str) -> Option<usize> {
     let mut has_content = false;
     for (number, line) in text.lines().enumerate() {
@@ -167,28 +78,25 @@ fn stray_directive(text: &str) -> Option<usize> {
 fn json_documents(text: &str, lines_before: usize, values: Vec<Value>) -> Vec<Result<Document, YamlError>> {
     let blank = text.len() - text.trim_start().len();
     let line = lines_before + 1 + text[..blank].matches('\n').count();
-    let spot = Spot::from(Mark { line, column: 1 });
-    let document = |value| Ok(Document { value, ambiguous: Vec::new(), spot: spot.clone() });
+    let positions = Positions::from(Mark { line, column: 1 });
+    let document = |value| Ok(Document { value, ambiguous: Vec::new(), positions: positions.clone() });
     values.into_iter().map(document).collect()
 }
 
-/// Adds what is most often the reason, where it can be seen.
-fn explain(mut error: YamlError, text: &str, lines_before: usize) -> YamlError {
+/// Says so when the line of a syntax error, or the one before, is indented with a tab.
+fn with_tab_advice(mut error: YamlError, text: &str, lines_before: usize) -> YamlError {
     let lines = error.mark.line.saturating_sub(lines_before);
     let mut near = text.lines().skip(lines.saturating_sub(2)).take(2);
-    if !error.message.starts_with("not valid YAML") {
-        return error;
-    }
-    if near.any(|line| line.trim_start_matches(' ').starts_with('\t')) {
-        error.message.push_str(": indent with spaces, not with tabs");
-    } else if error.message.contains("mapping values are not allowed") {
-        error.message.push_str(": check the indentation, and put a text that contains \": \" in quotes");
+    if let YamlErrorKind::Syntax { advice, .. } = &mut error.kind
+        && near.any(|line| line.trim_start_matches(' ').starts_with('\t'))
+    {
+        *advice = Some(Advice::Tabs);
     }
     error
 }
 
-/// The text cut at its `---` lines, with the number of lines before each part, so that what is wrong in one
-/// document does not hide the others.
+/// Cuts the text at its `---` lines, so that a mistake in one document does not hide the others. Returns each part
+/// with the number of lines before it.
 fn chunks(text: &str) -> Vec<(usize, &str)> {
     let mut chunks = Vec::new();
     let (mut start, mut lines_before, mut offset) = (0, 0, 0);

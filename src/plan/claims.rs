@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_present_owner_comes_before_the_oldest_and_the_first_by_name() {
+    fn the_present_owner_comes_before_the_oldest() {
         assert_eq!(owner(&[]), None);
         assert_eq!(owner(&[declarer(false, 1, "a"), declarer(true, 9, "b")]), Some(1));
         assert_eq!(owner(&[declarer(false, 5, "a"), declarer(false, 3, "b")]), Some(1));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_owns_what_its_status_records_on_its_connection() {
+    fn status_records_the_owner_on_its_connection() {
         let object = event_type(serde_json::json!({"schema": {}}), "default");
         let expected = Declarer {
             is_permitted: true,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_observed_object_is_not_managed_and_a_suspended_one_is() {
+    fn a_suspended_object_is_managed_and_an_observed_is_not() {
         let observed = serde_json::json!({"managementPolicy": "Observe"});
         assert!(!Declaration::of(&event_type(observed, "default")).is_managed);
         let suspended = serde_json::json!({"managementPolicy": "Observe", "suspend": true});
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_permission_never_owns_and_an_observed_one_gives_way() {
+    fn permission_and_management_come_first() {
         let not_permitted = Declarer { is_permitted: false, ..declarer(true, 1, "a") };
         let observed = Declarer { is_managed: false, ..declarer(true, 1, "b") };
         assert_eq!(owner(std::slice::from_ref(&not_permitted)), None);

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn status_names_a_bounded_number_of_fields_and_cuts_long_values() {
+    fn status_is_bounded_in_fields_and_values() {
         let one = Difference { field: Field::Metadata, found: "é".repeat(300), expected: "none".into() };
 
         let status = difference(api::Action::Change, &vec![one; 25]);

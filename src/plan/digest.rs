@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_content_in_another_form_has_the_same_digest() {
+    fn equal_content_has_the_same_digest() {
         assert_eq!(of(r#"{"a":1,"b":[2.0,"x"]}"#), of(r#"{"b":[2,"x"],"a":1.0}"#));
     }
 

@@ -2,20 +2,19 @@
 
 mod desired;
 mod observed;
+mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use url::Url;
+use ::url::Url;
 
 use crate::api::{Action, Adoption, OWNER_METADATA_KEY, PREPARING_METADATA_KEY, Reason};
 
 use super::{Difference, Field, ReconcileError, channels};
 
-pub use desired::{
-    Desired, InvalidUrl, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, host_of, normal_url,
-    resolve,
-};
+pub use desired::{Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, resolve};
 pub use observed::{Observed, Ownership, ownership};
+pub use url::{InvalidUrl, host_of, normal_url};
 
 /// The fields of an endpoint to write; a field that is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,7 +82,7 @@ pub fn merge_metadata(desired: &Desired, observed: Option<&Observed>) -> BTreeMa
 /// is in the change when it is missing, but it is no difference: it does not come from the spec.
 #[must_use]
 pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference>) {
-    // No `..`: a new field must be thought of here.
+    // No `..`: a new field must be handled here.
     let Desired {
         application: _,
         uid,
@@ -111,7 +110,7 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         change.uid = Some(uid.clone());
     }
     if *observed.url != **url {
-        let (found, expected) = desired::display_urls(&observed.url, url);
+        let (found, expected) = self::url::display_urls(&observed.url, url);
         differs(Field::Url, found, expected);
         change.url = Some(url.clone());
     }
@@ -177,7 +176,31 @@ pub struct AdoptionRequest {
     pub by_id: bool,
 }
 
-/// Returns the next step, given the observed endpoint and its ownership.
+/// Returns the next step for an endpoint, from the desired state, the observed endpoint and its ownership.
+///
+/// # Flow
+/// 1. Nothing is observed: [`EndpointStep::Create`], if the metadata is within Svix's bound.
+/// 2. [`change`] compares field by field. An equal endpoint of the object's own is [`EndpointStep::InSync`].
+/// 3. An endpoint of another object is refused, and so is one of another `ownerId`, unless the object names it by its id
+///    with `adoption: Override`.
+/// 4. An endpoint without an owner is adopted as far as `adoption` goes: `Never` refuses it, `Match` adopts an equal one,
+///    `Override` changes it.
+/// 5. An endpoint of the object's own that differs is [`EndpointStep::Change`].
+///
+/// # Guarantees
+/// - It is a pure function. Carrying out its steps ends in `InSync`, whatever is observed first.
+/// - A change has only managed fields that differ. Metadata entries of others are kept.
+/// - With `adoption: Never`, the message of a refusal shows nothing of the observed endpoint.
+///
+/// # Assumptions
+/// - `ownership` is that of the same `observed`.
+/// - `observed` may be old. The caller reads the endpoint again before it adopts, changes or refuses it.
+///
+/// # Caveats
+/// - Headers and the signing key are not compared, since Svix's lists do not show them. The caller compares them before it
+///   adopts an endpoint that must be equal.
+/// - An endpoint whose creation was interrupted is disabled; its change enables it, after the caller has written its
+///   headers.
 #[must_use]
 pub fn plan(
     desired: &Desired,

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_redacted_message_replaces_the_message_where_more_people_read() {
+    fn the_redacted_message_replaces_the_message() {
         let error = ReconcileError::new(Reason::InvalidPayload, "found 1");
         assert_eq!(error.redacted_message(), "found 1");
 

@@ -133,6 +133,26 @@ pub fn desired(
     owned: &[String],
 ) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
+    // No `..`: a new field of the spec must be handled here.
+    let WebhookEventTypeSpec {
+        name: _,
+        description: _,
+        schema: _,
+        schema_text: _,
+        schema_from: _,
+        examples: _,
+        group_name: _,
+        feature_flag: _,
+        deprecated: _,
+        // Not written to Svix.
+        format_assertion: _,
+        payload_policy: _,
+        deletion_policy: _,
+        adoption: _,
+        management_policy: _,
+        suspend: _,
+        connection_ref: _,
+    } = spec;
     let name = object.event_type_name();
     ids::check_event_type_name(&name, names).map_err(|error| match &spec.name {
         Some(_) => ReconcileError::at(Reason::InvalidSpec, "/spec/name", error),
@@ -205,7 +225,7 @@ fn with_examples(mut schema: Value, examples: Vec<Value>) -> Value {
 /// Returns the fields that differ; `archived` is not among them.
 #[must_use]
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
-    // No `..`: a new field must be thought of here.
+    // No `..`: a new field must be handled here.
     let Desired {
         name: _,
         schema: _,
@@ -371,260 +391,4 @@ pub fn merge_schemas(desired: &Desired, observed: Option<&Value>) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use serde_json::json;
-
-    use super::*;
-
-    fn object(spec: Value) -> WebhookEventType {
-        serde_json::from_value(json!({
-            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
-            "metadata": {"name": "origin.create", "namespace": "ns"}, "spec": spec,
-        }))
-        .unwrap()
-    }
-
-    fn desire(spec: Value, owned: &[&str]) -> Desired {
-        let object = object(spec);
-        let schema = object.spec.schema.as_ref().unwrap().to_value();
-        let owned: Vec<_> = owned.iter().map(ToString::to_string).collect();
-        desired(&object, schema, vec![], EventTypeNames::Grouped, &owned).unwrap()
-    }
-
-    fn observed(desired: &Desired) -> Observed {
-        Observed {
-            name: desired.name.clone(),
-            description: desired.description.clone().unwrap_or_default(),
-            archived: false,
-            deprecated: false,
-            schema_digest: Some(desired.schema_digest),
-            group_name: None,
-            feature_flag: None,
-        }
-    }
-
-    #[test]
-    fn a_missing_event_type_is_created() {
-        assert_eq!(
-            plan(&desire(json!({"schema": {}}), &[]), None, None, false, Adoption::Match),
-            EventTypeStep::Create
-        );
-        assert_eq!(
-            plan(&desire(json!({"schema": {}}), &[]), None, None, true, Adoption::Match),
-            EventTypeStep::Create
-        );
-    }
-
-    #[test]
-    fn an_equal_event_type_is_left_alone_or_adopted() {
-        let desired = desire(json!({"schema": {"type": "object"}, "description": "d"}), &[]);
-        assert_eq!(
-            plan(&desired, Some(&observed(&desired)), None, true, Adoption::Match),
-            EventTypeStep::InSync
-        );
-        assert_eq!(
-            plan(&desired, Some(&observed(&desired)), None, false, Adoption::Match),
-            EventTypeStep::Adopt
-        );
-    }
-
-    #[test]
-    fn one_that_is_not_ours_and_differs_is_refused() {
-        let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
-        let other = Observed { description: "theirs".into(), ..observed(&desired) };
-        let EventTypeStep::Refuse(error) = plan(&desired, Some(&other), None, false, Adoption::Match) else {
-            unreachable!()
-        };
-        assert_eq!(error.reason, Reason::NotOurs);
-        assert!(error.message.contains(r#"description is "theirs" in Svix, declared "mine""#), "{error}");
-    }
-
-    #[test]
-    fn adoption_decides_how_far_one_is_taken_over() {
-        let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
-        let (equal, other) =
-            (observed(&desired), Observed { description: "theirs".into(), ..observed(&desired) });
-        let step = |observed: &Observed, adoption| plan(&desired, Some(observed), None, false, adoption);
-        assert_eq!(step(&equal, Adoption::Override), EventTypeStep::Adopt);
-        assert!(
-            matches!(step(&other, Adoption::Override), EventTypeStep::Overwrite(fields) if fields.len() == 1)
-        );
-        for observed in [&equal, &other] {
-            let EventTypeStep::Refuse(error) = step(observed, Adoption::Never) else { unreachable!() };
-            assert!(
-                !error.message.contains("theirs"),
-                "an object that may not adopt it learns nothing of it"
-            );
-        }
-    }
-
-    #[test]
-    fn only_fields_that_the_spec_names_are_ours() {
-        let desired = desire(json!({"schema": {}}), &[]);
-        let touched = Observed {
-            description: "by hand".into(),
-            deprecated: true,
-            group_name: Some("g".into()),
-            feature_flag: Some("f".into()),
-            ..observed(&desired)
-        };
-        assert_eq!(plan(&desired, Some(&touched), None, true, Adoption::Match), EventTypeStep::InSync);
-    }
-
-    #[test]
-    fn a_field_that_the_spec_stops_naming_goes_back_to_the_default() {
-        let desired =
-            desire(json!({"schema": {}}), &["description", "deprecated", "groupName", "featureFlag"]);
-        let before = Observed {
-            description: "d".into(),
-            deprecated: true,
-            group_name: Some("g".into()),
-            feature_flag: Some("f".into()),
-            ..observed(&desired)
-        };
-        let EventTypeStep::Change(differences) = plan(&desired, Some(&before), None, true, Adoption::Match)
-        else {
-            unreachable!()
-        };
-        let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
-        assert_eq!(fields, [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag]);
-        assert_eq!(desired.named, Vec::<Field>::new());
-    }
-
-    #[test]
-    fn an_archived_event_type_is_revived() {
-        let desired = desire(json!({"schema": {}}), &[]);
-        let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
-        let EventTypeStep::Revive(differences) =
-            plan(&desired, Some(&archived), None, false, Adoption::Match)
-        else {
-            unreachable!()
-        };
-        assert_eq!(differences[0].field, Field::Schema);
-    }
-
-    #[test]
-    fn a_schema_that_is_not_valid_as_draft_7_is_not_written() {
-        let schema = json!({
-            "$schema": "http://json-schema.org/draft-04/schema#", "maximum": 5, "exclusiveMaximum": true,
-        });
-        let desired = desire(json!({"schema": schema, "description": "d"}), &[]);
-        let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
-        for (before, is_ours) in [(None, false), (Some(&archived), true)] {
-            let EventTypeStep::Refuse(error) = plan(&desired, before, None, is_ours, Adoption::Override)
-            else {
-                unreachable!()
-            };
-            assert_eq!(error.reason, Reason::InvalidSchema);
-            assert_eq!(error.field, Some("/spec/schema/exclusiveMaximum".into()));
-            assert!(error.detail().starts_with("not valid as Draft 7, as which Svix"), "{error}");
-        }
-        // A server that has it already accepted it.
-        assert_eq!(
-            plan(&desired, Some(&observed(&desired)), None, true, Adoption::Match),
-            EventTypeStep::InSync
-        );
-        let other = Observed { description: "other".into(), ..observed(&desired) };
-        assert!(matches!(
-            plan(&desired, Some(&other), None, true, Adoption::Match),
-            EventTypeStep::Change(_)
-        ));
-    }
-
-    #[test]
-    fn a_bound_that_svix_writes_in_another_way_is_no_difference() {
-        let text = r#"{"properties": {"n": {"maximum": 1e16, "multipleOf": 1E-7, "minimum": -0.0}}}"#;
-        let desired = desire(json!({"schema": serde_json::from_str::<Value>(text).unwrap()}), &[]);
-        let stored = r#"{"properties": {"n": {"maximum": 10000000000000000, "minimum": 0.0, "multipleOf": 0.0000001}}}"#;
-        let stored: Value = serde_json::from_str(stored).unwrap();
-
-        let observed = Observed { schema_digest: Some(Digest::of_json(&stored)), ..observed(&desired) };
-
-        assert_eq!(differences(&desired, &observed), []);
-    }
-
-    #[test]
-    fn a_difference_of_the_schema_can_be_located() {
-        let desired = desire(json!({"schema": {"properties": {"n": {"maximum": 1}}}}), &[]);
-        let other = Observed { schema_digest: Some(Digest::of_json(&json!({}))), ..observed(&desired) };
-        let found = json!({"1": {"properties": {"n": {"maximum": 2}}}});
-
-        let located = locate(differences(&desired, &other), &desired, Some(&found));
-        let whole = locate(differences(&desired, &other), &desired, None);
-
-        assert_eq!(
-            crate::plan::describe(&located),
-            "schema is 2 at /properties/n/maximum in Svix, declared 1"
-        );
-        assert_eq!(whole[0].found, "another schema");
-    }
-
-    #[test]
-    fn a_description_that_svix_can_never_store_is_refused() {
-        let object = object(json!({"schema": {}, "description": "a\0b"}));
-
-        let error = desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).unwrap_err();
-
-        assert_eq!(error.reason, Reason::InvalidSpec);
-        assert_eq!(error.message, format!("/spec/description: {}", storable::NUL));
-    }
-
-    #[test]
-    fn other_versions_of_the_schema_are_kept() {
-        let desired = desire(json!({"schema": {"a": 1}}), &[]);
-        let observed = json!({"1": {"old": true}, "2": {"kept": true}});
-        assert_eq!(merge_schemas(&desired, Some(&observed)), json!({"1": {"a": 1}, "2": {"kept": true}}));
-        assert_eq!(merge_schemas(&desired, None), json!({"1": {"a": 1}}));
-    }
-
-    #[test]
-    fn examples_go_into_the_schema() {
-        let object = object(json!({"schema": {"type": "object"}}));
-        let desired =
-            desired(&object, json!({"type": "object"}), vec![json!({"a": 1})], EventTypeNames::Grouped, &[])
-                .unwrap();
-        assert_eq!(desired.schema, json!({"type": "object", "examples": [{"a": 1}]}));
-    }
-
-    #[test]
-    fn an_invalid_name_is_refused_with_its_field() {
-        let object = object(json!({"schema": {}, "name": "nodot"}));
-        let error = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
-        assert!(
-            error.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"),
-            "{error}"
-        );
-        assert_eq!(error.field, Some("/spec/name".into()));
-        assert!(desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).is_ok());
-    }
-
-    #[test]
-    fn a_name_from_metadata_is_refused_at_metadata() {
-        let mut object = object(json!({"schema": {}}));
-        object.metadata.name = Some("nodot".into());
-
-        let error = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
-
-        assert_eq!(error.field, Some("/metadata/name".into()));
-        assert!(error.message.starts_with("/metadata/name (spec.name is not given): found "), "{error}");
-    }
-
-    #[test]
-    fn each_optional_field_is_named_once_the_spec_has_it_and_can_be_left_out() {
-        let full = json!({
-            "schema": {}, "description": "d", "deprecated": true, "groupName": "g", "featureFlag": "f",
-        });
-        let mut desired = desire(full, &[]);
-        let named = [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag];
-        assert_eq!(desired.named, named);
-        assert_eq!(Field::names(&desired.named), ["description", "deprecated", "groupName", "featureFlag"]);
-
-        for field in named {
-            desired = desired.without(field);
-        }
-
-        let reset = desire(json!({"schema": {}}), &[]);
-        assert_eq!(Desired { named: vec![], ..desired }, reset);
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Names and identifiers in Svix: their alphabet, and the derivation of ours.
 
-use crate::api::EventTypeNames;
+use crate::api::{EventTypeNames, ID_PREFIXES};
 
 use super::digest::Digest;
 
@@ -23,7 +23,7 @@ pub fn is_name(text: &str) -> bool {
 /// Whether Svix accepts a text as the uid of an application or endpoint: a name that cannot be mistaken for an id.
 #[must_use]
 pub fn is_uid(text: &str) -> bool {
-    is_name(text) && !["app_", "ep_", "msg_"].iter().any(|prefix| text.starts_with(prefix))
+    is_name(text) && !ID_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// A uid that Svix would refuse.
@@ -82,7 +82,7 @@ pub fn default_uid(owner_id: &str, namespace: &str, name: &str) -> String {
         // Both parts are ASCII: Kubernetes' names and ownerId are.
         return format!("{}.{digest}", uid.chars().take(MAX_NAME - 33).collect::<String>());
     }
-    // `app_1.default.x` would be refused as something that looks like an id.
+    // `app_1.default.x` would be refused, since it begins like an id.
     if is_uid(&uid) { uid } else { format!("owner-{uid}").chars().take(MAX_NAME).collect() }
 }
 

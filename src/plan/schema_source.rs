@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_of_an_error_goes_on_into_an_inline_schema() {
+    fn the_field_goes_on_into_an_inline_schema() {
         let schema = json!({"properties": {"a": {"type": "strin"}}});
 
         let (field, message) = error(json!({"schema": schema}), schema.clone());
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_of_an_error_ends_at_a_schema_that_is_text() {
+    fn the_field_ends_at_a_schema_that_is_text() {
         let schema = json!({"properties": {"a": {"type": "strin"}}});
 
         let (field, message) = error(json!({"schemaText": schema.to_string()}), schema);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_about_the_whole_schema_has_the_field_of_the_schema() {
+    fn an_error_about_the_whole_schema_has_its_field() {
         let (field, message) = error(json!({"schema": {}}), json!(1));
         assert_eq!(field, "/spec/schema");
         assert_eq!(message, "/spec/schema: expected a JSON Schema: an object");

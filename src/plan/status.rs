@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{Condition, ConditionStatus, ConditionType, Reason};
+use crate::api::{Condition, ConditionStatus, ConditionType, JsonPointer, Reason};
 
 use super::ReconcileError;
 
@@ -42,6 +42,15 @@ impl ReadyState {
         match self {
             Self::Ready(_, message) => message,
             Self::Waiting(error) | Self::Stalled(error) => error.redacted_message(),
+        }
+    }
+
+    /// The field that the message is about, if it is about one.
+    #[must_use]
+    pub fn field(&self) -> Option<&JsonPointer> {
+        match self {
+            Self::Ready(..) => None,
+            Self::Waiting(error) | Self::Stalled(error) => error.field.as_ref(),
         }
     }
 
@@ -179,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn abnormal_conditions_are_there_only_while_they_hold() {
+    fn abnormal_conditions_are_removed_when_ready() {
         let waiting = conditions(
             &ReadyState::Waiting(ReconcileError::new(Reason::Throttled, "m")),
             None,
@@ -203,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn who_uses_a_connection_is_counted_by_kind() {
+    fn users_of_a_connection_are_counted_by_kind() {
         let message = |endpoints, types| {
             still_use(&[("WebhookEndpoint", endpoints), ("WebhookEventType", types)], "WebhookEndpoint/a/b")
         };

@@ -1,17 +1,18 @@
-//! One budget for everything that goes through a connection.
+//! The rate limit of a connection, for all of its requests.
 //!
-//! Requests are spaced so that no more than the rate leave in any second beyond a short burst, and when Svix
-//! answers 429 every request of the connection waits as long as Svix asks.
+//! Requests are spaced so that, beyond a short burst, no more than the rate are sent in any second. When Svix answers 429,
+//! every request of the connection waits for as long as Svix asks.
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// How long to hold back when Svix says 429 without Retry-After, and the most that is believed of it.
+/// The pause after a 429 without Retry-After, and the longest one that is accepted.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
-/// The budget of a connection.
+/// The rate limit of a connection.
 #[derive(Debug)]
 pub struct Budget {
     interval: Option<Duration>,
@@ -21,34 +22,34 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct State {
-    /// When the next request would leave if requests were evenly spaced.
+    /// When the next request would be sent if requests were evenly spaced.
     next: Instant,
-    /// No request leaves before this.
+    /// No request is sent before this.
     paused_until: Instant,
 }
 
 impl Budget {
-    /// A budget of so many requests per second; `None`: no limit but what Svix asks for.
+    /// Returns a limit of so many requests per second; `None`: no limit except what Svix asks for.
     #[must_use]
     pub fn new(requests_per_second: Option<u32>) -> Self {
         let now = Instant::now();
         let interval = requests_per_second.filter(|rate| *rate > 0).map(|rate| Duration::from_secs(1) / rate);
         Self {
-            // A tenth of a second's worth may leave at once.
+            // The requests of a tenth of a second may be sent at once.
             burst: Duration::from_millis(100),
             interval,
             state: Mutex::new(State { next: now, paused_until: now }),
         }
     }
 
-    /// Waits until a request may leave, and answers how long that took.
+    /// Waits until a request may be sent. Returns how long it waited.
     pub async fn acquire(&self) -> Duration {
         let begun = Instant::now();
-        let leave = self.reserve(begun);
-        if leave > begun {
-            tokio::time::sleep_until(leave).await;
+        let slot = self.reserve(begun);
+        if slot > begun {
+            tokio::time::sleep_until(slot).await;
         }
-        // Others may have been told to wait meanwhile, and then so are we.
+        // Svix may have asked for a pause meanwhile.
         loop {
             let paused = self.lock().paused_until;
             if paused <= Instant::now() {
@@ -58,7 +59,7 @@ impl Budget {
         }
     }
 
-    /// Svix asks to slow down: nothing leaves for so long.
+    /// Sends nothing for as long as Svix asks.
     pub fn pause(&self, retry_after: Option<Duration>) {
         let pause = retry_after.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE);
         let mut state = self.lock();
@@ -67,21 +68,21 @@ impl Budget {
 
     fn reserve(&self, now: Instant) -> Instant {
         let mut state = self.lock();
-        let mut leave = now.max(state.paused_until);
+        let mut slot = now.max(state.paused_until);
         if let Some(interval) = self.interval {
             let earliest = state.next.max(now.checked_sub(self.burst).unwrap_or(now));
             state.next = earliest + interval;
-            leave = leave.max(earliest);
+            slot = slot.max(earliest);
         }
-        leave
+        slot
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 
-/// A random part of a duration.
+/// Returns a random part of a duration.
 pub(crate) fn jitter(most: Duration) -> Duration {
     most.mul_f64(rand::random::<f64>())
 }
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_the_rate_leaves_in_a_second() {
+    async fn no_more_than_the_rate_is_sent_in_a_second() {
         let budget = Budget::new(Some(50));
         let begun = Instant::now();
         for _ in 0..105 {
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_foolish_retry_after_is_bounded() {
+    async fn an_excessive_retry_after_is_bounded() {
         let budget = Budget::new(None);
         budget.pause(Some(Duration::from_secs(1_000_000)));
         let begun = Instant::now();

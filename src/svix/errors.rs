@@ -1,4 +1,4 @@
-//! What can go wrong in a call to Svix, and what follows from it.
+//! The errors of calls to Svix, and how to proceed after them.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::plan::Field;
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {kind}")]
 pub struct Error {
-    /// Which operation, such as `endpoint.create`.
+    /// The operation, such as `endpoint.create`.
     pub operation: &'static str,
-    /// What went wrong.
+    /// The cause.
     pub kind: ErrorKind,
 }
 
-/// What went wrong in a call. Messages hold no token, and no more of a URL than its host.
+/// The cause of a failed call. Messages contain no token, and of a URL no more than its host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
-    /// No answer: refused, reset, timed out. The call may have taken effect.
+    /// There was no response: the connection was refused or reset, or timed out. The call may have taken effect.
     #[error("no answer from Svix: {0}")]
     Transport(String),
-    /// An answer that cannot be understood. The call may have taken effect.
+    /// The response cannot be understood. The call may have taken effect.
     #[error("cannot understand Svix's answer ({status}): {message}")]
     Answer {
         /// HTTP status.
@@ -31,66 +31,66 @@ pub enum ErrorKind {
         /// What is wrong with it.
         message: String,
     },
-    /// 5xx. The call may have taken effect.
+    /// Status 5xx. The call may have taken effect.
     #[error("Svix failed with status {status}")]
     Server {
         /// HTTP status.
         status: u16,
     },
-    /// 429.
+    /// Status 429.
     #[error("Svix asks to slow down (429)")]
     Throttled {
-        /// How long to wait, where Svix says so.
+        /// How long to wait, if Svix says it.
         retry_after: Option<Duration>,
     },
-    /// 401 or 403.
+    /// Status 401 or 403.
     #[error("Svix does not accept the token (status {status}: {detail})")]
     Unauthorized {
         /// HTTP status.
         status: u16,
-        /// Svix's words.
+        /// Svix's message.
         detail: String,
     },
-    /// 404.
+    /// Status 404.
     #[error("not found in Svix")]
     NotFound,
-    /// 409.
+    /// Status 409.
     #[error("exists in Svix already: {detail}")]
     Conflict {
-        /// Svix's words.
+        /// Svix's message.
         detail: String,
     },
-    /// Any other 4xx: the content is refused.
+    /// Any other status 4xx: the content is refused.
     #[error("Svix refuses it (status {status}): {detail}")]
     Refused {
         /// HTTP status.
         status: u16,
-        /// Svix's words.
+        /// Svix's message.
         detail: String,
         /// The members of the body that it refuses, in the order of the response; empty where it names none.
         members: Vec<String>,
     },
 }
 
-/// What follows from an error.
+/// How to proceed after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Try again, with back-off.
+    /// Another attempt may succeed, after a back-off.
     Transient,
-    /// The whole connection slows down; then try again.
+    /// Another attempt may succeed when the whole connection has slowed down.
     Throttled,
-    /// The token is wrong: nothing works until it changes.
+    /// The token is invalid: no call succeeds until it changes.
     Unauthorized,
-    /// Trying again does not help until something changes.
+    /// No attempt succeeds until the content changes.
     Terminal,
 }
 
 impl Error {
-    /// What follows from it.
+    /// Returns how to proceed.
     #[must_use]
     pub fn class(&self) -> Class {
         match self.kind {
-            // 408 and 425 are the server's word that the same request may pass later.
+            // With 408 and 425 the server says that the same request may succeed later.
             ErrorKind::Transport(_)
             | ErrorKind::Answer { .. }
             | ErrorKind::Server { .. }
@@ -120,7 +120,7 @@ impl Error {
         }
     }
 
-    /// The class as a metric's label.
+    /// Returns the cause as a label of metrics.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self.kind {
@@ -137,7 +137,7 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// Reads an answer that is no success.
+    /// Returns the cause that a response other than a success stands for.
     #[must_use]
     pub fn from_answer(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         match status {
@@ -152,7 +152,7 @@ impl ErrorKind {
     }
 }
 
-/// The members of the request's body that a validation error names: the second part of each `loc` that begins with
+/// Returns the members of the request's body that a validation error names: the second part of each `loc` that begins with
 /// `body`.
 fn refused_members(body: &[u8]) -> Vec<String> {
     #[derive(Deserialize)]
@@ -173,7 +173,7 @@ fn refused_members(body: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Svix's words in one line: `detail` is a text, or a list of `{loc, msg}`.
+/// Returns Svix's message in one line. `detail` is a text, or a list of `{loc, msg}`.
 fn detail(body: &[u8]) -> String {
     let text = match serde_json::from_slice::<Value>(body) {
         Ok(value) => match &value["detail"] {
@@ -197,7 +197,7 @@ fn detail(body: &[u8]) -> String {
     redact_urls(&text).chars().take(600).collect()
 }
 
-/// Cuts every URL in a text down to its host: Svix's messages may quote an endpoint's address.
+/// Reduces every URL in a text to its host: Svix's messages may quote the URL of an endpoint.
 fn redact_urls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_fall_into_their_class() {
+    fn each_status_has_its_class() {
         let class =
             |status| Error { operation: "x", kind: ErrorKind::from_answer(status, None, b"{}") }.class();
         for transient in [500, 502, 503, 504, 404, 409, 408, 302] {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_in_messages_are_cut_to_their_host() {
+    fn urls_in_messages_are_reduced_to_their_host() {
         assert_eq!(
             redact_urls(
                 r#"invalid value: string "https://u:p@h.example/secret?k=v", expected https://ok.example"#

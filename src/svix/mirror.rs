@@ -1,40 +1,49 @@
-//! What Svix holds, as last seen: one mirror per connection.
+//! The mirror of what is in Svix, one for each connection.
 //!
-//! It is filled by listing, kept current by our own writes, and refreshed now and then. A listing takes a
-//! while, and meanwhile we write: an entry that was written after a listing began keeps its own value, since
-//! the listing may have been read before.
+//! # Flow
+//! 1. A listing ([`Mirror::begin`]) adds its pages as they come, and forgets nothing before it is finished.
+//! 2. Our own writes are recorded as they are made.
+//! 3. When the listing is finished, entries that it did not contain are removed.
+//!
+//! # Guarantees
+//! A listing takes a while, and meanwhile we write. An entry that was written after a listing began keeps its own value,
+//! since the listing may have been read before.
+//!
+//! # Caveats
+//! The mirror may be out of date, so nothing is changed in Svix by what it says alone: an object is read before that.
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Instant,
 };
 
 use crate::plan::{endpoint, event_type};
+use parking_lot::{Mutex, MutexGuard};
 
-/// A thing in Svix that is not as it was.
+/// An event type or an endpoint in Svix that changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Changed {
     /// The event type of this name.
     EventType(Box<str>),
     /// An endpoint.
     Endpoint {
-        /// Uid of its application.
+        /// The uid of its application.
         application: Box<str>,
         /// Its id.
         id: Box<str>,
-        /// Its uid, before or after.
+        /// Its uid, before or after the change.
         uid: Option<Box<str>>,
     },
 }
 
-/// A listing that has begun. Pages are added as they come; nothing is forgotten before it is finished.
+/// A listing that has begun. See [`Mirror`].
 #[derive(Clone, Copy, Debug)]
 pub struct Listing {
     began: u64,
 }
 
-/// The mirror of one connection.
+/// What is in Svix, as far as one connection has seen it.
 #[derive(Debug, Default)]
 pub struct Mirror {
     inner: Mutex<Inner>,
@@ -42,7 +51,7 @@ pub struct Mirror {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Counts up with every write and every listing.
+    /// Increases with every write and every listing.
     clock: u64,
     event_types: Table<Arc<event_type::Observed>>,
     applications: HashMap<Box<str>, Application>,
@@ -64,13 +73,13 @@ struct Table<T> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    /// `None`: deleted by us, remembered until a listing that began after the deletion has ended.
+    /// `None`: deleted by us, and remembered until a listing has ended that began after the deletion.
     value: Option<T>,
-    /// When we wrote it; 0: read from a listing.
+    /// The time of our last write; 0: it comes from a listing.
     written: u64,
-    /// The listing that saw it last.
+    /// The last listing that contained it.
     seen: u64,
-    /// Since when it has been known; `None`: since the first listing.
+    /// Since when it is known; `None`: since the first listing.
     since: Option<Instant>,
 }
 
@@ -85,7 +94,7 @@ impl<T: PartialEq> Table<T> {
         self.entries.get(key).and_then(|entry| entry.value.as_ref())
     }
 
-    /// Takes a value from a listing; answers whether it is another than before.
+    /// Records a value from a listing. Returns whether it differs from the previous one.
     fn list(&mut self, listing: Listing, key: &str, value: T) -> bool {
         match self.entries.get_mut(key) {
             Some(entry) => {
@@ -105,7 +114,7 @@ impl<T: PartialEq> Table<T> {
         true
     }
 
-    /// Ends a listing: what it did not see is gone, unless it was written since. Answers what went.
+    /// Ends a listing: removes what it did not contain, unless it was written since. Returns what was removed.
     fn finish(&mut self, listing: Listing) -> Vec<(Box<str>, Option<T>)> {
         self.loaded = true;
         self.entries
@@ -138,7 +147,7 @@ impl Mirror {
         Listing { began: self.lock().tick() }
     }
 
-    /// Takes a page of event types; answers what changed.
+    /// Records a page of event types. Returns what changed.
     pub fn list_event_types(&self, listing: Listing, page: Vec<event_type::Observed>) -> Vec<Changed> {
         let mut inner = self.lock();
         let mut changed = Vec::new();
@@ -151,16 +160,17 @@ impl Mirror {
         changed
     }
 
-    /// Ends a listing of event types; answers what is gone.
+    /// Ends a listing of event types. Returns what was removed.
     pub fn finish_event_types(&self, listing: Listing) -> Vec<Changed> {
-        let gone = self.lock().event_types.finish(listing);
-        gone.into_iter()
+        let removed = self.lock().event_types.finish(listing);
+        removed
+            .into_iter()
             .filter(|(_, value)| value.is_some())
             .map(|(name, _)| Changed::EventType(name))
             .collect()
     }
 
-    /// Takes a page of an application's endpoints; answers what changed.
+    /// Records a page of the endpoints of an application. Returns what changed.
     pub fn list_endpoints(
         &self,
         listing: Listing,
@@ -177,7 +187,7 @@ impl Mirror {
                 continue;
             }
             let endpoint = |uid| Changed::Endpoint { application: application.into(), id: id.clone(), uid };
-            // A uid that was changed by hand concerns whoever has the old one and whoever has the new one.
+            // A uid that was edited concerns the objects with the old uid and those with the new one.
             if before != uid {
                 if let Some(before) = before {
                     app.by_uid.remove(&before);
@@ -192,15 +202,16 @@ impl Mirror {
         changed
     }
 
-    /// Ends a listing of an application's endpoints; `present` says whether the application is there at all.
-    /// Answers what is gone.
+    /// Ends a listing of the endpoints of an application. `present` says whether the application exists. Returns what was
+    /// removed.
     pub fn finish_endpoints(&self, listing: Listing, application: &str, present: bool) -> Vec<Changed> {
         let mut inner = self.lock();
         let app = inner.application(application);
-        let gone = app.endpoints.finish(listing);
-        // An application that we made while the listing ran is there, whatever the listing says.
+        let removed = app.endpoints.finish(listing);
+        // An application that we created during the listing exists, whatever the listing says.
         app.present = present || app.endpoints.entries.values().any(|entry| entry.value.is_some());
-        gone.into_iter()
+        removed
+            .into_iter()
             .filter_map(|(id, value)| value.map(|value| (id, value)))
             .map(|(id, value)| {
                 if let Some(uid) = value.uid.as_ref().filter(|uid| app.by_uid.get(*uid) == Some(&id)) {
@@ -217,19 +228,19 @@ impl Mirror {
         self.lock().event_types.loaded
     }
 
-    /// Whether an application's endpoints have been listed.
+    /// Whether the endpoints of an application have been listed.
     #[must_use]
     pub fn application_loaded(&self, application: &str) -> bool {
         self.lock().applications.get(application).is_some_and(|app| app.endpoints.loaded)
     }
 
-    /// Whether an application is there.
+    /// Whether an application exists.
     #[must_use]
     pub fn application_present(&self, application: &str) -> bool {
         self.lock().applications.get(application).is_some_and(|app| app.present)
     }
 
-    /// The applications whose endpoints have been listed.
+    /// Returns the applications whose endpoints have been listed.
     #[must_use]
     pub fn applications(&self) -> Vec<Box<str>> {
         self.lock()
@@ -245,19 +256,19 @@ impl Mirror {
         self.lock().applications.remove(application);
     }
 
-    /// An event type, archived or not.
+    /// Returns an event type, archived or not.
     #[must_use]
     pub fn event_type(&self, name: &str) -> Option<Arc<event_type::Observed>> {
         self.lock().event_types.get(name).cloned()
     }
 
-    /// Whether an event type is there and not archived: endpoints can subscribe to it.
+    /// Whether an event type exists and is not archived, so that endpoints can subscribe to it.
     #[must_use]
     pub fn event_type_live(&self, name: &str) -> bool {
         self.lock().event_types.get(name).is_some_and(|observed| !observed.archived)
     }
 
-    /// An endpoint by its id, else by its uid.
+    /// Returns an endpoint by its id, or else by its uid.
     #[must_use]
     pub fn endpoint(
         &self,
@@ -272,8 +283,8 @@ impl Mirror {
             .cloned()
     }
 
-    /// How many enabled endpoints of an application receive events of a type on these channels; with `by`, of those
-    /// that were known by then.
+    /// Returns how many enabled endpoints of an application receive events of a type on these channels. With `by`, only
+    /// endpoints count that were known by then.
     #[must_use]
     pub fn matching(
         &self,
@@ -290,7 +301,7 @@ impl Mirror {
         endpoints.filter(|endpoint| endpoint.receives(event_type, channels)).count()
     }
 
-    /// Records an event type as just written or read.
+    /// Records an event type that was just written or read.
     pub fn put_event_type(&self, observed: event_type::Observed) {
         let mut inner = self.lock();
         let now = inner.tick();
@@ -298,21 +309,21 @@ impl Mirror {
         inner.event_types.write(now, &name, Some(Arc::new(observed)));
     }
 
-    /// Records that an event type is gone.
+    /// Records that an event type does not exist any more.
     pub fn remove_event_type(&self, name: &str) {
         let mut inner = self.lock();
         let now = inner.tick();
         inner.event_types.write(now, name, None);
     }
 
-    /// Records an application as there, with no endpoints unless they are known already.
+    /// Records that an application exists. Endpoints of it that are known stay.
     pub fn put_application(&self, application: &str) {
         let mut inner = self.lock();
         let app = inner.application(application);
         app.present = true;
     }
 
-    /// Records an endpoint as just written or read.
+    /// Records an endpoint that was just written or read.
     pub fn put_endpoint(&self, application: &str, observed: endpoint::Observed) {
         let mut inner = self.lock();
         let now = inner.tick();
@@ -329,7 +340,7 @@ impl Mirror {
         app.endpoints.write(now, &id, Some(Arc::new(observed)));
     }
 
-    /// Records that an endpoint is gone.
+    /// Records that an endpoint does not exist any more.
     pub fn remove_endpoint(&self, application: &str, id: &str) {
         let mut inner = self.lock();
         let now = inner.tick();
@@ -343,7 +354,7 @@ impl Mirror {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Talking to Svix: the client, its errors, the budget, and the mirror of what Svix holds.
+//! The client of Svix, its errors, its rate limit, and the mirror of what is in Svix.
 
 mod budget;
 mod client;

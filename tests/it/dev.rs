@@ -9,12 +9,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 
 use crate::support::{
     control_plane::no_build_under_way,
     inbox::Inbox,
     objects::{Manifest, endpoint, event, event_type},
+    ports::free_address,
+    svix_server,
     wait::eventually,
 };
 
@@ -29,13 +31,36 @@ fn write(dir: &Path, file: &str, manifests: &[Manifest]) {
     std::fs::write(dir.join(file), text).unwrap();
 }
 
-/// Starts `dev` on a folder; what it prints is collected.
-fn start(dir: &Path, arguments: &[&str]) -> (tokio::process::Child, Arc<Mutex<String>>) {
-    let mut child = tokio::process::Command::new(PROGRAM)
-        .arg("dev")
-        .args(arguments)
-        .arg(dir)
-        .env("SVIX_TOKEN", "testsk_embedded")
+/// A Svix that `dev` uses in place of its own.
+struct OtherSvix {
+    url: String,
+    token: String,
+}
+
+impl OtherSvix {
+    fn of(svix: &EmbeddedSvix) -> Self {
+        Self { url: svix.url(), token: svix.token().to_owned() }
+    }
+
+    /// A server that does not exist.
+    fn nowhere() -> Self {
+        Self { url: format!("http://{}", free_address()), token: "x".to_owned() }
+    }
+}
+
+/// Returns `dev` with these arguments on a folder, with its own Svix or another one.
+fn dev(dir: &Path, arguments: &[&str], other: Option<&OtherSvix>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("dev").args(arguments).arg(dir);
+    if let Some(OtherSvix { url, token }) = other {
+        command.args(["--svix-url", url]).env("SVIX_TOKEN", token);
+    }
+    command
+}
+
+/// Starts `dev` on a folder, and collects what it prints.
+fn start(dir: &Path, other: Option<&OtherSvix>) -> (tokio::process::Child, Arc<Mutex<String>>) {
+    let mut child = tokio::process::Command::from(dev(dir, &[], other))
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -51,7 +76,7 @@ fn start(dir: &Path, arguments: &[&str]) -> (tokio::process::Child, Arc<Mutex<St
     (child, printed)
 }
 
-async fn says(printed: &Mutex<String>, text: &str) {
+async fn wait_for_output(printed: &Mutex<String>, text: &str) {
     eventually(text, Duration::from_secs(30), async || {
         let printed = printed.lock().unwrap();
         if printed.contains(text) { Ok(()) } else { Err(printed.clone()) }
@@ -60,19 +85,19 @@ async fn says(printed: &Mutex<String>, text: &str) {
 }
 
 #[test]
-fn the_examples_are_in_step_at_once() {
+fn examples_are_in_sync() {
     for example in ["quickstart", "software-heritage"] {
         let dir = format!("{}/examples/{example}", env!("CARGO_MANIFEST_DIR"));
         let output = once(&[&dir]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(text.ends_with("6 objects: 6 in step\n"), "{text}");
+        assert!(text.ends_with("6 objects: 6 in sync\n"), "{text}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     }
 }
 
 #[test]
-fn what_is_not_in_step_is_told_with_its_reason_and_the_exit_code() {
+fn objects_not_in_sync_have_a_reason_and_an_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.json", &[event_type("a.good"), endpoint("waits", &["a.none"])]);
     write(dir.path(), "b.yaml", &[event_type("a.bad").with("schema", json!({"type": "strin"}))]);
@@ -95,45 +120,49 @@ fn what_is_not_in_step_is_told_with_its_reason_and_the_exit_code() {
     assert!(text.contains("not in Svix yet: a.goood; did you mean a.good?"), "{text}");
 }
 
-/// A port of this machine at which nobody listens.
-fn closed() -> String {
+/// An address at which nothing listens.
+fn closed_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}/hidden-path", listener.local_addr().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_is_down_holds_up_nothing_and_is_told() {
+async fn a_receiver_that_is_down_delays_nothing_and_is_reported() {
     no_build_under_way().await;
     let dir = tempfile::tempdir().unwrap();
     let hook = |url: &str| endpoint("hook", &["a.one"]).with("url", url);
-    write(dir.path(), "a.yaml", &[event_type("a.one"), hook(&closed())]);
+    write(dir.path(), "a.yaml", &[event_type("a.one"), hook(&closed_address())]);
     let other = |url: &str| endpoint("other", &["a.one"]).with("url", url).with("channels", json!(["x"]));
     write(dir.path(), "b.yaml", &[other("http://127.0.0.1:9/a")]);
-    let (_child, printed) = start(dir.path(), &[]);
-    says(&printed, "Ctrl-C ends.").await;
+    let (_child, printed) = start(dir.path(), None);
+    wait_for_output(&printed, "Ctrl-C ends.").await;
 
     let begun = Instant::now();
     write(dir.path(), "e.yaml", &[event("e", "a.one").with("payload", json!({"n": 1}))]);
-    says(&printed, "EventSent WebhookEvent/default/e").await;
+    wait_for_output(&printed, "EventSent WebhookEvent/default/e").await;
     let sent = begun.elapsed();
     write(dir.path(), "b.yaml", &[other("http://127.0.0.1:9/b")]);
-    says(&printed, "Updated WebhookEndpoint/default/other").await;
+    wait_for_output(&printed, "Updated WebhookEndpoint/default/other").await;
     let edited = begun.elapsed();
     // The table, too: it does not wait for the second attempt, which is five seconds after the first.
-    says(&printed, "sent; delivered to 0, 1 to go; endpoint default/dev.default.hook: ").await;
-    let told = begun.elapsed();
+    wait_for_output(&printed, "sent; delivered to 0, 1 to go; endpoint default/dev.default.hook: ").await;
+    let reported = begun.elapsed();
     assert!(sent < Duration::from_secs(2), "{sent:?}");
-    assert!(edited.max(told) < Duration::from_millis(3500), "{edited:?}, {told:?}");
+    assert!(edited.max(reported) < Duration::from_millis(3500), "{edited:?}, {reported:?}");
 
-    says(&printed, "endpoint default/dev.default.hook: Connection refused (os error 111); attempt 1").await;
-    says(&printed, "  NotDelivered a.one, message msg_").await;
+    wait_for_output(
+        &printed,
+        "endpoint default/dev.default.hook: Connection refused (os error 111); attempt 1",
+    )
+    .await;
+    wait_for_output(&printed, "  NotDelivered a.one, message msg_").await;
     let text = printed.lock().unwrap().clone();
     assert!(!text.contains("hidden-path"), "{text}");
 
     let folder = dir.path().to_str().unwrap().to_owned();
     let output = tokio::task::spawn_blocking(move || once(&[&folder])).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "a receiver is not the sender's to mend: {text}");
+    assert_eq!(output.status.code(), Some(0), "a failing receiver is not a mistake in the folder: {text}");
     assert!(
         text.contains("delivered to 0, 1 to go; endpoint default/dev.default.hook: Connection"),
         "{text}"
@@ -141,7 +170,7 @@ async fn a_receiver_that_is_down_holds_up_nothing_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_curl_that_is_printed_sends_the_smallest_example() {
+async fn the_printed_curl_sends_the_smallest_example() {
     let dir = tempfile::tempdir().unwrap();
     let with = |name: &str, text: &str| {
         event_type(name)
@@ -154,11 +183,11 @@ async fn the_curl_that_is_printed_sends_the_smallest_example() {
         endpoint("hook", &["a.small"]),
     ];
     write(dir.path(), "a.yaml", &manifests);
-    let (_child, printed) = start(dir.path(), &[]);
-    says(&printed, "Ctrl-C ends.").await;
+    let (_child, printed) = start(dir.path(), None);
+    wait_for_output(&printed, "Ctrl-C ends.").await;
     let text = printed.lock().unwrap().clone();
     let command = text.split("Send one:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    // The words as a shell reads them: curl itself need not be there.
+    // The words as a shell parses them: curl itself is not needed.
     let words =
         Command::new("sh").args(["-c", &command.replacen("curl ", "printf '%s\\n' ", 1)]).output().unwrap();
     let words = String::from_utf8(words.stdout).unwrap();
@@ -167,26 +196,20 @@ async fn the_curl_that_is_printed_sends_the_smallest_example() {
     let (name, value) = words[2].split_once(": ").unwrap();
     let post = reqwest::Client::new().post(words[0]).header(name, value).body(words[6].to_owned());
     assert_eq!(post.send().await.unwrap().status(), 202, "{words:?}");
-    says(&printed, "  Accepted a.small: message msg_").await;
+    wait_for_output(&printed, "  Accepted a.small: message msg_").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outside_server_takes_the_place_of_the_embedded_one() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+async fn svix_url_replaces_the_embedded_server() {
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one"), endpoint("hook", &["a.one"])]);
-    let run = |token: &'static str| {
-        let (dir, url) = (dir.path().to_owned(), svix.url());
-        tokio::task::spawn_blocking(move || {
-            Command::new(PROGRAM)
-                .args(["dev", "--once", "--timeout", "5", "--svix-url", &url])
-                .arg(dir)
-                .env("SVIX_TOKEN", token)
-                .output()
-                .unwrap()
-        })
+    let run = |token: &str| {
+        let other = OtherSvix { token: token.to_owned(), ..OtherSvix::of(&svix) };
+        let mut command = dev(dir.path(), &["--once", "--timeout", "5"], Some(&other));
+        tokio::task::spawn_blocking(move || command.output().unwrap())
     };
-    let output = run("testsk_embedded").await.unwrap();
+    let output = run(svix.token()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
     let output = run("wrong").await.unwrap();
@@ -206,7 +229,7 @@ async fn an_outside_server_takes_the_place_of_the_embedded_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
+async fn a_local_receiver_gets_signed_events() {
     type Received = Arc<Mutex<Vec<(axum::http::HeaderMap, String)>>>;
     let received: Received = Arc::default();
     let sink = received.clone();
@@ -223,8 +246,8 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
     let manifests = [one, event_type("a.two"), hook("hook")];
     write(dir.path(), "a.yaml", &manifests);
     write(dir.path(), "b.yaml", &[hook("other").with("channels", json!(["vip"]))]);
-    let (_child, printed) = start(dir.path(), &[]);
-    says(&printed, "Ctrl-C ends.").await;
+    let (_child, printed) = start(dir.path(), None);
+    wait_for_output(&printed, "Ctrl-C ends.").await;
     let text = printed.lock().unwrap().clone();
     let url = text.split("Svix is at ").nth(1).unwrap().split(',').next().unwrap().to_owned();
     let token = text.split("token ").nth(1).unwrap().split('.').next().unwrap().to_owned();
@@ -251,7 +274,7 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
         "  Refused a.one: /payload/n: found \"x\", expected an integer\n",
         "  Refused a.none: /eventType: found \"a.none\", which is not declared",
     ] {
-        says(&printed, line).await;
+        wait_for_output(&printed, line).await;
     }
     let (headers, body) = eventually("the event to arrive", Duration::from_secs(30), async || {
         received.lock().unwrap().first().cloned()
@@ -262,7 +285,7 @@ async fn a_local_receiver_gets_events_signed_by_the_embedded_svix() {
         api(reqwest::Method::GET, "/app/default/endpoint/dev.default.hook/secret").send().await.unwrap();
     let secret: Value = secret.json().await.unwrap();
     let webhook = svix::webhooks::Webhook::new(secret["key"].as_str().unwrap()).unwrap();
-    webhook.verify(body.as_bytes(), &headers).expect("the official library takes the signature");
+    webhook.verify(body.as_bytes(), &headers).expect("the official library accepts the signature");
     assert_eq!(received.lock().unwrap().len(), 1, "not the other type, and not the endpoint of a channel");
 }
 
@@ -291,7 +314,7 @@ async fn deliveries_have_the_header_names_of_standard_webhooks_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_in_the_folder_are_sent_once_and_a_changed_one_is_another() {
+async fn events_in_the_folder_are_sent_once() {
     let inbox = Inbox::answering(200).await;
     let dir = tempfile::tempdir().unwrap();
     let schema = json!({"type": "object", "required": ["n"]});
@@ -309,10 +332,10 @@ async fn events_in_the_folder_are_sent_once_and_a_changed_one_is_another() {
     );
     assert_eq!(inbox.bodies(), [r#"{"n":1}"#]);
 
-    let (_child, printed) = start(dir.path(), &[]);
-    says(&printed, "Ctrl-C ends.").await;
+    let (_child, printed) = start(dir.path(), None);
+    wait_for_output(&printed, "Ctrl-C ends.").await;
     write(dir.path(), "b.yaml", &[sent(json!({"m": 2}))]);
-    says(&printed, r#"found no "n", which is required"#).await;
+    wait_for_output(&printed, r#"found no "n", which is required"#).await;
     write(dir.path(), "b.yaml", &[sent(json!({"n": 3}))]);
     eventually("the changed event to arrive", Duration::from_secs(30), async || {
         let bodies = inbox.bodies();
@@ -324,16 +347,15 @@ async fn events_in_the_folder_are_sent_once_and_a_changed_one_is_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_change_of_the_folder_reaches_svix_within_a_second() {
+async fn each_change_reaches_svix_within_a_second() {
     no_build_under_way().await;
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one").with("description", "first")]);
-    let url = svix.url();
-    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
-    says(&printed, "Ctrl-C ends.").await;
+    let (_child, printed) = start(dir.path(), Some(&OtherSvix::of(&svix)));
+    wait_for_output(&printed, "Ctrl-C ends.").await;
 
-    // Five changes; the median counts, since the machine may be busy.
+    // Of five changes the median is checked, since the machine can be busy.
     let mut took = Vec::new();
     for i in 0..5 {
         let wanted = format!("change {i}");
@@ -348,51 +370,39 @@ async fn each_change_of_the_folder_reaches_svix_within_a_second() {
     took.sort();
     assert!(took[2] < Duration::from_secs(1), "{took:?}");
 
-    // A slip of the pen deletes nothing.
+    // When a mistake is made in the file, then nothing is deleted
     write(dir.path(), "b.yaml", &[endpoint("hook", &["a.one"])]);
-    eventually("the endpoint to be made", Duration::from_secs(30), async || {
+    eventually("the endpoint to be created", Duration::from_secs(30), async || {
         svix.snapshot().endpoint("default", "dev.default.hook").map(drop)
     })
     .await;
     std::fs::write(dir.path().join("b.yaml"), "kind: WebhookEndpoint\nmetadata: {name: hook").unwrap();
-    says(&printed, "InvalidManifest").await;
+    wait_for_output(&printed, "InvalidManifest").await;
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
 
-    // A file that is gone is a deletion.
+    // When the file is removed, then the endpoint is deleted
     std::fs::remove_file(dir.path().join("b.yaml")).unwrap();
     eventually("the endpoint to be deleted", Duration::from_secs(30), async || {
         svix.snapshot().endpoint("default", "dev.default.hook").is_none().then_some(())
     })
     .await;
-    says(&printed, "Deleted WebhookEndpoint/default/hook").await;
+    wait_for_output(&printed, "Deleted WebhookEndpoint/default/hook").await;
 }
 
-/// Runs `dev --once` with JSON; answers its exit code and its report.
-async fn report(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
-    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    let dir = dir.to_owned();
-    let run = move || {
-        Command::new(PROGRAM)
-            .args(["dev", "--once", "--timeout", "5", "-o", "json"])
-            .args(arguments)
-            .arg(dir)
-            .env("SVIX_TOKEN", "testsk_embedded")
-            .output()
-            .unwrap()
-    };
+/// Runs `dev --once` with JSON output; returns its exit code and its report.
+async fn report(dir: &Path, other: Option<&OtherSvix>) -> (Option<i32>, Value) {
+    let mut command = dev(dir, &["--once", "--timeout", "5", "-o", "json"], other);
+    let run = move || command.output().unwrap();
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let report = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (output.status.code(), report)
 }
 
-async fn once_at(dir: &Path, url: &str) -> Output {
-    let (dir, url) = (dir.to_owned(), url.to_owned());
-    let run = move || {
-        let command = ["dev", "--once", "--svix-url", &url];
-        Command::new(PROGRAM).args(command).arg(dir).env("SVIX_TOKEN", "testsk_embedded").output().unwrap()
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
+async fn once_at(dir: &Path, svix: &EmbeddedSvix) -> Output {
+    let other = OtherSvix::of(svix);
+    let mut command = dev(dir, &["--once"], Some(&other));
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
 fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
@@ -401,34 +411,33 @@ fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_only_compared_and_differs_is_not_in_step() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
-    let url = svix.url();
+async fn observed_objects_that_differ_are_not_in_sync() {
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     let one = || event_type("a.one").with("description", "first");
     let hook = || endpoint("hook", &["a.one"]);
     write(dir.path(), "a.yaml", &[one(), event_type("a.two"), hook()]);
-    assert_eq!(report(dir.path(), &["--svix-url", &url]).await.0, Some(0));
+    assert_eq!(report(dir.path(), Some(&OtherSvix::of(&svix))).await.0, Some(0));
     let observed = one().with("description", "second").with("managementPolicy", "Observe");
     let suspended = hook().with("description", "second").with("suspend", true);
     write(dir.path(), "a.yaml", &[observed, event_type("a.two"), suspended]);
-    let (code, report) = report(dir.path(), &["--svix-url", &url]).await;
+    let (code, report) = report(dir.path(), Some(&OtherSvix::of(&svix))).await;
     assert_eq!(code, Some(1), "{report:#}");
     assert_eq!((&report["total"], &report["inSync"], &report["differs"]), (&json!(4), &json!(2), &json!(2)));
     let (one, hook) = (row(&report, "a.one"), row(&report, "hook"));
     assert_eq!((&one["state"], &hook["state"]), (&json!("Differs"), &json!("Differs")));
-    let said = ["a.one", "hook"].map(|name| row(&report, name)["message"].as_str().unwrap().to_owned());
-    assert!(said[0].contains("description is \"first\" in Svix, declared \"second\""), "{said:?}");
-    assert!(said[1].contains(", declared \"second\""), "{said:?}");
+    let messages = ["a.one", "hook"].map(|name| row(&report, name)["message"].as_str().unwrap().to_owned());
+    assert!(messages[0].contains("description is \"first\" in Svix, declared \"second\""), "{messages:?}");
+    assert!(messages[1].contains(", declared \"second\""), "{messages:?}");
     assert_eq!(hook["difference"]["fields"][0]["field"], "description", "{hook:#}");
     assert_eq!(hook["difference"]["fields"][0]["declared"], "\"second\"", "{hook:#}");
-    let text = String::from_utf8(once_at(dir.path(), &url).await.stdout).unwrap();
-    assert!(text.ends_with("4 objects: 2 in step, 2 differ\n"), "{text}");
+    let text = String::from_utf8(once_at(dir.path(), &svix).await.stdout).unwrap();
+    assert!(text.ends_with("4 objects: 2 in sync, 2 differ\n"), "{text}");
     assert_eq!(svix.snapshot().event_types["a.one"].description, "first");
 }
 
 #[tokio::test]
-async fn a_folder_without_a_manifest_of_ours_is_refused() {
+async fn a_folder_without_our_manifests_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let run = || once(&[dir.path().to_str().unwrap()]);
     let stderr = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
@@ -444,15 +453,15 @@ async fn a_folder_without_a_manifest_of_ours_is_refused() {
         stderr(&output)
     );
     assert!(output.stdout.is_empty());
-    // With one of ours, the others are counted, and the connection that nobody declared says so.
+    // With one of our manifests, the others are counted, and the added connection says so
     write(dir.path(), "b.yaml", &[event_type("a.one")]);
     let output = run();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.ends_with("2 objects: 2 in step; 1 object of other kinds left out\n"), "{text}");
+    assert!(text.ends_with("2 objects: 2 in sync; 1 object of other kinds left out\n"), "{text}");
     let connection = text.lines().find(|line| line.starts_with("SvixConnection")).unwrap();
-    assert!(connection.ends_with("Connected (made up)"), "{text}");
-    // And while it watches, an empty folder is a warning.
+    assert!(connection.ends_with("Connected (added by dev)"), "{text}");
+    // Without --once, an empty folder is a warning
     std::fs::remove_file(dir.path().join("b.yaml")).unwrap();
     let mut child = Command::new(PROGRAM)
         .arg("dev")
@@ -469,7 +478,7 @@ async fn a_folder_without_a_manifest_of_ours_is_refused() {
 }
 
 #[tokio::test]
-async fn an_object_with_mistakes_is_one_row_and_each_mistake_has_its_place() {
+async fn an_object_with_mistakes_is_one_row() {
     let dir = tempfile::tempdir().unwrap();
     let head = "apiVersion: svix-operator.dev/v1alpha1\nkind: ";
     let manifests = format!(
@@ -484,7 +493,7 @@ async fn an_object_with_mistakes_is_one_row_and_each_mistake_has_its_place() {
     let file = dir.path().join("a.yaml");
     std::fs::write(&file, manifests).unwrap();
     std::fs::write(dir.path().join("b.yaml"), "kind: [").unwrap();
-    let (code, report) = report(dir.path(), &[]).await;
+    let (code, report) = report(dir.path(), None).await;
     assert_eq!(code, Some(1));
     assert_eq!((&report["total"], &report["files"].as_array().unwrap().len()), (&json!(7), &1), "{report:#}");
     let file = file.to_str().unwrap();
@@ -521,7 +530,7 @@ async fn an_object_with_mistakes_is_one_row_and_each_mistake_has_its_place() {
     }
     assert_eq!(row(&report, "misspelled")["details"].as_array().unwrap().len(), 2);
     let text = String::from_utf8(once(&[dir.path().to_str().unwrap()]).stdout).unwrap();
-    assert!(text.contains("7 objects: 2 in step, 5 problems; 1 file not read in full\n"), "{text}");
+    assert!(text.contains("7 objects: 2 in sync, 5 problems; 1 file not read in full\n"), "{text}");
     assert_eq!(text.matches("misspelled").count(), 1, "{text}");
     assert!(
         text.contains(&format!("\n    {file}:5:3: /spec/uri: there is no such field; did you mean url?\n")),
@@ -530,48 +539,48 @@ async fn an_object_with_mistakes_is_one_row_and_each_mistake_has_its_place() {
 }
 
 #[tokio::test]
-async fn connections_that_are_not_the_meant_one_say_so_once() {
-    // Given a folder whose only connection has another name than the objects use
+async fn the_added_connection_names_the_declared_ones() {
+    // Given a folder whose only connection has another name than the one that objects use
     let dir = tempfile::tempdir().unwrap();
     let connection = "apiVersion: svix-operator.dev/v1alpha1\nkind: SvixConnection\nmetadata: {name: prod}\n\
                       spec: {tokenSecretRef: {name: t, key: k}, ownerId: o}\n";
     std::fs::write(dir.path().join("c.yaml"), connection).unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one"), event_type("a.two")]);
-    // When it is reconciled
-    let (code, said) = report(dir.path(), &[]).await;
-    // Then the one that was made up says which there are, and what to do
-    assert_eq!(code, Some(0));
-    let message = row(&said, "default")["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("there is prod") && message.contains("spec.connectionRef.name"), "{message}");
-    assert_eq!(row(&said, "default")["madeUp"], json!(true));
-    assert_eq!(said.to_string().matches("no connection in the folder").count(), 1);
 
-    // A server that is not there is told of the connection, and not again of each object.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, said) = report(dir.path(), &["--svix-url", &format!("http://{gone}")]).await;
+    // When it is reconciled
+    let (code, result) = report(dir.path(), None).await;
+
+    // Then the added connection names the declared one, and says what to do
+    assert_eq!(code, Some(0));
+    let message = row(&result, "default")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("there is prod") && message.contains("spec.connectionRef.name"), "{message}");
+    assert_eq!(row(&result, "default")["madeUp"], json!(true));
+    assert_eq!(result.to_string().matches("no connection in the folder").count(), 1);
+
+    // When the server does not exist, then the connection says so, and the objects only wait for it
+    let (code, result) = report(dir.path(), Some(&OtherSvix::nowhere())).await;
     assert_eq!(code, Some(1));
-    assert_eq!(row(&said, "a.one")["message"], json!("waits for SvixConnection default"), "{said:#}");
-    assert_eq!(row(&said, "default")["reason"], json!("SvixUnavailable"), "{said:#}");
+    assert_eq!(row(&result, "a.one")["message"], json!("waits for SvixConnection default"), "{result:#}");
+    assert_eq!(row(&result, "default")["reason"], json!("SvixUnavailable"), "{result:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edit_that_loses_an_object_or_an_event_type_is_told() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
-    let url = svix.url();
+async fn an_edit_that_loses_an_object_is_reported() {
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.one")]);
     write(dir.path(), "b.yaml", &[endpoint("hook", &["a.one"])]);
-    let (_child, printed) = start(dir.path(), &["--svix-url", &url]);
-    says(&printed, "Ctrl-C ends.").await;
-    // A slip in the API group deletes nothing.
+    let (_child, printed) = start(dir.path(), Some(&OtherSvix::of(&svix)));
+    wait_for_output(&printed, "Ctrl-C ends.").await;
+    // When the API group has a mistake, then nothing is deleted
     let good = std::fs::read_to_string(dir.path().join("b.yaml")).unwrap();
     std::fs::write(dir.path().join("b.yaml"), good.replace("svix-operator.dev", "svix-operator.io")).unwrap();
-    says(&printed, "did you mean svix-operator.dev/v1alpha1?").await;
-    says(&printed, "3 objects: 2 in step, 1 problem\n").await;
+    wait_for_output(&printed, "did you mean svix-operator.dev/v1alpha1?").await;
+    wait_for_output(&printed, "3 objects: 2 in sync, 1 problem\n").await;
     assert!(svix.snapshot().endpoint("default", "dev.default.hook").is_some());
     std::fs::write(dir.path().join("b.yaml"), good).unwrap();
-    says(&printed, "3 objects: 3 in step\n").await;
-    // An event type that is not declared any more is told of the endpoint that names it.
+    wait_for_output(&printed, "3 objects: 3 in sync\n").await;
+    // When an event type is not declared any more, then the endpoint that names it says so
     std::fs::remove_file(dir.path().join("a.yaml")).unwrap();
-    says(&printed, "a.one is not declared any more, and this endpoint still names it").await;
+    wait_for_output(&printed, "a.one is not declared any more, and this endpoint still names it").await;
 }

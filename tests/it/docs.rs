@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, process::Command};
 
+use crate::support::svix_server;
 use serde_json::json;
 use svix_operator::{
     api::Reason,
-    embedded::{EmbeddedSvix, Options},
     engine::EventReason,
     telemetry::{Metrics, ObjectCount},
 };
@@ -128,7 +128,7 @@ async fn the_script_for_event_types_that_are_in_svix_writes_manifests_that_are_e
         return;
     }
     // Given event types that somebody else made
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#", "title": "It was \u{fc}ber \"quick\"",
         "type": "object", "properties": {"at": {"type": ["string", "null"], "format": "date-time"}},
@@ -160,7 +160,7 @@ async fn the_script_for_event_types_that_are_in_svix_writes_manifests_that_are_e
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&dev.stdout);
-    assert!(dev.status.success() && said.contains("3 objects: 3 in step"), "{said}");
+    assert!(dev.status.success() && said.contains("3 objects: 3 in sync"), "{said}");
     let writes = svix.calls().into_iter().filter(svix_operator::embedded::Call::is_write).count();
     assert_eq!(writes, 0);
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::svix_server;
 use serde_json::{Value, json};
 use svix_operator::embedded::{DeliveryOptions, EmbeddedSvix, FaultPlan, Options};
 
@@ -16,7 +17,7 @@ impl Given {
     }
 
     async fn with(options: Options) -> Self {
-        let svix = EmbeddedSvix::start(options).await.unwrap();
+        let svix = svix_server::start_with(options).await;
         Self { svix, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
@@ -140,7 +141,7 @@ async fn an_endpoint_that_fails_for_too_long_is_disabled() {
     let given = Given::with(Options { delivery, ..Options::default() }).await;
     given.post("/app/", json!({"name": "a", "uid": "a"})).await.unwrap();
     // A port that nobody listens on.
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = crate::support::ports::free_address();
     given.post("/app/a/endpoint/", json!({"url": format!("http://{nobody}/"), "uid": "e"})).await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while !given.svix.snapshot().endpoint("a", "e").unwrap().disabled {

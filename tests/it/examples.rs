@@ -1,4 +1,4 @@
-//! The examples work as they stand: the manifests load without a word, the payloads do what their names say.
+//! The examples work as they are: the manifests load without a problem, and each payload matches or not as its name says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,11 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-fn clean(folder: &str) -> Loaded {
+fn load_without_problems(folder: &str) -> Loaded {
     let loaded = load(&examples().join(folder));
-    let said: Vec<String> = loaded.problems.iter().chain(&loaded.warnings).map(ToString::to_string).collect();
-    assert_eq!(said, [""; 0], "{folder}");
+    let problems: Vec<String> =
+        loaded.problems.iter().chain(&loaded.warnings).map(ToString::to_string).collect();
+    assert_eq!(problems, [""; 0], "{folder}");
     assert_eq!(loaded.notes, [""; 0], "{folder}");
     loaded
 }
@@ -30,12 +31,12 @@ fn schema(event_type: &WebhookEventType) -> Value {
 }
 
 #[test]
-fn the_events_match_the_schemas_of_their_event_types() {
-    let (quickstart, events) = (clean("quickstart"), clean("events"));
+fn events_match_their_schemas() {
+    let (quickstart, events) = (load_without_problems("quickstart"), load_without_problems("events"));
     assert_eq!(events.events.len(), 1);
     for event in &events.events {
         let spec = &event.object.spec;
-        let mut kinds = quickstart.event_types.iter().map(|declared| &declared.object);
+        let mut kinds = quickstart.event_types.iter().map(|located| &located.object);
         let kind = kinds.find(|kind| kind.event_type_name() == spec.event_type).unwrap();
         let payload = serde_json::from_str(spec.payload().unwrap()).unwrap();
         assert!(validator(kind).is_valid(&payload), "{}: {payload}", event.origin.file);
@@ -53,18 +54,18 @@ fn validator(event_type: &WebhookEventType) -> Validator {
 }
 
 #[test]
-fn the_manifests_load_without_a_word() {
+fn manifests_load_without_a_problem() {
     for (folder, event_types) in [
         ("quickstart", ["order.placed", "order.shipped"]),
         ("software-heritage", ["origin.create", "origin.visit"]),
     ] {
-        let loaded = clean(folder);
+        let loaded = load_without_problems(folder);
         let names: Vec<_> =
-            loaded.event_types.iter().map(|declared| declared.object.event_type_name()).collect();
+            loaded.event_types.iter().map(|located| located.object.event_type_name()).collect();
         assert_eq!(names, event_types);
         assert_eq!(loaded.endpoints.len(), 3, "{folder}");
         assert_eq!(loaded.connections.len(), 1, "{folder}");
-        // What an endpoint subscribes to is declared beside it, so that `dev` has nothing to wait for.
+        // The event types of an endpoint are declared with it, so that `dev` has nothing to wait for.
         for endpoint in &loaded.endpoints {
             assert!(endpoint.object.spec.event_types.iter().all(|name| names.contains(name)), "{folder}");
             let url = endpoint.object.spec.url.as_deref().unwrap();
@@ -76,9 +77,10 @@ fn the_manifests_load_without_a_word() {
 }
 
 #[test]
-fn the_examples_in_the_manifests_match_their_schemas() {
-    for event_type in
-        ["quickstart", "software-heritage"].into_iter().flat_map(|folder| clean(folder).event_types)
+fn examples_of_event_types_match_their_schemas() {
+    for event_type in ["quickstart", "software-heritage"]
+        .into_iter()
+        .flat_map(|folder| load_without_problems(folder).event_types)
     {
         let event_type = event_type.object;
         let validator = validator(&event_type);
@@ -94,10 +96,10 @@ fn the_examples_in_the_manifests_match_their_schemas() {
 }
 
 #[test]
-fn payloads_do_what_their_names_say() {
+fn payloads_match_as_their_names_say() {
     let event_types: Vec<_> = ["quickstart", "software-heritage"]
         .into_iter()
-        .flat_map(|folder| clean(folder).event_types)
+        .flat_map(|folder| load_without_problems(folder).event_types)
         .collect();
     let (mut matches, mut refusals) = (0, 0);
     for folder in fs::read_dir(examples().join("payloads")).unwrap() {
@@ -105,7 +107,7 @@ fn payloads_do_what_their_names_say() {
         let name = folder.file_name().into_string().unwrap();
         let event_type = event_types
             .iter()
-            .find(|declared| declared.object.event_type_name() == name)
+            .find(|located| located.object.event_type_name() == name)
             .unwrap_or_else(|| panic!("payloads/{name}: no example declares that event type"));
         let validator = validator(&event_type.object);
         for file in fs::read_dir(folder.path()).unwrap() {
@@ -127,10 +129,10 @@ fn payloads_do_what_their_names_say() {
     assert!(matches >= 6 && refusals >= 11, "{matches} that match, {refusals} that do not");
 }
 
-/// The event types of swh-webhooks 0.3.2, in what a schema refuses.
+/// Compares what the schemas refuse with swh-webhooks 0.3.2.
 #[test]
-fn the_software_heritage_types_are_those_of_swh_webhooks() {
-    let loaded = clean("software-heritage");
+fn software_heritage_types_are_those_of_swh_webhooks() {
+    let loaded = load_without_problems("software-heritage");
     let visit = schema(&loaded.event_types[1].object);
     assert_eq!(
         visit["required"],

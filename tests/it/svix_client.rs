@@ -15,7 +15,11 @@ use tokio::{
     process::Command,
 };
 
-use crate::support::raw_server::{Answer, Certificate, RawServer, answer};
+use crate::support::{
+    ports::free_address,
+    raw_server::{Answer, Certificate, RawServer, answer},
+    svix_server,
+};
 
 /// In no error text may this appear.
 const TOKEN: &str = "testsk_canary-5f2c";
@@ -154,7 +158,7 @@ async fn calls_go_through_the_proxy_that_the_environment_names() {
     let server = RawServer::start_tls(&certificate, empty_list).await;
     let (proxy, asked) = tunnel(server.address).await;
     let said = dev("https://svix.invalid:8443", &certificate.ca_pem, &[("HTTPS_PROXY", &proxy)]).await;
-    assert!(said.contains("1 in step"), "{said}");
+    assert!(said.contains("1 in sync"), "{said}");
     assert!(asked.lock().unwrap().iter().all(|line| line.starts_with("CONNECT svix.invalid:8443 ")));
     assert!(!asked.lock().unwrap().is_empty() && !server.requests().is_empty());
     assert!(!said.contains(TOKEN));
@@ -168,7 +172,7 @@ async fn no_proxy_is_honoured() {
     let url = format!("https://{}", server.address);
     let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "127.0.0.1")];
     let said = dev(&url, &certificate.ca_pem, &environment).await;
-    assert!(said.contains("1 in step"), "{said}");
+    assert!(said.contains("1 in sync"), "{said}");
     assert!(asked.lock().unwrap().is_empty() && !server.requests().is_empty());
 }
 
@@ -263,9 +267,16 @@ async fn a_connection_that_ends_too_early_is_an_error() {
     assert!(matches!(error.kind, ErrorKind::Transport(_)) && error.effect_unknown(), "{error}");
     let error = error_of(|_| Answer::Reset(Vec::new())).await;
     assert!(matches!(error.kind, ErrorKind::Transport(_)), "{error}");
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let error = error_at(&format!("http://{nobody}"), None).await;
     assert!(matches!(error.kind, ErrorKind::Transport(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_https_address_of_a_server_without_tls_is_named_as_the_cause() {
+    let svix = svix_server::start().await;
+    let error = error_at(&svix.url().replace("http://", "https://"), None).await;
+    assert!(error.to_string().contains("no TLS is spoken at this address"), "{error}");
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
             && metadata.name.as_deref() == Some(&holder.name);
         if !is_same {
             findings.warnings.push(format!(
-                "{name:?} is declared by {holder} already, which owns it; this object waits until that one is gone"
+                "{name:?} is declared by {holder} already, which owns it; this object waits until that one is deleted"
             ));
         }
     }

@@ -66,7 +66,7 @@ pub(super) fn unwatched(known: &Known, namespace: Option<&str>) -> Option<String
 }
 
 /// The warning about the connection that an object names: it does not exist, or is being deleted. The latter concerns new
-/// objects alone, since the connection stays until the others are gone.
+/// objects alone, since the connection stays until the others are deleted.
 pub(super) fn connection_warning(known: &Known, connection: &str, is_new: bool) -> Option<String> {
     let directory = &known.directory;
     if directory.connection(connection).is_none() {

@@ -45,7 +45,7 @@ fn answer(known: &Known, request: &Value) -> (Reviewed, Value) {
 }
 
 #[test]
-fn a_refusal_has_every_violation_as_a_cause_and_in_the_message() {
+fn a_refusal_lists_every_violation() {
     let (reviewed, answer) = answer(&known(PayloadPolicy::Enforce), &event(&json!({"a": "x"})));
     assert_eq!((reviewed.outcome, reviewed.violated), (Outcome::Refused, Some(PayloadPolicy::Enforce)));
     assert_eq!(answer["allowed"], false);
@@ -56,7 +56,7 @@ fn a_refusal_has_every_violation_as_a_cause_and_in_the_message() {
 }
 
 #[test]
-fn the_policy_decides_what_a_bad_payload_comes_to() {
+fn the_policy_decides_about_a_bad_payload() {
     for (policy, outcome, warnings) in
         [(PayloadPolicy::Warn, Outcome::Warned, 1), (PayloadPolicy::Audit, Outcome::Admitted, 0)]
     {
@@ -72,7 +72,7 @@ fn the_policy_decides_what_a_bad_payload_comes_to() {
 }
 
 #[test]
-fn a_deletion_a_change_of_metadata_and_what_is_not_ours_are_never_held_up() {
+fn only_changes_of_our_specs_are_refused() {
     let known = known(PayloadPolicy::Enforce);
     let bad = json!({"url": "nonsense", "eventTypes": [".."]});
     let mut requests = vec![
@@ -102,7 +102,7 @@ fn a_deletion_a_change_of_metadata_and_what_is_not_ours_are_never_held_up() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_with_its_uid() {
+fn unreadable_requests_are_refused_with_their_uid() {
     let known = Known::default();
     for broken in [
         json!({"request": {"uid": "u"}}),
@@ -127,7 +127,7 @@ fn what_cannot_be_read_is_refused_with_its_uid() {
 }
 
 #[test]
-fn what_access_does_not_allow_is_stored_with_a_warning_that_tells_nothing_of_others() {
+fn access_denied_is_a_warning_that_discloses_nothing() {
     let known = known(PayloadPolicy::Enforce);
     let spec = serde_json::from_value(json!({
         "tokenSecretRef": {"name": "t", "key": "token"}, "ownerId": "o",
@@ -162,7 +162,7 @@ fn what_access_does_not_allow_is_stored_with_a_warning_that_tells_nothing_of_oth
 }
 
 #[test]
-fn who_names_a_connection_that_is_not_there_or_goes_is_told_so() {
+fn a_missing_or_deleted_connection_is_a_warning() {
     let known = known(PayloadPolicy::Enforce);
     let spec = |name: &str| json!({"eventType": "a.b", "payload": {}, "connectionRef": {"name": name}});
     let warnings = |request: &Value| {
@@ -248,7 +248,7 @@ proptest! {
 }
 
 #[test]
-fn what_svix_would_refuse_of_headers_keys_and_addresses_is_refused_here() {
+fn headers_keys_and_addresses_are_validated() {
     let spec = json!({
         "eventTypes": ["a.b"],
         "headers": [

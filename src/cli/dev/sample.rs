@@ -1,20 +1,20 @@
-//! A message for the `curl` that `dev` prints: one that is accepted, where the folder has an example.
+//! A message for the `curl` command that `dev` prints: one that is accepted, if the folder has an example.
 
 use crate::{api::WebhookEventType, engine::Object};
 
-/// Longest payload that is printed, in bytes: the line is to be read, too.
-const MOST: usize = 1000;
+/// Maximum length of a payload that is printed, in bytes: people read the line.
+const MAX_PAYLOAD: usize = 1000;
 
 /// A message to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sample {
     /// The application it goes to.
     pub(super) application: String,
-    /// The body of the request, as a word for a host's single quotes.
+    /// The body of the request, as text in the single quotes of a shell.
     pub(super) body: String,
 }
 
-/// The smallest first example of the event types that are in step, to an application that is there.
+/// Returns the smallest first example of the event types that are in sync, for an application that exists.
 pub(super) fn sample(objects: &[Object], connection: &str, default_application: &str) -> Sample {
     let first_example = |event_type: &WebhookEventType| {
         let example = event_type.spec.examples.first()?;
@@ -32,14 +32,14 @@ pub(super) fn sample(objects: &[Object], connection: &str, default_application: 
         _ => None,
     });
     let smallest =
-        examples.filter(|(_, payload)| payload.len() <= MOST).min_by_key(|(_, payload)| payload.len());
+        examples.filter(|(_, payload)| payload.len() <= MAX_PAYLOAD).min_by_key(|(_, payload)| payload.len());
     let body = match smallest {
         Some((name, payload)) => {
             format!("{{\"eventType\": \"{name}\", \"payload\": {payload}}}").replace('\'', r"'\''")
         }
         None => "{\"eventType\": \"…\", \"payload\": {}}".to_owned(),
     };
-    let mut there: Vec<_> = objects
+    let mut applications: Vec<_> = objects
         .iter()
         .filter_map(|object| match object {
             Object::Endpoint(endpoint) if object.connection_name() == connection => {
@@ -48,9 +48,9 @@ pub(super) fn sample(objects: &[Object], connection: &str, default_application: 
             _ => None,
         })
         .collect();
-    there.sort_unstable();
-    let application = match there.first() {
-        Some(first) if !there.contains(&default_application) => (*first).to_owned(),
+    applications.sort_unstable();
+    let application = match applications.first() {
+        Some(first) if !applications.contains(&default_application) => (*first).to_owned(),
         _ => default_application.to_owned(),
     };
     Sample { application, body }

@@ -1,21 +1,21 @@
-//! What became of a message, in words: at the gateway, and on its way from the embedded Svix to receivers.
+//! Lines about messages: their outcome at the gateway, and the deliveries of the embedded Svix.
 
 use crate::{
     api::{ConditionType, Reason},
     embedded::{DeliveryReport, EmbeddedSvix},
     engine::Object,
     gateway::{MessageOutcome, MessageReport},
-    manifests::table::Row,
+    manifests::report::Row,
     plan,
 };
 
 use super::lines::Lines;
 
-/// Most endpoints that a row tells of.
-const MOST_TOLD: usize = 3;
+/// Maximum number of endpoints in the message of a row.
+const MAX_ENDPOINTS: usize = 3;
 
-/// Tells of a message that came to the gateway.
-pub(super) fn passed(lines: &Lines, report: &MessageReport) {
+/// Adds a line about a message that the gateway received.
+pub(super) fn add_message(lines: &Lines, report: &MessageReport) {
     let what = match &report.event_type {
         Some(name) if plan::ids::is_name(name) => name.clone(),
         Some(name) => plan::quoted(name),
@@ -26,49 +26,53 @@ pub(super) fn passed(lines: &Lines, report: &MessageReport) {
             let id = id.as_ref().filter(|id| plan::ids::is_name(id));
             let id = id.map_or_else(|| "Svix took it".to_owned(), |id| format!("message {id}"));
             let mismatch = mismatch.as_ref().map(|text| format!("; its payload does not match: {text}"));
-            lines.message("accepted", &format!("  Accepted {what}: {id}{}", mismatch.unwrap_or_default()));
+            lines
+                .add_message("accepted", &format!("  Accepted {what}: {id}{}", mismatch.unwrap_or_default()));
         }
         MessageOutcome::RejectedBySvix { status: 404 } => {
-            let advice = "the application in the path is not there; an endpoint that names it makes it";
-            lines.message("refused by Svix", &format!("  Refused {what}: Svix answered 404: {advice}"));
+            let advice = "the application in the path does not exist; an endpoint that names it creates it";
+            lines.add_message("refused by Svix", &format!("  Refused {what}: Svix answered 404: {advice}"));
         }
         MessageOutcome::RejectedBySvix { status: 409 } => {
             let advice = "an event of this eventId was sent before";
-            lines.message("refused by Svix", &format!("  Refused {what}: Svix answered 409: {advice}"));
+            lines.add_message("refused by Svix", &format!("  Refused {what}: Svix answered 409: {advice}"));
         }
         MessageOutcome::RejectedBySvix { status } => {
-            lines.message("refused by Svix", &format!("  Refused {what}: Svix answered {status}"));
+            lines.add_message("refused by Svix", &format!("  Refused {what}: Svix answered {status}"));
         }
         MessageOutcome::Rejected { reason } => {
-            lines.message("refused", &format!("  Refused {what}: {reason}"))
+            lines.add_message("refused", &format!("  Refused {what}: {reason}"))
         }
-        MessageOutcome::Failed { reason } => lines.message("failed", &format!("  Failed {what}: {reason}")),
+        MessageOutcome::Failed { reason } => {
+            lines.add_message("failed", &format!("  Failed {what}: {reason}"))
+        }
     }
 }
 
-/// Tells of a delivery that failed.
-pub(super) fn tried(lines: &Lines, tried: &DeliveryReport) {
-    if !tried.succeeded {
-        let line = format!("  NotDelivered {}, message {}: {}", tried.event_type, tried.message, told(tried));
-        lines.message("not delivered", &line);
+/// Adds a line about a delivery attempt that failed.
+pub(super) fn add_attempt(lines: &Lines, attempt: &DeliveryReport) {
+    if !attempt.succeeded {
+        let text = describe(attempt);
+        let line = format!("  NotDelivered {}, message {}: {text}", attempt.event_type, attempt.message);
+        lines.add_message("not delivered", &line);
     }
 }
 
-/// To which endpoint, the receiver's answer or why there is none, and when it is tried again. Not the URL.
-fn told(tried: &DeliveryReport) -> String {
-    let answer = match &tried.error {
+/// Describes a delivery attempt: the endpoint without its URL, the response or why there is none, and the next attempt.
+fn describe(attempt: &DeliveryReport) -> String {
+    let response = match &attempt.error {
         Some(error) => error.clone(),
-        None => format!("the receiver answered {}", tried.status),
+        None => format!("the receiver answered {}", attempt.status),
     };
-    let next = match tried.next {
+    let next = match attempt.next {
         Some(next) => format!("tried next at {}", next.strftime("%H:%M:%SZ")),
         None => "not tried again".to_owned(),
     };
-    let number = tried.number;
-    format!("endpoint {}/{}: {answer}; attempt {number}, {next}", tried.application, tried.endpoint)
+    let DeliveryReport { application, endpoint, number, .. } = attempt;
+    format!("endpoint {application}/{endpoint}: {response}; attempt {number}, {next}")
 }
 
-/// The row of an event whose deliveries have not all ended well says how they stand.
+/// Adds the state of the deliveries to the row of an event, unless all of them succeeded.
 pub(super) fn with_deliveries(row: Row, object: &Object, embedded: Option<&EmbeddedSvix>) -> Row {
     let Object::Event(event) = object else { return row };
     let Some(status) = &event.status else { return row };
@@ -76,14 +80,14 @@ pub(super) fn with_deliveries(row: Row, object: &Object, embedded: Option<&Embed
     let Some(ready) = ready.filter(|ready| ready.reason != Reason::Delivered.as_str()) else { return row };
     let (Some(message), true) = (&status.message_id, row.message.is_empty()) else { return row };
     let mut text = ready.message.clone();
-    let tries = embedded.map(|svix| svix.last_deliveries(message)).unwrap_or_default();
-    let failed: Vec<_> = tries.iter().filter(|tried| !tried.succeeded).collect();
-    for failed in failed.iter().take(MOST_TOLD) {
+    let attempts = embedded.map(|svix| svix.last_deliveries(message)).unwrap_or_default();
+    let failed: Vec<_> = attempts.iter().filter(|attempt| !attempt.succeeded).collect();
+    for attempt in failed.iter().take(MAX_ENDPOINTS) {
         text.push_str("; ");
-        text.push_str(&told(failed));
+        text.push_str(&describe(attempt));
     }
-    if failed.len() > MOST_TOLD {
-        text.push_str(&format!("; and {} endpoints more", failed.len() - MOST_TOLD));
+    if failed.len() > MAX_ENDPOINTS {
+        text.push_str(&format!("; and {} endpoints more", failed.len() - MAX_ENDPOINTS));
     }
     Row { message: text, ..row }
 }

@@ -1,46 +1,52 @@
-//! Which objects declare which event types, as the operator sees it.
+//! Which objects declare which event type, as the operator sees them.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     api::WebhookEventType,
+    controller::watch::NamespacedName,
     plan::claims::{self, Declaration},
 };
 
-/// Namespace and name.
-pub(super) type ObjectName = (String, String);
-/// Connection and event type.
-pub(super) type EventTypeName = (String, String);
+/// An event type in Svix, through a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct EventTypeId {
+    pub connection: String,
+    pub name: String,
+}
 
 /// An object that declares an event type, without its schema.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub declaration: Declaration,
-    /// The name of the ConfigMap that its schema is kept in.
+    /// The ConfigMap that its schema is in.
     pub config_map: Option<String>,
 }
 
 impl Entry {
+    /// Returns what an object declares.
     pub fn of(object: &WebhookEventType) -> Self {
         let config_map = object.spec.schema_from.as_ref().map(|from| from.config_map_key_ref.name.clone());
         Self { declaration: Declaration::of(object), config_map }
     }
 
-    pub fn event_type(&self) -> EventTypeName {
-        (self.declaration.connection.clone(), self.declaration.event_type.clone())
+    /// Returns the event type that it declares.
+    pub fn event_type(&self) -> EventTypeId {
+        let Declaration { connection, event_type, .. } = &self.declaration;
+        EventTypeId { connection: connection.clone(), name: event_type.clone() }
     }
 }
 
-/// The declarations, by object and by event type.
+/// All declarations, by object and by event type.
 #[derive(Default)]
 pub(super) struct Declarations {
-    pub by_object: HashMap<ObjectName, Entry>,
-    pub by_event_type: HashMap<EventTypeName, BTreeSet<ObjectName>>,
+    by_object: HashMap<NamespacedName, Entry>,
+    by_event_type: HashMap<EventTypeId, BTreeSet<NamespacedName>>,
 }
 
 impl Declarations {
-    /// Sets or removes the declaration of an object; returns the one before.
-    pub fn set(&mut self, object: &ObjectName, entry: Option<Entry>) -> Option<Entry> {
+    /// Sets what an object declares; `None`: nothing any more. Returns what it declared before.
+    pub fn set(&mut self, object: &NamespacedName, entry: Option<Entry>) -> Option<Entry> {
         let now = entry.as_ref().map(Entry::event_type);
         let before = match entry {
             Some(entry) => {
@@ -49,31 +55,50 @@ impl Declarations {
             }
             None => self.by_object.remove(object),
         };
-        let event_type_before =
-            before.as_ref().map(Entry::event_type).filter(|before| now.as_ref() != Some(before));
-        if let Some(event_type) = event_type_before
-            && let Some(objects) = self.by_event_type.get_mut(&event_type)
+        let left = before.as_ref().map(Entry::event_type).filter(|before| now.as_ref() != Some(before));
+        if let Some(left) = left
+            && let Some(objects) = self.by_event_type.get_mut(&left)
         {
             objects.remove(object);
             if objects.is_empty() {
-                self.by_event_type.remove(&event_type);
+                self.by_event_type.remove(&left);
             }
         }
         before
     }
 
-    /// The object that owns an event type, among those that are permitted to declare it.
+    /// Returns what an object declares.
+    pub fn of(&self, object: &NamespacedName) -> Option<&Entry> {
+        self.by_object.get(object)
+    }
+
+    /// Returns the objects that declare something, and what.
+    pub fn objects(&self) -> impl Iterator<Item = (&NamespacedName, &Entry)> {
+        self.by_object.iter()
+    }
+
+    /// Returns the event types that are declared.
+    pub fn event_types(&self) -> impl Iterator<Item = &EventTypeId> {
+        self.by_event_type.keys()
+    }
+
+    /// Whether an event type is declared.
+    pub fn has(&self, event_type: &EventTypeId) -> bool {
+        self.by_event_type.contains_key(event_type)
+    }
+
+    /// Returns the object that owns an event type, among those that are permitted to declare it.
     pub fn owner(
         &self,
-        event_type: &EventTypeName,
-        is_permitted: impl Fn(&ObjectName, &Declaration) -> bool,
-    ) -> Option<ObjectName> {
+        event_type: &EventTypeId,
+        is_permitted: impl Fn(&NamespacedName, &Declaration) -> bool,
+    ) -> Option<NamespacedName> {
         let objects = self.by_event_type.get(event_type)?.iter();
         let declared: Vec<_> =
             objects.filter_map(|object| Some((object, &self.by_object.get(object)?.declaration))).collect();
         let declarers: Vec<_> = declared
             .iter()
-            .map(|(object, it)| it.declarer(&object.0, &object.1, is_permitted(object, it)))
+            .map(|(object, it)| it.declarer(&object.namespace, &object.name, is_permitted(object, it)))
             .collect();
         declared.get(claims::owner(&declarers)?).map(|(object, _)| (*object).clone())
     }
@@ -82,15 +107,16 @@ impl Declarations {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
     use crate::api::Adoption;
 
-    fn object(name: &str) -> ObjectName {
-        ("ns".to_owned(), name.to_owned())
+    use super::*;
+
+    fn object(name: &str) -> NamespacedName {
+        NamespacedName { namespace: "ns".into(), name: name.into() }
     }
 
-    fn event_type(name: &str) -> EventTypeName {
-        ("default".to_owned(), name.to_owned())
+    fn event_type(name: &str) -> EventTypeId {
+        EventTypeId { connection: "default".to_owned(), name: name.to_owned() }
     }
 
     fn entry(event_type: &str, is_owner: bool, created: i64) -> Option<Entry> {
@@ -106,44 +132,47 @@ mod tests {
         Some(Entry { declaration, config_map: None })
     }
 
-    fn anybody(_: &ObjectName, _: &Declaration) -> bool {
+    fn everybody(_: &NamespacedName, _: &Declaration) -> bool {
         true
     }
 
     #[test]
-    fn one_without_permission_never_owns_and_an_observed_one_gives_way() {
+    fn objects_without_permission_own_nothing_and_observers_come_last() {
         let mut declarations = Declarations::default();
         let owner = |declarations: &Declarations| {
-            declarations.owner(&event_type("a.b"), |object, _| object.1 != "thief")
+            declarations.owner(&event_type("a.b"), |object, _| &*object.name != "thief")
         };
         declarations.set(&object("thief"), entry("a.b", true, 1));
         assert_eq!(owner(&declarations), None);
 
         let mut observed = entry("a.b", true, 2).unwrap();
         observed.declaration.is_managed = false;
-        declarations.set(&object("observed"), Some(observed));
-        assert_eq!(owner(&declarations), Some(object("observed")));
+        declarations.set(&object("observer"), Some(observed));
+        assert_eq!(owner(&declarations), Some(object("observer")));
 
         declarations.set(&object("team"), entry("a.b", false, 3));
         assert_eq!(owner(&declarations), Some(object("team")));
     }
 
     #[test]
-    fn the_owner_is_the_one_that_the_operator_chooses() {
+    fn the_owner_is_the_one_that_the_operator_takes() {
         let mut declarations = Declarations::default();
+        let owner = |declarations: &Declarations, name: &str| {
+            declarations.owner(&event_type(name), everybody).map(|object| object.name.to_string())
+        };
         declarations.set(&object("old"), entry("a.b", false, 1));
         declarations.set(&object("new"), entry("a.b", false, 2));
-        assert_eq!(declarations.owner(&event_type("a.b"), anybody), Some(object("old")));
+        assert_eq!(owner(&declarations, "a.b").as_deref(), Some("old"));
 
         declarations.set(&object("new"), entry("a.b", true, 2));
-        assert_eq!(declarations.owner(&event_type("a.b"), anybody), Some(object("new")));
+        assert_eq!(owner(&declarations, "a.b").as_deref(), Some("new"));
 
         declarations.set(&object("new"), entry("a.c", true, 2));
-        assert_eq!(declarations.owner(&event_type("a.b"), anybody), Some(object("old")));
-        assert_eq!(declarations.owner(&event_type("a.c"), anybody), Some(object("new")));
+        assert_eq!(owner(&declarations, "a.b").as_deref(), Some("old"));
+        assert_eq!(owner(&declarations, "a.c").as_deref(), Some("new"));
 
         declarations.set(&object("old"), None);
-        assert_eq!(declarations.owner(&event_type("a.b"), anybody), None);
-        assert_eq!(declarations.by_event_type.len(), 1);
+        assert_eq!(owner(&declarations, "a.b"), None);
+        assert_eq!(declarations.event_types().count(), 1);
     }
 }

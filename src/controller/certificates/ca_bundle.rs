@@ -8,10 +8,9 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{
-    super::MANAGER,
-    error::{CertificateError, failed},
-};
+use crate::controller::manager::MANAGER;
+
+use super::error::{CertificateError, failed};
 
 /// The CA bundle in the webhook configuration, and since when it is there.
 pub type Published = Option<(String, Timestamp)>;

@@ -8,10 +8,9 @@ use kube::{
 
 use crate::admission::certificates::{CertificateBundle, SecretData};
 
-use super::{
-    super::MANAGER,
-    error::{CertificateError, failed},
-};
+use crate::controller::manager::MANAGER;
+
+use super::error::{CertificateError, failed};
 
 /// The Secret as it was read.
 pub struct StoredSecret {

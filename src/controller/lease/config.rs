@@ -1,28 +1,28 @@
-//! What a candidate is told, and what can go wrong for it.
+//! The configuration of a candidate, and its errors.
 
 use std::time::Duration;
 
-use crate::controller::errors::describe;
+use crate::controller::errors::KubernetesError;
 
-/// Which lease, who we are, and how long everything may take.
+/// The lease, the identity of the candidate, and its times.
 #[derive(Clone, Debug)]
 pub struct LeaseConfig {
-    /// Where the Lease is: the operator's own namespace.
+    /// The namespace of the Lease: the operator's own.
     pub namespace: String,
     /// The Lease's name, which all replicas share.
     pub name: String,
-    /// Who this candidate is; no two may be the same. See [`identity`].
+    /// The identity of this candidate, which must be unique. See [`identity`].
     pub identity: String,
-    /// For how long others leave a silent leader alone. Stored in whole seconds, rounded up.
+    /// How long a leader counts as alive without renewing. Stored in whole seconds, rounded up.
     pub lease_duration: Duration,
-    /// For how long after the start of its last successful renewal a leader goes on.
+    /// How long a leader goes on after the start of its last successful renewal.
     pub renew_deadline: Duration,
-    /// The pause between two tries, to which up to a fifth is added at random.
+    /// The pause between two attempts, to which up to a fifth is added at random.
     pub retry_period: Duration,
 }
 
 impl LeaseConfig {
-    /// A configuration with client-go's times: 15 s, 10 s and 2 s.
+    /// Returns a configuration with client-go's times: 15 s, 10 s and 2 s.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>, identity: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
@@ -34,8 +34,8 @@ impl LeaseConfig {
         }
     }
 
-    /// One request may take half of the deadline, so that one lost answer leaves time for a
-    /// second try on a new connection.
+    /// Returns the time-out of a request: half of the deadline, so that a lost response leaves time for a second attempt
+    /// on a new connection.
     pub(super) fn request_timeout(&self) -> Duration {
         self.renew_deadline / 2
     }
@@ -57,45 +57,43 @@ impl LeaseConfig {
     }
 }
 
-/// An identity that people recognise and that no other process has: the Pod's name and a random
+/// Returns an identity that people recognise and that no other process has: the Pod's name and a random
 /// suffix, as a restarted container keeps the name but must not take over its predecessor's term.
 #[must_use]
 pub fn identity(pod_name: &str) -> String {
     format!("{pod_name}_{}", uuid::Uuid::new_v4())
 }
 
-/// What can go wrong with a lease where the caller has to know.
+/// Why a lease cannot be acquired, renewed or released.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaseError {
-    /// The times or the identity cannot work.
+    /// The times or the identity are invalid.
     #[error("leader election: {0}")]
     Config(&'static str),
-    /// Kubernetes refused a request.
-    #[error("the lease {name}: {}", describe(source))]
+    /// The API server refused a request.
+    #[error("the lease {name}: {source}")]
     Kubernetes {
         /// The Lease's name.
         name: String,
-        /// What Kubernetes said.
-        source: Box<kube::Error>,
+        /// Its error.
+        source: KubernetesError,
     },
-    /// Kubernetes did not answer.
+    /// The API server did not answer.
     #[error("the lease {name}: no answer within {after:?}")]
     Timeout {
         /// The Lease's name.
         name: String,
-        /// How long was waited.
+        /// The time-out.
         after: Duration,
     },
 }
 
 impl LeaseError {
-    /// Whether Kubernetes answered with this status.
+    /// Whether the API server answered with this status code.
     pub(super) fn is(&self, code: u16) -> bool {
         match self {
-            Self::Kubernetes { source, .. } => {
-                matches!(source.as_ref(), kube::Error::Api(status) if status.code == code)
-            }
+            Self::Kubernetes { source, .. } => source.code() == Some(code),
             Self::Config(_) | Self::Timeout { .. } => false,
         }
     }
@@ -130,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_pod_is_somebody_else() {
+    fn a_restarted_pod_has_another_identity() {
         assert!(identity("svix-operator-0").starts_with("svix-operator-0_"));
         assert_ne!(identity("svix-operator-0"), identity("svix-operator-0"));
     }

@@ -1,55 +1,46 @@
-//! Whether somebody leads: for who must not work while an operator does, and is no candidate.
+//! Whether a leader is alive: for commands that must not work while an operator does, and are no candidates.
 
 use std::time::{Duration, Instant};
 
 use k8s_openapi::{api::coordination::v1::Lease, jiff::Timestamp};
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
 
-use crate::controller::errors::describe;
+use crate::controller::errors::KubernetesError;
 
 use super::record;
 
-/// The pause between two looks: a leader renews every two seconds.
-const LOOK: Duration = Duration::from_millis(250);
-/// The longest that a leader may be silent, whatever its record says: what `run` takes at most.
+/// The pause between two reads of the lease. A leader renews every two seconds.
+const POLL_PERIOD: Duration = Duration::from_millis(250);
+/// The longest time that a leader counts as alive without renewing, whatever its record says: the most that `run` accepts.
 const LONGEST: Duration = Duration::from_secs(300);
-/// For a record that does not say how long it is valid.
+/// That time for a record without a duration.
 const DEFAULT: Duration = Duration::from_secs(15);
 
 /// A leader that is alive.
 #[derive(Clone, Debug)]
-pub struct LivingHolder {
+pub struct LiveHolder {
     /// The namespace of the Lease.
     pub namespace: String,
-    /// Who it is: the name of a Pod, and a suffix.
+    /// The identity of the leader: the name of its Pod, and a suffix.
     pub identity: String,
     /// When it last renewed, by its own clock.
     pub renewed: Option<Timestamp>,
 }
 
-/// The leader of the Lease of this name, in one namespace or, for `None`, wherever there is one.
+/// Returns the live leader of the Lease of this name, in one namespace or, for `None`, in any.
 ///
-/// A record that names a leader says nothing of whether it is alive, and no two clocks are compared here: the record is
-/// watched until it changes, which takes a living leader some two seconds, or until a silent one would lose its
-/// Lease. `waits` is called when there is something to wait for, with the longest time.
+/// A record that names a leader does not say whether the leader is alive, and no two clocks are compared here. So the record
+/// is read until it changes, which takes about two seconds when the leader is alive, or until the leader would lose its
+/// Lease. Calls `waiting` with that time when it has to wait.
 ///
 /// # Errors
-/// What Kubernetes says when the Lease cannot be read.
-pub async fn living_holder(
+/// The Lease cannot be read.
+pub async fn find_live_holder(
     client: &Client,
     namespace: Option<&str>,
     name: &str,
-    waits: impl Fn(Duration),
-) -> Result<Option<LivingHolder>, String> {
-    look(client, namespace, name, waits).await.map_err(|error| describe(&error))
-}
-
-async fn look(
-    client: &Client,
-    namespace: Option<&str>,
-    name: &str,
-    waits: impl Fn(Duration),
-) -> kube::Result<Option<LivingHolder>> {
+    waiting: impl Fn(Duration),
+) -> Result<Option<LiveHolder>, KubernetesError> {
     let found = match namespace {
         Some(namespace) => {
             Api::<Lease>::namespaced(client.clone(), namespace).get_opt(name).await?.into_iter().collect()
@@ -61,30 +52,30 @@ async fn look(
     };
     for lease in found {
         let api = Api::namespaced(client.clone(), &lease.namespace().unwrap_or_default());
-        if let Some(holder) = watched(&api, lease, &waits).await? {
+        if let Some(holder) = wait_for_renewal(&api, lease, &waiting).await? {
             return Ok(Some(holder));
         }
     }
     Ok(None)
 }
 
-async fn watched(
+async fn wait_for_renewal(
     api: &Api<Lease>,
     first: Lease,
-    waits: impl Fn(Duration),
-) -> kube::Result<Option<LivingHolder>> {
+    waiting: impl Fn(Duration),
+) -> Result<Option<LiveHolder>, KubernetesError> {
     let Some(spec) = first.spec.as_ref().filter(|spec| record::holder(spec).is_some()) else {
         return Ok(None);
     };
-    let silent = record::duration(spec).unwrap_or(DEFAULT).min(LONGEST);
-    waits(silent);
-    let end = Instant::now() + silent;
+    let longest = record::duration(spec).unwrap_or(DEFAULT).min(LONGEST);
+    waiting(longest);
+    let end = Instant::now() + longest;
     loop {
         let Some(now) = api.get_opt(&first.name_any()).await? else { return Ok(None) };
         let Some(spec) = &now.spec else { return Ok(None) };
         let Some(identity) = record::holder(spec) else { return Ok(None) };
         if now.resource_version() != first.resource_version() {
-            return Ok(Some(LivingHolder {
+            return Ok(Some(LiveHolder {
                 namespace: now.namespace().unwrap_or_default(),
                 identity: identity.to_owned(),
                 renewed: spec.renew_time.as_ref().map(|time| time.0),
@@ -93,6 +84,6 @@ async fn watched(
         if Instant::now() >= end {
             return Ok(None);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_PERIOD).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What a lease's record means and what to write next: functions of data, no clock and no I/O.
+//! The meaning of the record in a Lease, and the next record to write: functions of data, without a clock and without I/O.
 //!
 //! The rules are client-go's (`tools/leaderelection`): a holder is alive for `leaseDurationSeconds`
 //! after this process last saw the record change, by this process's own clock. The times in the
@@ -10,21 +10,21 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 
-/// The lease as last read, and since when it has been so.
+/// The lease as it was last read, and since when it has not changed.
 #[derive(Clone, Debug)]
-pub(super) struct Sighting {
+pub(super) struct Observation {
     lease: Option<Lease>,
     since: Instant,
 }
 
-impl Sighting {
-    /// The first look.
+impl Observation {
+    /// Returns the first observation.
     pub(super) fn new(lease: Option<Lease>, now: Instant) -> Self {
         Self { lease, since: now }
     }
 
-    /// A later look. Only a change starts the time anew; any write counts as one (a write
-    /// that is no renewal can only make a candidate wait longer).
+    /// Records a later observation. Only a change starts the time again. Any write counts as a change: one that is
+    /// no renewal can only make a candidate wait longer.
     pub(super) fn update(&mut self, lease: Option<Lease>, now: Instant) {
         let changed = resource_version(self.lease.as_ref()) != resource_version(lease.as_ref());
         self.lease = lease;
@@ -33,7 +33,7 @@ impl Sighting {
         }
     }
 
-    /// The lease, or nothing when there is none.
+    /// Returns the lease, if there is one.
     pub(super) fn lease(&self) -> Option<&Lease> {
         self.lease.as_ref()
     }
@@ -43,18 +43,17 @@ fn resource_version(lease: Option<&Lease>) -> Option<&str> {
     lease?.metadata.resource_version.as_deref()
 }
 
-/// What somebody who does not lead does next.
+/// The next action of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bid {
-    /// Write the record: nobody holds the lease, or its holder has been silent for too long.
+    /// Write the record: the lease has no holder, or its holder has not renewed it in time.
     Acquire,
-    /// Look again; the holder counts as alive for this long unless it renews.
+    /// Read again. The holder counts as alive for this long, and longer when it renews.
     Wait(Duration),
 }
 
-/// Decides for the candidate `me`. `default_duration` is for a record that does not say how long
-/// it is valid.
-pub(super) fn bid(me: &str, seen: &Sighting, default_duration: Duration, now: Instant) -> Bid {
+/// Returns the next action of the candidate `me`. `default_duration` applies to a record without a duration.
+pub(super) fn bid(me: &str, seen: &Observation, default_duration: Duration, now: Instant) -> Bid {
     let Some(spec) = seen.lease().and_then(|lease| lease.spec.as_ref()) else { return Bid::Acquire };
     match holder(spec) {
         None => Bid::Acquire,
@@ -77,20 +76,20 @@ pub enum Loss {
     /// No renewal succeeded within the renew deadline; another may take over soon.
     #[error("the lease could not be renewed in time")]
     Expired,
-    /// The record names somebody else.
-    #[error("the lease is held by {0}")]
+    /// The record names another holder.
+    #[error("the lease belongs to {0}")]
     Taken(String),
-    /// Somebody cleared the record or deleted the lease: another may have held it since.
+    /// Somebody cleared the record or deleted the lease: another process may have led since.
     #[error("the lease was cleared or deleted")]
     Cleared,
-    /// This process released the lease or let go of it.
+    /// This process released the lease or dropped its leadership.
     #[error("the lease was given up")]
     GivenUp,
 }
 
-/// Decides for the leader `me`, whose renewal met another version of the lease than the one it
-/// knew: `Ok` to renew that version.
-pub(super) fn still_held(me: &str, lease: Option<&Lease>) -> Result<(), Loss> {
+/// Checks that the record still names the leader `me`, whose renewal was refused because the lease had changed. `Ok`: it
+/// may renew the version that was read now.
+pub(super) fn check_holder(me: &str, lease: Option<&Lease>) -> Result<(), Loss> {
     match lease.and_then(|lease| lease.spec.as_ref()).and_then(holder) {
         Some(holder) if holder == me => Ok(()),
         Some(other) => Err(Loss::Taken(other.to_owned())),
@@ -98,8 +97,8 @@ pub(super) fn still_held(me: &str, lease: Option<&Lease>) -> Result<(), Loss> {
     }
 }
 
-/// The record that makes `me` the holder, or renews it. `seen` is the record it replaces.
-pub(super) fn held(me: &str, duration: Duration, seen: Option<&LeaseSpec>, now: Timestamp) -> LeaseSpec {
+/// Returns the record that makes `me` the holder, or renews it. It replaces the record `seen`.
+pub(super) fn renewed(me: &str, duration: Duration, seen: Option<&LeaseSpec>, now: Timestamp) -> LeaseSpec {
     let same_holder = seen.and_then(holder) == Some(me);
     let transitions = seen.map(|spec| spec.lease_transitions.unwrap_or_default());
     LeaseSpec {
@@ -120,11 +119,11 @@ pub(super) fn held(me: &str, duration: Duration, seen: Option<&LeaseSpec>, now: 
     }
 }
 
-/// The record of a lease that was given up: nobody's, so that the next takes it at once.
+/// Returns the record of a lease that was released: without a holder, so that the next candidate takes it at once.
 pub(super) fn released(seen: &LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: None,
-        // As client-go does, for readers that look at nothing but times. Zero is refused.
+        // As client-go does, for readers that read nothing but times. Zero is refused.
         lease_duration_seconds: Some(1),
         acquire_time: Some(MicroTime(now)),
         renew_time: Some(MicroTime(now)),
@@ -132,18 +131,18 @@ pub(super) fn released(seen: &LeaseSpec, now: Timestamp) -> LeaseSpec {
     }
 }
 
-/// The holder's identity; an empty one is nobody's.
+/// Returns the identity of the holder. An empty one is none.
 pub(super) fn holder(spec: &LeaseSpec) -> Option<&str> {
     spec.holder_identity.as_deref().filter(|identity| !identity.is_empty())
 }
 
-/// For how long a silent holder is left alone.
+/// Returns how long a holder counts as alive without renewing.
 pub(super) fn duration(spec: &LeaseSpec) -> Option<Duration> {
     let seconds = u64::try_from(spec.lease_duration_seconds?).ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// Rounded up: others must never think that the lease is shorter than the leader does.
+/// Rounds up: other processes must never assume a shorter lease than the leader does.
 fn whole_seconds(duration: Duration) -> i32 {
     let up = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     i32::try_from(up).unwrap_or(i32::MAX)
@@ -178,7 +177,7 @@ mod tests {
     fn a_free_lease_is_acquired() {
         let start = Instant::now();
         for free in [None, Some(Lease::default()), Some(lease("1", None)), Some(lease("1", Some("")))] {
-            let seen = Sighting::new(free, start);
+            let seen = Observation::new(free, start);
 
             assert_eq!(bid("me", &seen, DURATION, start), Bid::Acquire);
         }
@@ -188,7 +187,7 @@ mod tests {
     fn a_holder_is_alive_for_its_duration_after_the_last_change_seen_here() {
         // Given a record whose renewTime is decades ago by our clock
         let start = Instant::now();
-        let mut seen = Sighting::new(Some(lease("1", Some("other"))), start);
+        let mut seen = Observation::new(Some(lease("1", Some("other"))), start);
         assert_eq!(bid("me", &seen, DURATION, start), Bid::Wait(DURATION));
 
         // When it is renewed after ten seconds
@@ -202,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_record_does_not_start_the_time_anew() {
+    fn an_unchanged_record_does_not_start_the_time_again() {
         let start = Instant::now();
-        let mut seen = Sighting::new(Some(lease("1", Some("other"))), start);
+        let mut seen = Observation::new(Some(lease("1", Some("other"))), start);
 
         seen.update(Some(lease("1", Some("other"))), start + Duration::from_secs(14));
 
@@ -219,7 +218,7 @@ mod tests {
         let mut silent = theirs.clone();
         silent.spec.as_mut().unwrap().lease_duration_seconds = None;
 
-        let wait = |lease| bid("me", &Sighting::new(Some(lease), start), DURATION, start);
+        let wait = |lease| bid("me", &Observation::new(Some(lease), start), DURATION, start);
 
         assert_eq!(wait(theirs), Bid::Wait(Duration::from_secs(60)));
         assert_eq!(wait(silent), Bid::Wait(DURATION));
@@ -228,22 +227,22 @@ mod tests {
     #[test]
     fn our_own_write_whose_answer_was_lost_is_acquired_again() {
         let start = Instant::now();
-        let seen = Sighting::new(Some(lease("1", Some("me"))), start);
+        let seen = Observation::new(Some(lease("1", Some("me"))), start);
 
         assert_eq!(bid("me", &seen, DURATION, start), Bid::Acquire);
     }
 
     #[test]
     fn a_leader_goes_on_only_while_the_record_names_it() {
-        assert_eq!(still_held("me", Some(&lease("9", Some("me")))), Ok(()));
-        assert_eq!(still_held("me", Some(&lease("9", Some("you")))), Err(Loss::Taken("you".to_owned())));
-        assert_eq!(still_held("me", Some(&lease("9", None))), Err(Loss::Cleared));
-        assert_eq!(still_held("me", None), Err(Loss::Cleared));
+        assert_eq!(check_holder("me", Some(&lease("9", Some("me")))), Ok(()));
+        assert_eq!(check_holder("me", Some(&lease("9", Some("you")))), Err(Loss::Taken("you".to_owned())));
+        assert_eq!(check_holder("me", Some(&lease("9", None))), Err(Loss::Cleared));
+        assert_eq!(check_holder("me", None), Err(Loss::Cleared));
     }
 
     #[test]
     fn a_first_record_counts_no_transition() {
-        let first = held("me", DURATION, None, now());
+        let first = renewed("me", DURATION, None, now());
 
         assert_eq!(first.holder_identity.as_deref(), Some("me"));
         assert_eq!(first.lease_duration_seconds, Some(15));
@@ -255,15 +254,15 @@ mod tests {
     fn a_renewal_moves_nothing_but_the_renew_time() {
         let mine = lease("1", Some("me")).spec.unwrap();
 
-        let renewed = held("me", DURATION, Some(&mine), now());
+        let record = renewed("me", DURATION, Some(&mine), now());
 
-        assert_eq!(renewed, LeaseSpec { renew_time: Some(MicroTime(now())), ..mine });
+        assert_eq!(record, LeaseSpec { renew_time: Some(MicroTime(now())), ..mine });
     }
 
     #[test]
     fn a_change_of_holder_is_a_transition() {
         for before in [Some("other"), None] {
-            let taken = held("me", DURATION, lease("1", before).spec.as_ref(), now());
+            let taken = renewed("me", DURATION, lease("1", before).spec.as_ref(), now());
 
             assert_eq!(taken.lease_transitions, Some(4));
             assert_eq!(taken.acquire_time, Some(MicroTime(now())));

@@ -1,4 +1,4 @@
-//! How long this process leads: the state that the renewals move and that everybody else reads.
+//! The term of a leader: the renewals extend it, and everything else reads it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ struct State {
 }
 
 impl State {
-    /// The end of the term if it has ended. A term that has once been seen to end never goes on:
-    /// this is called with the watch's lock held, so that "now" is ordered between reader and writer.
+    /// Returns why the term ended, if it has. A term that has once been seen to end never goes on:
+    /// this is called under the watch's lock, so that "now" is ordered between reader and writer.
     fn ended(&self, now: Instant) -> Option<Loss> {
         self.lost.clone().or_else(|| (now >= self.valid_until).then_some(Loss::Expired))
     }
 }
 
-/// The writing side, for the task that renews.
+/// Extends and ends a term; for the task that renews.
 #[derive(Clone, Debug)]
 pub(super) struct TermKeeper(Arc<watch::Sender<State>>);
 
@@ -32,7 +32,7 @@ impl TermKeeper {
     }
 
     /// Moves the end of the term, unless it has ended already: a renewal that comes through
-    /// too late does not bring back what others were told is over.
+    /// too late does not bring back what others saw end.
     pub(super) fn extend(&self, valid_until: Instant) -> Result<(), Loss> {
         let mut result = Ok(());
         self.0.send_modify(|state| match state.ended(Instant::now()) {
@@ -59,7 +59,7 @@ impl TermKeeper {
     }
 }
 
-/// A term of leadership, for whoever writes: cheap to clone, and readable without waiting.
+/// A term of leadership. Cheap to clone; reading it does not wait.
 ///
 /// # Guarantees
 /// Once it was seen to have ended it stays so. While [`Term::remaining`] is not zero, no other
@@ -67,7 +67,7 @@ impl TermKeeper {
 /// duration) / (renew deadline) faster than this one.
 ///
 /// # Caveats
-/// A process that the hypervisor or the kernel suspends does not notice; the first look after it
+/// A process that the hypervisor or the kernel suspends does not notice; the first read after it
 /// resumes may be wrong if the monotonic clock stood still meanwhile (as client-go's). A request
 /// that was sent while the term was valid may arrive later: bound requests by [`Term::remaining`],
 /// and the five seconds between the deadlines are for the network.
@@ -75,14 +75,14 @@ impl TermKeeper {
 pub struct Term(watch::Receiver<State>);
 
 impl Term {
-    /// When this process has to have stopped writing, if no renewal succeeds until then. In the
+    /// Returns when this process has to have stopped writing, if no renewal succeeds until then. In the
     /// past once the term has ended.
     #[must_use]
     pub fn valid_until(&self) -> Instant {
         self.0.borrow().valid_until
     }
 
-    /// The time until [`Term::valid_until`]; zero once the term has ended.
+    /// Returns the time until [`Term::valid_until`]; zero once the term has ended.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         let state = self.0.borrow();
@@ -96,8 +96,8 @@ impl Term {
         !self.remaining().is_zero()
     }
 
-    /// Resolves when the term has ended, with the reason. It does not depend on the renewals
-    /// making progress: the deadline counts even when their task hangs or is gone.
+    /// Waits until the term has ended, and returns the reason. It does not depend on the renewals
+    /// making progress: the deadline counts even when their task hangs or has ended.
     pub async fn lost(&self) -> Loss {
         let mut state = self.0.clone();
         loop {
@@ -112,7 +112,7 @@ impl Term {
             tokio::select! {
                 () = deadline => {}
                 changed = state.changed() => if changed.is_err() {
-                    // Nobody can extend the term any more.
+                    // Nothing can extend the term any more.
                     tokio::time::sleep_until(valid_until.into()).await;
                 }
             }
@@ -128,7 +128,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn a_term_ends_at_its_deadline_without_anybodys_help() {
+    async fn a_term_ends_at_its_deadline_by_itself() {
         let start = Instant::now();
         let keeper = TermKeeper::new(start + SHORT);
         let term = keeper.term();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_wakes_who_waits_and_keeps_its_first_reason() {
+    async fn an_end_wakes_waiters_and_keeps_its_first_reason() {
         let keeper = TermKeeper::new(Instant::now() + LONG);
         let term = keeper.term();
         let waiting = tokio::spawn({

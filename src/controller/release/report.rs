@@ -1,80 +1,83 @@
-//! What became of each object, for people and for programs.
+//! The result of a release, for people and for programs.
 
 use serde_json::{Value, json};
 
-use crate::engine::{Kind, ObjectKey};
+use crate::{
+    controller::errors::KubernetesError,
+    engine::{Kind, ObjectKey},
+};
 
-use super::Lot;
-
-/// What became of one object.
+/// The result for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The finalizer is off; the object stays.
+    /// The finalizer is removed, and the object exists.
     Released,
-    /// The finalizer is off, and the object, which was being deleted, is gone by that.
+    /// The finalizer is removed, and the object, which was being deleted, does not exist any more.
     Deleted,
-    /// The finalizer is off, but these finalizers of others still hold its deletion.
-    StillHeld(Vec<String>),
-    /// It would be released.
+    /// The finalizer is removed, but these finalizers of others still block the deletion of the object.
+    DeletionBlocked(Vec<String>),
+    /// A release would remove the finalizer.
     WouldBeReleased,
-    /// Our finalizer was not on it.
-    NotHeld,
-    /// It went away meanwhile.
+    /// The object does not have our finalizer.
+    NoFinalizer,
+    /// The object was deleted meanwhile.
     Gone,
-    /// There is none of this name.
+    /// There is no object of this name.
     NotFound,
-    /// It could not be released, with the API server's words.
+    /// The finalizer could not be removed, for this reason.
     Failed(String),
 }
 
 impl State {
-    /// In one word.
+    /// Returns the state in one word.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Released | Self::StillHeld(_) => "Released",
+            Self::Released | Self::DeletionBlocked(_) => "Released",
             Self::Deleted => "Deleted",
             Self::WouldBeReleased => "WouldBeReleased",
-            Self::NotHeld => "NotHeld",
+            Self::NoFinalizer => "NotHeld",
             Self::Gone => "Gone",
             Self::NotFound => "NotFound",
             Self::Failed(_) => "Failed",
         }
     }
 
-    /// Whether the object is not as it was asked to be.
+    /// Whether what was asked for is not done.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::NotFound)
     }
 
-    /// Whether the finalizer was taken off.
+    /// Whether the finalizer was removed.
     #[must_use]
     pub fn is_release(&self) -> bool {
-        matches!(self, Self::Released | Self::StillHeld(_) | Self::Deleted)
+        matches!(self, Self::Released | Self::DeletionBlocked(_) | Self::Deleted)
     }
 
-    /// What is to be said beyond the word.
+    /// Returns details beyond the word.
     #[must_use]
     pub fn message(&self) -> Option<String> {
         match self {
-            Self::StillHeld(others) => Some(format!("its deletion still waits for {}", others.join(", "))),
+            Self::DeletionBlocked(others) => {
+                Some(format!("its deletion still waits for {}", others.join(", ")))
+            }
             Self::Failed(why) => Some(why.clone()),
             _ => None,
         }
     }
 }
 
-/// One object, and what became of it.
+/// An object and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The object.
     pub key: ObjectKey,
-    /// What became of it.
+    /// Its result.
     pub state: State,
 }
 
-/// The columns of a table, as wide as what will stand in them.
+/// A table with columns of fixed widths.
 pub struct Table {
     kind: usize,
     namespace: usize,
@@ -82,11 +85,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table for these objects.
+    /// Returns a table whose columns are wide enough for these objects.
     #[must_use]
-    pub fn of(lot: &Lot) -> Self {
+    pub fn of<'a>(keys: impl IntoIterator<Item = &'a ObjectKey>) -> Self {
         let mut table = Self { kind: "KIND".len(), namespace: "NAMESPACE".len(), name: "NAME".len() };
-        let keys = lot.held.iter().map(|held| &held.key).chain(lot.settled.iter().map(|row| &row.key));
         for key in keys {
             table.kind = table.kind.max(key.kind.as_str().len());
             table.namespace = table.namespace.max(key.namespace.len());
@@ -95,21 +97,21 @@ impl Table {
         table
     }
 
-    /// The first line.
+    /// Returns the first line.
     #[must_use]
     pub fn header(&self) -> String {
         self.columns("KIND", "NAMESPACE", "NAME", "STATE")
     }
 
-    /// The line of one object.
+    /// Returns the line of one object.
     #[must_use]
     pub fn line(&self, row: &Row) -> String {
         let Row { key, state } = row;
         let word = state.as_str();
-        let told = state.message().map_or_else(|| word.to_owned(), |message| format!("{word}: {message}"));
-        // What an API server says may have several lines.
-        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.columns(key.kind.as_str(), &key.namespace, &key.name, &told)
+        let text = state.message().map_or_else(|| word.to_owned(), |message| format!("{word}: {message}"));
+        // A message of the API server may have several lines.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.columns(key.kind.as_str(), &key.namespace, &key.name, &text)
     }
 
     fn columns(&self, kind: &str, namespace: &str, name: &str, state: &str) -> String {
@@ -118,9 +120,9 @@ impl Table {
     }
 }
 
-/// Everything as one JSON document.
+/// Returns the result of a release as one JSON document.
 #[must_use]
-pub fn json(rows: &[Row], missing: &[Kind], unlisted: &[(Kind, String)], dry_run: bool) -> Value {
+pub fn json(rows: &[Row], missing: &[Kind], unlisted: &[(Kind, KubernetesError)], dry_run: bool) -> Value {
     let object = |row: &Row| {
         let Row { key, state } = row;
         let mut object = json!({
@@ -138,7 +140,7 @@ pub fn json(rows: &[Row], missing: &[Kind], unlisted: &[(Kind, String)], dry_run
         "missingKinds": missing.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "unlisted": unlisted
             .iter()
-            .map(|(kind, message)| json!({"kind": kind.as_str(), "message": message}))
+            .map(|(kind, error)| json!({"kind": kind.as_str(), "message": error.to_string()}))
             .collect::<Vec<_>>(),
         "objects": rows.iter().map(object).collect::<Vec<_>>(),
     })
@@ -149,11 +151,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_has_its_columns_in_line_and_one_line_for_each_object() {
+    fn a_table_has_aligned_columns_and_one_line_for_each_object() {
         let key = ObjectKey { kind: Kind::Endpoint, namespace: "team-a-production".into(), name: "x".into() };
         let row = |state| Row { key: key.clone(), state };
-        let lot = Lot { settled: vec![row(State::NotHeld)], ..Lot::default() };
-        let table = Table::of(&lot);
+        let table = Table::of([&key]);
         assert_eq!(table.header(), "KIND              NAMESPACE           NAME   STATE");
         assert_eq!(
             table.line(&row(State::Failed("one\ntwo".to_owned()))),
@@ -162,17 +163,17 @@ mod tests {
         let connection = Row { key: ObjectKey::connection("default"), state: State::Released };
         assert!(table.line(&connection).ends_with("   default   Released"));
         assert_eq!(
-            table.line(&row(State::StillHeld(vec!["a.example/b".to_owned()]))),
+            table.line(&row(State::DeletionBlocked(vec!["a.example/b".to_owned()]))),
             "WebhookEndpoint   team-a-production   x      Released: its deletion still waits for a.example/b"
         );
     }
 
     #[test]
-    fn programs_are_told_what_people_are() {
+    fn the_json_document_has_what_the_table_has() {
         let row = Row { key: ObjectKey::connection("default"), state: State::Failed("no".to_owned()) };
-        let told = json(&[row], &[Kind::Endpoint], &[], true);
+        let document = json(&[row], &[Kind::Endpoint], &[], true);
         assert_eq!(
-            told,
+            document,
             json!({
                 "dryRun": true, "released": 0, "failed": 1, "missingKinds": ["WebhookEndpoint"], "unlisted": [],
                 "objects": [{

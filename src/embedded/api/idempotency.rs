@@ -2,7 +2,7 @@
 //! key and URL. The body is not compared. A failure is not kept, and the key is free again.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -11,6 +11,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
 
 const KEPT_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 /// The oldest responses are dropped beyond this many, so that a long-lived server stays small.
@@ -42,7 +43,7 @@ struct CachedResponse {
 impl ResponseCache {
     /// Returns the slot of a key. The request that locks it first is handled; the others wait for its response.
     fn slot(&self, key: Key) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         if let Some(slot) = slots.by_key.get(&key) {
             return Arc::clone(slot);
         }

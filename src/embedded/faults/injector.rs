@@ -1,8 +1,8 @@
 //! Decides which fault a request meets.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -41,7 +41,7 @@ pub(crate) enum Fault {
 
 impl Faults {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Follows `plan` from now on.

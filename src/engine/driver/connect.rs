@@ -27,7 +27,12 @@ pub(super) async fn connect<H: Host>(
     let token = ctx.host.token(connection).await.map_err(|error| without_token(handle, error))?;
     let invalid = |error: InvalidConnection| {
         handle.set_session(None);
-        SyncOutcome::Blocked(ReconcileError::new(Reason::InvalidConnection, error.to_string()))
+        let field = error.field();
+        let error = ReconcileError::new(Reason::InvalidConnection, error.to_string());
+        SyncOutcome::Blocked(match field {
+            Some(field) => error.with_field(field),
+            None => error,
+        })
     };
     let config = ClientConfig::new(&connection.spec, &token);
     if let Some(session) = handle.session().filter(|session| session.config == config) {
@@ -64,16 +69,22 @@ fn without_token(handle: &ConnectionHandle, error: ReferenceError) -> SyncOutcom
     }
 }
 
-/// Returns that Svix does not accept the token, and which one that is.
-pub(super) fn token_refused(spec: &SvixConnectionSpec, server: &str, error: &ErrorKind) -> ReconcileError {
+/// Returns that Svix does not accept the token, and where the token comes from.
+pub(super) fn token_refused<H: Host>(
+    ctx: &Context<H>,
+    spec: &SvixConnectionSpec,
+    server: &str,
+    error: &ErrorKind,
+) -> ReconcileError {
     let said = match error {
         ErrorKind::Unauthorized { status, detail } => format!("status {status}: {detail}"),
         other => other.to_string(),
     };
     let reference = &spec.token_secret_ref;
-    let message = format!(
-        "{server} does not accept the token ({said}); correct key {:?} of the Secret {:?}",
-        reference.key, reference.name
-    );
+    let source = ctx
+        .host
+        .token_source()
+        .unwrap_or_else(|| format!("key {:?} of the Secret {:?}", reference.key, reference.name));
+    let message = format!("{server} does not accept the token ({said}); correct {source}");
     ReconcileError::new(Reason::AuthenticationFailed, message)
 }

@@ -29,6 +29,7 @@ pub(super) async fn report<H: Host>(
     let declared = connection.spec.server_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
     let server_url =
         declared.or_else(|| handle.session().map(|session| session.client.server_url().to_owned()));
+    ctx.host.note_field(&object, ready.field());
     let is_ready = ready.is_ready();
     let details = Details { server_url, ..Details::default() };
     let outcome = Outcome { ready, remote: None, details: Some(Box::new(details)), next: Next::Settled };

@@ -61,7 +61,7 @@ pub(super) async fn sync<H: Host>(ctx: &Context<H>, name: &str, handle: &Connect
             }
             if object.is_deleting() { SyncOutcome::Blocked(in_use(ctx, name)) } else { SyncOutcome::Listed }
         }
-        Err(error) => listing_failed(&connection, handle, &session, error),
+        Err(error) => listing_failed(ctx, &connection, handle, &session, error),
     }
 }
 
@@ -146,7 +146,8 @@ impl<H: Host> OnListed for Wakes<'_, H> {
 }
 
 /// Returns what follows from a listing that failed.
-fn listing_failed(
+fn listing_failed<H: Host>(
+    ctx: &Context<H>,
     connection: &SvixConnection,
     handle: &ConnectionHandle,
     session: &Session,
@@ -156,7 +157,7 @@ fn listing_failed(
     let class = error.class();
     if class == Class::Unauthorized {
         handle.set_session(None);
-        return SyncOutcome::Blocked(token_refused(&connection.spec, server, &error.kind));
+        return SyncOutcome::Blocked(token_refused(ctx, &connection.spec, server, &error.kind));
     }
     let name = connection.metadata.name.as_deref().unwrap_or_default();
     tracing::warn!(connection = %name, %error, "cannot list Svix");

@@ -36,10 +36,11 @@ pub async fn ensure_application<H: Host>(
         CreateApplications::Never => {
             let awaited = Awaited::Application(application.into());
             ctx.waiters.add(object.connection_name(), awaited, &object.key());
-            Err(ReconcileError::new(
+            Err(ReconcileError::at(
                 Reason::ApplicationNotFound,
-                format!(
-                    "/spec/application: there is no application {application:?} in Svix, and the connection says \
+                "/spec/application",
+                format_args!(
+                    "there is no application {application:?} in Svix, and the connection says \
                      createApplications: Never; create it in Svix, or correct the name"
                 ),
             )

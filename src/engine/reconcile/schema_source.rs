@@ -49,9 +49,10 @@ pub async fn read<H: Host>(
     match text {
         Ok(text) => schema_source::parse_schema(event_type, &text).map_err(SchemaError::Refused),
         Err(ReferenceError::NotFound(message) | ReferenceError::Incomplete(message)) => {
-            Err(SchemaError::Refused(ReconcileError::new(
+            Err(SchemaError::Refused(ReconcileError::at(
                 Reason::SchemaSourceNotFound,
-                format!("/spec/schemaFrom/configMapKeyRef: {message}"),
+                "/spec/schemaFrom/configMapKeyRef",
+                message,
             )))
         }
         Err(ReferenceError::Failed(message) | ReferenceError::Forbidden(message)) => {

@@ -35,6 +35,7 @@ pub async fn report<H: Host>(ctx: &Context<H>, reconciled: &Object, outcome: Out
     }
     let ready = outcome.ready.clone();
     let status = make(&object, reconciled, outcome, ctx.mode(&object) == Mode::Manage, Timestamp::now());
+    ctx.host.note_field(&object, ready.field());
     if object.has_status(&status) {
         return next;
     }

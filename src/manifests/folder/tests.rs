@@ -1,4 +1,4 @@
-//! Folders as they are found: good and bad side by side.
+//! Folders with good and broken manifests.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -14,7 +14,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-fn said(dir: &tempfile::TempDir, problems: &[Problem]) -> Vec<String> {
+fn messages_in(dir: &tempfile::TempDir, problems: &[Problem]) -> Vec<String> {
     let prefix = format!("{}/", dir.path().display());
     problems.iter().map(|problem| problem.to_string().replace(&prefix, "")).collect()
 }
@@ -23,7 +23,7 @@ const ENDPOINT: &str = "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEnd
                         spec: {url: 'https://hooks.example.org/', eventTypes: [a.b]}\n";
 
 #[test]
-fn all_kinds_are_read_in_order_and_the_rest_is_noted() {
+fn all_kinds_are_read_in_order() {
     let dir = folder(&[
         ("b/1.yml", ENDPOINT),
         (
@@ -45,7 +45,7 @@ fn all_kinds_are_read_in_order_and_the_rest_is_noted() {
         ("README.md", "not: read"),
     ]);
     let loaded = load(dir.path());
-    assert_eq!(said(&dir, &loaded.problems), [""; 0]);
+    assert_eq!(messages_in(&dir, &loaded.problems), [""; 0]);
     let secret = &loaded.secrets[0].object;
     assert_eq!(secret.data.as_ref().unwrap()["a"].0, b"new");
     assert_eq!(loaded.config_maps[0].object.metadata.namespace.as_deref(), Some("ns"));
@@ -66,7 +66,7 @@ fn all_kinds_are_read_in_order_and_the_rest_is_noted() {
 }
 
 #[test]
-fn one_bad_document_never_hides_the_others() {
+fn a_broken_document_does_not_hide_the_others() {
     let bad = format!(
         "a: [\n---\n{}---\napiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEndpont\n---\n\
          apiVersion: svix-operator.dev/v1\nkind: WebhookEndpoint\nmetadata: {{name: v}}\n---\n{ENDPOINT}---\njust text\n",
@@ -74,7 +74,7 @@ fn one_bad_document_never_hides_the_others() {
     );
     let dir = folder(&[("a.yaml", &bad), ("b.yaml", &format!("---\n{ENDPOINT}"))]);
     let loaded = load(dir.path());
-    let problems = said(&dir, &loaded.problems);
+    let problems = messages_in(&dir, &loaded.problems);
     assert_eq!(
         problems[1..],
         [
@@ -91,11 +91,11 @@ fn one_bad_document_never_hides_the_others() {
     assert_eq!(loaded.endpoints.len(), 1);
     assert!(loaded.may_lack_objects());
     assert!(loaded.is_broken("WebhookEndpoint", Some("default"), "bad"));
-    assert!(!loaded.is_broken("WebhookEndpoint", Some("default"), "gone"));
+    assert!(!loaded.is_broken("WebhookEndpoint", Some("default"), "other"));
 }
 
 #[test]
-fn a_kind_of_ours_in_a_group_that_looks_like_ours_is_a_problem() {
+fn our_kind_in_a_similar_group_is_a_problem() {
     let with = |api: &str| ENDPOINT.replace("svix-operator.dev/v1alpha1", api);
     let dir = folder(&[
         ("a.yaml", &with("svix-operator.io/v1alpha1")),
@@ -107,7 +107,7 @@ fn a_kind_of_ours_in_a_group_that_looks_like_ours_is_a_problem() {
     let loaded = load(dir.path());
     let hint = "did you mean svix-operator.dev/v1alpha1?";
     assert_eq!(
-        said(&dir, &loaded.problems),
+        messages_in(&dir, &loaded.problems),
         [
             format!(
                 "a.yaml:1:1: WebhookEndpoint default/e: /apiVersion: found \"svix-operator.io/v1alpha1\", expected \
@@ -124,24 +124,23 @@ fn a_kind_of_ours_in_a_group_that_looks_like_ours_is_a_problem() {
         ]
     );
     assert_eq!((loaded.endpoints.len(), loaded.left_out, loaded.files), (0, 2, 5));
-    assert!(loaded.is_broken("WebhookEndpoint", Some("default"), "e"), "the last good one stays");
+    assert!(loaded.is_broken("WebhookEndpoint", Some("default"), "e"), "it keeps its previous state");
 }
 
 #[test]
-fn a_folder_without_our_manifests_is_told_from_one_with_mistakes() {
+fn a_folder_without_our_manifests_is_an_error() {
     let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n---\n\
                       apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
     let dir = folder(&[("a.yaml", deployment)]);
+    let error = |dir: &tempfile::TempDir| load(dir.path()).expect_manifests(Path::new("DIR")).unwrap_err();
     assert_eq!(
-        load(dir.path()).nothing_of_ours(Path::new("DIR")),
-        Some(
-            "no manifest of svix-operator.dev in DIR (1 file read, 2 objects of other kinds left out)"
-                .to_owned()
-        )
+        error(&dir).to_string(),
+        "no manifest of svix-operator.dev in DIR (1 file read, 2 objects of other kinds left out)"
     );
-    assert!(load(folder(&[]).path()).nothing_of_ours(Path::new("DIR")).unwrap().ends_with("(0 files read)"));
-    assert_eq!(load(folder(&[("a.yaml", ENDPOINT)]).path()).nothing_of_ours(Path::new("DIR")), None);
-    assert_eq!(load(folder(&[("a.yaml", "a: [")]).path()).nothing_of_ours(Path::new("DIR")), None);
+    assert!(error(&folder(&[])).to_string().ends_with("(0 files read)"));
+    for text in [ENDPOINT, "a: ["] {
+        assert_eq!(load(folder(&[("a.yaml", text)]).path()).expect_manifests(Path::new("DIR")), Ok(()));
+    }
 }
 
 #[test]
@@ -150,7 +149,7 @@ fn no_message_shows_a_secret() {
         "s.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: hunter2!, b: 12345}\nstringData: {c: [hunter2]}\nhunter: 1\n",
     )]);
-    let problems = said(&dir, &load(dir.path()).problems);
+    let problems = messages_in(&dir, &load(dir.path()).problems);
     assert_eq!(problems.len(), 4);
     assert!(!problems.join("").contains("hunter2") && !problems.join("").contains("12345"), "{problems:?}");
 }
@@ -164,7 +163,7 @@ fn booleans_that_look_like_words_are_warned_of_where_they_matter() {
     )]);
     let loaded = load(dir.path());
     assert_eq!(
-        said(&dir, &loaded.warnings),
+        messages_in(&dir, &loaded.warnings),
         [
             "t.yaml:8:7: WebhookEventType default/a.b: /spec/schema/properties: the key y is read as true: write \"y\" in quotes",
             "t.yaml:8:18: WebhookEventType default/a.b: /spec/schema/properties/true/enum/0: on is read as true: \
@@ -174,6 +173,23 @@ fn booleans_that_look_like_words_are_warned_of_where_they_matter() {
         ]
     );
     assert_eq!(loaded.event_types.len(), 1);
+}
+
+#[test]
+fn an_ambiguous_word_in_a_list_is_reported_once() {
+    let item = |name: usize, value: &str| {
+        format!(
+            "- apiVersion: svix-operator.dev/v1alpha1\n  kind: WebhookEventType\n  metadata: {{name: e{name}}}\n  \
+             spec: {{schema: {{enum: [{value}]}}}}\n"
+        )
+    };
+    let items: String = (0..12).map(|index| item(index, if index == 10 { "on" } else { "1" })).collect();
+    let dir = folder(&[("a.yaml", &format!("apiVersion: v1\nkind: List\nitems:\n{items}"))]);
+
+    let loaded = load(dir.path());
+
+    let objects: Vec<_> = loaded.warnings.iter().flat_map(|warning| &warning.object).collect();
+    assert_eq!(objects.iter().map(|object| object.name.as_str()).collect::<Vec<_>>(), ["e10"]);
 }
 
 #[cfg(unix)]
@@ -197,6 +213,6 @@ fn a_mounted_config_map_is_read_once_and_loops_end() {
 fn text_that_is_not_utf8_says_which_line() {
     let dir = folder(&[]);
     fs::write(dir.path().join("a.yaml"), b"a: 1\nb: \xff\n").unwrap();
-    let problems = said(&dir, &load(dir.path()).problems);
+    let problems = messages_in(&dir, &load(dir.path()).problems);
     assert_eq!(problems, ["a.yaml: not UTF-8 text: line 2 has bytes that are none; save the file as UTF-8"]);
 }

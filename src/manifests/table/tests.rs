@@ -1,6 +1,10 @@
-//! What people and programs see.
+//! Tables and reports as people and programs get them.
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::manifests::{
+    problem::Position,
+    report::{Detail, FILE},
+};
 
 fn row(kind: &str, name: &str, state: State, svix: &str, reason: &str, message: &str) -> Row {
     let namespace = if kind == "SvixConnection" { "" } else { "default" };
@@ -12,7 +16,7 @@ fn row(kind: &str, name: &str, state: State, svix: &str, reason: &str, message: 
 
 fn table(report: &Report, style: Style) -> String {
     let mut out = Vec::new();
-    report.write_table(&mut out, style).unwrap();
+    write(report, &mut out, style).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -41,12 +45,12 @@ fn plain_text_is_ascii_in_columns() {
         table(&report(), Style::default()),
         "\
 KIND               NAMESPACE   NAME            STATE     SVIX            REASON
-SvixConnection     -           default         in step   -               Connected
-WebhookEventType   default     origin.create   in step   origin.create   InSync
-WebhookEndpoint    default     a               in step   default/ep_1    InSync
+SvixConnection     -           default         in sync   -               Connected
+WebhookEventType   default     origin.create   in sync   origin.create   InSync
+WebhookEndpoint    default     a               in sync   default/ep_1    InSync
 WebhookEndpoint    default     b               waiting   -               WaitingForEventType
     The event type origin.visit is not in Svix yet; nothing [31m declares it.
-4 objects: 3 in step, 1 waiting
+4 objects: 3 in sync, 1 waiting
 "
     );
 }
@@ -62,7 +66,7 @@ fn a_terminal_gets_symbols_colours_and_wrapped_messages() {
             "    The event type origin.visit is not",
             "    in Svix yet; nothing [31m declares",
             "    it.",
-            "4 objects: 3 in step, 1 waiting",
+            "4 objects: 3 in sync, 1 waiting",
         ]
     );
 }
@@ -79,22 +83,20 @@ fn totals_name_what_there_is() {
 #[test]
 fn what_differs_has_a_state_and_a_count_of_its_own() {
     let differs = |name| row("WebhookEndpoint", name, State::Differs, "", "Differs", "it would be changed");
-    let in_step = row("WebhookEndpoint", "c", State::InSync, "", "InSync", "");
-    let report = Report::new(vec![differs("a"), differs("b"), in_step.clone()], 0);
-    assert_eq!(report.totals(), "3 objects: 1 in step, 2 differ");
+    let in_sync = row("WebhookEndpoint", "c", State::InSync, "", "InSync", "");
+    let report = Report::new(vec![differs("a"), differs("b"), in_sync.clone()], 0);
+    assert_eq!(report.totals(), "3 objects: 1 in sync, 2 differ");
     assert!(!report.all_in_sync());
-    let one = Report::new(vec![differs("a"), in_step], 0);
-    assert_eq!(one.totals(), "2 objects: 1 in step, 1 differs");
+    let one = Report::new(vec![differs("a"), in_sync], 0);
+    assert_eq!(one.totals(), "2 objects: 1 in sync, 1 differs");
     assert!(table(&one, Style::default()).contains("differs   -      Differs\n    it would be changed\n"));
 }
 
 #[test]
 fn an_object_is_one_row_whatever_its_mistakes_and_a_file_is_no_object() {
     let detail = |line, message: &str| Detail {
-        file: "a.yaml".to_owned(),
-        line: Some(line),
-        column: Some(3),
-        pointer: Some("/spec/uri".to_owned()),
+        position: Position { file: "a.yaml".to_owned(), line: Some(line), column: Some(3) },
+        pointer: Some("/spec/uri".into()),
         message: message.to_owned(),
     };
     let broken = Row {

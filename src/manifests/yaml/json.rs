@@ -1,43 +1,53 @@
-//! JSON text that a YAML parser does not take (surrogate pairs, keys past 1024 characters, documents one
-//! after the other), read with the same rules: no duplicate keys, numbers as the API server keeps them.
+//! Reads JSON text that a YAML parser does not accept (surrogate pairs, keys of more than 1024 characters, documents
+//! one after the other) with the same rules: no duplicate keys, numbers as the API server keeps them.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::scalar::normal;
 
-/// All documents of a JSON text, or where it stops being JSON (line and column, from 1) and why. `Ok(None)`:
-/// it is not JSON at all, and whoever else tried to read it knows better what is wrong.
-pub(super) fn read(text: &str) -> Result<Option<Vec<Value>>, (usize, usize, String)> {
-    serde_json::Deserializer::from_str(text)
-        .into_iter::<Strict>()
-        .map(|value| value.map(|Strict(value)| value))
-        .collect::<Result<Vec<_>, _>>()
-        .map(Some)
-        .or_else(|error| {
-            if error.is_data() {
-                let message = error.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-                Err((error.line(), error.column(), message))
-            } else {
-                Ok(None)
-            }
-        })
+/// A key that is given twice; the position is that of the second, both numbers from 1.
+#[derive(Debug)]
+pub(super) struct DuplicateKey {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) key: String,
 }
 
-struct Strict(Value);
+/// Reads all documents of a text. `Ok(None)`: it is not JSON, so the YAML parser's error is the better one.
+pub(super) fn read(text: &str) -> Result<Option<Vec<Value>>, DuplicateKey> {
+    let duplicate = Cell::new(None);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut documents = Vec::new();
+    while reader.end().is_err() {
+        match (Strict { duplicate: &duplicate }).deserialize(&mut reader) {
+            Ok(value) => documents.push(value),
+            Err(error) => {
+                let (line, column) = (error.line(), error.column());
+                return duplicate.take().map_or(Ok(None), |key| Err(DuplicateKey { line, column, key }));
+            }
+        }
+    }
+    Ok(Some(documents))
+}
 
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+/// Reads one value; leaves a key that is given twice in `duplicate`, since an error of serde_json is only text.
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    duplicate: &'a Cell<Option<String>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +81,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             array.push(item);
         }
         Ok(Value::Array(array))
@@ -79,11 +89,11 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(self)?;
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {key:?} is given twice: keep one of them"
-                )));
+                self.duplicate.set(Some(key));
+                return Err(A::Error::custom("duplicate key"));
             }
             map.insert(key, value);
         }

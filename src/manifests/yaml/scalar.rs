@@ -1,4 +1,4 @@
-//! What an unquoted YAML scalar means: the rules of go-yaml v2, which kubectl reads with.
+//! Resolves unquoted YAML scalars by the rules of go-yaml v2, with which kubectl reads.
 //!
 //! Source: `resolve.go` of go.yaml.in/yaml/v2 (YAML 1.1 without base 60), and `yaml.go` of sigs.k8s.io/yaml
 //! for keys. Numbers come out as the API server keeps them: a whole number that fits 64 bits is an integer
@@ -6,8 +6,22 @@
 
 use serde_json::{Number, Value};
 
-/// What a scalar without quotes and without a tag stands for; `Err` says what JSON cannot hold.
-pub(super) fn resolve(text: &str) -> Result<Value, String> {
+/// A scalar that has no JSON value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScalarError {
+    /// Infinity, or not a number.
+    #[error("{0} is not a number that JSON has: write a number, or put the text in quotes")]
+    NotFinite(String),
+    /// Text that does not fit its tag.
+    #[error("a text tagged !!{0} that is no {0}")]
+    NotOfTag(String),
+    /// `!!binary` text that cannot be decoded.
+    #[error("a text tagged !!binary that is not base64 of UTF-8 text")]
+    NotBinary,
+}
+
+/// Returns the value of a scalar without quotes and without a tag.
+pub(super) fn resolve(text: &str) -> Result<Value, ScalarError> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
         "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
@@ -18,9 +32,7 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
         }
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf"
         | "-.Inf" | "-.INF" => {
-            return Err(format!(
-                "{text} is not a number that JSON has: write a number, or put the text in quotes"
-            ));
+            return Err(ScalarError::NotFinite(text.to_owned()));
         }
         _ => {}
     }
@@ -39,7 +51,7 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
     Ok(number.map_or_else(|| Value::String(text.to_owned()), Value::Number))
 }
 
-/// Whether YAML 1.2 and most people read the text as a word where kubectl reads a boolean.
+/// Whether YAML 1.2 and most readers take the text as a word where kubectl reads a boolean.
 pub(super) fn is_ambiguous(text: &str) -> bool {
     matches!(
         text,
@@ -213,7 +225,7 @@ mod tests {
         ] {
             assert_eq!(resolve(text).unwrap(), value, "{text}");
         }
-        assert!(resolve("-.inf").unwrap_err().contains("not a number that JSON has"));
+        assert_eq!(resolve("-.inf"), Err(ScalarError::NotFinite("-.inf".to_owned())));
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn places_are_those_of_the_keys() {
         ("/spec/list/1/y~1z", 7, 5),
         ("/spec/nothing", 4, 1),
     ] {
-        assert_eq!(document.locate(pointer), Mark { line, column }, "{pointer}");
+        assert_eq!(document.locate(&pointer.into()), Mark { line, column }, "{pointer}");
     }
 }
 

@@ -5,8 +5,6 @@ use std::{
     fmt,
 };
 
-use url::Url;
-
 use crate::{
     api::{Address, JsonPointer, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec},
     plan::{
@@ -15,6 +13,8 @@ use crate::{
         signing, storable,
     },
 };
+
+use super::url::normal_url;
 
 /// Most bytes that an endpoint's metadata may take in Svix, as JSON.
 pub const MAX_METADATA_BYTES: usize = 4096;
@@ -48,7 +48,7 @@ pub struct Desired {
     pub named: Vec<Field>,
     /// The metadata keys that the spec names, for status.
     pub named_metadata: Vec<String>,
-    /// The headers. Svix's lists do not show them, so they are no part of [`change`].
+    /// The headers. Svix's lists do not show them, so the plan does not compare them.
     pub headers: Option<BTreeMap<String, Sensitive>>,
     /// The signing key, where it comes from a Secret; likewise.
     pub signing_key: Option<Sensitive>,
@@ -145,6 +145,28 @@ pub fn desired(
     resolved: Resolved,
 ) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
+    // No `..`: a new field of the spec must be handled here.
+    let WebhookEndpointSpec {
+        url: _,
+        url_from: _,
+        event_types: _,
+        channels: _,
+        application: _,
+        uid: _,
+        description: _,
+        throttle_rate: _,
+        metadata: _,
+        headers: _,
+        signing_secret: _,
+        disabled: _,
+        // Not written to Svix.
+        statistics: _,
+        adoption: _,
+        management_policy: _,
+        suspend: _,
+        deletion_policy: _,
+        connection_ref: _,
+    } = spec;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let invalid = |field: JsonPointer, detail: &dyn fmt::Display| {
@@ -263,57 +285,6 @@ fn is_named(spec: &WebhookEndpointSpec, field: Field) -> bool {
         // Fields of event types.
         Field::Schema | Field::Deprecated | Field::GroupName | Field::FeatureFlag => false,
     }
-}
-
-/// An address that an endpoint cannot have. No message contains it: it may be a credential.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidUrl {
-    /// It does not parse.
-    #[error("not a URL ({0}); {EXPECTED_URL}")]
-    Syntax(#[from] url::ParseError),
-    /// It has no host.
-    #[error("the URL has no host; {EXPECTED_URL}")]
-    NoHost,
-    /// It is neither http nor https.
-    #[error("found scheme {0:?}; {EXPECTED_URL}")]
-    Scheme(String),
-}
-
-const EXPECTED_URL: &str = "expected an absolute http or https URL";
-
-/// Returns a URL in the form in which Svix keeps it (`https://a.example` becomes `https://a.example/`): Svix parses
-/// it by the same WHATWG rules.
-pub fn normal_url(text: &str) -> Result<String, InvalidUrl> {
-    let url = Url::parse(text)?;
-    match (url.scheme(), url.host_str()) {
-        ("http" | "https", Some(host)) if !host.is_empty() => Ok(url.into()),
-        ("http" | "https", _) => Err(InvalidUrl::NoHost),
-        (scheme, _) => Err(InvalidUrl::Scheme(scheme.to_owned())),
-    }
-}
-
-/// The part of a URL that messages, logs and metrics may show: its scheme and host. The rest can be a credential.
-#[must_use]
-pub fn host_of(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(url) => format!("{}://{}/…", url.scheme(), url.host_str().unwrap_or("?")),
-        Err(_) => "(not a URL)".to_owned(),
-    }
-}
-
-/// Two URLs that differ, for messages: scheme, host and port of each. Where these are equal, the message names
-/// the part that differs, and does not show it.
-pub(super) fn display_urls(found: &str, expected: &str) -> (String, String) {
-    let display = |text: &str| match Url::parse(text) {
-        Ok(url) => {
-            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}://{}{port}/…", url.scheme(), url.host_str().unwrap_or("?"))
-        }
-        Err(_) => "(not a URL)".to_owned(),
-    };
-    let (found, expected) = (display(found), display(expected));
-    let what = if found == expected { " (the path, query or user differs, and is not shown)" } else { "" };
-    (found, format!("{expected}{what}"))
 }
 
 /// Checks the size of metadata, which Svix bounds.

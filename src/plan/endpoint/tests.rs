@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    api::{SvixConnectionSpec, WebhookEndpoint},
+    api::{JsonPointer, SvixConnectionSpec, WebhookEndpoint},
     plan::secrets::Secrets,
 };
 
@@ -66,7 +66,7 @@ fn with_metadata(observed: &Observed, entries: &[(&str, &str)]) -> Observed {
 }
 
 #[test]
-fn defaults_come_from_the_connection_and_the_object() {
+fn defaults_come_from_connection_and_object() {
     let desired = desire(json!({}));
     assert_eq!(desired.application, "default");
     assert_eq!(desired.uid, "prod.team.hook");
@@ -75,7 +75,7 @@ fn defaults_come_from_the_connection_and_the_object() {
 }
 
 #[test]
-fn what_is_made_is_in_sync_at_once() {
+fn a_created_endpoint_is_in_sync() {
     for extra in [
         json!({}),
         json!({"description": "d", "throttleRate": 7, "disabled": true, "metadata": {"k": "v"}}),
@@ -88,7 +88,7 @@ fn what_is_made_is_in_sync_at_once() {
 }
 
 #[test]
-fn a_change_names_the_differing_owned_fields_and_no_others() {
+fn a_change_has_only_managed_fields_that_differ() {
     let desired = desire(json!({"description": "new"}));
     let observed = Observed {
         description: "old".into(),
@@ -106,7 +106,7 @@ fn a_change_names_the_differing_owned_fields_and_no_others() {
 }
 
 #[test]
-fn metadata_that_others_wrote_is_kept() {
+fn metadata_of_others_is_kept() {
     let desired = desire(json!({"metadata": {"mine": "1"}}));
     let observed = with_metadata(&created(&desired), &[("theirs", "x"), ("mine", "changed")]);
     let EndpointStep::Change(change, _) = plan(&desired, Some(&observed), Ownership::Ours, MATCH) else {
@@ -120,7 +120,7 @@ fn metadata_that_others_wrote_is_kept() {
 }
 
 #[test]
-fn what_the_spec_stops_naming_goes_back_to_the_default() {
+fn a_field_that_is_no_longer_named_is_reset() {
     let fields: Vec<String> = ["description", "channels", "throttleRate", "disabled"].map(Into::into).into();
     let keys = ["old".to_owned()];
     let owned = Owned { fields: &fields, metadata_keys: &keys, uid: None };
@@ -139,7 +139,7 @@ fn what_the_spec_stops_naming_goes_back_to_the_default() {
 }
 
 #[test]
-fn disabled_by_svix_is_left_alone_unless_the_spec_says() {
+fn disabled_stays_unless_the_spec_names_it() {
     let desired = desire(json!({}));
     let observed = Observed { disabled: true, ..created(&desired) };
     assert_eq!(plan(&desired, Some(&observed), Ownership::Ours, MATCH), EndpointStep::InSync);
@@ -148,7 +148,7 @@ fn disabled_by_svix_is_left_alone_unless_the_spec_says() {
 }
 
 #[test]
-fn an_equal_one_that_is_nobodys_gets_the_mark_and_nothing_else() {
+fn an_equal_endpoint_is_adopted_with_its_mark_alone() {
     let desired = desire(json!({}));
     let observed = Observed { metadata: Box::new([("k".into(), "v".into())]), ..created(&desired) };
     let EndpointStep::Adopt(change, _) = plan(&desired, Some(&observed), Ownership::Nobody, MATCH) else {
@@ -175,7 +175,7 @@ fn one_that_is_not_ours_is_never_changed() {
 }
 
 #[test]
-fn a_mark_that_was_lost_is_restored_when_status_says_it_is_ours() {
+fn a_lost_mark_is_restored_by_status() {
     let desired = desire(json!({}));
     let observed = Observed { metadata: Box::new([]), ..created(&desired) };
     let EndpointStep::Change(change, differences) = plan(&desired, Some(&observed), Ownership::Ours, MATCH)
@@ -223,7 +223,7 @@ fn messages_say_the_host_of_a_url_and_no_more() {
 }
 
 #[test]
-fn metadata_beyond_what_svix_takes_is_refused_before_it_is_sent() {
+fn too_large_metadata_is_refused() {
     let channels: Vec<_> = (0..3).map(|i| format!("https://example.org/{i}/{}", "x".repeat(1500))).collect();
     let EndpointStep::Refuse(error) =
         plan(&desire(json!({ "channels": channels })), None, Ownership::Nobody, MATCH)
@@ -235,7 +235,7 @@ fn metadata_beyond_what_svix_takes_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn what_is_not_ours_is_taken_as_far_as_the_adoption_goes() {
+fn adoption_decides_how_far_one_is_taken_over() {
     let desired = desire(json!({"description": "mine"}));
     let mut unmarked = created(&desired);
     unmarked.metadata = [].into();
@@ -253,7 +253,7 @@ fn what_is_not_ours_is_taken_as_far_as_the_adoption_goes() {
 }
 
 #[test]
-fn what_carries_the_mark_of_another_is_taken_only_when_it_is_named_by_its_id() {
+fn another_owners_endpoint_is_adopted_only_by_id() {
     let desired = desire(json!({}));
     let marked = with_metadata(&created(&desired), &[(OWNER_METADATA_KEY, "other/ns/name")]);
     let step = |adoption, by_id| {
@@ -277,7 +277,7 @@ fn what_another_object_holds_is_never_taken() {
 }
 
 #[test]
-fn an_endpoint_that_is_being_made_is_enabled_by_the_change_that_ends_it() {
+fn the_last_change_of_a_creation_enables_it() {
     let desired = desire(json!({"headers": [{"name": "X-Team", "value": "a"}]}));
     assert!(desired.needs_preparing());
     let mut preparing = with_metadata(&created(&desired), &[(PREPARING_METADATA_KEY, "true")]);
@@ -291,13 +291,63 @@ fn an_endpoint_that_is_being_made_is_enabled_by_the_change_that_ends_it() {
 }
 
 #[test]
-fn nobody_takes_the_uid_that_another_namespace_has_by_default() {
+fn a_default_uid_of_another_namespace_is_refused() {
     let object = endpoint(json!({"uid": "prod.other.hook"}));
     let resolved = resolve(&object.spec, &Secrets::new(), "team").unwrap();
     let error = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
     assert!(error.message.starts_with("/spec/uid: "), "{error}");
     assert_eq!(desire(json!({"uid": "prod.team.other"})).uid, "prod.team.other");
     assert_eq!(desire(json!({"uid": "production.x"})).uid, "production.x");
+}
+
+#[test]
+fn each_optional_field_can_be_named_and_left_out() {
+    let full = json!({
+        "description": "d", "channels": ["x"], "throttleRate": 7, "disabled": true, "headers": [],
+    });
+    let mut desired = desire(full);
+    let named = [Field::Description, Field::Channels, Field::ThrottleRate, Field::Disabled, Field::Headers];
+    assert_eq!(desired.named, named);
+    assert_eq!(
+        Field::names(&desired.named),
+        ["description", "channels", "throttleRate", "disabled", "headers"]
+    );
+
+    for field in named {
+        desired = desired.without(field);
+    }
+
+    let unnamed = desire(json!({}));
+    // Headers are written on their own, whatever the server ignores.
+    assert_eq!(Desired { named: vec![], headers: None, ..desired }, unnamed);
+}
+
+#[test]
+fn an_error_names_its_field() {
+    for (extra, field) in [
+        (json!({"url": "ftp://a.example/"}), "/spec/url"),
+        (json!({"eventTypes": ["a.one", "a b"]}), "/spec/eventTypes/1"),
+        (json!({"uid": "ep_1"}), "/spec/uid"),
+        (json!({"throttleRate": 0}), "/spec/throttleRate"),
+        (json!({"metadata": {"svix-operator.dev/owner": "x"}}), "/spec/metadata/svix-operator.dev~1owner"),
+        (
+            json!({"signingSecret": {"toSecret": {"name": "s"}, "rotateAfter": "1h", "gracePeriod": "168h"}}),
+            "/spec/signingSecret/gracePeriod",
+        ),
+        (
+            json!({"signingSecret": {"toSecret": {"name": "s"}, "rotateAfter": "1s"}}),
+            "/spec/signingSecret/rotateAfter",
+        ),
+    ] {
+        let object = endpoint(extra);
+        let resolved = resolve(&object.spec, &Secrets::new(), "team").unwrap();
+
+        let error = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
+
+        assert_eq!(error.field.as_ref().map(JsonPointer::as_str), Some(field));
+        assert!(error.message.starts_with(&format!("{field}: ")), "{error}");
+        assert_eq!(error.reason, Reason::InvalidSpec);
+    }
 }
 
 #[test]
@@ -309,8 +359,10 @@ fn texts_that_svix_can_never_store_are_refused_with_their_place() {
     ] {
         let object = endpoint(spec);
         let resolved = Resolved { url: object.spec.url.clone(), ..Resolved::default() };
-        let refusal = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
-        assert_eq!(refusal.reason, Reason::InvalidSpec);
-        assert_eq!(refusal.message, format!("{place}: {}", crate::plan::storable::NUL));
+
+        let error = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
+
+        assert_eq!(error.reason, Reason::InvalidSpec);
+        assert_eq!(error.message, format!("{place}: {}", crate::plan::storable::NUL));
     }
 }

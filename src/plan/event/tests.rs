@@ -1,5 +1,16 @@
 #![allow(clippy::unwrap_used)]
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
 use super::*;
+use crate::{
+    api::{
+        Attempts, Condition, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEvent, WebhookEventStatus,
+    },
+    plan::{ReconcileError, channels, digest::Digest, ids, status::ReadyState},
+};
 
 fn connection() -> SvixConnectionSpec {
     serde_json::from_value(json!({"tokenSecretRef": {"name": "s", "key": "k"}, "ownerId": "prod"})).unwrap()
@@ -24,7 +35,7 @@ fn at(second: i64) -> Timestamp {
 const DAY: i64 = 24 * 3600;
 
 #[test]
-fn the_default_id_depends_on_what_the_event_is_and_on_nothing_else() {
+fn the_default_id_depends_only_on_the_content() {
     let id = |spec| desire(spec).event_id;
     let first = id(json!({"eventType": "a.b", "payload": {"x": 1, "y": [null]}}));
     assert!(ids::is_uid(&first) && first.starts_with("event-"), "{first}");
@@ -56,7 +67,7 @@ fn the_default_id_depends_on_what_the_event_is_and_on_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_with_its_field() {
+fn an_invalid_event_is_refused_with_its_field() {
     for (spec, expected) in [
         (json!({"eventType": "a b", "payload": {}}), "/spec/eventType: found \"a b\""),
         (json!({"eventType": "a.b"}), "/spec: exactly one of payload and payloadText"),
@@ -90,7 +101,7 @@ fn a_payload_in_text_is_sent_as_it_stands() {
 }
 
 #[test]
-fn a_message_under_the_same_id_is_the_event_only_when_all_of_it_is() {
+fn a_message_that_differs_is_another_event() {
     let desired = desire(json!({"eventType": "a.b", "payload": {"x": 1}, "channels": ["c", "a b"]}));
     let found = Message {
         id: "msg_1".into(),
@@ -121,7 +132,7 @@ fn a_message_under_the_same_id_is_the_event_only_when_all_of_it_is() {
 }
 
 #[test]
-fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
+fn nothing_is_sent_a_day_after_the_first_attempt() {
     let mut event = event(json!({"eventType": "a.b", "payload": {}, "ttlAfterFinished": "1h"}));
     assert_eq!(step(&event, at(0)), EventStep::Send);
     event.status = Some(WebhookEventStatus::default());
@@ -142,7 +153,7 @@ fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
 }
 
 #[test]
-fn deliveries_end_when_all_that_match_have_ended_or_a_bound_is_reached() {
+fn deliveries_end_with_the_last_or_at_a_bound() {
     use Delivery::{Failed, Pending, Succeeded};
     let seconds = Duration::from_secs;
     let ended = |tried: &[Delivery], matching, since| progress(tried, matching, seconds(since)).ended;
@@ -166,7 +177,7 @@ fn deliveries_end_when_all_that_match_have_ended_or_a_bound_is_reached() {
 }
 
 #[test]
-fn endpoints_that_came_after_an_event_are_not_waited_for_nor_those_that_went() {
+fn only_endpoints_of_the_time_of_sending_count() {
     let recorded = |pending| Some(Attempts { succeeded: 0, pending, failed: 0 });
     assert_eq!(expected(recorded(0), 3, 0), 0, "they came later");
     assert_eq!(expected(recorded(2), 3, 1), 2);
@@ -177,7 +188,7 @@ fn endpoints_that_came_after_an_event_are_not_waited_for_nor_those_that_went() {
 }
 
 #[test]
-fn looks_grow_apart() {
+fn polls_grow_apart() {
     assert_eq!(next_poll(Duration::ZERO), Duration::from_millis(500));
     assert_eq!(next_poll(Duration::from_secs(60)), Duration::from_secs(30));
     assert_eq!(next_poll(Duration::from_secs(90_000)), Duration::from_secs(3600));
@@ -191,7 +202,7 @@ fn looks_grow_apart() {
 }
 
 #[test]
-fn conditions_say_how_far_an_event_has_come() {
+fn conditions_show_the_progress_of_an_event() {
     let display = |conditions: &[Condition]| {
         let one = |c: &Condition| format!("{:?}={:?} {}", c.type_, c.status, c.reason);
         conditions.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -238,7 +249,7 @@ fn conditions_say_how_far_an_event_has_come() {
 }
 
 #[test]
-fn the_endpoints_that_missed_an_event_are_those_that_were_declared_for_it_when_it_was_sent() {
+fn endpoints_declared_before_sending_missed_the_event() {
     let endpoint = |name: &str, spec: Value, created: i64, reason: Option<&str>| -> WebhookEndpoint {
         let ready = reason.map(|reason| {
             json!({"conditions": [{

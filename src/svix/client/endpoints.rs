@@ -1,4 +1,4 @@
-//! Calls about endpoints: what lists show of them, their headers, their signing keys, their statistics.
+//! Calls for endpoints, their headers, their signing keys and their statistics.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{
     svix::errors::Error,
 };
 
-use super::{Client, PAGE, Page, found, gone, page, wire};
+use super::{Client, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire};
 
 impl Client {
-    /// One page of an application's endpoints; `None`: the application is not there.
+    /// Returns one page of the endpoints of an application; `None`: the application does not exist.
     pub async fn list_endpoints(
         &self,
         application: &str,
@@ -27,20 +27,20 @@ impl Client {
             request = request.query(&[("iterator", from)]);
         }
         let list = self.read::<wire::List<wire::EndpointOut>>("endpoint.list", request).await;
-        found(list.map(|list| page(list, Into::into)))
+        none_if_not_found(list.map(|list| page(list, Into::into)))
     }
 
-    /// One endpoint by id or uid; `None`: it or its application is not there.
+    /// Returns one endpoint by its id or uid; `None`: it or its application does not exist.
     pub async fn get_endpoint(
         &self,
         application: &str,
         id: &str,
     ) -> Result<Option<endpoint::Observed>, Error> {
         let request = self.request(Method::GET, &["app", application, "endpoint", id]);
-        found(self.read::<wire::EndpointOut>("endpoint.get", request).await.map(Into::into))
+        none_if_not_found(self.read::<wire::EndpointOut>("endpoint.get", request).await.map(Into::into))
     }
 
-    /// Makes an endpoint.
+    /// Creates an endpoint.
     pub async fn create_endpoint(&self, desired: &endpoint::Desired) -> Result<endpoint::Observed, Error> {
         let request = self
             .request(Method::POST, &["app", &desired.application, "endpoint"])
@@ -61,22 +61,22 @@ impl Client {
         Ok(self.read::<wire::EndpointOut>("endpoint.patch", request).await?.into())
     }
 
-    /// Deletes an endpoint. Gone already is success.
+    /// Deletes an endpoint. Succeeds if it does not exist.
     pub async fn delete_endpoint(&self, application: &str, id: &str) -> Result<(), Error> {
-        gone(
+        ok_if_not_found(
             self.send("endpoint.delete", self.request(Method::DELETE, &["app", application, "endpoint", id]))
                 .await,
         )
     }
 
-    /// The headers of an endpoint; `None`: it or its application is not there.
+    /// Returns the headers of an endpoint; `None`: it or its application does not exist.
     pub async fn get_headers(&self, application: &str, id: &str) -> Result<Option<headers::Observed>, Error> {
         let request = self.request(Method::GET, &["app", application, "endpoint", id, "headers"]);
         let out = self.read::<wire::HeadersOut>("endpoint.get-headers", request).await;
-        found(out.map(Into::into))
+        none_if_not_found(out.map(Into::into))
     }
 
-    /// Replaces the headers of an endpoint as a whole.
+    /// Replaces all headers of an endpoint.
     pub async fn put_headers(
         &self,
         application: &str,
@@ -91,14 +91,14 @@ impl Client {
         self.send("endpoint.update-headers", request).await.map(drop)
     }
 
-    /// The signing key of an endpoint; `None`: it or its application is not there.
+    /// Returns the signing key of an endpoint; `None`: it or its application does not exist.
     pub async fn get_signing_key(&self, application: &str, id: &str) -> Result<Option<Sensitive>, Error> {
         let request = self.request(Method::GET, &["app", application, "endpoint", id, "secret"]);
         let out = self.read::<wire::SecretOut>("endpoint.get-secret", request).await;
-        found(out.map(|out| Sensitive::new(out.key)))
+        none_if_not_found(out.map(|out| Sensitive::new(out.key)))
     }
 
-    /// Replaces the signing key of an endpoint; the one before stays valid for the grace.
+    /// Replaces the signing key of an endpoint. The previous one stays valid for the grace period.
     pub async fn rotate_signing_key(
         &self,
         application: &str,
@@ -112,9 +112,9 @@ impl Client {
         self.send("endpoint.rotate-secret", request).await.map(drop)
     }
 
-    /// What became of the messages of an endpoint in the last four weeks; `None`: it is not there.
+    /// Returns the statistics of the messages of an endpoint in the last four weeks; `None`: it does not exist.
     pub async fn statistics(&self, application: &str, id: &str) -> Result<Option<Statistics>, Error> {
         let request = self.request(Method::GET, &["app", application, "endpoint", id, "stats"]);
-        found(self.read::<wire::StatsOut>("endpoint.get-stats", request).await.map(Into::into))
+        none_if_not_found(self.read::<wire::StatsOut>("endpoint.get-stats", request).await.map(Into::into))
     }
 }

@@ -1,4 +1,4 @@
-//! Calls about event types.
+//! Calls for event types.
 
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -9,16 +9,16 @@ use crate::{
     svix::errors::Error,
 };
 
-use super::{Client, EventTypeDocument, PAGE, Page, found, gone, page, wire};
+use super::{Client, EventTypeDocument, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire};
 
 impl Client {
-    /// One page of the event types, archived ones included, with their schemas.
+    /// Returns one page of the event types with their schemas, including archived ones.
     pub async fn list_event_types(&self, from: Option<&str>) -> Result<Page<event_type::Observed>, Error> {
         let list = self.event_type_page::<wire::ListedEventType>(from).await?;
         Ok(page(list, |listed| listed.0))
     }
 
-    /// One page of the event types, archived ones included, with all versions of their schemas.
+    /// Returns one page of the event types with all versions of their schemas, including archived ones.
     pub async fn list_event_type_documents(
         &self,
         from: Option<&str>,
@@ -27,7 +27,7 @@ impl Client {
         Ok(page(list, Into::into))
     }
 
-    /// One page of the event types, as much of each as `T` keeps.
+    /// Returns one page of the event types, with the fields of `T`.
     async fn event_type_page<T: DeserializeOwned>(&self, from: Option<&str>) -> Result<wire::List<T>, Error> {
         let mut request = self.request(Method::GET, &["event-type"]).query(&[
             ("limit", PAGE),
@@ -40,20 +40,20 @@ impl Client {
         self.read("event-type.list", request).await
     }
 
-    /// One event type; `None`: it is not there.
+    /// Returns one event type; `None`: it does not exist.
     pub async fn get_event_type(&self, name: &str) -> Result<Option<EventTypeDocument>, Error> {
         let request = self.request(Method::GET, &["event-type", name]);
-        found(self.read::<wire::EventTypeOut>("event-type.get", request).await.map(Into::into))
+        none_if_not_found(self.read::<wire::EventTypeOut>("event-type.get", request).await.map(Into::into))
     }
 
-    /// Makes an event type.
+    /// Creates an event type.
     pub async fn create_event_type(&self, desired: &event_type::Desired) -> Result<EventTypeDocument, Error> {
         let request = self.request(Method::POST, &["event-type"]).json(&wire::event_type_in(desired));
         Ok(self.read::<wire::EventTypeOut>("event-type.create", request).await?.into())
     }
 
-    /// Changes these fields of an event type, and unarchives it with `revive`. `observed` are the schemas that it
-    /// has now, so that other versions are kept.
+    /// Changes these fields of an event type, and unarchives it with `revive`. `observed` are the schemas that it has now:
+    /// their other versions stay.
     pub async fn patch_event_type(
         &self,
         desired: &event_type::Desired,
@@ -66,12 +66,12 @@ impl Client {
         Ok(self.read::<wire::EventTypeOut>("event-type.patch", request).await?.into())
     }
 
-    /// Archives an event type, or removes it for good. Gone already is success.
+    /// Archives an event type, or removes it permanently with `expunge`. Succeeds if it does not exist.
     pub async fn delete_event_type(&self, name: &str, expunge: bool) -> Result<(), Error> {
         let mut request = self.request(Method::DELETE, &["event-type", name]);
         if expunge {
             request = request.query(&[("expunge", "true")]);
         }
-        gone(self.send("event-type.delete", request).await)
+        ok_if_not_found(self.send("event-type.delete", request).await)
     }
 }

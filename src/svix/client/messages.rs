@@ -1,4 +1,4 @@
-//! Calls about messages and their deliveries.
+//! Calls for messages and their deliveries.
 
 use reqwest::{Method, header};
 
@@ -7,10 +7,10 @@ use crate::{
     svix::errors::{Error, ErrorKind},
 };
 
-use super::{Client, PAGE, PAGE_ITEMS, SendMessage, found, wire};
+use super::{Client, PAGE, PAGE_ITEMS, SendMessage, none_if_not_found, wire};
 
 impl Client {
-    /// Sends a message; answers its id. A second one with the same `event_id` is a conflict, whatever it says.
+    /// Sends a message and returns its id. A second message with the same `event_id` is a conflict, whatever its content.
     pub async fn send_message(&self, application: &str, message: &SendMessage<'_>) -> Result<String, Error> {
         let operation = "message.create";
         let body = wire::message_in(message).map_err(|error| Error {
@@ -29,13 +29,13 @@ impl Client {
         Ok(self.read::<wire::MessageOut>(operation, request).await?.id)
     }
 
-    /// One message by its id or event id; `None`: it or its application is not there.
+    /// Returns one message by its id or event id; `None`: it or its application does not exist.
     pub async fn get_message(&self, application: &str, id: &str) -> Result<Option<event::Message>, Error> {
         let request = self.request(Method::GET, &["app", application, "msg", id]);
-        found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
+        none_if_not_found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
     }
 
-    /// Returns the state of a message's delivery to each endpoint that was tried. `None`: the message or its application
+    /// Returns the deliveries of a message, one for each endpoint that was tried; `None`: the message or its application
     /// does not exist.
     pub async fn deliveries(
         &self,
@@ -53,7 +53,7 @@ impl Client {
             }
             let operation = "message-attempt.list-attempted-destinations";
             let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
-            let Some(list) = found(list)? else { return Ok(None) };
+            let Some(list) = none_if_not_found(list)? else { return Ok(None) };
             // The open-source server says `done` on a full page of this list, although more may follow.
             let is_last = list.done && list.data.len() < PAGE_ITEMS;
             deliveries.extend(list.data.into_iter().map(event::Delivery::from));

@@ -1,6 +1,6 @@
-//! The calls to Svix that this project makes. The only module that names the `svix` crate: its models make
-//! the bodies, while requests go through reqwest, since the SDK's transport drops Retry-After and takes no
-//! private CA. No call is retried here: the engine decides that.
+//! The calls to Svix. This is the only module that uses the `svix` crate: its models make the bodies, while requests go
+//! through reqwest, since the transport of the SDK drops Retry-After and accepts no private CA. No call is repeated here:
+//! the engine decides that.
 
 mod endpoints;
 mod event_types;
@@ -8,10 +8,11 @@ mod messages;
 mod wire;
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::RwLock;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -21,47 +22,83 @@ use super::{
     budget::Budget,
     errors::{Error, ErrorKind},
 };
-use crate::telemetry::Metrics;
+use crate::{api::JsonPointer, telemetry::Metrics};
 
 pub use wire::{EventTypeDocument, SendMessage};
 
-/// Svix's own limit on a page.
+/// The size of a page: the most that Svix allows.
 const PAGE: &str = "250";
 /// The same as a number.
 const PAGE_ITEMS: usize = 250;
-/// Most of an answer that is read, in bytes: a page of 250 event types with the largest schemas, and a whole
-/// message of an error.
+/// The most bytes of a response that are read: a page of 250 event types with the largest schemas.
 const MAX_BODY: usize = 256 * 1024 * 1024;
+/// The most bytes of the response that are read of an error.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
-/// How a client is made.
+/// The configuration of a client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions<'a> {
-    /// Address of the server; `None`: from the token's region.
+    /// The address of the server; `None`: that of the token's region.
     pub server_url: Option<&'a str>,
     /// The token.
     pub token: &'a str,
-    /// PEM certificates to trust beside the system's.
+    /// PEM certificates to trust in addition to the system's.
     pub ca_bundle: Option<&'a str>,
     /// How long a call may take, from connecting to the last byte.
     pub timeout: Duration,
 }
 
-/// A connection that cannot be used as it is written.
+/// Why a client cannot be made from a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidConnection {
-    /// The address is no URL.
+    /// The address is not an http or https URL.
     #[error("/spec/serverUrl: not an http or https URL: {0}")]
-    ServerUrl(String),
-    /// The CA bundle holds no certificates.
+    ServerUrl(#[source] ServerUrlError),
+    /// The CA bundle contains no certificates.
     #[error("/spec/caBundle: expected PEM certificates: {0}")]
-    CaBundle(String),
+    CaBundle(#[source] CaBundleError),
     /// The token cannot be sent in a header.
-    #[error("the token holds characters that no HTTP header can carry; check the Secret for line breaks")]
-    Token,
+    #[error(
+        "the token contains characters that an HTTP header cannot have; check the Secret for line breaks"
+    )]
+    Token(#[source] header::InvalidHeaderValue),
     /// The HTTP client could not be made.
-    #[error("cannot make an HTTP client: {0}")]
-    Client(String),
+    #[error("cannot make an HTTP client: {}", root_cause(.0))]
+    Client(#[source] reqwest::Error),
+}
+
+/// Why the address of a server is invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerUrlError {
+    /// It is not a URL.
+    #[error(transparent)]
+    Parse(#[from] url::ParseError),
+    /// It has another scheme than http and https.
+    #[error("found scheme {0:?}")]
+    Scheme(String),
+}
+
+/// Why a CA bundle is invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum CaBundleError {
+    /// It cannot be parsed.
+    #[error("{}", root_cause(.0))]
+    Parse(#[from] reqwest::Error),
+    /// It is empty.
+    #[error("found none")]
+    Empty,
+}
+
+impl InvalidConnection {
+    /// The field of the connection that is wrong, if it is one field.
+    #[must_use]
+    pub fn field(&self) -> Option<JsonPointer> {
+        match self {
+            Self::ServerUrl(_) => Some("/spec/serverUrl".into()),
+            Self::CaBundle(_) => Some("/spec/caBundle".into()),
+            Self::Token(_) | Self::Client(_) => None,
+        }
+    }
 }
 
 /// One page of a listing.
@@ -69,11 +106,11 @@ pub enum InvalidConnection {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Where the next page begins; `None`: this was the last.
+    /// The iterator of the next page; `None`: this was the last one.
     pub next: Option<String>,
 }
 
-/// Speaks to one Svix server with one token and one budget. Cheap to clone.
+/// A client of one Svix server, with one token and one rate limit. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -82,14 +119,17 @@ pub struct Client {
 struct Inner {
     http: reqwest::Client,
     base: String,
-    /// Changes when the Secret does; the next call uses it.
+    /// Changes with the Secret; the next call uses it.
     authorization: RwLock<header::HeaderValue>,
     budget: Arc<Budget>,
     metrics: Metrics,
 }
 
 impl Client {
-    /// Makes a client. Nothing is sent yet. Proxies are taken from the environment, as curl does.
+    /// Returns a client, and sends nothing yet. Proxies are taken from the environment, as curl does.
+    ///
+    /// # Errors
+    /// The options are invalid.
     pub fn new(
         options: &ClientOptions<'_>,
         budget: Arc<Budget>,
@@ -99,13 +139,7 @@ impl Client {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => region_url(options.token).to_owned(),
         };
-        Url::parse(&base)
-            .map_err(|error| error.to_string())
-            .and_then(|url| match url.scheme() {
-                "http" | "https" => Ok(()),
-                scheme => Err(format!("found scheme {scheme:?}")),
-            })
-            .map_err(InvalidConnection::ServerUrl)?;
+        check_server_url(&base).map_err(InvalidConnection::ServerUrl)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("svix-operator/", env!("CARGO_PKG_VERSION")))
             .timeout(options.timeout)
@@ -115,16 +149,16 @@ impl Client {
             .tls_backend_rustls();
         if let Some(pem) = options.ca_bundle {
             let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| InvalidConnection::CaBundle(root_cause(&error)))?;
+                .map_err(|error| InvalidConnection::CaBundle(error.into()))?;
             if certificates.is_empty() {
-                return Err(InvalidConnection::CaBundle("found none".to_owned()));
+                return Err(InvalidConnection::CaBundle(CaBundleError::Empty));
             }
             builder = builder.tls_certs_merge(certificates);
         }
         let http = builder.build().map_err(|error| match options.ca_bundle {
-            // Certificates are only looked into here.
-            Some(_) => InvalidConnection::CaBundle(root_cause(&error)),
-            None => InvalidConnection::Client(root_cause(&error)),
+            // Certificates are parsed only here.
+            Some(_) => InvalidConnection::CaBundle(error.into()),
+            None => InvalidConnection::Client(error),
         })?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -137,27 +171,29 @@ impl Client {
         })
     }
 
-    /// The server's address.
+    /// Returns the address of the server.
     #[must_use]
     pub fn server_url(&self) -> &str {
         &self.inner.base
     }
 
     /// Uses another token from the next call on.
+    ///
+    /// # Errors
+    /// The token cannot be sent in a header.
     pub fn set_token(&self, token: &str) -> Result<(), InvalidConnection> {
         let value = authorization(token)?;
-        *self.inner.authorization.write().unwrap_or_else(std::sync::PoisonError::into_inner) = value;
+        *self.inner.authorization.write() = value;
         Ok(())
     }
 
-    /// Hands the token to something that is keyed with it.
+    /// Calls a function with the token as a key.
     pub fn with_token<T>(&self, with: impl FnOnce(&[u8]) -> T) -> T {
-        let authorization =
-            self.inner.authorization.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let authorization = self.inner.authorization.read();
         with(authorization.as_bytes())
     }
 
-    /// Makes an application of this uid, or finds the one that is there.
+    /// Creates an application of this uid, unless it exists.
     pub async fn create_application(&self, uid: &str) -> Result<(), Error> {
         let request = self
             .request(Method::POST, &["app"])
@@ -170,11 +206,10 @@ impl Client {
         let mut url = format!("{}/api/v1", self.inner.base);
         for segment in path {
             url.push('/');
-            // Names, uids and ids are of an alphabet that a path takes as it is (plan::ids).
+            // Names, uids and ids need no encoding in a path (plan::ids).
             url.push_str(segment);
         }
-        let authorization =
-            self.inner.authorization.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let authorization = self.inner.authorization.read().clone();
         self.inner.http.request(method, url).header(header::AUTHORIZATION, authorization)
     }
 
@@ -185,7 +220,7 @@ impl Client {
     ) -> Result<T, Error> {
         let (status, body) = self.send(operation, request).await?;
         serde_json::from_slice(&body).map_err(|error| {
-            // The message of serde_json may quote a value, so only its place is told.
+            // The message of serde_json may quote a value, so only the position is given.
             let message = format!("unexpected JSON at line {} column {}", error.line(), error.column());
             Error { operation, kind: ErrorKind::Answer { status: status.as_u16(), message } }
         })
@@ -228,14 +263,14 @@ impl Client {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 enum Body {
     Whole(Vec<u8>),
-    /// It has more than was asked for.
+    /// It is longer than the limit.
     Beginning(Vec<u8>),
 }
 
-/// Reads a body, but no more of it than so many bytes.
+/// Reads the body of a response, up to a limit of bytes.
 async fn body(mut response: reqwest::Response, most: usize) -> reqwest::Result<Body> {
     let mut read = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -249,7 +284,7 @@ async fn body(mut response: reqwest::Response, most: usize) -> reqwest::Result<B
     Ok(Body::Whole(read))
 }
 
-/// The server of the region that a token names in its last part, as Svix's libraries choose it.
+/// Returns the server of the region in the last part of a token, as Svix's libraries choose it.
 fn region_url(token: &str) -> &'static str {
     match token.rsplit('.').next() {
         Some("us") => "https://api.us.svix.com",
@@ -263,12 +298,12 @@ fn region_url(token: &str) -> &'static str {
 
 fn authorization(token: &str) -> Result<header::HeaderValue, InvalidConnection> {
     let mut value = header::HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        .map_err(|_| InvalidConnection::Token)?;
+        .map_err(InvalidConnection::Token)?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
+/// Returns the value of `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).
 fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
@@ -278,18 +313,37 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default())
 }
 
-/// The innermost message of an error: reqwest's own ones only say that something went wrong.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
+fn check_server_url(url: &str) -> Result<(), ServerUrlError> {
+    match Url::parse(url)?.scheme() {
+        "http" | "https" => Ok(()),
+        scheme => Err(ServerUrlError::Scheme(scheme.to_owned())),
     }
-    match cause.to_string() {
-        // rustls' word for an answer that is no TLS at all.
-        text if text.contains("InvalidContentType") => {
-            "no TLS is spoken at this address; perhaps it is http:// instead of https://".to_owned()
+}
+
+/// Returns the innermost message of an error: those of reqwest only say that something failed.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    loop {
+        if is_not_tls(cause) {
+            return "no TLS is spoken at this address; perhaps it is http:// instead of https://".to_owned();
         }
-        text => text,
+        match cause.source() {
+            Some(source) => cause = source,
+            None => return cause.to_string(),
+        }
+    }
+}
+
+/// Whether an error means that the server answered a TLS handshake with something that is not TLS.
+fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::{Error, InvalidMessage};
+    // An I/O error does not name the error that it wraps as its source.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => is_not_tls(wrapped),
+        None => matches!(
+            error.downcast_ref::<Error>(),
+            Some(Error::InvalidMessage(InvalidMessage::InvalidContentType))
+        ),
     }
 }
 
@@ -299,8 +353,8 @@ fn page<T, U>(list: wire::List<T>, convert: impl Fn(T) -> U) -> Page<U> {
     Page { items: list.data.into_iter().map(convert).collect(), next }
 }
 
-/// Not found is an answer.
-fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+/// Turns the error that something does not exist into `None`.
+fn none_if_not_found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
@@ -308,7 +362,7 @@ fn found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// Not found is as good as deleted.
-fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
-    found(result).map(drop)
+/// Turns the error that something does not exist into success.
+fn ok_if_not_found<T>(result: Result<T, Error>) -> Result<(), Error> {
+    none_if_not_found(result).map(drop)
 }

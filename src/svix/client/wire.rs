@@ -1,4 +1,5 @@
-//! Between Svix's JSON and the plan's types. Reading is lenient: a server may leave out what it does not know.
+//! Conversions between Svix's JSON and the types of the plan. Reading is lenient: a server may omit fields that it does not
+//! have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +10,10 @@ use serde_json::{Value, value::RawValue};
 use crate::api::{PREPARING_METADATA_KEY, Statistics};
 use crate::plan::{Field, digest::Digest, endpoint, event, event_type, headers, secrets::Sensitive};
 
-/// An event type with its schemas, as read one at a time before a change.
+/// An event type with its schemas, as it is read before a change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventTypeDocument {
-    /// What the mirror keeps of it.
+    /// The fields that the mirror keeps.
     pub observed: event_type::Observed,
     /// All versions of its schema.
     pub schemas: Option<Value>,
@@ -98,7 +99,7 @@ impl From<EndpointOut> for endpoint::Observed {
             throttle_rate: out.throttle_rate.or(out.rate_limit),
             disabled: out.disabled,
             metadata: out.metadata.into_iter().collect(),
-            // An answer to a write may have nanoseconds, which are not stored.
+            // The response to a write may have nanoseconds, which are not stored.
             updated_at: out.updated_at.map_or(0, jiff::Timestamp::as_microsecond),
         }
     }
@@ -112,20 +113,32 @@ pub(super) struct List<T> {
     pub done: bool,
 }
 
-/// The body of an event type's creation.
+/// Returns the body that creates an event type.
 pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
-    let mut body =
-        svix::models::EventTypeIn::new(desired.name.clone(), desired.description.clone().unwrap_or_default());
-    body.deprecated = desired.deprecated;
+    // No `..`: a new field must be handled here.
+    let event_type::Desired {
+        name,
+        // It is merged into the schemas.
+        schema: _,
+        schema_field: _,
+        schema_digest: _,
+        description,
+        deprecated,
+        group_name,
+        feature_flag,
+        named: _,
+    } = desired;
+    let mut body = svix::models::EventTypeIn::new(name.clone(), description.clone().unwrap_or_default());
+    body.deprecated = *deprecated;
     body.schemas = Some(event_type::merge_schemas(desired, None));
-    body.group_name = desired.group_name.clone().flatten();
-    body.feature_flags = desired.feature_flag.clone().flatten().map(|flag| BTreeSet::from([flag]));
+    body.group_name = group_name.clone().flatten();
+    body.feature_flags = feature_flag.clone().flatten().map(|flag| BTreeSet::from([flag]));
     let mut body = serde_json::to_value(body).unwrap_or_default();
-    add_feature_flag(&mut body, desired.feature_flag.as_ref().filter(|flag| flag.is_some()));
+    add_feature_flag(&mut body, feature_flag.as_ref().filter(|flag| flag.is_some()));
     body
 }
 
-/// The body of an event type's change: the fields that differ.
+/// Returns the body that changes these fields of an event type.
 pub(super) fn event_type_patch(
     desired: &event_type::Desired,
     fields: &[Field],
@@ -133,47 +146,80 @@ pub(super) fn event_type_patch(
     observed: Option<&Value>,
 ) -> Value {
     let mut body = svix::models::EventTypePatch::new();
-    let has = |field: Field| fields.contains(&field);
     body.archived = revive.then_some(false);
-    body.description = desired.description.clone().filter(|_| has(Field::Description));
-    body.deprecated = desired.deprecated.filter(|_| has(Field::Deprecated));
-    if has(Field::Schema) {
-        body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed));
-    }
-    if let Some(group) = desired.group_name.as_ref().filter(|_| has(Field::GroupName)) {
-        body.group_name = nullable(group.clone());
-    }
-    let flag = desired.feature_flag.as_ref().filter(|_| has(Field::FeatureFlag));
-    if let Some(flag) = flag {
-        body.feature_flags = nullable(flag.clone().map(|flag| BTreeSet::from([flag])));
+    let mut flag = None;
+    for field in fields {
+        match field {
+            Field::Description => body.description.clone_from(&desired.description),
+            Field::Deprecated => body.deprecated = desired.deprecated,
+            Field::Schema => body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed)),
+            Field::GroupName => {
+                body.group_name = desired.group_name.clone().map_or(JsOption::Undefined, nullable);
+            }
+            Field::FeatureFlag => {
+                flag = desired.feature_flag.as_ref();
+                let flags = flag.cloned().map(|flag| nullable(flag.map(|flag| BTreeSet::from([flag]))));
+                body.feature_flags = flags.unwrap_or(JsOption::Undefined);
+            }
+            // Fields of endpoints.
+            Field::Uid
+            | Field::Url
+            | Field::EventTypes
+            | Field::Channels
+            | Field::ThrottleRate
+            | Field::Disabled
+            | Field::Metadata
+            | Field::Headers
+            | Field::SigningSecret => {}
+        }
     }
     let mut body = serde_json::to_value(body).unwrap_or_default();
     add_feature_flag(&mut body, flag);
     body
 }
 
-/// The open-source server's `featureFlag`, which the SDK's model does not have.
+/// Adds the open-source server's `featureFlag`, which the SDK's model does not have.
 fn add_feature_flag(body: &mut Value, flag: Option<&Option<String>>) {
     if let (Some(flag), Some(body)) = (flag, body.as_object_mut()) {
         body.insert("featureFlag".to_owned(), flag.clone().into());
     }
 }
 
-/// The body of an endpoint's creation. Enabled unless the spec says otherwise, or its headers must follow first.
+/// Returns the body that creates an endpoint. It is enabled unless the spec says otherwise, or its headers follow.
 pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::EndpointIn {
-    let mut body = svix::models::EndpointIn::new(desired.url.clone());
-    body.uid = Some(desired.uid.clone());
-    body.description = desired.description.clone();
-    body.event_types = Some(desired.event_types.clone());
-    body.channels = desired.channels.clone().flatten();
-    body.throttle_rate = desired.throttle_rate.flatten();
-    body.secret = desired.signing_key.as_ref().map(|key| key.expose().to_owned());
+    // No `..`: a new field must be handled here.
+    let endpoint::Desired {
+        application: _,
+        uid,
+        // With the forgotten entries, they are merged into the metadata.
+        mark: _,
+        metadata: _,
+        forgotten_metadata: _,
+        url,
+        event_types,
+        description,
+        channels,
+        throttle_rate,
+        disabled,
+        signing_key,
+        // They are written with a request of their own.
+        headers: _,
+        named: _,
+        named_metadata: _,
+    } = desired;
+    let mut body = svix::models::EndpointIn::new(url.clone());
+    body.uid = Some(uid.clone());
+    body.description.clone_from(description);
+    body.event_types = Some(event_types.clone());
+    body.channels = channels.clone().flatten();
+    body.throttle_rate = throttle_rate.flatten();
+    body.secret = signing_key.as_ref().map(|key| key.expose().to_owned());
     let mut metadata = endpoint::merge_metadata(desired, None);
     if desired.needs_preparing() {
         metadata.insert(PREPARING_METADATA_KEY.to_owned(), "true".to_owned());
         body.disabled = Some(true);
     } else {
-        body.disabled = desired.disabled;
+        body.disabled = *disabled;
     }
     body.metadata = Some(metadata);
     body
@@ -220,9 +266,9 @@ impl From<StatsOut> for Statistics {
     }
 }
 
-/// The body of an endpoint's change: the fields that differ.
+/// Returns the body that changes these fields of an endpoint.
 pub(super) fn endpoint_patch(change: &endpoint::Change) -> svix::models::EndpointPatch {
-    // No `..`: a new field must be thought of here.
+    // Without `..`, a new field fails to compile until it is handled here.
     let endpoint::Change { uid, url, description, event_types, channels, throttle_rate, disabled, metadata } =
         change.clone();
     let mut body = svix::models::EndpointPatch::new();
@@ -242,15 +288,15 @@ pub(super) fn endpoint_patch(change: &endpoint::Change) -> svix::models::Endpoin
 pub struct SendMessage<'a> {
     /// Its event type.
     pub event_type: &'a str,
-    /// An id of the sender's choosing, by which Svix knows a second one of the same.
+    /// An id that the sender chooses, by which Svix recognises a second message of the same event.
     pub event_id: Option<&'a str>,
-    /// The payload as JSON text; it is sent as it stands.
+    /// The payload as JSON text, which is sent unchanged.
     pub payload_text: &'a str,
-    /// Its channels, as Svix has them; empty: none.
+    /// Its channels, in the form that Svix has; empty: none.
     pub channels: &'a [String],
 }
 
-/// The body of a message's creation. Not the SDK's model: that one would read the payload and write it anew.
+/// Returns the body that creates a message. Not the SDK's model, which would parse the payload and serialise it again.
 pub(super) fn message_in(message: &SendMessage<'_>) -> Result<Vec<u8>, serde_json::Error> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -267,7 +313,7 @@ pub(super) fn message_in(message: &SendMessage<'_>) -> Result<Vec<u8>, serde_jso
     serde_json::to_vec(&MessageIn { event_id, event_type, payload, channels })
 }
 
-/// A value that is written, `None` as null.
+/// Returns a value to write, with `None` as null.
 fn nullable<T>(value: Option<T>) -> JsOption<T> {
     value.map_or(JsOption::Null, JsOption::Some)
 }
@@ -284,7 +330,7 @@ pub(super) struct MessageOut {
 
 impl From<MessageOut> for event::Message {
     fn from(out: MessageOut) -> Self {
-        // What Svix returns in place of a payload that it no longer keeps.
+        // What Svix returns for a payload that it does not store any more.
         let expired = Digest::of_json(&serde_json::json!({"expired": true}));
         Self {
             id: out.id,
@@ -298,8 +344,8 @@ impl From<MessageOut> for event::Message {
     }
 }
 
-/// `MessageEndpointOut`, of which only the outcome counts. The open-source server shows the latest attempt: one
-/// that failed is tried again when there is a time for it. Cloud says so in the status.
+/// `MessageEndpointOut`, of which only the outcome is read. The open-source server returns the latest attempt: one that
+/// failed is repeated if it has a time for that. Cloud says so in the status.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessageEndpointOut {

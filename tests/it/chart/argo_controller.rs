@@ -16,7 +16,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 use tokio::task::AbortHandle;
 
 use super::{CHART, install};
@@ -25,6 +25,7 @@ use crate::support::{
     control_plane::ControlPlane,
     git::Repository,
     operator::{OPERATOR_NAMESPACE, Operator, free_address},
+    svix_server,
     wait::eventually,
 };
 
@@ -263,7 +264,7 @@ async fn run_what_is_deployed(control_plane: &ControlPlane) -> [Operator; 2] {
 async fn argo_cd_brings_the_operator_and_then_what_is_declared() {
     let control_plane = &ControlPlane::start().await;
     prepare(control_plane).await;
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let repository = fork(&svix);
     let argo_cd = &ArgoCd::start(control_plane).await;
     let story = Story::begin(control_plane);

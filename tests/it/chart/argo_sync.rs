@@ -4,13 +4,14 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 
 use super::file;
 use crate::support::{
     control_plane::ControlPlane,
     git::Repository,
     operator::{OPERATOR_NAMESPACE, Operator, install},
+    svix_server,
     tools::tool,
 };
 
@@ -126,7 +127,7 @@ fn endpoints(svix: &EmbeddedSvix) -> Vec<String> {
 
 /// A Svix, its token in a Secret of this name, and a namespace.
 async fn prepare(control_plane: &ControlPlane, namespace: &str, secret: &str) -> EmbeddedSvix {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let token = format!("--from-literal=token={}", svix.token());
     let create = ["-n", OPERATOR_NAMESPACE, "create", "secret", "generic", secret, &token];
     control_plane.kubectl(&create).await.expect_success();

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{FaultPlan, Options};
+use svix_operator::embedded::FaultPlan;
 
 use super::{CHART, chart, monitoring::panels_without_data, named, permissions};
 use crate::support::{
@@ -246,7 +246,7 @@ async fn work(control_plane: &ControlPlane, tenant: &Tenant<'_>) {
     // The token is wrong, and right again.
     tenant.set_token("wrong").await;
     tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
-    tenant.set_token(Options::default().token.as_str()).await;
+    tenant.set_token(tenant.svix.token()).await;
     tenant.reason("svixconnection", &tenant.name, "Connected").await;
     tenant.all_ready(4).await;
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 
 use super::{
     CHART,
@@ -17,6 +17,7 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{Manifest, connection, endpoint, event, event_type},
     operator::{OPERATOR_NAMESPACE, Operator},
+    svix_server,
     tenant::is_ready,
     wait::eventually,
     world::PATIENCE,
@@ -179,7 +180,7 @@ fn writes(svix: &EmbeddedSvix) -> Vec<String> {
 async fn an_upgrade_finds_everything_as_it_was_and_the_way_back_loses_nothing() {
     // Given what the release before left
     let control_plane = &ControlPlane::start().await;
-    let svix = &EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = &svix_server::start().await;
     previous_definitions(control_plane).await;
     for namespace in [OPERATOR_NAMESPACE, "shop"] {
         control_plane.kubectl(&["create", "namespace", namespace]).await.expect_success();
@@ -311,7 +312,7 @@ async fn previous_at_work(checkout: &Path, control_plane: &ControlPlane, svix: &
 async fn the_program_before_and_this_one_take_over_from_each_other() {
     let checkout = &previous_checkout();
     let control_plane = &ControlPlane::start().await;
-    let svix = &EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = &svix_server::start().await;
     // Given what the program before made
     previous_at_work(checkout, control_plane, svix).await;
     let before = essence(&all(control_plane).await);
@@ -366,7 +367,7 @@ async fn the_state_that_a_release_leaves_is_recorded() {
         std::fs::copy(entry.path(), PathBuf::from(&target).join(entry.file_name())).unwrap();
     }
     let control_plane = &ControlPlane::start().await;
-    let svix = &EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = &svix_server::start().await;
     let map = previous_at_work(checkout, control_plane, svix).await;
 
     let mut left = vec![map];

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use svix_operator::embedded::{EmbeddedSvix, Options};
 
 use super::{CHART, chart, file, install, named};
 use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event_type},
     operator::free_address,
+    svix_server,
     tenant::Tenant,
     tools::shell,
     wait::eventually,
@@ -145,7 +145,7 @@ async fn the_documented_way_in_leads_to_objects_that_are_looked_at() {
     operator.ready().await;
     webhook.ready().await;
 
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let connection_step = blocks("3. A Svix")
         .replace("  ownerId: prod", &format!("  ownerId: prod\n  serverUrl: {}", svix.url()));
     run(&format!("SVIX_TOKEN={}\n{connection_step}", svix.token())).await;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use svix_operator::embedded::Options;
 
 use crate::support::{
     control_plane::ControlPlane,
@@ -78,7 +77,7 @@ async fn the_permissions_in_the_example_are_enough() {
     .await;
     tenant.set_token("wrong").await;
     tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
-    tenant.set_token(Options::default().token.as_str()).await;
+    tenant.set_token(tenant.svix.token()).await;
     tenant.reason("svixconnection", &tenant.name, "Connected").await;
     tenant.kubectl(&["delete", "webhookeventtypes,webhookendpoints", "--all"]).await.expect_success();
     control_plane.kubectl(&["delete", "svixconnection", &tenant.name]).await.expect_success();

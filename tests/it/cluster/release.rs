@@ -1,13 +1,20 @@
 //! `svix-operator release` on a real API server: what goes, what stays, and when it is refused.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use svix_operator::api::FINALIZER;
+use svix_operator::{
+    api::{FINALIZER, WebhookEndpoint},
+    controller::release::{Selection, State, find, release as release_found},
+};
 
 use crate::support::{
     control_plane::ControlPlane,
@@ -95,7 +102,7 @@ async fn finalizers(control_plane: &ControlPlane, name: &str) -> Option<Vec<Stri
 /// A kubeconfig of somebody who may do what docs/running.md says that a release needs.
 async fn releaser(control_plane: &ControlPlane) -> PathBuf {
     let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/running.md"));
-    let section = page.split("\n## Taking it away\n").nth(1).unwrap();
+    let section = page.split("\n## Uninstall by hand\n").nth(1).unwrap();
     let role = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     control_plane.kubectl_with(&["apply", "-f", "-"], role).await.expect_success();
     let binding = json!({
@@ -171,7 +178,7 @@ async fn it_is_refused_while_an_operator_runs_and_then_leaves_svix_as_it_is() {
 
     let said = release(&account, &["--all", "--output", "json"]).await.expect(0);
     println!("{}{}", said.stdout, said.stderr);
-    assert!(said.stderr.contains("looking for up to 3 s whether it is alive"), "{}", said.stderr);
+    assert!(said.stderr.contains("waiting for up to 3 s to see whether it renews it"), "{}", said.stderr);
     let told = said.json();
     assert_eq!((&told["released"], &told["failed"], &told["dryRun"]), (&json!(5), &json!(0), &json!(false)));
     let state = |name: &str| {
@@ -300,12 +307,66 @@ async fn what_is_chosen_is_released_and_nothing_else() {
     for (wrong, expected) in [
         (&[][..], "required"),
         (&["--all", "--namespace", "x"][..], "cannot be used with"),
-        (&["WebhookEvent/a/b"][..], "has no finalizer of ours"),
+        (&["WebhookEvent/a/b"][..], "has no finalizer"),
         (&["Pod/a/b"][..], "KIND/NAMESPACE/NAME"),
     ] {
         let said = release(&account, wrong).await.expect(2);
         assert!(said.stderr.contains(expected), "{}", said.stderr);
     }
+}
+
+#[tokio::test]
+async fn what_others_write_between_finding_and_releasing_stays_and_holds_nothing_up() {
+    // Given objects that are found by a release
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let team = control_plane.namespace("busy").await.name.clone();
+    let names = ["labelled", "moved", "doubled", "taken", "deleted", "replaced"];
+    let ours = names.map(|name| held(endpoint(name, &["a.b"]).in_namespace(&team), &[FINALIZER]));
+    apply(&control_plane, &ours).await;
+    let client = control_plane.client();
+    let selection = Selection::Of { namespace: Some(team.clone()), connection: None };
+    let found = find(&client, &selection).await;
+    // When others change them in every way before they are released
+    let api: Api<WebhookEndpoint> = Api::namespaced(client.clone(), &team);
+    let patch = async |name: &str, metadata: Value| {
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        api.patch(name, &PatchParams::default(), &patch).await.unwrap()
+    };
+    patch("labelled", json!({"labels": {"a": "b"}, "finalizers": [FINALIZER, FOREIGN]})).await;
+    patch("moved", json!({"finalizers": [FOREIGN, FINALIZER]})).await;
+    patch("doubled", json!({"finalizers": [FINALIZER, FOREIGN, FINALIZER]})).await;
+    patch("taken", json!({"finalizers": [FOREIGN]})).await;
+    for name in ["deleted", "replaced"] {
+        patch(name, json!({"finalizers": []})).await;
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    apply(&control_plane, &ours[5..]).await;
+    // Then our finalizer is removed from those that were found, and from no other object
+    let rows = release_found(&client, found, |_| {}).await;
+    let states: BTreeMap<_, _> = rows.iter().map(|row| (&*row.key.name, row.state.clone())).collect();
+    let expected = [
+        ("deleted", State::Gone),
+        ("doubled", State::Released),
+        ("labelled", State::Released),
+        ("moved", State::Released),
+        ("replaced", State::Gone),
+        ("taken", State::Released),
+    ];
+    assert_eq!(states, BTreeMap::from(expected));
+    // and what others wrote is still there.
+    let left: BTreeMap<_, _> =
+        objects(&control_plane).await.into_iter().map(|(name, finalizers, _)| (name, finalizers)).collect();
+    let foreign = || vec![FOREIGN.to_owned()];
+    let expected = [
+        ("WebhookEndpoint/doubled", foreign()),
+        ("WebhookEndpoint/labelled", foreign()),
+        ("WebhookEndpoint/moved", foreign()),
+        ("WebhookEndpoint/replaced", vec![FINALIZER.to_owned()]),
+        ("WebhookEndpoint/taken", foreign()),
+    ];
+    assert_eq!(left, BTreeMap::from(expected.map(|(name, finalizers)| (name.to_owned(), finalizers))));
+    assert_eq!(api.get("labelled").await.unwrap().metadata.labels.unwrap()["a"], "b");
 }
 
 #[tokio::test]
@@ -342,11 +403,13 @@ async fn long_lists_objects_that_cannot_be_read_and_objects_that_change_are_rele
         .await;
     }
 
-    // Somebody changes one of them all the time.
+    // Somebody changes one of them all the time, and none of these changes is lost.
+    let written = AtomicUsize::new(0);
     let busy = async {
         for turn in 0.. {
             let label = json!({"metadata": {"labels": {"turn": format!("{turn}")}}});
             api.patch("hook400", &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
+            written.store(turn, Ordering::Relaxed);
         }
     };
     tokio::select! {
@@ -360,6 +423,8 @@ async fn long_lists_objects_that_cannot_be_read_and_objects_that_change_are_rele
             assert_eq!(names.len(), MANY + 1);
         } => {}
     }
+    let turn: usize = api.get("hook400").await.unwrap().metadata.labels.unwrap()["turn"].parse().unwrap();
+    assert!(turn >= written.load(Ordering::Relaxed) && turn > 0);
     let left = objects(&control_plane).await;
     assert_eq!(left.len(), MANY + 1);
     assert!(left.iter().all(|(_, finalizers, _)| finalizers.is_empty()));
@@ -382,7 +447,7 @@ async fn long_lists_objects_that_cannot_be_read_and_objects_that_change_are_rele
     std::fs::write(&nobody, text).unwrap();
     let said = release(&nobody, &["--all"]).await.expect(2);
     assert!(said.stderr.contains("forbidden: User") && !said.stderr.contains("Status {"), "{}", said.stderr);
-    assert!(said.stderr.contains("cannot see whether an operator runs"), "{}", said.stderr);
+    assert!(said.stderr.contains("cannot determine whether an operator runs"), "{}", said.stderr);
     let said = release(&nobody, &["--all", "--force"]).await.expect(1);
     assert!(said.stderr.contains("error: WebhookEndpoint cannot be listed"), "{}", said.stderr);
 }

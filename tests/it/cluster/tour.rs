@@ -6,11 +6,10 @@ use std::{
     process::{ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use svix_operator::embedded::{EmbeddedSvix, Options};
-
 use crate::support::{
     control_plane::ControlPlane,
     operator::{Operator, install},
+    svix_server,
 };
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/day-two.md");
@@ -92,7 +91,7 @@ async fn the_tour_is_as_the_page_says() {
     install(&control_plane).await;
     let operator = Operator::start(&control_plane, &[]);
     operator.ready().await;
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let page = std::fs::read_to_string(PAGE).unwrap();
     // A reader's own folder, with the examples in it.
     let folder = tempfile::tempdir().unwrap();

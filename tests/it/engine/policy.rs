@@ -4,12 +4,13 @@
 use serde_json::{Value, json};
 use svix_operator::{
     api::{Condition, ConditionStatus},
-    embedded::{EmbeddedSvix, FaultPlan, Options},
+    embedded::FaultPlan,
     engine::{Object, ObjectKey},
 };
 
 use crate::support::{
     objects::{Manifest, connection, endpoint, event, event_type},
+    svix_server,
     wait::eventually,
     world::{PATIENCE, World},
 };
@@ -378,7 +379,7 @@ async fn a_claim_that_was_forged_opens_nothing() {
 #[tokio::test]
 async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
     let mut world = World::new().await;
-    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let other = svix_server::start_beside(&world.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
     world.declare([second, event_type("a.one"), hook()]);
@@ -407,7 +408,7 @@ async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
 async fn an_object_that_kept_its_thing_and_moves_without_keeping_it_is_cleaned_up() {
     // Given event types that hold no finalizer, since nothing would be cleaned up
     let mut world = World::new().await;
-    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let other = svix_server::start_beside(&world.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
     let retained = |name: &str| event_type(name).with("deletionPolicy", "Retain");
@@ -426,7 +427,7 @@ async fn an_object_that_kept_its_thing_and_moves_without_keeping_it_is_cleaned_u
 #[tokio::test]
 async fn moving_waits_for_the_connection_that_it_leaves() {
     let mut world = World::new().await;
-    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let other = svix_server::start_beside(&world.svix).await;
     world.declare([
         connection(&other.url()).named("second").with("resyncInterval", "1s"),
         event_type("a.one"),
@@ -558,7 +559,7 @@ async fn a_connection_waits_for_no_event_that_is_over() {
 async fn who_waits_takes_over_what_an_object_leaves_that_moves() {
     // Given one that holds a thing, and one that waits for it
     let mut world = World::new().await;
-    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let other = svix_server::start_beside(&world.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
     let kind =
@@ -583,7 +584,7 @@ async fn who_waits_takes_over_what_an_object_leaves_that_moves() {
 async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
     // Given an object that took an event type over from one that went
     let mut world = World::new().await;
-    let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let other = svix_server::start_beside(&world.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
     let kind =

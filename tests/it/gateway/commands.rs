@@ -7,12 +7,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 
 use super::PATIENCE;
 use crate::support::raw_server::{Certificate, RawServer, answer};
 use crate::support::{
     objects::{Manifest, connection, event_type},
+    ports::free_address,
+    svix_server,
     wait::eventually,
 };
 use crate::svix_client::tunnel;
@@ -26,10 +28,6 @@ fn write(dir: &std::path::Path, file: &str, manifests: &[Manifest]) {
 
 fn requiring(key: &str) -> Manifest {
     event_type("a.one").with("schema", json!({"type": "object", "required": [key]}))
-}
-
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
@@ -68,10 +66,10 @@ async fn ready(health: SocketAddr) {
 
 #[tokio::test]
 async fn event_types_come_from_a_folder_until_sigterm() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[connection(&svix.url()), requiring("old")]);
-    let (listen, health) = (free(), free());
+    let (listen, health) = (free_address(), free_address());
     let mut child = webhook(&["--from", dir.path().to_str().unwrap()], listen, health, &svix);
     ready(health).await;
     assert_eq!(get(health, "/livez").await.unwrap().0, 200);
@@ -104,9 +102,9 @@ async fn event_types_come_from_a_folder_until_sigterm() {
 
 #[tokio::test]
 async fn event_types_come_from_svix_and_are_refreshed() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     svix.faults().down(true);
-    let (listen, health) = (free(), free());
+    let (listen, health) = (free_address(), free_address());
     let _child = webhook(&["--from-svix", "--refresh", "1"], listen, health, &svix);
     eventually("the process to be up and not ready", PATIENCE, async || match get(health, "/readyz").await {
         Some((503, text)) if text.contains("event types") => Ok(()),
@@ -156,7 +154,7 @@ fn send(svix: &EmbeddedSvix, arguments: &[&str], payload: &str) -> Output {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn send_judges_and_then_sends() {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();
     let connection =
         connection(&svix.url()).with("channelEncoding", "Always").with("defaultApplication", "app");
@@ -245,7 +243,7 @@ async fn the_gateway_uses_the_proxy_of_the_environment() {
     write(dir.path(), "a.yaml", &[requiring("n")]);
     let ca = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ca.path(), &certificate.ca_pem).unwrap();
-    let (listen, health) = (free(), free());
+    let (listen, health) = (free_address(), free_address());
     let mut command = tokio::process::Command::new(PROGRAM);
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"] {
         command.env_remove(name);

@@ -12,12 +12,13 @@ use svix_operator::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{Harness, HttpResponse, PATIENCE, Recorder, SEND};
 use crate::support::{
+    ports::free_address,
     raw_server::{Answer as Given, RawServer, answer},
     wait::eventually,
 };
@@ -172,7 +173,7 @@ async fn connections_and_buffered_bytes_are_limited() {
 
 #[tokio::test]
 async fn failures_of_svix_are_errors_in_its_format() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let resets = RawServer::start(|_| Given::Reset(Vec::new())).await;
     let silent = RawServer::start(|_| Given::Silence).await;
     let nonsense = RawServer::start(|_| Given::Bytes(b"220 mail.example ESMTP\r\n\r\n".to_vec())).await;
@@ -201,9 +202,7 @@ async fn failures_of_svix_are_errors_in_its_format() {
 
 #[tokio::test]
 async fn a_forwarding_loop_ends() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = free_address();
     let gateway = Harness::in_front_of(&format!("http://{address}"), Recorder::default(), |options| {
         options.listen = address;
     })
@@ -248,8 +247,7 @@ async fn a_shutdown_completes_requests_in_flight() {
     })
     .await;
     let stop = CancellationToken::new();
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = Options { listen, ..Options::new(format!("http://{}", slow.address)) };
+    let options = Options { listen: free_address(), ..Options::new(format!("http://{}", slow.address)) };
     let gateway =
         Gateway::start(options, super::catalogue(), Metrics::default(), stop.clone()).await.unwrap();
     let address = gateway.address();

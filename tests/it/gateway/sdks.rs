@@ -6,15 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use svix_operator::{
-    embedded::{EmbeddedSvix, Options},
-    plan::digest::Digest,
-};
+use svix_operator::{embedded::EmbeddedSvix, plan::digest::Digest};
 use tokio::process::Command;
 
 use super::{Harness, Recorder};
-use crate::support::{operator::free_address, wait::eventually, world::PATIENCE};
+use crate::support::{operator::free_address, svix_server, wait::eventually, world::PATIENCE};
 
+/// The token of the Svix in `dev`.
+const DEV_TOKEN: &str = "testsk_embedded";
 const PYTHON: &str = "svix==2.9.1";
 const JAVASCRIPT: &str = "svix@2.5.0";
 const GO: &str = "github.com/svix/svix-webhooks@v1.96.1";
@@ -22,7 +21,7 @@ const SCRIPT_GO: &str = include_str!("../data/sdk-go/main.go");
 
 /// A gateway in front of an embedded Svix that has the application `default`.
 async fn harness() -> (EmbeddedSvix, Harness) {
-    let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let app = json!({"name": "default", "uid": "default"});
     let url = format!("{}/api/v1/app", svix.url());
     let made = reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&app).send().await.unwrap();
@@ -229,7 +228,7 @@ async fn the_receiver_of_the_example() {
         .spawn()
         .unwrap();
     let post = |url: String, body: serde_json::Value| {
-        let post = reqwest::Client::new().post(url).bearer_auth("testsk_embedded").json(&body);
+        let post = reqwest::Client::new().post(url).bearer_auth(DEV_TOKEN).json(&body);
         async move { post.send().await.map(|answer| answer.status().as_u16()).map_err(|error| error.to_string()) }
     };
     let unsigned = format!("http://127.0.0.1:{port}/webhooks");

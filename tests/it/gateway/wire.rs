@@ -6,10 +6,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::support::svix_server;
 use serde_json::{Value, json};
 use svix_operator::{
     api::{ChannelEncoding, PayloadPolicy},
-    embedded::EmbeddedSvix,
     gateway::{Undeclared, operations},
     plan::channels,
 };
@@ -238,7 +238,7 @@ async fn channels_reach_the_endpoints_with_these_channels() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let receiver = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let svix = EmbeddedSvix::start(svix_operator::embedded::Options::default()).await.unwrap();
+    let svix = svix_server::start().await;
     let http = reqwest::Client::new();
     let post = async |url: &str, path: &str, body: Value| {
         let request = http.post(format!("{url}/api/v1{path}")).bearer_auth(svix.token()).json(&body);

@@ -12,6 +12,7 @@ pub mod raw_server;
 pub mod records;
 pub mod release;
 pub mod sidecar;
+pub mod svix_server;
 pub mod tcp_proxy;
 pub mod tenant;
 pub mod tools;

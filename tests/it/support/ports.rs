@@ -1,28 +1,52 @@
-//! Ports of 127.0.0.1 for servers that are told where to listen.
+//! Ports of 127.0.0.1 for servers that are told where to listen, and for addresses at which nobody listens.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::atomic::{AtomicU16, Ordering},
+    ops::Range,
+    sync::{Mutex, PoisonError},
 };
 
 /// Below those that the kernel gives to whoever asks for any, a client's connection included. One of these, given back
 /// until its server takes it, would sometimes be another test's by then.
 const FIRST: u16 = 12_000;
-const COUNT: u16 = 20_000;
+const BLOCKS: u16 = 40;
+/// The ports that one claim reserves.
+const BLOCK: u16 = 500;
 
-/// A port that is free now, and that nobody else in this test run gets.
+/// Ports that no other test run on this machine gets.
+struct Block {
+    /// Listens at the first port of the block for as long as the test run lasts: so other runs see that it is taken.
+    _guard: TcpListener,
+    left: Range<u16>,
+}
+
+impl Block {
+    fn claim() -> Self {
+        // Runs that start at the same time begin with different blocks.
+        let start = (std::process::id() % u32::from(BLOCKS)) as u16;
+        for offset in 0..BLOCKS {
+            let first = FIRST + (start + offset) % BLOCKS * BLOCK;
+            if let Ok(guard) = TcpListener::bind((Ipv4Addr::LOCALHOST, first)) {
+                return Self { _guard: guard, left: first + 1..first + BLOCK };
+            }
+        }
+        panic!("no block of ports is free from {FIRST} on");
+    }
+}
+
+/// A port that is free now, and that nobody else gets while this test run lasts.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Another run on this machine begins elsewhere.
-    let start = (std::process::id() % u32::from(COUNT)) as u16;
-    for _ in 0..COUNT {
-        let offset = (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(COUNT);
-        let port = FIRST + offset as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
+    static CLAIMED: Mutex<Vec<Block>> = Mutex::new(Vec::new());
+    let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let left = claimed.last_mut().and_then(|block| block.left.next());
+        match left {
+            // Something else on this machine may listen there.
+            Some(port) if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() => return port,
+            Some(_) => {}
+            None => claimed.push(Block::claim()),
         }
     }
-    panic!("no port is free from {FIRST} on");
 }
 
 /// The same as an address.

@@ -13,7 +13,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use svix_operator::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    embedded::{self, EmbeddedSvix},
+    embedded::EmbeddedSvix,
     engine::{
         Engine, EventRecord, Host, HostError, Object, ObjectKey, Options, ReferenceError, SecretWrite, Status,
     },
@@ -25,6 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     objects::{Manifest, connection},
+    svix_server,
     wait::eventually,
     world::PATIENCE,
 };
@@ -214,7 +215,7 @@ impl Recorded {
     /// With a connection named `default` that lists Svix once an hour.
     pub async fn new() -> Self {
         super::control_plane::no_build_under_way().await;
-        let svix = EmbeddedSvix::start(embedded::Options::default()).await.unwrap();
+        let svix = svix_server::start().await;
         let records = Arc::<Records>::default();
         *records.token.lock().unwrap() = Some(Ok(svix.token().to_owned()));
         records.apply(&connection(&svix.url()).with("resyncInterval", "1h"));

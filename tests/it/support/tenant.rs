@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 
 use super::{
     control_plane::{ControlPlane, Finished},
     objects::{Manifest, connection},
     operator::{OPERATOR_NAMESPACE, Operator},
+    svix_server,
     wait::eventually,
 };
 
@@ -33,7 +34,7 @@ impl<'a> Tenant<'a> {
         prefix: &str,
         change: impl FnOnce(Manifest) -> Manifest,
     ) -> Self {
-        let svix = EmbeddedSvix::start(Options::default()).await.unwrap();
+        let svix = svix_server::start().await;
         let name = control_plane.namespace(prefix).await.name.clone();
         let tenant = Self { control_plane, svix, name };
         tenant.set_token(tenant.svix.token()).await;

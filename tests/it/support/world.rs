@@ -10,13 +10,14 @@ use svix_operator::{
     api::{Condition, ConditionStatus},
     embedded::{self, DeliveryOptions, EmbeddedSvix},
     engine::{EventRecord, Kind, Object, ObjectKey, Options},
-    manifests::{References, Session},
+    manifests::{ManifestRunner, References},
     plan::secrets::SecretData,
     telemetry::Metrics,
 };
 
 use super::{
     objects::{Manifest, connection},
+    svix_server,
     wait::eventually,
 };
 
@@ -25,7 +26,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
     pub svix: EmbeddedSvix,
-    session: Option<Session>,
+    session: Option<ManifestRunner>,
     manifests: BTreeMap<ObjectKey, Manifest>,
     references: References,
     notes: Arc<Mutex<Vec<(ObjectKey, EventRecord)>>>,
@@ -72,7 +73,7 @@ impl World {
     async fn with(delivery: DeliveryOptions, change: impl FnOnce(Manifest) -> Manifest) -> Self {
         super::control_plane::no_build_under_way().await;
         let options = embedded::Options { delivery, ..embedded::Options::default() };
-        let svix = EmbeddedSvix::start(options).await.unwrap();
+        let svix = svix_server::start_with(options).await;
         let mut world = Self {
             session: None,
             manifests: BTreeMap::new(),
@@ -94,10 +95,11 @@ impl World {
             notes.lock().unwrap().push((object.key(), note.clone()))
         };
         let metrics = Metrics::default();
-        self.session = Some(Session::start(self.references.clone(), self.options.clone(), metrics, tell));
+        self.session =
+            Some(ManifestRunner::start(self.references.clone(), self.options.clone(), metrics, tell));
     }
 
-    fn session(&self) -> &Session {
+    fn session(&self) -> &ManifestRunner {
         self.session.as_ref().unwrap()
     }
 
@@ -124,7 +126,7 @@ impl World {
     /// status and annotations.
     pub async fn crash_and_restart(&mut self) {
         let objects = self.session().objects();
-        self.references.secrets.extend(self.session().secrets());
+        self.references.secrets.extend(self.session().written_secrets());
         self.session.take().unwrap().stop().await;
         self.start();
         self.declare_all(objects);
@@ -155,20 +157,23 @@ impl World {
         secret.resource_version = format!("{}.", secret.resource_version);
         secret.data.insert(key.to_owned(), value.as_bytes().to_vec());
         self.declare_all(Vec::new());
-        self.session().look_again();
+        self.session().references_changed();
     }
 
     /// Takes a declared Secret away.
     pub fn forget_secret(&mut self, name: &str) {
         self.references.secrets.remove(&("default".to_owned(), name.to_owned()));
         self.declare_all(Vec::new());
-        self.session().look_again();
+        self.session().references_changed();
     }
 
     /// A Secret that the engine wrote in namespace `default`, in this life or one before.
     pub fn written_secret(&self, name: &str) -> Option<SecretData> {
         let place = ("default".to_owned(), name.to_owned());
-        self.session().secrets().remove(&place).or_else(|| self.references.secrets.get(&place).cloned())
+        self.session()
+            .written_secrets()
+            .remove(&place)
+            .or_else(|| self.references.secrets.get(&place).cloned())
     }
 
     /// Labels a namespace.
@@ -180,7 +185,8 @@ impl World {
 
     /// Waits until there is nothing left to do: also status is written then.
     pub async fn quiet(&self) {
-        eventually("nothing to be left to do", PATIENCE, async || self.session().idle().then_some(())).await;
+        eventually("nothing to be left to do", PATIENCE, async || self.session().is_idle().then_some(()))
+            .await;
     }
 
     /// Waits until Svix has been listed so often from now on; answers the writes that were made meanwhile.
@@ -198,7 +204,7 @@ impl World {
     pub fn set_token(&mut self, token: &str) {
         self.references.token = token.to_owned();
         self.declare_all(Vec::new());
-        self.session().look_again();
+        self.session().references_changed();
     }
 
     /// Has the engine begin with these objects, as if it had been started with them in the cluster.

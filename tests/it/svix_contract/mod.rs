@@ -22,6 +22,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::support::svix_server;
 use futures::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -42,7 +43,7 @@ pub(crate) struct Svix {
     _embedded: Option<EmbeddedSvix>,
 }
 
-/// Runs a test against the server under test and cleans up after it, also when the test fails.
+/// Runs a test against the server under test and cleans up after it, whatever became of it.
 pub(crate) async fn contract(test: impl AsyncFnOnce(&Svix)) {
     run(Svix::start(real_header_names()).await, test).await;
 }
@@ -82,7 +83,7 @@ impl Svix {
             (Err(_), Err(_)) => {
                 let mut options = short_waits();
                 options.delivery.header_names = names;
-                let embedded = EmbeddedSvix::start(options).await.unwrap();
+                let embedded = svix_server::start_with(options).await;
                 (embedded.url(), embedded.token().to_owned(), Some(embedded))
             }
             _ => panic!("SVIX_SERVER_URL and SVIX_TOKEN go together: only one of them is set"),

@@ -4,7 +4,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     api::{Adoption, EndpointDeletionPolicy, SvixConnection, WebhookEndpoint, WebhookEndpointStatus},
-    plan::{ReconcileError, access::Grants},
+    plan::{
+        ReconcileError,
+        access::{Declares as _, Grants},
+    },
 };
 
 use super::super::{
@@ -73,8 +76,7 @@ impl Resource for WebhookEndpoint {
     }
 
     fn check_access(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Result<(), ReconcileError> {
-        let application = self.spec.application(&connection.spec);
-        grants.endpoint(application, &self.spec.event_types, self.spec.adoption())
+        self.check(grants, &connection.spec)
     }
 
     fn granted_adoption(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Adoption {

@@ -55,8 +55,8 @@ pub(super) fn outcome<H: Host>(
     }
     if let ReadyState::Ready(reason, message) = &mut outcome.ready {
         if is_disabled && pass.leaves_disabled() {
-            let message = format!("/spec/disabled: found true in Svix, declared false. {DISABLED}");
-            let cause = ReconcileError::new(Reason::DisabledInSvix, message);
+            let detail = format_args!("found true in Svix, declared false. {DISABLED}");
+            let cause = ReconcileError::at(Reason::DisabledInSvix, "/spec/disabled", detail);
             outcome.ready = ReadyState::Stalled(cause);
         } else {
             if is_disabled {

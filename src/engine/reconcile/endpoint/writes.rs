@@ -96,11 +96,11 @@ async fn find_named<H: Host>(pass: &Pass<'_, H>, progress: &mut Progress, id: &s
             return Ok(());
         }
     }
-    let message = format!(
-        "/metadata/annotations: {ADOPT_ID_ANNOTATION} names endpoint {id}, which is not in application {application}; \
+    let detail = format!(
+        "{ADOPT_ID_ANNOTATION} names endpoint {id}, which is not in application {application}; \
          correct it, or remove the annotation"
     );
-    Err(ReconcileError::new(Reason::InvalidSpec, message).into())
+    Err(ReconcileError::at(Reason::InvalidSpec, "/metadata/annotations", detail).into())
 }
 
 /// Changes an endpoint, and takes it over where it is not ours. `None`: it is not there any more.

@@ -81,6 +81,7 @@ pub(super) async fn judge<H: Host>(
         let advice = "create another WebhookEvent, or change the schema";
         return Err(ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
             .with_redacted(format!("{redacted}; see the status"))
+            .with_field(event::violated_field(event, &violations))
             .into());
     }
     ctx.waiters.remove(connection, awaited, &object.key());

@@ -4,7 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     api::{SvixConnection, WebhookEvent, WebhookEventStatus},
-    plan::{ReconcileError, access::Grants, event},
+    plan::{
+        ReconcileError,
+        access::{Declares as _, Grants},
+        event,
+    },
 };
 
 use super::super::{
@@ -43,7 +47,7 @@ impl Resource for WebhookEvent {
     }
 
     fn check_access(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Result<(), ReconcileError> {
-        grants.event(self.spec.application(&connection.spec), &self.spec.event_type)
+        self.check(grants, &connection.spec)
     }
 
     fn is_over(&self) -> bool {

@@ -4,7 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     api::{Adoption, EventTypeDeletionPolicy, SvixConnection, WebhookEventType, WebhookEventTypeStatus},
-    plan::{ReconcileError, access::Grants, status::ReadyState},
+    plan::{
+        ReconcileError,
+        access::{Declares as _, Grants},
+        status::ReadyState,
+    },
 };
 
 use super::super::{
@@ -60,9 +64,8 @@ impl Resource for WebhookEventType {
         self.spec.schema_from.as_ref().map(|source| source.config_map_key_ref.name.as_str())
     }
 
-    fn check_access(&self, grants: &Grants<'_>, _connection: &SvixConnection) -> Result<(), ReconcileError> {
-        let expunge = self.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge;
-        grants.event_type(&self.event_type_name(), self.spec.adoption(), expunge)
+    fn check_access(&self, grants: &Grants<'_>, connection: &SvixConnection) -> Result<(), ReconcileError> {
+        self.check(grants, &connection.spec)
     }
 
     fn granted_adoption(&self, grants: &Grants<'_>, _connection: &SvixConnection) -> Adoption {

@@ -8,7 +8,7 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use svix_operator::embedded::{EmbeddedSvix, Options};
+use svix_operator::embedded::EmbeddedSvix;
 use tokio::sync::OnceCell;
 
 use super::{
@@ -20,6 +20,7 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{Manifest, connection, event_type},
     operator::{Operator, install},
+    svix_server,
     tenant::Tenant,
     wait::eventually_every,
 };
@@ -176,11 +177,11 @@ impl Cast {
         let stage = Stage::shared().await;
         let control_plane = &stage.control_plane;
         let tenant = Tenant::with_connection(control_plane, name, permissive).await;
-        let other = EmbeddedSvix::start(Options::default()).await.unwrap();
+        let other = svix_server::start_beside(&tenant.svix).await;
         let reference = json!({"name": tenant.name, "key": "token"});
         let second = connection(&other.url()).named(&format!("{}-1", tenant.name));
         tenant.apply([permissive(second.with("tokenSecretRef", reference))]).await;
-        let first = EmbeddedSvix::start(Options::default()).await.unwrap();
+        let first = svix_server::start_beside(&tenant.svix).await;
         let reference = json!({"name": tenant.name, "key": "token"});
         let connection = connection(&first.url()).named(&format!("{}-0", tenant.name));
         tenant.apply([permissive(connection.with("tokenSecretRef", reference))]).await;

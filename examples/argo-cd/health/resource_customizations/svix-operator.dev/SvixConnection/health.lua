@@ -1,6 +1,6 @@
--- How an object of svix-operator fares. Its conditions are those that kstatus knows: Stalled waits for a person,
--- Reconciling goes on by itself, and Ready says whether Svix holds what is declared. What is suspended on purpose is
--- Ready; as Suspended, it would hold up a synchronisation in waves for ever (argoproj/argo-cd#24428).
+-- The health of an object of svix-operator, by the conditions of kstatus: Stalled waits for a change by a person,
+-- Reconciling needs none, and Ready means that Svix has what is declared. An object that is suspended on purpose is
+-- Healthy; if it were Suspended, a synchronisation in waves would never end (argoproj/argo-cd#24428).
 local function answer(status, message)
   return {status = status, message = message}
 end
@@ -12,7 +12,7 @@ for _, condition in ipairs(status.conditions or {}) do
 end
 local ready, stalled = conditions.Ready, conditions.Stalled
 
-local function told(condition, otherwise)
+local function message_of(condition, otherwise)
   if condition == nil then
     return otherwise
   end
@@ -20,16 +20,16 @@ local function told(condition, otherwise)
 end
 
 if obj.metadata.deletionTimestamp ~= nil then
-  return answer("Progressing", told(ready, "It is being deleted"))
+  return answer("Progressing", message_of(ready, "It is being deleted"))
 end
--- What is said of an older spec says nothing of this one.
+-- The status of an older spec is not that of the present one.
 if ready == nil or status.observedGeneration ~= obj.metadata.generation then
   return answer("Progressing", "Waiting for svix-operator to look at it")
 end
 if stalled ~= nil and stalled.status == "True" then
-  return answer("Degraded", told(stalled))
+  return answer("Degraded", message_of(stalled))
 end
 if ready.status == "True" then
-  return answer("Healthy", told(ready))
+  return answer("Healthy", message_of(ready))
 end
-return answer("Progressing", told(ready))
+return answer("Progressing", message_of(ready))

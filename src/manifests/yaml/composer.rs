@@ -1,4 +1,4 @@
-//! From YAML events to a JSON value: aliases, merge keys, tags and limits.
+//! Composes a JSON value from YAML events: aliases, merge keys, tags and limits.
 
 use std::collections::HashMap;
 
@@ -6,20 +6,22 @@ use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
-use super::{Ambiguous, Document, Mark, Spot, YamlError, scalar};
+use crate::api::JsonPointer;
 
-/// Deepest nesting. serde_json stops at 128 levels, and values are nested in objects before it sees them.
-pub(super) const MAX_DEPTH: usize = 100;
+use super::{
+    document::{Advice, Ambiguous, Document, MAX_DEPTH, Mark, Positions, YamlError, YamlErrorKind},
+    scalar::{self, ScalarError},
+};
 
-/// How much aliases may add to a document, in bytes, roughly. go-yaml's limit has the same purpose.
+/// How much aliases may add to a document, in bytes, approximately. go-yaml's limit has the same purpose.
 const MAX_EXPANSION: usize = 8 << 20;
 
-/// A value, with where it and its parts stand.
+/// A value, with the positions of it and its parts.
 #[derive(Clone)]
 struct Node {
     value: Value,
-    spot: Spot,
-    /// Roughly its size in memory.
+    positions: Positions,
+    /// Approximately its size in memory.
     weight: usize,
 }
 
@@ -65,7 +67,7 @@ impl<'a> Composer<'a> {
         };
         Some(node.map(|node| Document {
             value: node.value,
-            spot: node.spot,
+            positions: node.positions,
             ambiguous: std::mem::take(&mut self.ambiguous),
         }))
     }
@@ -82,15 +84,16 @@ impl<'a> Composer<'a> {
         let mark = self.mark(Span::empty(*error.marker()));
         // The scanner has a limit of its own, and reads ahead.
         if error.info().contains("recursion limit") {
-            return too_deep(mark);
+            return mark.error(YamlErrorKind::TooDeep);
         }
-        YamlError { mark, message: format!("not valid YAML: {}", error.info()) }
+        let advice = error.info().contains("mapping values are not allowed").then_some(Advice::Colon);
+        mark.error(YamlErrorKind::Syntax { message: error.info().to_owned(), advice })
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
         let mark = self.mark(span);
         if depth >= MAX_DEPTH {
-            return Err(too_deep(mark));
+            return Err(mark.error(YamlErrorKind::TooDeep));
         }
         let (anchor, node) = match event {
             Event::Alias(id) => return self.alias(id, mark),
@@ -99,12 +102,15 @@ impl<'a> Composer<'a> {
                     self.note_ambiguous(&text, mark, false);
                 }
                 let weight = 16 + text.len();
-                let value = tagged(&text, style, tag.as_deref()).map_err(|message| mark.error(message))?;
-                (anchor, Node { value, spot: mark.into(), weight })
+                let value = tagged(&text, style, tag.as_deref()).map_err(|error| mark.error(error))?;
+                (anchor, Node { value, positions: mark.into(), weight })
             }
             Event::SequenceStart(anchor, _) => (anchor, self.sequence(mark, depth)?),
             Event::MappingStart(anchor, _) => (anchor, self.mapping(mark, depth)?),
-            _ => return Err(mark.error("not valid YAML: a value was expected here")),
+            _ => {
+                let message = "a value was expected here".to_owned();
+                return Err(mark.error(YamlErrorKind::Syntax { message, advice: None }));
+            }
         };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -113,14 +119,14 @@ impl<'a> Composer<'a> {
     }
 
     fn alias(&mut self, id: usize, mark: Mark) -> Result<Node, YamlError> {
-        // The parser refuses unknown names, so an anchor that is not there is still being read.
+        // The parser refuses unknown names, so an anchor that does not exist is still being read.
         let mut node =
-            self.anchors.get(&id).cloned().ok_or_else(|| mark.error("an alias inside its own anchor"))?;
+            self.anchors.get(&id).cloned().ok_or_else(|| mark.error(YamlErrorKind::RecursiveAlias))?;
         self.expanded += node.weight;
         if self.expanded > MAX_EXPANSION {
-            return Err(mark.error("aliases make this document too large: write fewer, or smaller ones"));
+            return Err(mark.error(YamlErrorKind::TooManyAliases));
         }
-        node.spot.mark = mark;
+        node.positions.mark = mark;
         Ok(node)
     }
 
@@ -135,10 +141,10 @@ impl<'a> Composer<'a> {
             let item = self.node(event, span, depth + 1)?;
             self.path.pop();
             weight += item.weight;
-            parts.push((index, item.spot));
+            parts.push((index, item.positions));
             array.push(item.value);
         }
-        Ok(Node { value: Value::Array(array), spot: Spot { mark, parts }, weight })
+        Ok(Node { value: Value::Array(array), positions: Positions { mark, parts }, weight })
     }
 
     fn mapping(&mut self, mark: Mark, depth: usize) -> Result<Node, YamlError> {
@@ -150,9 +156,9 @@ impl<'a> Composer<'a> {
             let key_mark = self.mark(span);
             if is_merge(&event) {
                 let (sources, at) = self.merge_sources(depth)?;
-                // Earlier ones win among themselves, as kubectl and YAML have it.
+                // Of several sources the first one wins, in kubectl and in YAML's specification.
                 for source in sources.into_iter().rev() {
-                    object.merge(source).map_err(|key| at.error(merge_message(&key)))?;
+                    object.merge(source).map_err(|error| at.error(error))?;
                 }
                 continue;
             }
@@ -161,11 +167,8 @@ impl<'a> Composer<'a> {
             let Some((event, span)) = self.next()? else { break };
             let mut value = self.node(event, span, depth + 1)?;
             self.path.pop();
-            value.spot.mark = key_mark;
-            object.insert(key, value).map_err(|(key, line)| {
-                key_mark
-                    .error(format!("the key {key:?} is given twice, first on line {line}: keep one of them"))
-            })?;
+            value.positions.mark = key_mark;
+            object.insert(key, value).map_err(|error| key_mark.error(error))?;
         }
         Ok(object.into_node(mark))
     }
@@ -182,25 +185,24 @@ impl<'a> Composer<'a> {
         };
         let value = self.node(event, span, 0)?.value;
         if value.is_array() || value.is_object() {
-            return Err(mark.error("a key must be text, found a list or an object"));
+            return Err(mark.error(YamlErrorKind::KeyIsNoScalar));
         }
-        scalar::key(&text, &value)
-            .ok_or_else(|| mark.error("a key must be text, found null: put it in quotes if it is a name"))
+        scalar::key(&text, &value).ok_or_else(|| mark.error(YamlErrorKind::KeyIsNull))
     }
 
-    /// The objects that a `<<` names, and where.
+    /// Reads the objects that a `<<` names, and their position.
     fn merge_sources(&mut self, depth: usize) -> Result<(Vec<Node>, Mark), YamlError> {
         let Some((event, span)) = self.next()? else { return Ok((Vec::new(), Mark::START)) };
         let at = self.mark(span);
         let node = self.node(event, span, depth + 1)?;
-        let wanted = || at.error("<< takes an object, or a list of objects");
+        let wanted = || at.error(YamlErrorKind::MergeOfNoObject);
         let sources = match node.value {
             Value::Object(_) => vec![node],
             Value::Array(items) => items
                 .into_iter()
-                .zip(node.spot.parts)
-                .map(|(value, (_, spot))| {
-                    value.is_object().then_some(Node { value, spot, weight: 0 }).ok_or_else(wanted)
+                .zip(node.positions.parts)
+                .map(|(value, (_, positions))| {
+                    value.is_object().then_some(Node { value, positions, weight: 0 }).ok_or_else(wanted)
                 })
                 .collect::<Result<_, _>>()?,
             _ => return Err(wanted()),
@@ -213,7 +215,7 @@ impl<'a> Composer<'a> {
         if self.ambiguous.last().is_some_and(|last| last.mark == mark) {
             return;
         }
-        let pointer = self.path.iter().fold(String::new(), |pointer, part| super::join(&pointer, part));
+        let pointer = self.path.iter().fold(JsonPointer::ROOT, |pointer, part| pointer.child(part));
         self.ambiguous.push(Ambiguous { mark, pointer, text: text.to_owned(), is_key });
     }
 }
@@ -222,42 +224,48 @@ impl<'a> Composer<'a> {
 #[derive(Default)]
 struct Object {
     map: Map<String, Value>,
-    parts: HashMap<String, (Spot, bool)>,
+    parts: HashMap<String, Part>,
     order: Vec<String>,
     weight: usize,
 }
 
+/// The position of an entry, and whether a merge key brought it.
+struct Part {
+    positions: Positions,
+    is_merged: bool,
+}
+
 impl Object {
-    /// Takes an entry; `Err` when it is there already, with the line of the first.
-    fn insert(&mut self, key: String, node: Node) -> Result<(), (String, usize)> {
-        if let Some((spot, merged)) = self.parts.get(&key) {
-            if !merged {
-                return Err((key, spot.mark.line));
+    /// Adds an entry. It overrides a merged one.
+    fn insert(&mut self, key: String, node: Node) -> Result<(), YamlErrorKind> {
+        match self.parts.get(&key) {
+            Some(Part { positions, is_merged: false }) => {
+                let first_line = Some(positions.mark.line);
+                return Err(YamlErrorKind::DuplicateKey { key, first_line });
             }
-        } else {
-            self.order.push(key.clone());
+            Some(Part { is_merged: true, .. }) => {}
+            None => self.order.push(key.clone()),
         }
         self.weight += 48 + key.len() + node.weight;
-        self.parts.insert(key.clone(), (node.spot, false));
+        self.parts.insert(key.clone(), Part { positions: node.positions, is_merged: false });
         self.map.insert(key, node.value);
         Ok(())
     }
 
-    /// Takes the entries of a merged object; `Err` with a key that was given before the `<<`: there kubectl
-    /// takes the merged value and YAML's specification the other.
-    fn merge(&mut self, source: Node) -> Result<(), String> {
+    /// Adds the entries of a merged object.
+    fn merge(&mut self, source: Node) -> Result<(), YamlErrorKind> {
         let Value::Object(entries) = source.value else { return Ok(()) };
-        let mut spots: HashMap<String, Spot> = source.spot.parts.into_iter().collect();
+        let mut positions_of: HashMap<String, Positions> = source.positions.parts.into_iter().collect();
         for (key, value) in entries {
             match self.parts.get(&key) {
-                Some((_, false)) => return Err(key),
-                Some((_, true)) => {}
+                Some(Part { is_merged: false, .. }) => return Err(YamlErrorKind::MergeOverrides(key)),
+                Some(Part { is_merged: true, .. }) => {}
                 None => self.order.push(key.clone()),
             }
-            let mut spot = spots.remove(&key).unwrap_or_default();
-            spot.mark = source.spot.mark;
+            let mut positions = positions_of.remove(&key).unwrap_or_default();
+            positions.mark = source.positions.mark;
             self.weight += 48 + key.len();
-            self.parts.insert(key.clone(), (spot, true));
+            self.parts.insert(key.clone(), Part { positions, is_merged: true });
             self.map.insert(key, value);
         }
         self.weight += source.weight;
@@ -268,18 +276,11 @@ impl Object {
         let parts = self
             .order
             .into_iter()
-            .filter_map(|key| self.parts.remove(&key).map(|(spot, _)| (key, spot)))
+            .filter_map(|key| self.parts.remove(&key).map(|part| (key, part.positions)))
             .collect();
-        Node { value: Value::Object(self.map), spot: Spot { mark, parts }, weight: self.weight + 32 }
+        let positions = Positions { mark, parts };
+        Node { value: Value::Object(self.map), positions, weight: self.weight + 32 }
     }
-}
-
-fn too_deep(mark: Mark) -> YamlError {
-    mark.error(format!("nested more than {MAX_DEPTH} levels deep"))
-}
-
-fn merge_message(key: &str) -> String {
-    format!("<< brings {key:?} again, which stands before it: write << first, what follows it overrides it")
 }
 
 fn is_merge(event: &Event<'_>) -> bool {
@@ -294,15 +295,15 @@ fn core(tag: &Tag) -> Option<&str> {
     tag.is_yaml_core_schema().then_some(tag.suffix.as_str())
 }
 
-/// A scalar with its style and tag; other tags than YAML's own leave the text as it is, as go-yaml does.
-fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
+/// Returns the value of a scalar with its style and tag. Tags other than YAML's own leave the text as it is, as go-yaml
+/// does.
+fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, ScalarError> {
     let Some(tag) = tag else {
         return match style {
             ScalarStyle::Plain => scalar::resolve(text),
             _ => Ok(Value::from(text)),
         };
     };
-    let wrong = |kind: &str| format!("a text tagged !!{kind} that is no {kind}");
     match core(tag) {
         Some("binary") => {
             let compact: String = text.split_ascii_whitespace().collect();
@@ -311,7 +312,7 @@ fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, St
                 .ok()
                 .and_then(|bytes| String::from_utf8(bytes).ok())
                 .map(Value::String)
-                .ok_or_else(|| "a text tagged !!binary that is not base64 of UTF-8 text".to_owned())
+                .ok_or(ScalarError::NotBinary)
         }
         Some(kind @ ("int" | "float" | "bool" | "null")) => {
             let value = scalar::resolve(text)?;
@@ -321,7 +322,7 @@ fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, St
                 "bool" => value.is_boolean(),
                 _ => value.is_null(),
             };
-            if fits { Ok(value) } else { Err(wrong(kind)) }
+            if fits { Ok(value) } else { Err(ScalarError::NotOfTag(kind.to_owned())) }
         }
         _ => Ok(Value::from(text)),
     }

@@ -1,11 +1,11 @@
-//! The engine at work on a set of objects that are declared as a whole: a folder, as it is now.
+//! Runs the engine on a set of objects that are declared as a whole, such as the content of a folder.
 //!
-//! It plays the part of the API server: it gives uids and generations, and lets an object go when its clean-up
-//! is done.
+//! It does what the API server does in a cluster: it assigns uids and generations, and removes an object when its
+//! clean-up is done.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,18 +13,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::CLAIM_ANNOTATION,
+    api::{CLAIM_ANNOTATION, JsonPointer},
     engine::{Engine, EventRecord, Kind, Object, ObjectKey, Options},
     plan::secrets::SecretData,
     telemetry::Metrics,
 };
 
-use super::host::{ManifestHost, RELEASED, References, with_meta};
+use super::host::{ManifestHost, Notification, References, with_meta};
 
-/// A running engine and what it is told to keep up.
-pub struct Session {
+/// A running engine and the objects that it reconciles.
+pub struct ManifestRunner {
     inner: Arc<Inner>,
-    stop: CancellationToken,
+    shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -33,42 +33,41 @@ struct Inner {
     declared: Mutex<Declared>,
 }
 
-/// What is declared. The objects themselves are with the engine: at ten thousand, a second copy counts.
+/// The names of the declared objects. The engine has the objects themselves: at ten thousand, a second copy counts.
 #[derive(Default)]
 struct Declared {
     keys: BTreeSet<ObjectKey>,
-    /// Declared again while the one before is still being cleaned up.
-    coming_back: BTreeMap<ObjectKey, Object>,
+    /// Objects that are declared while the clean-up of a deleted one of the same name goes on. They are created after it.
+    after_clean_up: BTreeMap<ObjectKey, Object>,
 }
 
-impl Session {
-    /// Starts an engine with nothing declared. `tell` is called with everything that happens to an object.
+impl ManifestRunner {
+    /// Starts an engine without objects. `on_event` is called with each Event of an object.
     pub fn start(
         references: References,
         options: Options,
         metrics: Metrics,
-        tell: impl Fn(&Object, &EventRecord) + Send + Sync + 'static,
+        on_event: impl Fn(&Object, &EventRecord) + Send + Sync + 'static,
     ) -> Self {
         let inner = Arc::new(Inner { engine: OnceLock::new(), declared: Mutex::default() });
         let weak = Arc::downgrade(&inner);
-        let listener = move |object: &Object, note: &EventRecord| {
-            if note.reason == RELEASED {
+        let listener = move |object: &Object, notification: Notification<'_>| match notification {
+            Notification::Event(record) => on_event(object, record),
+            Notification::Released => {
                 if let Some(inner) = weak.upgrade() {
-                    inner.released(&object.key());
+                    inner.remove_released(&object.key());
                 }
-            } else {
-                tell(object, note);
             }
         };
         let engine = Engine::new(ManifestHost::new(references, Box::new(listener)), options, metrics);
         let _ = inner.engine.set(Arc::downgrade(&engine));
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(engine.run(stop.clone()));
-        Self { inner, stop, task }
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(engine.run(shutdown.clone()));
+        Self { inner, shutdown, task }
     }
 
-    /// Declares this set of objects, in place of the one before: what is new is made, what differs is changed,
-    /// what is missing is deleted as its policy says.
+    /// Replaces the set of declared objects: new ones are created, changed ones updated, and missing ones deleted as
+    /// their policy says.
     pub fn declare(&self, objects: Vec<Object>, references: References) {
         let Some(engine) = self.inner.engine() else { return };
         for (name, labels) in &references.namespaces {
@@ -76,12 +75,12 @@ impl Session {
         }
         engine.host().set_references(references);
         let keys: BTreeSet<ObjectKey> = objects.iter().map(Object::key).collect();
-        let old = std::mem::replace(&mut self.inner.declared().keys, keys.clone());
-        self.inner.declared().coming_back.clear();
+        let previous = std::mem::replace(&mut self.inner.declared().keys, keys.clone());
+        self.inner.declared().after_clean_up.clear();
         for object in objects {
-            self.inner.take(&engine, object);
+            self.inner.apply(&engine, object);
         }
-        for key in old.difference(&keys) {
+        for key in previous.difference(&keys) {
             match engine.get(key) {
                 Some(object) if object.has_finalizer() => {
                     engine.upsert(with_meta(object, |meta| {
@@ -93,8 +92,8 @@ impl Session {
         }
     }
 
-    /// Has every object looked at that takes something from a ConfigMap or a Secret, and every connection listed anew.
-    pub fn look_again(&self) {
+    /// Reconciles every object that refers to a ConfigMap or a Secret, and every connection.
+    pub fn references_changed(&self) {
         let Some(engine) = self.inner.engine() else { return };
         for object in self.objects() {
             match object {
@@ -105,7 +104,7 @@ impl Session {
                     }
                 }
                 Object::Connection(connection) => {
-                    engine.token_secret_changed(&connection.spec.token_secret_ref.name)
+                    engine.token_secret_changed(&connection.spec.token_secret_ref.name);
                 }
                 Object::Endpoint(endpoint) => {
                     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
@@ -118,25 +117,25 @@ impl Session {
         }
     }
 
-    /// The Secrets that were written, by namespace and name.
+    /// The Secrets that the engine wrote, by namespace and name.
     #[must_use]
-    pub fn secrets(&self) -> HashMap<(String, String), SecretData> {
-        self.inner.engine().map(|engine| engine.host().written()).unwrap_or_default()
+    pub fn written_secrets(&self) -> HashMap<(String, String), SecretData> {
+        self.inner.engine().map(|engine| engine.host().written_secrets()).unwrap_or_default()
     }
 
-    /// Whether there is nothing to do but to wait for a change.
+    /// Whether the engine has nothing to do before something changes.
     #[must_use]
-    pub fn idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.inner.engine().is_none_or(|engine| engine.is_idle())
     }
 
-    /// The same, but events that are to be looked at again do not count.
+    /// The same, without the events whose deliveries are followed.
     #[must_use]
-    pub fn idle_but_for_events(&self) -> bool {
+    pub fn is_idle_except_events(&self) -> bool {
         self.inner.engine().is_none_or(|engine| engine.is_idle_except_events())
     }
 
-    /// What is declared, with the status of now; and what is being deleted.
+    /// The declared objects and those that are being deleted, with their present status.
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {
         let Some(engine) = self.inner.engine() else { return Vec::new() };
@@ -145,16 +144,22 @@ impl Session {
         keys.iter().filter_map(|key| engine.get(key)).collect()
     }
 
-    /// One object, with the status of now.
+    /// The field that the condition `Ready` of an object is about, if it is about one.
+    #[must_use]
+    pub fn field(&self, key: &ObjectKey) -> Option<JsonPointer> {
+        self.inner.engine().and_then(|engine| engine.host().field(key))
+    }
+
+    /// One object, with its present status.
     #[must_use]
     pub fn object(&self, key: &ObjectKey) -> Option<Object> {
         self.inner.engine().and_then(|engine| engine.get(key))
     }
 
-    /// Stops, within the engine's grace.
+    /// Stops the engine, within its grace period.
     pub async fn stop(self) {
-        self.stop.cancel();
-        // A task that panicked has said so itself.
+        self.shutdown.cancel();
+        // A panic of the task was printed when it happened.
         let _ = self.task.await;
     }
 }
@@ -164,55 +169,55 @@ impl Inner {
         self.engine.get().and_then(Weak::upgrade)
     }
 
-    fn declared(&self) -> std::sync::MutexGuard<'_, Declared> {
+    fn declared(&self) -> MutexGuard<'_, Declared> {
         self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, engine: &Arc<Engine<ManifestHost>>, declared: Object) {
+    /// Creates or updates one object, as `kubectl apply` does.
+    fn apply(&self, engine: &Arc<Engine<ManifestHost>>, declared: Object) {
         let key = declared.key();
         match engine.get(&key) {
             Some(present) if present.is_deleting() => {
-                self.declared().coming_back.insert(key, declared);
+                self.declared().after_clean_up.insert(key, declared);
             }
             // An event cannot be changed: another spec is another event.
-            Some(present) if key.kind == Kind::Event && !same_spec(&present, &declared) => {
+            Some(present) if key.kind == Kind::Event && !has_same_spec(&present, &declared) => {
                 engine.remove(&key);
-                self.take(engine, declared);
+                self.apply(engine, declared);
             }
             Some(present) => {
                 let annotations = annotations(&present, &declared);
-                let same_annotations = annotations == present.meta().annotations;
-                if !same_spec(&present, &declared) {
-                    engine.upsert(with_meta(changed(present, &declared), |meta| {
-                        meta.annotations = annotations
+                if !has_same_spec(&present, &declared) {
+                    engine.upsert(with_meta(with_spec_of(present, &declared), |meta| {
+                        meta.annotations = annotations;
                     }));
-                } else if !same_annotations {
+                } else if annotations != present.meta().annotations {
                     engine.upsert(with_meta(present, |meta| meta.annotations = annotations));
                 }
             }
             None => engine.upsert(with_meta(declared, |meta| {
-                let given = meta.uid.is_some();
+                // An engine that is started again gets objects that have their metadata already.
+                let is_new = meta.uid.is_none();
                 meta.uid.get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
                 meta.creation_timestamp.get_or_insert(Time(jiff::Timestamp::now()));
-                // A restart of an engine hands in objects with all that they had.
-                if !given {
+                if is_new {
                     meta.generation = Some(1);
                 }
             })),
         }
     }
 
-    fn released(&self, key: &ObjectKey) {
+    fn remove_released(&self, key: &ObjectKey) {
         let Some(engine) = self.engine() else { return };
         engine.remove(key);
-        let again = self.declared().coming_back.remove(key);
-        if let Some(declared) = again {
-            self.take(&engine, declared);
+        let next = self.declared().after_clean_up.remove(key);
+        if let Some(next) = next {
+            self.apply(&engine, next);
         }
     }
 }
 
-/// The declared annotations, with our own.
+/// Returns the declared annotations, with the operator's own.
 fn annotations(present: &Object, declared: &Object) -> Option<BTreeMap<String, String>> {
     let mut annotations = declared.meta().annotations.clone().unwrap_or_default();
     let ours = present.meta().annotations.as_ref().and_then(|all| all.get_key_value(CLAIM_ANNOTATION));
@@ -220,7 +225,7 @@ fn annotations(present: &Object, declared: &Object) -> Option<BTreeMap<String, S
     (!annotations.is_empty()).then_some(annotations)
 }
 
-fn same_spec(a: &Object, b: &Object) -> bool {
+fn has_same_spec(a: &Object, b: &Object) -> bool {
     match (a, b) {
         (Object::Connection(a), Object::Connection(b)) => a.spec == b.spec,
         (Object::EventType(a), Object::EventType(b)) => a.spec == b.spec,
@@ -230,8 +235,8 @@ fn same_spec(a: &Object, b: &Object) -> bool {
     }
 }
 
-/// The present object with the declared spec, one generation on.
-fn changed(present: Object, declared: &Object) -> Object {
+/// Returns the present object with the declared spec, and the next generation.
+fn with_spec_of(present: Object, declared: &Object) -> Object {
     let object = match (present, declared) {
         (Object::Connection(mut a), Object::Connection(b)) => {
             Arc::make_mut(&mut a).spec = b.spec.clone();

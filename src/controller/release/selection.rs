@@ -1,4 +1,4 @@
-//! Which objects are to be released.
+//! The objects that a release is asked for.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionNames;
 use kube::CustomResourceExt as _;
@@ -8,27 +8,27 @@ use crate::{
     engine::{Kind, ObjectKey},
 };
 
-use super::cluster::Held;
+use super::objects::Found;
 
-/// Which objects are to be released.
+/// The objects that a release is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// Everything in the cluster.
+    /// All objects in the cluster.
     All,
-    /// The objects of which both is true. The connection itself is released when no namespace is named.
+    /// The objects to which both apply. Without a namespace, the connection itself is one of them.
     Of {
-        /// They are in this namespace.
+        /// Their namespace.
         namespace: Option<String>,
-        /// They are reconciled through this connection, or still hold something through it.
+        /// The connection that they are reconciled through or have something in Svix through.
         connection: Option<String>,
     },
-    /// These.
+    /// These objects.
     Objects(Vec<ObjectKey>),
 }
 
 impl Selection {
     /// Whether there may be objects of a kind among them.
-    pub(super) fn concerns(&self, kind: Kind) -> bool {
+    pub(super) fn includes_kind(&self, kind: Kind) -> bool {
         match self {
             Self::All => true,
             Self::Of { namespace, .. } => kind != Kind::Connection || namespace.is_none(),
@@ -36,7 +36,7 @@ impl Selection {
         }
     }
 
-    /// The namespace that they are all in.
+    /// Returns the namespace that all of them are in, if there is one.
     pub(super) fn namespace(&self) -> Option<&str> {
         match self {
             Self::Of { namespace, .. } => namespace.as_deref(),
@@ -44,25 +44,25 @@ impl Selection {
         }
     }
 
-    /// Whether an object's connection has to be known.
-    pub(super) fn by_connection(&self) -> bool {
+    /// Whether the connections of an object have to be known.
+    pub(super) fn is_by_connection(&self) -> bool {
         matches!(self, Self::Of { connection: Some(_), .. })
     }
 
     /// Whether an object is one of them.
-    pub(super) fn chooses(&self, held: &Held) -> bool {
+    pub(super) fn includes(&self, object: &Found) -> bool {
         match self {
             Self::All => true,
             Self::Of { namespace, connection } => {
-                namespace.as_ref().is_none_or(|namespace| **namespace == *held.key.namespace)
-                    && connection.as_ref().is_none_or(|name| held.through.contains(name))
+                namespace.as_ref().is_none_or(|namespace| **namespace == *object.key.namespace)
+                    && connection.as_ref().is_none_or(|name| object.connections.contains(name))
             }
-            Self::Objects(keys) => keys.contains(&held.key),
+            Self::Objects(keys) => keys.contains(&object.key),
         }
     }
 }
 
-/// The names of a kind.
+/// Returns the names of a kind.
 fn names(kind: Kind) -> CustomResourceDefinitionNames {
     match kind {
         Kind::Connection => SvixConnection::crd(),
@@ -74,13 +74,31 @@ fn names(kind: Kind) -> CustomResourceDefinitionNames {
     .names
 }
 
-/// Reads `KIND/NAMESPACE/NAME`, or `SvixConnection/NAME`. A kind may be written as for kubectl: its name, in singular or
-/// plural, or a short name, in small letters or large.
+/// Why a text does not name an object that can be released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ObjectKeyError {
+    /// The kind is unknown.
+    #[error(
+        "expected KIND/NAMESPACE/NAME, or SvixConnection/NAME, with KIND one of WebhookEventType, WebhookEndpoint, SvixConnection"
+    )]
+    UnknownKind,
+    /// The kind has no finalizer.
+    #[error("a WebhookEvent has no finalizer, so it needs no release")]
+    NoFinalizer,
+    /// There are too many parts, or too few.
+    #[error("expected KIND/NAMESPACE/NAME, or SvixConnection/NAME")]
+    Parts,
+    /// A part is not the name of an object.
+    #[error("expected KIND/NAMESPACE/NAME, or SvixConnection/NAME: names are letters, digits, `-` and `.`")]
+    Name,
+}
+
+/// Parses `KIND/NAMESPACE/NAME`, or `SvixConnection/NAME`. As with kubectl, the kind may be in singular or plural or a
+/// short name, in any case.
 ///
 /// # Errors
-/// In words for the person who wrote it.
-pub fn object_key(text: &str) -> Result<ObjectKey, String> {
-    const EXPECTED: &str = "expected KIND/NAMESPACE/NAME, or SvixConnection/NAME";
+/// The text does not name an object that can be released.
+pub fn parse_object_key(text: &str) -> Result<ObjectKey, ObjectKeyError> {
     let parts: Vec<&str> = text.split('/').collect();
     let word = parts.first().copied().unwrap_or_default().to_lowercase();
     let kind = Kind::ALL.into_iter().find(|kind| {
@@ -88,28 +106,22 @@ pub fn object_key(text: &str) -> Result<ObjectKey, String> {
         let short = names.short_names.unwrap_or_default();
         names.kind.to_lowercase() == word || names.plural == word || short.contains(&word)
     });
-    let Some(kind) = kind else {
-        return Err(format!(
-            "{EXPECTED}, with KIND one of WebhookEventType, WebhookEndpoint, SvixConnection"
-        ));
-    };
+    let kind = kind.ok_or(ObjectKeyError::UnknownKind)?;
     let (namespace, name) = match (kind, &parts[1..]) {
-        (Kind::Event, _) => {
-            return Err("a WebhookEvent has no finalizer of ours: nothing holds it".to_owned());
-        }
+        (Kind::Event, _) => return Err(ObjectKeyError::NoFinalizer),
         (Kind::Connection, [name]) => ("", *name),
         (Kind::EventType | Kind::Endpoint, [namespace, name]) => (*namespace, *name),
-        _ => return Err(EXPECTED.to_owned()),
+        _ => return Err(ObjectKeyError::Parts),
     };
-    let good = |name: &str| {
+    let is_name = |name: &str| {
         !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
     };
     if name.is_empty()
-        || !good(name)
-        || !good(namespace)
+        || !is_name(name)
+        || !is_name(namespace)
         || (namespace.is_empty() && kind != Kind::Connection)
     {
-        return Err(format!("{EXPECTED}: names are letters, digits, `-` and `.`"));
+        return Err(ObjectKeyError::Name);
     }
     Ok(ObjectKey { kind, namespace: namespace.into(), name: name.into() })
 }
@@ -122,9 +134,9 @@ mod tests {
     #[test]
     fn kinds_are_read_as_kubectl_reads_them() {
         for text in ["WebhookEventType/team/a.b", "webhookeventtypes/team/a.b", "whet/team/a.b"] {
-            assert_eq!(object_key(text).unwrap().to_string(), "WebhookEventType/team/a.b");
+            assert_eq!(parse_object_key(text).unwrap().to_string(), "WebhookEventType/team/a.b");
         }
-        assert_eq!(object_key("sxc/default").unwrap(), ObjectKey::connection("default"));
+        assert_eq!(parse_object_key("sxc/default").unwrap(), ObjectKey::connection("default"));
         for (text, expected) in [
             ("Pod/team/a", "with KIND one of"),
             ("WebhookEvent/team/a", "no finalizer"),
@@ -136,8 +148,8 @@ mod tests {
             ("WebhookEndpoint/team/", "names are"),
             ("", "with KIND one of"),
         ] {
-            let said = object_key(text).unwrap_err();
-            assert!(said.contains(expected), "{text}: {said}");
+            let message = parse_object_key(text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
         }
     }
 }

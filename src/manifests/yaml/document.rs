@@ -1,0 +1,177 @@
+//! One YAML document as a JSON value, the position of every part of it, and why a text is none.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::api::JsonPointer;
+
+use super::scalar::ScalarError;
+
+/// Deepest nesting. serde_json stops at 128 levels, and values are nested in objects before it reads them.
+pub(super) const MAX_DEPTH: usize = 100;
+
+/// A position in a file, both numbers from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// Line.
+    pub line: usize,
+    /// Column, in characters.
+    pub column: usize,
+}
+
+impl Mark {
+    /// The beginning of a file.
+    pub const START: Self = Self { line: 1, column: 1 };
+
+    pub(super) fn error(self, kind: impl Into<YamlErrorKind>) -> YamlError {
+        YamlError { mark: self, kind: kind.into() }
+    }
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Self::START
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A text that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{mark}: {kind}")]
+pub struct YamlError {
+    /// The position.
+    pub mark: Mark,
+    /// The mistake.
+    #[source]
+    pub kind: YamlErrorKind,
+}
+
+/// Why a text cannot be read, and what to do. Messages quote keys, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum YamlErrorKind {
+    /// The parser does not accept it.
+    #[error("not valid YAML: {message}{}", .advice.map_or("", Advice::as_str))]
+    Syntax {
+        /// The parser's message.
+        message: String,
+        /// The most frequent cause, if the text shows it.
+        advice: Option<Advice>,
+    },
+    /// A directive behind content, where the parser would end the document and drop the line.
+    #[error(
+        "not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes"
+    )]
+    StrayDirective,
+    /// Nested too deeply.
+    #[error("nested more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+    /// An alias to the value that contains it.
+    #[error("an alias inside its own anchor")]
+    RecursiveAlias,
+    /// Aliases repeat too much.
+    #[error("aliases make this document too large: write fewer, or smaller ones")]
+    TooManyAliases,
+    /// Two values for one key.
+    #[error("the key {key:?} is given twice{}: keep one of them", position_of_first(*.first_line))]
+    DuplicateKey {
+        /// The key.
+        key: String,
+        /// The line of the first, if it is known.
+        first_line: Option<usize>,
+    },
+    /// A merge key that overrides an entry before it: there kubectl takes the merged value, and YAML's specification
+    /// the other one.
+    #[error("<< brings {0:?} again, which stands before it: write << first, what follows it overrides it")]
+    MergeOverrides(String),
+    /// The value of a merge key is not an object.
+    #[error("<< takes an object, or a list of objects")]
+    MergeOfNoObject,
+    /// A list or an object as a key.
+    #[error("a key must be text, found a list or an object")]
+    KeyIsNoScalar,
+    /// Null as a key.
+    #[error("a key must be text, found null: put it in quotes if it is a name")]
+    KeyIsNull,
+    /// A scalar that has no JSON value.
+    #[error(transparent)]
+    Scalar(#[from] ScalarError),
+}
+
+fn position_of_first(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(", first on line {line}"))
+}
+
+/// The most frequent causes of syntax errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The line is indented with a tab.
+    Tabs,
+    /// A text contains `: `.
+    Colon,
+}
+
+impl Advice {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Tabs => ": indent with spaces, not with tabs",
+            Self::Colon => ": check the indentation, and put a text that contains \": \" in quotes",
+        }
+    }
+}
+
+/// A word without quotes that kubectl reads as a boolean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguous {
+    /// The position.
+    pub mark: Mark,
+    /// The value, or the object that has it as a key.
+    pub pointer: JsonPointer,
+    /// The word.
+    pub text: String,
+    /// Whether it is a key, which becomes `true` or `false` as text.
+    pub is_key: bool,
+}
+
+/// One document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its content.
+    pub value: Value,
+    /// The words in it that kubectl reads as booleans.
+    pub ambiguous: Vec<Ambiguous>,
+    pub(super) positions: Positions,
+}
+
+impl Document {
+    /// Returns the position of a field: of its key, or of the item in a list. For a field that does not exist, of the
+    /// innermost field around it that does.
+    #[must_use]
+    pub fn locate(&self, pointer: &JsonPointer) -> Mark {
+        let mut positions = &self.positions;
+        for part in pointer.parts() {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            let Some((_, next)) = positions.parts.iter().find(|(key, _)| *key == part) else { break };
+            positions = next;
+        }
+        positions.mark
+    }
+}
+
+/// The position of a value and of its parts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Positions {
+    pub(super) mark: Mark,
+    pub(super) parts: Vec<(String, Positions)>,
+}
+
+impl From<Mark> for Positions {
+    fn from(mark: Mark) -> Self {
+        Self { mark, parts: Vec::new() }
+    }
+}

@@ -1,0 +1,60 @@
+//! Signing keys: the form that Svix accepts and the form that it returns.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::plan::secrets::Sensitive;
+
+/// Lengths of a symmetric key, in bytes.
+const SYMMETRIC: std::ops::RangeInclusive<usize> = 24..=75;
+/// Length of an ed25519 key: the seed and the public key.
+const ED25519: usize = 64;
+/// Length of a key that is generated here, in bytes.
+pub const NEW_KEY: usize = 32;
+
+/// A signing key that Svix would refuse. No message contains the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// It has none of the known prefixes.
+    #[error("found a text that does not begin with whsec_; {EXPECTED_KEY}")]
+    Prefix,
+    /// It is not base64.
+    #[error("what follows the prefix is not base64; {EXPECTED_KEY}")]
+    Encoding(#[source] base64::DecodeError),
+    /// It has the wrong length.
+    #[error("found {0} bytes; {EXPECTED_KEY}")]
+    Length(usize),
+}
+
+const EXPECTED_KEY: &str =
+    "expected whsec_ and the base64 of 24 to 75 bytes, or whsk_ and the base64 of an ed25519 key pair";
+
+/// Checks a key before it is written to Svix.
+pub fn check_key(key: &str) -> Result<(), InvalidKey> {
+    let (text, is_asymmetric) = match (key.strip_prefix("whsec_"), key.strip_prefix("whsk_")) {
+        (Some(text), _) => (text, false),
+        (None, Some(text)) => (text, true),
+        (None, None) => return Err(InvalidKey::Prefix),
+    };
+    let length = STANDARD.decode(text).map_err(InvalidKey::Encoding)?.len();
+    let is_valid = if is_asymmetric { length == ED25519 } else { SYMMETRIC.contains(&length) };
+    if is_valid { Ok(()) } else { Err(InvalidKey::Length(length)) }
+}
+
+/// The form in which Svix returns a key: an asymmetric one as its public half, others in the base64 that Svix writes.
+#[must_use]
+pub fn as_returned(key: &Sensitive) -> Sensitive {
+    let public = |text: &str| {
+        let bytes = STANDARD.decode(text).ok()?;
+        Some(format!("whpk_{}", STANDARD.encode(bytes.get(ED25519 / 2..)?)))
+    };
+    match key.expose().strip_prefix("whsk_").and_then(public) {
+        Some(public) => Sensitive::new(public),
+        None => key.clone(),
+    }
+}
+
+/// A new key from random bytes.
+#[must_use]
+pub fn new_key(random: [u8; NEW_KEY]) -> Sensitive {
+    Sensitive::new(format!("whsec_{}", STANDARD.encode(random)))
+}
