@@ -3,19 +3,19 @@
 #     docker buildx build --platform linux/amd64,linux/arm64 --build-arg COMMIT="$(git rev-parse HEAD)" \
 #         --tag registry.example.org/svix-operator:0.1.0 --push .
 #
-# The program comes from the same sources, dependencies and profile as that of `cargo build --release --locked`. Its bytes
-# differ: paths of the machine that builds are in it, and the compiler is that of RUST_VERSION.
+# The program is built from the same sources, dependencies and profile as with `cargo build --release --locked`. The two
+# files are not identical: the program contains paths of the build machine, and RUST_VERSION specifies the compiler.
 
 ARG RUST_VERSION=1.95
 
-# On the architecture of the machine that builds, for that of the image: emulating a compiler would take hours.
+# Runs on the architecture of the build machine and compiles for that of the image: an emulated compiler would take hours.
 FROM --platform=$BUILDPLATFORM docker.io/library/rust:${RUST_VERSION}-slim-trixie AS build
 ARG BUILDARCH
 ARG TARGETARCH
 WORKDIR /src
 
-# The TLS library is in C and assembler; its build script needs a compiler, and no cmake for these targets. For the
-# architecture of the machine that builds, the base image has one.
+# The TLS library is written in C and assembler; its build script needs a C compiler, and no cmake for these targets. The
+# base image has a compiler for the architecture of the build machine.
 RUN set -eu; \
     case "$TARGETARCH" in \
         amd64) machine=x86_64 ;; \
@@ -36,8 +36,8 @@ RUN set -eu; \
         echo "export CC_$(echo "$target" | tr - _)=$gcc"; \
     } >target.env
 
-# The dependencies alone, with a program of nothing: this layer is made again only when Cargo.toml or Cargo.lock
-# changes. The files of tests and benches need not be there: Cargo looks for them when it builds them.
+# Builds only the dependencies, with an empty program: this layer is built again only if Cargo.toml or Cargo.lock changes.
+# The files of tests and benches are not required, because Cargo reads them only when it builds them.
 COPY Cargo.toml Cargo.lock ./
 RUN . ./target.env && \
     mkdir src && \
@@ -49,27 +49,27 @@ RUN . ./target.env && \
 COPY build.rs ./
 COPY src src
 ARG COMMIT=
-# Touched, since the files of a checkout are older than the program of nothing.
+# `touch`, because the files of a checkout are older than the empty program.
 RUN . ./target.env && \
     touch build.rs src/main.rs src/lib.rs && \
     SVIX_OPERATOR_COMMIT="$COMMIT" cargo build --release --locked && \
     cp "target/$CARGO_BUILD_TARGET/release/svix-operator" .
 
-# glibc, the system's certificates, and a user without a name: no shell, no package manager.
+# Contains glibc, the system's certificates, and an unprivileged user; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian13:nonroot
 ARG COMMIT=
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="svix-operator" \
-      org.opencontainers.image.description="Keeps Svix in step with WebhookEventType and WebhookEndpoint resources in Kubernetes" \
+      org.opencontainers.image.description="Synchronises WebhookEventType and WebhookEndpoint resources in Kubernetes with Svix" \
       org.opencontainers.image.source="https://github.com/svix-operator/svix-operator" \
       org.opencontainers.image.documentation="https://github.com/svix-operator/svix-operator/tree/main/docs" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$COMMIT"
 COPY --from=build /src/svix-operator /svix-operator
-# As a number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can verify that it is not root.
 USER 65532:65532
-# Admission, the operator's health and metrics, the webhook's.
+# Admission, health and metrics of the operator, health and metrics of the webhook.
 EXPOSE 9443 8080 8081
 ENTRYPOINT ["/svix-operator"]
 CMD ["run"]

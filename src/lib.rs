@@ -1,4 +1,4 @@
-//! svix-operator keeps a Svix environment in step with Kubernetes custom resources.
+//! svix-operator keeps a Svix environment in sync with Kubernetes custom resources.
 
 pub mod admission;
 pub mod api;

@@ -108,7 +108,7 @@ pub enum Reason {
     SvixUnavailable,
     /// Svix asks to slow down (429).
     Throttled,
-    /// The Secret with the token, or its key, does not exist.
+    /// The Secret with the token does not exist, or its key is missing or empty.
     TokenNotFound,
     /// Svix does not accept the token.
     AuthenticationFailed,
@@ -154,7 +154,8 @@ pub enum Reason {
     SecretNotFound,
     /// A Secret contains a value that cannot be used for what the spec names it for.
     InvalidSecret,
-    /// The operator may not read or write Secrets in the namespace.
+    /// The operator may not read or write Secrets in the namespace, or cannot read the Secret with the token at the
+    /// moment.
     SecretNotReadable,
     /// The Secret that the signing key is to be written to is somebody else's.
     SecretNotOurs,

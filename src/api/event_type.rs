@@ -75,7 +75,7 @@ pub struct WebhookEventTypeSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub examples: Vec<Example>,
 
-    /// Whether a `format` in the schema is enforced, on the examples and on events. Default: true.
+    /// Whether `format` is enforced, and in drafts 6 and 7 `contentEncoding`, on the examples and on events. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format_assertion: Option<bool>,
 
@@ -268,7 +268,7 @@ impl WebhookEventTypeSpec {
         self.payload_policy.unwrap_or_default()
     }
 
-    /// Whether formats are enforced.
+    /// Whether formats and content encodings are enforced.
     #[must_use]
     pub fn format_assertion(&self) -> bool {
         self.format_assertion.unwrap_or(true)

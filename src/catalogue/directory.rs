@@ -1,5 +1,5 @@
-//! Who declares each event type, what connections say of names and access, and the labels of namespaces: what a review
-//! of a declaration asks for. It is read when something is declared, never by the gateway.
+//! The objects that declare event types, the specs of connections, and the labels of namespaces. Admission reads it when an
+//! object is declared; the gateway never does.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::api::SvixConnectionSpec;
 
-/// The object that holds an event type.
+/// The object whose declaration of an event type counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its namespace.
@@ -44,7 +44,7 @@ struct Contents {
 }
 
 impl Directory {
-    /// Takes in what a connection says; `None`: it is gone. Says nothing of its deletion: [`Self::connection_is_going`].
+    /// Sets the spec of a connection; `None`: there is none. Deletion is recorded by [`Self::connection_is_going`].
     pub fn set_connection(&self, name: &str, spec: Option<SvixConnectionSpec>) {
         let mut contents = self.contents.write();
         contents.going.remove(name);
@@ -56,7 +56,7 @@ impl Directory {
         self.connections_changed.send_replace(());
     }
 
-    /// Takes in that a connection that is known is being deleted. Objects hold it, so that may take as long as they want.
+    /// Records that a connection is being deleted. It has finalizers while objects use it, so that may take long.
     pub fn connection_is_going(&self, name: &str) {
         self.contents.write().going.insert(name.to_owned());
     }
@@ -67,13 +67,13 @@ impl Directory {
         self.contents.read().going.contains(name)
     }
 
-    /// Tells of every change of what connections say.
+    /// Watches the specs of connections.
     #[must_use]
     pub fn watch_connections(&self) -> watch::Receiver<()> {
         self.connections_changed.subscribe()
     }
 
-    /// What a connection says; `None`: there is none of this name.
+    /// Returns the spec of a connection; `None`: there is none of this name.
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<Arc<SvixConnectionSpec>> {
         self.contents.read().connections.get(name).cloned()
@@ -85,7 +85,7 @@ impl Directory {
         self.contents.read().connections.keys().cloned().collect()
     }
 
-    /// Takes in the labels of a namespace; `None`: it is gone.
+    /// Sets the labels of a namespace; `None`: there is none.
     pub fn set_namespace(&self, name: &str, labels: Option<BTreeMap<String, String>>) {
         let mut contents = self.contents.write();
         if contents.namespaces.get(name).map(|labels| &**labels) == labels.as_ref() {
@@ -99,19 +99,19 @@ impl Directory {
         self.namespaces_changed.send_replace(());
     }
 
-    /// Tells of every change of the labels of namespaces.
+    /// Watches the labels of namespaces.
     #[must_use]
     pub fn watch_namespaces(&self) -> watch::Receiver<()> {
         self.namespaces_changed.subscribe()
     }
 
-    /// The labels of a namespace; `None`: they are not known.
+    /// Returns the labels of a namespace; `None`: they are not known.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<Arc<BTreeMap<String, String>>> {
         self.contents.read().namespaces.get(name).cloned()
     }
 
-    /// Takes in who holds an event type; `None`: nobody declares it any more, or nobody who may.
+    /// Sets the object that declares an event type; `None`: no object does that is permitted to.
     pub fn set_holder(&self, connection: &str, event_type: &str, holder: Option<Holder>) {
         let mut contents = self.contents.write();
         let table = contents.holders.entry(connection.to_owned()).or_default();
@@ -124,7 +124,7 @@ impl Directory {
         }
     }
 
-    /// Who holds an event type; `None`: nobody declares it who may.
+    /// Returns the object that declares an event type; `None`: no object does that is permitted to.
     #[must_use]
     pub fn holder(&self, connection: &str, event_type: &str) -> Option<Holder> {
         self.contents.read().holders.get(connection)?.get(event_type).cloned()

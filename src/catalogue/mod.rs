@@ -1,7 +1,7 @@
-//! The schemas that events are judged by: what admission and the gateway look up in every request.
+//! The schemas that events are validated by. Admission and the gateway read them in every request.
 //!
-//! Readers take no lock: they see the catalogue as it was before a change or as it is after it, whole. A schema
-//! that does not compile never displaces the good one before it. Schemas are kept as text and compiled on
+//! Readers take no lock: they see the catalogue before a change or after it, never in between. A schema that does
+//! not compile never replaces a valid one. Schemas are kept as text and compiled on
 //! first use; a bounded number stays compiled, since that takes about twenty times the memory of the text.
 
 mod directory;
@@ -35,7 +35,7 @@ pub const DEFAULT_COMPILED: usize = 1024;
 pub struct Declared {
     /// The schema.
     pub schema: JsonObject,
-    /// Whether a `format` is enforced.
+    /// Whether formats and content encodings are enforced.
     pub format_assertion: bool,
     /// What happens to a payload that does not match.
     pub policy: PayloadPolicy,
@@ -155,7 +155,7 @@ impl Catalogue {
         names
     }
 
-    /// Takes in an event type that is declared. When its schema does not compile, the one before it stays.
+    /// Sets the declaration of an event type. If its schema does not compile, the one before it stays.
     pub fn put(&self, connection: &str, name: &str, declared: Declared) -> Result<(), InvalidSchema> {
         if self.entry(connection, name).is_some_and(|entry| entry.declared == declared) {
             return Ok(());
@@ -168,7 +168,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Takes in that nobody declares an event type any more.
+    /// Removes an event type that no object declares any more.
     pub fn remove(&self, connection: &str, name: &str) {
         if self.contains(connection, name) {
             self.change(connection, |table| {
@@ -177,8 +177,8 @@ impl Catalogue {
         }
     }
 
-    /// Takes in all event types of a connection at once: what is not among them is gone. Answers those whose
-    /// schema does not compile; of them the one before stays.
+    /// Replaces all event types of a connection at once. Returns those whose schema does not compile; of them the one
+    /// before stays.
     pub fn replace(
         &self,
         connection: &str,
@@ -243,7 +243,7 @@ impl Catalogue {
     }
 
     fn change(&self, connection: &str, with: impl FnOnce(&mut HashMap<Box<str>, Arc<Entry>>)) {
-        let _turn = self.inner.writer.lock();
+        let _guard = self.inner.writer.lock();
         let mut tables = Tables::clone(&self.inner.tables.load());
         let mut table = tables.get(connection).map(|table| HashMap::clone(table)).unwrap_or_default();
         with(&mut table);

@@ -42,12 +42,12 @@ fn a_broken_schema_never_displaces_the_good_one() {
     catalogue.put("c", "a.b", integer()).unwrap();
     assert!(catalogue.put("c", "a.b", broken()).is_err());
     assert!(matches!(catalogue.judge("c", "a.b", &json!({"a": "x"})), Judgement::Invalid { .. }));
-    let told = catalogue.replace("c", [("a.b".to_owned(), broken()), ("a.c".to_owned(), broken())]);
-    assert_eq!(told.len(), 2);
+    let reported = catalogue.replace("c", [("a.b".to_owned(), broken()), ("a.c".to_owned(), broken())]);
+    assert_eq!(reported.len(), 2);
     assert!(matches!(catalogue.judge("c", "a.b", &json!({"a": "x"})), Judgement::Invalid { .. }));
     assert_eq!(catalogue.judge("c", "a.c", &json!({})), Judgement::Undeclared);
     assert!(catalogue.replace("c", []).is_empty());
-    assert!(catalogue.names("c").is_empty(), "what is not among all is gone");
+    assert!(catalogue.names("c").is_empty(), "what is not among all is removed");
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl From<kube::Error> for KubernetesError {
     }
 }
 
-/// Returns the message of an error. Of a `Status`, it is the API server's own message: the rest tells a reader nothing more.
+/// Returns the message of an error. Of a `Status`, it is the API server's own message: the rest adds nothing.
 pub(super) fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.trim().to_owned(),

@@ -142,17 +142,17 @@ impl Host for KubernetesHost {
         let secret = api
             .get_opt(&reference.name)
             .await
-            .map_err(|error| ReferenceError::Failed(format!("{place} cannot be read: {}", describe(&error))))?
+            .map_err(|error| unreadable_secret(&place, &error))?
             .ok_or_else(|| {
-                ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
-            })?;
+            ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
+        })?;
         let bytes = secret
             .data
             .and_then(|mut data| data.remove(&reference.key))
-            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))?;
+            .ok_or_else(|| ReferenceError::Incomplete(format!("{place} has no key {:?}", reference.key)))?;
         match String::from_utf8(bytes.0) {
             Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
-            _ => Err(ReferenceError::NotFound(format!(
+            _ => Err(ReferenceError::Incomplete(format!(
                 "{place} key {:?} is empty or not a text",
                 reference.key
             ))),
@@ -175,21 +175,15 @@ impl Host for KubernetesHost {
             })?;
         map.data
             .and_then(|mut data| data.remove(&reference.key))
-            .ok_or_else(|| ReferenceError::NotFound(format!("{place} has no key {:?}", reference.key)))
+            .ok_or_else(|| ReferenceError::Incomplete(format!("{place} has no key {:?}", reference.key)))
     }
 
     async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = api.get_opt(name).await.map_err(|error| {
-            let message = format!("Secret {namespace}/{name} cannot be read: {}", describe(&error));
-            match error {
-                kube::Error::Api(status) if status.code == 403 => {
-                    let advice = "allow the operator to read Secrets in this namespace (docs/security.md)";
-                    ReferenceError::Forbidden(format!("{message}; {advice}"))
-                }
-                _ => ReferenceError::Failed(message),
-            }
-        })?;
+        let secret = api
+            .get_opt(name)
+            .await
+            .map_err(|error| unreadable_secret(&format!("Secret {namespace}/{name}"), &error))?;
         Ok(secret.map(secret_data))
     }
 
@@ -362,6 +356,18 @@ where
     }
 }
 
+/// Returns why a Secret cannot be read. Whether it exists is not known then.
+fn unreadable_secret(place: &str, error: &kube::Error) -> ReferenceError {
+    let message = format!("{place} cannot be read: {}", describe(error));
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let advice = "allow the operator to read Secrets in this namespace (docs/security.md)";
+            ReferenceError::Forbidden(format!("{message}; {advice}"))
+        }
+        _ => ReferenceError::Failed(message),
+    }
+}
+
 fn shell_error(error: &kube::Error) -> HostError {
     match error {
         kube::Error::Api(status) if status.code == 404 => HostError::Gone,
@@ -371,48 +377,4 @@ fn shell_error(error: &kube::Error) -> HostError {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use crate::{
-        api::WebhookEndpoint,
-        controller::scripted::{Script, list, object},
-    };
-
-    use super::*;
-
-    fn endpoint(version: &str, finalizers: &[&str]) -> WebhookEndpoint {
-        let mut value = object("x", "u", version, finalizers);
-        value["apiVersion"] = json!("svix-operator.dev/v1alpha1");
-        value["kind"] = json!("WebhookEndpoint");
-        value["spec"] = json!({"url": "https://example.org/", "eventTypes": ["a.b"]});
-        serde_json::from_value(value).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_finalizer_is_removed_although_others_moved_it() {
-        let script = Script::of([
-            (422, Value::Null),
-            (200, list([object("x", "u", "2", &["example.org/x", FINALIZER])])),
-            (200, object("x", "u", "3", &["example.org/x"])),
-        ]);
-
-        release(&script.client(), &endpoint("1", &[FINALIZER])).await.unwrap();
-
-        assert_eq!(script.requests().len(), 3, "{:?}", script.requests());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_removal_that_others_prevent_is_a_conflict_and_other_failures_are_left_to_the_queue() {
-        let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
-            true => (200, list([object("x", "u", &version.to_string(), &["example.org/x", FINALIZER])])),
-            false => (422, Value::Null),
-        });
-        let error = release(&contended.client(), &endpoint("0", &[FINALIZER])).await.unwrap_err();
-        assert!(matches!(error, HostError::Conflict), "{error}");
-
-        let away = Script::of([(503, Value::Null)]);
-        let error = release(&away.client(), &endpoint("1", &[FINALIZER])).await.unwrap_err();
-        assert!(matches!(error, HostError::Failed(_)), "{error}");
-        assert_eq!(away.requests().len(), 1);
-    }
-}
+mod tests;

@@ -17,8 +17,8 @@ use super::{
 /// The engine calls the writing methods for one object at a time, and never two at once for the same object.
 ///
 /// # Guarantees that an implementation gives
-/// - A write names the object's uid, so that an object which was deleted and created again is never written by mistake:
-///   that is [`HostError::Conflict`] or [`HostError::Gone`].
+/// - A write names the object's uid or its version, so that an object which was deleted and created again is never
+///   written by mistake: the write fails.
 /// - A write that succeeds is durable, and the object that it returns is as it is stored.
 /// - [`HostError`] and [`ReferenceError`] carry no credential in their messages.
 ///
@@ -27,7 +27,8 @@ use super::{
 ///   `resourceVersion` is taken as it comes.
 pub trait Host: Send + Sync + 'static {
     /// Records, before the first write to Svix, that this object is about to create something there: our finalizer when
-    /// there will be something to clean up, and the claim annotation when one is given. Returns the object as stored.
+    /// there will be something to clean up, and the claim annotation when one is given. An object that changed since it
+    /// was read is [`HostError::Conflict`]. Returns the object as stored.
     fn claim(
         &self,
         object: &Object,
@@ -35,7 +36,8 @@ pub trait Host: Send + Sync + 'static {
         annotation: Option<&str>,
     ) -> impl Future<Output = Result<Object, HostError>> + Send;
 
-    /// Writes status; called only when it differs. Returns the object as stored.
+    /// Writes the whole status, onto any version of the object; called only when it differs. Returns the object as
+    /// stored, but for the payload of an event that needs it no more.
     fn report(
         &self,
         object: &Object,
@@ -48,7 +50,7 @@ pub trait Host: Send + Sync + 'static {
         let _ = (object, field);
     }
 
-    /// Removes our finalizer: an object that is being deleted goes with that, any other stays.
+    /// Removes our finalizer, from any version of the object: one that is being deleted goes with that, any other stays.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;
 
     /// Deletes an object whose `ttlAfterFinished` is over. Gone already is success.
@@ -57,7 +59,8 @@ pub trait Host: Send + Sync + 'static {
     /// Publishes an Event about an object. Never fails and never waits.
     fn publish_event(&self, object: &Object, record: EventRecord);
 
-    /// Reads the token of a connection.
+    /// Reads the token of a connection. [`ReferenceError::NotFound`] is returned only where the Secret is known not to
+    /// exist: objects that are being deleted are released without clean-up after a while then.
     fn token(
         &self,
         connection: &SvixConnection,
@@ -151,13 +154,13 @@ pub enum HostError {
     /// The object changed since it was read.
     #[error("the object changed meanwhile")]
     Conflict,
-    /// The operator may not write it.
+    /// The operator may not write it; only of a Secret.
     #[error("{0}")]
     Forbidden(String),
-    /// It is not valid, or cannot be changed: trying again does not help.
+    /// It is not valid, or cannot be changed, so trying again does not help; only of a Secret.
     #[error("{0}")]
     Refused(String),
-    /// Anything else.
+    /// Anything else. It is tried again.
     #[error("{0}")]
     Failed(String),
 }

@@ -7,8 +7,7 @@
 //! The files, from the bottom up; each imports only from those before it: `backoff`, `object`, `events`, `host`,
 //! `policy`, `queue`, `outcome`, `waiters`, `drift`, `scratch`, `registry`, `session`, `context`, `reconcile`, `driver`.
 //!
-//! kube's own `Controller` is not used: it knows one kind, has no back-off per object and no lanes, and `dev` has no
-//! cluster.
+//! kube's own `Controller` is not used: it knows one kind, has no back-off per object, no lanes, and needs a cluster.
 
 mod backoff;
 mod context;
@@ -24,6 +23,8 @@ mod reconcile;
 mod registry;
 mod scratch;
 mod session;
+#[cfg(test)]
+mod testing;
 mod waiters;
 
 use std::{
@@ -232,8 +233,7 @@ impl<H: Host> Engine<H> {
         self.ctx.queue.idle_but_for(|key| key.kind == Kind::Event)
     }
 
-    /// Works until `shutdown`, then lets work in progress end within [`Options::grace`]. After [`Engine::abort`] it ends
-    /// at once.
+    /// Works until `shutdown`, then gives work in progress [`Options::grace`]. [`Engine::abort`] ends it at once.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         self.is_running.store(true, Ordering::SeqCst);
         for key in self.ctx.registry.keys(Kind::Connection) {

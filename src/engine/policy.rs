@@ -52,6 +52,7 @@ pub fn lane(object: &Object, needs_svix: bool) -> Lane {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
     use serde_json::json;
 

@@ -20,7 +20,9 @@ pub enum Awaited {
 
 /// Who waits, by connection and what for. An entry is gone once it was released; who still waits adds itself again.
 #[derive(Default)]
-pub struct Waiters(Mutex<HashMap<(Arc<str>, Awaited), HashSet<ObjectKey>>>);
+pub struct Waiters(Mutex<Waiting>);
+
+type Waiting = HashMap<(Arc<str>, Awaited), HashSet<ObjectKey>>;
 
 impl Waiters {
     /// Adds an object to those that wait.

@@ -21,6 +21,7 @@ use super::{
     messages,
     object::{self, TypeMeta},
     problem::{Located, ObjectId, Origin, Position, Problem, Violation},
+    schema_warnings::{self, SchemaWarning},
     walk,
     yaml::{self, Ambiguous, Document, Mark},
 };
@@ -175,8 +176,10 @@ impl Loader {
         }
         self.seen.insert(id.clone(), origin.clone());
         self.warn(item, &id);
-        if let Err(violations) = self.store(item.value, kind, &id, origin) {
-            self.violations(item, Some(&id), violations);
+        match self.store(item.value, kind, &id, origin) {
+            Err(violations) => self.violations(item, Some(&id), violations),
+            Ok(()) if kind == "WebhookEventType" => self.warn_of_schema(item, &id),
+            Ok(()) => {}
         }
     }
 
@@ -250,7 +253,18 @@ impl Loader {
         }
     }
 
+    /// Warns of parts of the schema of the event type that was stored last that are not enforced.
+    fn warn_of_schema(&mut self, item: &Item<'_>, id: &ObjectId) {
+        let warnings = self.loaded.event_types.last().map(|located| schema_warnings::inline(&located.object));
+        for SchemaWarning { pointer, message } in warnings.into_iter().flatten() {
+            let (position, object) = (self.position(item.mark(&pointer)), Some(id.clone()));
+            self.loaded.warnings.push(Problem { position, object, pointer, message });
+        }
+    }
+
     fn finish(mut self) -> Loaded {
+        let warnings = schema_warnings::referenced(&self.loaded);
+        self.loaded.warnings.extend(warnings);
         self.loaded.left_out = self.ignored.values().sum();
         if !self.ignored.is_empty() {
             let kinds: Vec<String> =

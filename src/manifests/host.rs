@@ -3,10 +3,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::Arc,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, JsonPointer, SvixConnection},
@@ -68,26 +69,26 @@ impl ManifestHost {
     /// The Secrets that the engine wrote, which no file declares, by namespace and name.
     #[must_use]
     pub fn written_secrets(&self) -> HashMap<(String, String), SecretData> {
-        self.written_secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.written_secrets.read().clone()
     }
 
     /// Returns the field that the condition `Ready` of an object is about, if it is about one.
     #[must_use]
     pub fn field(&self, key: &ObjectKey) -> Option<JsonPointer> {
-        self.fields.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.fields.read().get(key).cloned()
     }
 
     /// Replaces the token, ConfigMaps, Secrets and namespaces.
     pub fn set_references(&self, references: References) {
-        *self.references.write().unwrap_or_else(PoisonError::into_inner) = references;
+        *self.references.write() = references;
     }
 
     fn references(&self) -> RwLockReadGuard<'_, References> {
-        self.references.read().unwrap_or_else(PoisonError::into_inner)
+        self.references.read()
     }
 
     fn find_secret(&self, name: &(String, String)) -> Option<SecretData> {
-        let written = self.written_secrets.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let written = self.written_secrets.read().get(name).cloned();
         written.or_else(|| self.references().secrets.get(name).cloned())
     }
 }
@@ -116,7 +117,7 @@ impl Host for ManifestHost {
     }
 
     fn note_field(&self, object: &Object, field: Option<&JsonPointer>) {
-        let mut fields = self.fields.write().unwrap_or_else(PoisonError::into_inner);
+        let mut fields = self.fields.write();
         match field {
             Some(field) => fields.insert(object.key(), field.clone()),
             None => fields.remove(&object.key()),
@@ -170,7 +171,7 @@ impl Host for ManifestHost {
     async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
         let name = (owner.meta().namespace.clone().unwrap_or_default(), write.name.clone());
         let secret = write.onto(self.find_secret(&name), owner)?;
-        self.written_secrets.write().unwrap_or_else(PoisonError::into_inner).insert(name, secret.clone());
+        self.written_secrets.write().insert(name, secret.clone());
         Ok(secret)
     }
 }

@@ -22,6 +22,7 @@ mod object;
 mod problem;
 pub mod report;
 mod runner;
+mod schema_warnings;
 mod source_map;
 mod status_rows;
 pub mod table;

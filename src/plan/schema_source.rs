@@ -142,6 +142,19 @@ pub fn field(event_type: &WebhookEventType) -> JsonPointer {
     })
 }
 
+/// Parts of a valid schema that have no effect, or another one than their author probably thinks, each with the field that
+/// contains the schema.
+#[must_use]
+pub fn warnings(event_type: &WebhookEventType, schema: &Value) -> Vec<schema::Warning> {
+    let field = field(event_type);
+    let warnings = schema::warnings(schema, event_type.spec.format_assertion()).into_iter();
+    let placed = warnings.map(|schema::Warning { pointer, message }| match &event_type.spec.schema {
+        Some(_) => schema::Warning { pointer: format!("{field}{pointer}"), message },
+        None => schema::Warning { pointer: field.to_string(), message: format!("{pointer}: {message}") },
+    });
+    placed.collect()
+}
+
 /// An error in a schema, with the field that contains it in front of the place in it.
 fn invalid_schema(event_type: &WebhookEventType, error: &schema::InvalidSchema) -> ReconcileError {
     let schema::Violation { pointer, message } = error.violation();

@@ -1,10 +1,12 @@
 //! What a schema may cost for each value of a payload: how many violations there can be of one, and how many allowed
 //! values it is compared with.
 //!
-//! The validator collects every violation before it tells the first, at some 350 bytes each, and looks through an
-//! `enum` of numbers or objects from its beginning.
+//! The validator collects every violation before it returns the first, at some 350 bytes each, and compares a value with
+//! an `enum` of numbers or objects one by one.
 
 use serde_json::Value;
+
+use super::document::Document;
 
 /// Most violations that are collected of one payload: about 175 MB in the worst case, where every part of the schema
 /// applies to every value.
@@ -24,10 +26,13 @@ pub(super) struct Breadth {
 }
 
 impl Breadth {
-    /// Of a schema, whose depth is bounded.
-    pub fn of(schema: &Value) -> Self {
+    /// Of a schema, whose depth is bounded, and of the meta-schemas that it refers to.
+    pub fn of(document: &Document<'_>) -> Self {
         let mut breadth = Self::default();
-        breadth.add(schema);
+        if let Some(root) = document.subschemas.first() {
+            breadth.add(root.value);
+        }
+        document.meta_schemas().for_each(|meta_schema| breadth.add(meta_schema));
         breadth
     }
 
@@ -54,7 +59,7 @@ impl Breadth {
         MAX_COMPARED / self.allowed.max(1)
     }
 
-    /// Whether the first violation of a payload can be told without collecting others.
+    /// Whether the first violation of a payload can be reported without collecting others.
     pub fn first_is_cheap(self) -> bool {
         !self.alternatives
     }
@@ -76,6 +81,8 @@ pub(super) fn values(payload: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use jsonschema::Draft;
     use serde_json::json;
 
     use super::*;
@@ -85,9 +92,10 @@ mod tests {
         let currencies: Vec<_> = (0..300).map(|i| format!("C{i}")).collect();
         let properties: serde_json::Map<_, _> =
             (0..100).map(|i| (format!("f{i}"), json!({"type": "string"}))).collect();
-        let breadth = Breadth::of(&json!({
+        let schema = json!({
             "required": ["f1", "f2"], "properties": properties, "additionalProperties": {"enum": currencies},
-        }));
+        });
+        let breadth = Breadth::of(&Document::read(&schema, Draft::Draft7).unwrap());
         assert!(breadth.most_values() > 500_000, "{breadth:?}");
         assert!(breadth.most_collected() > 4_000, "{breadth:?}");
         assert_eq!(values(&json!({"a": [1, {"b": null}], "c": "x"})), 6);

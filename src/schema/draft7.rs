@@ -6,7 +6,7 @@
 use jsonschema::{Draft, ReferencingError, ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
-use super::{push_part, shortened, words};
+use super::{messages, patterns::Patterns, push_part, shortened};
 
 /// Keywords whose value is data, in which `$ref` means nothing.
 const DATA: [&str; 5] = ["enum", "const", "default", "examples", "example"];
@@ -50,7 +50,13 @@ fn problem(schema: &Value, error: &ValidationError<'_>) -> NotDraft7 {
         ("pattern", _) => "write the pattern in another way, such as [\\s\\S] for [^]",
         _ => "write it so that it is valid in Draft 7 as well, or remove it",
     };
-    NotDraft7 { found: shortened(&words::of_schema(error)), pointer, advice }
+    let found = match error.kind() {
+        ValidationErrorKind::Format { format } if format == "regex" => {
+            format!("found {}, expected a regular expression that Svix accepts", error.instance())
+        }
+        _ => messages::of_schema(error, &Patterns::default()),
+    };
+    NotDraft7 { found: shortened(&found), pointer, advice }
 }
 
 fn reference_problem(schema: &Value, error: &ReferencingError) -> NotDraft7 {

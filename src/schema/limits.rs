@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::InvalidSchema;
+use super::{InvalidSchema, beyond};
 
 /// Largest schema, in bytes of compact JSON.
 pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
@@ -10,39 +10,50 @@ pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
 pub const MAX_DEPTH: usize = 64;
 /// Most objects in a schema: each may be a subschema.
 pub const MAX_SUBSCHEMAS: usize = 10_000;
+/// Most bytes of the JSON Pointers to all objects: the validator keeps one for each of its parts.
+const MAX_POINTERS: usize = 8 * 1024 * 1024;
 
 /// Refuses a schema beyond the bounds.
 pub(super) fn check(schema: &Value) -> Result<(), InvalidSchema> {
     if !schema.is_object() && !schema.is_boolean() {
-        return Err(InvalidSchema::Limit("expected a JSON Schema: an object".to_owned()));
+        return Err(beyond("expected a JSON Schema: an object"));
     }
-    let mut count = 0;
-    walk(schema, &mut String::new(), 0, &mut count)?;
+    walk(schema, &mut String::new(), 0, &mut Found::default())?;
     // After the walk: printing recurses, and the depth is bounded by now.
     let bytes = schema.to_string().len();
     if bytes > MAX_SCHEMA_BYTES {
-        return Err(InvalidSchema::Limit(format!(
-            "the schema has {bytes} bytes, at most {MAX_SCHEMA_BYTES} are allowed"
-        )));
+        return Err(beyond(format!("the schema has {bytes} bytes, at most {MAX_SCHEMA_BYTES} are allowed")));
     }
     Ok(())
 }
 
-fn walk(value: &Value, pointer: &mut String, depth: usize, count: &mut usize) -> Result<(), InvalidSchema> {
+#[derive(Default)]
+struct Found {
+    objects: usize,
+    pointers: usize,
+}
+
+fn walk(value: &Value, pointer: &mut String, depth: usize, found: &mut Found) -> Result<(), InvalidSchema> {
     if depth > MAX_DEPTH {
-        return Err(InvalidSchema::Limit(format!("the schema is nested deeper than {MAX_DEPTH} levels")));
+        return Err(beyond(format!("the schema is nested deeper than {MAX_DEPTH} levels")));
     }
     match value {
         Value::Object(map) => {
-            *count += 1;
-            if *count > MAX_SUBSCHEMAS {
-                return Err(InvalidSchema::Limit(format!("the schema has more than {MAX_SUBSCHEMAS} parts")));
+            found.objects += 1;
+            found.pointers += pointer.len();
+            if found.objects > MAX_SUBSCHEMAS {
+                return Err(beyond(format!("the schema has more than {MAX_SUBSCHEMAS} parts")));
+            }
+            if found.pointers > MAX_POINTERS {
+                return Err(beyond(format!(
+                    "the JSON Pointers to the parts of the schema have more than {MAX_POINTERS} bytes; use shorter keys"
+                )));
             }
             for (key, item) in map {
                 let length = pointer.len();
                 pointer.push('/');
                 pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                walk(item, pointer, depth + 1, count)?;
+                walk(item, pointer, depth + 1, found)?;
                 pointer.truncate(length);
             }
         }
@@ -50,7 +61,7 @@ fn walk(value: &Value, pointer: &mut String, depth: usize, count: &mut usize) ->
             for (index, item) in items.iter().enumerate() {
                 let length = pointer.len();
                 pointer.push_str(&format!("/{index}"));
-                walk(item, pointer, depth + 1, count)?;
+                walk(item, pointer, depth + 1, found)?;
                 pointer.truncate(length);
             }
         }
@@ -74,6 +85,9 @@ mod tests {
         assert!(check(&many).unwrap_err().to_string().contains("more than 10000 parts"));
         let large = json!({"description": "x".repeat(MAX_SCHEMA_BYTES)});
         assert!(check(&large).unwrap_err().to_string().contains("at most 524288"));
+        let inner: serde_json::Map<_, _> = (0..9_000).map(|i| (i.to_string(), json!({}))).collect();
+        let long = json!({"properties": {"x".repeat(200_000): {"properties": inner}}});
+        assert!(check(&long).unwrap_err().to_string().contains("use shorter keys"));
         assert!(check(&json!({"type": "object"})).is_ok());
     }
 }

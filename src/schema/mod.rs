@@ -1,38 +1,50 @@
-//! JSON Schemas of payloads: compiling them within limits, and saying how a payload breaks one.
+//! JSON Schemas of payloads: compiles them within limits, and reports how a payload violates one.
 //!
 //! A schema is Draft 7 unless its `$schema` says otherwise (Svix itself compiles each as Draft 7). Nothing
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
 mod breadth;
+mod document;
 pub mod draft7;
+mod formats;
+mod keywords;
 mod limits;
+mod messages;
 mod patterns;
 mod payload;
-mod words;
+mod rewrite;
+mod validator;
+mod warnings;
 mod work;
 
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, Validator};
 use serde_json::Value;
 
 use breadth::Breadth;
+use document::Document;
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
+use patterns::Patterns;
 pub use payload::{MAX_PAYLOAD_BYTES, parse, parts};
+pub use warnings::{Warning, warnings};
 
-/// Most violations that are told of one payload: more do not help a person.
+/// Most violations that are reported of one payload: more do not help a person.
 const MAX_VIOLATIONS: usize = 10;
-/// Most violations that are counted beyond those: a hostile payload has as many as it has bytes.
+/// Most violations that are counted in addition: a hostile payload has as many as it has bytes.
 const MAX_COUNTED: usize = 990;
 /// Deepest nesting of a payload; JSON parsers stop there, too.
 pub const MAX_PAYLOAD_DEPTH: usize = 128;
 
-/// A schema that cannot be used. The message says where and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A schema that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidSchema {
-    /// Too large, too deep or too many parts.
-    #[error("{0}")]
-    Limit(String),
+    /// Too large, too deep, too many parts, or too much work.
+    Limit {
+        /// Where, as a JSON Pointer; empty: the whole schema.
+        pointer: String,
+        /// What is beyond which bound.
+        message: String,
+    },
     /// A reference leaves the document.
-    #[error("{}", self.violation())]
     RemoteReference {
         /// Where it stands, as a JSON Pointer.
         pointer: String,
@@ -42,9 +54,8 @@ pub enum InvalidSchema {
         target: String,
     },
     /// Not a valid JSON Schema.
-    #[error("{pointer}: {message}")]
     Invalid {
-        /// Where, as a JSON Pointer.
+        /// Where, as a JSON Pointer; empty: the whole schema.
         pointer: String,
         /// What is wrong.
         message: String,
@@ -56,22 +67,38 @@ impl InvalidSchema {
     #[must_use]
     pub fn violation(&self) -> Violation {
         match self {
-            Self::Limit(message) => Violation { pointer: String::new(), message: message.clone() },
+            Self::Limit { pointer, message } | Self::Invalid { pointer, message } => {
+                Violation { pointer: pointer.clone(), message: message.clone() }
+            }
             Self::RemoteReference { pointer, keyword, target } => Violation {
                 pointer: format!("{pointer}/{keyword}"),
                 message: format!(
-                    "found {target}, expected a reference within the schema (`#…`): nothing outside is read"
+                    "found {target}, which is not in this schema, and nothing outside is read; put the schema that \
+                     it names under `$defs` or `definitions`, with that address as its `$id`"
                 ),
-            },
-            Self::Invalid { pointer, message } => Violation {
-                pointer: if pointer == "/" { String::new() } else { pointer.clone() },
-                message: message.clone(),
             },
         }
     }
 }
 
-/// One way in which a payload breaks a schema.
+impl std::fmt::Display for InvalidSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let violation = self.violation();
+        match self {
+            Self::Limit { .. } if violation.pointer.is_empty() => f.write_str(&violation.message),
+            _ => violation.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for InvalidSchema {}
+
+/// A bound that the whole schema is beyond.
+fn beyond(message: impl Into<String>) -> InvalidSchema {
+    InvalidSchema::Limit { pointer: String::new(), message: message.into() }
+}
+
+/// One way in which a payload violates a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Where in the payload, as a JSON Pointer; empty: the whole payload.
@@ -99,6 +126,8 @@ impl std::fmt::Display for Violation {
 #[derive(Debug)]
 pub struct Compiled {
     validator: Validator,
+    /// Patterns as their author wrote them, for messages.
+    patterns: Patterns,
     /// Payloads that are nested deeper would be too much work.
     deepest: usize,
     /// Payloads with more text would be too much work for the patterns.
@@ -108,41 +137,22 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles a schema. `format_assertion`: whether a `format` must match, or is only a remark.
+    /// Compiles a schema. `format_assertion`: whether formats and content encodings are enforced, or annotations.
     pub fn new(schema: &Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
         limits::check(schema)?;
-        let deepest = work::deepest_payload(schema)?;
-        let longest = patterns::longest_payload(schema)?;
-        let draft = draft(schema)?;
-        let validator = jsonschema::options()
-            .with_draft(draft)
-            .should_validate_formats(format_assertion)
-            // Linear time: a payload cannot make a pattern backtrack for ever.
-            .with_pattern_options(PatternOptions::regex())
-            .offline()
-            .build(schema)
-            .map_err(|error| InvalidSchema::Invalid {
-                pointer: match error.instance_path().as_str() {
-                    "" => "/".to_owned(),
-                    pointer => pointer.to_owned(),
-                },
-                message: match error.instance_path().as_str().rsplit('/').next() {
-                    // The meta-schema's own words name no type.
-                    Some("type") => shortened(&format!(
-                        "found {}, expected array, boolean, integer, null, number, object or string, or a list of these",
-                        error.instance()
-                    )),
-                    _ => shortened(&words::of_schema(&error)),
-                },
-            })?;
-        Ok(Self { validator, deepest, longest, breadth: Breadth::of(schema) })
+        let document = Document::read(schema, draft(schema)?)?;
+        let deepest = work::deepest_payload(&document)?;
+        let patterns = Patterns::of(&document)?;
+        let validator = validator::build(&document, &patterns, format_assertion)?;
+        let longest = patterns.longest_payload();
+        Ok(Self { validator, patterns, deepest, longest, breadth: Breadth::of(&document) })
     }
 
-    /// How a payload breaks the schema: the first violations, and how many there are beyond them. Empty: it
+    /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it
     /// matches. The payload is one that a parser read: nested no deeper than [`MAX_PAYLOAD_DEPTH`].
     #[must_use]
     pub fn violations(&self, payload: &Value) -> (Vec<Violation>, usize) {
-        // No parser lets a payload through that is nested deeper, so most schemas have nothing to look for.
+        // No parser lets a payload through that is nested deeper, so most schemas need no check.
         if self.deepest < MAX_PAYLOAD_DEPTH
             && let Some(pointer) = deeper_than(payload, self.deepest)
         {
@@ -178,39 +188,50 @@ impl Compiled {
             let cheap = self.breadth.first_is_cheap();
             let first = if cheap { self.validator.validate(payload).err() } else { None };
             let message = match &first {
-                Some(_) => "found too large a payload to say what else is wrong with it; mend the first",
+                Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
                 None => "found a payload that does not match, and is too large to say where",
             };
             let rest = Violation { pointer: String::new(), message: message.to_owned() };
-            return (first.iter().map(words::violation).chain([rest]).collect(), 0);
+            return (
+                first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect(),
+                0,
+            );
         }
         let mut errors = self.validator.iter_errors(payload);
-        let told = errors.by_ref().take(MAX_VIOLATIONS).map(|error| words::violation(&error)).collect();
-        (told, errors.take(MAX_COUNTED).count())
+        let reported = errors
+            .by_ref()
+            .take(MAX_VIOLATIONS)
+            .map(|error| messages::violation(&error, &self.patterns))
+            .collect();
+        (reported, errors.take(MAX_COUNTED).count())
     }
 }
 
-/// The draft that a schema is written in.
+/// The draft that a whole schema is written in.
 fn draft(schema: &Value) -> Result<Draft, InvalidSchema> {
-    match schema.get("$schema") {
-        None => Ok(Draft::Draft7),
-        Some(named) => match Draft::default().detect(schema) {
-            Draft::Unknown => Err(InvalidSchema::Invalid {
-                pointer: "/$schema".to_owned(),
-                message: format!(
-                    "found {}, expected JSON Schema draft 4, 6, 7, 2019-09 or 2020-12, such as \
-                     http://json-schema.org/draft-07/schema#",
-                    shortened(&named.to_string())
-                ),
-            }),
-            draft => Ok(draft),
-        },
+    match (schema.get("$schema"), draft_of(schema)) {
+        (None, _) => Ok(Draft::Draft7),
+        (Some(_), Some(draft)) => Ok(draft),
+        (Some(named), None) => Err(InvalidSchema::Invalid {
+            pointer: "/$schema".to_owned(),
+            message: format!(
+                "found {}, expected JSON Schema draft 4, 6, 7, 2019-09 or 2020-12, such as \
+                 http://json-schema.org/draft-07/schema#",
+                shortened(&named.to_string())
+            ),
+        }),
     }
+}
+
+/// The draft that a schema names, if it is one that is known.
+fn draft_of(schema: &Value) -> Option<Draft> {
+    let named = schema.get("$schema")?.as_str()?;
+    Some(Draft::from_schema_uri(named)).filter(|draft| *draft != Draft::Unknown)
 }
 
 /// Where a payload is nested deeper than so many levels, if it is.
 fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
-    /// Nearly every payload is asked this, and nearly none is: the place is looked for only then.
+    /// Nearly every payload is checked, and nearly none is deeper: the place is found only then.
     fn is_deeper(value: &Value, left: usize) -> bool {
         let below = |item: &Value| match item {
             Value::Object(_) | Value::Array(_) => left == 0 || is_deeper(item, left - 1),
@@ -303,8 +324,8 @@ mod tests {
     use super::*;
 
     fn violations(schema: &Value, payload: &Value) -> String {
-        let (told, more) = Compiled::new(schema, true).unwrap().violations(payload);
-        describe(&told, more)
+        let (violations, more) = Compiled::new(schema, true).unwrap().violations(payload);
+        describe(&violations, more)
     }
 
     #[test]
@@ -354,7 +375,10 @@ mod tests {
         assert!(matches!(error, InvalidSchema::Invalid { .. }), "{error}");
         for (schema, said) in [
             (json!({"required": true}), "/required: found true, expected an array"),
-            (json!({"pattern": "[a-"}), r#"/pattern: found "[a-", expected a regular expression"#),
+            (
+                json!({"pattern": "[a-"}),
+                r#"/pattern: found "[a-", expected a regular expression; it has a class that is not closed at character 1"#,
+            ),
             (json!({"minLength": -1}), "/minLength: found -1, expected at least 0"),
         ] {
             assert_eq!(Compiled::new(&schema, true).unwrap_err().to_string(), said);

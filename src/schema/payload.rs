@@ -10,7 +10,7 @@ use std::{collections::HashSet, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{MAX_PAYLOAD_DEPTH, Violation, push_part, words};
+use super::{MAX_PAYLOAD_DEPTH, Violation, messages, push_part};
 
 /// Largest payload that is judged, in bytes: Svix Cloud's own bound.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
@@ -138,7 +138,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
                 self.place.trouble =
-                    Some(format!("found the key {} twice, expected each key once", words::quoted(&key)));
+                    Some(format!("found the key {} twice, expected each key once", messages::quoted(&key)));
                 return Err(A::Error::custom("duplicate key"));
             }
             let value = self.inner(&key, |seed| entries.next_value_seed(seed))?;
@@ -178,7 +178,7 @@ pub fn parts(text: &[u8]) -> Result<Vec<(String, &serde_json::value::RawValue)>,
     let mut seen = HashSet::with_capacity(parts.len());
     match parts.iter().find(|(key, _)| !seen.insert(key.as_str())) {
         Some((key, _)) => {
-            Err(whole(format!("found the key {} twice, expected each key once", words::quoted(key))))
+            Err(whole(format!("found the key {} twice, expected each key once", messages::quoted(key))))
         }
         None => Ok(parts),
     }

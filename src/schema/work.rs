@@ -9,9 +9,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Map, Value};
-
-use super::{InvalidSchema, MAX_PAYLOAD_DEPTH};
+use super::{
+    InvalidSchema, MAX_PAYLOAD_DEPTH, beyond,
+    document::{self, Document, ReferenceKeyword},
+    keywords::Applies,
+};
 
 /// Most visits of subschemas that one place of a payload may cost.
 const MAX_VISITS: u64 = 100_000;
@@ -20,34 +22,26 @@ const MAX_VISITS: u64 = 100_000;
 const MAX_CHAIN: u64 = 400;
 /// Most steps of this computation: beyond it a schema is too intricate to say anything of it.
 const MAX_STEPS: usize = 5_000_000;
+/// Most subschemas, where one that is reached by several ways to dynamic references counts once for each.
+const MAX_PARTS: usize = 100_000;
 
-/// Keywords whose value is a schema for the same place of the payload.
-const SAME_PLACE: [&str; 4] = ["not", "if", "then", "else"];
-/// Keywords with a list of such schemas.
-const SAME_PLACE_LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
-/// Keywords with such schemas by name.
-const SAME_PLACE_MAPS: [&str; 2] = ["dependentSchemas", "dependencies"];
-/// Keywords whose value is a schema, or a list of schemas, for the elements of an array.
-const ELEMENTS: [&str; 5] = ["items", "prefixItems", "additionalItems", "contains", "unevaluatedItems"];
-/// Keywords whose value is a schema for members that are not named.
-const OTHER_MEMBERS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
-/// Keywords that refer to another part of the schema.
-const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
-
-/// A subschema, by its index.
+/// A part, by its index.
 type Node = usize;
 
+/// A subschema as it is reached: what it judges with.
 #[derive(Default)]
-struct Part {
+struct Part<'a> {
     same_place: Vec<Node>,
-    members: BTreeMap<String, Node>,
+    members: BTreeMap<&'a str, Node>,
     /// Members whose name matches a pattern: taken as all.
     any_member: Vec<Node>,
     other_members: Vec<Node>,
     elements: Vec<Node>,
+    /// The subschema in the document.
+    subschema: document::Node,
 }
 
-impl Part {
+impl Part<'_> {
     /// The parts that judge what is below.
     fn children(&self) -> impl Iterator<Item = Node> {
         let lists = [&self.any_member, &self.other_members, &self.elements];
@@ -56,194 +50,151 @@ impl Part {
 }
 
 /// The deepest payload that the schema may judge; refuses a schema that is too much work for any.
-pub(super) fn deepest_payload(schema: &Value) -> Result<usize, InvalidSchema> {
+pub(super) fn deepest_payload(document: &Document<'_>) -> Result<usize, InvalidSchema> {
     let mut reader = Reader {
-        root: schema,
-        anchors: HashMap::new(),
-        nodes: HashMap::new(),
+        document,
+        scopes: vec![Scope::default()],
+        numbers: HashMap::from([(Scope::default(), 0)]),
+        entered: HashMap::new(),
         parts: Vec::new(),
-        unread: Vec::new(),
+        known: HashMap::new(),
+        steps: 0,
     };
-    reader.collect_anchors(schema);
     reader.read()?;
-    Counter { parts: &reader.parts, steps: 0 }.deepest()
+    Counter { document, parts: &reader.parts, steps: 0 }.deepest()
 }
 
-/// Reads a schema into parts, following references.
-struct Reader<'a> {
-    root: &'a Value,
-    anchors: HashMap<&'a str, Vec<&'a Value>>,
-    /// By address: a value in the schema is one node, however it is reached.
-    nodes: HashMap<*const Value, Node>,
-    parts: Vec<Part>,
-    /// Nodes whose parts are not read yet: a list and no recursion, since chains of references may be long.
-    unread: Vec<Unread<'a>>,
+/// What dynamic references mean, by the way that led to them: jsonschema notes each resource that it leaves for
+/// another.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct Scope<'a> {
+    /// For each dynamic anchor, the outermost of its name.
+    anchors: BTreeMap<&'a str, document::Node>,
+    /// The outermost resource with `$recursiveAnchor`, as far as all on the way in have it.
+    recursive: Option<usize>,
 }
 
-/// A subschema, where it stands, and the schema resource that it is in.
-struct Unread<'a> {
-    node: Node,
-    map: &'a Map<String, Value>,
-    pointer: String,
-    base: String,
+/// Follows the subschemas of a document from its root.
+struct Reader<'a, 'd> {
+    document: &'d Document<'a>,
+    scopes: Vec<Scope<'a>>,
+    /// The scopes by what they are.
+    numbers: HashMap<Scope<'a>, usize>,
+    /// The scope that a reference in a resource makes of a scope.
+    entered: HashMap<(usize, usize), usize>,
+    /// How many anchors were noted in all.
+    steps: usize,
+    parts: Vec<Part<'a>>,
+    known: HashMap<(document::Node, usize), Node>,
 }
 
-impl<'a> Reader<'a> {
-    fn collect_anchors(&mut self, value: &'a Value) {
-        match value {
-            Value::Object(map) => {
-                for keyword in ["$anchor", "$dynamicAnchor", "$id", "id"] {
-                    if let Some(Value::String(name)) = map.get(keyword) {
-                        let name = name.rsplit('#').next().unwrap_or_default();
-                        self.anchors.entry(name).or_default().push(value);
-                    }
-                }
-                map.values().for_each(|value| self.collect_anchors(value));
-            }
-            Value::Array(items) => items.iter().for_each(|value| self.collect_anchors(value)),
-            _ => {}
-        }
-    }
-
+impl<'a> Reader<'a, '_> {
     fn read(&mut self) -> Result<(), InvalidSchema> {
-        self.node(self.root, "", "");
-        while let Some(Unread { node, map, mut pointer, base }) = self.unread.pop() {
-            // A part with an `$id` of its own is a resource of its own: `#` in it is its own root.
-            let own = map.get("$id").and_then(Value::as_str).is_some_and(|id| !id.starts_with('#'));
-            let base = if own { pointer.clone() } else { base };
-            self.parts[node] = self.part(map, &mut pointer, &base)?;
+        let document = self.document;
+        let mut unread = Vec::new();
+        self.part(0, 0, &mut unread);
+        while let Some((node, scope)) = unread.pop() {
+            let subschema = &document.subschemas[self.parts[node].subschema];
+            if self.parts.len() > MAX_PARTS || self.steps > MAX_STEPS {
+                return Err(beyond(format!(
+                    "the schema is too intricate: its dynamic references lead to more than {MAX_PARTS} parts; let fewer \
+                     parts have a $dynamicAnchor"
+                )));
+            }
+            for edge in &subschema.children {
+                if edge.applies == Applies::Nothing {
+                    continue;
+                }
+                let inner = document.subschemas[edge.to].resource != subschema.resource;
+                let below = if inner { self.entered(scope, subschema.resource) } else { scope };
+                let to = self.part(edge.to, below, &mut unread);
+                let part = &mut self.parts[node];
+                match (edge.applies, edge.name) {
+                    (Applies::Here, _) => part.same_place.push(to),
+                    (Applies::Member, Some(name)) => drop(part.members.insert(name, to)),
+                    // Names are texts: one visit each.
+                    (Applies::MatchingMembers | Applies::Names | Applies::Member, _) => {
+                        part.any_member.push(to);
+                    }
+                    (Applies::OtherMembers, _) => part.other_members.push(to),
+                    (Applies::Elements, _) => part.elements.push(to),
+                    (Applies::Nothing, _) => {}
+                }
+            }
+            for reference in &subschema.references {
+                let entered = self.entered(scope, subschema.resource);
+                let target = match (reference.keyword, reference.dynamic) {
+                    (ReferenceKeyword::DynamicRef, Some(name)) => {
+                        self.scopes[entered].anchors.get(name).copied().unwrap_or(reference.to)
+                    }
+                    (ReferenceKeyword::RecursiveRef, _)
+                        if document.resources[subschema.resource].recursive =>
+                    {
+                        let outermost = self.scopes[scope].recursive;
+                        outermost.and_then(|resource| document.root_of(resource)).unwrap_or(reference.to)
+                    }
+                    _ => reference.to,
+                };
+                let to = self.part(target, entered, &mut unread);
+                self.parts[node].same_place.push(to);
+            }
         }
         Ok(())
     }
 
-    /// The node of a subschema; `pointer` is where it stands, `base` the schema resource that it is part of.
-    fn node(&mut self, value: &'a Value, pointer: &str, base: &str) -> Node {
-        if let Some(node) = self.nodes.get(&std::ptr::from_ref(value)) {
-            return *node;
-        }
-        let node = self.parts.len();
-        self.nodes.insert(std::ptr::from_ref(value), node);
-        self.parts.push(Part::default());
-        if let Value::Object(map) = value {
-            self.unread.push(Unread { node, map, pointer: pointer.to_owned(), base: base.to_owned() });
-        }
-        node
+    fn part(&mut self, subschema: document::Node, scope: usize, unread: &mut Vec<(Node, usize)>) -> Node {
+        *self.known.entry((subschema, scope)).or_insert_with(|| {
+            let node = self.parts.len();
+            self.parts.push(Part { subschema, ..Part::default() });
+            unread.push((node, scope));
+            node
+        })
     }
 
-    fn part(
-        &mut self,
-        map: &'a Map<String, Value>,
-        pointer: &mut String,
-        base: &str,
-    ) -> Result<Part, InvalidSchema> {
-        let mut part = Part::default();
-        for (keyword, value) in map {
-            let length = pointer.len();
-            push(pointer, keyword);
-            let keyword = keyword.as_str();
-            match value {
-                Value::String(target) if REFERENCES.contains(&keyword) => {
-                    pointer.truncate(length);
-                    for (target, place) in self.targets(target, pointer, keyword, base)? {
-                        part.same_place.push(self.node(target, &place, base));
-                    }
-                    continue;
-                }
-                _ if SAME_PLACE.contains(&keyword) => part.same_place.push(self.node(value, pointer, base)),
-                Value::Array(items) if SAME_PLACE_LISTS.contains(&keyword) || ELEMENTS.contains(&keyword) => {
-                    for (index, item) in items.iter().enumerate() {
-                        let length = pointer.len();
-                        push(pointer, &index.to_string());
-                        let node = self.node(item, pointer, base);
-                        pointer.truncate(length);
-                        if ELEMENTS.contains(&keyword) { &mut part.elements } else { &mut part.same_place }
-                            .push(node);
-                    }
-                }
-                _ if ELEMENTS.contains(&keyword) => part.elements.push(self.node(value, pointer, base)),
-                _ if OTHER_MEMBERS.contains(&keyword) => {
-                    part.other_members.push(self.node(value, pointer, base));
-                }
-                // Judges names, which are texts: one visit each.
-                _ if keyword == "propertyNames" => part.any_member.push(self.node(value, pointer, base)),
-                Value::Object(entries)
-                    if SAME_PLACE_MAPS.contains(&keyword)
-                        || matches!(keyword, "properties" | "patternProperties") =>
-                {
-                    for (name, entry) in entries {
-                        let length = pointer.len();
-                        push(pointer, name);
-                        let node = self.node(entry, pointer, base);
-                        pointer.truncate(length);
-                        match keyword {
-                            "properties" => drop(part.members.insert(name.clone(), node)),
-                            "patternProperties" => part.any_member.push(node),
-                            _ => part.same_place.push(node),
-                        }
-                    }
-                }
-                _ => {}
-            }
-            pointer.truncate(length);
+    /// The scope of what a reference in a resource leads to.
+    fn entered(&mut self, scope: usize, resource: usize) -> usize {
+        if let Some(known) = self.entered.get(&(scope, resource)) {
+            return *known;
         }
-        Ok(part)
-    }
-
-    /// What a reference may mean, each with its place.
-    fn targets(
-        &self,
-        target: &'a str,
-        pointer: &str,
-        keyword: &str,
-        base: &str,
-    ) -> Result<Vec<(&'a Value, String)>, InvalidSchema> {
-        let Some(fragment) = target.strip_prefix('#').or_else(|| target.is_empty().then_some("")) else {
-            return Err(InvalidSchema::RemoteReference {
-                pointer: pointer.to_owned(),
-                keyword: keyword.to_owned(),
-                target: target.chars().take(200).collect(),
-            });
-        };
-        if fragment.is_empty() || fragment.starts_with('/') {
-            let fragment = percent_decoded(fragment);
-            // `#` of a resource in the schema is its own root; with `$recursiveRef` it may be the outermost.
-            let mut places = vec![format!("{base}{fragment}")];
-            if !base.is_empty() {
-                places.push(fragment);
-            }
-            return Ok(places
-                .into_iter()
-                .filter_map(|place| self.root.pointer(&place).map(|value| (value, place)))
-                .collect());
+        let mut next = self.scopes[scope].clone();
+        self.steps += next.anchors.len() + 1;
+        for (name, node) in self.document.dynamic_anchors(resource) {
+            next.anchors.entry(name).or_insert(node);
         }
-        Ok(self.anchors.get(fragment).into_iter().flatten().map(|value| (*value, String::new())).collect())
+        next.recursive =
+            self.document.resources[resource].recursive.then(|| next.recursive.unwrap_or(resource));
+        let number = *self.numbers.entry(next.clone()).or_insert(self.scopes.len());
+        if number == self.scopes.len() {
+            self.scopes.push(next);
+        }
+        self.entered.insert((scope, resource), number);
+        number
     }
 }
 
 /// Counts visits.
-struct Counter<'a> {
-    parts: &'a [Part],
+struct Counter<'a, 'd> {
+    document: &'d Document<'a>,
+    parts: &'d [Part<'a>],
     steps: usize,
 }
 
-impl Counter<'_> {
+impl Counter<'_, '_> {
     fn deepest(&mut self) -> Result<usize, InvalidSchema> {
         let (expanded, order) = self.expanded()?;
         let visits =
             |node: Node| expanded[node].iter().fold(0u64, |sum, (_, times)| sum.saturating_add(*times));
         // How often the deepest level of a payload is visited, from each node, for payloads of growing depth.
         let mut level: Vec<u64> = (0..self.parts.len()).map(visits).collect();
-        if level.iter().any(|visits| *visits > MAX_VISITS) {
-            return Err(InvalidSchema::Limit(format!(
-                "the schema asks for the same parts again and again: one place of a payload would be judged more than \
+        if let Some(node) = least_beyond(&level, MAX_VISITS) {
+            return Err(self.limit(node, format!("the schema asks for the same parts again and again: one place of a payload would be judged more than \
                  {MAX_VISITS} times; let fewer parts refer to each other"
             )));
         }
         let mut chain = self.chains(&order, None);
-        if chain.iter().any(|chain| *chain > MAX_CHAIN) {
-            return Err(InvalidSchema::Limit(format!(
-                "a chain of more than {MAX_CHAIN} parts of the schema judges one place of a payload; let references lead to \
-                 their target in fewer steps"
+        if let Some(node) = least_beyond(&chain, MAX_CHAIN) {
+            return Err(self.limit(node, format!("a chain of more than {MAX_CHAIN} parts of the schema judges one place of a payload; let references \
+                 lead to their target in fewer steps"
             )));
         }
         for depth in 1..=MAX_PAYLOAD_DEPTH {
@@ -262,6 +213,12 @@ impl Counter<'_> {
             (level, chain) = (next, next_chain);
         }
         Ok(MAX_PAYLOAD_DEPTH)
+    }
+
+    /// A bound that a part is beyond.
+    fn limit(&self, node: Node, message: String) -> InvalidSchema {
+        let pointer = self.document.subschemas[self.parts[node].subschema].pointer.clone();
+        InvalidSchema::Limit { pointer, message }
     }
 
     /// For each node, the nodes that judge the same place of the payload, each with how often.
@@ -356,38 +313,19 @@ impl Counter<'_> {
     fn step(&mut self) -> Result<(), InvalidSchema> {
         self.steps += 1;
         if self.steps > MAX_STEPS {
-            return Err(InvalidSchema::Limit(
-                "the schema is too intricate: too many parts refer to each other; let fewer of them do so"
-                    .to_owned(),
-            ));
+            return Err(beyond(format!(
+                "the schema is too intricate: it takes more than {MAX_STEPS} steps to find out how its parts refer \
+                 to each other; let fewer of them do so"
+            )));
         }
         Ok(())
     }
 }
 
-fn push(pointer: &mut String, key: &str) {
-    pointer.push('/');
-    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-}
-
-/// A fragment as it is meant: `%25` is `%`.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let code = std::str::from_utf8(tail.get(..2).unwrap_or_default()).ok();
-        match code.filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+/// The part with the least count beyond a bound: the others are beyond it since they ask for this one.
+fn least_beyond(counts: &[u64], most: u64) -> Option<Node> {
+    let beyond = counts.iter().enumerate().filter(|(_, count)| **count > most);
+    beyond.min_by_key(|(_, count)| **count).map(|(node, _)| node)
 }
 
 #[cfg(test)]

@@ -9,3 +9,4 @@ mod lifecycle;
 mod policy;
 mod races;
 mod secrets;
+mod token;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 mod schema_costs;
+mod schema_suite;
 mod support;
 
 mod admission_server;
@@ -10,6 +11,7 @@ mod cluster;
 mod control_plane;
 mod dev;
 mod docs;
+mod ecma_262;
 mod embedded_faults;
 mod engine;
 mod examples;

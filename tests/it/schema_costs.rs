@@ -1,4 +1,4 @@
-//! What judging a payload may cost has a bound: beyond it less is told, or nothing is judged.
+//! What judging a payload may cost has a bound: beyond it less is reported, or nothing is judged.
 
 use serde_json::{Value, json};
 use svix_operator::schema::{Compiled, parse};
@@ -17,18 +17,18 @@ fn items() -> Value {
 #[test]
 fn of_a_payload_with_a_million_violations_only_the_first_is_told() {
     let compiled = Compiled::new(&json!({"properties": {"a": items()}}), true).unwrap();
-    let (told, more) = compiled.violations(&hostile());
-    assert_eq!((told.len(), more), (2, 0), "{told:?}");
-    assert!(told[0].message.starts_with("found no \"k"), "{told:?}");
-    assert!(told[1].message.contains("too large a payload to say what else"), "{told:?}");
+    let (reported, more) = compiled.violations(&hostile());
+    assert_eq!((reported.len(), more), (2, 0), "{reported:?}");
+    assert!(reported[0].message.starts_with("found no \"k"), "{reported:?}");
+    assert!(reported[1].message.contains("too large a payload to say what else"), "{reported:?}");
 }
 
 #[test]
 fn where_alternatives_multiply_violations_not_even_the_first_is_looked_for() {
     let alternatives = json!({"properties": {"a": {"anyOf": [items(), items()]}}});
-    let (told, _) = Compiled::new(&alternatives, true).unwrap().violations(&hostile());
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].message.contains("too large to say where"), "{told:?}");
+    let (reported, _) = Compiled::new(&alternatives, true).unwrap().violations(&hostile());
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert!(reported[0].message.contains("too large to say where"), "{reported:?}");
 }
 
 #[test]
@@ -36,8 +36,8 @@ fn a_payload_with_too_many_values_for_a_long_enum_is_refused_before_they_are_com
     let numbers: Vec<f64> = (0..60_000).map(|i| f64::from(i) + 0.5).collect();
     let compiled = Compiled::new(&json!({"properties": {"a": {"items": {"enum": numbers}}}}), true).unwrap();
     let payload = parse(format!(r#"{{"a":[{}59999.5]}}"#, "59999.5,".repeat(8_000)).as_bytes()).unwrap();
-    let (told, _) = compiled.violations(&payload);
-    assert!(told[0].message.contains("all that the enums of this schema can judge"), "{told:?}");
-    let (told, _) = compiled.violations(&json!({"a": [1]}));
-    assert!(told[0].message.starts_with("found 1, expected one of 0.5"), "{told:?}");
+    let (reported, _) = compiled.violations(&payload);
+    assert!(reported[0].message.contains("all that the enums of this schema can judge"), "{reported:?}");
+    let (reported, _) = compiled.violations(&json!({"a": [1]}));
+    assert!(reported[0].message.starts_with("found 1, expected one of 0.5"), "{reported:?}");
 }

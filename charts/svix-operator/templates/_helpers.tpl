@@ -1,10 +1,10 @@
-{{- /* Names, labels, and the parts that two Deployments share. */ -}}
+{{- /* Names, labels, and the parts that both Deployments share. */ -}}
 
 {{- define "svix-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
-{{- /* At most 40 characters, since names such as <fullname>-webhook-selfsigned are made from it and end at 63. */ -}}
+{{- /* At most 40 characters, because names such as <fullname>-webhook-selfsigned are limited to 63. */ -}}
 {{- define "svix-operator.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -19,7 +19,9 @@
 {{ include "svix-operator.fullname" . }}-webhook
 {{- end }}
 
-{{- /* The Secret that the sidecar keeps its certificates in; cert-manager gets one of its own, as it would not share. */ -}}
+{{- /*
+The Secret with the sidecar's certificates. cert-manager uses a Secret of another name, because both would overwrite it.
+*/ -}}
 {{- define "svix-operator.tlsSecret" -}}
 {{ include "svix-operator.webhookName" . }}-{{ ternary "cert" "tls" .Values.webhook.certManager.enabled }}
 {{- end }}
@@ -41,14 +43,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- /*
-The pods that serve admission, those of the operator or their own. Not chosen by component: while one Deployment takes
-over from the other, both serve.
+Selects the Pods that serve admission, those of the operator or of the separate webhook. It does not select by component,
+because both Deployments serve while one replaces the other.
 */ -}}
 {{- define "svix-operator.admissionLabel" -}}
 svix-operator.dev/serves: admission
 {{- end }}
 
-{{- /* How pods are replaced. */ -}}
+{{- /* The update strategy of the Deployments. */ -}}
 {{- define "svix-operator.strategy" -}}
 {{- if .Values.strategy -}}
 {{ toYaml .Values.strategy }}
@@ -68,7 +70,7 @@ rollingUpdate:
 {{- end -}}
 {{- end }}
 
-{{- /* Whose account the sidecar works under: the pod's, unless it has a Deployment of its own. */ -}}
+{{- /* The ServiceAccount of the sidecar: that of the Pod, unless it has a separate Deployment. */ -}}
 {{- define "svix-operator.webhookServiceAccountName" -}}
 {{- if not .Values.webhook.separate -}}
 {{- include "svix-operator.serviceAccountName" . -}}
@@ -79,7 +81,7 @@ rollingUpdate:
 {{- end -}}
 {{- end }}
 
-{{- /* The account that a binding is for. Takes: root, name. */ -}}
+{{- /* The ServiceAccount of a binding. Parameters: root, name. */ -}}
 {{- define "svix-operator.subject" -}}
 - kind: ServiceAccount
   name: {{ .name }}
@@ -97,24 +99,24 @@ rollingUpdate:
 {{- end -}}
 {{- end }}
 
-{{- /* What would render, and would not work. */ -}}
+{{- /* Rejects values that render but do not work. */ -}}
 {{- define "svix-operator.check" -}}
 {{- if and (not .Values.leaderElection.enabled) (gt (int .Values.replicas) 1) -}}
-{{- fail "replicas: without leaderElection.enabled there can be only one, since two would write to Svix at once; set replicas to 1, or leaderElection.enabled to true" -}}
+{{- fail "replicas: without leaderElection.enabled only one replica is possible, because two would write to Svix at the same time; set replicas to 1, or leaderElection.enabled to true" -}}
 {{- end -}}
 {{- if and .Values.secrets.namespaces .Values.watchNamespaces -}}
 {{- range .Values.secrets.namespaces -}}
 {{- if not (has . $.Values.watchNamespaces) -}}
-{{- fail (printf "secrets.namespaces: %q is not in watchNamespaces, so nothing there would ever be read; add it there or leave it out here" .) -}}
+{{- fail (printf "secrets.namespaces: %q is not in watchNamespaces, so the operator would never read a Secret there; add it to watchNamespaces or remove it here" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.webhook.certManager.enabled (not .Values.webhook.enabled) -}}
-{{- fail "webhook.certManager.enabled: there is no webhook to make certificates for; set webhook.enabled to true" -}}
+{{- fail "webhook.certManager.enabled: there is no webhook that needs certificates; set webhook.enabled to true" -}}
 {{- end -}}
 {{- end }}
 
-{{- /* Environment that both commands have. */ -}}
+{{- /* Environment variables of both commands. */ -}}
 {{- define "svix-operator.env" -}}
 - name: POD_NAME
   valueFrom:
@@ -135,7 +137,7 @@ rollingUpdate:
 {{- end }}
 
 {{- define "svix-operator.probes" -}}
-{{- /* It answers while the process does; a minute without an answer is a process that hangs. */ -}}
+{{- /* Succeeds while the process responds. A process that does not respond for a minute hangs and is restarted. */ -}}
 livenessProbe:
   httpGet:
     path: /livez
@@ -143,7 +145,10 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
-{{- /* Ready once its caches of Kubernetes are in and, for the webhook, the API server can trust it; leader or not, whatever Svix does. */}}
+{{- /*
+Succeeds when the caches of Kubernetes objects are filled and, for the webhook, the API server can trust its certificate.
+It depends neither on being the leader nor on Svix.
+*/}}
 readinessProbe:
   httpGet:
     path: /readyz
@@ -261,8 +266,8 @@ readinessProbe:
 {{- end }}
 
 {{- /*
-The spec of a Deployment's pods. Takes: root, component, serviceAccountName, containers (text), webhook (whether one of
-them is).
+The Pod template of a Deployment. Parameters: root, component, serviceAccountName, containers (text), webhook (whether one
+of them is the webhook).
 */ -}}
 {{- define "svix-operator.podTemplate" -}}
 {{- $root := .root -}}
@@ -279,7 +284,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    {{- /* What `kubectl logs` and `kubectl exec` take when no container is named. */}}
+    {{- /* The container that `kubectl logs` and `kubectl exec` select by default. */}}
     kubectl.kubernetes.io/default-container: {{ $component }}
     {{- with $values.podAnnotations }}
     {{- toYaml . | nindent 4 }}

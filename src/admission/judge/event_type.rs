@@ -24,9 +24,12 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         findings.problem(field, message);
     }
     findings.problems.extend(event_type::check_description(object).err().map(Problem::from));
+    let mut of_schema = Vec::new();
     match schema_source::schema_text(object) {
         Ok(Source::Inline(schema)) => {
-            match schema_source::validate_all(object, schema.to_value()) {
+            let schema = schema.to_value();
+            of_schema = schema_source::warnings(object, &schema);
+            match schema_source::validate_all(object, schema) {
                 // Payloads are validated by its own draft all the same, so the object is of use where nothing is written.
                 Ok((schema, _)) => {
                     let error = schema_source::check_draft7(&schema_source::field(object), &schema).err();
@@ -54,5 +57,8 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
             ));
         }
     }
+    // Last: there may be many, and the API server passes on only so much.
+    let of_schema = of_schema.into_iter().map(|warning| format!("{}: {}", warning.pointer, warning.message));
+    findings.warnings.extend(of_schema);
     findings
 }

@@ -187,6 +187,42 @@ fn a_missing_or_deleted_connection_is_a_warning() {
     assert_eq!(warnings(&request("CREATE", "WebhookEndpoint", &hook)), [""; 0]);
 }
 
+#[test]
+fn what_a_schema_does_not_enforce_is_warned_of() {
+    let known = known(PayloadPolicy::Enforce);
+    known.directory.set_holder("default", "a.b", None);
+    let warnings = |spec: &Value| {
+        let (reviewed, answer) = answer(&known, &request("CREATE", "WebhookEventType", spec));
+        assert_eq!(reviewed.outcome, Outcome::Warned, "{answer}");
+        answer["warnings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let schema = json!({"properties": {"a/b": {"requried": ["x"], "format": "date_time"}}});
+    let place = "/spec/schema/properties/a~1b";
+    let expected = [
+        format!("{place}/requried: no keyword of JSON Schema, and ignored; did you mean required?"),
+        format!(
+            "{place}/format: the format \"date_time\" is not known and not enforced; did you mean date-time?"
+        ),
+    ];
+    let found = warnings(&json!({"name": "a.b", "schema": schema}));
+    assert!(found.len() == 2 && expected.iter().all(|warning| found.contains(warning)), "{found:?}");
+    let text = json!({"unevaluatedProperties": false}).to_string();
+    let found = warnings(&json!({"name": "a.b", "schemaText": text}));
+    let begin = "/spec/schemaText: /unevaluatedProperties: a keyword of 2019-09, ignored in Draft 7, in which a schema without \
+                 $schema is read; name the draft";
+    assert!(found.len() == 1 && found[0].starts_with(begin), "{found:?}");
+    // Other warnings come first.
+    let holder = Holder { namespace: "other".to_owned(), name: "a.b".to_owned() };
+    known.directory.set_holder("default", "a.b", Some(holder));
+    let found = warnings(&json!({"name": "a.b", "schema": {"nullable": true}}));
+    assert!(found[0].contains("is declared by") && found[1].contains("OpenAPI"), "{found:?}");
+}
+
 /// Replaces one of a value's parts, counted from the outside in.
 fn replaced(value: &mut Value, at: &mut usize, by: &Value) {
     if *at == 0 {

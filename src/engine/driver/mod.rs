@@ -144,3 +144,6 @@ fn set_error<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle, e
         ctx.wake_all(ctx.registry.users_of(name));
     }
 }
+
+#[cfg(test)]
+mod tests;

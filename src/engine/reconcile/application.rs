@@ -48,3 +48,6 @@ pub async fn ensure_application<H: Host>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

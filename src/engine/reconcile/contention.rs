@@ -28,7 +28,7 @@ pub fn require_ownership<H: Host>(
         Some(owner) => Err(ReconcileError::new(
             Reason::Conflict,
             format!(
-                "{} is managed by {owner}, which declares it, too; delete one of the two, or rename it",
+                "{} belongs to {owner}, which also declares it; delete one of the two, or rename it",
                 resource()
             ),
         )),
@@ -84,3 +84,6 @@ pub fn admit_repair<H: Host>(
         Error::Report(Box::new(Outcome { next: Next::Later(wait), ..Outcome::stalled(cause) }))
     })
 }
+
+#[cfg(test)]
+mod tests;

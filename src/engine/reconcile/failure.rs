@@ -85,3 +85,6 @@ pub fn svix_failure<H: Host>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,3 +158,6 @@ fn way_out(object: &Object) -> String {
          annotate that with {ORPHAN_ON_DELETE_ANNOTATION}=true and delete it"
     )
 }
+
+#[cfg(test)]
+mod tests;

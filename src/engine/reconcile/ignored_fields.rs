@@ -37,3 +37,6 @@ pub fn in_sync_except<H: Host>(
     }
     Outcome { remote: Some(remote), ..Outcome::stalled(error) }
 }
+
+#[cfg(test)]
+mod tests;

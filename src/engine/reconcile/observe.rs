@@ -67,3 +67,6 @@ fn would(action: Action, differences: &[Difference], refusal: Option<&ReconcileE
         (Action::Refuse, None) => "managing it would be refused".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

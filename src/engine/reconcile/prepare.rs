@@ -71,3 +71,6 @@ fn not_usable<H: Host>(ctx: &Context<H>, connection: &str) -> Error {
         Ok(_) => Error::Requeue(Next::After(Duration::ZERO)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,6 @@ pub async fn read<H: Host>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,3 +121,6 @@ fn not_yet<H: Host>(ctx: &Context<H>, object: &Object, outcome: &Outcome) -> Opt
         Next::Settled => Next::After(settle - waited),
     })
 }
+
+#[cfg(test)]
+mod tests;

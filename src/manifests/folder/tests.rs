@@ -176,6 +176,39 @@ fn booleans_that_look_like_words_are_warned_of_where_they_matter() {
 }
 
 #[test]
+fn what_a_schema_does_not_enforce_is_warned_of_with_its_line() {
+    let event_type = |name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {{name: {name}}}\nspec:\n{spec}"
+        )
+    };
+    let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata:\n  s.json: '{\"requried\": [\"a\"]}'\n";
+    let dir = folder(&[(
+        "t.yaml",
+        &[
+            event_type("a.b", "  schema:\n    properties:\n      at: {format: datetime}\n    unevaluatedProperties: false\n"),
+            event_type("a.c", "  formatAssertion: false\n  schemaText: '{\"format\": \"datetime\", \"nullable\": true}'\n"),
+            event_type("a.d", "  schemaFrom: {configMapKeyRef: {name: m, key: s.json}}\n"),
+            map.to_owned(),
+        ]
+        .concat(),
+    )]);
+    let loaded = load(dir.path());
+    assert_eq!(loaded.problems, []);
+    let warnings = messages_in(&dir, &loaded.warnings);
+
+    for (warning, begin) in warnings.iter().zip([
+        "t.yaml:9:5: WebhookEventType default/a.b: /spec/schema/unevaluatedProperties: a keyword of 2019-09, ignored in Draft 7",
+        "t.yaml:8:12: WebhookEventType default/a.b: /spec/schema/properties/at/format: the format \"datetime\" is not known",
+        "t.yaml:16:3: WebhookEventType default/a.c: /spec/schemaText: /nullable: a keyword of OpenAPI",
+        "t.yaml:18: WebhookEventType default/a.d: /spec/schemaFrom/configMapKeyRef: /requried: no keyword of JSON Schema",
+    ]) {
+        assert!(warning.starts_with(begin), "{warning}\n{begin}");
+    }
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+}
+
+#[test]
 fn an_ambiguous_word_in_a_list_is_reported_once() {
     let item = |name: usize, value: &str| {
         format!(

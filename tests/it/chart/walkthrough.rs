@@ -54,7 +54,7 @@ fn typed(block: &str) -> String {
 async fn nothing_is_left_after_the_documented_way() {
     let page = file("docs/uninstall.md");
     let [retain, delete, uninstall, rest] = &commands(&page, None)[..] else { panic!("four steps") };
-    let [without_operator] = &commands(&page, Some("The operator is gone already"))[..] else {
+    let [without_operator] = &commands(&page, Some("If the operator no longer exists"))[..] else {
         panic!("one way")
     };
     let control_plane = &ControlPlane::start().await;
@@ -146,10 +146,10 @@ async fn the_documented_way_in_leads_to_objects_that_are_looked_at() {
     webhook.ready().await;
 
     let svix = svix_server::start().await;
-    let connection_step = blocks("3. A Svix")
+    let connection_step = blocks("3. A connection to Svix")
         .replace("  ownerId: prod", &format!("  ownerId: prod\n  serverUrl: {}", svix.url()));
     run(&format!("SVIX_TOKEN={}\n{connection_step}", svix.token())).await;
-    let declare = blocks("4. Something to keep in step");
+    let declare = blocks("4. Event types and endpoints");
     eventually("the webhook to be asked", PATIENCE, async || {
         let said = shell(
             control_plane,

@@ -153,7 +153,7 @@ async fn of_two_that_declare_the_same_one_holds_it_and_the_other_takes_over_with
     let rival = endpoint("rival", &["a.one"]).with("uid", "shared");
     world.declare([second.clone(), rival.clone()]);
     let message = world.reason(&second.key(), "Conflict").await.message;
-    assert!(message.contains("managed by WebhookEventType/default/a.one"), "{message}");
+    assert!(message.contains("belongs to WebhookEventType/default/a.one"), "{message}");
     world.reason(&rival.key(), "Conflict").await;
     world.svix.clear_calls();
     world.delete(&first.key());

@@ -106,3 +106,6 @@ fn desired(endpoint: &WebhookEndpoint, prepared: &Prepared, secrets: &Secrets) -
     let resolved = endpoint::resolve(&endpoint.spec, secrets, namespace)?;
     Ok(endpoint::desired(endpoint, &prepared.connection.spec, owned, resolved)?)
 }
+
+#[cfg(test)]
+mod tests;

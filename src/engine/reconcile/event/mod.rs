@@ -93,3 +93,6 @@ fn not_sent(event: &WebhookEvent) -> ReconcileError {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

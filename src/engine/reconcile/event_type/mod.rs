@@ -110,3 +110,6 @@ async fn observe_only(
     };
     Ok(observe::outcome(prepared.mode, event_type::what_if(&step), refusal))
 }
+
+#[cfg(test)]
+mod tests;

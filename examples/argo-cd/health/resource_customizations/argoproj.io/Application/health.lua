@@ -12,6 +12,6 @@ if (operation.phase == "Failed" or operation.phase == "Error") and sync.status ~
 end
 -- That is the state for a moment between the end of a synchronisation and the next refresh.
 if health.status == "Missing" then
-  return {status = "Progressing", message = "Its objects were not there yet"}
+  return {status = "Progressing", message = "Its objects do not exist yet"}
 end
 return {status = health.status or "Progressing", message = health.message or ""}

@@ -1,7 +1,7 @@
 -- The health of an object of svix-operator, by the conditions of kstatus: Stalled waits for a change by a person,
 -- Reconciling needs none, and Ready means that Svix has what is declared. An object that is suspended on purpose is
 -- Healthy; if it were Suspended, a synchronisation in waves would never end (argoproj/argo-cd#24428).
-local function answer(status, message)
+local function health(status, message)
   return {status = status, message = message}
 end
 
@@ -20,16 +20,16 @@ local function message_of(condition, otherwise)
 end
 
 if obj.metadata.deletionTimestamp ~= nil then
-  return answer("Progressing", message_of(ready, "It is being deleted"))
+  return health("Progressing", message_of(ready, "It is being deleted"))
 end
 -- The status of an older spec is not that of the present one.
 if ready == nil or status.observedGeneration ~= obj.metadata.generation then
-  return answer("Progressing", "Waiting for svix-operator to look at it")
+  return health("Progressing", "Waiting for svix-operator to reconcile it")
 end
 if stalled ~= nil and stalled.status == "True" then
-  return answer("Degraded", message_of(stalled))
+  return health("Degraded", message_of(stalled))
 end
 if ready.status == "True" then
-  return answer("Healthy", message_of(ready))
+  return health("Healthy", message_of(ready))
 end
-return answer("Progressing", message_of(ready))
+return health("Progressing", message_of(ready))

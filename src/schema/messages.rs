@@ -1,4 +1,4 @@
-//! A violation in words: what was found and what was expected, short enough for a terminal.
+//! The messages of violations: what was found and what was expected, short enough for a terminal.
 
 use jsonschema::{
     ValidationError,
@@ -7,29 +7,34 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::Violation;
+use super::{Violation, patterns::Patterns};
 
-/// Most characters of a value that are told.
+/// Most characters of a value in a message.
 const MAX_VALUE: usize = 60;
-/// Most allowed values, or unexpected keys, that are told.
+/// Most allowed values, or unexpected keys, in a message.
 const MAX_LISTED: usize = 8;
 
-/// What an error of the validator says, for a person.
-pub(super) fn violation(error: &ValidationError<'_>) -> Violation {
-    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error) }
+/// Converts an error of the validator.
+pub(super) fn violation(error: &ValidationError<'_>, patterns: &Patterns) -> Violation {
+    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error, patterns) }
 }
 
-/// What the validator says of a schema itself, for a person.
-pub(super) fn of_schema(error: &ValidationError<'_>) -> String {
+/// The message of an error in a schema.
+pub(super) fn of_schema(error: &ValidationError<'_>, patterns: &Patterns) -> String {
     match error.kind() {
+        // Its syntax is known to be right by now.
         Kind::Format { format } if format == "regex" => {
-            format!("found {}, expected a regular expression", short(error.instance()))
+            let pattern = error.instance().as_str().map(|pattern| quoted(patterns.original(pattern)));
+            let pattern = pattern.unwrap_or_else(|| short(error.instance()));
+            format!(
+                "found {pattern}, expected a regular expression that becomes a smaller program; repeat less"
+            )
         }
-        _ => message(error),
+        _ => message(error, patterns),
     }
 }
 
-fn message(error: &ValidationError<'_>) -> String {
+fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
     let value: &Value = error.instance();
     let found = short(value);
     match error.kind() {
@@ -37,8 +42,10 @@ fn message(error: &ValidationError<'_>) -> String {
         Kind::Required { property } => format!("found no {}, which is required", short(property)),
         Kind::Enum { options } => format!("found {found}, expected {}", one_of(options)),
         Kind::Constant { expected_value } => format!("found {found}, expected {}", short(expected_value)),
-        Kind::Format { format } => format!("found {found}, expected {}", format_words(format)),
-        Kind::Pattern { pattern } => format!("found {found}, expected text that matches {}", quoted(pattern)),
+        Kind::Format { format } => format!("found {found}, expected {}", format_name(format)),
+        Kind::Pattern { pattern } => {
+            format!("found {found}, expected text that matches {}", quoted(patterns.original(pattern)))
+        }
         Kind::Minimum { limit } => format!("found {found}, expected at least {limit}"),
         Kind::Maximum { limit } => format!("found {found}, expected at most {limit}"),
         Kind::ExclusiveMinimum { limit } => format!("found {found}, expected more than {limit}"),
@@ -68,11 +75,14 @@ fn message(error: &ValidationError<'_>) -> String {
         Kind::Contains => format!("found {found}, expected an item that the schema asks for (contains)"),
         Kind::FalseSchema => format!("found {found}, expected nothing here"),
         Kind::Not { schema } => {
-            format!("found {found}, expected anything but what matches {}", short(schema))
+            format!(
+                "found {found}, expected anything but what matches {}",
+                short(&patterns.original_schema(schema))
+            )
         }
-        Kind::PropertyNames { error } => format!("a key of this object: {}", message(error)),
-        Kind::AnyOf { context } => alternatives("at least one of", error, context),
-        Kind::OneOfNotValid { context } => alternatives("exactly one of", error, context),
+        Kind::PropertyNames { error } => format!("a key of this object: {}", message(error, patterns)),
+        Kind::AnyOf { context } => alternatives("at least one of", error, context, patterns),
+        Kind::OneOfNotValid { context } => alternatives("exactly one of", error, context, patterns),
         Kind::OneOfMultipleValid { context } => format!(
             "found {found}, which matches several of {} alternatives (oneOf), expected exactly one",
             context.len()
@@ -83,20 +93,22 @@ fn message(error: &ValidationError<'_>) -> String {
         Kind::ContentMediaType { content_media_type } => {
             format!("found {found}, expected text of type {content_media_type}")
         }
+        Kind::FromUtf8 { .. } => format!("found {found}, expected encoded text that is UTF-8"),
+        // Ours: `formats::values`.
+        Kind::Custom { message, .. } => format!("found {found}, expected {message}"),
         // The rest is about the schema or the library; it quotes little of the payload.
-        Kind::FromUtf8 { .. }
-        | Kind::BacktrackLimitExceeded { .. }
-        | Kind::RegexEngineFailure { .. }
-        | Kind::Custom { .. }
-        | Kind::Referencing(_) => super::shortened(&error.to_string()),
+        Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. } | Kind::Referencing(_) => {
+            super::shortened(&error.to_string())
+        }
     }
 }
 
-/// What each of several alternatives lacks is long; what the nearest lacks is what helps.
+/// The errors of all alternatives are long; those of the nearest one help.
 fn alternatives(
     expected: &str,
     error: &ValidationError<'_>,
     context: &[Vec<ValidationError<'static>>],
+    patterns: &Patterns,
 ) -> String {
     let found = short(error.instance());
     let keyword = error.kind().keyword();
@@ -118,7 +130,7 @@ fn alternatives(
     if let Some((index, errors)) = nearest.min_by_key(|(_, errors)| distance(errors))
         && let Some(first) = errors.first()
     {
-        let inner = violation(first);
+        let inner = violation(first, patterns);
         let place = match inner.pointer.strip_prefix(error.instance_path().as_str()) {
             Some("") | None => String::new(),
             Some(_) => format!("{}: ", inner.pointer),
@@ -175,8 +187,8 @@ fn listed(mut items: impl ExactSizeIterator<Item = String>) -> String {
     text
 }
 
-/// Formats whose name does not say how they look.
-fn format_words(format: &str) -> String {
+/// A format, with an example where the name does not describe it.
+fn format_name(format: &str) -> String {
     let example = match format {
         "date-time" => " such as 2026-01-31T12:00:00Z",
         "date" => " such as 2026-01-31",
@@ -227,7 +239,7 @@ pub(super) fn short(value: &Value) -> String {
     }
 }
 
-/// Text in quotes, of which no more than [`MAX_VALUE`] characters are told.
+/// Text in quotes, of which no more than [`MAX_VALUE`] characters are shown.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(MAX_VALUE) {
         None => format!("{text:?}"),
@@ -244,8 +256,8 @@ mod tests {
     use super::*;
 
     fn said(schema: &Value, payload: &Value) -> String {
-        let (told, more) = Compiled::new(schema, true).unwrap().violations(payload);
-        describe(&told, more)
+        let (violations, more) = Compiled::new(schema, true).unwrap().violations(payload);
+        describe(&violations, more)
     }
 
     #[test]
@@ -290,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn of_alternatives_the_nearest_is_told() {
+    fn of_alternatives_the_nearest_is_reported() {
         let schema = json!({"oneOf": [
             {"type": "string"},
             {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}},

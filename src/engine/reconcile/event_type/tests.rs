@@ -1,0 +1,358 @@
+//! An event type on its way to Svix, and out of it.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::CLAIM_ANNOTATION,
+    engine::{
+        drift::MOST_REPAIRS,
+        host::HostError,
+        object::ObjectKey,
+        queue::Next,
+        testing::{Fixture, Manifest, Write, connection, event_type},
+    },
+};
+
+fn kind() -> Manifest {
+    event_type("a.one").with("description", "mine")
+}
+
+fn key() -> ObjectKey {
+    kind().key()
+}
+
+/// A fixture with this object, connected to an empty Svix.
+async fn declaring(manifest: Manifest) -> Fixture {
+    Fixture::new().with(connection().permissive()).with(manifest).connected().await
+}
+
+/// A fixture with this object, connected to a Svix where somebody created event type `a.one` with this description.
+async fn beside(manifest: Manifest, description: &str) -> Fixture {
+    let fixture = Fixture::new().with(connection().permissive()).with(manifest).with_svix().await;
+    fixture.by_hand("POST", "/event-type", in_svix(description)).await;
+    fixture.connect("default").await;
+    fixture.svix().clear_calls();
+    fixture
+}
+
+fn in_svix(description: &str) -> Value {
+    json!({"name": "a.one", "description": description, "schemas": {"1": {"type": "object", "title": "a.one"}}})
+}
+
+/// A fixture with this object in sync.
+async fn synced(manifest: Manifest) -> Fixture {
+    let fixture = declaring(manifest).await;
+    fixture.reconcile(&key()).await;
+    fixture.svix().clear_calls();
+    fixture
+}
+
+fn description(fixture: &Fixture) -> String {
+    fixture.svix().snapshot().event_types["a.one"].description.clone()
+}
+
+#[tokio::test]
+async fn it_is_created_and_recorded() {
+    let fixture = declaring(kind()).await;
+
+    let next = fixture.reconcile(&key()).await;
+
+    assert_eq!((next, fixture.writes()), (Next::Settled, vec!["event-type.create"]));
+    assert_eq!(fixture.reason(&key()), "InSync");
+    let recorded = json!({"connection": "default", "name": "a.one", "fields": ["description"]});
+    assert_eq!(fixture.status(&key())["svix"], recorded);
+    assert_eq!(fixture.events(&key()), ["Created"]);
+}
+
+#[tokio::test]
+async fn the_claim_comes_before_the_first_write() {
+    let fixture = declaring(kind()).await;
+    fixture.ctx.host.fail(Write::Claim, HostError::Conflict);
+
+    let next = fixture.reconcile(&key()).await;
+
+    assert_eq!((next, fixture.writes()), (Next::Failed, Vec::new()));
+    assert_eq!(fixture.ctx.host.writes(&key()), [Write::Claim]);
+}
+
+#[tokio::test]
+async fn a_claim_is_a_finalizer_and_an_annotation() {
+    let fixture = synced(kind()).await;
+
+    let object = fixture.stored(&key());
+
+    assert!(object.has_finalizer());
+    assert!(object.meta().annotations.as_ref().unwrap().contains_key(CLAIM_ANNOTATION));
+}
+
+#[tokio::test]
+async fn what_is_in_sync_is_not_written_again() {
+    let fixture = synced(kind()).await;
+    let writes = fixture.ctx.host.writes(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.svix().calls(), []);
+    assert_eq!(fixture.ctx.host.writes(&key()), writes);
+}
+
+#[tokio::test]
+async fn after_a_crash_the_claim_says_that_it_is_ours() {
+    let fixture = declaring(kind().with("adoption", "Never")).await;
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("500".to_owned()));
+    fixture.reconcile(&key()).await;
+    fixture.ctx.host.recover();
+    fixture.connect("default").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.reason(&key()), "InSync");
+    assert_eq!(fixture.writes(), ["event-type.create"]);
+}
+
+#[tokio::test]
+async fn after_a_lost_response_the_claim_says_so_too() {
+    let fixture = declaring(kind().with("adoption", "Never")).await;
+    fixture.lose_responses("event-type.create");
+    fixture.reconcile(&key()).await;
+    fixture.recover_svix();
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.reason(&key()), "InSync");
+}
+
+#[tokio::test]
+async fn what_is_equal_is_adopted() {
+    let fixture = beside(kind(), "mine").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("InSync".to_owned(), Vec::new()));
+    assert_eq!(fixture.events(&key()), ["Adopted"]);
+}
+
+#[tokio::test]
+async fn what_differs_is_not_adopted() {
+    let fixture = beside(kind(), "theirs").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("NotOurs".to_owned(), Vec::new()));
+    assert!(!fixture.stored(&key()).has_finalizer());
+}
+
+#[tokio::test]
+async fn nothing_is_adopted_with_never() {
+    let fixture = beside(kind().with("adoption", "Never"), "mine").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("NotOurs".to_owned(), Vec::new()));
+}
+
+#[tokio::test]
+async fn what_differs_is_overwritten_with_override() {
+    let fixture = beside(kind().with("adoption", "Override"), "theirs").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((description(&fixture).as_str(), fixture.writes()), ("mine", vec!["event-type.patch"]));
+    assert_eq!(fixture.events(&key()), ["Adopted"]);
+}
+
+#[tokio::test]
+async fn a_change_of_the_spec_is_written() {
+    let fixture = synced(kind()).await;
+    fixture.declare(kind().with("description", "another"));
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((description(&fixture).as_str(), fixture.writes()), ("another", vec!["event-type.patch"]));
+    assert_eq!(fixture.events(&key()), ["Created", "Updated"]);
+}
+
+#[tokio::test]
+async fn a_field_that_the_spec_stops_naming_is_set_back() {
+    let fixture = synced(kind()).await;
+    fixture.declare(event_type("a.one"));
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((description(&fixture).as_str(), fixture.writes()), ("", vec!["event-type.patch"]));
+}
+
+/// Changes it in Svix behind the operator's back, and lists Svix.
+async fn drift(fixture: &Fixture) {
+    fixture.by_hand("PATCH", "/event-type/a.one", json!({"description": "theirs"})).await;
+    fixture.connect("default").await;
+    fixture.svix().clear_calls();
+}
+
+#[tokio::test]
+async fn drift_is_repaired() {
+    let fixture = synced(kind()).await;
+    drift(&fixture).await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((description(&fixture).as_str(), fixture.writes()), ("mine", vec!["event-type.patch"]));
+    assert_eq!(fixture.events(&key()), ["Created", "DriftRepaired"]);
+}
+
+#[tokio::test]
+async fn the_same_drift_is_left_alone_in_the_end() {
+    let fixture = synced(kind()).await;
+    for _ in 0..MOST_REPAIRS {
+        drift(&fixture).await;
+        fixture.reconcile(&key()).await;
+    }
+    drift(&fixture).await;
+
+    let next = fixture.reconcile(&key()).await;
+
+    assert_eq!((description(&fixture).as_str(), fixture.writes()), ("theirs", Vec::new()));
+    assert_eq!(fixture.reason(&key()), "Contested");
+    assert!(matches!(next, Next::Later(_)), "{next:?}");
+}
+
+#[tokio::test]
+async fn what_vanished_is_created_again() {
+    let fixture = synced(kind()).await;
+    fixture.by_hand("DELETE", "/event-type/a.one?expunge=true", Value::Null).await;
+    fixture.connect("default").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.writes(), ["event-type.create"]);
+    assert_eq!(fixture.events(&key()), ["Created", "DriftRepaired"]);
+}
+
+#[tokio::test]
+async fn what_is_archived_is_revived_by_a_patch() {
+    let fixture = beside(kind(), "mine").await;
+    fixture.by_hand("DELETE", "/event-type/a.one", Value::Null).await;
+    fixture.connect("default").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.writes(), ["event-type.patch"]);
+    assert!(!fixture.svix().snapshot().event_types["a.one"].archived);
+    assert_eq!(fixture.events(&key()), ["Revived"]);
+}
+
+#[tokio::test]
+async fn a_field_that_the_server_ignores_is_written_once() {
+    let fixture = synced(kind().with("groupName", "group")).await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("FieldsIgnored".to_owned(), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_valid_is_not_written() {
+    let fixture = declaring(kind().with("schema", json!({"type": "strin"}))).await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("InvalidSchema".to_owned(), Vec::new()));
+}
+
+#[tokio::test]
+async fn what_another_object_owns_is_not_written() {
+    let fixture = synced(kind()).await;
+    let other = event_type("other").with("name", "a.one").with("description", "theirs");
+    fixture.declare(other.clone());
+
+    fixture.reconcile(&other.key()).await;
+
+    assert_eq!((fixture.reason(&other.key()), fixture.writes()), ("Conflict".to_owned(), Vec::new()));
+}
+
+#[tokio::test]
+async fn what_is_observed_is_not_written() {
+    let fixture = declaring(kind().with("managementPolicy", "Observe")).await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("Differs".to_owned(), Vec::new()));
+    assert_eq!(fixture.status(&key())["difference"], json!({"action": "Create"}));
+    assert_eq!(fixture.ctx.host.writes(&key()), [Write::Report]);
+}
+
+#[tokio::test]
+async fn a_request_has_svix_read_although_it_seems_equal() {
+    let fixture = synced(kind()).await;
+    fixture.by_hand("PATCH", "/event-type/a.one", json!({"description": "theirs"})).await;
+    fixture.edit(&key(), |it| it["metadata"]["annotations"]["svix-operator.dev/reconcile-at"] = "now".into());
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(description(&fixture), "mine");
+    assert_eq!(fixture.status(&key())["lastHandledReconcileAt"], "now");
+}
+
+#[tokio::test]
+async fn deleting_it_archives() {
+    let fixture = synced(kind()).await;
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(!fixture.exists(&key()));
+    assert!(fixture.svix().snapshot().event_types["a.one"].archived);
+    assert_eq!(fixture.events(&key()), ["Created", "Archived"]);
+}
+
+#[tokio::test]
+async fn deleting_it_expunges_if_it_says_so() {
+    let fixture = synced(kind().with("deletionPolicy", "Expunge")).await;
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(fixture.svix().snapshot().event_types.is_empty());
+    assert_eq!(fixture.events(&key()), ["Created", "Expunged"]);
+}
+
+#[tokio::test]
+async fn what_was_never_written_is_not_cleaned_up() {
+    let fixture = beside(kind().finalized(), "theirs").await;
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(!fixture.exists(&key()));
+    assert!(!fixture.svix().snapshot().event_types["a.one"].archived);
+    assert_eq!(fixture.svix().calls(), []);
+}
+
+#[tokio::test]
+async fn a_claim_without_status_is_cleaned_up() {
+    let fixture = declaring(kind()).await;
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("500".to_owned()));
+    fixture.reconcile(&key()).await;
+    fixture.ctx.host.recover();
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    assert!(fixture.svix().snapshot().event_types["a.one"].archived);
+}
+
+#[tokio::test]
+async fn the_next_owner_takes_over_without_a_write() {
+    let fixture = synced(kind()).await;
+    let next = kind().named("other").with("name", "a.one").with("adoption", "Never");
+    fixture.declare(next.clone());
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+    fixture.remove(&key());
+    fixture.reconcile(&next.key()).await;
+
+    assert_eq!((fixture.reason(&next.key()), fixture.writes()), ("InSync".to_owned(), Vec::new()));
+    assert_eq!(fixture.events(&key()), ["Created", "HandedOver"]);
+}

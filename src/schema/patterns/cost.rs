@@ -1,0 +1,83 @@
+//! What the patterns of a schema cost: in memory, by the size of the programs that they become, and in time, by the
+//! states that each byte of text may meet.
+//!
+//! The regex engine is linear in the text, but a pattern such as `a[ab]{5000}c` has five thousand states, all of which
+//! a hostile text keeps busy, and `\p{L}{100}` becomes a program of megabytes.
+
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use crate::schema::InvalidSchema;
+
+/// Largest programs of all patterns of a schema together, in ranges of characters: about twenty megabytes.
+const MAX_SIZE: usize = 1_000_000;
+/// Longest translation of one pattern, in bytes.
+const MAX_LENGTH: usize = 1024 * 1024;
+/// Most steps that judging the text of one payload may take: some seconds in the worst case.
+pub(in crate::schema) const MAX_STEPS: usize = 2_000_000_000;
+
+/// What one pattern costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// The size of its program.
+    size: usize,
+    /// The states that one character may meet.
+    pub states: usize,
+}
+
+impl Cost {
+    /// Adds what a translated pattern costs, or says that the patterns up to it take too much memory.
+    pub fn add(&mut self, translation: &str, pointer: &str) -> Result<(), InvalidSchema> {
+        // Reading a long one would take much memory by itself.
+        if translation.len() <= MAX_LENGTH {
+            *self = self.plus(cost(translation));
+        }
+        if self.size > MAX_SIZE || translation.len() > MAX_LENGTH {
+            return Err(InvalidSchema::Limit {
+                pointer: pointer.to_owned(),
+                message: "the patterns up to this one become too large; repeat less, or name fewer characters than \
+                          \\p{…} does"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { size: self.size.saturating_add(other.size), states: self.states.saturating_add(other.states) }
+    }
+
+    fn times(self, factor: usize) -> Self {
+        Self { size: self.size.saturating_mul(factor), states: self.states.saturating_mul(factor) }
+    }
+}
+
+fn cost(translation: &str) -> Cost {
+    // What does not parse will not compile either, and says so there.
+    regex_syntax::parse(translation).map(|hir| of(&hir)).unwrap_or_default()
+}
+
+/// The nesting of a pattern is bounded by its parser.
+fn of(hir: &Hir) -> Cost {
+    match hir.kind() {
+        HirKind::Empty => Cost::default(),
+        HirKind::Look(_) => Cost { size: 1, states: 1 },
+        HirKind::Literal(literal) => Cost { size: literal.0.len(), states: literal.0.len() },
+        HirKind::Class(class) => {
+            // A range of characters beyond ASCII becomes several ranges of bytes.
+            let size = match class {
+                Class::Unicode(class) if class.is_ascii() => class.ranges().len(),
+                Class::Unicode(class) => class.ranges().len().saturating_mul(4),
+                Class::Bytes(class) => class.ranges().len(),
+            };
+            Cost { size, states: 1 }
+        }
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
+            of(&repetition.sub).times(usize::try_from(times).unwrap_or(usize::MAX))
+        }
+        HirKind::Capture(capture) => of(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(of).fold(Cost::default(), Cost::plus)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The regular expressions of a schema: `pattern` and the keys of `patternProperties`, in the syntax of the validator's
+//! engine, and what they cost.
+
+mod cost;
+pub(super) mod ecma;
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+use serde_json::{Map, Value};
+
+use super::{InvalidSchema, document::Document, messages, push_part};
+use cost::Cost;
+pub(super) use cost::MAX_STEPS;
+
+/// The patterns of a schema and their translations.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    /// Each pattern that is written differently for the validator.
+    translated: HashMap<String, String>,
+    /// The same in reverse. No two patterns become one.
+    original: HashMap<String, String>,
+    cost: Cost,
+}
+
+/// A pattern of a schema, and where it stands.
+pub(super) struct Found<'a> {
+    pub pattern: &'a str,
+    pub pointer: String,
+    /// Whether it may be matched with a part of a payload.
+    is_used: bool,
+}
+
+/// All patterns of a schema, in the order of the subschemas.
+pub(super) fn all<'a>(document: &Document<'a>) -> Vec<Found<'a>> {
+    let mut found = Vec::new();
+    for subschema in document.subschemas.iter().filter(|subschema| document.is_inside(subschema)) {
+        if let Some(Value::String(pattern)) = subschema.value.get("pattern") {
+            let pointer = format!("{}/pattern", subschema.pointer);
+            found.push(Found { pattern, pointer, is_used: subschema.is_used });
+        }
+        if let Some(Value::Object(properties)) = subschema.value.get("patternProperties") {
+            for pattern in properties.keys() {
+                let mut pointer = format!("{}/patternProperties", subschema.pointer);
+                push_part(&mut pointer, pattern);
+                found.push(Found { pattern, pointer, is_used: subschema.is_used });
+            }
+        }
+    }
+    found
+}
+
+impl Patterns {
+    /// Translates the patterns of a schema. Refuses one that is none, that takes more than linear time, or that takes
+    /// too much memory.
+    pub fn of(document: &Document<'_>) -> Result<Self, InvalidSchema> {
+        let mut patterns = Self::default();
+        let mut known: HashSet<&str> = HashSet::new();
+        let all = all(document);
+        // A translation may be the text of another pattern, which then keeps it.
+        let mut number = 0usize;
+        let mut taken: HashSet<Cow<'_, str>> = all.iter().map(|found| found.pattern.into()).collect();
+        for Found { pattern, pointer, is_used } in all {
+            let Some(translation) = translation(pattern, &pointer, is_used)? else { continue };
+            patterns.cost.add(&translation, &pointer)?;
+            if !known.insert(pattern) || translation == pattern {
+                continue;
+            }
+            let mut unique = translation;
+            if taken.contains(unique.as_str()) {
+                // What matches nothing more, as digits of a number, makes it another text.
+                let length = unique.len();
+                while taken.contains(unique.as_str()) {
+                    number += 1;
+                    unique.truncate(length);
+                    (0..usize::BITS - number.leading_zeros())
+                        .for_each(|bit| unique.push_str(if number >> bit & 1 == 1 { "(?:)" } else { "()" }));
+                }
+            }
+            taken.insert(unique.clone().into());
+            patterns.translated.insert(pattern.to_owned(), unique.clone());
+            patterns.original.insert(unique, pattern.to_owned());
+        }
+        Ok(patterns)
+    }
+
+    /// A pattern as the validator gets it.
+    pub fn translated<'a>(&'a self, pattern: &'a str) -> &'a str {
+        self.translated.get(pattern).map_or(pattern, String::as_str)
+    }
+
+    /// A pattern as its author wrote it.
+    pub fn original<'a>(&'a self, translated: &'a str) -> &'a str {
+        self.original.get(translated).map_or(translated, String::as_str)
+    }
+
+    /// A part of the schema as its author wrote it.
+    pub fn original_schema<'a>(&self, schema: &'a Value) -> Cow<'a, Value> {
+        if self.original.is_empty() { Cow::Borrowed(schema) } else { Cow::Owned(self.restored(schema)) }
+    }
+
+    fn restored(&self, schema: &Value) -> Value {
+        match schema {
+            Value::Object(map) => {
+                let restored = map.iter().map(|(key, value)| match value {
+                    Value::String(pattern) if key == "pattern" => {
+                        (key.clone(), self.original(pattern).into())
+                    }
+                    Value::Object(patterns) if key == "patternProperties" => {
+                        let patterns: Map<_, _> = patterns
+                            .iter()
+                            .map(|(pattern, value)| (self.original(pattern).to_owned(), self.restored(value)))
+                            .collect();
+                        (key.clone(), patterns.into())
+                    }
+                    value => (key.clone(), self.restored(value)),
+                });
+                Value::Object(restored.collect())
+            }
+            Value::Array(items) => items.iter().map(|item| self.restored(item)).collect(),
+            other => other.clone(),
+        }
+    }
+
+    /// The most bytes of text that a payload may have for the patterns to judge it in bounded time.
+    pub fn longest_payload(&self) -> usize {
+        MAX_STEPS / self.cost.states.max(1)
+    }
+}
+
+/// A pattern in the syntax of the engine; `None` for one that the engine cannot match and need not.
+fn translation(pattern: &str, pointer: &str, is_used: bool) -> Result<Option<String>, InvalidSchema> {
+    let invalid = |message: String| InvalidSchema::Invalid { pointer: pointer.to_owned(), message };
+    let found = messages::quoted(pattern);
+    let parsed = ecma::parse(pattern)
+        .map_err(|error| invalid(format!("found {found}, expected a regular expression; it has {error}")))?;
+    match parsed.unsupported {
+        Some(_) if !is_used => Ok(None),
+        Some(ecma::Unsupported { construct, at }) => Err(invalid(format!(
+            "found {found}, expected a regular expression that takes linear time, without {construct} at character {at}; \
+             {}",
+            construct.way_out()
+        ))),
+        None => Ok(Some(parsed.translation)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
