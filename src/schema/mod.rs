@@ -5,6 +5,7 @@
 
 mod breadth;
 mod document;
+pub mod draft7;
 mod formats;
 mod keywords;
 mod limits;
