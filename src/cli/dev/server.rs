@@ -35,7 +35,6 @@ impl SvixServer {
                 record_calls: false,
                 delivery: DeliveryOptions { header_names, ..DeliveryOptions::default() },
                 token: Some(EMBEDDED_TOKEN.to_owned()),
-                ..embedded::Options::default()
             };
             let svix = EmbeddedSvix::start(options)
                 .await
