@@ -3,15 +3,15 @@
 mod admission;
 mod campaign;
 mod certificates;
-mod citizen;
 mod crash;
 mod crds;
 mod day_two;
 mod events;
 mod lease;
 mod objects;
+mod process;
 mod rbac;
 mod release;
+mod reporting;
 mod sidecar;
-mod telling;
 mod tour;

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 
-use crate::support::control_plane::{ControlPlane, TestNamespace};
+use crate::support::control_plane::{ControlPlane, FreshNamespace};
 use crate::support::wait::eventually;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ fn config_map(name: &str) -> ConfigMap {
     }
 }
 
-fn config_maps(client: kube::Client, namespace: &TestNamespace) -> Api<ConfigMap> {
+fn config_maps(client: kube::Client, namespace: &FreshNamespace) -> Api<ConfigMap> {
     Api::namespaced(client, &namespace.name)
 }
 

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::{cluster, file, kustomized};
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{connection, endpoint, event, event_type},
     operator::{Operator, free_address},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     tools::tool,
     wait::eventually,
-    world::PATIENCE,
 };
 
 const HEALTH: &str = "examples/argo-cd/health";
@@ -60,7 +60,7 @@ async fn argo_cd_sees_how_each_kind_fares() {
 async fn flux_sees_how_each_kind_fares() {
     Operator::shared().await;
     let control_plane = ControlPlane::shared().await;
-    let tenant = &Tenant::new(control_plane, "kstatus").await;
+    let tenant = &TestNamespace::new(control_plane, "kstatus").await;
     let broken = event_type("a.broken").with("schema", json!({"type": "nothing"}));
     let schema = json!({"properties": {"n": {"type": "integer"}}});
     let wrong = event("wrong", "a.one").with("payload", json!({"n": "x"}));
@@ -183,7 +183,7 @@ async fn the_component_puts_a_gateway_beside_a_producer() {
     let map = objects.iter().find(|it| it["kind"] == "ConfigMap" && it["metadata"]["name"] == map);
     assert_eq!(map.unwrap()["data"]["url"], "https://api.eu.svix.com");
 
-    let tenant = Tenant::new(control_plane, "producer").await;
+    let tenant = TestNamespace::new(control_plane, "producer").await;
     let schema = json!({"properties": {"id": {"type": "integer"}}});
     tenant.apply([event_type("order.placed").with("schema", schema)]).await;
     let (listen, url) = (free_address(), tenant.svix.url());

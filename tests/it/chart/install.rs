@@ -9,12 +9,12 @@ use svix_operator::embedded::FaultPlan;
 use super::{CHART, chart, monitoring::panels_without_data, named, permissions};
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{endpoint, event, event_type},
     operator::{OPERATOR_NAMESPACE, Operator, free_address},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     tools::tool,
     wait::eventually,
-    world::PATIENCE,
 };
 
 /// Certificates are renewed after weeks; `cluster::rbac` has them last seconds.
@@ -156,7 +156,7 @@ async fn an_uninstall_keeps_what_is_declared_and_an_install_finds_it_again() {
 }
 
 /// Everything that the operator does, as the chart has it run; answers what is to be looked at afterwards.
-async fn work(control_plane: &ControlPlane, tenant: &Tenant<'_>) {
+async fn work(control_plane: &ControlPlane, tenant: &TestNamespace<'_>) {
     let map = |schema: &str| {
         json!({
             "apiVersion": "v1", "kind": "ConfigMap", "data": {"schema.json": schema},
@@ -197,12 +197,12 @@ async fn work(control_plane: &ControlPlane, tenant: &Tenant<'_>) {
     tenant.gone("webhookevent", "good").await;
     // A schema that breaks, and is mended.
     tenant.apply_json(&[map("no JSON")]).await;
-    tenant.reason("webhookeventtype", "a.one", "InvalidSchema").await;
+    tenant.wait_for_reason("webhookeventtype", "a.one", "InvalidSchema").await;
     tenant.apply_json(&[map(r#"{"type": "object", "required": ["a"]}"#)]).await;
     tenant.all_ready(4).await;
     // One that does not match, and passes all the same.
     tenant.apply([event("lax", "order.moved").with("application", "other")]).await;
-    tenant.reason("webhookevent", "lax", "NoEndpointMatched").await;
+    tenant.wait_for_reason("webhookevent", "lax", "NoEndpointMatched").await;
     // Somebody changes Svix.
     let held = tenant.svix.snapshot();
     let (id, _) = held.applications["default"].endpoints.iter().next().unwrap();
@@ -240,20 +240,20 @@ async fn work(control_plane: &ControlPlane, tenant: &Tenant<'_>) {
     let only = Some(vec!["endpoint.update".to_owned(), "endpoint.patch".to_owned()]);
     tenant.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
     tenant.apply([endpoint("hook", &["a.one"])]).await;
-    tenant.reason("webhookendpoint", "hook", "SvixUnavailable").await;
+    tenant.wait_for_reason("webhookendpoint", "hook", "SvixUnavailable").await;
     tenant.svix.faults().clear();
     tenant.all_ready(4).await;
     // The token is wrong, and right again.
     tenant.set_token("wrong").await;
-    tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
+    tenant.wait_for_reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
     tenant.set_token(tenant.svix.token()).await;
-    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+    tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
     tenant.all_ready(4).await;
 }
 
 /// After an object has converged, nothing is different from what was applied, however one compares: Argo CD and Flux
 /// would find nothing to do.
-async fn no_difference_is_left(tenant: &Tenant<'_>) {
+async fn no_difference_is_left(tenant: &TestNamespace<'_>) {
     let mine = |name: &str| tenant.mine(endpoint(name, &["order.placed"]).with("channels", json!(["a"]))).0;
     for (name, flag) in [("client-side", "--server-side=false"), ("server-side", "--server-side=true")] {
         let manifest = mine(name).to_string();
@@ -261,13 +261,13 @@ async fn no_difference_is_left(tenant: &Tenant<'_>) {
             tenant.control_plane.kubectl_with(&[command, flag, "-f", "-"], &manifest).await
         };
         kubectl("apply").await.expect_success();
-        tenant.reason("webhookendpoint", name, "InSync").await;
+        tenant.wait_for_reason("webhookendpoint", name, "InSync").await;
         let said = kubectl("diff").await;
         assert!(said.success && said.stdout.is_empty(), "{name}: {}{}", said.stdout, said.stderr);
     }
 }
 
-async fn clean_up(control_plane: &ControlPlane, tenant: &Tenant<'_>, processes: &[&Operator]) {
+async fn clean_up(control_plane: &ControlPlane, tenant: &TestNamespace<'_>, processes: &[&Operator]) {
     let kinds = "webhookevents,webhookeventtypes,webhookendpoints";
     tenant.kubectl(&["delete", kinds, "--all", "--timeout=60s"]).await.expect_success();
     let connection = ["delete", "svixconnection", &tenant.name, "--timeout=60s"];
@@ -287,7 +287,7 @@ async fn operator_and_webhook_work_under_one_account() {
     is_established(control_plane).await;
     let address = free_address();
     lead_service_to(control_plane, address).await;
-    let tenant = &Tenant::new(control_plane, "one").await;
+    let tenant = &TestNamespace::new(control_plane, "one").await;
     let objects = chart("default").await;
     let deployment = named(&objects, "Deployment", "svix-operator");
     let operator = start(control_plane, deployment, "operator", &[]);
@@ -335,7 +335,7 @@ async fn operator_and_webhook_work_under_accounts_of_their_own() {
     is_established(control_plane).await;
     let address = free_address();
     lead_service_to(control_plane, address).await;
-    let tenant = &Tenant::new(control_plane, "two").await;
+    let tenant = &TestNamespace::new(control_plane, "two").await;
     let objects = super::objects(&super::rendered(&separate.map(str::to_owned)).await);
     let operator = start(control_plane, named(&objects, "Deployment", "svix-operator"), "operator", &[]);
     let webhook = named(&objects, "Deployment", "svix-operator-webhook");
@@ -359,7 +359,7 @@ async fn the_operator_works_in_the_named_namespaces_and_asks_for_nothing_elsewhe
     helm(control_plane, &["install", "crds", CHART, "--create-namespace", "--set", "webhook.enabled=false"])
         .await;
     is_established(control_plane).await;
-    let tenant = &Tenant::new(control_plane, "named").await;
+    let tenant = &TestNamespace::new(control_plane, "named").await;
     helm(control_plane, &["uninstall", "crds"]).await;
     let named_only = format!("watchNamespaces={{{}}},webhook.enabled=false", tenant.name);
     helm(control_plane, &["install", "svix-operator", CHART, "--take-ownership", "--set", &named_only]).await;

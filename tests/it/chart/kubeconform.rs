@@ -170,7 +170,7 @@ async fn kubeconform_takes_every_rendering_and_every_example() {
     let ours = schemas.path().join("webhookevent-svix-operator.dev-v1alpha1.json");
     crate::support::wait::eventually(
         "our kinds to be published",
-        crate::support::world::PATIENCE,
+        crate::support::harness::PATIENCE,
         async || {
             write_schemas(control_plane, schemas.path()).await;
             ours.exists().then_some(())

@@ -15,12 +15,12 @@ use super::{
 };
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{Manifest, connection, endpoint, event, event_type},
     operator::{OPERATOR_NAMESPACE, Operator},
     svix_server,
-    tenant::is_ready,
+    test_namespace::is_ready,
     wait::eventually,
-    world::PATIENCE,
 };
 
 const PREVIOUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data/previous");

@@ -7,13 +7,13 @@ use serde_json::json;
 use super::{CHART, chart, file, install, named};
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{endpoint, event_type},
     operator::free_address,
     svix_server,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     tools::shell,
     wait::eventually,
-    world::PATIENCE,
 };
 
 /// The commands under a heading, or before the first one: what stands behind `$` in blocks of `console`, a block each,
@@ -69,7 +69,7 @@ async fn nothing_is_left_after_the_documented_way() {
     ))
     .await;
     install::is_established(control_plane).await;
-    let tenant = &Tenant::new(control_plane, "leave").await;
+    let tenant = &TestNamespace::new(control_plane, "leave").await;
     let objects = chart("default").await;
     let operator =
         install::start(control_plane, named(&objects, "Deployment", "svix-operator"), "operator", &[]);

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::support::{
     control_plane::{ControlPlane, Finished},
+    harness::PATIENCE,
     objects::{Manifest, endpoint, event, event_type},
     operator::{Operator, install},
     sidecar::{Sidecar, asked, configuration},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::PATIENCE,
 };
 
 /// A schema for the examples here.
@@ -20,32 +20,32 @@ fn order() -> Value {
     })
 }
 
-async fn tenant(prefix: &str) -> Tenant<'static> {
+async fn tenant(prefix: &str) -> TestNamespace<'static> {
     // It brings the custom resources.
     Operator::shared().await;
-    Tenant::new(ControlPlane::shared().await, prefix).await
+    TestNamespace::new(ControlPlane::shared().await, prefix).await
 }
 
 /// `kubectl create`, which keeps nulls, as a person runs it.
-async fn create(tenant: &Tenant<'_>, manifest: Manifest) -> Finished {
+async fn create(tenant: &TestNamespace<'_>, manifest: Manifest) -> Finished {
     let text = tenant.mine(manifest).0.to_string();
     tenant.control_plane.kubectl_with(&["create", "-f", "-"], &text).await
 }
 
-async fn created(tenant: &Tenant<'_>, manifest: Manifest) -> String {
+async fn created(tenant: &TestNamespace<'_>, manifest: Manifest) -> String {
     let done = create(tenant, manifest).await;
     assert!(done.success, "{}", done.stderr);
     done.stderr
 }
 
-async fn refused(tenant: &Tenant<'_>, manifest: Manifest) -> String {
+async fn refused(tenant: &TestNamespace<'_>, manifest: Manifest) -> String {
     let done = create(tenant, manifest).await;
     assert!(!done.success, "created: {}", done.stdout);
     done.stderr
 }
 
 /// Declares an event type, and waits until the webhook knows it.
-async fn declared(tenant: &Tenant<'_>, manifest: Manifest) {
+async fn declared(tenant: &TestNamespace<'_>, manifest: Manifest) {
     let name = manifest.0["metadata"]["name"].as_str().unwrap().to_owned();
     tenant.apply([manifest]).await;
     eventually("the webhook to know it", PATIENCE, async || {
@@ -249,7 +249,7 @@ async fn a_webhook_that_is_down_holds_up_new_things_and_nothing_else() {
     declared(&tenant, event_type("a.b")).await;
     created(&tenant, endpoint("hook", &["a.b"])).await;
     created(&tenant, event("sent", "a.b")).await;
-    tenant.reason("webhookendpoint", "hook", "InSync").await;
+    tenant.wait_for_reason("webhookendpoint", "hook", "InSync").await;
 
     sidecar.process.signal("KILL");
     sidecar.process.ended(PATIENCE).await;
@@ -301,7 +301,7 @@ async fn an_event_type_that_cannot_be_read_does_not_stop_the_others() {
         .kubectl(&["patch", "crd", name, "--type=json", "-p", &anything.to_string()])
         .await
         .expect_success();
-    let tenant = Tenant::new(&control_plane, "odd").await;
+    let tenant = TestNamespace::new(&control_plane, "odd").await;
     let odd = event_type("a.odd").with("schema", 5);
     eventually("the definition to be in force", PATIENCE, async || {
         let applied = tenant.try_apply(&[tenant.mine(odd.clone()).0]).await;

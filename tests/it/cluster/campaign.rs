@@ -5,17 +5,17 @@
 //! `SVIX_OPERATOR_CAMPAIGN_FIRST` which is the first (default 0).
 
 mod by_hand;
-mod cast;
+mod fixtures;
 mod fresh;
-mod holding;
 mod leaks;
+mod observed;
 mod pair;
 mod tokens;
 
 use futures::{StreamExt as _, stream};
 use svix_operator::api;
 
-use cast::Cast;
+use fixtures::Fixtures;
 use fresh::Fresh;
 use pair::Pair;
 
@@ -51,46 +51,46 @@ fn every_field_of_the_specs_takes_part() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_specs_become_svix_holds_what_they_would_make_in_an_empty_one() {
-    let cast = Cast::enter("changing").await;
+    let fixtures = Fixtures::enter("changing").await;
     let mut pairs: Vec<_> = seeds().map(Pair::new).collect();
     for round in 0..=ROUNDS {
         if round > 0 {
             pairs.iter_mut().for_each(|pair| pair.mutate(round == ROUNDS));
         }
-        cast.apply(&pairs).await;
-        cast.settled(&pairs).await;
+        fixtures.apply(&pairs).await;
+        fixtures.settled(&pairs).await;
         let fresh = Fresh::in_memory(&pairs).await;
-        cast.holds_the_same(&pairs, &fresh).await;
+        fixtures.holds_the_same(&pairs, &fresh).await;
     }
     let fresh = Fresh::in_cluster(&pairs).await;
-    cast.holds_the_same(&pairs, &fresh).await;
-    cast.has_published_its_keys(&pairs).await;
-    leaks::nowhere(&cast).await;
+    fixtures.holds_the_same(&pairs, &fresh).await;
+    fixtures.has_published_its_keys(&pairs).await;
+    leaks::nowhere(&fixtures).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_somebody_does_in_svix_it_comes_to_hold_what_is_declared() {
-    let cast = Cast::enter("edited").await;
+    let fixtures = Fixtures::enter("edited").await;
     // Every second one: each round waits until all edits were seen, so these cost twice as much.
     let mut pairs: Vec<_> = seeds().step_by(2).map(Pair::new).collect();
     for round in 0..=ROUNDS {
         if round > 0 {
             pairs.iter_mut().for_each(|pair| pair.mutate(round == ROUNDS));
         }
-        cast.apply(&pairs).await;
+        fixtures.apply(&pairs).await;
         if round == 0 {
-            cast.settled(&pairs).await;
+            fixtures.settled(&pairs).await;
         } else {
-            cast.seen(&pairs).await;
+            fixtures.seen(&pairs).await;
         }
-        let svix = |pair: &Pair| &cast.svix[pair.connection];
+        let svix = |pair: &Pair| &fixtures.svix[pair.connection];
         stream::iter(&mut pairs)
-            .for_each_concurrent(8, async |pair| by_hand::edit(pair, svix(pair), cast.namespace()).await)
+            .for_each_concurrent(8, async |pair| by_hand::edit(pair, svix(pair), fixtures.namespace()).await)
             .await;
     }
     let fresh = Fresh::in_cluster(&pairs).await;
-    cast.holds_the_same(&pairs, &fresh).await;
-    cast.settled(&pairs).await;
-    cast.has_published_its_keys(&pairs).await;
-    leaks::nowhere(&cast).await;
+    fixtures.holds_the_same(&pairs, &fresh).await;
+    fixtures.settled(&pairs).await;
+    fixtures.has_published_its_keys(&pairs).await;
+    leaks::nowhere(&fixtures).await;
 }

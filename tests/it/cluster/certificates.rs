@@ -11,22 +11,22 @@ use serde_json::{Value, json};
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{endpoint, event, event_type},
     operator::{Operator, free_address},
     sidecar::{Sidecar, asked, bundles, configuration, metric_at_least, tls_secret},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::PATIENCE,
 };
 
 const RELOADS: &str = "svix_operator_certificate_reloads_total{result=\"ok\"}";
 
-async fn tenant(prefix: &str) -> Tenant<'static> {
+async fn tenant(prefix: &str) -> TestNamespace<'static> {
     Operator::shared().await;
-    Tenant::new(ControlPlane::shared().await, prefix).await
+    TestNamespace::new(ControlPlane::shared().await, prefix).await
 }
 
-async fn secret(tenant: &Tenant<'_>) -> Value {
+async fn secret(tenant: &TestNamespace<'_>) -> Value {
     eventually("the Secret", PATIENCE, async || tenant.get("secret", &tls_secret(&tenant.name)).await).await["data"].clone()
 }
 
@@ -148,7 +148,7 @@ async fn a_deleted_secret_and_a_reset_bundle_are_restored() {
 }
 
 /// Gives the Lease to a dead pod: it is not renewed, and expires in an hour.
-async fn give_lease_to_dead_pod(tenant: &Tenant<'_>) {
+async fn give_lease_to_dead_pod(tenant: &TestNamespace<'_>) {
     let spec = json!({"spec": {"holderIdentity": "dead", "leaseDurationSeconds": 3600}}).to_string();
     let lease = format!("{}-webhook", tenant.name);
     tenant.kubectl(&["patch", "lease", &lease, "--type=merge", "-p", &spec]).await.expect_success();

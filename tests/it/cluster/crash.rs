@@ -10,7 +10,7 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{Manifest, endpoint, event_type},
     operator::{Operator, install},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
 };
 
@@ -18,7 +18,7 @@ use crate::support::{
 async fn killed_at_twenty_random_moments_it_leaves_exactly_what_is_declared() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
-    let tenant = Tenant::with_connection(&control_plane, "crash", |connection| connection).await;
+    let tenant = TestNamespace::with_connection(&control_plane, "crash", |connection| connection).await;
     // Slow enough that the objects do not converge before the kills are through.
     tenant.svix.faults().set(FaultPlan { latency: Duration::from_millis(40), ..FaultPlan::default() });
     let foreign = reqwest::Client::new()

@@ -7,7 +7,7 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{Manifest, connection, endpoint, event, event_type},
     operator::Operator,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
 };
 
 fn each_node(value: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
@@ -75,7 +75,7 @@ fn no_definition_has_a_default_an_empty_list_an_unsigned_format_or_anything_unbo
 #[tokio::test]
 async fn the_api_server_refuses_what_it_should_and_says_why() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "refuse").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "refuse").await;
     let hook = || endpoint("hook", &["a.one"]);
     let kind = || event_type("a.one");
     let sent = || event("e", "a.one");
@@ -203,7 +203,7 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
 #[tokio::test]
 async fn what_cannot_be_changed_is_refused_with_what_to_do_instead() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "immutable").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "immutable").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
     let changes = [
         ("webhookeventtype/a.one", json!({"name": "b.two"}), "spec.name cannot be changed"),
@@ -234,7 +234,7 @@ async fn what_cannot_be_changed_is_refused_with_what_to_do_instead() {
 #[tokio::test]
 async fn nothing_of_an_event_can_be_changed_its_payload_included() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "event").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "event").await;
     let payload = json!({"a": {"b": [1, {"c": "x"}]}, "d": 1});
     tenant.apply([event("e", "a.one").with("payload", payload.clone())]).await;
     let text = event("t", "a.one").with("payload", json!(null)).with("payloadText", r#"{"a":1}"#);

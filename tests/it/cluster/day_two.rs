@@ -9,7 +9,7 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{Manifest, connection, endpoint, event, event_type},
     operator::{OPERATOR_NAMESPACE, Operator, install},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
 };
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const OWNER: &str = "svix-operator.dev/owner";
 
 /// A Secret in the tenant's namespace.
-async fn secret(tenant: &Tenant<'_>, name: &str, key: &str, value: &str) {
+async fn secret(tenant: &TestNamespace<'_>, name: &str, key: &str, value: &str) {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "stringData": {key: value},
         "metadata": {"name": name, "namespace": tenant.name},
@@ -26,7 +26,7 @@ async fn secret(tenant: &Tenant<'_>, name: &str, key: &str, value: &str) {
 }
 
 /// Another cluster with a connection to the same Svix.
-async fn second_cluster(tenant: &Tenant<'_>, owner_id: &str) -> (ControlPlane, Operator) {
+async fn second_cluster(tenant: &TestNamespace<'_>, owner_id: &str) -> (ControlPlane, Operator) {
     let other = ControlPlane::start().await;
     install(&other).await;
     let token = json!({
@@ -52,7 +52,7 @@ fn everything() -> Value {
 }
 
 async fn apply(
-    tenant: &Tenant<'_>,
+    tenant: &TestNamespace<'_>,
     control_plane: &ControlPlane,
     manifests: impl IntoIterator<Item = Manifest>,
 ) {
@@ -62,7 +62,12 @@ async fn apply(
 }
 
 /// Waits until an object in another cluster has this reason; answers its message.
-async fn reason(tenant: &Tenant<'_>, control_plane: &ControlPlane, object: &str, reason: &str) -> String {
+async fn reason(
+    tenant: &TestNamespace<'_>,
+    control_plane: &ControlPlane,
+    object: &str,
+    reason: &str,
+) -> String {
     eventually(&format!("{object} to be {reason}"), PATIENCE, async || {
         let arguments = ["get", "-n", &tenant.name, object, "-o", "json"];
         let found = control_plane.kubectl(&arguments).await;
@@ -85,7 +90,7 @@ async fn reason(tenant: &Tenant<'_>, control_plane: &ControlPlane, object: &str,
 async fn two_operators_that_claim_one_endpoint_come_to_a_decision_and_make_no_war() {
     // Given two clusters with an operator each, on one Svix
     Operator::shared().await;
-    let tenant = Tenant::with_connection(ControlPlane::shared().await, "claim", |it| {
+    let tenant = TestNamespace::with_connection(ControlPlane::shared().await, "claim", |it| {
         it.with("resyncInterval", "1s").with("ownerId", "first").with("access", json!([everything()]))
     })
     .await;
@@ -141,7 +146,7 @@ async fn two_operators_that_claim_one_endpoint_come_to_a_decision_and_make_no_wa
     let id = tenant.svix.snapshot().endpoint("default", "shared").unwrap().id.clone();
     let kept = hook("https://first.example.org/").with("deletionPolicy", "Retain");
     tenant.apply([kept]).await;
-    tenant.reason("webhookendpoint", "hook", "InSync").await;
+    tenant.wait_for_reason("webhookendpoint", "hook", "InSync").await;
     tenant.kubectl(&["delete", "webhookendpoint", "hook"]).await.expect_success();
     let taking = hook("https://second.example.org/").with("adoption", "Override");
     apply(&tenant, &second, [taking.annotated("svix-operator.dev/adopt-id", &id)]).await;
@@ -154,7 +159,7 @@ async fn two_operators_that_claim_one_endpoint_come_to_a_decision_and_make_no_wa
 #[tokio::test]
 async fn a_namespace_that_is_deleted_whole_goes_and_takes_along_what_it_had_in_svix() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "whole").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "whole").await;
     secret(&tenant, "receiver", "token", "Bearer x").await;
     let headers =
         json!([{"name": "X-Key", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}}]);
@@ -196,7 +201,7 @@ async fn definitions_that_are_deleted_take_their_objects_along_and_may_come_back
     install(&control_plane).await;
     let operator = Operator::start(&control_plane, &[]);
     operator.ready().await;
-    let tenant = Tenant::new(&control_plane, "crds").await;
+    let tenant = TestNamespace::new(&control_plane, "crds").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
     tenant.all_ready(2).await;
     let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
@@ -233,7 +238,7 @@ fn backup(list: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_restored_into_a_new_cluster_takes_its_own_back_without_a_write() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "backup").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "backup").await;
     secret(&tenant, "team", "name", "a").await;
     let headers = json!([{"name": "X-Team", "valueFrom": {"secretKeyRef": {"name": "team", "key": "name"}}}]);
     let shared = endpoint("shared", &["a.one"]).with("uid", "shared");
@@ -326,7 +331,7 @@ async fn a_backup_that_is_restored_into_a_new_cluster_takes_its_own_back_without
 #[tokio::test]
 async fn waiting_for_ready_right_after_an_update_waits_for_the_update() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "wait").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "wait").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
     tenant.all_ready(2).await;
     for round in 0..5 {
@@ -360,9 +365,10 @@ async fn waiting_for_ready_right_after_an_update_waits_for_the_update() {
 #[tokio::test]
 async fn a_change_of_a_secret_reaches_svix_at_once() {
     Operator::shared().await;
-    let tenant =
-        Tenant::with_connection(ControlPlane::shared().await, "quick", |it| it.with("resyncInterval", "1h"))
-            .await;
+    let tenant = TestNamespace::with_connection(ControlPlane::shared().await, "quick", |it| {
+        it.with("resyncInterval", "1h")
+    })
+    .await;
     secret(&tenant, "receiver", "token", "first").await;
     let headers =
         json!([{"name": "X-Key", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}}]);
@@ -387,7 +393,7 @@ async fn an_operator_of_some_namespaces_looks_at_no_other() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
     let (ours, other) =
-        (Tenant::new(&control_plane, "ours").await, Tenant::new(&control_plane, "other").await);
+        (TestNamespace::new(&control_plane, "ours").await, TestNamespace::new(&control_plane, "other").await);
     let also = control_plane.namespace("also").await;
     let namespaces = format!("{},{}", ours.name, also.name);
     let operator = Operator::start(&control_plane, &["--watch-namespaces", &namespaces]);
@@ -416,13 +422,13 @@ async fn what_differs_from_what_is_observed_is_counted() {
     install(&control_plane).await;
     let operator = Operator::start(&control_plane, &[]);
     operator.ready().await;
-    let tenant = Tenant::new(&control_plane, "observed").await;
+    let tenant = TestNamespace::new(&control_plane, "observed").await;
     tenant.apply([event_type("a.one").with("managementPolicy", "Observe")]).await;
-    tenant.reason("webhookeventtype", "a.one", "Differs").await;
+    tenant.wait_for_reason("webhookeventtype", "a.one", "Differs").await;
     let metric = r#"svix_operator_differing_objects{kind="WebhookEventType"}"#;
     assert_eq!(operator.metric(metric).await, 1.0);
     tenant.apply([event_type("a.one").with("managementPolicy", "Manage")]).await;
-    tenant.reason("webhookeventtype", "a.one", "InSync").await;
+    tenant.wait_for_reason("webhookeventtype", "a.one", "InSync").await;
     assert_eq!(operator.metric(metric).await, 0.0);
     // What nobody asks for is quiet: no status of it is left.
     let status = tenant.get("webhookeventtype", "a.one").await.unwrap()["status"].clone();
@@ -432,18 +438,18 @@ async fn what_differs_from_what_is_observed_is_counted() {
 #[tokio::test]
 async fn a_secret_that_kubernetes_refuses_is_told_and_not_tried_again() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "refused").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "refused").await;
     let to = |labels: Value| json!({"toSecret": {"name": "key", "labels": labels}});
     let hook = endpoint("hook", &["a.one"]);
     tenant
         .apply([event_type("a.one"), hook.clone().with("signingSecret", to(json!({"app": "two words"})))])
         .await;
-    let told = tenant.reason("webhookendpoint", "hook", "InvalidSpec").await;
+    let told = tenant.wait_for_reason("webhookendpoint", "hook", "InvalidSpec").await;
     assert!(told.starts_with("/spec/signingSecret/toSecret: ") && told.contains("two words"), "{told}");
     // The user's own word on a label that is ours to give stands.
     let own = to(json!({"app.kubernetes.io/managed-by": "us"}));
     tenant.apply([hook.with("signingSecret", own)]).await;
-    tenant.reason("webhookendpoint", "hook", "InSync").await;
+    tenant.wait_for_reason("webhookendpoint", "hook", "InSync").await;
     let secret = tenant.get("secret", "key").await.unwrap();
     assert_eq!(secret["metadata"]["labels"]["app.kubernetes.io/managed-by"], "us");
 }

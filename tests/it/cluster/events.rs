@@ -12,14 +12,14 @@ use crate::support::{
     inbox::Inbox,
     objects::{endpoint, event, event_type},
     operator::{Operator, install},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
 };
 
 #[tokio::test]
 async fn an_event_that_is_created_arrives_and_says_so() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "event").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "event").await;
     let inbox = Inbox::answering(200).await;
     let schema = json!({"type": "object", "required": ["order_id"]});
     tenant
@@ -38,11 +38,11 @@ async fn an_event_that_is_created_arrives_and_says_so() {
         let manifest = tenant.mine(manifest).0.to_string();
         tenant.control_plane.kubectl_with(&["create", "-f", "-"], &manifest).await.expect_success();
     }
-    tenant.reason("webhookevent", "good", "Delivered").await;
-    tenant.reason("webhookevent", "text", "Delivered").await;
+    tenant.wait_for_reason("webhookevent", "good", "Delivered").await;
+    tenant.wait_for_reason("webhookevent", "text", "Delivered").await;
     let bodies: BTreeSet<_> = inbox.bodies().into_iter().collect();
     assert_eq!(bodies, [r#"{"note":null,"order_id":"7"}"#.to_owned(), text.to_owned()].into());
-    let message = tenant.reason("webhookevent", "bad", "InvalidPayload").await;
+    let message = tenant.wait_for_reason("webhookevent", "bad", "InvalidPayload").await;
     assert!(message.contains(r#"/spec/payload: found no "order_id", which is required"#), "{message}");
     for condition in ["Sent", "Delivered", "Ready"] {
         let condition = format!("--for=condition={condition}");
@@ -59,7 +59,7 @@ async fn an_event_that_is_created_arrives_and_says_so() {
 async fn an_event_that_is_nested_too_deep_holds_up_no_other() {
     let control_plane = ControlPlane::shared().await;
     Operator::shared().await;
-    let tenant = Tenant::new(control_plane, "deep").await;
+    let tenant = TestNamespace::new(control_plane, "deep").await;
     tenant.apply([event_type("order.placed")]).await;
     tenant.all_ready(1).await;
     // An API server takes ten thousand levels; serde_json reads 128.
@@ -67,7 +67,7 @@ async fn an_event_that_is_nested_too_deep_holds_up_no_other() {
     let deep = tenant.mine(event("deep", "order.placed").with("payload", deep)).0.to_string();
     control_plane.kubectl_with(&["create", "-f", "-"], &deep).await.expect_success();
     tenant.apply([event("good", "order.placed")]).await;
-    tenant.reason("webhookevent", "good", "NoEndpointMatched").await;
+    tenant.wait_for_reason("webhookevent", "good", "NoEndpointMatched").await;
     // Nor does it when it is met in the first list.
     let another = Operator::start(control_plane, &[]);
     another.ready().await;
@@ -76,15 +76,15 @@ async fn an_event_that_is_nested_too_deep_holds_up_no_other() {
 #[tokio::test]
 async fn an_event_is_deleted_after_its_time_and_one_made_again_is_not_sent_again() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "event").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "event").await;
     tenant.apply([event_type("a.one")]).await;
     let sent = event("e", "a.one");
     tenant.apply([sent.clone().named("short").with("ttlAfterFinished", "0s"), sent.clone()]).await;
     tenant.gone("webhookevent", "short").await;
-    tenant.reason("webhookevent", "e", "NoEndpointMatched").await;
+    tenant.wait_for_reason("webhookevent", "e", "NoEndpointMatched").await;
     tenant.kubectl(&["delete", "webhookevent", "e"]).await.expect_success();
     tenant.apply([sent]).await;
-    tenant.reason("webhookevent", "e", "NoEndpointMatched").await;
+    tenant.wait_for_reason("webhookevent", "e", "NoEndpointMatched").await;
     assert_eq!(tenant.svix.snapshot().applications["default"].messages.len(), 2);
 }
 
@@ -93,7 +93,7 @@ async fn killed_at_random_moments_the_operator_sends_each_event_once() {
     const EVENTS: usize = 120;
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
-    let tenant = Tenant::new(&control_plane, "crash").await;
+    let tenant = TestNamespace::new(&control_plane, "crash").await;
     let inbox = Inbox::answering(200).await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"]).with("url", inbox.url())]).await;
     let operator = Operator::start(&control_plane, &["--no-leader-election"]);

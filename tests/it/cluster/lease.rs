@@ -9,13 +9,13 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use svix_operator::controller::lease::{LeaderElection, Leadership, LeaseConfig, Loss, identity};
 
-use crate::support::control_plane::{ControlPlane, TestNamespace};
+use crate::support::control_plane::{ControlPlane, FreshNamespace};
 use crate::support::tcp_proxy::TcpProxy;
 
 const LEASE_DURATION: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(30);
 
-fn config(namespace: &TestNamespace, name: &str) -> LeaseConfig {
+fn config(namespace: &FreshNamespace, name: &str) -> LeaseConfig {
     LeaseConfig {
         lease_duration: LEASE_DURATION,
         renew_deadline: Duration::from_secs(1),
@@ -24,7 +24,7 @@ fn config(namespace: &TestNamespace, name: &str) -> LeaseConfig {
     }
 }
 
-fn candidate(client: Client, namespace: &TestNamespace, name: &str) -> LeaderElection {
+fn candidate(client: Client, namespace: &FreshNamespace, name: &str) -> LeaderElection {
     LeaderElection::new(client, config(namespace, name)).unwrap()
 }
 
@@ -32,7 +32,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.unwrap_or_else(|_| panic!("{what}: not within {SOON:?}"))
 }
 
-fn leases(namespace: &TestNamespace, control_plane: &ControlPlane) -> Api<Lease> {
+fn leases(namespace: &FreshNamespace, control_plane: &ControlPlane) -> Api<Lease> {
     Api::namespaced(control_plane.client(), &namespace.name)
 }
 

@@ -15,14 +15,14 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event_type},
     operator::Operator,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
 };
 
 #[tokio::test]
 async fn applied_objects_become_ready_are_shown_with_their_state_and_then_stand_still() {
     let operator = Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "tour").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "tour").await;
     tenant
         .apply([
             endpoint("hook", &["origin.create"]).with("channels", json!(["https://example.org/repo"])),
@@ -38,7 +38,7 @@ async fn applied_objects_become_ready_are_shown_with_their_state_and_then_stand_
         "webhookendpoint/hook",
     ];
     tenant.kubectl(&wait).await.expect_success();
-    tenant.reason("webhookendpoint", "early", "WaitingForEventType").await;
+    tenant.wait_for_reason("webhookendpoint", "early", "WaitingForEventType").await;
 
     let shown = tenant.kubectl(&["get", "webhookeventtypes,webhookendpoints"]).await.expect_success();
     let row = |name: &str| {
@@ -116,12 +116,12 @@ async fn applied_objects_become_ready_are_shown_with_their_state_and_then_stand_
 #[tokio::test]
 async fn edits_in_the_cluster_reach_svix_and_status_speaks_of_the_present_spec() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "edit").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "edit").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
     tenant.all_ready(2).await;
     let patch = r#"{"spec":{"description":"changed"}}"#;
     tenant.kubectl(&["patch", "webhookendpoint", "hook", "--type=merge", "-p", patch]).await.expect_success();
-    tenant.reason("webhookendpoint", "hook", "InSync").await;
+    tenant.wait_for_reason("webhookendpoint", "hook", "InSync").await;
     let object = tenant.get("webhookendpoint", "hook").await.unwrap();
     assert_eq!(
         (&object["metadata"]["generation"], &object["status"]["observedGeneration"]),
@@ -134,7 +134,7 @@ async fn edits_in_the_cluster_reach_svix_and_status_speaks_of_the_present_spec()
 #[tokio::test]
 async fn a_namespace_can_be_deleted_whole() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "whole").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "whole").await;
     tenant.apply([event_type("a.one"), endpoint("one", &["a.one"]), endpoint("two", &["a.one"])]).await;
     tenant.all_ready(3).await;
     tenant
@@ -150,11 +150,11 @@ async fn a_namespace_can_be_deleted_whole() {
 #[tokio::test]
 async fn a_connection_is_held_while_objects_use_it() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "held").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "held").await;
     tenant.apply([event_type("a.one")]).await;
     tenant.all_ready(1).await;
     tenant.kubectl(&["delete", "svixconnection", &tenant.name, "--wait=false"]).await.expect_success();
-    let message = tenant.reason("svixconnection", &tenant.name, "InUse").await;
+    let message = tenant.wait_for_reason("svixconnection", &tenant.name, "InUse").await;
     let expected =
         format!("1 WebhookEventType still uses this connection: WebhookEventType/{}/a.one; ", tenant.name);
     assert!(message.starts_with(&expected), "{message}");
@@ -167,17 +167,17 @@ async fn a_connection_is_held_while_objects_use_it() {
 async fn tokens_come_from_the_secret_and_a_change_is_used_at_once() {
     Operator::shared().await;
     let control_plane = ControlPlane::shared().await;
-    let tenant = Tenant::with_connection(control_plane, "token", |connection| connection).await;
+    let tenant = TestNamespace::with_connection(control_plane, "token", |connection| connection).await;
     tenant.apply([event_type("a.one")]).await;
     tenant.all_ready(1).await;
     tenant.set_token("wrong-token-value").await;
-    let message = tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
+    let message = tenant.wait_for_reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
     assert!(!message.contains("wrong-token-value"), "{message}");
     control_plane.kubectl(&["delete", "secret", "-n", "svix-operator", &tenant.name]).await.expect_success();
-    let message = tenant.reason("svixconnection", &tenant.name, "TokenNotFound").await;
+    let message = tenant.wait_for_reason("svixconnection", &tenant.name, "TokenNotFound").await;
     assert!(message.contains(&format!("Secret svix-operator/{} is not there", tenant.name)), "{message}");
     tenant.apply([event_type("a.two")]).await;
-    tenant.reason("webhookeventtype", "a.two", "ConnectionNotReady").await;
+    tenant.wait_for_reason("webhookeventtype", "a.two", "ConnectionNotReady").await;
     tenant.set_token(tenant.svix.token()).await;
     tenant.all_ready(2).await;
 }
@@ -185,10 +185,10 @@ async fn tokens_come_from_the_secret_and_a_change_is_used_at_once() {
 #[tokio::test]
 async fn a_schema_in_a_config_map_is_followed() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "schema").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "schema").await;
     let reference = json!({"configMapKeyRef": {"name": "schemas", "key": "one"}});
     tenant.apply([event_type("a.one").with("schema", json!(null)).with("schemaFrom", reference)]).await;
-    let message = tenant.reason("webhookeventtype", "a.one", "SchemaSourceNotFound").await;
+    let message = tenant.wait_for_reason("webhookeventtype", "a.one", "SchemaSourceNotFound").await;
     assert!(message.contains(&format!("ConfigMap {}/schemas is not there", tenant.name)), "{message}");
     for schema in [json!({"title": "first"}), json!({"title": "second"})] {
         let map = json!({
@@ -213,7 +213,7 @@ async fn a_schema_in_a_config_map_is_followed() {
 async fn changes_and_deletions_that_come_while_status_is_written_are_not_lost() {
     Operator::shared().await;
     // No resync may come to the rescue.
-    let tenant = Tenant::with_connection(ControlPlane::shared().await, "busy", |connection| {
+    let tenant = TestNamespace::with_connection(ControlPlane::shared().await, "busy", |connection| {
         connection.with("resyncInterval", "1h")
     })
     .await;
@@ -255,7 +255,7 @@ async fn changes_and_deletions_that_come_while_status_is_written_are_not_lost() 
 #[tokio::test]
 async fn a_part_of_a_schema_that_becomes_empty_stays_an_object() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "empty").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "empty").await;
     for properties in [json!({"a": {"type": "string"}}), json!({})] {
         let schema = json!({"type": "object", "properties": properties});
         let examples = json!([{"name": "one", "value": {"inner": properties}}]);
@@ -271,7 +271,7 @@ async fn a_part_of_a_schema_that_becomes_empty_stays_an_object() {
 #[tokio::test]
 async fn an_object_that_others_change_all_the_time_is_let_go_and_keeps_their_finalizers() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "busy").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "busy").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
     tenant.all_ready(2).await;
     let kind = GroupVersionKind::gvk("svix-operator.dev", "v1alpha1", "WebhookEndpoint");

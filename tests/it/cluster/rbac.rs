@@ -9,7 +9,7 @@ use crate::support::{
     objects::{endpoint, event, event_type},
     operator::{OPERATOR_NAMESPACE, Operator, free_address, install_definitions, kubeconfig_of},
     sidecar::{Sidecar, metric_at_least},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
 };
 
@@ -21,7 +21,7 @@ async fn the_permissions_in_the_example_are_enough() {
     let control_plane = ControlPlane::start().await;
     install_definitions(&control_plane).await;
     control_plane.kubectl(&["apply", "--server-side", "-f", RBAC]).await.expect_success();
-    let tenant = Tenant::new(&control_plane, "rbac").await;
+    let tenant = TestNamespace::new(&control_plane, "rbac").await;
     let operator = Operator::start_with(&control_plane, &kubeconfig_of(&control_plane, "svix-operator"), &[]);
     operator.ready().await;
 
@@ -53,7 +53,7 @@ async fn the_permissions_in_the_example_are_enough() {
         .with("headers", headers)
         .with("signingSecret", json!({"toSecret": {"name": "key"}}));
     tenant.apply([keyed.clone()]).await;
-    tenant.reason("webhookendpoint", "keyed", "InSync").await;
+    tenant.wait_for_reason("webhookendpoint", "keyed", "InSync").await;
     tenant.apply([keyed.annotated("svix-operator.dev/rotate-at", "now")]).await;
     eventually("the key to be replaced", Duration::from_secs(60), async || {
         let found = tenant.get("webhookendpoint", "keyed").await?;
@@ -67,7 +67,7 @@ async fn the_permissions_in_the_example_are_enough() {
     tenant.apply([event("e", "a.one").with("application", "other").with("ttlAfterFinished", "0s")]).await;
     tenant.gone("webhookevent", "e").await;
     tenant.apply_json(&[map("no JSON")]).await;
-    tenant.reason("webhookeventtype", "a.one", "InvalidSchema").await;
+    tenant.wait_for_reason("webhookeventtype", "a.one", "InvalidSchema").await;
     tenant.apply_json(&[map(r#"{"type": "object", "required": ["a"]}"#)]).await;
     tenant.all_ready(3).await;
     eventually("Events of it", Duration::from_secs(30), async || {
@@ -76,9 +76,9 @@ async fn the_permissions_in_the_example_are_enough() {
     })
     .await;
     tenant.set_token("wrong").await;
-    tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
+    tenant.wait_for_reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
     tenant.set_token(tenant.svix.token()).await;
-    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+    tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
     tenant.kubectl(&["delete", "webhookeventtypes,webhookendpoints", "--all"]).await.expect_success();
     control_plane.kubectl(&["delete", "svixconnection", &tenant.name]).await.expect_success();
 
@@ -96,8 +96,10 @@ async fn secrets_can_be_allowed_in_some_namespaces_only() {
     install_definitions(&control_plane).await;
     control_plane.kubectl(&["apply", "--server-side", "-f", RBAC]).await.expect_success();
     control_plane.kubectl(&["delete", "clusterrolebinding", "svix-operator-secrets"]).await.expect_success();
-    let (allowed, not) =
-        (Tenant::new(&control_plane, "allowed").await, Tenant::new(&control_plane, "not").await);
+    let (allowed, not) = (
+        TestNamespace::new(&control_plane, "allowed").await,
+        TestNamespace::new(&control_plane, "not").await,
+    );
     let account = format!("{OPERATOR_NAMESPACE}:svix-operator");
     allowed
         .kubectl(&[
@@ -130,9 +132,9 @@ async fn secrets_can_be_allowed_in_some_namespaces_only() {
     // Then it works in the one, and in the other it is told what is missing; what needs no Secret goes on.
     allowed.all_ready(3).await;
     assert!(allowed.get("secret", "key").await.is_ok());
-    let told = not.reason("webhookendpoint", "hook", "SecretNotReadable").await;
+    let told = not.wait_for_reason("webhookendpoint", "hook", "SecretNotReadable").await;
     assert!(told.contains("docs/security.md") && told.contains(&format!("Secret {}/", not.name)), "{told}");
-    not.reason("webhookendpoint", "plain", "InSync").await;
+    not.wait_for_reason("webhookendpoint", "plain", "InSync").await;
     assert!(!operator.refused().is_empty(), "what is refused is told in the log");
     assert!(not.svix.snapshot().endpoint("default", &format!("test.{}.hook", not.name)).is_none());
 }
@@ -142,7 +144,7 @@ async fn the_permissions_of_the_webhook_in_the_example_are_enough() {
     let control_plane = ControlPlane::start().await;
     install_definitions(&control_plane).await;
     control_plane.kubectl(&["apply", "--server-side", "-f", RBAC]).await.expect_success();
-    let tenant = Tenant::new(&control_plane, "rbac").await;
+    let tenant = TestNamespace::new(&control_plane, "rbac").await;
     let map = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "data": {"schema.json": "{}"},
         "metadata": {"name": "schemas", "namespace": tenant.name},

@@ -18,11 +18,11 @@ use svix_operator::{
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{Manifest, connection, endpoint, event_type},
     operator::{OPERATOR_NAMESPACE, Operator, install},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::PATIENCE,
 };
 
 const FOREIGN: &str = "example.org/mine";
@@ -126,7 +126,7 @@ async fn it_is_refused_while_an_operator_runs_and_then_leaves_svix_as_it_is() {
     let account = releaser(&control_plane).await;
     let operator = Operator::start(&control_plane, &[]);
     operator.ready().await;
-    let tenant = Tenant::new(&control_plane, "release").await;
+    let tenant = TestNamespace::new(&control_plane, "release").await;
     tenant
         .apply([
             event_type("a.one"),

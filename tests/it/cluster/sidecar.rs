@@ -5,13 +5,13 @@ use svix_operator::plan::channels;
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     inbox::Inbox,
     objects::{Manifest, endpoint, event, event_type},
     operator::{Operator, free_address},
     sidecar::Sidecar,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::PATIENCE,
 };
 
 fn order() -> Value {
@@ -21,7 +21,7 @@ fn order() -> Value {
 #[tokio::test]
 async fn an_event_is_admitted_sent_and_delivered_signed_and_a_bad_one_never_stored() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "sidecar").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "sidecar").await;
     let _sidecar = Sidecar::start(&tenant, &[]).await;
     let inbox = Inbox::answering(200).await;
     let hook = endpoint("warehouse", &["order.placed"]).with("url", inbox.url());
@@ -43,7 +43,7 @@ async fn an_event_is_admitted_sent_and_delivered_signed_and_a_bad_one_never_stor
     .await;
     assert!(refused.contains(r#"/spec/payload/order_id: found "7", expected an integer"#), "{refused}");
     create("good", json!({"order_id": 7})).await.expect_success();
-    tenant.reason("webhookevent", "good", "Delivered").await;
+    tenant.wait_for_reason("webhookevent", "good", "Delivered").await;
     let [webhook] = &inbox.webhooks()[..] else { panic!("{:?}", inbox.bodies()) };
     assert_eq!(webhook.body, r#"{"order_id":7}"#);
     let held = tenant.svix.snapshot();
@@ -55,7 +55,7 @@ async fn an_event_is_admitted_sent_and_delivered_signed_and_a_bad_one_never_stor
 #[tokio::test]
 async fn beside_a_producer_the_gateway_follows_the_event_types_of_the_cluster() {
     Operator::shared().await;
-    let tenant = Tenant::with_connection(ControlPlane::shared().await, "producer", |connection| {
+    let tenant = TestNamespace::with_connection(ControlPlane::shared().await, "producer", |connection| {
         connection.with("channelEncoding", "Always")
     })
     .await;
@@ -116,8 +116,10 @@ async fn an_event_type_that_a_namespace_may_not_declare_judges_nobodys_events() 
     let rules = json!([
         {"namespaces": {"matchLabels": {"team": "orders"}}, "applications": ["*"], "eventTypes": ["order.*"]},
     ]);
-    let tenant =
-        Tenant::with_connection(control_plane, "access", |connection| connection.with("access", rules)).await;
+    let tenant = TestNamespace::with_connection(control_plane, "access", |connection| {
+        connection.with("access", rules)
+    })
+    .await;
     let thief = control_plane.namespace("thief").await.name.clone();
     let label = async |namespace: &str, label: &str| {
         control_plane
@@ -180,7 +182,7 @@ async fn an_event_type_that_a_namespace_may_not_declare_judges_nobodys_events() 
         .await;
     becomes("order.placed", "team").await;
     becomes("order.seen", "team").await;
-    tenant.reason("webhookeventtype", "order.placed", "InSync").await;
+    tenant.wait_for_reason("webhookeventtype", "order.placed", "InSync").await;
 
     // Labels and rules change without the objects.
     label(&thief, "team=orders").await;

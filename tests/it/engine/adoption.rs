@@ -7,26 +7,26 @@ use svix_operator::{
 };
 
 use crate::support::{
+    harness::{Harness, PATIENCE},
     objects::{Manifest, connection, endpoint, event_type},
     wait::eventually,
-    world::{PATIENCE, World},
 };
 
 const OWNER: &str = "svix-operator.dev/owner";
 
-async fn fleet() -> World {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one")]);
-    world.all_in_step().await;
-    world.by_hand("POST", "/app", json!({"name": "default", "uid": "default"})).await;
-    world
+async fn fleet() -> Harness {
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one")]);
+    harness.wait_until_in_sync().await;
+    harness.edit_svix("POST", "/app", json!({"name": "default", "uid": "default"})).await;
+    harness
 }
 
 /// An endpoint that somebody made in Svix.
-async fn by_hand(world: &World, extra: Value) -> String {
+async fn edit_svix(harness: &Harness, extra: Value) -> String {
     let mut body = json!({"url": "https://hooks.example.org/hook", "eventTypes": ["a.one"], "uid": "theirs"});
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    let made = world.by_hand("POST", "/app/default/endpoint", body).await;
+    let made = harness.edit_svix("POST", "/app/default/endpoint", body).await;
     made["id"].as_str().unwrap().to_owned()
 }
 
@@ -34,9 +34,9 @@ fn hook() -> Manifest {
     endpoint("hook", &["a.one"]).with("uid", "theirs")
 }
 
-fn notes(world: &World, key: &ObjectKey) -> Vec<String> {
-    world
-        .all_notes()
+fn published(harness: &Harness, key: &ObjectKey) -> Vec<String> {
+    harness
+        .all_published()
         .into_iter()
         .filter(|(of, _)| of == key)
         .map(|(_, note)| format!("{}: {}", note.reason, note.message))
@@ -50,51 +50,51 @@ fn lenient(connection: Manifest) -> Manifest {
     connection.with("resyncInterval", "1s").with("access", json!([all]))
 }
 
-async fn lenient_fleet() -> World {
-    let mut world = fleet().await;
-    let connection = lenient(connection(&world.svix.url()));
-    world.declare([connection]);
-    world
+async fn lenient_fleet() -> Harness {
+    let mut harness = fleet().await;
+    let connection = lenient(connection(&harness.svix.url()));
+    harness.declare([connection]);
+    harness
 }
 
 #[tokio::test]
 async fn an_equal_endpoint_is_adopted_with_one_write_the_mark() {
-    let mut world = fleet().await;
-    by_hand(&world, json!({"metadata": {"team": "x"}, "description": "by hand"})).await;
-    world.svix.clear_calls();
-    world.declare([hook()]);
-    world.all_in_step().await;
-    assert_eq!(world.writes().len(), 1, "{:?}", world.writes());
-    let found = world.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
+    let mut harness = fleet().await;
+    edit_svix(&harness, json!({"metadata": {"team": "x"}, "description": "by hand"})).await;
+    harness.svix.clear_calls();
+    harness.declare([hook()]);
+    harness.wait_until_in_sync().await;
+    assert_eq!(harness.writes().len(), 1, "{:?}", harness.writes());
+    let found = harness.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
     assert_eq!(found.metadata[OWNER], "test/default/hook");
     assert_eq!((found.metadata["team"].as_str(), found.description.as_str()), ("x", "by hand"));
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_different_one_is_refused_with_what_differs_and_taken_when_the_spec_becomes_equal() {
-    let mut world = fleet().await;
-    by_hand(&world, json!({"description": "by hand"})).await;
-    world.declare([hook().with("description", "mine")]);
-    let told = world.reason(&hook().key(), "NotOurs").await;
+    let mut harness = fleet().await;
+    edit_svix(&harness, json!({"description": "by hand"})).await;
+    harness.declare([hook().with("description", "mine")]);
+    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
     assert!(
         told.message.contains(r#"description is "by hand" in Svix, declared "mine""#),
         "{}",
         told.message
     );
-    world.declare([hook().with("description", "by hand")]);
-    world.all_in_step().await;
+    harness.declare([hook().with("description", "by hand")]);
+    harness.wait_until_in_sync().await;
 }
 
 #[tokio::test]
 async fn overriding_says_what_it_overwrites() {
-    let mut world = lenient_fleet().await;
-    by_hand(&world, json!({"description": "by hand"})).await;
-    world.declare([hook().with("description", "mine").with("adoption", "Override")]);
-    world.all_in_step().await;
-    let found = world.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
+    let mut harness = lenient_fleet().await;
+    edit_svix(&harness, json!({"description": "by hand"})).await;
+    harness.declare([hook().with("description", "mine").with("adoption", "Override")]);
+    harness.wait_until_in_sync().await;
+    let found = harness.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
     assert_eq!(found.description, "mine");
-    let told = notes(&world, &hook().key());
+    let told = published(&harness, &hook().key());
     assert!(
         told.iter().any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "by hand""#)),
         "{told:?}"
@@ -103,48 +103,48 @@ async fn overriding_says_what_it_overwrites() {
 
 #[tokio::test]
 async fn overriding_needs_to_be_allowed() {
-    let mut world = fleet().await;
-    by_hand(&world, json!({})).await;
-    world.svix.clear_calls();
-    world.declare([hook().with("adoption", "Override")]);
-    let told = world.reason(&hook().key(), "NotPermitted").await;
+    let mut harness = fleet().await;
+    edit_svix(&harness, json!({})).await;
+    harness.svix.clear_calls();
+    harness.declare([hook().with("adoption", "Override")]);
+    let told = harness.wait_for_reason(&hook().key(), "NotPermitted").await;
     assert!(told.message.contains("maxAdoption: Override"), "{}", told.message);
-    assert_eq!(world.writes(), [""; 0]);
+    assert_eq!(harness.writes(), [""; 0]);
 }
 
 #[tokio::test]
 async fn never_adopting_refuses_even_what_is_equal_and_tells_nothing_of_it() {
-    let mut world = fleet().await;
-    by_hand(&world, json!({"description": "secret plans"})).await;
-    world.declare([hook().with("adoption", "Never")]);
-    let told = world.reason(&hook().key(), "NotOurs").await;
+    let mut harness = fleet().await;
+    edit_svix(&harness, json!({"description": "secret plans"})).await;
+    harness.declare([hook().with("adoption", "Never")]);
+    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
     assert!(!told.message.contains("secret plans"), "{}", told.message);
     let kind = json!({"name": "b.theirs", "description": "secret plans"});
-    world.by_hand("POST", "/event-type", kind).await;
-    world.declare([event_type("b.theirs").with("adoption", "Never")]);
-    let told = world.reason(&event_type("b.theirs").key(), "NotOurs").await;
+    harness.edit_svix("POST", "/event-type", kind).await;
+    harness.declare([event_type("b.theirs").with("adoption", "Never")]);
+    let told = harness.wait_for_reason(&event_type("b.theirs").key(), "NotOurs").await;
     assert!(!told.message.contains("secret plans"), "{}", told.message);
 }
 
 #[tokio::test]
 async fn headers_and_keys_that_lists_do_not_show_must_be_equal_too() {
-    let mut world = fleet().await;
-    by_hand(&world, json!({})).await;
+    let mut harness = fleet().await;
+    edit_svix(&harness, json!({})).await;
     let path = "/app/default/endpoint/theirs/headers";
-    world.by_hand("PUT", path, json!({"headers": {"X-Team": "theirs"}})).await;
-    world.set_secret("s", "key", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    harness.edit_svix("PUT", path, json!({"headers": {"X-Team": "theirs"}})).await;
+    harness.set_secret("s", "key", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let mine = |value: &str| hook().with("headers", json!([{"name": "X-Team", "value": value}]));
-    world.declare([mine("mine")]);
-    let told = world.reason(&hook().key(), "NotOurs").await;
+    harness.declare([mine("mine")]);
+    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
     assert!(
         told.message.contains("headers is x-team: another value (not shown) in Svix"),
         "{}",
         told.message
     );
     let keyed = mine("theirs").with("signingSecret", json!({"fromSecret": {"name": "s", "key": "key"}}));
-    world.declare([keyed]);
+    harness.declare([keyed]);
     eventually("the key to be told of", PATIENCE, async || {
-        let message = world.ready(&hook().key())?.message;
+        let message = harness.ready(&hook().key())?.message;
         if message.contains("signingSecret is another key (not shown) in Svix") {
             Ok(())
         } else {
@@ -152,27 +152,31 @@ async fn headers_and_keys_that_lists_do_not_show_must_be_equal_too() {
         }
     })
     .await;
-    assert_eq!(world.svix.snapshot().endpoint("default", "theirs").unwrap().headers["X-Team"], "theirs");
-    world.svix.clear_calls();
-    world.declare([mine("theirs")]);
-    world.all_in_step().await;
-    world.quiet().await;
-    assert_eq!(world.writes().len(), 1, "the mark and nothing else: {:?}", world.writes());
+    assert_eq!(harness.svix.snapshot().endpoint("default", "theirs").unwrap().headers["X-Team"], "theirs");
+    harness.svix.clear_calls();
+    harness.declare([mine("theirs")]);
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    assert_eq!(harness.writes().len(), 1, "the mark and nothing else: {:?}", harness.writes());
 }
 
 #[tokio::test]
 async fn an_event_type_is_overridden_where_that_is_allowed() {
-    let mut world = lenient_fleet().await;
+    let mut harness = lenient_fleet().await;
     let schemas = json!({"1": {"title": "old"}, "2": {"title": "kept"}});
-    world
-        .by_hand("POST", "/event-type", json!({"name": "b.theirs", "description": "old", "schemas": schemas}))
+    harness
+        .edit_svix(
+            "POST",
+            "/event-type",
+            json!({"name": "b.theirs", "description": "old", "schemas": schemas}),
+        )
         .await;
-    world.declare([event_type("b.theirs").with("description", "new").with("adoption", "Override")]);
-    world.all_in_step().await;
-    let found = world.svix.snapshot().event_types["b.theirs"].clone();
+    harness.declare([event_type("b.theirs").with("description", "new").with("adoption", "Override")]);
+    harness.wait_until_in_sync().await;
+    let found = harness.svix.snapshot().event_types["b.theirs"].clone();
     assert_eq!(found.description, "new");
     assert_eq!(found.schemas.unwrap()["2"], json!({"title": "kept"}), "other versions are left alone");
-    let told = notes(&world, &event_type("b.theirs").key());
+    let told = published(&harness, &event_type("b.theirs").key());
     assert!(
         told.iter().any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "old""#)),
         "{told:?}"
@@ -185,70 +189,70 @@ fn by_id(id: &str) -> Manifest {
 
 #[tokio::test]
 async fn an_endpoint_is_adopted_by_its_id_and_keeps_its_uid() {
-    let mut world = fleet().await;
-    let id = by_hand(&world, json!({})).await;
-    world.svix.clear_calls();
-    world.declare([by_id(&id)]);
-    world.all_in_step().await;
-    assert_eq!(world.writes().len(), 1, "{:?}", world.writes());
-    let found = world.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
+    let mut harness = fleet().await;
+    let id = edit_svix(&harness, json!({})).await;
+    harness.svix.clear_calls();
+    harness.declare([by_id(&id)]);
+    harness.wait_until_in_sync().await;
+    assert_eq!(harness.writes().len(), 1, "{:?}", harness.writes());
+    let found = harness.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
     assert_eq!((found.id.as_str(), found.metadata[OWNER].as_str()), (id.as_str(), "test/default/hook"));
     // It is ours now: drift is undone, also when the annotation is gone.
-    world.declare([endpoint("hook", &["a.one"]).with("description", "mine")]);
-    world.all_in_step().await;
-    world.by_hand("PATCH", &format!("/app/default/endpoint/{id}"), json!({"description": "x"})).await;
+    harness.declare([endpoint("hook", &["a.one"]).with("description", "mine")]);
+    harness.wait_until_in_sync().await;
+    harness.edit_svix("PATCH", &format!("/app/default/endpoint/{id}"), json!({"description": "x"})).await;
     eventually("it to be undone", PATIENCE, async || {
-        (world.svix.snapshot().endpoint("default", "theirs")?.description == "mine").then_some(())
+        (harness.svix.snapshot().endpoint("default", "theirs")?.description == "mine").then_some(())
     })
     .await;
-    world.delete(&hook().key());
+    harness.delete(&hook().key());
     eventually("it to go from Svix", PATIENCE, async || {
-        world.svix.snapshot().endpoint("default", "theirs").is_none().then_some(())
+        harness.svix.snapshot().endpoint("default", "theirs").is_none().then_some(())
     })
     .await;
 }
 
 #[tokio::test]
 async fn one_without_a_uid_is_given_one() {
-    let mut world = fleet().await;
-    let id = by_hand(&world, json!({"uid": null})).await;
-    world.declare([by_id(&id)]);
-    world.all_in_step().await;
-    assert_eq!(world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().id, id);
+    let mut harness = fleet().await;
+    let id = edit_svix(&harness, json!({"uid": null})).await;
+    harness.declare([by_id(&id)]);
+    harness.wait_until_in_sync().await;
+    assert_eq!(harness.svix.snapshot().endpoint("default", "test.default.hook").unwrap().id, id);
 }
 
 #[tokio::test]
 async fn an_id_that_leads_nowhere_makes_no_second_endpoint() {
-    let mut world = fleet().await;
-    world.declare([by_id("ep_2nowhere")]);
-    let told = world.reason(&hook().key(), "InvalidSpec").await;
+    let mut harness = fleet().await;
+    harness.declare([by_id("ep_2nowhere")]);
+    let told = harness.wait_for_reason(&hook().key(), "InvalidSpec").await;
     assert!(told.message.contains("ep_2nowhere"), "{}", told.message);
-    assert!(world.svix.snapshot().applications["default"].endpoints.is_empty());
+    assert!(harness.svix.snapshot().applications["default"].endpoints.is_empty());
 }
 
 #[tokio::test]
 async fn what_another_owner_marked_is_taken_by_name_and_override_only_and_not_back() {
-    let mut world = lenient_fleet().await;
-    let id = by_hand(&world, json!({"metadata": {OWNER: "other/ns/name"}})).await;
-    world.declare([hook()]);
-    let told = world.reason(&hook().key(), "NotOurs").await;
+    let mut harness = lenient_fleet().await;
+    let id = edit_svix(&harness, json!({"metadata": {OWNER: "other/ns/name"}})).await;
+    harness.declare([hook()]);
+    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
     assert!(told.message.contains("other/ns/name"), "{}", told.message);
-    world.declare([hook().with("adoption", "Override")]);
-    world.quiet().await;
-    world.reason(&hook().key(), "NotOurs").await;
+    harness.declare([hook().with("adoption", "Override")]);
+    harness.wait_until_idle().await;
+    harness.wait_for_reason(&hook().key(), "NotOurs").await;
     let taking = hook().with("adoption", "Override").annotated("svix-operator.dev/adopt-id", &id);
-    world.declare([taking]);
-    world.all_in_step().await;
+    harness.declare([taking]);
+    harness.wait_until_in_sync().await;
     // The other takes it back: there is no war.
     let path = format!("/app/default/endpoint/{id}");
-    world.by_hand("PATCH", &path, json!({"metadata": {OWNER: "other/ns/name"}})).await;
-    world.reason(&hook().key(), "NotOurs").await;
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    harness.edit_svix("PATCH", &path, json!({"metadata": {OWNER: "other/ns/name"}})).await;
+    harness.wait_for_reason(&hook().key(), "NotOurs").await;
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_cluster_that_is_rebuilt_from_git_takes_its_own_back_without_a_write() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let declared = [
         event_type("a.one").with("description", "d"),
         endpoint("hook", &["a.one"])
@@ -256,22 +260,22 @@ async fn a_cluster_that_is_rebuilt_from_git_takes_its_own_back_without_a_write()
             .with("headers", json!([{"name": "X-Team", "value": "a"}])),
         endpoint("plain", &["a.one"]).with("metadata", json!({"k": "v"})),
     ];
-    world.declare(declared.clone());
-    world.all_in_step().await;
-    let before = world.svix.snapshot();
+    harness.declare(declared.clone());
+    harness.wait_until_in_sync().await;
+    let before = harness.svix.snapshot();
     // Nothing of Kubernetes is left: no status, no annotation, other uids.
-    world.forget_everything().await;
-    world.svix.clear_calls();
-    world.declare(declared);
-    world.all_in_step().await;
-    assert_eq!(world.writes(), [""; 0]);
-    assert_eq!(world.svix.snapshot(), before);
+    harness.forget_everything().await;
+    harness.svix.clear_calls();
+    harness.declare(declared);
+    harness.wait_until_in_sync().await;
+    assert_eq!(harness.writes(), [""; 0]);
+    assert_eq!(harness.svix.snapshot(), before);
 }
 
 #[tokio::test]
 async fn the_fleet_of_swh_webhooks_is_adopted_with_one_write_for_each_endpoint() {
     // Given what swh-webhooks 0.3.2 makes: an application, a uid and a header for each, a channel as a UUID
-    let mut world = World::with_connection(|connection| {
+    let mut harness = Harness::with_connection(|connection| {
         connection.with("channelEncoding", "Always").with("resyncInterval", "1s")
     })
     .await;
@@ -279,14 +283,14 @@ async fn the_fleet_of_swh_webhooks_is_adopted_with_one_write_for_each_endpoint()
     let mut declared: Vec<Manifest> = Vec::new();
     for kind in ["origin.create", "origin.visit"] {
         let schema = json!({"type": "object"});
-        world
-            .by_hand(
+        harness
+            .edit_svix(
                 "POST",
                 "/event-type",
                 json!({"name": kind, "description": "d", "schemas": {"1": schema}}),
             )
             .await;
-        world.by_hand("POST", "/app", json!({"name": kind, "uid": uuid(kind)})).await;
+        harness.edit_svix("POST", "/app", json!({"name": kind, "uid": uuid(kind)})).await;
         declared.push(event_type(kind).with("description", "d").with("schema", schema));
         for channel in [None, Some("https://example.org/repo")] {
             let url = "https://hooks.example.org/swh";
@@ -296,9 +300,9 @@ async fn the_fleet_of_swh_webhooks_is_adopted_with_one_write_for_each_endpoint()
                 body["channels"] = json!([uuid(channel)]);
                 body["metadata"] = json!({uuid(channel): channel});
             }
-            world.by_hand("POST", &format!("/app/{}/endpoint", uuid(kind)), body).await;
+            harness.edit_svix("POST", &format!("/app/{}/endpoint", uuid(kind)), body).await;
             let headers = json!({"headers": {"X-Swh-Event": kind}});
-            world.by_hand("PUT", &format!("/app/{}/endpoint/{uid}/headers", uuid(kind)), headers).await;
+            harness.edit_svix("PUT", &format!("/app/{}/endpoint/{uid}/headers", uuid(kind)), headers).await;
             let name = format!("{kind}-{}", if channel.is_some() { "repo" } else { "all" });
             let hook = endpoint(&name, &[kind])
                 .with("url", url)
@@ -312,34 +316,34 @@ async fn the_fleet_of_swh_webhooks_is_adopted_with_one_write_for_each_endpoint()
         }
     }
     // When it is declared
-    world.svix.clear_calls();
-    world.declare(declared);
-    world.all_in_step().await;
+    harness.svix.clear_calls();
+    harness.declare(declared);
+    harness.wait_until_in_sync().await;
     // Then each endpoint got its mark, and nothing else was written.
-    let writes = world.writes();
+    let writes = harness.writes();
     assert_eq!(writes.len(), 4, "{writes:?}");
     assert!(writes.iter().all(|write| write.starts_with("endpoint.patch")), "{writes:?}");
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
 }
 
 // --- two objects that declare one thing
 
 #[tokio::test]
 async fn of_two_the_oldest_holds_it_both_say_so_and_the_other_takes_over_without_a_delete() {
-    let mut world = fleet().await;
+    let mut harness = fleet().await;
     let first = endpoint("first", &["a.one"]).with("uid", "shared").with("url", "https://first.example.org/");
     let second = endpoint("second", &["a.one"])
         .with("uid", "shared")
         .with("url", "https://second.example.org/")
         .in_namespace("other");
-    world.declare([first.clone()]);
-    world.all_in_step().await;
-    let id = world.svix.snapshot().endpoint("default", "shared").unwrap().id.clone();
-    world.declare([second.clone()]);
-    let told = world.reason(&second.key(), "Conflict").await;
+    harness.declare([first.clone()]);
+    harness.wait_until_in_sync().await;
+    let id = harness.svix.snapshot().endpoint("default", "shared").unwrap().id.clone();
+    harness.declare([second.clone()]);
+    let told = harness.wait_for_reason(&second.key(), "Conflict").await;
     assert!(told.message.contains("WebhookEndpoint/default/first"), "{}", told.message);
     eventually("the holder to say so", PATIENCE, async || {
-        let message = world.ready(&first.key())?.message;
+        let message = harness.ready(&first.key())?.message;
         if message.contains("WebhookEndpoint/other/second declares it, too, and waits") {
             Ok(())
         } else {
@@ -347,17 +351,17 @@ async fn of_two_the_oldest_holds_it_both_say_so_and_the_other_takes_over_without
         }
     })
     .await;
-    assert!(world.notes(&first.key()).contains(&"Contested"));
-    assert_eq!(world.writes_while_listed(2).await, [""; 0], "no war");
-    world.delete(&first.key());
-    world.reason(&second.key(), "InSync").await;
-    let found = world.svix.snapshot().endpoint("default", "shared").unwrap().clone();
+    assert!(harness.published(&first.key()).contains(&"Contested"));
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0], "no war");
+    harness.delete(&first.key());
+    harness.wait_for_reason(&second.key(), "InSync").await;
+    let found = harness.svix.snapshot().endpoint("default", "shared").unwrap().clone();
     assert_eq!((found.id, found.url.as_str()), (id, "https://second.example.org/"));
-    assert!(world.notes(&first.key()).contains(&"HandedOver"));
-    let deletes = world.writes().into_iter().filter(|write| write.starts_with("endpoint.delete")).count();
+    assert!(harness.published(&first.key()).contains(&"HandedOver"));
+    let deletes = harness.writes().into_iter().filter(|write| write.starts_with("endpoint.delete")).count();
     assert_eq!(deletes, 0);
     eventually("the other to say no more of it", PATIENCE, async || {
-        let message = world.ready(&second.key())?.message;
+        let message = harness.ready(&second.key())?.message;
         if message.contains("declares it, too") { Err(message) } else { Ok(()) }
     })
     .await;
@@ -365,22 +369,22 @@ async fn of_two_the_oldest_holds_it_both_say_so_and_the_other_takes_over_without
 
 #[tokio::test]
 async fn what_is_changed_again_and_again_is_left_alone_for_a_while() {
-    let mut world = fleet().await;
+    let mut harness = fleet().await;
     let kind = event_type("b.fought").with("description", "mine");
-    world.declare([kind.clone()]);
-    world.all_in_step().await;
+    harness.declare([kind.clone()]);
+    harness.wait_until_in_sync().await;
     // Somebody else means it: whenever it is mended, it is changed back.
     let theirs = async || {
-        world.by_hand("PATCH", "/event-type/b.fought", json!({"description": "theirs"})).await;
+        harness.edit_svix("PATCH", "/event-type/b.fought", json!({"description": "theirs"})).await;
     };
     let mut mended = 0;
     loop {
         theirs().await;
         let done = eventually("it to be mended, or left", PATIENCE, async || {
-            if world.ready(&kind.key()).is_ok_and(|ready| ready.reason == "Contested") {
+            if harness.ready(&kind.key()).is_ok_and(|ready| ready.reason == "Contested") {
                 return Some(true);
             }
-            (world.svix.snapshot().event_types["b.fought"].description == "mine").then_some(false)
+            (harness.svix.snapshot().event_types["b.fought"].description == "mine").then_some(false)
         })
         .await;
         if done {
@@ -388,39 +392,39 @@ async fn what_is_changed_again_and_again_is_left_alone_for_a_while() {
         }
         mended += 1;
         assert!(mended < 10, "it is a war");
-        world.quiet().await;
+        harness.wait_until_idle().await;
     }
     assert_eq!(mended, 5);
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
     // A person who looks can have it looked at again.
-    world.declare([kind.clone().annotated("svix-operator.dev/reconcile-at", "now")]);
-    world.reason(&kind.key(), "InSync").await;
-    let Some(Object::EventType(event_type)) = world.object(&kind.key()) else { panic!() };
+    harness.declare([kind.clone().annotated("svix-operator.dev/reconcile-at", "now")]);
+    harness.wait_for_reason(&kind.key(), "InSync").await;
+    let Some(Object::EventType(event_type)) = harness.object(&kind.key()) else { panic!() };
     assert_eq!(event_type.status.as_ref().unwrap().last_handled_reconcile_at.as_deref(), Some("now"));
 }
 
 #[tokio::test]
 async fn headers_and_a_key_that_differ_keep_an_endpoint_from_being_adopted() {
     // Given an endpoint that somebody made with a header and a key of theirs
-    let mut world = fleet().await;
-    let id = by_hand(&world, json!({})).await;
+    let mut harness = fleet().await;
+    let id = edit_svix(&harness, json!({})).await;
     let headers = json!({"headers": {"X-Team": "hunter2"}});
-    world.by_hand("PUT", &format!("/app/default/endpoint/{id}/headers"), headers).await;
-    world.set_secret("keys", "signing", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
-    let before = world.svix.snapshot();
+    harness.edit_svix("PUT", &format!("/app/default/endpoint/{id}/headers"), headers).await;
+    harness.set_secret("keys", "signing", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let before = harness.svix.snapshot();
     // When it is declared with others
     let declared = hook()
         .with("headers", json!([{"name": "X-Team", "value": "mine"}]))
         .with("signingSecret", json!({"fromSecret": {"name": "keys", "key": "signing"}}));
-    world.declare([declared]);
+    harness.declare([declared]);
     // Then what differs is told by name, and nothing is written.
-    let told = world.reason(&hook().key(), "NotOurs").await;
+    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
     assert!(told.message.contains("x-team") && told.message.contains("signingSecret"), "{}", told.message);
     assert!(!told.message.contains("hunter2"), "{}", told.message);
-    assert_eq!(world.svix.snapshot(), before);
+    assert_eq!(harness.svix.snapshot(), before);
     // Declared as it is, it is taken.
-    world.declare([hook().with("headers", json!([{"name": "X-Team", "value": "hunter2"}]))]);
-    world.all_in_step().await;
+    harness.declare([hook().with("headers", json!([{"name": "X-Team", "value": "hunter2"}]))]);
+    harness.wait_until_in_sync().await;
 }
 
 /// Made at this hour of some day.
@@ -431,84 +435,84 @@ fn made_at(hour: u32, mut manifest: Manifest) -> Manifest {
 
 #[tokio::test]
 async fn of_several_that_wait_the_oldest_takes_over_whatever_its_name() {
-    let mut world = fleet().await;
+    let mut harness = fleet().await;
     let shared = |name: &str| {
         endpoint(name, &["a.one"]).with("uid", "shared").with("url", format!("https://{name}.example.org/"))
     };
     let kind =
         |namespace: &str| event_type("b.shared").with("description", namespace).in_namespace(namespace);
-    world.declare([shared("holder"), kind("holder")]);
-    world.all_in_step().await;
+    harness.declare([shared("holder"), kind("holder")]);
+    harness.wait_until_in_sync().await;
     // Given two that wait, of which the older has the later name
     let (older, younger) = (made_at(1, shared("z-older")), made_at(2, shared("a-younger")));
     let (older_kind, younger_kind) = (made_at(1, kind("z-older")), made_at(2, kind("a-younger")));
-    world.declare([older.clone(), younger.clone(), older_kind.clone(), younger_kind.clone()]);
+    harness.declare([older.clone(), younger.clone(), older_kind.clone(), younger_kind.clone()]);
     for waiting in [&older, &younger, &older_kind, &younger_kind] {
-        world.reason(&waiting.key(), "Conflict").await;
+        harness.wait_for_reason(&waiting.key(), "Conflict").await;
     }
     // When the holder goes
-    world.delete(&shared("holder").key());
-    world.delete(&kind("holder").key());
+    harness.delete(&shared("holder").key());
+    harness.delete(&kind("holder").key());
     // Then the older one has it, and neither is stuck.
-    world.reason(&older_kind.key(), "InSync").await;
-    world.reason(&older.key(), "InSync").await;
-    world.reason(&younger.key(), "Conflict").await;
-    world.reason(&younger_kind.key(), "Conflict").await;
+    harness.wait_for_reason(&older_kind.key(), "InSync").await;
+    harness.wait_for_reason(&older.key(), "InSync").await;
+    harness.wait_for_reason(&younger.key(), "Conflict").await;
+    harness.wait_for_reason(&younger_kind.key(), "Conflict").await;
     assert_eq!(
-        world.svix.snapshot().endpoint("default", "shared").unwrap().url,
+        harness.svix.snapshot().endpoint("default", "shared").unwrap().url,
         "https://z-older.example.org/"
     );
 }
 
 #[tokio::test]
 async fn a_crash_while_an_event_type_is_handed_over_leaves_it_the_heirs() {
-    let mut world = fleet().await;
+    let mut harness = fleet().await;
     let kind =
         |namespace: &str| event_type("b.shared").with("description", namespace).in_namespace(namespace);
-    world.declare([kind("first")]);
-    world.all_in_step().await;
-    world.declare([kind("second")]);
-    world.reason(&kind("second").key(), "Conflict").await;
+    harness.declare([kind("first")]);
+    harness.wait_until_in_sync().await;
+    harness.declare([kind("second")]);
+    harness.wait_for_reason(&kind("second").key(), "Conflict").await;
     // Given a Svix that lets the heir do nothing
     let only = Some(vec!["event-type.get".to_owned(), "event-type.patch".to_owned()]);
-    world.svix.faults().set(FaultPlan { drop_before: 1.0, only, ..FaultPlan::default() });
-    world.delete(&kind("first").key());
+    harness.svix.faults().set(FaultPlan { drop_before: 1.0, only, ..FaultPlan::default() });
+    harness.delete(&kind("first").key());
     eventually("the first to go", PATIENCE, async || {
-        world.object(&kind("first").key()).is_none().then_some(())
+        harness.object(&kind("first").key()).is_none().then_some(())
     })
     .await;
     // When the operator dies before the heir's status says that it holds it
-    world.crash_and_restart().await;
-    world.svix.faults().clear();
+    harness.crash_and_restart().await;
+    harness.svix.faults().clear();
     // Then it is the heir's all the same.
-    world.reason(&kind("second").key(), "InSync").await;
-    assert_eq!(world.svix.snapshot().event_types["b.shared"].description, "second");
+    harness.wait_for_reason(&kind("second").key(), "InSync").await;
+    assert_eq!(harness.svix.snapshot().event_types["b.shared"].description, "second");
 }
 
 #[tokio::test]
 async fn an_endpoint_that_goes_to_another_namespace_leaves_its_credentials_behind() {
-    let mut world = fleet().await;
-    world.set_secret("receiver", "token", "Bearer hunter2");
+    let mut harness = fleet().await;
+    harness.set_secret("receiver", "token", "Bearer hunter2");
     let first = endpoint("first", &["a.one"]).with("uid", "shared").with(
         "headers",
         json!([{"name": "Authorization", "valueFrom": {"secretKeyRef": {"name": "receiver", "key": "token"}}}]),
     );
-    world.declare([first.clone()]);
-    world.all_in_step().await;
-    let key = world.svix.snapshot().endpoint("default", "shared").unwrap().secret.clone();
+    harness.declare([first.clone()]);
+    harness.wait_until_in_sync().await;
+    let key = harness.svix.snapshot().endpoint("default", "shared").unwrap().secret.clone();
     // Given somebody in another namespace who waits for it, with an address and a Secret of their own
     let second = endpoint("second", &["a.one"])
         .with("uid", "shared")
         .with("url", "https://elsewhere.example.org/")
         .with("signingSecret", json!({"toSecret": {"name": "taken"}}))
         .in_namespace("tenant");
-    world.declare([second.clone()]);
-    world.reason(&second.key(), "Conflict").await;
+    harness.declare([second.clone()]);
+    harness.wait_for_reason(&second.key(), "Conflict").await;
     // When the first is deleted
-    world.delete(&first.key());
-    world.reason(&second.key(), "InSync").await;
+    harness.delete(&first.key());
+    harness.wait_for_reason(&second.key(), "InSync").await;
     // Then the other has neither the header nor the key.
-    let found = world.svix.snapshot().endpoint("default", "shared").unwrap().clone();
+    let found = harness.svix.snapshot().endpoint("default", "shared").unwrap().clone();
     assert_eq!(found.url, "https://elsewhere.example.org/");
     assert!(found.headers.is_empty(), "the header of the first is sent to the second's address");
     assert_ne!(found.secret, key, "the second has the key of the first");
@@ -517,18 +521,18 @@ async fn an_endpoint_that_goes_to_another_namespace_leaves_its_credentials_behin
 #[tokio::test]
 async fn what_an_object_holds_that_is_not_looked_at_here_is_nobodys_to_take() {
     // Given an operator of namespace `default` alone, and an endpoint that carries the mark of an object elsewhere
-    let mut world = World::of_namespaces(&["default"]).await;
-    world.declare([event_type("a.one")]);
-    world.all_in_step().await;
-    world.by_hand("POST", "/app", json!({"name": "default", "uid": "default"})).await;
-    let id = by_hand(&world, json!({"metadata": {OWNER: "test/elsewhere/x"}})).await;
+    let mut harness = Harness::of_namespaces(&["default"]).await;
+    harness.declare([event_type("a.one")]);
+    harness.wait_until_in_sync().await;
+    harness.edit_svix("POST", "/app", json!({"name": "default", "uid": "default"})).await;
+    let id = edit_svix(&harness, json!({"metadata": {OWNER: "test/elsewhere/x"}})).await;
     // When it is declared here, equal, and named by its id
-    world.declare([hook().annotated("svix-operator.dev/adopt-id", &id)]);
+    harness.declare([hook().annotated("svix-operator.dev/adopt-id", &id)]);
     // Then it stays whose it is.
-    let told = world.reason(&hook().key(), "Conflict").await;
+    let told = harness.wait_for_reason(&hook().key(), "Conflict").await;
     assert!(told.message.contains("elsewhere/x"), "{}", told.message);
     assert_eq!(
-        world.svix.snapshot().endpoint("default", "theirs").unwrap().metadata[OWNER],
+        harness.svix.snapshot().endpoint("default", "theirs").unwrap().metadata[OWNER],
         "test/elsewhere/x"
     );
 }

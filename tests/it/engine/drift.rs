@@ -3,39 +3,39 @@
 use serde_json::json;
 
 use crate::support::{
+    harness::{Harness, PATIENCE},
     objects::{endpoint, event_type},
     wait::eventually,
-    world::{PATIENCE, World},
 };
 
-async fn converged() -> World {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one").with("description", "declared"), endpoint("hook", &["a.one"])]);
-    world.all_in_step().await;
-    world
+async fn converged() -> Harness {
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one").with("description", "declared"), endpoint("hook", &["a.one"])]);
+    harness.wait_until_in_sync().await;
+    harness
 }
 
-async fn back(world: &World, before: &svix_operator::embedded::Snapshot) {
+async fn back(harness: &Harness, before: &svix_operator::embedded::Snapshot) {
     eventually("Svix to hold again what is declared", PATIENCE, async || {
-        let now = world.svix.snapshot().content();
+        let now = harness.svix.snapshot().content();
         if now == before.content() { Ok(()) } else { Err(format!("{now:?}")) }
     })
     .await;
-    world.all_in_step().await;
+    harness.wait_until_in_sync().await;
 }
 
 #[tokio::test]
 async fn edits_are_undone_and_told() {
-    let world = converged().await;
-    let before = world.svix.snapshot();
+    let harness = converged().await;
+    let before = harness.svix.snapshot();
     let hook = json!({"url": "https://evil.example/", "eventTypes": null, "uid": null, "metadata": {}});
-    world.by_hand("PATCH", "/app/default/endpoint/test.default.hook", hook).await;
+    harness.edit_svix("PATCH", "/app/default/endpoint/test.default.hook", hook).await;
     let kind = json!({"description": "edited", "schemas": null});
-    world.by_hand("PATCH", "/event-type/a.one", kind).await;
-    back(&world, &before).await;
+    harness.edit_svix("PATCH", "/event-type/a.one", kind).await;
+    back(&harness, &before).await;
     for key in [event_type("a.one").key(), endpoint("hook", &[]).key()] {
         eventually("the repair to be told", PATIENCE, async || {
-            world.notes(&key).contains(&"DriftRepaired").then_some(())
+            harness.published(&key).contains(&"DriftRepaired").then_some(())
         })
         .await;
     }
@@ -43,58 +43,59 @@ async fn edits_are_undone_and_told() {
 
 #[tokio::test]
 async fn deletions_are_undone() {
-    let world = converged().await;
-    let description = |world: &World| {
-        world.svix.snapshot().endpoint("default", "test.default.hook").map(|endpoint| endpoint.url.clone())
+    let harness = converged().await;
+    let description = |harness: &Harness| {
+        harness.svix.snapshot().endpoint("default", "test.default.hook").map(|endpoint| endpoint.url.clone())
     };
-    let before = description(&world);
-    world.by_hand("DELETE", "/event-type/a.one?expunge=true", json!(null)).await;
-    world.by_hand("DELETE", "/app/default/endpoint/test.default.hook", json!(null)).await;
+    let before = description(&harness);
+    harness.edit_svix("DELETE", "/event-type/a.one?expunge=true", json!(null)).await;
+    harness.edit_svix("DELETE", "/app/default/endpoint/test.default.hook", json!(null)).await;
     eventually("both to be back", PATIENCE, async || {
-        (description(&world) == before && world.svix.snapshot().event_types.contains_key("a.one"))
+        (description(&harness) == before && harness.svix.snapshot().event_types.contains_key("a.one"))
             .then_some(())
     })
     .await;
-    world.by_hand("DELETE", "/event-type/a.one", json!(null)).await;
+    harness.edit_svix("DELETE", "/event-type/a.one", json!(null)).await;
     eventually("it to be unarchived", PATIENCE, async || {
-        (!world.svix.snapshot().event_types["a.one"].archived).then_some(())
+        (!harness.svix.snapshot().event_types["a.one"].archived).then_some(())
     })
     .await;
-    world.by_hand("DELETE", "/app/default", json!(null)).await;
+    harness.edit_svix("DELETE", "/app/default", json!(null)).await;
     eventually("the application to be back", PATIENCE, async || {
-        (description(&world) == before).then_some(())
+        (description(&harness) == before).then_some(())
     })
     .await;
-    world.all_in_step().await;
+    harness.wait_until_in_sync().await;
 }
 
 #[tokio::test]
 async fn disabling_is_left_alone_unless_the_spec_says_otherwise() {
-    let mut world = converged().await;
-    let disabled =
-        |world: &World| world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled;
-    world.by_hand("PATCH", "/app/default/endpoint/test.default.hook", json!({"disabled": true})).await;
+    let mut harness = converged().await;
+    let disabled = |harness: &Harness| {
+        harness.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled
+    };
+    harness.edit_svix("PATCH", "/app/default/endpoint/test.default.hook", json!({"disabled": true})).await;
     // A change elsewhere in the spec does not enable it, either.
-    world.declare([endpoint("hook", &["a.one"]).with("description", "x")]);
-    world.all_in_step().await;
-    assert!(disabled(&world));
-    world.declare([endpoint("hook", &["a.one"]).with("disabled", false)]);
-    world.all_in_step().await;
-    assert!(!disabled(&world));
+    harness.declare([endpoint("hook", &["a.one"]).with("description", "x")]);
+    harness.wait_until_in_sync().await;
+    assert!(disabled(&harness));
+    harness.declare([endpoint("hook", &["a.one"]).with("disabled", false)]);
+    harness.wait_until_in_sync().await;
+    assert!(!disabled(&harness));
 }
 
 #[tokio::test]
 async fn what_we_did_not_declare_is_never_touched() {
-    let mut world = converged().await;
-    world.by_hand("POST", "/event-type", json!({"name": "foreign.one", "description": "f"})).await;
-    world.by_hand("POST", "/app", json!({"name": "f", "uid": "foreign"})).await;
+    let mut harness = converged().await;
+    harness.edit_svix("POST", "/event-type", json!({"name": "foreign.one", "description": "f"})).await;
+    harness.edit_svix("POST", "/app", json!({"name": "f", "uid": "foreign"})).await;
     let hook = json!({"url": "https://f.example/", "uid": "f", "eventTypes": ["foreign.one"]});
-    world.by_hand("POST", "/app/default/endpoint", hook.clone()).await;
-    world.by_hand("POST", "/app/foreign/endpoint", hook).await;
-    let before = world.svix.snapshot();
-    world.declare([endpoint("other", &["foreign.one"])]);
-    world.all_in_step().await;
-    let after = world.svix.snapshot();
+    harness.edit_svix("POST", "/app/default/endpoint", hook.clone()).await;
+    harness.edit_svix("POST", "/app/foreign/endpoint", hook).await;
+    let before = harness.svix.snapshot();
+    harness.declare([endpoint("other", &["foreign.one"])]);
+    harness.wait_until_in_sync().await;
+    let after = harness.svix.snapshot();
     assert_eq!(after.event_types["foreign.one"], before.event_types["foreign.one"]);
     assert_eq!(after.applications["foreign"], before.applications["foreign"]);
     assert_eq!(after.endpoint("default", "f"), before.endpoint("default", "f"));

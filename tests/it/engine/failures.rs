@@ -6,15 +6,15 @@ use serde_json::json;
 use svix_operator::{api::ConditionStatus, embedded::FaultPlan, engine::Object};
 
 use crate::support::{
+    harness::{Harness, PATIENCE},
     objects::{Manifest, connection, endpoint, event, event_type},
     wait::eventually,
-    world::{PATIENCE, World},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_objects_converge_through_every_kind_of_fault_with_bounded_calls() {
-    let mut world = World::with_connection(|connection| connection).await;
-    world.svix.faults().set(FaultPlan {
+    let mut harness = Harness::with_connection(|connection| connection).await;
+    harness.svix.faults().set(FaultPlan {
         latency: Duration::from_millis(1),
         throttled: 0.1,
         retry_after: 0..=1,
@@ -34,11 +34,11 @@ async fn two_hundred_objects_converge_through_every_kind_of_fault_with_bounded_c
             [event_type(name).with("description", format!("{i}")), endpoint(&format!("hook{i:03}"), &[name])]
         })
         .collect();
-    world.declare(manifests);
-    world.all_in_step().await;
-    let calls = world.svix.calls().len();
-    world.svix.faults().clear();
-    let held = world.svix.snapshot();
+    harness.declare(manifests);
+    harness.wait_until_in_sync().await;
+    let calls = harness.svix.calls().len();
+    harness.svix.faults().clear();
+    let held = harness.svix.snapshot();
     assert_eq!(held.event_types.len(), 100);
     assert!(held.event_types.iter().enumerate().all(|(i, (_, kind))| kind.description == i.to_string()));
     let endpoints = &held.applications["default"].endpoints;
@@ -54,182 +54,188 @@ async fn two_hundred_objects_converge_through_every_kind_of_fault_with_bounded_c
 
 #[tokio::test]
 async fn one_that_svix_refuses_is_told_and_not_tried_again_while_others_go_on() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     // Svix compiles schemas as Draft 7, where this is no schema; by its own `$schema` it is one.
     let bad = event_type("a.bad").with("description", "control \u{1} character");
-    world.declare([bad.clone(), event_type("a.good")]);
-    let ready = world.reason(&bad.key(), "RefusedBySvix").await;
+    harness.declare([bad.clone(), event_type("a.good")]);
+    let ready = harness.wait_for_reason(&bad.key(), "RefusedBySvix").await;
     assert!(ready.message.contains("/body/description"), "{}", ready.message);
-    world.reason(&event_type("a.good").key(), "InSync").await;
-    world.svix.clear_calls();
+    harness.wait_for_reason(&event_type("a.good").key(), "InSync").await;
+    harness.svix.clear_calls();
     eventually("two listings", PATIENCE, async || {
-        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2)
+        (harness.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2)
             .then_some(())
     })
     .await;
-    assert_eq!(world.writes(), Vec::<String>::new());
-    world.declare([bad.with("description", "fine")]);
-    world.all_in_step().await;
+    assert_eq!(harness.writes(), Vec::<String>::new());
+    harness.declare([bad.with("description", "fine")]);
+    harness.wait_until_in_sync().await;
 }
 
 #[tokio::test]
 async fn a_field_that_the_server_ignores_is_told_and_not_written_again() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let grouped = event_type("a.one").with("groupName", "a");
-    world.declare([grouped.clone()]);
-    let ready = world.reason(&grouped.key(), "FieldsIgnored").await;
+    harness.declare([grouped.clone()]);
+    let ready = harness.wait_for_reason(&grouped.key(), "FieldsIgnored").await;
     assert!(ready.message.contains("groupName"), "{}", ready.message);
-    world.svix.clear_calls();
+    harness.svix.clear_calls();
     eventually("two listings", PATIENCE, async || {
-        (world.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2)
+        (harness.svix.calls().iter().filter(|call| call.operation == "event-type.list").count() >= 2)
             .then_some(())
     })
     .await;
-    assert_eq!(world.writes(), Vec::<String>::new());
-    assert!(world.svix.snapshot().event_types.contains_key("a.one"));
-    world.declare([event_type("a.one")]);
-    world.all_in_step().await;
+    assert_eq!(harness.writes(), Vec::<String>::new());
+    assert!(harness.svix.snapshot().event_types.contains_key("a.one"));
+    harness.declare([event_type("a.one")]);
+    harness.wait_until_in_sync().await;
 }
 
 #[tokio::test]
 async fn the_whole_connection_waits_as_long_as_svix_asks() {
-    let mut world = World::new().await;
-    world.declare([event_type("a.seed")]);
-    world.all_in_step().await;
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.seed")]);
+    harness.wait_until_in_sync().await;
     let only = Some(vec!["event-type.create".to_owned()]);
-    world.svix.faults().set(FaultPlan { throttled: 1.0, retry_after: 2..=2, only, ..FaultPlan::default() });
-    world.declare([event_type("a.first")]);
+    harness.svix.faults().set(FaultPlan { throttled: 1.0, retry_after: 2..=2, only, ..FaultPlan::default() });
+    harness.declare([event_type("a.first")]);
     eventually("a 429", PATIENCE, async || {
-        world.svix.calls().iter().any(|call| call.status == 429).then_some(())
+        harness.svix.calls().iter().any(|call| call.status == 429).then_some(())
     })
     .await;
     let asked = Instant::now();
-    world.svix.faults().clear();
-    world.svix.clear_calls();
-    world.declare([event_type("a.second")]);
-    world.all_in_step().await;
+    harness.svix.faults().clear();
+    harness.svix.clear_calls();
+    harness.declare([event_type("a.second")]);
+    harness.wait_until_in_sync().await;
     assert!(asked.elapsed() > Duration::from_millis(1500), "{:?}", asked.elapsed());
 }
 
 #[tokio::test]
 async fn a_token_that_svix_refuses_is_told_on_the_connection_and_a_new_one_is_used_at_once() {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one")]);
-    world.all_in_step().await;
-    let token = world.svix.token().to_owned();
-    world.set_token("wrong");
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one")]);
+    harness.wait_until_in_sync().await;
+    let token = harness.svix.token().to_owned();
+    harness.set_token("wrong");
     let connection = connection("").key();
-    let ready = world.reason(&connection, "AuthenticationFailed").await;
+    let ready = harness.wait_for_reason(&connection, "AuthenticationFailed").await;
     assert!(!ready.message.contains("wrong"), "{}", ready.message);
-    world.declare([event_type("a.two")]);
-    world.reason(&event_type("a.two").key(), "ConnectionNotReady").await;
-    world.set_token(&token);
-    world.all_in_step().await;
+    harness.declare([event_type("a.two")]);
+    harness.wait_for_reason(&event_type("a.two").key(), "ConnectionNotReady").await;
+    harness.set_token(&token);
+    harness.wait_until_in_sync().await;
 }
 
 #[tokio::test]
 async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_with_retain() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let (lost, kept) =
         (event_type("a.lost").with("connectionRef", json!({"name": "dead"})), event_type("a.kept"));
     let retained = event_type("b.retained").with("deletionPolicy", "Retain");
     // A port that nobody listens on.
     let dead = connection("http://127.0.0.1:9").named("dead");
-    world.declare([dead.clone(), kept.clone(), retained.clone(), lost.clone()]);
-    world.reason(&kept.key(), "InSync").await;
-    world.reason(&retained.key(), "InSync").await;
-    world.reason(&dead.key(), "SvixUnavailable").await;
-    world.reason(&lost.key(), "ConnectionNotReady").await;
+    harness.declare([dead.clone(), kept.clone(), retained.clone(), lost.clone()]);
+    harness.wait_for_reason(&kept.key(), "InSync").await;
+    harness.wait_for_reason(&retained.key(), "InSync").await;
+    harness.wait_for_reason(&dead.key(), "SvixUnavailable").await;
+    harness.wait_for_reason(&lost.key(), "ConnectionNotReady").await;
     eventually("it to say why", PATIENCE, async || {
-        let message = world.ready(&lost.key())?.message;
+        let message = harness.ready(&lost.key())?.message;
         if message.contains("SvixUnavailable") { Ok(()) } else { Err(message) }
     })
     .await;
-    world.svix.faults().down(true);
-    world.delete(&retained.key());
+    harness.svix.faults().down(true);
+    harness.delete(&retained.key());
     eventually("the retained one to go", Duration::from_secs(5), async || {
-        world.object(&retained.key()).is_none().then_some(())
+        harness.object(&retained.key()).is_none().then_some(())
     })
     .await;
-    world.delete(&kept.key());
-    let waiting = world.reason(&kept.key(), "Deleting").await.message;
+    harness.delete(&kept.key());
+    let waiting = harness.wait_for_reason(&kept.key(), "Deleting").await.message;
     assert!(waiting.contains("SvixUnavailable") && waiting.contains("deletionPolicy: Retain"), "{waiting}");
-    world.svix.faults().down(false);
-    eventually("the other to go", PATIENCE, async || world.object(&kept.key()).is_none().then_some(())).await;
-    assert!(world.svix.snapshot().event_types["a.kept"].archived);
+    harness.svix.faults().down(false);
+    eventually("the other to go", PATIENCE, async || harness.object(&kept.key()).is_none().then_some(()))
+        .await;
+    assert!(harness.svix.snapshot().event_types["a.kept"].archived);
 }
 
 #[tokio::test]
 async fn a_failed_call_has_the_connection_looked_at_and_who_waits_goes_on_once_svix_answers() {
     // Given a Svix that fails, no resync for an hour, and an event that failed so often that it is tried again late
-    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
     let before = event("before", "a.one");
-    world.declare([event_type("a.one"), before.clone()]);
-    world.reason(&before.key(), "NoEndpointMatched").await;
-    world.svix.faults().set(FaultPlan { errors: 1.0, ..FaultPlan::default() });
+    harness.declare([event_type("a.one"), before.clone()]);
+    harness.wait_for_reason(&before.key(), "NoEndpointMatched").await;
+    harness.svix.faults().set(FaultPlan { errors: 1.0, ..FaultPlan::default() });
     let sent = event("e", "a.one");
-    let failures = |world: &World| {
-        world.svix.calls().iter().filter(|call| call.operation == "message.get" && call.status == 500).count()
+    let failures = |harness: &Harness| {
+        harness
+            .svix
+            .calls()
+            .iter()
+            .filter(|call| call.operation == "message.get" && call.status == 500)
+            .count()
     };
     for n in 1..=10 {
-        world.declare([sent.clone().annotated("example.org/again", &n.to_string())]);
-        eventually("another failure", PATIENCE, async || (failures(&world) >= n).then_some(())).await;
+        harness.declare([sent.clone().annotated("example.org/again", &n.to_string())]);
+        eventually("another failure", PATIENCE, async || (failures(&harness) >= n).then_some(())).await;
     }
     // Then the connection says so long before its resync,
-    world.reason(&connection("").key(), "SvixUnavailable").await;
-    world.reason(&sent.key(), "SvixUnavailable").await;
+    harness.wait_for_reason(&connection("").key(), "SvixUnavailable").await;
+    harness.wait_for_reason(&sent.key(), "SvixUnavailable").await;
     // When Svix is back
-    world.svix.faults().clear();
+    harness.svix.faults().clear();
     // Then the event goes on with it, not after its own half a minute.
     eventually("the event to be sent", Duration::from_secs(20), async || {
-        let ready = world.ready(&sent.key())?;
+        let ready = harness.ready(&sent.key())?;
         if ready.status == ConditionStatus::True { Ok(()) } else { Err(format!("{ready:?}")) }
     })
     .await;
-    world.reason(&connection("").key(), "Connected").await;
+    harness.wait_for_reason(&connection("").key(), "Connected").await;
 }
 
 #[tokio::test]
 async fn a_connection_with_another_address_says_at_once_that_it_is_being_connected() {
-    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
-    let declared = connection(&world.svix.url());
-    world.reason(&declared.key(), "Connected").await;
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let declared = connection(&harness.svix.url());
+    harness.wait_for_reason(&declared.key(), "Connected").await;
     // A server that takes the connection and does not answer.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    world.declare([declared.with("serverUrl", url.as_str())]);
-    let ready = world.reason(&connection("").key(), "ConnectionNotReady").await;
+    harness.declare([declared.with("serverUrl", url.as_str())]);
+    let ready = harness.wait_for_reason(&connection("").key(), "ConnectionNotReady").await;
     assert_eq!(ready.message, format!("it is being connected to {url}"));
-    let Some(Object::Connection(now)) = world.object(&connection("").key()) else { panic!("it is gone") };
+    let Some(Object::Connection(now)) = harness.object(&connection("").key()) else { panic!("it is gone") };
     assert_eq!(now.status.as_ref().unwrap().server_url.as_deref(), Some(url.as_str()));
 }
 
 #[tokio::test]
 async fn a_crash_between_a_write_and_its_record_makes_no_second_and_loses_nothing() {
-    let mut world = World::with_connection(|connection| connection).await;
+    let mut harness = Harness::with_connection(|connection| connection).await;
     // Every write takes effect, and no answer arrives: as when the process dies in between.
     let only = ["event-type.create", "endpoint.create"].map(str::to_owned).to_vec();
-    world.declare([event_type("a.seed")]);
-    world.all_in_step().await;
-    world.svix.faults().set(FaultPlan { drop_after: 1.0, only: Some(only), ..FaultPlan::default() });
+    harness.declare([event_type("a.seed")]);
+    harness.wait_until_in_sync().await;
+    harness.svix.faults().set(FaultPlan { drop_after: 1.0, only: Some(only), ..FaultPlan::default() });
     let (kind, hook) = (event_type("a.one").with("description", "d"), endpoint("hook", &["a.seed"]));
-    world.declare([kind.clone(), hook.clone()]);
+    harness.declare([kind.clone(), hook.clone()]);
     eventually("both to be made", PATIENCE, async || {
-        let held = world.svix.snapshot();
+        let held = harness.svix.snapshot();
         (held.event_types.contains_key("a.one") && held.endpoint("default", "test.default.hook").is_some())
             .then_some(())
     })
     .await;
-    let before = world.svix.snapshot();
-    world.crash_and_restart().await;
-    world.svix.faults().clear();
-    world.all_in_step().await;
-    assert_eq!(world.svix.snapshot(), before);
+    let before = harness.svix.snapshot();
+    harness.crash_and_restart().await;
+    harness.svix.faults().clear();
+    harness.wait_until_in_sync().await;
+    assert_eq!(harness.svix.snapshot(), before);
 }
 
 #[tokio::test]
 async fn schemas_that_are_meant_to_hang_or_crash_a_validator_are_told_and_hold_up_nobody() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let twice = |target: String| json!({"allOf": [{"$ref": target}, {"$ref": target}]});
     let mut doubling: serde_json::Map<_, _> =
         (1..40).map(|i| (format!("d{i}"), twice(format!("#/definitions/d{}", i - 1)))).collect();
@@ -247,48 +253,49 @@ async fn schemas_that_are_meant_to_hang_or_crash_a_validator_are_told_and_hold_u
         ),
     ];
     let example = json!([{"name": "deep", "value": deep}]);
-    world.declare(hostile.iter().map(|(name, schema, _)| {
+    harness.declare(hostile.iter().map(|(name, schema, _)| {
         event_type(&format!("hostile.{name}"))
             .with("schema", schema.clone())
             .with("examples", example.clone())
     }));
-    world.declare([event_type("a.good"), endpoint("hook", &["a.good"])]);
+    harness.declare([event_type("a.good"), endpoint("hook", &["a.good"])]);
     for (name, _, expected) in hostile {
-        let ready = world.reason(&event_type(&format!("hostile.{name}")).key(), "InvalidSchema").await;
+        let ready =
+            harness.wait_for_reason(&event_type(&format!("hostile.{name}")).key(), "InvalidSchema").await;
         assert!(ready.message.contains(expected), "{name}: {}", ready.message);
         assert!(ready.message.len() < 1500, "{name}: {}", ready.message);
     }
-    world.reason(&endpoint("hook", &[]).key(), "InSync").await;
+    harness.wait_for_reason(&endpoint("hook", &[]).key(), "InSync").await;
 }
 
 #[tokio::test]
 async fn what_svix_can_never_store_is_refused_before_it_is_sent() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let kind = event_type("a.nul").with("schema", json!({"title": "\0"}));
     let hook = endpoint("hook", &["a.one"]).with("metadata", json!({"a": "\0"}));
 
-    world.declare([kind.clone(), event_type("a.one"), hook.clone()]);
+    harness.declare([kind.clone(), event_type("a.one"), hook.clone()]);
 
-    let ready = world.reason(&kind.key(), "InvalidSchema").await;
+    let ready = harness.wait_for_reason(&kind.key(), "InvalidSchema").await;
     assert!(ready.message.starts_with("/spec/schema/title: found the character U+0000"), "{}", ready.message);
-    let ready = world.reason(&hook.key(), "InvalidSpec").await;
+    let ready = harness.wait_for_reason(&hook.key(), "InvalidSpec").await;
     assert!(ready.message.starts_with("/spec/metadata/a: found the character U+0000"), "{}", ready.message);
-    assert!(world.svix.calls().iter().all(|call| call.status != 500), "{:?}", world.svix.calls());
+    assert!(harness.svix.calls().iter().all(|call| call.status != 500), "{:?}", harness.svix.calls());
 }
 
 #[tokio::test]
 async fn a_schema_that_is_not_valid_as_draft_7_is_told_with_its_place_and_not_sent() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let schema = json!({
         "$schema": "http://json-schema.org/draft-04/schema#",
         "properties": {"a": {"maximum": 5, "exclusiveMaximum": true}},
     });
     let kind = event_type("a.old").with("schema", schema);
 
-    world.declare([kind.clone()]);
+    harness.declare([kind.clone()]);
 
-    let ready = world.reason(&kind.key(), "InvalidSchema").await;
+    let ready = harness.wait_for_reason(&kind.key(), "InvalidSchema").await;
     let place = "/spec/schema/properties/a/exclusiveMaximum: not valid as Draft 7";
     assert!(ready.message.starts_with(place), "{}", ready.message);
-    assert_eq!(world.writes(), Vec::<String>::new());
+    assert_eq!(harness.writes(), Vec::<String>::new());
 }

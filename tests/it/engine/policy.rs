@@ -9,21 +9,21 @@ use svix_operator::{
 };
 
 use crate::support::{
+    harness::{Harness, PATIENCE},
     objects::{Manifest, connection, endpoint, event, event_type},
     svix_server,
     wait::eventually,
-    world::{PATIENCE, World},
 };
 
 const PATH: &str = "/app/default/endpoint/test.default.hook";
 
-fn condition(world: &World, key: &ObjectKey, name: &str) -> Option<Condition> {
-    let object = world.object(key)?;
+fn condition(harness: &Harness, key: &ObjectKey, name: &str) -> Option<Condition> {
+    let object = harness.object(key)?;
     object.conditions().iter().find(|condition| format!("{:?}", condition.type_) == name).cloned()
 }
 
-fn difference(world: &World, key: &ObjectKey) -> Value {
-    let status = match world.object(key) {
+fn difference(harness: &Harness, key: &ObjectKey) -> Value {
+    let status = match harness.object(key) {
         Some(Object::EventType(it)) => serde_json::to_value(&it.status),
         Some(Object::Endpoint(it)) => serde_json::to_value(&it.status),
         _ => panic!("{key} is not there"),
@@ -37,133 +37,133 @@ fn hook() -> Manifest {
 
 #[tokio::test]
 async fn observing_says_what_managing_would_do_and_managing_does_exactly_that() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let observed = |manifest: Manifest| manifest.with("managementPolicy", "Observe");
     // Given nothing in Svix
-    world.declare([observed(event_type("a.one")), observed(hook())]);
+    harness.declare([observed(event_type("a.one")), observed(hook())]);
     for key in [event_type("a.one").key(), hook().key()] {
-        let ready = world.reason(&key, "Differs").await;
+        let ready = harness.wait_for_reason(&key, "Differs").await;
         assert_eq!(ready.status, ConditionStatus::True);
-        assert_eq!(condition(&world, &key, "InSync").unwrap().status, ConditionStatus::False);
-        assert_eq!(difference(&world, &key), json!({"action": "Create"}));
+        assert_eq!(condition(&harness, &key, "InSync").unwrap().status, ConditionStatus::False);
+        assert_eq!(difference(&harness, &key), json!({"action": "Create"}));
     }
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
     // When somebody makes it, differently
-    world.by_hand("POST", "/event-type", json!({"name": "a.one", "description": "x", "schemas": {"1": {"title": "a.one", "type": "object"}}})).await;
-    world.reason(&event_type("a.one").key(), "Differs").await;
+    harness.edit_svix("POST", "/event-type", json!({"name": "a.one", "description": "x", "schemas": {"1": {"title": "a.one", "type": "object"}}})).await;
+    harness.wait_for_reason(&event_type("a.one").key(), "Differs").await;
     eventually("adoption to be all there is to do", PATIENCE, async || {
-        let found = difference(&world, &event_type("a.one").key());
+        let found = difference(&harness, &event_type("a.one").key());
         if found == json!({"action": "Adopt"}) { Ok(()) } else { Err(found.to_string()) }
     })
     .await;
     // and it is managed
-    world.declare([event_type("a.one"), hook()]);
-    world.all_in_step().await;
-    world.quiet().await;
-    world.svix.clear_calls();
+    harness.declare([event_type("a.one"), hook()]);
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    harness.svix.clear_calls();
     // then what differs is told in the same words, field by field
-    world.declare([observed(hook().with("description", "mine").with("throttleRate", 5))]);
-    world.reason(&hook().key(), "Differs").await;
-    let told = difference(&world, &hook().key());
+    harness.declare([observed(hook().with("description", "mine").with("throttleRate", 5))]);
+    harness.wait_for_reason(&hook().key(), "Differs").await;
+    let told = difference(&harness, &hook().key());
     let fields: Vec<_> =
         told["fields"].as_array().unwrap().iter().map(|field| field["field"].clone()).collect();
     assert_eq!(
         (told["action"].as_str(), fields),
         (Some("Change"), vec![json!("description"), json!("throttleRate")])
     );
-    assert_eq!(world.writes(), [""; 0]);
+    assert_eq!(harness.writes(), [""; 0]);
     // and managing it writes these fields and no others.
-    let before = world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
-    world.declare([hook().with("description", "mine").with("throttleRate", 5)]);
-    world.reason(&hook().key(), "InSync").await;
-    let mut after = world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
-    assert_eq!(world.writes().len(), 1);
+    let before = harness.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
+    harness.declare([hook().with("description", "mine").with("throttleRate", 5)]);
+    harness.wait_for_reason(&hook().key(), "InSync").await;
+    let mut after = harness.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
+    assert_eq!(harness.writes().len(), 1);
     assert_eq!((after.description.as_str(), after.throttle_rate), ("mine", Some(5)));
     (after.description, after.throttle_rate, after.times) =
         (before.description.clone(), before.throttle_rate, before.times);
     assert_eq!(after, before);
-    assert!(condition(&world, &hook().key(), "InSync").is_none());
-    assert_eq!(difference(&world, &hook().key()), Value::Null);
+    assert!(condition(&harness, &hook().key(), "InSync").is_none());
+    assert_eq!(difference(&harness, &hook().key()), Value::Null);
 }
 
 #[tokio::test]
 async fn observing_tells_of_headers_and_keys_by_name_only() {
-    let mut world = World::new().await;
-    world.set_secret("s", "key", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
-    world.declare([event_type("a.one"), hook()]);
-    world.all_in_step().await;
+    let mut harness = Harness::new().await;
+    harness.set_secret("s", "key", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    harness.declare([event_type("a.one"), hook()]);
+    harness.wait_until_in_sync().await;
     let observed = hook()
         .with("managementPolicy", "Observe")
         .with("headers", json!([{"name": "X-Team", "value": "hunter2"}]))
         .with("signingSecret", json!({"fromSecret": {"name": "s", "key": "key"}}));
-    world.declare([observed]);
-    world.reason(&hook().key(), "Differs").await;
-    let told = difference(&world, &hook().key()).to_string();
+    harness.declare([observed]);
+    harness.wait_for_reason(&hook().key(), "Differs").await;
+    let told = difference(&harness, &hook().key()).to_string();
     assert!(told.contains("x-team") && told.contains("signingSecret"), "{told}");
     assert!(!told.contains("hunter2") && !told.contains("whsec_"), "{told}");
 }
 
 #[tokio::test]
 async fn suspending_writes_nothing_and_lets_go_at_once() {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one"), hook()]);
-    world.all_in_step().await;
-    world.declare([hook().with("suspend", true).with("description", "later")]);
-    let ready = world.reason(&hook().key(), "Suspended").await;
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one"), hook()]);
+    harness.wait_until_in_sync().await;
+    harness.declare([hook().with("suspend", true).with("description", "later")]);
+    let ready = harness.wait_for_reason(&hook().key(), "Suspended").await;
     assert_eq!(ready.status, ConditionStatus::True);
     assert!(ready.message.contains("description"), "{}", ready.message);
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
-    world.declare([hook().with("description", "later")]);
-    world.reason(&hook().key(), "InSync").await;
-    world.declare([hook().with("suspend", true)]);
-    world.reason(&hook().key(), "Suspended").await;
-    world.svix.clear_calls();
-    world.delete(&hook().key());
-    eventually("it to go", PATIENCE, async || world.object(&hook().key()).is_none().then_some(())).await;
-    assert_eq!(world.writes(), [""; 0]);
-    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_some());
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
+    harness.declare([hook().with("description", "later")]);
+    harness.wait_for_reason(&hook().key(), "InSync").await;
+    harness.declare([hook().with("suspend", true)]);
+    harness.wait_for_reason(&hook().key(), "Suspended").await;
+    harness.svix.clear_calls();
+    harness.delete(&hook().key());
+    eventually("it to go", PATIENCE, async || harness.object(&hook().key()).is_none().then_some(())).await;
+    assert_eq!(harness.writes(), [""; 0]);
+    assert!(harness.svix.snapshot().endpoint("default", "test.default.hook").is_some());
 }
 
 #[tokio::test]
 async fn a_connection_can_be_suspended_and_observed_whole() {
-    let mut world = World::new().await;
-    let of = |world: &World| connection(&world.svix.url()).with("resyncInterval", "1s");
-    world.declare([of(&world).with("suspend", true)]);
-    world.declare([event_type("a.one"), hook()]);
-    world.reason(&hook().key(), "Suspended").await;
-    world.declare([of(&world).with("managementPolicy", "Observe")]);
-    world.reason(&event_type("a.one").key(), "Differs").await;
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
-    world.declare([of(&world)]);
-    world.reason(&hook().key(), "InSync").await;
-    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_some());
+    let mut harness = Harness::new().await;
+    let of = |harness: &Harness| connection(&harness.svix.url()).with("resyncInterval", "1s");
+    harness.declare([of(&harness).with("suspend", true)]);
+    harness.declare([event_type("a.one"), hook()]);
+    harness.wait_for_reason(&hook().key(), "Suspended").await;
+    harness.declare([of(&harness).with("managementPolicy", "Observe")]);
+    harness.wait_for_reason(&event_type("a.one").key(), "Differs").await;
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
+    harness.declare([of(&harness)]);
+    harness.wait_for_reason(&hook().key(), "InSync").await;
+    assert!(harness.svix.snapshot().endpoint("default", "test.default.hook").is_some());
 }
 
 // --- disabled in Svix
 
 #[tokio::test]
 async fn disabling_in_svix_is_respected_and_told_since_when() {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one"), hook()]);
-    world.all_in_step().await;
-    world.by_hand("PATCH", PATH, json!({"disabled": true})).await;
-    let ready = world.reason(&hook().key(), "DisabledInSvix").await;
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one"), hook()]);
+    harness.wait_until_in_sync().await;
+    harness.edit_svix("PATCH", PATH, json!({"disabled": true})).await;
+    let ready = harness.wait_for_reason(&hook().key(), "DisabledInSvix").await;
     assert_eq!(ready.status, ConditionStatus::True, "left out, it is respected");
-    let since = condition(&world, &hook().key(), "DisabledInSvix").unwrap().last_transition_time;
+    let since = condition(&harness, &hook().key(), "DisabledInSvix").unwrap().last_transition_time;
     // It stays since then, whatever else happens.
-    world.declare([hook().with("description", "changed")]);
+    harness.declare([hook().with("description", "changed")]);
     eventually("the change", PATIENCE, async || {
-        (world.svix.snapshot().endpoint("default", "test.default.hook")?.description == "changed")
+        (harness.svix.snapshot().endpoint("default", "test.default.hook")?.description == "changed")
             .then_some(())
     })
     .await;
-    world.reason(&hook().key(), "DisabledInSvix").await;
-    assert_eq!(condition(&world, &hook().key(), "DisabledInSvix").unwrap().last_transition_time, since);
-    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled);
+    harness.wait_for_reason(&hook().key(), "DisabledInSvix").await;
+    assert_eq!(condition(&harness, &hook().key(), "DisabledInSvix").unwrap().last_transition_time, since);
+    assert!(harness.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled);
     // Enabled again, it says so no more.
-    world.by_hand("PATCH", PATH, json!({"disabled": false})).await;
-    world.reason(&hook().key(), "InSync").await;
-    assert!(condition(&world, &hook().key(), "DisabledInSvix").is_none());
+    harness.edit_svix("PATCH", PATH, json!({"disabled": false})).await;
+    harness.wait_for_reason(&hook().key(), "InSync").await;
+    assert!(condition(&harness, &hook().key(), "DisabledInSvix").is_none());
 }
 
 #[tokio::test]
@@ -172,21 +172,21 @@ async fn what_svix_disables_by_itself_is_told_like_any_other() {
     let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", receiver.local_addr().unwrap());
     drop(receiver);
-    let mut world = World::that_gives_up_at_once().await;
-    world.declare([event_type("a.one"), hook().with("url", url).with("statistics", true)]);
-    world.all_in_step().await;
+    let mut harness = Harness::that_gives_up_at_once().await;
+    harness.declare([event_type("a.one"), hook().with("url", url).with("statistics", true)]);
+    harness.wait_until_in_sync().await;
     for number in 0..2 {
         let message = json!({"eventType": "a.one", "payload": {"number": number}});
-        world.by_hand("POST", "/app/default/msg", message).await;
+        harness.edit_svix("POST", "/app/default/msg", message).await;
         eventually("it to be given up", PATIENCE, async || {
-            let found = world.by_hand("GET", &format!("{PATH}/stats"), Value::Null).await;
+            let found = harness.edit_svix("GET", &format!("{PATH}/stats"), Value::Null).await;
             if found["fail"] == number + 1 { Ok(()) } else { Err(found.to_string()) }
         })
         .await;
     }
-    world.reason(&hook().key(), "DisabledInSvix").await;
+    harness.wait_for_reason(&hook().key(), "DisabledInSvix").await;
     eventually("the failures in status", PATIENCE, async || {
-        let Some(Object::Endpoint(endpoint)) = world.object(&hook().key()) else { panic!() };
+        let Some(Object::Endpoint(endpoint)) = harness.object(&hook().key()) else { panic!() };
         let failed = endpoint.status.as_ref()?.statistics?.failed;
         (failed == 2).then_some(())
     })
@@ -195,31 +195,31 @@ async fn what_svix_disables_by_itself_is_told_like_any_other() {
 
 #[tokio::test]
 async fn disabled_false_enables_when_the_spec_changes_and_never_in_a_loop() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let enabled = hook().with("disabled", false);
-    world.declare([event_type("a.one"), enabled.clone()]);
-    world.all_in_step().await;
-    world.by_hand("PATCH", PATH, json!({"disabled": true})).await;
-    let ready = world.reason(&hook().key(), "DisabledInSvix").await;
+    harness.declare([event_type("a.one"), enabled.clone()]);
+    harness.wait_until_in_sync().await;
+    harness.edit_svix("PATCH", PATH, json!({"disabled": true})).await;
+    let ready = harness.wait_for_reason(&hook().key(), "DisabledInSvix").await;
     assert_eq!(ready.status, ConditionStatus::False);
-    assert!(condition(&world, &hook().key(), "Stalled").is_some(), "it waits for a person");
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
-    world.crash_and_restart().await;
-    world.reason(&hook().key(), "DisabledInSvix").await;
-    assert_eq!(world.writes_while_listed(2).await, [""; 0], "nor after a restart");
-    world.declare([enabled.with("description", "mended")]);
-    world.reason(&hook().key(), "InSync").await;
-    assert!(!world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled);
+    assert!(condition(&harness, &hook().key(), "Stalled").is_some(), "it waits for a person");
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
+    harness.crash_and_restart().await;
+    harness.wait_for_reason(&hook().key(), "DisabledInSvix").await;
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0], "nor after a restart");
+    harness.declare([enabled.with("description", "mended")]);
+    harness.wait_for_reason(&hook().key(), "InSync").await;
+    assert!(!harness.svix.snapshot().endpoint("default", "test.default.hook").unwrap().disabled);
 }
 
 #[tokio::test]
 async fn disabled_true_is_kept() {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one"), hook().with("disabled", true)]);
-    world.all_in_step().await;
-    world.by_hand("PATCH", PATH, json!({"disabled": false})).await;
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one"), hook().with("disabled", true)]);
+    harness.wait_until_in_sync().await;
+    harness.edit_svix("PATCH", PATH, json!({"disabled": false})).await;
     eventually("it to be disabled again", PATIENCE, async || {
-        world.svix.snapshot().endpoint("default", "test.default.hook")?.disabled.then_some(())
+        harness.svix.snapshot().endpoint("default", "test.default.hook")?.disabled.then_some(())
     })
     .await;
 }
@@ -236,18 +236,18 @@ fn rules() -> Value {
 
 #[tokio::test]
 async fn what_a_namespace_may_not_do_it_learns_from_status_and_costs_no_call() {
-    let mut world =
-        World::with_connection(|it| it.with("resyncInterval", "1h").with("access", rules())).await;
-    world.label_namespace("team-a", &[("team", "a")]);
+    let mut harness =
+        Harness::with_connection(|it| it.with("resyncInterval", "1h").with("access", rules())).await;
+    harness.label_namespace("team-a", &[("team", "a")]);
     let mine = |manifest: Manifest| manifest.in_namespace("team-a");
-    world.declare([
+    harness.declare([
         event_type("b.theirs").in_namespace("platform"),
         mine(event_type("a.mine")),
         mine(endpoint("good", &["a.mine"]).with("application", "team-a-1")),
     ]);
-    world.all_in_step().await;
-    world.quiet().await;
-    world.svix.clear_calls();
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    harness.svix.clear_calls();
     let refused = [
         mine(event_type("b.stolen")),
         mine(endpoint("other-app", &["a.mine"]).with("application", "team-b")),
@@ -259,42 +259,43 @@ async fn what_a_namespace_may_not_do_it_learns_from_status_and_costs_no_call() {
             .in_namespace("team-a")
             .with("application", "team-a-1"),
     ];
-    world.declare(refused.clone());
+    harness.declare(refused.clone());
     for manifest in &refused {
-        world.reason(&manifest.key(), "NotPermitted").await;
-        world.delete(&manifest.key());
+        harness.wait_for_reason(&manifest.key(), "NotPermitted").await;
+        harness.delete(&manifest.key());
     }
-    assert!(world.svix.calls().is_empty(), "{:?}", world.svix.calls());
+    assert!(harness.svix.calls().is_empty(), "{:?}", harness.svix.calls());
     // The label makes the tenant: without it, what is there stays and is not touched.
-    world.label_namespace("team-a", &[]);
-    world.reason(&mine(event_type("a.mine")).key(), "NotPermitted").await;
-    assert!(!world.svix.snapshot().event_types["a.mine"].archived);
-    world.label_namespace("team-a", &[("team", "a")]);
-    world.reason(&mine(event_type("a.mine")).key(), "InSync").await;
+    harness.label_namespace("team-a", &[]);
+    harness.wait_for_reason(&mine(event_type("a.mine")).key(), "NotPermitted").await;
+    assert!(!harness.svix.snapshot().event_types["a.mine"].archived);
+    harness.label_namespace("team-a", &[("team", "a")]);
+    harness.wait_for_reason(&mine(event_type("a.mine")).key(), "InSync").await;
 }
 
 #[tokio::test]
 async fn who_may_not_have_a_thing_cannot_keep_it_from_others_by_declaring_it_first() {
-    let mut world =
-        World::with_connection(|it| it.with("resyncInterval", "1s").with("access", rules())).await;
+    let mut harness =
+        Harness::with_connection(|it| it.with("resyncInterval", "1s").with("access", rules())).await;
     let squatter = event_type("b.wanted").in_namespace("stranger");
-    world.declare([squatter.clone()]);
-    world.reason(&squatter.key(), "NotPermitted").await;
+    harness.declare([squatter.clone()]);
+    harness.wait_for_reason(&squatter.key(), "NotPermitted").await;
     let owner = event_type("b.wanted").in_namespace("platform");
-    world.declare([owner.clone()]);
-    world.reason(&owner.key(), "InSync").await;
+    harness.declare([owner.clone()]);
+    harness.wait_for_reason(&owner.key(), "InSync").await;
 }
 
 #[tokio::test]
 async fn a_tenant_can_neither_take_nor_read_what_others_have_in_a_shared_application() {
     let shared = |adoption: &str| json!([{"namespaces": {}, "applications": ["default"], "eventTypes": ["*"], "maxAdoption": adoption}]);
-    let mut world =
-        World::with_connection(|it| it.with("resyncInterval", "1s").with("access", shared("Override"))).await;
+    let mut harness =
+        Harness::with_connection(|it| it.with("resyncInterval", "1s").with("access", shared("Override")))
+            .await;
     let theirs = endpoint("hook", &["a.one"]).with("description", "secret plans");
-    world.declare([event_type("a.one"), theirs.clone()]);
-    world.all_in_step().await;
-    world.quiet().await;
-    let held = world.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
+    harness.declare([event_type("a.one"), theirs.clone()]);
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    let held = harness.svix.snapshot().endpoint("default", "test.default.hook").unwrap().clone();
     // By its default uid, by its id, by its uid in words of one's own: whatever is tried to have its signing key
     let attempt = |name: &str| {
         endpoint(name, &["a.one"])
@@ -308,57 +309,57 @@ async fn a_tenant_can_neither_take_nor_read_what_others_have_in_a_shared_applica
         .with("signingSecret", json!(null))
         .with("managementPolicy", "Observe")
         .annotated("svix-operator.dev/adopt-id", &held.id);
-    world.declare([by_uid.clone(), by_id.clone(), observing.clone()]);
+    harness.declare([by_uid.clone(), by_id.clone(), observing.clone()]);
     let told = [
-        world.reason(&by_uid.key(), "InvalidSpec").await.message,
-        world.reason(&by_id.key(), "Conflict").await.message,
-        world.reason(&observing.key(), "Differs").await.message,
-        difference(&world, &observing.key()).to_string(),
+        harness.wait_for_reason(&by_uid.key(), "InvalidSpec").await.message,
+        harness.wait_for_reason(&by_id.key(), "Conflict").await.message,
+        harness.wait_for_reason(&observing.key(), "Differs").await.message,
+        difference(&harness, &observing.key()).to_string(),
     ];
     assert!(
         told.iter()
             .all(|message| !message.contains("secret plans") && !message.contains("hooks.example.org")),
         "{told:?}"
     );
-    assert_eq!(world.svix.snapshot().endpoint("default", "test.default.hook"), Some(&held));
-    assert!(world.written_secret("stolen").is_none());
+    assert_eq!(harness.svix.snapshot().endpoint("default", "test.default.hook"), Some(&held));
+    assert!(harness.written_secret("stolen").is_none());
     // What nobody marked can be taken where adopting is allowed at all, and there only.
-    world.declare([connection(&world.svix.url())
+    harness.declare([connection(&harness.svix.url())
         .with("resyncInterval", "1s")
         .with("access", shared("Never"))]);
     let url = "https://hooks.example.org/by-hand";
-    world
-        .by_hand(
+    harness
+        .edit_svix(
             "POST",
             "/app/default/endpoint",
             json!({"uid": "loose", "url": url, "eventTypes": ["a.one"]}),
         )
         .await;
     let equal = endpoint("loose", &["a.one"]).in_namespace("tenant").with("uid", "loose").with("url", url);
-    world.declare([equal.clone()]);
-    world.reason(&equal.key(), "NotOurs").await;
+    harness.declare([equal.clone()]);
+    harness.wait_for_reason(&equal.key(), "NotOurs").await;
 }
 
 #[tokio::test]
 async fn a_claim_that_was_forged_opens_nothing() {
     // Given an event type that somebody made in Svix
-    let mut world = World::new().await;
-    world
-        .by_hand(
+    let mut harness = Harness::new().await;
+    harness
+        .edit_svix(
             "POST",
             "/event-type",
             json!({"name": "a.theirs", "description": "theirs", "schemas": {"1": {}}}),
         )
         .await;
     let kind = event_type("a.theirs").with("description", "mine");
-    world.declare([kind.clone()]);
-    world.reason(&kind.key(), "NotOurs").await;
+    harness.declare([kind.clone()]);
+    harness.wait_for_reason(&kind.key(), "NotOurs").await;
     // When whoever may write the object claims it, with all that can be known
-    let uid = world.object(&kind.key()).unwrap().meta().uid.clone().unwrap();
+    let uid = harness.object(&kind.key()).unwrap().meta().uid.clone().unwrap();
     let schema = svix_operator::plan::digest::Digest::of_json(&json!({})).to_string();
     let content = svix_operator::plan::digest::Digest::of_json(&json!(["theirs", false, schema]));
     for forged in [format!("{uid} default/a.theirs {content}"), format!("{uid} a.theirs {content}")] {
-        world
+        harness
             .restart_with(|object| {
                 svix_operator::manifests::with_meta(object, |meta| {
                     meta.annotations
@@ -367,10 +368,10 @@ async fn a_claim_that_was_forged_opens_nothing() {
                 })
             })
             .await;
-        world.quiet().await;
+        harness.wait_until_idle().await;
         // Then nothing changes.
-        world.reason(&kind.key(), "NotOurs").await;
-        assert_eq!(world.svix.snapshot().event_types["a.theirs"].description, "theirs");
+        harness.wait_for_reason(&kind.key(), "NotOurs").await;
+        assert_eq!(harness.svix.snapshot().event_types["a.theirs"].description, "theirs");
     }
 }
 
@@ -378,28 +379,28 @@ async fn a_claim_that_was_forged_opens_nothing() {
 
 #[tokio::test]
 async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
-    let mut world = World::new().await;
-    let other = svix_server::start_beside(&world.svix).await;
+    let mut harness = Harness::new().await;
+    let other = svix_server::start_beside(&harness.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
-    world.declare([second, event_type("a.one"), hook()]);
-    world.all_in_step().await;
+    harness.declare([second, event_type("a.one"), hook()]);
+    harness.wait_until_in_sync().await;
     let to = |manifest: Manifest| manifest.with("connectionRef", json!({"name": "second"}));
-    world.declare([to(event_type("a.one")), to(hook())]);
+    harness.declare([to(event_type("a.one")), to(hook())]);
     eventually("both to be there", PATIENCE, async || {
         let held = other.snapshot();
         let endpoint = held.endpoint("default", "second.default.hook").is_some();
         (endpoint && held.event_types.get("a.one").is_some_and(|it| !it.archived)).then_some(())
     })
     .await;
-    world.all_in_step().await;
-    let before = world.svix.snapshot();
+    harness.wait_until_in_sync().await;
+    let before = harness.svix.snapshot();
     assert!(before.event_types["a.one"].archived);
     assert!(before.endpoint("default", "test.default.hook").is_none());
     // The connection before is free to go.
-    world.delete(&ObjectKey::connection("default"));
+    harness.delete(&ObjectKey::connection("default"));
     eventually("it to go", PATIENCE, async || {
-        world.object(&ObjectKey::connection("default")).is_none().then_some(())
+        harness.object(&ObjectKey::connection("default")).is_none().then_some(())
     })
     .await;
 }
@@ -407,47 +408,47 @@ async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
 #[tokio::test]
 async fn an_object_that_kept_its_thing_and_moves_without_keeping_it_is_cleaned_up() {
     // Given event types that hold no finalizer, since nothing would be cleaned up
-    let mut world = World::new().await;
-    let other = svix_server::start_beside(&world.svix).await;
+    let mut harness = Harness::new().await;
+    let other = svix_server::start_beside(&harness.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
     let retained = |name: &str| event_type(name).with("deletionPolicy", "Retain");
-    world.declare([second, retained("a.one"), retained("a.two")]);
-    world.all_in_step().await;
+    harness.declare([second, retained("a.one"), retained("a.two")]);
+    harness.wait_until_in_sync().await;
     // When one edit moves them, and takes `Retain` out of one
     let to = |manifest: Manifest| manifest.with("connectionRef", json!({"name": "second"}));
-    world.declare([to(event_type("a.one")), to(retained("a.two"))]);
-    world.all_in_step().await;
+    harness.declare([to(event_type("a.one")), to(retained("a.two"))]);
+    harness.wait_until_in_sync().await;
     // Then what the spec says now counts.
     assert!(!other.snapshot().event_types["a.one"].archived);
-    let before = world.svix.snapshot();
+    let before = harness.svix.snapshot();
     assert!(before.event_types["a.one"].archived && !before.event_types["a.two"].archived);
 }
 
 #[tokio::test]
 async fn moving_waits_for_the_connection_that_it_leaves() {
-    let mut world = World::new().await;
-    let other = svix_server::start_beside(&world.svix).await;
-    world.declare([
+    let mut harness = Harness::new().await;
+    let other = svix_server::start_beside(&harness.svix).await;
+    harness.declare([
         connection(&other.url()).named("second").with("resyncInterval", "1s"),
         event_type("a.one"),
         hook(),
     ]);
-    world.all_in_step().await;
+    harness.wait_until_in_sync().await;
     let only = Some(vec!["endpoint.delete".to_owned()]);
-    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    harness.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
     let moved = hook().with("connectionRef", json!({"name": "second"}));
-    world.declare([
+    harness.declare([
         event_type("a.two").with("connectionRef", json!({"name": "second"})),
         moved.with("eventTypes", json!(["a.two"])),
     ]);
-    let said = world.reason(&hook().key(), "Moving").await;
+    let said = harness.wait_for_reason(&hook().key(), "Moving").await;
     assert!(said.message.contains("SvixConnection \"default\""), "{}", said.message);
     assert!(said.message.contains("endpoint.delete"), "{}", said.message);
     assert!(other.snapshot().endpoint("default", "test.default.hook").is_none());
-    world.svix.faults().clear();
-    world.reason(&hook().key(), "InSync").await;
-    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_none());
+    harness.svix.faults().clear();
+    harness.wait_for_reason(&hook().key(), "InSync").await;
+    assert!(harness.svix.snapshot().endpoint("default", "test.default.hook").is_none());
     assert!(other.snapshot().endpoint("default", "test.default.hook").is_some());
 }
 
@@ -455,18 +456,18 @@ async fn moving_waits_for_the_connection_that_it_leaves() {
 
 #[tokio::test]
 async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one"), hook()]);
-    world.all_in_step().await;
-    world.svix.faults().down(true);
-    world.delete(&hook().key());
-    let told = world.reason(&hook().key(), "Deleting").await;
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one"), hook()]);
+    harness.wait_until_in_sync().await;
+    harness.svix.faults().down(true);
+    harness.delete(&hook().key());
+    let told = harness.wait_for_reason(&hook().key(), "Deleting").await;
     assert!(told.message.contains("svix-operator.dev/orphan-on-delete=true"), "{}", told.message);
-    let connection = connection(&world.svix.url()).annotated("svix-operator.dev/orphan-on-delete", "true");
-    world.declare([connection]);
-    world.delete(&ObjectKey::connection("default"));
+    let connection = connection(&harness.svix.url()).annotated("svix-operator.dev/orphan-on-delete", "true");
+    harness.declare([connection]);
+    harness.delete(&ObjectKey::connection("default"));
     eventually("both to go", PATIENCE, async || {
-        let gone = |key: &ObjectKey| world.object(key).is_none();
+        let gone = |key: &ObjectKey| harness.object(key).is_none();
         (gone(&hook().key()) && gone(&ObjectKey::connection("default"))).then_some(())
     })
     .await;
@@ -475,65 +476,65 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
 #[tokio::test]
 async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leaves_svix_as_it_is() {
     // Given objects in step
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let kinds: Vec<_> = (0..50).map(|n| event_type(&format!("a.t{n}"))).collect();
-    world.declare(kinds.clone());
-    world.declare([event_type("a.one"), hook()]);
-    world.all_in_step().await;
-    let before = world.svix.snapshot();
+    harness.declare(kinds.clone());
+    harness.declare([event_type("a.one"), hook()]);
+    harness.wait_until_in_sync().await;
+    let before = harness.svix.snapshot();
     let held =
-        |world: &World, key: &ObjectKey| world.object(key).is_some_and(|object| object.has_finalizer());
-    assert!(held(&world, &hook().key()));
+        |harness: &Harness, key: &ObjectKey| harness.object(key).is_some_and(|object| object.has_finalizer());
+    assert!(held(&harness, &hook().key()));
 
     // When their connection is deleted and orphans
-    let declared = connection(&world.svix.url()).with("resyncInterval", "1s");
-    world.declare([declared.clone().annotated("svix-operator.dev/orphan-on-delete", "true")]);
-    world.svix.clear_calls();
-    world.delete(&declared.key());
-    eventually("it to go", PATIENCE, async || world.object(&declared.key()).is_none().then_some(())).await;
+    let declared = connection(&harness.svix.url()).with("resyncInterval", "1s");
+    harness.declare([declared.clone().annotated("svix-operator.dev/orphan-on-delete", "true")]);
+    harness.svix.clear_calls();
+    harness.delete(&declared.key());
+    eventually("it to go", PATIENCE, async || harness.object(&declared.key()).is_none().then_some(())).await;
 
     // Then nothing holds them when it is gone, they say so, and Svix is as it was.
     for key in kinds.iter().map(Manifest::key).chain([hook().key()]) {
-        assert!(!held(&world, &key), "{key}");
+        assert!(!held(&harness, &key), "{key}");
     }
-    let told = world.reason(&hook().key(), "ConnectionNotFound").await;
+    let told = harness.wait_for_reason(&hook().key(), "ConnectionNotFound").await;
     assert!(told.message.contains("there is no SvixConnection named \"default\""), "{}", told.message);
-    assert_eq!((world.writes(), world.svix.snapshot()), (Vec::new(), before.clone()));
-    world.delete(&kinds[0].key());
-    assert!(world.object(&kinds[0].key()).is_none(), "it goes at once");
+    assert_eq!((harness.writes(), harness.svix.snapshot()), (Vec::new(), before.clone()));
+    harness.delete(&kinds[0].key());
+    assert!(harness.object(&kinds[0].key()).is_none(), "it goes at once");
 
     // And they are claimed anew through a new connection, of the same name or another.
     let second = declared.clone().named("second");
-    world.declare([second, kinds[1].clone().with("connectionRef", json!({"name": "second"}))]);
-    world.reason(&kinds[1].key(), "InSync").await;
-    world.declare([declared]);
-    world.all_in_step().await;
-    assert!(held(&world, &hook().key()) && held(&world, &kinds[1].key()));
-    assert_eq!(world.svix.snapshot(), before);
+    harness.declare([second, kinds[1].clone().with("connectionRef", json!({"name": "second"}))]);
+    harness.wait_for_reason(&kinds[1].key(), "InSync").await;
+    harness.declare([declared]);
+    harness.wait_until_in_sync().await;
+    assert!(held(&harness, &hook().key()) && held(&harness, &kinds[1].key()));
+    assert_eq!(harness.svix.snapshot(), before);
 }
 
 #[tokio::test]
 async fn a_connection_waits_for_no_event_that_is_over() {
     // Given an endpoint and events: one that is delivered nowhere, one that is refused, one that is still waiting
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let strict = event_type("a.one").with("schema", json!({"required": ["name"]}));
     let (sent, refused) = (event("sent", "a.one"), event("refused", "a.one").with("payload", json!({})));
     let waiting = event("waiting", "a.later");
-    world.declare([
+    harness.declare([
         strict.clone(),
         hook().with("eventTypes", json!(["a.one"])).with("channels", json!(["c"])),
     ]);
-    world.all_in_step().await;
-    world.declare([sent.clone(), refused.clone(), waiting.clone()]);
-    world.reason(&sent.key(), "NoEndpointMatched").await;
-    world.reason(&refused.key(), "InvalidPayload").await;
-    world.reason(&waiting.key(), "WaitingForEventType").await;
+    harness.wait_until_in_sync().await;
+    harness.declare([sent.clone(), refused.clone(), waiting.clone()]);
+    harness.wait_for_reason(&sent.key(), "NoEndpointMatched").await;
+    harness.wait_for_reason(&refused.key(), "InvalidPayload").await;
+    harness.wait_for_reason(&waiting.key(), "WaitingForEventType").await;
 
     // When their connection is deleted
     let connection = ObjectKey::connection("default");
-    world.delete(&connection);
+    harness.delete(&connection);
     // Then it counts by kind what needs it, without what is over,
-    let told = world.reason(&connection, "InUse").await.message;
+    let told = harness.wait_for_reason(&connection, "InUse").await.message;
     assert!(
         told.starts_with(
             "1 WebhookEndpoint, 1 WebhookEventType and 1 WebhookEvent still use this connection, \
@@ -541,64 +542,64 @@ async fn a_connection_waits_for_no_event_that_is_over() {
         ),
         "{told}"
     );
-    world.delete(&waiting.key());
-    world.delete(&strict.key());
+    harness.delete(&waiting.key());
+    harness.delete(&strict.key());
     eventually("one to be left", PATIENCE, async || {
-        let told = world.ready(&connection)?.message;
+        let told = harness.ready(&connection)?.message;
         let expected = "1 WebhookEndpoint still uses this connection: WebhookEndpoint/default/hook; ";
         if told.starts_with(expected) { Ok(()) } else { Err(told) }
     })
     .await;
     // and goes although events are there.
-    world.delete(&hook().key());
-    eventually("it to go", PATIENCE, async || world.object(&connection).is_none().then_some(())).await;
-    assert!(world.object(&sent.key()).is_some() && world.object(&refused.key()).is_some());
+    harness.delete(&hook().key());
+    eventually("it to go", PATIENCE, async || harness.object(&connection).is_none().then_some(())).await;
+    assert!(harness.object(&sent.key()).is_some() && harness.object(&refused.key()).is_some());
 }
 
 #[tokio::test]
 async fn who_waits_takes_over_what_an_object_leaves_that_moves() {
     // Given one that holds a thing, and one that waits for it
-    let mut world = World::new().await;
-    let other = svix_server::start_beside(&world.svix).await;
+    let mut harness = Harness::new().await;
+    let other = svix_server::start_beside(&harness.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
     let kind =
         |namespace: &str| event_type("b.shared").in_namespace(namespace).with("description", namespace);
     let waiting = endpoint("waiting", &["a.one"]).with("uid", "shared");
     let to = |manifest: Manifest| manifest.with("connectionRef", json!({"name": "second"}));
-    world.declare([second, event_type("a.one"), to(event_type("a.one")).in_namespace("there")]);
-    world.declare([hook().with("uid", "shared"), kind("one")]);
-    world.all_in_step().await;
-    world.declare([waiting.clone(), kind("two")]);
-    world.reason(&waiting.key(), "Conflict").await;
-    world.reason(&kind("two").key(), "Conflict").await;
+    harness.declare([second, event_type("a.one"), to(event_type("a.one")).in_namespace("there")]);
+    harness.declare([hook().with("uid", "shared"), kind("one")]);
+    harness.wait_until_in_sync().await;
+    harness.declare([waiting.clone(), kind("two")]);
+    harness.wait_for_reason(&waiting.key(), "Conflict").await;
+    harness.wait_for_reason(&kind("two").key(), "Conflict").await;
     // When the first moves to another connection
-    world.declare([to(hook().with("uid", "shared")), to(kind("one"))]);
+    harness.declare([to(hook().with("uid", "shared")), to(kind("one"))]);
     // Then the other takes over.
-    world.reason(&waiting.key(), "InSync").await;
-    world.reason(&kind("two").key(), "InSync").await;
-    world.all_in_step().await;
+    harness.wait_for_reason(&waiting.key(), "InSync").await;
+    harness.wait_for_reason(&kind("two").key(), "InSync").await;
+    harness.wait_until_in_sync().await;
 }
 
 #[tokio::test]
 async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
     // Given an object that took an event type over from one that went
-    let mut world = World::new().await;
-    let other = svix_server::start_beside(&world.svix).await;
+    let mut harness = Harness::new().await;
+    let other = svix_server::start_beside(&harness.svix).await;
     let second =
         connection(&other.url()).named("second").with("ownerId", "second").with("resyncInterval", "1s");
     let kind =
         |namespace: &str| event_type("b.shared").in_namespace(namespace).with("description", namespace);
-    world.declare([second, kind("one")]);
-    world.all_in_step().await;
-    world.declare([kind("two")]);
-    world.reason(&kind("two").key(), "Conflict").await;
-    world.delete(&kind("one").key());
-    world.reason(&kind("two").key(), "InSync").await;
+    harness.declare([second, kind("one")]);
+    harness.wait_until_in_sync().await;
+    harness.declare([kind("two")]);
+    harness.wait_for_reason(&kind("two").key(), "Conflict").await;
+    harness.delete(&kind("one").key());
+    harness.wait_for_reason(&kind("two").key(), "InSync").await;
     // and one of that name that somebody made elsewhere
     reqwest::Client::new()
         .post(format!("{}/api/v1/event-type", other.url()))
-        .bearer_auth(world.svix.token())
+        .bearer_auth(harness.svix.token())
         .json(&json!({"name": "b.shared", "description": "theirs", "schemas": {"1": {}}}))
         .send()
         .await
@@ -607,28 +608,28 @@ async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
         .unwrap();
     // When it moves there
     let moved = kind("two").with("connectionRef", json!({"name": "second"}));
-    world.declare([moved.clone()]);
+    harness.declare([moved.clone()]);
     // Then that one is not taken for its own.
-    world.reason(&moved.key(), "NotOurs").await;
+    harness.wait_for_reason(&moved.key(), "NotOurs").await;
     assert_eq!(other.snapshot().event_types["b.shared"].description, "theirs");
 }
 
 #[tokio::test]
 async fn reconcile_at_has_an_observed_endpoint_looked_for_past_the_last_listing() {
-    let mut world = World::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
     let observed = hook().with("managementPolicy", "Observe");
-    world.declare([event_type("a.one"), endpoint("seed", &["a.one"]), observed.clone()]);
-    world.reason(&hook().key(), "Differs").await;
-    assert_eq!(difference(&world, &hook().key()), json!({"action": "Create"}));
+    harness.declare([event_type("a.one"), endpoint("seed", &["a.one"]), observed.clone()]);
+    harness.wait_for_reason(&hook().key(), "Differs").await;
+    assert_eq!(difference(&harness, &hook().key()), json!({"action": "Create"}));
     // Given one that was made since Svix was listed
     let made =
         json!({"uid": "test.default.hook", "url": "https://hooks.example.org/hook", "eventTypes": ["a.one"]});
-    world.by_hand("POST", "/app/default/endpoint", made).await;
+    harness.edit_svix("POST", "/app/default/endpoint", made).await;
     // When somebody asks for a look
-    world.declare([observed.annotated("svix-operator.dev/reconcile-at", "now")]);
+    harness.declare([observed.annotated("svix-operator.dev/reconcile-at", "now")]);
     // Then it is seen.
     eventually("it to be seen", PATIENCE, async || {
-        let Some(Object::Endpoint(it)) = world.object(&hook().key()) else { return Err("gone".into()) };
+        let Some(Object::Endpoint(it)) = harness.object(&hook().key()) else { return Err("gone".into()) };
         let status = it.status.clone().unwrap_or_default();
         if status.last_handled_reconcile_at.as_deref() == Some("now") {
             Ok(())
@@ -637,7 +638,7 @@ async fn reconcile_at_has_an_observed_endpoint_looked_for_past_the_last_listing(
         }
     })
     .await;
-    assert_eq!(difference(&world, &hook().key()), json!({"action": "Adopt"}));
+    assert_eq!(difference(&harness, &hook().key()), json!({"action": "Adopt"}));
 }
 
 #[tokio::test]
@@ -645,15 +646,16 @@ async fn a_namespace_whose_labels_are_not_known_is_chosen_by_no_rule_about_label
     // Given a rule about what a namespace does not say of itself
     let selector = json!({"matchExpressions": [{"key": "tenant", "operator": "DoesNotExist"}]});
     let rule = json!([{"namespaces": selector, "applications": ["*"], "eventTypes": ["*"]}]);
-    let mut world = World::with_connection(|it| it.with("resyncInterval", "1s").with("access", rule)).await;
+    let mut harness =
+        Harness::with_connection(|it| it.with("resyncInterval", "1s").with("access", rule)).await;
     // When an object is there before its namespace is known, or may not be read
     let kind = event_type("a.mine").in_namespace("new");
-    world.declare([kind.clone()]);
+    harness.declare([kind.clone()]);
     // Then it waits for what the namespace says.
-    world.reason(&kind.key(), "NotPermitted").await;
-    assert!(world.svix.snapshot().event_types.is_empty());
-    world.label_namespace("new", &[]);
-    world.reason(&kind.key(), "InSync").await;
+    harness.wait_for_reason(&kind.key(), "NotPermitted").await;
+    assert!(harness.svix.snapshot().event_types.is_empty());
+    harness.label_namespace("new", &[]);
+    harness.wait_for_reason(&kind.key(), "InSync").await;
 }
 
 #[test]

@@ -14,10 +14,10 @@ use crate::support::{
 const SOON: Duration = Duration::from_secs(60);
 
 /// Waits until the engine knows the version that its own status write made, before the watch brings it.
-async fn recorded(world: &Recorded, key: &ObjectKey) {
+async fn recorded(harness: &Recorded, key: &ObjectKey) {
     eventually("the engine to know its own write", SOON, async || {
-        let stored = world.stored(key).ok_or("gone")?.meta().resource_version.clone();
-        let known = world.engine.get(key).ok_or("unknown")?.meta().resource_version.clone();
+        let stored = harness.stored(key).ok_or("gone")?.meta().resource_version.clone();
+        let known = harness.engine.get(key).ok_or("unknown")?.meta().resource_version.clone();
         if stored == known { Ok(()) } else { Err(format!("{stored:?} {known:?}")) }
     })
     .await;
@@ -25,18 +25,18 @@ async fn recorded(world: &Recorded, key: &ObjectKey) {
 
 #[tokio::test]
 async fn an_edit_right_before_a_status_write_is_carried_out() {
-    let world = Recorded::new().await;
+    let harness = Recorded::new().await;
     let kind = event_type("a.one").with("description", "first");
     let edited = kind.clone().with("description", "second");
-    world.records.before_report(&kind.key(), move |records| records.apply(&edited));
-    world.apply(&kind);
+    harness.records.before_report(&kind.key(), move |records| records.apply(&edited));
+    harness.apply(&kind);
     // Given that the answer to the status write comes before the watch brings the edit
-    eventually("the status", SOON, async || world.stored(&kind.key()).unwrap().observed_generation()).await;
-    recorded(&world, &kind.key()).await;
-    world.watch();
+    eventually("the status", SOON, async || harness.stored(&kind.key()).unwrap().observed_generation()).await;
+    recorded(&harness, &kind.key()).await;
+    harness.watch();
 
     eventually("the edit to reach Svix", SOON, async || {
-        let description = world.svix.snapshot().event_types["a.one"].description.clone();
+        let description = harness.svix.snapshot().event_types["a.one"].description.clone();
         if description == "second" { Ok(()) } else { Err(description) }
     })
     .await;
@@ -44,73 +44,73 @@ async fn an_edit_right_before_a_status_write_is_carried_out() {
 
 #[tokio::test]
 async fn a_deletion_right_before_a_status_write_is_carried_out() {
-    let world = Recorded::new().await;
-    world.apply(&event_type("a.one"));
+    let harness = Recorded::new().await;
+    harness.apply(&event_type("a.one"));
     let hook = endpoint("hook", &["a.one"]);
     let deleted = hook.key();
-    world.records.before_report(&hook.key(), move |records| records.delete(&deleted, Duration::ZERO));
-    world.apply(&hook);
+    harness.records.before_report(&hook.key(), move |records| records.delete(&deleted, Duration::ZERO));
+    harness.apply(&hook);
     eventually("the status", SOON, async || {
-        world.stored(&hook.key()).is_none_or(|hook| hook.observed_generation().is_some()).then_some(())
+        harness.stored(&hook.key()).is_none_or(|hook| hook.observed_generation().is_some()).then_some(())
     })
     .await;
-    if world.stored(&hook.key()).is_some() {
-        recorded(&world, &hook.key()).await;
+    if harness.stored(&hook.key()).is_some() {
+        recorded(&harness, &hook.key()).await;
     }
 
-    world.gone(&hook.key()).await;
-    assert!(world.svix.snapshot().endpoint("default", "test.default.hook").is_none());
+    harness.gone(&hook.key()).await;
+    assert!(harness.svix.snapshot().endpoint("default", "test.default.hook").is_none());
 }
 
 #[tokio::test]
 async fn a_deletion_of_a_connection_right_before_a_status_write_is_carried_out() {
-    let world = Recorded::new().await;
+    let harness = Recorded::new().await;
     let deleted = key(Kind::Connection, "default");
-    world.reason(&deleted, "Connected").await;
+    harness.wait_for_reason(&deleted, "Connected").await;
     let (of, again) = (deleted.clone(), connection("http://127.0.0.1:9").with("resyncInterval", "1h"));
-    world.records.before_report(&deleted, move |records| records.delete(&of, Duration::ZERO));
-    world.apply(&again);
+    harness.records.before_report(&deleted, move |records| records.delete(&of, Duration::ZERO));
+    harness.apply(&again);
     eventually("the status", SOON, async || {
-        world.stored(&deleted).is_none_or(|connection| connection.is_deleting()).then_some(())
+        harness.stored(&deleted).is_none_or(|connection| connection.is_deleting()).then_some(())
     })
     .await;
 
-    world.gone(&deleted).await;
+    harness.gone(&deleted).await;
 }
 
 #[tokio::test]
 async fn an_event_that_came_before_its_event_type_goes_like_one_that_came_after() {
-    let world = Recorded::new().await;
+    let harness = Recorded::new().await;
     let (before, after) = (event("before", "a.one"), event("after", "a.one"));
-    world.apply(&before);
-    world.reason(&before.key(), "WaitingForEventType").await;
+    harness.apply(&before);
+    harness.wait_for_reason(&before.key(), "WaitingForEventType").await;
     // Svix has another of that name, which is not ours: the declaration stalls, but events are judged by it.
     let made = reqwest::Client::new()
-        .post(format!("{}/api/v1/event-type", world.svix.url()))
-        .bearer_auth(world.svix.token())
+        .post(format!("{}/api/v1/event-type", harness.svix.url()))
+        .bearer_auth(harness.svix.token())
         .json(&json!({"name": "a.one", "description": "somebody's"}))
         .send();
     assert!(made.await.unwrap().status().is_success());
     let declared = event_type("a.one");
-    world.apply(&declared);
-    world.reason(&declared.key(), "NotOurs").await;
-    world.apply(&after);
-    world.reason(&after.key(), "NoEndpointMatched").await;
-    world.reason(&before.key(), "NoEndpointMatched").await;
+    harness.apply(&declared);
+    harness.wait_for_reason(&declared.key(), "NotOurs").await;
+    harness.apply(&after);
+    harness.wait_for_reason(&after.key(), "NoEndpointMatched").await;
+    harness.wait_for_reason(&before.key(), "NoEndpointMatched").await;
 }
 
 #[tokio::test]
 async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_used() {
-    let world = Recorded::new().await;
+    let harness = Recorded::new().await;
     let sent = event("e", "a.one");
-    world.apply(&sent);
-    let message = world.reason(&sent.key(), "WaitingForEventType").await;
+    harness.apply(&sent);
+    let message = harness.wait_for_reason(&sent.key(), "WaitingForEventType").await;
     assert!(message.contains("no object declares"), "{message}");
     let broken = event_type("a.one").with("schema", json!({"type": "strin"}));
-    world.apply(&broken);
-    world.reason(&broken.key(), "InvalidSchema").await;
+    harness.apply(&broken);
+    harness.wait_for_reason(&broken.key(), "InvalidSchema").await;
     eventually("it to say so", SOON, async || {
-        let message = world.reason(&sent.key(), "WaitingForEventType").await;
+        let message = harness.wait_for_reason(&sent.key(), "WaitingForEventType").await;
         if message.contains("no object declares") { Err(message) } else { Ok(()) }
     })
     .await;
@@ -120,27 +120,28 @@ async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_
 async fn a_token_that_is_gone_for_a_moment_loses_nothing_and_one_that_is_gone_for_good_holds_up_nobody_for_ever()
  {
     // Given two endpoints, and a token that is not there any more
-    let world = Recorded::new().await;
-    world.apply(&event_type("a.one"));
+    let harness = Recorded::new().await;
+    harness.apply(&event_type("a.one"));
     let (now, long_ago) = (endpoint("now", &["a.one"]), endpoint("long-ago", &["a.one"]));
     for hook in [&now, &long_ago] {
-        world.apply(hook);
-        world.reason(&hook.key(), "InSync").await;
+        harness.apply(hook);
+        harness.wait_for_reason(&hook.key(), "InSync").await;
     }
-    world.set_token(Err(ReferenceError::NotFound("Secret svix-operator/svix-token is not there".to_owned())));
-    world.reason(&ObjectKey::connection("default"), "TokenNotFound").await;
+    harness
+        .set_token(Err(ReferenceError::NotFound("Secret svix-operator/svix-token is not there".to_owned())));
+    harness.wait_for_reason(&ObjectKey::connection("default"), "TokenNotFound").await;
     // When one was deleted just now, and one eleven minutes ago
-    world.records.delete(&now.key(), Duration::ZERO);
-    world.records.delete(&long_ago.key(), Duration::from_secs(660));
-    world.watch();
+    harness.records.delete(&now.key(), Duration::ZERO);
+    harness.records.delete(&long_ago.key(), Duration::from_secs(660));
+    harness.watch();
     // Then the one that waited long is let go, with a warning, and the other says what it waits for and how to get out.
-    world.gone(&long_ago.key()).await;
-    assert!(world.notes(&long_ago.key()).contains(&"Orphaned"));
-    let told = world.reason(&now.key(), "Deleting").await;
+    harness.gone(&long_ago.key()).await;
+    assert!(harness.published(&long_ago.key()).contains(&"Orphaned"));
+    let told = harness.wait_for_reason(&now.key(), "Deleting").await;
     assert!(told.contains("TokenNotFound") && told.contains("deletionPolicy: Retain"), "{told}");
     // When the token comes back, the other is cleaned up as if nothing had been.
-    world.set_token(Ok(world.svix.token().to_owned()));
-    world.gone(&now.key()).await;
-    let uids: Vec<_> = world.svix.snapshot().applications["default"].endpoints.keys().cloned().collect();
+    harness.set_token(Ok(harness.svix.token().to_owned()));
+    harness.gone(&now.key()).await;
+    let uids: Vec<_> = harness.svix.snapshot().applications["default"].endpoints.keys().cloned().collect();
     assert_eq!(uids, ["test.default.long-ago"]);
 }

@@ -7,27 +7,27 @@ use svix_operator::{
 };
 
 use crate::support::{
+    harness::{Harness, PATIENCE},
     objects::{Manifest, endpoint, event_type},
     wait::eventually,
-    world::{PATIENCE, World},
 };
 
 const KEY: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const OTHER_KEY: &str = "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
 const PATH: &str = "/app/default/endpoint/test.default.hook";
 
-async fn world(hook: &Manifest) -> World {
-    let mut world = World::new().await;
-    world.declare([event_type("a.one"), hook.clone()]);
-    world
+async fn harness(hook: &Manifest) -> Harness {
+    let mut harness = Harness::new().await;
+    harness.declare([event_type("a.one"), hook.clone()]);
+    harness
 }
 
 fn hook() -> Manifest {
     endpoint("hook", &["a.one"])
 }
 
-fn in_svix(world: &World) -> Option<EndpointState> {
-    world.svix.snapshot().endpoint("default", "test.default.hook").cloned()
+fn in_svix(harness: &Harness) -> Option<EndpointState> {
+    harness.svix.snapshot().endpoint("default", "test.default.hook").cloned()
 }
 
 fn with_authorization() -> Manifest {
@@ -40,33 +40,33 @@ fn with_authorization() -> Manifest {
     )
 }
 
-async fn eventually_in_svix(world: &World, what: &str, holds: impl Fn(&EndpointState) -> bool) {
+async fn eventually_in_svix(harness: &Harness, what: &str, holds: impl Fn(&EndpointState) -> bool) {
     eventually(what, PATIENCE, async || {
-        let found = in_svix(world).ok_or("not there")?;
+        let found = in_svix(harness).ok_or("not there")?;
         if holds(&found) { Ok(()) } else { Err(format!("{found:?}")) }
     })
     .await;
 }
 
-fn status(world: &World, key: &ObjectKey) -> Value {
-    let Some(Object::Endpoint(endpoint)) = world.object(key) else { panic!("{key} is not there") };
+fn status(harness: &Harness, key: &ObjectKey) -> Value {
+    let Some(Object::Endpoint(endpoint)) = harness.object(key) else { panic!("{key} is not there") };
     serde_json::to_value(endpoint.status.as_ref()).unwrap()
 }
 
 #[tokio::test]
 async fn headers_are_there_before_the_endpoint_is_first_enabled() {
     // Given a receiver whose token is in a Secret
-    let mut world = World::new().await;
-    world.set_secret("receiver", "token", "Bearer hunter2\n");
+    let mut harness = Harness::new().await;
+    harness.set_secret("receiver", "token", "Bearer hunter2\n");
     // When the endpoint is declared
-    world.declare([event_type("a.one"), with_authorization()]);
-    world.all_in_step().await;
+    harness.declare([event_type("a.one"), with_authorization()]);
+    harness.wait_until_in_sync().await;
     // Then it was made disabled, and enabled after its headers were written
-    let found = in_svix(&world).unwrap();
+    let found = in_svix(&harness).unwrap();
     assert_eq!(found.headers["Authorization"], "Bearer hunter2");
     assert_eq!(found.headers["X-Team"], "a");
     assert!(!found.disabled && !found.metadata.contains_key("svix-operator.dev/preparing"), "{found:?}");
-    let writes = world.writes();
+    let writes = harness.writes();
     let of_endpoint: Vec<_> = writes
         .iter()
         .filter_map(|call| call.split(' ').next())
@@ -74,49 +74,49 @@ async fn headers_are_there_before_the_endpoint_is_first_enabled() {
         .collect();
     assert_eq!(of_endpoint, ["endpoint.create", "endpoint.update-headers", "endpoint.patch"]);
     // and nothing is written again.
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_crash_between_making_and_enabling_is_repaired() {
-    let mut world = World::new().await;
-    world.set_secret("receiver", "token", "Bearer hunter2");
+    let mut harness = Harness::new().await;
+    harness.set_secret("receiver", "token", "Bearer hunter2");
     let only = vec!["endpoint.update-headers".to_owned()];
-    world.svix.faults().set(FaultPlan { drop_before: 1.0, only: Some(only), ..FaultPlan::default() });
-    world.declare([event_type("a.one"), with_authorization()]);
-    eventually_in_svix(&world, "it to be made, disabled", |it| it.disabled && it.headers.is_empty()).await;
-    world.crash_and_restart().await;
-    world.svix.faults().clear();
-    world.all_in_step().await;
-    let found = in_svix(&world).unwrap();
+    harness.svix.faults().set(FaultPlan { drop_before: 1.0, only: Some(only), ..FaultPlan::default() });
+    harness.declare([event_type("a.one"), with_authorization()]);
+    eventually_in_svix(&harness, "it to be made, disabled", |it| it.disabled && it.headers.is_empty()).await;
+    harness.crash_and_restart().await;
+    harness.svix.faults().clear();
+    harness.wait_until_in_sync().await;
+    let found = in_svix(&harness).unwrap();
     assert!(!found.disabled && found.headers.len() == 2, "{found:?}");
 }
 
 #[tokio::test]
 async fn no_host_gets_a_header_that_is_meant_for_another() {
     // Given an endpoint with a token for its receiver
-    let mut world = World::new().await;
-    world.set_secret("receiver", "token", "Bearer old");
-    world.declare([event_type("a.one"), with_authorization()]);
-    world.all_in_step().await;
-    world.svix.clear_calls();
+    let mut harness = Harness::new().await;
+    harness.set_secret("receiver", "token", "Bearer old");
+    harness.declare([event_type("a.one"), with_authorization()]);
+    harness.wait_until_in_sync().await;
+    harness.svix.clear_calls();
     // When its path changes, or its host and nothing else
     let at = |url: &str| with_authorization().with("url", url);
     for url in ["https://hooks.example.org/elsewhere", "https://other.example.org/"] {
-        world.declare([at(url)]);
-        world.all_in_step().await;
-        assert_eq!(in_svix(&world).unwrap().headers["Authorization"], "Bearer old");
+        harness.declare([at(url)]);
+        harness.wait_until_in_sync().await;
+        assert_eq!(in_svix(&harness).unwrap().headers["Authorization"], "Bearer old");
     }
     // Then the headers are left alone.
-    let writes = |world: &World| -> Vec<_> {
-        world.writes().iter().filter_map(|call| call.split(' ').next().map(str::to_owned)).collect()
+    let writes = |harness: &Harness| -> Vec<_> {
+        harness.writes().iter().filter_map(|call| call.split(' ').next().map(str::to_owned)).collect()
     };
-    assert_eq!(writes(&world), ["endpoint.patch", "endpoint.patch"]);
+    assert_eq!(writes(&harness), ["endpoint.patch", "endpoint.patch"]);
 
     // When host and token change in one edit, and Svix does not take the new host at first
     let only = Some(vec!["endpoint.patch".to_owned()]);
-    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
-    world.set_secret("new-receiver", "token", "Bearer new");
+    harness.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    harness.set_secret("new-receiver", "token", "Bearer new");
     let edited = at("https://new.example.org/").with(
         "headers",
         json!([
@@ -124,60 +124,60 @@ async fn no_host_gets_a_header_that_is_meant_for_another() {
             {"name": "Authorization", "valueFrom": {"secretKeyRef": {"name": "new-receiver", "key": "token"}}},
         ]),
     );
-    world.declare([edited.clone()]);
+    harness.declare([edited.clone()]);
     // Then the old host is left with what both are to have, and a restart changes nothing of that;
-    eventually_in_svix(&world, "no token", |it| it.headers.len() == 1 && it.headers["X-Team"] == "a").await;
-    world.crash_and_restart().await;
-    world.reason(&edited.key(), "SvixUnavailable").await;
-    let found = in_svix(&world).unwrap();
+    eventually_in_svix(&harness, "no token", |it| it.headers.len() == 1 && it.headers["X-Team"] == "a").await;
+    harness.crash_and_restart().await;
+    harness.wait_for_reason(&edited.key(), "SvixUnavailable").await;
+    let found = in_svix(&harness).unwrap();
     assert!(found.url.starts_with("https://other") && found.headers.len() == 1, "{found:?}");
     // and the new one gets its own.
-    world.svix.faults().clear();
-    world.all_in_step().await;
-    let found = in_svix(&world).unwrap();
+    harness.svix.faults().clear();
+    harness.wait_until_in_sync().await;
+    let found = in_svix(&harness).unwrap();
     assert!(found.url.starts_with("https://new"), "{found:?}");
     assert_eq!(found.headers["Authorization"], "Bearer new");
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_header_follows_its_secret_and_what_others_write_is_undone_once() {
-    let mut world = World::new().await;
-    world.set_secret("receiver", "token", "Bearer one");
-    world.declare([event_type("a.one"), with_authorization()]);
-    world.all_in_step().await;
-    world.set_secret("receiver", "token", "Bearer two");
-    eventually_in_svix(&world, "the new token", |it| it.headers["Authorization"] == "Bearer two").await;
-    world.all_in_step().await;
+    let mut harness = Harness::new().await;
+    harness.set_secret("receiver", "token", "Bearer one");
+    harness.declare([event_type("a.one"), with_authorization()]);
+    harness.wait_until_in_sync().await;
+    harness.set_secret("receiver", "token", "Bearer two");
+    eventually_in_svix(&harness, "the new token", |it| it.headers["Authorization"] == "Bearer two").await;
+    harness.wait_until_in_sync().await;
     // A restart writes nothing.
-    world.quiet().await;
-    world.crash_and_restart().await;
-    world.all_in_step().await;
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    harness.wait_until_idle().await;
+    harness.crash_and_restart().await;
+    harness.wait_until_in_sync().await;
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
     // A value that Svix hides is changed by hand: nobody sees that, but `updatedAt` moves.
     let by_hand = json!({"headers": {"Authorization": "Bearer evil"}});
-    world.svix.clear_calls();
-    world.by_hand("PATCH", &format!("{PATH}/headers"), by_hand).await;
-    eventually_in_svix(&world, "the token back", |it| it.headers["Authorization"] == "Bearer two").await;
-    let asserted = world.writes().iter().filter(|call| call.starts_with("endpoint.update-headers")).count();
+    harness.svix.clear_calls();
+    harness.edit_svix("PATCH", &format!("{PATH}/headers"), by_hand).await;
+    eventually_in_svix(&harness, "the token back", |it| it.headers["Authorization"] == "Bearer two").await;
+    let asserted = harness.writes().iter().filter(|call| call.starts_with("endpoint.update-headers")).count();
     assert_eq!(asserted, 1);
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
     // The spec stops naming headers: they go.
-    world.declare([hook()]);
-    eventually_in_svix(&world, "no headers", |it| it.headers.is_empty()).await;
+    harness.declare([hook()]);
+    eventually_in_svix(&harness, "no headers", |it| it.headers.is_empty()).await;
 }
 
 #[tokio::test]
 async fn other_edits_by_hand_do_not_touch_headers_for_ever() {
-    let mut world = World::new().await;
-    world.set_secret("receiver", "token", "Bearer one");
-    world.declare([event_type("a.one"), with_authorization()]);
-    world.all_in_step().await;
+    let mut harness = Harness::new().await;
+    harness.set_secret("receiver", "token", "Bearer one");
+    harness.declare([event_type("a.one"), with_authorization()]);
+    harness.wait_until_in_sync().await;
     // A description is not ours; its change moves `updatedAt`, so the headers are asserted once and not again.
-    world.by_hand("PATCH", PATH, json!({"description": "by hand"})).await;
+    harness.edit_svix("PATCH", PATH, json!({"description": "by hand"})).await;
     eventually("the headers to be asserted", PATIENCE, async || {
-        world
-            .notes(&hook().key())
+        harness
+            .published(&hook().key())
             .iter()
             .filter(|note| **note == "HeadersWritten")
             .count()
@@ -185,37 +185,37 @@ async fn other_edits_by_hand_do_not_touch_headers_for_ever() {
             .then_some(())
     })
     .await;
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
-    assert_eq!(in_svix(&world).unwrap().description, "by hand");
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
+    assert_eq!(in_svix(&harness).unwrap().description, "by hand");
 }
 
 #[tokio::test]
 async fn what_is_missing_or_malformed_is_told_without_being_shown() {
     let from = |value: Value| hook().with("signingSecret", json!({ "fromSecret": value }));
-    let mut world = world(&from(json!({"name": "keys", "key": "signing"}))).await;
-    let told = world.reason(&hook().key(), "SecretNotFound").await;
+    let mut harness = harness(&from(json!({"name": "keys", "key": "signing"}))).await;
+    let told = harness.wait_for_reason(&hook().key(), "SecretNotFound").await;
     assert!(
         told.message.contains("/spec/signingSecret/fromSecret: Secret default/keys is not there"),
         "{}",
         told.message
     );
-    world.set_secret("keys", "other", "x");
+    harness.set_secret("keys", "other", "x");
     eventually("the key to be missed", PATIENCE, async || {
-        let message = world.ready(&hook().key())?.message;
+        let message = harness.ready(&hook().key())?.message;
         if message.contains("has no key \"signing\"; it has other") { Ok(()) } else { Err(message) }
     })
     .await;
-    world.set_secret("keys", "signing", "whsec_hunter2");
-    let told = world.reason(&hook().key(), "InvalidSecret").await;
+    harness.set_secret("keys", "signing", "whsec_hunter2");
+    let told = harness.wait_for_reason(&hook().key(), "InvalidSecret").await;
     assert!(
         told.message.contains("expected whsec_") && !told.message.contains("hunter2"),
         "{}",
         told.message
     );
-    assert!(in_svix(&world).is_none(), "nothing is made with a wrong key");
-    world.set_secret("keys", "signing", KEY);
-    world.all_in_step().await;
-    assert_eq!(in_svix(&world).unwrap().secret, KEY);
+    assert!(in_svix(&harness).is_none(), "nothing is made with a wrong key");
+    harness.set_secret("keys", "signing", KEY);
+    harness.wait_until_in_sync().await;
+    assert_eq!(in_svix(&harness).unwrap().secret, KEY);
 }
 
 #[tokio::test]
@@ -224,26 +224,26 @@ async fn a_signing_key_from_a_secret_is_followed_and_kept() {
         "signingSecret",
         json!({"fromSecret": {"name": "keys", "key": "signing"}, "gracePeriod": "1h"}),
     );
-    let mut world = World::new().await;
-    world.set_secret("keys", "signing", KEY);
-    world.declare([event_type("a.one"), from]);
-    world.all_in_step().await;
-    let made = in_svix(&world).unwrap();
+    let mut harness = Harness::new().await;
+    harness.set_secret("keys", "signing", KEY);
+    harness.declare([event_type("a.one"), from]);
+    harness.wait_until_in_sync().await;
+    let made = in_svix(&harness).unwrap();
     assert_eq!(
         (made.secret.as_str(), made.old_secrets),
         (KEY, 0),
         "it is made with the key, not rotated to it"
     );
-    world.set_secret("keys", "signing", OTHER_KEY);
-    eventually_in_svix(&world, "the new key", |it| it.secret == OTHER_KEY && it.old_secrets == 1).await;
-    world.all_in_step().await;
+    harness.set_secret("keys", "signing", OTHER_KEY);
+    eventually_in_svix(&harness, "the new key", |it| it.secret == OTHER_KEY && it.old_secrets == 1).await;
+    harness.wait_until_in_sync().await;
     // Somebody rotates in Svix: the Secret decides.
-    world.by_hand("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
-    eventually_in_svix(&world, "the key back", |it| it.secret == OTHER_KEY).await;
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
-    world.crash_and_restart().await;
-    world.all_in_step().await;
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    harness.edit_svix("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
+    eventually_in_svix(&harness, "the key back", |it| it.secret == OTHER_KEY).await;
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
+    harness.crash_and_restart().await;
+    harness.wait_until_in_sync().await;
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
 }
 
 #[tokio::test]
@@ -251,22 +251,22 @@ async fn the_address_can_come_from_a_secret_and_is_in_no_message() {
     let from = hook()
         .with("url", json!(null))
         .with("urlFrom", json!({"secretKeyRef": {"name": "slack", "key": "url"}}));
-    let mut world = World::new().await;
-    world.set_secret("slack", "url", "https://hooks.example.org/T0/hunter2");
-    world.declare([event_type("a.one"), from]);
-    world.all_in_step().await;
-    assert_eq!(in_svix(&world).unwrap().url, "https://hooks.example.org/T0/hunter2");
-    world.set_secret("slack", "url", "https://hooks.example.org/T0/hunter3");
-    eventually_in_svix(&world, "the new address", |it| it.url.ends_with("hunter3")).await;
-    world.set_secret("slack", "url", "not an address, hunter4");
-    let told = world.reason(&hook().key(), "InvalidSecret").await;
+    let mut harness = Harness::new().await;
+    harness.set_secret("slack", "url", "https://hooks.example.org/T0/hunter2");
+    harness.declare([event_type("a.one"), from]);
+    harness.wait_until_in_sync().await;
+    assert_eq!(in_svix(&harness).unwrap().url, "https://hooks.example.org/T0/hunter2");
+    harness.set_secret("slack", "url", "https://hooks.example.org/T0/hunter3");
+    eventually_in_svix(&harness, "the new address", |it| it.url.ends_with("hunter3")).await;
+    harness.set_secret("slack", "url", "not an address, hunter4");
+    let told = harness.wait_for_reason(&hook().key(), "InvalidSecret").await;
     assert!(!told.message.contains("hunter"), "{}", told.message);
-    for (_, note) in world.all_notes() {
+    for (_, note) in harness.all_published() {
         assert!(!note.message.contains("hunter"), "{}", note.message);
     }
-    world.forget_secret("slack");
-    world.reason(&hook().key(), "SecretNotFound").await;
-    assert!(in_svix(&world).unwrap().url.ends_with("hunter3"), "what is there stays");
+    harness.forget_secret("slack");
+    harness.wait_for_reason(&hook().key(), "SecretNotFound").await;
+    assert!(in_svix(&harness).unwrap().url.ends_with("hunter3"), "what is there stays");
 }
 
 // --- toSecret
@@ -275,205 +275,208 @@ fn published() -> Manifest {
     hook().with("signingSecret", json!({"toSecret": {"name": "hook-key", "labels": {"app": "receiver"}}}))
 }
 
-fn written(world: &World, key: &str) -> Option<String> {
-    Some(world.written_secret("hook-key")?.text(key)?.to_owned())
+fn written(harness: &Harness, key: &str) -> Option<String> {
+    Some(harness.written_secret("hook-key")?.text(key)?.to_owned())
 }
 
 #[tokio::test]
 async fn the_key_of_svix_is_written_to_a_secret_and_kept_right() {
-    let world = world(&published()).await;
-    world.all_in_step().await;
-    assert_eq!(written(&world, "signingKey"), Some(in_svix(&world).unwrap().secret));
-    assert_eq!(world.written_secret("hook-key").unwrap().labels["app"], "receiver");
-    assert_eq!(world.writes_while_listed(2).await, [""; 0]);
+    let harness = harness(&published()).await;
+    harness.wait_until_in_sync().await;
+    assert_eq!(written(&harness, "signingKey"), Some(in_svix(&harness).unwrap().secret));
+    assert_eq!(harness.written_secret("hook-key").unwrap().labels["app"], "receiver");
+    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
     // Somebody rotates in Svix: both keys are there while both are valid.
-    let before = in_svix(&world).unwrap().secret;
-    world.by_hand("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
+    let before = in_svix(&harness).unwrap().secret;
+    harness.edit_svix("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
     eventually("the new key in the Secret", PATIENCE, async || {
-        (written(&world, "signingKey") == Some(in_svix(&world)?.secret)).then_some(())
+        (written(&harness, "signingKey") == Some(in_svix(&harness)?.secret)).then_some(())
     })
     .await;
-    assert_eq!(written(&world, "signingKey.previous"), Some(before));
+    assert_eq!(written(&harness, "signingKey.previous"), Some(before));
 }
 
 #[tokio::test]
 async fn an_endpoint_that_is_made_again_keeps_the_key_that_was_handed_out() {
     // Given two endpoints, and the key of one of them in a Secret
-    let mut world = world(&published()).await;
+    let mut harness = harness(&published()).await;
     let bare = endpoint("bare", &["a.one"]);
-    world.declare([bare.clone()]);
-    world.all_in_step().await;
-    let key = in_svix(&world).unwrap().secret;
-    let id = in_svix(&world).unwrap().id;
+    harness.declare([bare.clone()]);
+    harness.wait_until_in_sync().await;
+    let key = in_svix(&harness).unwrap().secret;
+    let id = in_svix(&harness).unwrap().id;
     // When both are deleted in Svix
-    world.by_hand("DELETE", PATH, json!(null)).await;
-    world.by_hand("DELETE", "/app/default/endpoint/test.default.bare", json!(null)).await;
-    eventually_in_svix(&world, "it to be made again", |it| it.id != id).await;
+    harness.edit_svix("DELETE", PATH, json!(null)).await;
+    harness.edit_svix("DELETE", "/app/default/endpoint/test.default.bare", json!(null)).await;
+    eventually_in_svix(&harness, "it to be made again", |it| it.id != id).await;
     // Then the one has its key again, and of the other it is told that it has not.
     eventually("the new key to be told", PATIENCE, async || {
-        world.notes(&bare.key()).contains(&"SigningKeyChanged").then_some(())
+        harness.published(&bare.key()).contains(&"SigningKeyChanged").then_some(())
     })
     .await;
-    world.all_in_step().await;
-    assert_eq!(in_svix(&world).unwrap().secret, key);
-    assert!(!world.notes(&hook().key()).contains(&"SigningKeyChanged"));
-    let secret = world.written_secret("hook-key").unwrap();
+    harness.wait_until_in_sync().await;
+    assert_eq!(in_svix(&harness).unwrap().secret, key);
+    assert!(!harness.published(&hook().key()).contains(&"SigningKeyChanged"));
+    let secret = harness.written_secret("hook-key").unwrap();
     assert_eq!((secret.text("signingKey"), secret.text("signingKey.previous")), (Some(&*key), None));
-    let told = world.all_notes();
+    let told = harness.all_published();
     let note = told.iter().find(|(_, note)| note.reason == "SigningKeyChanged").unwrap();
     assert!(note.1.warning && note.1.message.contains("signs with a new key"), "{note:?}");
 }
 
 #[tokio::test]
 async fn a_secret_of_somebody_else_is_never_written_to() {
-    let mut world = World::new().await;
-    world.set_secret("hook-key", "signingKey", "theirs");
-    world.declare([event_type("a.one"), published()]);
-    let told = world.reason(&hook().key(), "SecretNotOurs").await;
+    let mut harness = Harness::new().await;
+    harness.set_secret("hook-key", "signingKey", "theirs");
+    harness.declare([event_type("a.one"), published()]);
+    let told = harness.wait_for_reason(&hook().key(), "SecretNotOurs").await;
     assert!(told.message.starts_with("/spec/signingSecret/toSecret/name: "), "{}", told.message);
-    assert_eq!(written(&world, "signingKey").as_deref(), Some("theirs"));
-    assert!(in_svix(&world).is_some(), "the endpoint itself is there");
+    assert_eq!(written(&harness, "signingKey").as_deref(), Some("theirs"));
+    assert!(in_svix(&harness).is_some(), "the endpoint itself is there");
 }
 
 #[tokio::test]
 async fn a_rotation_is_asked_for_once_and_leaves_both_keys() {
-    let mut world = world(&published()).await;
-    world.all_in_step().await;
-    let before = in_svix(&world).unwrap().secret;
-    world.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
+    let mut harness = harness(&published()).await;
+    harness.wait_until_in_sync().await;
+    let before = in_svix(&harness).unwrap().secret;
+    harness.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
     eventually("the rotation to be handled", PATIENCE, async || {
-        let status = status(&world, &hook().key());
+        let status = status(&harness, &hook().key());
         if status["lastHandledRotateAt"] == "now" { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
-    let after = in_svix(&world).unwrap();
+    let after = in_svix(&harness).unwrap();
     assert_ne!(after.secret, before);
     assert_eq!(after.old_secrets, 1);
-    assert_eq!(written(&world, "signingKey"), Some(after.secret.clone()));
-    assert_eq!(written(&world, "signingKey.previous"), Some(before));
-    assert_eq!(written(&world, "signingKey.next"), None);
-    assert!(status(&world, &hook().key())["signingKey"]["previousValidUntil"].is_string());
-    assert_eq!(world.writes_while_listed(3).await, [""; 0]);
-    world.crash_and_restart().await;
-    world.all_in_step().await;
-    assert_eq!(in_svix(&world).unwrap().secret, after.secret, "a restart rotates nothing");
+    assert_eq!(written(&harness, "signingKey"), Some(after.secret.clone()));
+    assert_eq!(written(&harness, "signingKey.previous"), Some(before));
+    assert_eq!(written(&harness, "signingKey.next"), None);
+    assert!(status(&harness, &hook().key())["signingKey"]["previousValidUntil"].is_string());
+    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
+    harness.crash_and_restart().await;
+    harness.wait_until_in_sync().await;
+    assert_eq!(in_svix(&harness).unwrap().secret, after.secret, "a restart rotates nothing");
 }
 
 #[tokio::test]
 async fn a_rotation_that_is_cut_off_happens_once() {
     for (drop_before, drop_after) in [(1.0, 0.0), (0.0, 1.0)] {
         // Given a Svix that does not answer a rotation, whether it carried it out or not
-        let mut world = world(&published()).await;
-        world.all_in_step().await;
+        let mut harness = harness(&published()).await;
+        harness.wait_until_in_sync().await;
         let only = Some(vec!["endpoint.rotate-secret".to_owned()]);
-        world.svix.faults().set(FaultPlan { drop_before, drop_after, only, ..FaultPlan::default() });
+        harness.svix.faults().set(FaultPlan { drop_before, drop_after, only, ..FaultPlan::default() });
         // When a rotation is asked for, and the operator dies in it
-        world.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
+        harness.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
         eventually("the next key to be written down", PATIENCE, async || {
-            let tried = world.svix.calls().iter().any(|call| call.operation == "endpoint.rotate-secret");
+            let tried = harness.svix.calls().iter().any(|call| call.operation == "endpoint.rotate-secret");
             tried.then_some(())
         })
         .await;
-        world.crash_and_restart().await;
-        world.svix.faults().clear();
+        harness.crash_and_restart().await;
+        harness.svix.faults().clear();
         // Then the key is replaced once, and the Secret has what Svix has.
         eventually("the rotation to be handled", PATIENCE, async || {
-            (status(&world, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
+            (status(&harness, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
         })
         .await;
-        let found = in_svix(&world).unwrap();
+        let found = in_svix(&harness).unwrap();
         assert_eq!(found.old_secrets, 1, "drop_after {drop_after}");
-        assert_eq!(written(&world, "signingKey"), Some(found.secret));
-        assert_eq!(written(&world, "signingKey.next"), None);
+        assert_eq!(written(&harness, "signingKey"), Some(found.secret));
+        assert_eq!(written(&harness, "signingKey.next"), None);
     }
 }
 
 #[tokio::test]
 async fn making_the_object_again_never_rotates() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let kept =
         published().with("deletionPolicy", "Retain").annotated("svix-operator.dev/rotate-at", "last week");
-    world.declare([event_type("a.one"), kept.clone()]);
-    world.all_in_step().await;
-    let before = in_svix(&world).unwrap().secret;
-    world.delete(&hook().key());
-    eventually("it to go", PATIENCE, async || world.object(&hook().key()).is_none().then_some(())).await;
-    world.declare([kept]);
-    world.all_in_step().await;
-    assert_eq!(in_svix(&world).unwrap().secret, before);
-    assert_eq!(status(&world, &hook().key())["lastHandledRotateAt"], "last week");
+    harness.declare([event_type("a.one"), kept.clone()]);
+    harness.wait_until_in_sync().await;
+    let before = in_svix(&harness).unwrap().secret;
+    harness.delete(&hook().key());
+    eventually("it to go", PATIENCE, async || harness.object(&hook().key()).is_none().then_some(())).await;
+    harness.declare([kept]);
+    harness.wait_until_in_sync().await;
+    assert_eq!(in_svix(&harness).unwrap().secret, before);
+    assert_eq!(status(&harness, &hook().key())["lastHandledRotateAt"], "last week");
 }
 
 #[tokio::test]
 async fn the_limit_of_old_keys_is_respected_and_told() {
-    let mut world = world(&published()).await;
-    world.all_in_step().await;
+    let mut harness = harness(&published()).await;
+    harness.wait_until_in_sync().await;
     for _ in 0..10 {
-        world.by_hand("POST", &format!("{PATH}/secret/rotate"), json!({"gracePeriodSeconds": 604_800})).await;
+        harness
+            .edit_svix("POST", &format!("{PATH}/secret/rotate"), json!({"gracePeriodSeconds": 604_800}))
+            .await;
     }
-    world.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
-    let told = world.reason(&hook().key(), "RotationLimited").await;
+    harness.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
+    let told = harness.wait_for_reason(&hook().key(), "RotationLimited").await;
     assert!(told.message.contains("next key expires at"), "{}", told.message);
     let rotations =
-        world.svix.calls().iter().filter(|call| call.operation == "endpoint.rotate-secret").count();
+        harness.svix.calls().iter().filter(|call| call.operation == "endpoint.rotate-secret").count();
     assert!(rotations < 15, "it is not tried again and again: {rotations}");
 }
 
 #[tokio::test]
 async fn a_rotation_without_a_secret_to_write_to_is_refused_with_what_to_do() {
     let asked = hook().annotated("svix-operator.dev/rotate-at", "now");
-    let world = world(&asked).await;
-    world.all_in_step().await;
-    let before = in_svix(&world).unwrap().secret;
+    let harness = harness(&asked).await;
+    harness.wait_until_in_sync().await;
+    let before = in_svix(&harness).unwrap().secret;
     eventually("it to be handled", PATIENCE, async || {
-        (status(&world, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
+        (status(&harness, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
     })
     .await;
-    assert_eq!(in_svix(&world).unwrap().secret, before);
-    let told = world.all_notes().into_iter().filter(|(_, note)| note.message.contains("toSecret")).count();
+    assert_eq!(in_svix(&harness).unwrap().secret, before);
+    let told =
+        harness.all_published().into_iter().filter(|(_, note)| note.message.contains("toSecret")).count();
     assert_eq!(told, 1);
 }
 
 #[tokio::test]
 async fn statistics_are_shown_when_they_are_asked_for() {
-    let world = world(&hook().with("statistics", true)).await;
-    world.all_in_step().await;
-    let shown = status(&world, &hook().key())["statistics"].clone();
+    let harness = harness(&hook().with("statistics", true)).await;
+    harness.wait_until_in_sync().await;
+    let shown = status(&harness, &hook().key())["statistics"].clone();
     assert_eq!(shown, json!({"succeeded": 0, "pending": 0, "sending": 0, "failed": 0}));
 }
 
 #[tokio::test]
 async fn statistics_that_cannot_be_had_hold_up_nothing() {
-    let mut world = World::new().await;
+    let mut harness = Harness::new().await;
     let only = Some(vec!["endpoint.get-stats".to_owned()]);
-    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
-    world.declare([event_type("a.one"), hook().with("statistics", true)]);
-    world.reason(&hook().key(), "InSync").await;
+    harness.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    harness.declare([event_type("a.one"), hook().with("statistics", true)]);
+    harness.wait_for_reason(&hook().key(), "InSync").await;
 }
 
 #[tokio::test]
 async fn a_rotation_that_is_asked_for_when_the_secret_is_lost_is_not_forgotten() {
     // Given an endpoint whose key is in a Secret
-    let mut world = world(&published()).await;
-    world.all_in_step().await;
-    world.quiet().await;
-    world.crash_and_restart().await;
-    world.all_in_step().await;
-    let before = in_svix(&world).unwrap().secret;
+    let mut harness = harness(&published()).await;
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    harness.crash_and_restart().await;
+    harness.wait_until_in_sync().await;
+    let before = in_svix(&harness).unwrap().secret;
     // When the Secret is lost, and the key is to be replaced for that
     let only = Some(vec!["endpoint.get-secret".to_owned()]);
-    world.svix.faults().set(FaultPlan { drop_before: 1.0, only, ..FaultPlan::default() });
-    world.forget_secret("hook-key");
-    world.declare([published().annotated("svix-operator.dev/rotate-at", "leaked")]);
-    world.svix.faults().clear();
+    harness.svix.faults().set(FaultPlan { drop_before: 1.0, only, ..FaultPlan::default() });
+    harness.forget_secret("hook-key");
+    harness.declare([published().annotated("svix-operator.dev/rotate-at", "leaked")]);
+    harness.svix.faults().clear();
     // Then it is replaced before that counts as handled.
     eventually("it to be handled", PATIENCE, async || {
-        let status = status(&world, &hook().key());
+        let status = status(&harness, &hook().key());
         if status["lastHandledRotateAt"] == "leaked" { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
-    assert_ne!(in_svix(&world).unwrap().secret, before);
-    assert_eq!(written(&world, "signingKey"), Some(in_svix(&world).unwrap().secret));
+    assert_ne!(in_svix(&harness).unwrap().secret, before);
+    assert_eq!(written(&harness, "signingKey"), Some(in_svix(&harness).unwrap().secret));
 }
 
 #[test]

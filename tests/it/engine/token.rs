@@ -5,10 +5,10 @@ use std::time::Duration;
 use svix_operator::engine::{ObjectKey, ReferenceError};
 
 use crate::support::{
+    harness::PATIENCE,
     objects::{Manifest, endpoint, event_type},
     records::Recorded,
     wait::eventually,
-    world::PATIENCE,
 };
 
 /// Longer than `orphan_after`.
@@ -18,27 +18,27 @@ fn hook() -> Manifest {
     endpoint("hook", &["a.one"])
 }
 
-fn uids(world: &Recorded) -> Vec<String> {
-    world.svix.snapshot().applications["default"].endpoints.keys().cloned().collect()
+fn uids(harness: &Recorded) -> Vec<String> {
+    harness.svix.snapshot().applications["default"].endpoints.keys().cloned().collect()
 }
 
 /// An operator that starts without a token, while an endpoint that is in Svix has been deleted for long.
 async fn restarted_with(token: ReferenceError, reason: &str) -> Recorded {
-    let mut world = Recorded::new().await;
-    world.apply(&event_type("a.one"));
-    world.apply(&hook());
-    world.reason(&hook().key(), "InSync").await;
-    world.set_token(Err(token));
-    world.reason(&ObjectKey::connection("default"), reason).await;
-    world.records.delete(&hook().key(), LONG_AGO);
-    world.restart();
-    world
+    let mut harness = Recorded::new().await;
+    harness.apply(&event_type("a.one"));
+    harness.apply(&hook());
+    harness.wait_for_reason(&hook().key(), "InSync").await;
+    harness.set_token(Err(token));
+    harness.wait_for_reason(&ObjectKey::connection("default"), reason).await;
+    harness.records.delete(&hook().key(), LONG_AGO);
+    harness.restart();
+    harness
 }
 
 /// Waits until the endpoint says that its clean-up waits for this reason of the connection.
-async fn waits_for(world: &Recorded, reason: &str) {
+async fn waits_for(harness: &Recorded, reason: &str) {
     eventually("the endpoint to say what it waits for", PATIENCE, async || {
-        let message = world.reason(&hook().key(), "Deleting").await;
+        let message = harness.wait_for_reason(&hook().key(), "Deleting").await;
         if message.contains(reason) { Ok(()) } else { Err(message) }
     })
     .await;
@@ -46,15 +46,15 @@ async fn waits_for(world: &Recorded, reason: &str) {
 
 /// Checks that nothing is released while this lasts, and that the clean-up is done once the token can be read again.
 async fn is_cleaned_up_in_the_end(token: ReferenceError, reason: &str) {
-    let world = restarted_with(token, reason).await;
+    let harness = restarted_with(token, reason).await;
 
-    waits_for(&world, reason).await;
-    assert_eq!(uids(&world), ["test.default.hook"]);
+    waits_for(&harness, reason).await;
+    assert_eq!(uids(&harness), ["test.default.hook"]);
 
-    world.set_token(Ok(world.svix.token().to_owned()));
-    world.gone(&hook().key()).await;
-    assert_eq!(uids(&world), [""; 0]);
-    assert!(!world.notes(&hook().key()).contains(&"Orphaned"));
+    harness.set_token(Ok(harness.svix.token().to_owned()));
+    harness.gone(&hook().key()).await;
+    assert_eq!(uids(&harness), [""; 0]);
+    assert!(!harness.published(&hook().key()).contains(&"Orphaned"));
 }
 
 #[tokio::test]
@@ -83,9 +83,9 @@ async fn a_secret_without_the_key_releases_nothing() {
 async fn a_secret_that_does_not_exist_releases_without_clean_up() {
     let missing = ReferenceError::NotFound("the Secret does not exist".to_owned());
 
-    let world = restarted_with(missing, "TokenNotFound").await;
+    let harness = restarted_with(missing, "TokenNotFound").await;
 
-    world.gone(&hook().key()).await;
-    assert!(world.notes(&hook().key()).contains(&"Orphaned"));
-    assert_eq!(uids(&world), ["test.default.hook"]);
+    harness.gone(&hook().key()).await;
+    assert!(harness.published(&hook().key()).contains(&"Orphaned"));
+    assert_eq!(uids(&harness), ["test.default.hook"]);
 }

@@ -10,7 +10,7 @@ use svix_operator::{embedded::EmbeddedSvix, plan::digest::Digest};
 use tokio::process::Command;
 
 use super::{Harness, Recorder};
-use crate::support::{operator::free_address, svix_server, wait::eventually, world::PATIENCE};
+use crate::support::{harness::PATIENCE, operator::free_address, svix_server, wait::eventually};
 
 /// The token of the Svix in `dev`.
 const DEV_TOKEN: &str = "testsk_embedded";

@@ -8,9 +8,9 @@ use tempfile::TempDir;
 
 use super::{
     control_plane::{ControlPlane, process::Process},
+    harness::PATIENCE,
     tools::{argo_cd_sources, folder_with},
     wait::eventually,
-    world::PATIENCE,
 };
 
 /// Where it finds Applications and its settings.

@@ -179,7 +179,7 @@ impl ControlPlane {
     }
 
     /// A new namespace whose name begins with `prefix`.
-    pub async fn namespace(&self, prefix: &str) -> TestNamespace {
+    pub async fn namespace(&self, prefix: &str) -> FreshNamespace {
         let client = self.client();
         let namespace = Namespace {
             metadata: ObjectMeta { generate_name: Some(format!("{prefix}-")), ..ObjectMeta::default() },
@@ -187,7 +187,7 @@ impl ControlPlane {
         };
         let created = Api::all(client.clone()).create(&PostParams::default(), &namespace).await;
         let name = created.expect("creating a namespace").metadata.name.unwrap_or_default();
-        TestNamespace { name, client }
+        FreshNamespace { name, client }
     }
 
     /// The folder that kubectl is in.
@@ -309,12 +309,12 @@ impl ControlPlane {
 }
 
 /// A namespace for one test. It stays until the control plane ends, unless it is deleted.
-pub struct TestNamespace {
+pub struct FreshNamespace {
     pub name: String,
     client: Client,
 }
 
-impl TestNamespace {
+impl FreshNamespace {
     /// Deletes the namespace and waits until everything in it is gone.
     pub async fn delete(self) {
         let namespaces: Api<Namespace> = Api::all(self.client);
@@ -330,7 +330,7 @@ impl TestNamespace {
     }
 }
 
-impl fmt::Display for TestNamespace {
+impl fmt::Display for FreshNamespace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.name)
     }

@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::OnceCell;
 
 pub use super::ports::free_address;
-use super::{control_plane::ControlPlane, release, wait::eventually, world::PATIENCE};
+use super::{control_plane::ControlPlane, harness::PATIENCE, release, wait::eventually};
 
 /// Where the operator finds tokens, and keeps its Lease.
 pub const OPERATOR_NAMESPACE: &str = "svix-operator";

@@ -24,10 +24,10 @@ use svix_operator::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
+    harness::PATIENCE,
     objects::{Manifest, connection},
     svix_server,
     wait::eventually,
-    world::PATIENCE,
 };
 
 /// Called once, with what is stored, right before a status is written.
@@ -221,9 +221,9 @@ impl Recorded {
         records.apply(&connection(&svix.url()).with("resyncInterval", "1h"));
         let options = Options { settle: Duration::from_millis(50), ..Options::default() };
         let (engine, stop) = start(&records, &options);
-        let world = Self { svix, records, engine, options, _stop: stop };
-        world.watch();
-        world
+        let harness = Self { svix, records, engine, options, _stop: stop };
+        harness.watch();
+        harness
     }
 
     /// Another engine on the same records, as after a restart.
@@ -259,13 +259,13 @@ impl Recorded {
         self.records.stored.lock().unwrap().get(key).cloned()
     }
 
-    pub fn notes(&self, key: &ObjectKey) -> Vec<&'static str> {
+    pub fn published(&self, key: &ObjectKey) -> Vec<&'static str> {
         let notes = self.records.notes.lock().unwrap();
         notes.iter().filter(|(of, _)| of == key).map(|(_, note)| note.reason).collect()
     }
 
     /// Waits until the stored status of an object, whatever generation it speaks of, has this reason.
-    pub async fn reason(&self, key: &ObjectKey, reason: &str) -> String {
+    pub async fn wait_for_reason(&self, key: &ObjectKey, reason: &str) -> String {
         eventually(&format!("{key} to be {reason}"), PATIENCE, async || {
             self.watch();
             let object = self.stored(key).ok_or("it is gone")?;

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::endpoint,
     operator::{Operator, free_address},
     release,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::PATIENCE,
 };
 
 const EXAMPLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/webhook.yaml"));
@@ -41,7 +41,7 @@ pub struct Sidecar {
 impl Sidecar {
     /// Starts one that keeps its certificates in the tenant's namespace, registers it, and waits until the API server
     /// asks it.
-    pub async fn start(tenant: &Tenant<'_>, arguments: &[&str]) -> Self {
+    pub async fn start(tenant: &TestNamespace<'_>, arguments: &[&str]) -> Self {
         let sidecar = Self::unregistered(tenant, arguments).await;
         tenant.apply_json(&[configuration(&tenant.name, sidecar.address)]).await;
         sidecar.process.ready().await;
@@ -50,7 +50,7 @@ impl Sidecar {
     }
 
     /// Starts one, and no more.
-    pub async fn unregistered(tenant: &Tenant<'_>, arguments: &[&str]) -> Self {
+    pub async fn unregistered(tenant: &TestNamespace<'_>, arguments: &[&str]) -> Self {
         Self::at(tenant.control_plane, &tenant.name, free_address(), arguments).await
     }
 
@@ -91,7 +91,7 @@ pub fn tls_secret(release: &str) -> String {
 }
 
 /// Waits until the API server asks the webhook, and its answer gets through.
-pub async fn asked(tenant: &Tenant<'_>) {
+pub async fn asked(tenant: &TestNamespace<'_>) {
     let bad = tenant.mine(endpoint("probe", &["."])).0.to_string();
     eventually("the API server to ask the webhook", PATIENCE, async || {
         let arguments = ["create", "--dry-run=server", "-f", "-"];
@@ -106,7 +106,7 @@ pub async fn asked(tenant: &Tenant<'_>) {
 }
 
 /// The bundles of a tenant's configuration, as PEM.
-pub async fn bundles(tenant: &Tenant<'_>) -> Vec<String> {
+pub async fn bundles(tenant: &TestNamespace<'_>) -> Vec<String> {
     let found = tenant.get("validatingwebhookconfiguration", &tenant.name).await.unwrap();
     let text = |webhook: &Value| {
         let text = webhook["clientConfig"]["caBundle"].as_str().unwrap_or_default().to_owned();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What one look at the world says: the value waited for, or why it is not there yet.
+/// What one look at the harness says: the value waited for, or why it is not there yet.
 pub trait Look {
     type Value;
     fn into_result(self) -> Result<Self::Value, String>;

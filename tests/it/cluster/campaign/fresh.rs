@@ -3,22 +3,22 @@
 use svix_operator::{embedded::EmbeddedSvix, plan::secrets::SecretData};
 
 use super::{
-    cast::{Stage, apply, common_event_types, looked_at, permissive, referred_to},
+    fixtures::{Stage, apply, common_event_types, looked_at, permissive, referred_to},
     pair::Pair,
 };
 use crate::support::{
+    harness::{Harness, PATIENCE},
     objects::Manifest,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::{PATIENCE, World},
 };
 
 /// A Svix in which the pairs' specs were never others.
 pub enum Fresh<'a> {
     /// Of an engine without a cluster.
-    InMemory(Box<World>),
+    InMemory(Box<Harness>),
     /// Of the same operator, for another namespace.
-    InCluster(Tenant<'a>),
+    InCluster(TestNamespace<'a>),
 }
 
 /// A pair's objects, managed: in a fresh Svix there would be nothing else.
@@ -33,9 +33,9 @@ fn managed(pair: &Pair) -> impl Iterator<Item = Manifest> {
 
 impl Fresh<'_> {
     pub async fn in_memory(pairs: &[Pair]) -> Self {
-        let mut world = World::with_connection(permissive).await;
+        let mut harness = Harness::with_connection(permissive).await;
         let place = |pair: &Pair| ("default".to_owned(), pair.name());
-        world.declare_with(
+        harness.declare_with(
             |references| {
                 for pair in pairs {
                     let bytes =
@@ -52,7 +52,7 @@ impl Fresh<'_> {
         for object in pairs.iter().flat_map(managed) {
             let key = object.key();
             eventually("a fresh object to be well", PATIENCE, async || {
-                let ready = world.ready(&key)?;
+                let ready = harness.ready(&key)?;
                 match ready.reason.as_str() {
                     "InSync" | "FieldsIgnored" => Ok(()),
                     other => Err(format!("{other}: {}\n{object:?}", ready.message)),
@@ -60,12 +60,12 @@ impl Fresh<'_> {
             })
             .await;
         }
-        Self::InMemory(Box::new(world))
+        Self::InMemory(Box::new(harness))
     }
 
     pub async fn in_cluster(pairs: &[Pair]) -> Self {
         let control_plane = &Stage::shared().await.control_plane;
-        let tenant = Tenant::with_connection(control_plane, "fresh", permissive).await;
+        let tenant = TestNamespace::with_connection(control_plane, "fresh", permissive).await;
         let referred_to = pairs.iter().flat_map(|pair| referred_to(pair, &tenant.name)).collect();
         apply(control_plane, referred_to).await;
         let objects = common_event_types().chain(pairs.iter().flat_map(managed));
@@ -76,7 +76,7 @@ impl Fresh<'_> {
 
     pub fn svix(&self) -> &EmbeddedSvix {
         match self {
-            Self::InMemory(world) => &world.svix,
+            Self::InMemory(harness) => &harness.svix,
             Self::InCluster(tenant) => &tenant.svix,
         }
     }

@@ -17,7 +17,7 @@ use crate::support::{
     control_plane::ControlPlane,
     objects::{endpoint, event_type},
     operator::{OPERATOR_NAMESPACE, Operator, install},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
 };
 
@@ -25,7 +25,7 @@ use crate::support::{
 async fn of_two_one_works_and_the_other_takes_over_at_once_when_it_is_told_to_stop() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
-    let tenant = Tenant::new(&control_plane, "lead").await;
+    let tenant = TestNamespace::new(&control_plane, "lead").await;
     let first = Operator::start(&control_plane, &[]);
     eventually("the first to lead", Duration::from_secs(60), async || {
         (first.metric("svix_operator_leader").await == 1.0).then_some(())
@@ -86,7 +86,7 @@ async fn an_object_that_cannot_be_read_does_not_stop_the_others() {
         .kubectl(&["patch", "crd", name, "--type=json", "-p", &anything.to_string()])
         .await
         .expect_success();
-    let tenant = Tenant::new(&control_plane, "odd").await;
+    let tenant = TestNamespace::new(&control_plane, "odd").await;
     let odd = endpoint("odd", &["a.one"]).with("url", 5);
     eventually("the definition to be in force", Duration::from_secs(30), async || {
         let applied = tenant.try_apply(&[tenant.mine(odd.clone()).0]).await;
@@ -96,7 +96,7 @@ async fn an_object_that_cannot_be_read_does_not_stop_the_others() {
     let operator = Operator::start(&control_plane, &["--no-leader-election"]);
     operator.ready().await;
     tenant.apply([event_type("a.one"), endpoint("good", &["a.one"])]).await;
-    tenant.reason("webhookendpoint", "good", "InSync").await;
+    tenant.wait_for_reason("webhookendpoint", "good", "InSync").await;
     let log = operator.log_text();
     assert!(log.contains(&format!("WebhookEndpoint/{}/odd", tenant.name)), "{log}");
 }
@@ -104,7 +104,7 @@ async fn an_object_that_cannot_be_read_does_not_stop_the_others() {
 #[tokio::test]
 async fn metrics_tell_what_it_does() {
     let operator = Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "metrics").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "metrics").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
     tenant.all_ready(2).await;
     assert_eq!(operator.get("/livez").await.as_deref(), Some("ok\n"));
@@ -129,7 +129,7 @@ fn of_ready<'a>(status: &'a Value, field: &str) -> &'a str {
 #[tokio::test]
 async fn status_is_written_at_most_twice_for_one_object_and_change() {
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "patches").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "patches").await;
     // Watched from before the objects are made: every status that is ever stored counts.
     let stored: Arc<Mutex<HashMap<String, Vec<Value>>>> = Arc::default();
     let watches = ["WebhookEventType", "WebhookEndpoint"].map(|kind| {

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     fresh::Fresh,
-    holding,
+    observed,
     pair::{COMMON, Pair},
 };
 use crate::support::{
@@ -21,7 +21,7 @@ use crate::support::{
     objects::{Manifest, connection, event_type},
     operator::{Operator, install},
     svix_server,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually_every,
 };
 
@@ -165,18 +165,18 @@ pub fn chain(pair: &Pair) -> String {
 }
 
 /// The pairs' objects in a namespace.
-pub struct Cast {
+pub struct Fixtures {
     pub stage: &'static Stage,
-    tenant: Tenant<'static>,
+    tenant: TestNamespace<'static>,
     /// What the two connections lead to.
     pub svix: [EmbeddedSvix; 2],
 }
 
-impl Cast {
+impl Fixtures {
     pub async fn enter(name: &str) -> Self {
         let stage = Stage::shared().await;
         let control_plane = &stage.control_plane;
-        let tenant = Tenant::with_connection(control_plane, name, permissive).await;
+        let tenant = TestNamespace::with_connection(control_plane, name, permissive).await;
         let other = svix_server::start_beside(&tenant.svix).await;
         let reference = json!({"name": tenant.name, "key": "token"});
         let second = connection(&other.url()).named(&format!("{}-1", tenant.name));
@@ -185,15 +185,15 @@ impl Cast {
         let reference = json!({"name": tenant.name, "key": "token"});
         let connection = connection(&first.url()).named(&format!("{}-0", tenant.name));
         tenant.apply([permissive(connection.with("tokenSecretRef", reference))]).await;
-        let cast = Self { stage, tenant, svix: [first, other] };
+        let fixtures = Self { stage, tenant, svix: [first, other] };
         let common = (0..2).flat_map(|index| {
             common_event_types().map(move |object| {
                 let name = object.0["metadata"]["name"].as_str().unwrap().to_owned();
                 (index, object.named(&format!("{name}.{index}")).with("name", name))
             })
         });
-        apply(control_plane, common.map(|(index, object)| cast.placed(object, index)).collect()).await;
-        cast
+        apply(control_plane, common.map(|(index, object)| fixtures.placed(object, index)).collect()).await;
+        fixtures
     }
 
     pub fn namespace(&self) -> &str {
@@ -241,8 +241,8 @@ impl Cast {
                 .filter_map(|pair| {
                     let namespace = self.namespace();
                     let held = (&here[pair.connection], namespace);
-                    let mut found = holding::differences(pair, held, (&there, fresh.namespace()));
-                    found.extend(holding::left_over(pair, &here[1 - pair.connection], namespace));
+                    let mut found = observed::differences(pair, held, (&there, fresh.namespace()));
+                    found.extend(observed::left_over(pair, &here[1 - pair.connection], namespace));
                     (!found.is_empty()).then(|| format!("seed {}: {found:#?}\n{}", pair.seed, chain(pair)))
                 })
                 .collect();

@@ -16,13 +16,13 @@ use super::{
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-pub struct Tenant<'a> {
+pub struct TestNamespace<'a> {
     pub control_plane: &'a ControlPlane,
     pub svix: EmbeddedSvix,
     pub name: String,
 }
 
-impl<'a> Tenant<'a> {
+impl<'a> TestNamespace<'a> {
     /// A namespace, a Svix, a Secret with its token and a connection, all of one name.
     pub async fn new(control_plane: &'a ControlPlane, prefix: &str) -> Self {
         Self::with_connection(control_plane, prefix, |connection| connection.with("resyncInterval", "2s"))
@@ -90,7 +90,7 @@ impl<'a> Tenant<'a> {
     }
 
     /// Waits until an object's `Ready`, of its present generation, has this reason; answers its message.
-    pub async fn reason(&self, kind: &str, name: &str, reason: &str) -> String {
+    pub async fn wait_for_reason(&self, kind: &str, name: &str, reason: &str) -> String {
         eventually(&format!("{kind} {name} to be {reason}"), PATIENCE, async || {
             let object = self.get(kind, name).await?;
             let status = &object["status"];
@@ -140,7 +140,7 @@ impl<'a> Tenant<'a> {
 }
 
 /// Every test that works with the shared operator sees to it that it was refused nothing.
-impl Drop for Tenant<'_> {
+impl Drop for TestNamespace<'_> {
     fn drop(&mut self) {
         Operator::shared_was_refused_nothing();
     }

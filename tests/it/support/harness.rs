@@ -24,7 +24,7 @@ use super::{
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct World {
+pub struct Harness {
     pub svix: EmbeddedSvix,
     session: Option<ManifestRunner>,
     manifests: BTreeMap<ObjectKey, Manifest>,
@@ -33,13 +33,13 @@ pub struct World {
     options: Options,
 }
 
-impl World {
-    /// A world with a connection named `default` that lists Svix every second.
+impl Harness {
+    /// A harness with a connection named `default` that lists Svix every second.
     pub async fn new() -> Self {
         Self::with_connection(|connection| connection.with("resyncInterval", "1s")).await
     }
 
-    /// A world with a connection of one's own making.
+    /// A harness with a connection of one's own making.
     pub async fn with_connection(change: impl FnOnce(Manifest) -> Manifest) -> Self {
         // One retry soon, another that no test waits for.
         let retries = [Duration::from_millis(20), Duration::from_secs(3600)];
@@ -52,7 +52,7 @@ impl World {
         Self::with(delivery, change).await
     }
 
-    /// A world whose Svix gives a message up with its first failure, and disables the endpoint with the second.
+    /// A harness whose Svix gives a message up with its first failure, and disables the endpoint with the second.
     pub async fn that_gives_up_at_once() -> Self {
         let delivery = DeliveryOptions {
             retry_schedule: Vec::new(),
@@ -62,19 +62,19 @@ impl World {
         Self::with(delivery, |connection| connection.with("resyncInterval", "1s")).await
     }
 
-    /// A world whose engine is handed the objects of these namespaces alone.
+    /// A harness whose engine is handed the objects of these namespaces alone.
     pub async fn of_namespaces(namespaces: &[&str]) -> Self {
-        let mut world = Self::new().await;
-        world.options.namespaces = Some(namespaces.iter().map(ToString::to_string).collect());
-        world.restart_with(|object| object).await;
-        world
+        let mut harness = Self::new().await;
+        harness.options.namespaces = Some(namespaces.iter().map(ToString::to_string).collect());
+        harness.restart_with(|object| object).await;
+        harness
     }
 
     async fn with(delivery: DeliveryOptions, change: impl FnOnce(Manifest) -> Manifest) -> Self {
         super::control_plane::no_build_under_way().await;
         let options = embedded::Options { delivery, ..embedded::Options::default() };
         let svix = svix_server::start_with(options).await;
-        let mut world = Self {
+        let mut harness = Self {
             session: None,
             manifests: BTreeMap::new(),
             references: References { token: svix.token().to_owned(), ..References::default() },
@@ -82,11 +82,11 @@ impl World {
             options: Options { settle: Duration::from_millis(100), ..Options::default() },
             svix,
         };
-        let connection = change(connection(&world.svix.url()));
-        world.manifests.insert(connection.key(), connection);
-        world.start();
-        world.declare_all(Vec::new());
-        world
+        let connection = change(connection(&harness.svix.url()));
+        harness.manifests.insert(connection.key(), connection);
+        harness.start();
+        harness.declare_all(Vec::new());
+        harness
     }
 
     fn start(&mut self) {
@@ -184,14 +184,14 @@ impl World {
     }
 
     /// Waits until there is nothing left to do: also status is written then.
-    pub async fn quiet(&self) {
+    pub async fn wait_until_idle(&self) {
         eventually("nothing to be left to do", PATIENCE, async || self.session().is_idle().then_some(()))
             .await;
     }
 
     /// Waits until Svix has been listed so often from now on; answers the writes that were made meanwhile.
     pub async fn writes_while_listed(&self, times: usize) -> Vec<String> {
-        self.quiet().await;
+        self.wait_until_idle().await;
         self.svix.clear_calls();
         eventually("several listings", PATIENCE, async || {
             let calls = self.svix.calls();
@@ -237,7 +237,7 @@ impl World {
     }
 
     /// Waits until an object's `Ready` has this reason.
-    pub async fn reason(&self, key: &ObjectKey, reason: &str) -> Condition {
+    pub async fn wait_for_reason(&self, key: &ObjectKey, reason: &str) -> Condition {
         eventually(&format!("{key} to be {reason}"), PATIENCE, async || {
             let ready = self.ready(key)?;
             if ready.reason == reason {
@@ -250,7 +250,7 @@ impl World {
     }
 
     /// Waits until everything that is declared is in step.
-    pub async fn all_in_step(&self) {
+    pub async fn wait_until_in_sync(&self) {
         eventually("everything to be in step", PATIENCE, async || {
             for key in self.manifests.keys() {
                 let ready = self.ready(key)?;
@@ -265,11 +265,11 @@ impl World {
     }
 
     /// The reasons of the notes about an object so far.
-    pub fn notes(&self, key: &ObjectKey) -> Vec<&'static str> {
+    pub fn published(&self, key: &ObjectKey) -> Vec<&'static str> {
         self.notes.lock().unwrap().iter().filter(|(of, _)| of == key).map(|(_, note)| note.reason).collect()
     }
 
-    pub fn all_notes(&self) -> Vec<(ObjectKey, EventRecord)> {
+    pub fn all_published(&self) -> Vec<(ObjectKey, EventRecord)> {
         self.notes.lock().unwrap().clone()
     }
 
@@ -284,7 +284,7 @@ impl World {
     }
 
     /// Edits Svix by hand, as somebody with the token would.
-    pub async fn by_hand(&self, method: &str, path: &str, body: serde_json::Value) -> serde_json::Value {
+    pub async fn edit_svix(&self, method: &str, path: &str, body: serde_json::Value) -> serde_json::Value {
         let request = reqwest::Client::new()
             .request(method.parse().unwrap(), format!("{}/api/v1{path}", self.svix.url()))
             .bearer_auth(self.svix.token());

@@ -1,4 +1,4 @@
-//! One small scene for each reason: what is declared, and what happens then. Nothing here looks for the reason.
+//! One small scenario for each reason: what is declared, and what happens then. Nothing here looks for the reason.
 
 use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
@@ -11,18 +11,18 @@ use svix_operator::{
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::{Harness, PATIENCE},
     inbox::Inbox,
     objects::{Manifest, connection, endpoint, event, event_type, key},
     operator::{Operator, install_definitions, kubeconfig_of},
     records::Recorded,
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::{PATIENCE, World},
 };
 
 /// Where an object is looked at.
 enum Place {
-    World(Box<World>),
+    Harness(Box<Harness>),
     Recorded(Recorded),
     /// In a cluster that is gone by now.
     Cluster(Vec<Condition>),
@@ -41,18 +41,18 @@ pub enum Standing {
     Accepted,
 }
 
-/// An object in a state of the world.
-pub struct Scene {
+/// An object in a state of the harness.
+pub struct Scenario {
     place: Place,
     key: ObjectKey,
     pub standing: Standing,
-    /// What must not end before the scene.
+    /// What must not end before the scenario.
     _kept: Option<Box<dyn Any>>,
 }
 
-impl Scene {
-    fn of(world: World, object: &Manifest, standing: Standing) -> Self {
-        Self { place: Place::World(Box::new(world)), key: object.key(), standing, _kept: None }
+impl Scenario {
+    fn of(harness: Harness, object: &Manifest, standing: Standing) -> Self {
+        Self { place: Place::Harness(Box::new(harness)), key: object.key(), standing, _kept: None }
     }
 
     fn keeping(self, kept: impl Any) -> Self {
@@ -66,7 +66,7 @@ impl Scene {
     /// The conditions of now.
     pub fn conditions(&self) -> Vec<Condition> {
         let object = match &self.place {
-            Place::World(world) => world.object(&self.key),
+            Place::Harness(harness) => harness.object(&self.key),
             Place::Recorded(recorded) => {
                 recorded.watch();
                 recorded.stored(&self.key)
@@ -77,26 +77,26 @@ impl Scene {
     }
 }
 
-/// A world in which this is declared.
-async fn declaring(objects: impl IntoIterator<Item = Manifest>) -> World {
-    let mut world = World::new().await;
-    world.declare(objects);
-    world
+/// A harness in which this is declared.
+async fn declaring(objects: impl IntoIterator<Item = Manifest>) -> Harness {
+    let mut harness = Harness::new().await;
+    harness.declare(objects);
+    harness
 }
 
-/// The object alone in a world.
-async fn alone(object: Manifest, standing: Standing) -> Scene {
-    Scene::of(declaring([object.clone()]).await, &object, standing)
+/// The object alone in a harness.
+async fn alone(object: Manifest, standing: Standing) -> Scenario {
+    Scenario::of(declaring([object.clone()]).await, &object, standing)
 }
 
 /// The object, declared while every call of this kind meets these faults.
-async fn under(only: &str, faults: FaultPlan, objects: Vec<Manifest>, standing: Standing) -> Scene {
-    let world = World::new().await;
-    world.svix.faults().set(FaultPlan { only: Some(vec![only.to_owned()]), ..faults });
-    let mut world = world;
+async fn under(only: &str, faults: FaultPlan, objects: Vec<Manifest>, standing: Standing) -> Scenario {
+    let harness = Harness::new().await;
+    harness.svix.faults().set(FaultPlan { only: Some(vec![only.to_owned()]), ..faults });
+    let mut harness = harness;
     let object = objects[0].clone();
-    world.declare(objects);
-    Scene::of(world, &object, standing)
+    harness.declare(objects);
+    Scenario::of(harness, &object, standing)
 }
 
 fn kind() -> Manifest {
@@ -126,23 +126,24 @@ fn from_secret(secret: &str) -> Value {
 }
 
 /// An event and an endpoint that answers so; a failed delivery is tried again after these times.
-async fn delivered(status: u16, retries: &[Duration]) -> Scene {
-    let mut world = World::with_retries(retries, |connection| connection.with("resyncInterval", "1s")).await;
+async fn delivered(status: u16, retries: &[Duration]) -> Scenario {
+    let mut harness =
+        Harness::with_retries(retries, |connection| connection.with("resyncInterval", "1s")).await;
     let (inbox, sent) = (Inbox::answering(status).await, event("e", "a.one"));
-    world.declare([event_type("a.one"), hook().with("url", inbox.url()), sent.clone()]);
-    Scene::of(world, &sent, Standing::Ready).keeping(inbox)
+    harness.declare([event_type("a.one"), hook().with("url", inbox.url()), sent.clone()]);
+    Scenario::of(harness, &sent, Standing::Ready).keeping(inbox)
 }
 
-/// The scene in which a reason is reached.
-pub fn scene(reason: Reason) -> Pin<Box<dyn Future<Output = Scene>>> {
+/// The scenario in which a reason is reached.
+pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
     // Each in a box of its own: one future of them all is larger than a stack.
-    fn boxed(scene: impl Future<Output = Scene> + 'static) -> Pin<Box<dyn Future<Output = Scene>>> {
-        Box::pin(scene)
+    fn boxed(scenario: impl Future<Output = Scenario> + 'static) -> Pin<Box<dyn Future<Output = Scenario>>> {
+        Box::pin(scenario)
     }
     use Standing::{Accepted, Ready, Stalled, Waiting};
     match reason {
         Reason::InSync => boxed(async move { alone(kind(), Ready).await }),
-        Reason::Connected => boxed(async move { Scene::of(World::new().await, &connection(""), Ready) }),
+        Reason::Connected => boxed(async move { Scenario::of(Harness::new().await, &connection(""), Ready) }),
         Reason::WaitingForEventType => boxed(async move { alone(hook(), Waiting).await }),
         Reason::ConnectionNotFound => {
             boxed(
@@ -152,7 +153,7 @@ pub fn scene(reason: Reason) -> Pin<Box<dyn Future<Output = Scene>>> {
         Reason::ConnectionNotReady => boxed(async move {
             let lost = kind().with("connectionRef", json!({"name": "dead"}));
             let dead = connection("http://127.0.0.1:9").named("dead");
-            Scene::of(declaring([dead, lost.clone()]).await, &lost, Waiting)
+            Scenario::of(declaring([dead, lost.clone()]).await, &lost, Waiting)
         }),
         Reason::InvalidSpec => boxed(async move { alone(event_type("nodot"), Stalled).await }),
         Reason::InvalidSchema => {
@@ -163,22 +164,22 @@ pub fn scene(reason: Reason) -> Pin<Box<dyn Future<Output = Scene>>> {
             alone(kind().with("schema", json!(null)).with("schemaFrom", from), Stalled).await
         }),
         Reason::NotOurs => boxed(async move {
-            let mut world = World::new().await;
-            world.by_hand("POST", "/event-type", json!({"name": "a.one", "description": "theirs"})).await;
-            world.declare([kind()]);
-            Scene::of(world, &kind(), Stalled)
+            let mut harness = Harness::new().await;
+            harness.edit_svix("POST", "/event-type", json!({"name": "a.one", "description": "theirs"})).await;
+            harness.declare([kind()]);
+            Scenario::of(harness, &kind(), Stalled)
         }),
         Reason::Conflict => boxed(async move {
-            let mut world = declaring([kind()]).await;
-            world.all_in_step().await;
+            let mut harness = declaring([kind()]).await;
+            harness.wait_until_in_sync().await;
             let other = kind().named("other").with("name", "a.one");
-            world.declare([other.clone()]);
-            Scene::of(world, &other, Stalled)
+            harness.declare([other.clone()]);
+            Scenario::of(harness, &other, Stalled)
         }),
         Reason::ApplicationNotFound => boxed(async move {
-            let mut world = World::with_connection(|it| it.with("createApplications", "Never")).await;
-            world.declare([kind(), hook().with("application", "nobody")]);
-            Scene::of(world, &hook(), Stalled)
+            let mut harness = Harness::with_connection(|it| it.with("createApplications", "Never")).await;
+            harness.declare([kind(), hook().with("application", "nobody")]);
+            Scenario::of(harness, &hook(), Stalled)
         }),
         Reason::RefusedBySvix => {
             boxed(async move { alone(kind().with("description", "control \u{1} character"), Stalled).await })
@@ -200,38 +201,40 @@ pub fn scene(reason: Reason) -> Pin<Box<dyn Future<Output = Scene>>> {
                 "Secret svix-operator/svix-token is not there".into(),
             )));
             let key = key(Kind::Connection, "default");
-            Scene { place: Place::Recorded(recorded), key, standing: Stalled, _kept: None }
+            Scenario { place: Place::Recorded(recorded), key, standing: Stalled, _kept: None }
         }),
         Reason::AuthenticationFailed => boxed(async move {
-            let mut world = World::new().await;
-            world.set_token("wrong");
-            Scene::of(world, &connection(""), Stalled)
+            let mut harness = Harness::new().await;
+            harness.set_token("wrong");
+            Scenario::of(harness, &connection(""), Stalled)
         }),
         Reason::InvalidConnection => boxed(async move {
             alone(connection("http://127.0.0.1:9").with("caBundle", "no certificate"), Stalled).await
         }),
         Reason::InUse => boxed(async move {
-            let mut world = declaring([kind()]).await;
-            world.all_in_step().await;
-            world.delete(&connection("").key());
-            Scene::of(world, &connection(""), Stalled)
+            let mut harness = declaring([kind()]).await;
+            harness.wait_until_in_sync().await;
+            harness.delete(&connection("").key());
+            Scenario::of(harness, &connection(""), Stalled)
         }),
         Reason::Deleting => boxed(async move {
-            let mut world = declaring([kind()]).await;
-            world.all_in_step().await;
-            world.svix.faults().down(true);
-            world.delete(&kind().key());
-            Scene::of(world, &kind(), Waiting)
+            let mut harness = declaring([kind()]).await;
+            harness.wait_until_in_sync().await;
+            harness.svix.faults().down(true);
+            harness.delete(&kind().key());
+            Scenario::of(harness, &kind(), Waiting)
         }),
         Reason::InvalidPayload => {
-            boxed(async move { Scene::of(declaring([strict("Enforce"), wrong()]).await, &wrong(), Stalled) })
+            boxed(
+                async move { Scenario::of(declaring([strict("Enforce"), wrong()]).await, &wrong(), Stalled) },
+            )
         }
         Reason::PayloadValid => boxed(async move {
             let sent = event("e", "a.one");
-            Scene::of(declaring([strict("Enforce"), sent.clone()]).await, &sent, Accepted)
+            Scenario::of(declaring([strict("Enforce"), sent.clone()]).await, &sent, Accepted)
         }),
         Reason::PayloadMismatch => {
-            boxed(async move { Scene::of(declaring([strict("Warn"), wrong()]).await, &wrong(), Accepted) })
+            boxed(async move { Scenario::of(declaring([strict("Warn"), wrong()]).await, &wrong(), Accepted) })
         }
         Reason::Sending => boxed(async move {
             let minute = Duration::from_secs(60);
@@ -241,99 +244,99 @@ pub fn scene(reason: Reason) -> Pin<Box<dyn Future<Output = Scene>>> {
         Reason::Sent => boxed(async move { delivered(500, &[Duration::from_secs(3600)]).await }),
         Reason::Delivered => boxed(async move { delivered(200, &[]).await }),
         Reason::NoEndpointMatched => boxed(async move {
-            Scene::of(declaring([kind(), event("e", "a.one")]).await, &event("e", "a.one"), Ready)
+            Scenario::of(declaring([kind(), event("e", "a.one")]).await, &event("e", "a.one"), Ready)
         }),
         Reason::DeliveryFailed => boxed(async move { delivered(500, &[]).await }),
         Reason::DeliveryUnknown => boxed(async move {
-            let scene = delivered(500, &[Duration::from_secs(3600)]).await;
-            let Place::World(world) = &scene.place else { unreachable!() };
-            world.reason(&scene.key, "Sent").await;
-            world.by_hand("DELETE", "/app/default", json!(null)).await;
-            scene
+            let scenario = delivered(500, &[Duration::from_secs(3600)]).await;
+            let Place::Harness(harness) = &scenario.place else { unreachable!() };
+            harness.wait_for_reason(&scenario.key, "Sent").await;
+            harness.edit_svix("DELETE", "/app/default", json!(null)).await;
+            scenario
         }),
         Reason::EventIdTaken => boxed(async move {
-            let mut world = World::new().await;
-            world.by_hand("POST", "/app", json!({"uid": "default", "name": "x"})).await;
+            let mut harness = Harness::new().await;
+            harness.edit_svix("POST", "/app", json!({"uid": "default", "name": "x"})).await;
             let other = json!({"eventType": "a.other", "eventId": "mine", "payload": {}});
-            world.by_hand("POST", "/app/default/msg", other).await;
+            harness.edit_svix("POST", "/app/default/msg", other).await;
             let sent = event("e", "a.one").with("eventId", "mine");
-            world.declare([kind(), sent.clone()]);
-            Scene::of(world, &sent, Stalled)
+            harness.declare([kind(), sent.clone()]);
+            Scenario::of(harness, &sent, Stalled)
         }),
         Reason::NotSent => boxed(async move { sent_yesterday().await }),
         Reason::NotPermitted => boxed(async move {
-            let mut world = World::with_connection(|it| it.with("access", json!([]))).await;
-            world.declare([kind()]);
-            Scene::of(world, &kind(), Stalled)
+            let mut harness = Harness::with_connection(|it| it.with("access", json!([]))).await;
+            harness.declare([kind()]);
+            Scenario::of(harness, &kind(), Stalled)
         }),
         Reason::Suspended => boxed(async move {
-            let mut world = declaring([kind()]).await;
-            world.all_in_step().await;
-            world.declare([kind().with("suspend", true)]);
-            Scene::of(world, &kind(), Ready)
+            let mut harness = declaring([kind()]).await;
+            harness.wait_until_in_sync().await;
+            harness.declare([kind().with("suspend", true)]);
+            Scenario::of(harness, &kind(), Ready)
         }),
         Reason::Observed => boxed(async move {
-            let mut world = declaring([kind()]).await;
-            world.all_in_step().await;
-            world.declare([observed(kind())]);
-            Scene::of(world, &kind(), Ready)
+            let mut harness = declaring([kind()]).await;
+            harness.wait_until_in_sync().await;
+            harness.declare([observed(kind())]);
+            Scenario::of(harness, &kind(), Ready)
         }),
         Reason::Differs => boxed(async move { alone(observed(kind()), Ready).await }),
         Reason::DisabledInSvix => boxed(async move {
-            let world = declaring([kind(), hook()]).await;
-            world.all_in_step().await;
+            let harness = declaring([kind(), hook()]).await;
+            harness.wait_until_in_sync().await;
             let path = "/app/default/endpoint/test.default.hook";
-            world.by_hand("PATCH", path, json!({"disabled": true})).await;
-            Scene::of(world, &hook(), Ready)
+            harness.edit_svix("PATCH", path, json!({"disabled": true})).await;
+            Scenario::of(harness, &hook(), Ready)
         }),
         Reason::SecretNotFound => boxed(async move {
             let keyed = hook().with("signingSecret", from_secret("nobody"));
-            Scene::of(declaring([kind(), keyed]).await, &hook(), Stalled)
+            Scenario::of(declaring([kind(), keyed]).await, &hook(), Stalled)
         }),
         Reason::InvalidSecret => boxed(async move {
-            let mut world = World::new().await;
-            world.set_secret("bad", "key", "no key at all");
-            world.declare([kind(), hook().with("signingSecret", from_secret("bad"))]);
-            Scene::of(world, &hook(), Stalled)
+            let mut harness = Harness::new().await;
+            harness.set_secret("bad", "key", "no key at all");
+            harness.declare([kind(), hook().with("signingSecret", from_secret("bad"))]);
+            Scenario::of(harness, &hook(), Stalled)
         }),
         Reason::SecretNotReadable => boxed(async move { without_permission().await }),
         Reason::SecretNotOurs => boxed(async move {
-            let mut world = World::new().await;
-            world.set_secret("theirs", "signingKey", "somebody's");
+            let mut harness = Harness::new().await;
+            harness.set_secret("theirs", "signingKey", "somebody's");
             let to_secret = json!({"toSecret": {"name": "theirs"}});
-            world.declare([kind(), hook().with("signingSecret", to_secret)]);
-            Scene::of(world, &hook(), Stalled)
+            harness.declare([kind(), hook().with("signingSecret", to_secret)]);
+            Scenario::of(harness, &hook(), Stalled)
         }),
         Reason::RotationLimited => boxed(async move { rotated_too_often().await }),
         Reason::Contested => boxed(async move { changed_again_and_again().await }),
         Reason::Moving => boxed(async move {
             // The connection before is broken, so that nothing can be cleaned up there.
-            let mut world = World::new().await;
-            let (before, moved) = (connection(&world.svix.url()).named("before"), kind());
-            world.declare([before.clone(), moved.clone().with("connectionRef", json!({"name": "before"}))]);
-            world.all_in_step().await;
-            world.declare([before.clone().with("caBundle", "no certificate")]);
-            world.reason(&before.key(), "InvalidConnection").await;
-            world.declare([moved.clone()]);
-            Scene::of(world, &moved, Waiting)
+            let mut harness = Harness::new().await;
+            let (before, moved) = (connection(&harness.svix.url()).named("before"), kind());
+            harness.declare([before.clone(), moved.clone().with("connectionRef", json!({"name": "before"}))]);
+            harness.wait_until_in_sync().await;
+            harness.declare([before.clone().with("caBundle", "no certificate")]);
+            harness.wait_for_reason(&before.key(), "InvalidConnection").await;
+            harness.declare([moved.clone()]);
+            Scenario::of(harness, &moved, Waiting)
         }),
     }
 }
 
 /// An event whose first attempt failed more than a day ago.
-async fn sent_yesterday() -> Scene {
-    let mut world = declaring([kind()]).await;
-    world.all_in_step().await;
+async fn sent_yesterday() -> Scenario {
+    let mut harness = declaring([kind()]).await;
+    harness.wait_until_in_sync().await;
     let only = Some(vec!["message.create".to_owned()]);
-    world.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+    harness.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
     let sent = event("e", "a.one");
-    world.declare([sent.clone()]);
-    let first_attempt = |world: &World| match world.object(&sent.key()) {
+    harness.declare([sent.clone()]);
+    let first_attempt = |harness: &Harness| match harness.object(&sent.key()) {
         Some(Object::Event(event)) => event.status.as_ref().and_then(|status| status.first_attempt_at),
         _ => None,
     };
-    eventually("a first attempt", PATIENCE, async || first_attempt(&world)).await;
-    world
+    eventually("a first attempt", PATIENCE, async || first_attempt(&harness)).await;
+    harness
         .restart_with(|object| match object {
             Object::Event(event) => {
                 let mut event = WebhookEvent::clone(&event);
@@ -344,41 +347,41 @@ async fn sent_yesterday() -> Scene {
             object => object,
         })
         .await;
-    world.svix.faults().clear();
-    Scene::of(world, &sent, Standing::Stalled)
+    harness.svix.faults().clear();
+    Scenario::of(harness, &sent, Standing::Stalled)
 }
 
 /// An endpoint whose key was rotated by hand as often as Svix allows, and which is to use another one.
-async fn rotated_too_often() -> Scene {
-    let mut world = World::new().await;
-    world.declare([kind(), hook()]);
-    world.all_in_step().await;
+async fn rotated_too_often() -> Scenario {
+    let mut harness = Harness::new().await;
+    harness.declare([kind(), hook()]);
+    harness.wait_until_in_sync().await;
     for _ in 0..10 {
         let path = "/app/default/endpoint/test.default.hook/secret/rotate";
-        world.by_hand("POST", path, json!({})).await;
+        harness.edit_svix("POST", path, json!({})).await;
     }
-    world.set_secret("keys", "key", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
-    world.declare([hook().with("signingSecret", from_secret("keys"))]);
-    Scene::of(world, &hook(), Standing::Waiting)
+    harness.set_secret("keys", "key", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+    harness.declare([hook().with("signingSecret", from_secret("keys"))]);
+    Scenario::of(harness, &hook(), Standing::Waiting)
 }
 
 /// An event type that somebody changes in Svix whenever it was changed back.
-async fn changed_again_and_again() -> Scene {
-    let world = declaring([kind()]).await;
-    world.all_in_step().await;
+async fn changed_again_and_again() -> Scenario {
+    let harness = declaring([kind()]).await;
+    harness.wait_until_in_sync().await;
     // Once more than is put up with.
     for _ in 0..6 {
         eventually("it to be as declared", PATIENCE, async || {
-            (world.svix.snapshot().event_types["a.one"].description == "declared").then_some(())
+            (harness.svix.snapshot().event_types["a.one"].description == "declared").then_some(())
         })
         .await;
-        world.by_hand("PATCH", "/event-type/a.one", json!({"description": "by hand"})).await;
+        harness.edit_svix("PATCH", "/event-type/a.one", json!({"description": "by hand"})).await;
     }
-    Scene::of(world, &kind(), Standing::Stalled)
+    Scenario::of(harness, &kind(), Standing::Stalled)
 }
 
 /// An endpoint in a namespace in which the operator may read no Secret: its role for them is left out.
-async fn without_permission() -> Scene {
+async fn without_permission() -> Scenario {
     let control_plane = ControlPlane::start().await;
     install_definitions(&control_plane).await;
     let rbac = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install/rbac.yaml");
@@ -388,7 +391,7 @@ async fn without_permission() -> Scene {
         .map(|(given, rest)| (given.to_owned(), rest.to_owned()))
         .expect("the part of the permissions that is about Secrets");
     control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &given).await.expect_success();
-    let tenant = Tenant::new(&control_plane, "unreadable").await;
+    let tenant = TestNamespace::new(&control_plane, "unreadable").await;
     let kubeconfig = kubeconfig_of(&control_plane, "svix-operator");
     let operator = Operator::start_with(&control_plane, &kubeconfig, &[]).that_may_be_refused();
     operator.ready().await;
@@ -401,5 +404,10 @@ async fn without_permission() -> Scene {
         if waits { Err(format!("{conditions:?}")) } else { Ok(conditions) }
     })
     .await;
-    Scene { place: Place::Cluster(conditions), key: hook().key(), standing: Standing::Stalled, _kept: None }
+    Scenario {
+        place: Place::Cluster(conditions),
+        key: hook().key(),
+        standing: Standing::Stalled,
+        _kept: None,
+    }
 }

@@ -4,14 +4,14 @@ use serde_json::json;
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{endpoint, event_type},
     operator::{OPERATOR_NAMESPACE, Operator, install},
-    tenant::Tenant,
+    test_namespace::TestNamespace,
     wait::eventually,
-    world::PATIENCE,
 };
 
-async fn set_server(tenant: &Tenant<'_>, url: &str) {
+async fn set_server(tenant: &TestNamespace<'_>, url: &str) {
     let patch = json!({"spec": {"serverUrl": url}}).to_string();
     let arguments = ["patch", "svixconnection", &tenant.name, "--type=merge", "-p", &patch];
     tenant.kubectl(&arguments).await.expect_success();
@@ -20,26 +20,26 @@ async fn set_server(tenant: &Tenant<'_>, url: &str) {
 #[tokio::test]
 async fn a_connection_says_what_is_to_be_mended() {
     let operator = Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "mend").await;
-    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "mend").await;
+    tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
 
     tenant.set_token("wrong").await;
-    let said = tenant.reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
+    let said = tenant.wait_for_reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
     assert_eq!(said.matches("accept the token").count(), 1, "{said}");
     assert!(said.contains(&format!("key \"token\" of the Secret {:?}", tenant.name)), "{said}");
     tenant.set_token(tenant.svix.token()).await;
-    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+    tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
 
     let url = tenant.svix.url();
     set_server(&tenant, &url.replace("http://", "https://")).await;
-    let said = tenant.reason("svixconnection", &tenant.name, "SvixUnavailable").await;
+    let said = tenant.wait_for_reason("svixconnection", &tenant.name, "SvixUnavailable").await;
     assert!(said.contains("no TLS is spoken at this address; perhaps it is http://"), "{said}");
     set_server(&tenant, &url).await;
-    tenant.reason("svixconnection", &tenant.name, "Connected").await;
+    tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
 
     // The same reason for another cause.
     set_server(&tenant, &format!("{url}/api/v1")).await;
-    let said = tenant.reason("svixconnection", &tenant.name, "SvixUnavailable").await;
+    let said = tenant.wait_for_reason("svixconnection", &tenant.name, "SvixUnavailable").await;
     assert!(said.contains("answers 404") && said.contains("ends before /api/v1"), "{said}");
 
     // Each cause is an Event, not a second count of the first one.
@@ -73,7 +73,7 @@ async fn a_watch_that_is_forbidden_is_told_of_once_in_the_api_servers_words() {
     // As the chart has it with `secrets.enabled=false`.
     let secrets = format!("{OPERATOR_NAMESPACE}-secrets");
     control_plane.kubectl(&["delete", "clusterrole", &secrets]).await.expect_success();
-    let tenant = Tenant::new(&control_plane, "quiet").await;
+    let tenant = TestNamespace::new(&control_plane, "quiet").await;
     let operator = Operator::start_at(&control_plane, "info,svix_operator=debug").that_may_be_refused();
     operator.ready().await;
     let headers =
@@ -99,7 +99,7 @@ async fn a_watch_that_is_forbidden_is_told_of_once_in_the_api_servers_words() {
 async fn a_new_object_on_a_connection_that_goes_or_is_not_there_hears_of_that() {
     use crate::support::sidecar::Sidecar;
     Operator::shared().await;
-    let tenant = Tenant::new(ControlPlane::shared().await, "conn").await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "conn").await;
     let _sidecar = Sidecar::start(&tenant, &[]).await;
     tenant.apply([event_type("a.one"), endpoint("before", &["a.one"])]).await;
     tenant.all_ready(2).await;
