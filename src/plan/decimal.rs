@@ -1,6 +1,6 @@
 //! JSON numbers by value: two ways of writing a number are one number.
 //!
-//! Svix keeps JSON in a database that writes numbers anew (`1e16` comes back as `10000000000000000`), so text and type
+//! Svix keeps JSON in a database that rewrites numbers (`1e16` comes back as `10000000000000000`), so text and type
 //! of a number say nothing about whether it was changed.
 
 /// Whole numbers of at most so many digits are written in full; it holds every integer of 64 bits.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{InvalidSchema, beyond};
+use super::error::{InvalidSchema, beyond};
 
 /// Largest schema, in bytes of compact JSON.
 pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;

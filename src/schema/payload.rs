@@ -10,10 +10,12 @@ use std::{collections::HashSet, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{MAX_PAYLOAD_DEPTH, Violation, messages, push_part};
+use super::{pointer::push_part, text::quoted, violation::Violation};
 
 /// Largest payload that is judged, in bytes: Svix Cloud's own bound.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Deepest nesting of a payload; JSON parsers stop there, too.
+pub const MAX_PAYLOAD_DEPTH: usize = 128;
 
 /// Parses a payload. An error says where (a JSON Pointer as far as the text could be read, and line and column
 /// when it is no JSON), what was found and what was expected.
@@ -138,7 +140,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
                 self.place.trouble =
-                    Some(format!("found the key {} twice, expected each key once", messages::quoted(&key)));
+                    Some(format!("found the key {} twice, expected each key once", quoted(&key)));
                 return Err(A::Error::custom("duplicate key"));
             }
             let value = self.inner(&key, |seed| entries.next_value_seed(seed))?;
@@ -177,9 +179,7 @@ pub fn parts(text: &[u8]) -> Result<Vec<(String, &serde_json::value::RawValue)>,
         .map_err(|error| whole(syntax(&error)))?;
     let mut seen = HashSet::with_capacity(parts.len());
     match parts.iter().find(|(key, _)| !seen.insert(key.as_str())) {
-        Some((key, _)) => {
-            Err(whole(format!("found the key {} twice, expected each key once", messages::quoted(key))))
-        }
+        Some((key, _)) => Err(whole(format!("found the key {} twice, expected each key once", quoted(key)))),
         None => Ok(parts),
     }
 }

@@ -14,7 +14,7 @@ use super::{
     document::{Document, Node, Reference, ReferenceKeyword},
     formats,
     patterns::Patterns,
-    push_part,
+    pointer::push_part,
 };
 
 /// One document for the validator.

@@ -5,12 +5,13 @@ use referencing::SPECIFICATIONS;
 use serde_json::json;
 
 use super::{
-    InvalidSchema, beyond, breadth,
     document::Document,
+    error::{InvalidSchema, beyond},
     formats, messages,
     patterns::Patterns,
     rewrite::{self, Rewriter, Unit},
-    shortened,
+    size,
+    text::shortened,
 };
 
 /// Most bytes of all references, as the validator gets them.
@@ -82,7 +83,7 @@ fn deepest_wrong(
     all.sort_by_key(|(_, subschema)| std::cmp::Reverse(subschema.pointer.matches('/').count()));
     let mut values = 0;
     let all = all.into_iter().take_while(|(_, subschema)| {
-        values += breadth::values(subschema.value);
+        values += size::values(subschema.value);
         values < MAX_VALUES
     });
     let mut all = all;

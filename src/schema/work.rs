@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    InvalidSchema, MAX_PAYLOAD_DEPTH, beyond,
     document::{self, Document, ReferenceKeyword},
+    error::{InvalidSchema, beyond},
     keywords::Applies,
+    payload::MAX_PAYLOAD_DEPTH,
 };
 
 /// Most visits of subschemas that one place of a payload may cost.

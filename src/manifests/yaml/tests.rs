@@ -1,4 +1,4 @@
-//! Reading YAML: what kubectl reads, where things stand, and what is refused.
+//! Reading YAML: what kubectl reads, positions, and what is refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;

@@ -3,11 +3,15 @@
 use jsonschema::{Draft, Uri};
 use serde_json::{Map, Value};
 
-use super::{Document, Edge, Node, Place, Resource, Subschema, resolve};
+use super::{
+    graph::{Document, Edge, Node, Place, Resource, Subschema},
+    resolve,
+};
 use crate::schema::{
-    InvalidSchema, draft_of,
+    draft::draft_of,
+    error::InvalidSchema,
     keywords::{self, Applies, Child, Part},
-    push_part,
+    pointer::push_part,
 };
 
 /// What a schema object declares of itself.

@@ -5,8 +5,13 @@ use jsonschema::{Draft, ReferencingError, Uri, uri};
 use referencing::SPECIFICATIONS;
 use serde_json::Value;
 
-use super::{Document, Node, Place, Reference, ReferenceKeyword};
-use crate::schema::{InvalidSchema, beyond, draft_of, messages, push_part, shortened};
+use super::graph::{Document, Node, Place, Reference, ReferenceKeyword};
+use crate::schema::{
+    draft::draft_of,
+    error::{InvalidSchema, beyond},
+    pointer::push_part,
+    text::{quoted, shortened},
+};
 
 /// Where a reference that leads nowhere was given up.
 enum Unresolved {
@@ -42,7 +47,7 @@ pub(super) fn against(base: &Uri<String>, reference: &str) -> Result<Uri<String>
 
 /// What is wrong with an identifier or a reference.
 pub(super) fn no_address(text: &str, problem: &ReferencingError) -> String {
-    let text = messages::quoted(text);
+    let text = quoted(text);
     match problem {
         ReferencingError::InvalidUri(_) => {
             format!(
@@ -104,10 +109,7 @@ impl<'a> Document<'a> {
             Unresolved::NotAnAddress(problem) => no_address(target, &problem),
             Unresolved::Invalid(error) => return error,
             Unresolved::Elsewhere | Unresolved::Nowhere => {
-                format!(
-                    "found {}, expected a reference to a part that this schema has",
-                    messages::quoted(target)
-                )
+                format!("found {}, expected a reference to a part that this schema has", quoted(target))
             }
         };
         InvalidSchema::Invalid { pointer, message }

@@ -6,7 +6,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use crate::schema::InvalidSchema;
+use crate::schema::error::InvalidSchema;
 
 /// Largest programs of all patterns of a schema together, in ranges of characters: about twenty megabytes.
 const MAX_SIZE: usize = 1_000_000;

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{InvalidSchema, document::Document, messages, push_part};
+use super::{document::Document, error::InvalidSchema, pointer::push_part, text::quoted};
 use cost::Cost;
 pub(super) use cost::MAX_STEPS;
 
@@ -133,7 +133,7 @@ impl Patterns {
 /// A pattern in the syntax of the engine; `None` for one that the engine cannot match and need not.
 fn translation(pattern: &str, pointer: &str, is_used: bool) -> Result<Option<String>, InvalidSchema> {
     let invalid = |message: String| InvalidSchema::Invalid { pointer: pointer.to_owned(), message };
-    let found = messages::quoted(pattern);
+    let found = quoted(pattern);
     let parsed = ecma::parse(pattern)
         .map_err(|error| invalid(format!("found {found}, expected a regular expression; it has {error}")))?;
     match parsed.unsupported {

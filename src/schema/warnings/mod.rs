@@ -11,9 +11,11 @@ use serde_json::{Map, Value};
 
 use super::{
     document::{Document, Subschema},
-    draft, formats, limits, messages,
+    draft::draft,
+    formats, limits,
     patterns::{self, ecma},
-    push_part,
+    pointer::push_part,
+    text::quoted,
 };
 use vocabulary::{draft_address, draft_name};
 
@@ -248,7 +250,7 @@ fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) ->
         Some((distance, known)) if distance <= 1 + known.len() / 6 => format!("; did you mean {known}?"),
         _ => String::new(),
     };
-    format!("the {what} {} is not known and not enforced{meant}", messages::quoted(name))
+    format!("the {what} {} is not known and not enforced{meant}", quoted(name))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::*;
 const DRAFT_2020: &str = "https://json-schema.org/draft/2020-12/schema";
 
 fn deepest_payload(schema: &Value) -> Result<usize, InvalidSchema> {
-    let draft = crate::schema::draft_of(schema).unwrap_or(jsonschema::Draft::Draft7);
+    let draft = crate::schema::draft::draft_of(schema).unwrap_or(jsonschema::Draft::Draft7);
     super::deepest_payload(&Document::read(schema, draft)?)
 }
 

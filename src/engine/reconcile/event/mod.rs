@@ -29,7 +29,7 @@ use super::{
 /// Takes an event one step on.
 ///
 /// # Guarantees
-/// - An event is sent at most once: its first attempt is recorded before the POST, and after that it is looked for before
+/// - An event is sent at most once: its first attempt is recorded before the POST, and after that it is searched for before
 ///   it is sent again.
 /// - A payload that its schema's `payloadPolicy: Enforce` refuses is never sent.
 async fn reconcile<H: Host>(
@@ -66,7 +66,7 @@ async fn reconcile<H: Host>(
         return Err(Error::waiting(Reason::Suspended, message));
     }
 
-    // 4. One that was tried before is looked for.
+    // 4. One that was tried before is searched for.
     let desired = event::desired(event, &prepared.connection.spec)?;
     if step != EventStep::Send {
         let session = &*prepared.session;

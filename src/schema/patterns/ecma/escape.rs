@@ -1,6 +1,12 @@
 //! What stands behind a backslash.
 
-use super::{Problem, RemarkKind, SyntaxError, class::Set, parser::Parser, properties};
+use super::{
+    error::{Problem, SyntaxError},
+    parser::Parser,
+    pattern::RemarkKind,
+    properties,
+    set::Set,
+};
 
 /// The meaning of an escape.
 pub(super) enum Escape {

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Construct, Problem, SyntaxError,
+    captures::MAX_NAME,
+    error::{Problem, SyntaxError},
     escape::{Escape, escape},
     parser::{Parser, Term},
+    pattern::Construct,
 };
 
 /// Deepest nesting of groups; the engine has a bound of its own above it.
 const MAX_DEPTH: usize = 200;
-/// Longest name of a group.
-const MAX_NAME: usize = 100;
 
 impl Parser {
     /// A group; returns the names that it declares.
@@ -125,34 +125,4 @@ impl Parser {
             name.push(c);
         }
     }
-}
-
-/// The number of groups that capture, and their names.
-pub(super) fn captures(pattern: &[char]) -> (u32, BTreeSet<String>) {
-    let (mut groups, mut names) = (0, BTreeSet::new());
-    let (mut in_class, mut position) = (false, 0);
-    while let Some(c) = pattern.get(position) {
-        match c {
-            '\\' => position += 1,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class => {
-                let rest = &pattern[position + 1..];
-                match rest {
-                    ['?', '<', '=' | '!', ..] => {}
-                    ['?', '<', name @ ..] => {
-                        groups += 1;
-                        let name = &name[..name.len().min(MAX_NAME + 1)];
-                        let name = name.split(|c| *c == '>').next();
-                        names.extend(name.map(|name| name.iter().collect::<String>()));
-                    }
-                    ['?', ..] => {}
-                    _ => groups += 1,
-                }
-            }
-            _ => {}
-        }
-        position += 1;
-    }
-    (groups, names)
 }

@@ -1,6 +1,6 @@
 //! The Unicode properties of `\p{…}`, by the names that ECMA-262 has for them: case counts, and a script is named as one.
 
-use super::class::Set;
+use super::set::Set;
 
 /// Values of General_Category, each by its long name or names and its short one.
 const CATEGORIES: [(&str, &str); 38] = [

@@ -1,8 +1,9 @@
 //! Repetitions: `*`, `+`, `?` and what stands in braces.
 
 use super::{
-    Problem, RemarkKind, SyntaxError,
+    error::{Problem, SyntaxError},
     parser::{Parser, Term},
+    pattern::RemarkKind,
 };
 
 /// Most repetitions that a brace may ask for.

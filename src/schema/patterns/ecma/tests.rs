@@ -1,7 +1,7 @@
 //! What the table made with JavaScript does not show: errors, remarks, and the form of the translation.
 #![allow(clippy::unwrap_used)]
 
-use super::*;
+use super::{error::Problem, pattern::Construct, *};
 
 #[test]
 fn the_form_of_simple_patterns_stays() {

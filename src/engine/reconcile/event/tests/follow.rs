@@ -38,7 +38,7 @@ async fn a_delivery_under_way_is_read_again() {
     assert_eq!(fixture.status(&key())["finishedAt"], Value::Null);
 }
 
-/// Has an event look as if it was sent three seconds ago.
+/// Makes an event appear as if it was sent three seconds ago.
 async fn sent_a_while_ago(fixture: &Fixture) {
     fixture.reconcile(&key()).await;
     fixture.edit(&key(), |it| it["status"]["sentAt"] = ago(Duration::from_secs(3)));
