@@ -6,7 +6,7 @@
 use jsonschema::{Draft, ReferencingError, ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
-use super::{messages, patterns::Patterns, push_part, shortened};
+use super::{messages, patterns::Patterns, pointer::push_part, text::shortened};
 
 /// Keywords whose value is data, in which `$ref` means nothing.
 const DATA: [&str; 5] = ["enum", "const", "default", "examples", "example"];
