@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    embedded::HeaderNames,
     engine::{EventRecord, Object, ObjectKey, Options},
     manifests::{
         self, DesiredState, ManifestRunner, NoManifests, References, StatusRows, report::Report,
@@ -76,6 +77,11 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "svix_url")]
     listen: SocketAddr,
 
+    /// Sign deliveries of the embedded Svix with the header names of Standard Webhooks (webhook-id, webhook-timestamp,
+    /// webhook-signature) instead of svix-id, svix-timestamp and svix-signature.
+    #[arg(long, conflicts_with = "svix_url")]
+    standard_webhooks: bool,
+
     /// Address at which the gateway listens, which checks events before it sends them to Svix; port 0: a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "once")]
     gateway: SocketAddr,
@@ -101,7 +107,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
         return Err(DevError::NoFolder(arguments.dir));
     }
     let shutdown = shutdown_on_signals()?;
-    let server = SvixServer::start(arguments.svix_url.as_deref(), arguments.listen).await?;
+    let header_names = match arguments.standard_webhooks {
+        true => HeaderNames::StandardWebhooks,
+        false => HeaderNames::Svix,
+    };
+    let server = SvixServer::start(arguments.svix_url.as_deref(), arguments.listen, header_names).await?;
     // Starts before the first reading, so that no change is missed.
     let watch = (!arguments.once).then(|| FolderWatch::start(&arguments.dir)).transpose()?;
     let lines: Arc<Lines> = Arc::default();

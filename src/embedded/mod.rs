@@ -27,7 +27,7 @@ pub use calls::Call;
 pub use delivery::report::DeliveryReport;
 pub use faults::injector::Faults;
 pub use faults::plan::FaultPlan;
-pub use options::{DeliveryOptions, Options};
+pub use options::{DeliveryOptions, HeaderNames, Options};
 pub use store::snapshot::{ApplicationState, EndpointState, EventTypeState, MessageState, Snapshot, Times};
 
 use calls::Recorder;

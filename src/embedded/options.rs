@@ -38,6 +38,19 @@ pub struct DeliveryOptions {
     /// An endpoint is disabled when a message is given up on this long after the first one that was, with no
     /// success in between; default 120 h.
     pub disable_after: Duration,
+    /// The names of the headers that carry id, timestamp and signature; default Svix's own.
+    pub header_names: HeaderNames,
+}
+
+/// The names of the headers that carry id, timestamp and signature of a delivery. A server uses one kind of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderNames {
+    /// `svix-id`, `svix-timestamp`, `svix-signature`.
+    #[default]
+    Svix,
+    /// `webhook-id`, `webhook-timestamp`, `webhook-signature`, as <https://www.standardwebhooks.com> names them; Svix's
+    /// own server has them with `SVIX_WHITELABEL_HEADERS=true`.
+    StandardWebhooks,
 }
 
 impl Default for DeliveryOptions {
@@ -47,6 +60,7 @@ impl Default for DeliveryOptions {
             retry_schedule: seconds.map(Duration::from_secs).to_vec(),
             timeout: Duration::from_secs(30),
             disable_after: Duration::from_secs(120 * 3600),
+            header_names: HeaderNames::default(),
         }
     }
 }

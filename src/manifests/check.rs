@@ -5,6 +5,7 @@ mod conform;
 mod describe;
 mod list_types;
 mod rules;
+mod storable;
 
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
@@ -80,6 +81,7 @@ impl Checker {
         }
         list_types::check(&kind.schema, object, &JsonPointer::ROOT, &mut violations);
         violations.extend(rules::check(&kind.name, &kind.schema, object));
+        violations.extend(storable::check(&kind.name, object));
         violations.sort();
         violations.dedup();
         violations

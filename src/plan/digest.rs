@@ -1,16 +1,23 @@
 //! Digests: what the mirror keeps of a schema in place of the schema.
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
+
+use super::decimal;
+
+/// Deepest nesting of JSON text that is compared by value.
+const MAX_DEPTH: usize = 128;
 
 /// The first 16 bytes of a SHA-256: enough that two schemas never share one by accident.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 16]);
 
 impl Digest {
-    /// The digest of a JSON value. Values that mean the same have the same digest: the order of keys does
-    /// not count, nor whether a whole number is written `1` or `1.0`, since Svix may store either.
+    /// Returns the digest of a JSON value. Equal values have the same digest: neither the order of keys counts nor the
+    /// way in which a number is written, since Svix may store either in another form.
     #[must_use]
     pub fn of_json(value: &Value) -> Self {
         let mut hasher = Sha256::new();
@@ -18,7 +25,18 @@ impl Digest {
         Self::finish(hasher)
     }
 
-    /// The digest of a text.
+    /// Returns the digest of JSON text by its value, as [`Digest::of_json`], but with every digit of its numbers. Text
+    /// that is not JSON, or that is nested too deep, is equal to itself alone.
+    #[must_use]
+    pub fn of_json_text(text: &str) -> Self {
+        let mut hasher = Sha256::new();
+        match feed_text(&mut hasher, text, MAX_DEPTH) {
+            Ok(()) => Self::finish(hasher),
+            Err(_) => Self::of_text(text),
+        }
+    }
+
+    /// Returns the digest of a text.
     #[must_use]
     pub fn of_text(text: &str) -> Self {
         let mut hasher = Sha256::new();
@@ -26,7 +44,7 @@ impl Digest {
         Self::finish(hasher)
     }
 
-    /// The digest of a text that only who knows the key can make (HMAC-SHA256, RFC 2104).
+    /// Returns the digest of a text that only those who know the key can compute (HMAC-SHA256, RFC 2104).
     #[must_use]
     pub fn keyed(key: &[u8], text: &str) -> Self {
         // HMAC takes a key of any length, so this does not fail; without a key there would be no digest that fits.
@@ -56,42 +74,79 @@ impl std::fmt::Debug for Digest {
     }
 }
 
-/// Feeds a value in a form without ambiguity: a tag and a length before each content.
+/// Hashes a tag and a length before each content, so that no two contents are the same bytes.
+fn feed_part(hasher: &mut Sha256, tag: &[u8], text: &str) {
+    feed_length(hasher, tag, text.len());
+    hasher.update(text);
+}
+
+fn feed_length(hasher: &mut Sha256, tag: &[u8], length: usize) {
+    hasher.update(tag);
+    hasher.update((length as u64).to_le_bytes());
+}
+
+fn feed_bool(hasher: &mut Sha256, value: bool) {
+    hasher.update(if value { b"t" } else { b"f" });
+}
+
+fn feed_number(hasher: &mut Sha256, text: &str) {
+    feed_part(hasher, b"d", &decimal::canonical(text));
+}
+
 fn feed(hasher: &mut Sha256, value: &Value) {
-    let text = |hasher: &mut Sha256, tag: &[u8], text: &str| {
-        hasher.update(tag);
-        hasher.update((text.len() as u64).to_le_bytes());
-        hasher.update(text);
-    };
     match value {
         Value::Null => hasher.update(b"n"),
-        Value::Bool(true) => hasher.update(b"t"),
-        Value::Bool(false) => hasher.update(b"f"),
-        Value::Number(number) => match number.as_f64().filter(|_| !number.is_i64() && !number.is_u64()) {
-            // Within 2^53 a float holds every whole number exactly, so the cast loses nothing.
-            #[allow(clippy::cast_possible_truncation)]
-            Some(float) if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
-                text(hasher, b"d", &(float as i64).to_string());
-            }
-            _ => text(hasher, b"d", &number.to_string()),
-        },
-        Value::String(string) => text(hasher, b"s", string),
+        Value::Bool(value) => feed_bool(hasher, *value),
+        Value::Number(number) => feed_number(hasher, &number.to_string()),
+        Value::String(string) => feed_part(hasher, b"s", string),
         Value::Array(array) => {
-            hasher.update(b"a");
-            hasher.update((array.len() as u64).to_le_bytes());
+            feed_length(hasher, b"a", array.len());
             array.iter().for_each(|item| feed(hasher, item));
         }
         Value::Object(map) => {
-            hasher.update(b"o");
-            hasher.update((map.len() as u64).to_le_bytes());
+            feed_length(hasher, b"o", map.len());
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_by_key(|(key, _)| *key);
             for (key, item) in entries {
-                text(hasher, b"k", key);
+                feed_part(hasher, b"k", key);
                 feed(hasher, item);
             }
         }
     }
+}
+
+/// The same for JSON text. serde_json reads numbers as 64 bits, so they are taken as they are written.
+fn feed_text(hasher: &mut Sha256, text: &str, depth: usize) -> serde_json::Result<()> {
+    let deeper = || {
+        let too_deep = || serde::de::Error::custom("nested too deep");
+        depth.checked_sub(1).ok_or_else(too_deep)
+    };
+    let text = text.trim_matches([' ', '\t', '\n', '\r']);
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let depth = deeper()?;
+            let map: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
+            feed_length(hasher, b"o", map.len());
+            for (key, item) in map {
+                feed_part(hasher, b"k", &key);
+                feed_text(hasher, item.get(), depth)?;
+            }
+        }
+        Some(b'[') => {
+            let depth = deeper()?;
+            let array: Vec<&RawValue> = serde_json::from_str(text)?;
+            feed_length(hasher, b"a", array.len());
+            array.into_iter().try_for_each(|item| feed_text(hasher, item.get(), depth))?;
+        }
+        Some(b'"') => feed_part(hasher, b"s", &serde_json::from_str::<String>(text)?),
+        Some(b't' | b'f') => feed_bool(hasher, serde_json::from_str(text)?),
+        Some(b'n') => {
+            serde_json::from_str::<()>(text)?;
+            hasher.update(b"n");
+        }
+        _ => feed_number(hasher, serde_json::from_str::<&RawValue>(text)?.get()),
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -106,6 +161,38 @@ mod tests {
     #[test]
     fn equal_content_has_the_same_digest() {
         assert_eq!(of(r#"{"a":1,"b":[2.0,"x"]}"#), of(r#"{"b":[2,"x"],"a":1.0}"#));
+    }
+
+    #[test]
+    fn numbers_are_compared_by_value_as_a_database_prints_them() {
+        for (sent, returned) in [
+            ("1e16", "10000000000000000"),
+            ("9.223372036854776E18", "9223372036854776000"),
+            ("1E-7", "0.0000001"),
+            ("-0.0", "0.0"),
+            ("1.50", "1.5"),
+            ("1e300", &format!("1{}", "0".repeat(300))),
+        ] {
+            assert_eq!(of(sent), of(returned), "{sent}");
+            assert_eq!(Digest::of_json_text(sent), Digest::of_json_text(returned), "{sent}");
+            assert_eq!(of(sent), Digest::of_json_text(returned), "{sent}");
+        }
+    }
+
+    #[test]
+    fn text_has_the_digest_of_its_value_with_every_digit() {
+        for text in
+            [r#" {"b": [2, "x\u00e9", null, true], "a": {"c": false, "d": -1.5}} "#, "[]", "3", "\"\""]
+        {
+            assert_eq!(Digest::of_json_text(text), of(text), "{text}");
+        }
+        assert_ne!(
+            Digest::of_json_text("[1.00000000000000000001]"),
+            Digest::of_json_text("[1.00000000000000000002]")
+        );
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        assert_eq!(Digest::of_json_text(&deep), Digest::of_text(&deep));
+        assert_eq!(Digest::of_json_text("{\"a\": }"), Digest::of_text("{\"a\": }"));
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::{Action, Adoption, EventTypeNames, Reason, WebhookEventType, WebhookEventTypeSpec};
+use crate::api::{
+    Action, Adoption, EventTypeNames, JsonPointer, Reason, WebhookEventType, WebhookEventTypeSpec,
+};
 
-use super::{Difference, Field, ReconcileError, digest::Digest, ids, quoted};
+use super::{
+    Difference, Field, ReconcileError, digest::Digest, ids, json_difference, quoted, schema_source, storable,
+};
 
 /// The version under which Svix keeps the schema that we own; other versions are left as they are.
 pub const SCHEMA_VERSION: &str = "1";
@@ -18,6 +22,8 @@ pub struct Desired {
     pub schema: Value,
     /// The digest of `schema`.
     pub schema_digest: Digest,
+    /// The field of the spec that contains the schema.
+    pub schema_field: JsonPointer,
     /// The description.
     pub description: Option<String>,
     /// Whether deprecated.
@@ -155,6 +161,7 @@ pub fn desired(
             ReconcileError::in_sentence(Reason::InvalidSpec, "/metadata/name", detail)
         }
     })?;
+    check_description(object)?;
     let was_named = |field: Field| owned.iter().any(|owned| owned == field.as_str());
     // A field that the spec stopped naming goes back to Svix's default.
     fn or_reset<T>(named: Option<T>, was_named: bool, default: T) -> Option<T> {
@@ -163,6 +170,7 @@ pub fn desired(
     let schema = with_examples(schema, examples);
     Ok(Desired {
         schema_digest: Digest::of_json(&schema),
+        schema_field: schema_source::field(object),
         schema,
         description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
         deprecated: or_reset(spec.deprecated, was_named(Field::Deprecated), false),
@@ -171,6 +179,16 @@ pub fn desired(
         named: Field::ALL.iter().copied().filter(|field| is_named(spec, *field)).collect(),
         name,
     })
+}
+
+/// Refuses a description that Svix can never store.
+pub fn check_description(object: &WebhookEventType) -> Result<(), ReconcileError> {
+    match object.spec.description.as_deref() {
+        Some(text) if storable::has_nul(text) => {
+            Err(ReconcileError::at(Reason::InvalidSpec, "/spec/description", storable::NUL))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a spec names a field that it may leave out. A field that it stops naming is set back to Svix's default.
@@ -212,6 +230,7 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
         name: _,
         schema: _,
         schema_digest,
+        schema_field: _,
         description,
         deprecated,
         group_name,
@@ -252,19 +271,71 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     found
 }
 
+/// Adds to a difference of the schema where the schemas differ. `schemas` are those that Svix returned, by version;
+/// without them the difference stays as it is.
+#[must_use]
+pub fn locate(
+    mut differences: Vec<Difference>,
+    desired: &Desired,
+    schemas: Option<&Value>,
+) -> Vec<Difference> {
+    let found = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
+    let schema = differences.iter_mut().find(|difference| difference.field == Field::Schema);
+    if let (Some(difference), Some(found)) = (schema, found)
+        && let Some(first) = json_difference::first(found, &desired.schema)
+    {
+        let place = if first.pointer.is_empty() { "/" } else { &first.pointer };
+        difference.found = format!("{} at {place}", first.found);
+        difference.expected = first.expected;
+    }
+    differences
+}
+
 /// Returns the next step, given the observed event type and whether it is ours.
 ///
 /// Event types carry no mark in Svix; `is_ours` comes from Kubernetes (status, or the claim that was written before
-/// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST.
+/// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. A schema that
+/// Svix would refuse is not written. `schemas` are the schemas in Svix by version, where they were read: then a
+/// difference says where they differ.
 #[must_use]
 pub fn plan(
     desired: &Desired,
     observed: Option<&Observed>,
+    schemas: Option<&Value>,
+    is_ours: bool,
+    adoption: Adoption,
+) -> EventTypeStep {
+    let step = compare(desired, observed, schemas, is_ours, adoption);
+    if !writes_schema(&step) {
+        return step;
+    }
+    match schema_source::check_draft7(&desired.schema_field, &desired.schema) {
+        Ok(()) => step,
+        Err(error) => EventTypeStep::Refuse(error),
+    }
+}
+
+fn writes_schema(step: &EventTypeStep) -> bool {
+    match step {
+        EventTypeStep::Create => true,
+        EventTypeStep::Overwrite(differences)
+        | EventTypeStep::Revive(differences)
+        | EventTypeStep::Change(differences) => {
+            differences.iter().any(|difference| difference.field == Field::Schema)
+        }
+        EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Refuse(_) => false,
+    }
+}
+
+fn compare(
+    desired: &Desired,
+    observed: Option<&Observed>,
+    schemas: Option<&Value>,
     is_ours: bool,
     adoption: Adoption,
 ) -> EventTypeStep {
     let Some(observed) = observed else { return EventTypeStep::Create };
-    let differences = differences(desired, observed);
+    let differences = locate(differences(desired, observed), desired, schemas);
     match (observed.archived, is_ours, differences.is_empty()) {
         (true, ..) => EventTypeStep::Revive(differences),
         (false, true, true) => EventTypeStep::InSync,

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod channels;
 pub mod claims;
+pub mod decimal;
 mod difference;
 pub mod digest;
 pub mod endpoint;
@@ -13,11 +14,14 @@ pub mod event;
 pub mod event_type;
 pub mod headers;
 pub mod ids;
+pub mod json_difference;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;
 pub mod status;
+pub mod storable;
 pub mod suggest;
+pub mod unapplied;
 
 pub use difference::{Difference, Field, describe, difference};
 pub use error::{Cause, ReconcileError};

@@ -13,7 +13,7 @@ use crate::{
     schema,
 };
 
-use super::ReconcileError;
+use super::{ReconcileError, storable};
 
 /// Where a schema is kept.
 #[derive(Debug)]
@@ -56,6 +56,9 @@ pub fn validate_all(
     event_type: &WebhookEventType,
     schema: Value,
 ) -> Result<(Value, Vec<Value>), (ReconcileError, Vec<ReconcileError>)> {
+    if let Some(pointer) = storable::find_nul(&schema) {
+        return Err((in_schema(&field(event_type), &pointer, storable::NUL), Vec::new()));
+    }
     let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
         .map_err(|error| (invalid_schema(event_type, &error), Vec::new()))?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
@@ -78,6 +81,12 @@ pub fn validate_all(
     Err((errors.remove(0), others))
 }
 
+/// Refuses a schema that Svix will not accept, since it is not valid as Draft 7. `field` is the field that contains it.
+/// Payloads are validated by the draft that the schema names all the same, so this matters only for a write to Svix.
+pub fn check_draft7(field: &JsonPointer, schema: &Value) -> Result<(), ReconcileError> {
+    schema::draft7::check(schema).map_err(|error| in_schema(field, &error.pointer, &error))
+}
+
 /// An example that cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum InvalidExample {
@@ -90,6 +99,9 @@ enum InvalidExample {
     /// Its text is not a JSON object.
     #[error(transparent)]
     NotAnObject(#[from] InvalidJson),
+    /// Svix can never store it.
+    #[error("{pointer}: {}", storable::NUL)]
+    NotStorable { pointer: String },
     /// It does not match the schema.
     #[error("does not match the schema: {0}")]
     Mismatch(String),
@@ -107,6 +119,9 @@ fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Va
             value
         }
     };
+    if let Some(pointer) = storable::find_nul(&value) {
+        return Err(InvalidExample::NotStorable { pointer });
+    }
     let (violations, more) = compiled.violations(&value);
     if violations.is_empty() {
         return Ok(value);
@@ -114,10 +129,14 @@ fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Va
     Err(InvalidExample::Mismatch(schema::describe(&violations, more)))
 }
 
-/// The field that contains the schema.
-fn field(event_type: &WebhookEventType) -> JsonPointer {
+/// The field of a schema that is part of the object.
+const INLINE: &str = "/spec/schema";
+
+/// Returns the field that contains the schema.
+#[must_use]
+pub fn field(event_type: &WebhookEventType) -> JsonPointer {
     JsonPointer::from_static(match &event_type.spec {
-        spec if spec.schema.is_some() => "/spec/schema",
+        spec if spec.schema.is_some() => INLINE,
         spec if spec.schema_text.is_some() => "/spec/schemaText",
         _ => "/spec/schemaFrom/configMapKeyRef",
     })
@@ -138,12 +157,19 @@ pub fn warnings(event_type: &WebhookEventType, schema: &Value) -> Vec<schema::Wa
 
 /// An error in a schema, with the field that contains it in front of the place in it.
 fn invalid_schema(event_type: &WebhookEventType, error: &schema::InvalidSchema) -> ReconcileError {
-    let (field, violation) = (field(event_type), error.violation());
-    if event_type.spec.schema.is_some() {
+    let schema::Violation { pointer, message } = error.violation();
+    in_schema(&field(event_type), &pointer, message)
+}
+
+fn in_schema(field: &JsonPointer, pointer: &str, detail: impl fmt::Display) -> ReconcileError {
+    if field.as_str() == INLINE {
         // The schema is part of the object, so its places are places of the object.
-        return ReconcileError::at(Reason::InvalidSchema, field.join(&violation.pointer), violation.message);
+        return ReconcileError::at(Reason::InvalidSchema, field.join(pointer), detail);
     }
-    ReconcileError::at(Reason::InvalidSchema, field, within_text(&violation))
+    // A text is a document of its own: the pointer starts again in it.
+    let separator = if pointer.is_empty() { "" } else { ": " };
+    let detail = format_args!("{pointer}{separator}{detail}");
+    ReconcileError::at(Reason::InvalidSchema, field.clone(), detail)
 }
 
 #[cfg(test)]
@@ -223,5 +249,41 @@ mod tests {
             assert_eq!(field, "/spec/examples/0");
             assert!(message.starts_with(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn characters_that_svix_can_never_store_are_refused_with_their_place() {
+        for (spec, expected) in [
+            (json!({"schema": {"properties": {"a": {"const": "\0"}}}}), "/spec/schema/properties/a/const: "),
+            (json!({"schemaText": r#"{"title": "\u0000"}"#}), "/spec/schemaText: /title: "),
+            (
+                json!({"schema": {}, "examples": [{"name": "one", "value": {"a": ["\0"]}}]}),
+                "/spec/examples/0 (\"one\"): /a/0: ",
+            ),
+            (
+                json!({"schema": {}, "examples": [{"name": "one", "text": r#"{"\u0000": 1}"#}]}),
+                "/spec/examples/0 (\"one\"): /\\u0000: ",
+            ),
+        ] {
+            let Source::Inline(schema) = schema_text(&event_type(spec.clone())).unwrap() else {
+                unreachable!()
+            };
+
+            let (_, message) = error(spec, schema.to_value());
+
+            assert_eq!(message, format!("{expected}{}", storable::NUL));
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_not_valid_as_draft_7_has_its_place() {
+        let schema = json!({"properties": {"a": {"exclusiveMinimum": true}}});
+
+        let inline = check_draft7(&"/spec/schema".into(), &schema).unwrap_err();
+        let text = check_draft7(&"/spec/schemaText".into(), &schema).unwrap_err();
+
+        let place = "/properties/a/exclusiveMinimum: not valid as Draft 7";
+        assert!(inline.message.starts_with(&format!("/spec/schema{place}")), "{inline}");
+        assert!(text.message.starts_with(&format!("/spec/schemaText: {place}")), "{text}");
     }
 }

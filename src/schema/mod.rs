@@ -6,6 +6,7 @@
 mod breadth;
 mod document;
 mod draft;
+pub mod draft7;
 mod error;
 mod formats;
 mod keywords;

@@ -290,6 +290,30 @@ async fn a_local_receiver_gets_signed_events() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_have_the_header_names_of_standard_webhooks_when_asked() {
+    let (received, mut arrived) = tokio::sync::mpsc::unbounded_channel();
+    let app = axum::Router::new().fallback(async move |headers: axum::http::HeaderMap| {
+        received.send(headers).unwrap();
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let receiver = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let dir = tempfile::tempdir().unwrap();
+    let hook = endpoint("hook", &["a.one"]).with("url", receiver.as_str());
+    write(dir.path(), "a.yaml", &[event_type("a.one"), hook, event("e", "a.one")]);
+    let folder = dir.path().to_str().unwrap().to_owned();
+
+    let output = tokio::task::spawn_blocking(move || once(&["--standard-webhooks", &folder])).await.unwrap();
+
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let headers = arrived.recv().await.unwrap();
+    for part in ["id", "timestamp", "signature"] {
+        assert!(headers.contains_key(format!("webhook-{part}")), "{headers:?}");
+        assert!(!headers.contains_key(format!("svix-{part}")), "{headers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_in_the_folder_are_sent_once() {
     let inbox = Inbox::answering(200).await;
     let dir = tempfile::tempdir().unwrap();

@@ -283,7 +283,7 @@ proptest! {
     ) {
         let owned = before.map_or_else(Vec::new, |spec| Field::names(&desired_event_type(&spec, &[]).named));
         let desired = desired_event_type(&spec, &owned);
-        let (fields, revive) = match event_type::plan(&desired, Some(&held), ours, adoption) {
+        let (fields, revive) = match event_type::plan(&desired, Some(&held), None, ours, adoption) {
             event_type::EventTypeStep::InSync => {
                 prop_assert!(ours && !held.archived);
                 return Ok(());
@@ -314,7 +314,7 @@ proptest! {
                 field => return Err(TestCaseError::fail(field.as_str())),
             }
         }
-        prop_assert_eq!(event_type::plan(&desired, Some(&now), true, adoption), event_type::EventTypeStep::InSync);
+        prop_assert_eq!(event_type::plan(&desired, Some(&now), None, true, adoption), event_type::EventTypeStep::InSync);
         let names = |field: &str| spec.get(field).is_some() || owned.iter().any(|owned| owned == field);
         for field in [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag] {
             prop_assert!(names(field.as_str()) || !fields.contains(&field), "{} is not ours", field);

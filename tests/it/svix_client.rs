@@ -313,3 +313,29 @@ async fn the_token_of_now_is_sent_and_a_refused_one_is_told_as_such() {
     client.list_event_types(None).await.unwrap();
     assert!(client.set_token("two\nlines").is_err());
 }
+
+#[tokio::test]
+async fn a_full_page_of_deliveries_is_not_the_last_although_it_says_done() {
+    // As the open-source server does: `done` is true on each page.
+    let page = |first: usize, count: usize| {
+        let one = |id: usize| format!(r#"{{"id": "ep_{id}", "status": 0, "nextAttempt": null}}"#);
+        let data: Vec<_> = (first..first + count).map(one).collect();
+        let last = if count == 0 { "null".to_owned() } else { format!("\"ep_{}\"", first + count - 1) };
+        format!(r#"{{"data": [{}], "iterator": {last}, "done": true}}"#, data.join(","))
+    };
+    for (total, requests) in [(249, 1), (250, 2), (600, 3)] {
+        let server = RawServer::start(move |request| {
+            let after = request
+                .split("iterator=ep_")
+                .nth(1)
+                .map_or(0, |rest| rest.split([' ', '&']).next().unwrap().parse::<usize>().unwrap() + 1);
+            answer("200 OK", &["content-type: application/json"], &page(after, (total - after).min(250)))
+        })
+        .await;
+
+        let found = client(&format!("http://{}", server.address), None).deliveries("app", "msg_1").await;
+
+        assert_eq!(found.unwrap().unwrap().len(), total);
+        assert_eq!(server.requests().len(), requests, "{total}");
+    }
+}

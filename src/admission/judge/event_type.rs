@@ -4,7 +4,7 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{EventTypeNames, WebhookEventType},
     plan::{
-        ids,
+        event_type, ids,
         schema_source::{self, Source},
     },
 };
@@ -23,13 +23,21 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         let field = if object.spec.name.is_some() { "/spec/name" } else { "/metadata/name" };
         findings.problem(field, message);
     }
+    findings.problems.extend(event_type::check_description(object).err().map(Problem::from));
     let mut of_schema = Vec::new();
     match schema_source::schema_text(object) {
         Ok(Source::Inline(schema)) => {
             let schema = schema.to_value();
             of_schema = schema_source::warnings(object, &schema);
-            if let Err((first, others)) = schema_source::validate_all(object, schema) {
-                findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
+            match schema_source::validate_all(object, schema) {
+                // Payloads are validated by its own draft all the same, so the object is of use where nothing is written.
+                Ok((schema, _)) => {
+                    let error = schema_source::check_draft7(&schema_source::field(object), &schema).err();
+                    findings.warnings.extend(error.map(|error| error.message));
+                }
+                Err((first, others)) => {
+                    findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
+                }
             }
         }
         Ok(Source::ConfigMap(_)) => {}

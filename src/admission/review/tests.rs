@@ -310,3 +310,58 @@ fn headers_keys_and_addresses_are_validated() {
     );
     assert!(!answer.to_string().contains("hunter2"), "{answer}");
 }
+
+#[test]
+fn what_svix_can_never_store_is_refused_with_its_place() {
+    let known = known(PayloadPolicy::Enforce);
+    let url = "https://hooks.example.org/a";
+    for (kind, spec, place) in [
+        ("WebhookEventType", json!({"schema": {"title": "\0"}, "name": "a.c"}), "/spec/schema/title"),
+        ("WebhookEventType", json!({"schema": {}, "name": "a.c", "description": "\0"}), "/spec/description"),
+        (
+            "WebhookEventType",
+            json!({"schema": {}, "name": "a.c", "examples": [{"name": "one", "value": {"a": "\0"}}]}),
+            "/spec/examples/0",
+        ),
+        (
+            "WebhookEndpoint",
+            json!({"url": url, "eventTypes": ["a.b"], "metadata": {"a": "\0"}}),
+            "/spec/metadata/a",
+        ),
+    ] {
+        let (reviewed, answer) = answer(&known, &request("CREATE", kind, &spec));
+        assert_eq!(reviewed.outcome, Outcome::Refused, "{spec}");
+        assert_eq!(answer["status"]["details"]["causes"][0]["field"], place, "{answer}");
+        let message = answer["status"]["message"].as_str().unwrap();
+        assert!(message.contains("found the character U+0000"), "{message}");
+    }
+}
+
+#[test]
+fn a_schema_that_svix_will_not_accept_gets_a_warning_with_its_place_and_the_way_out() {
+    let known = known(PayloadPolicy::Enforce);
+    let draft4 = json!({
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "properties": {"a": {"maximum": 5, "exclusiveMaximum": true}},
+    });
+    let draft2020 = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "properties": {"a": {"$ref": "#/$defs/money"}},
+        "$defs": {"money": {"$id": "https://schemas.example.org/money", "items": {"pattern": "a"}}},
+        "examples": [{"$ref": "#none"}],
+    });
+    let name = json!("a.c");
+    let spec = json!({"schema": draft4, "name": name});
+    let (reviewed, answer) = answer(&known, &request("CREATE", "WebhookEventType", &spec));
+    assert_eq!(reviewed.outcome, Outcome::Warned);
+    assert_eq!(
+        answer["warnings"],
+        json!([
+            "/spec/schema/properties/a/exclusiveMaximum: not valid as Draft 7, as which Svix reads it: found true, \
+             expected a number; write the bound itself as exclusiveMaximum, in place of maximum"
+        ])
+    );
+    let spec = json!({"schema": draft2020, "name": name});
+    let (_, answer) = self::answer(&known, &request("CREATE", "WebhookEventType", &spec));
+    assert_eq!(answer["warnings"], Value::Null, "a reference by place is one in every draft");
+}

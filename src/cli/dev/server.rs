@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     cli::svix_server::check_url,
-    embedded::{self, EmbeddedSvix},
+    embedded::{self, DeliveryOptions, EmbeddedSvix, HeaderNames},
     manifests::Server,
 };
 
@@ -22,14 +22,19 @@ pub(super) struct SvixServer {
 }
 
 impl SvixServer {
-    /// Uses the server at `url`, or starts the embedded one, which listens at `listen`.
-    pub(super) async fn start(url: Option<&str>, listen: SocketAddr) -> Result<Self, DevError> {
+    /// Uses the server at `url`, or starts the embedded one, which listens at `listen` and signs its deliveries in headers
+    /// with these names.
+    pub(super) async fn start(
+        url: Option<&str>,
+        listen: SocketAddr,
+        header_names: HeaderNames,
+    ) -> Result<Self, DevError> {
         let Some(url) = url else {
             let options = embedded::Options {
                 listen,
                 record_calls: false,
+                delivery: DeliveryOptions { header_names, ..DeliveryOptions::default() },
                 token: Some(EMBEDDED_TOKEN.to_owned()),
-                ..embedded::Options::default()
             };
             let svix = EmbeddedSvix::start(options)
                 .await

@@ -200,7 +200,7 @@ pub(super) struct DestinationOut {
 }
 
 /// Lists the endpoints that a message was sent to, each with the state of its latest attempt. An endpoint that waits
-/// for its first attempt is not listed.
+/// for its first attempt is not listed. As in the real server a full page says `done`, although more may follow.
 pub(super) async fn destinations(
     State(svix): State<Shared>,
     Params(paging): Params<Paging>,
@@ -214,7 +214,7 @@ pub(super) async fn destinations(
     for attempt in app.message(&message)?.attempts.values() {
         latest.insert(attempt.endpoint.clone(), attempt);
     }
-    Ok(Json(paging.page(&latest, Order::Ascending, |attempt| {
+    let page = paging.page(&latest, Order::Ascending, |attempt| {
         let endpoint = app.endpoints.get(&attempt.endpoint)?;
         let (status, status_text) = if attempt.succeeded { (SUCCESS, "success") } else { (FAIL, "fail") };
         Some(DestinationOut {
@@ -224,7 +224,8 @@ pub(super) async fn destinations(
             status_text,
             next_attempt: attempt.next,
         })
-    })))
+    });
+    Ok(Json(page.without_next()))
 }
 
 pub(super) async fn get(

@@ -86,7 +86,9 @@ impl From<StoreError> for ApiError {
                 );
                 Self::bad_request("limit_reached", detail)
             }
-            StoreError::NulInJson => Self::Internal(error.to_string()),
+            StoreError::NulInJson | StoreError::NumberOutOfRange | StoreError::NotStorable => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }

@@ -134,7 +134,7 @@ impl Out {
 impl Replace {
     fn into_new(self, name: String) -> ApiResult<EventType> {
         let Self { description, archived, deprecated, schemas, feature_flag } = self;
-        let schemas = schemas.map(Schemas::storable).transpose()?;
+        let schemas = schemas.map(Schemas::stored).transpose()?;
         let at = now();
         Ok(EventType {
             name,
@@ -234,7 +234,7 @@ pub(super) async fn patch(
     let found = store.event_types.get_mut(&name).ok_or_else(ApiError::not_found)?;
     let Patch { description, archived, deprecated, schemas, feature_flag } = patch;
     let schemas = match schemas {
-        Some(schemas) => Some(schemas.map(Schemas::storable).transpose()?),
+        Some(schemas) => Some(schemas.map(Schemas::stored).transpose()?),
         None => None,
     };
     if let Some(description) = description {

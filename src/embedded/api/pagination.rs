@@ -57,6 +57,15 @@ pub(super) struct Page<T> {
     done: bool,
 }
 
+impl<T> Page<T> {
+    /// Returns the page of a list whose query asks the database for no more than a page: it always says that it is
+    /// the last one.
+    pub(super) fn without_next(mut self) -> Self {
+        self.done = true;
+        self
+    }
+}
+
 impl Paging {
     /// Refuses an iterator that is not of this kind of id, as the server does.
     pub(super) fn check_ids(&self, prefix: &str) -> ApiResult<()> {

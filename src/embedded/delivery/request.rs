@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGE
 
 use crate::embedded::delivery::job::Job;
 use crate::embedded::delivery::sender::Sender;
+use crate::embedded::options::HeaderNames;
 use crate::embedded::store::clock::now;
 use crate::embedded::store::secret::Secret;
 use crate::embedded::store::state::Store;
@@ -63,17 +64,18 @@ impl Request {
         })
     }
 
-    fn headers(&self, seconds: i64) -> HeaderMap {
+    fn headers(&self, names: HeaderNames, seconds: i64) -> HeaderMap {
         let sign = |secret: &Secret| secret.sign(&self.message, seconds, &self.payload);
         let signatures: Vec<String> = self.secrets.iter().filter_map(sign).collect();
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let signing = [
-            ("svix-id", self.message.clone()),
-            ("svix-timestamp", seconds.to_string()),
-            ("svix-signature", signatures.join(" ")),
-        ];
+        let [id, timestamp, signature] = match names {
+            HeaderNames::Svix => ["svix-id", "svix-timestamp", "svix-signature"],
+            HeaderNames::StandardWebhooks => ["webhook-id", "webhook-timestamp", "webhook-signature"],
+        };
+        let signing =
+            [(id, self.message.clone()), (timestamp, seconds.to_string()), (signature, signatures.join(" "))];
         let own = self.headers.iter().map(|(key, value)| (key.as_str(), value.clone()));
         for (key, value) in signing.into_iter().chain(own) {
             if let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
@@ -84,7 +86,8 @@ impl Request {
     }
 
     async fn post(&self, sender: &Sender, seconds: i64) -> reqwest::Result<reqwest::Response> {
-        let post = sender.client()?.post(&self.url).headers(self.headers(seconds));
+        let post =
+            sender.client()?.post(&self.url).headers(self.headers(sender.options.header_names, seconds));
         post.body(self.payload.to_string()).timeout(sender.options.timeout).send().await
     }
 

@@ -16,6 +16,10 @@ pub(crate) enum StoreError {
     /// The real server's database stores no U+0000 in JSON, and its write fails.
     #[error("U+0000 cannot be stored in JSON")]
     NulInJson,
+    #[error("a number is too large or too precise for the database")]
+    NumberOutOfRange,
+    #[error("the value cannot be stored as JSON")]
+    NotStorable,
 }
 
 pub(crate) type StoreResult<T> = Result<T, StoreError>;

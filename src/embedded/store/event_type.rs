@@ -11,7 +11,7 @@ pub(crate) struct EventType {
     pub(crate) description: String,
     pub(crate) archived: bool,
     pub(crate) deprecated: bool,
-    /// As text, because numbers of any size must be preserved.
+    /// As the database gives them back, in text, because numbers of any size must be preserved.
     pub(crate) schemas: Option<BTreeMap<String, Box<RawValue>>>,
     pub(crate) feature_flag: Option<String>,
     pub(crate) created_at: Timestamp,

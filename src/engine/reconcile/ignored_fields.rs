@@ -1,9 +1,6 @@
-//! Fields that the server ignores: they are not written again and again, and status names them.
+//! Fields that the server did not apply: those that it ignores are not written again and again, and status names all.
 
-use crate::{
-    api::Reason,
-    plan::{Field, ReconcileError},
-};
+use crate::plan::{Field, unapplied::Unapplied};
 
 use super::super::{
     context::Context,
@@ -20,26 +17,25 @@ pub fn known<H: Host>(ctx: &Context<H>, object: &Object) -> Vec<Field> {
     })
 }
 
-/// Returns that an object is in sync, except for the fields that the server ignores, and remembers those.
+/// Returns that an object is in sync, except for what the server did not apply, and remembers the fields that it ignores.
+/// `known` are those that it is known to ignore.
 pub fn in_sync_except<H: Host>(
     ctx: &Context<H>,
     object: &Object,
-    mut ignored: Vec<Field>,
+    known: Vec<Field>,
+    unapplied: Unapplied,
     remote: RemoteRef,
 ) -> Outcome {
+    let mut ignored: Vec<_> = known.into_iter().chain(unapplied.ignored).collect();
     ignored.sort_unstable();
     ignored.dedup();
-    if ignored.is_empty() {
-        return Outcome::in_sync(remote);
+    let unapplied = Unapplied { ignored, ..unapplied };
+    let Some(error) = unapplied.error() else { return Outcome::in_sync(remote) };
+    if !unapplied.ignored.is_empty() {
+        let fields = (object.generation(), unapplied.ignored);
+        ctx.scratch.with(&object.key(), |scratch| scratch.ignored_fields = Some(fields));
     }
-    let message = format!(
-        "this Svix server took the write but not {}: it does not know the field, or only Svix Cloud does; take it \
-         out of the spec",
-        Field::names(&ignored).join(", ")
-    );
-    let generation = object.generation();
-    ctx.scratch.with(&object.key(), |scratch| scratch.ignored_fields = Some((generation, ignored)));
-    Outcome { remote: Some(remote), ..Outcome::stalled(ReconcileError::new(Reason::FieldsIgnored, message)) }
+    Outcome { remote: Some(remote), ..Outcome::stalled(error) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::plan::storable::NUL;
 use crate::{
     api::{SvixConnectionSpec, WebhookEndpointSpec, WebhookEventSpec, WebhookEventTypeSpec},
     manifests::messages,
@@ -199,4 +200,26 @@ fn a_wrong_spec_is_conformed_to_a_readable_one() {
             assert!(read, "{}: {spec}", kind.name);
         }
     }
+}
+
+#[test]
+fn what_svix_can_never_store_has_its_place() {
+    let schema = json!({"properties": {"a": {"enum": ["\0"]}}});
+    let examples = json!([{"name": "one", "value": {"a": "\0"}}]);
+    expect(
+        "WebhookEventType",
+        json!({"schema": schema, "description": "\0", "examples": examples}),
+        &[
+            ("/spec/description", NUL),
+            ("/spec/examples/0/value/a", NUL),
+            ("/spec/schema/properties/a/enum/0", NUL),
+        ],
+    );
+    expect(
+        "WebhookEndpoint",
+        json!({"url": "https://a.example", "eventTypes": ["a.b"], "metadata": {"a": "\0"}}),
+        &[("/spec/metadata/a", NUL)],
+    );
+    // A payload is kept as it is sent.
+    expect("WebhookEvent", json!({"eventType": "a.b", "payload": {"a": "\0"}}), &[]);
 }

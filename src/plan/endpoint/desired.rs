@@ -10,7 +10,7 @@ use crate::{
     plan::{
         Field, ReconcileError, channels, headers, ids,
         secrets::{self, Secrets, Sensitive},
-        signing,
+        signing, storable,
     },
 };
 
@@ -211,6 +211,7 @@ pub fn desired(
             return Err(invalid("/spec/throttleRate".into(), &"expected 1 to 65535 messages per second"));
         }
     };
+    check_storable(spec)?;
     let encoding = connection.channel_encoding();
     let mut metadata = spec.metadata.clone().unwrap_or_default();
     let named_metadata: Vec<_> = metadata.keys().cloned().collect();
@@ -251,6 +252,22 @@ pub fn desired(
         named: Field::ALL.iter().copied().filter(|field| is_named(spec, *field)).collect(),
         named_metadata,
     })
+}
+
+/// Refuses texts that Svix can never store. The text of a mapped channel is stored in metadata.
+fn check_storable(spec: &WebhookEndpointSpec) -> Result<(), ReconcileError> {
+    let nul = |field: JsonPointer| Err(ReconcileError::at(Reason::InvalidSpec, field, storable::NUL));
+    if spec.description.as_deref().is_some_and(storable::has_nul) {
+        return nul("/spec/description".into());
+    }
+    if let Some(pointer) = spec.metadata.as_ref().and_then(storable::find_nul_in_metadata) {
+        return nul(JsonPointer::from_static("/spec/metadata").join(&pointer));
+    }
+    let channels = spec.channels.as_deref().unwrap_or_default();
+    match channels.iter().position(|channel| storable::has_nul(channel)) {
+        Some(index) => nul(JsonPointer::from_static("/spec/channels").index(index)),
+        None => Ok(()),
+    }
 }
 
 /// Whether a spec names a field that it may leave out. A field that it stops naming is set back to Svix's default.

@@ -349,3 +349,20 @@ fn an_error_names_its_field() {
         assert_eq!(error.reason, Reason::InvalidSpec);
     }
 }
+
+#[test]
+fn texts_that_svix_can_never_store_are_refused_with_their_place() {
+    for (spec, place) in [
+        (json!({"description": "a\0"}), "/spec/description"),
+        (json!({"metadata": {"a": "b", "c": "\0"}}), "/spec/metadata/c"),
+        (json!({"channels": ["plain", "\0"]}), "/spec/channels/1"),
+    ] {
+        let object = endpoint(spec);
+        let resolved = Resolved { url: object.spec.url.clone(), ..Resolved::default() };
+
+        let error = desired(&object, &connection(), Owned::default(), resolved).unwrap_err();
+
+        assert_eq!(error.reason, Reason::InvalidSpec);
+        assert_eq!(error.message, format!("{place}: {}", crate::plan::storable::NUL));
+    }
+}

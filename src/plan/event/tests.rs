@@ -117,6 +117,11 @@ fn a_message_that_differs_is_another_event() {
         check_same(&desired, &Message { channels: None, ..found.clone() }),
         Err(OtherEvent { differences: vec![EventDifference::Channels] })
     );
+    // However its number is written, it is the same; with another digit beyond 64 bits it is not.
+    let text = |number: &str| Some(Digest::of_json_text(&format!(r#"{{ "x" : {number} }}"#)));
+    assert_eq!(check_same(&desired, &Message { payload: text("0.1e1"), ..found.clone() }), Ok(()));
+    let other = Message { payload: text("1.00000000000000000001"), ..found.clone() };
+    assert_eq!(check_same(&desired, &other), Err(OtherEvent { differences: vec![EventDifference::Payload] }));
     let other = Message { payload: Some(Digest::of_json(&json!({"x": "secret"}))), ..found };
     assert_eq!(check_same(&desired, &other), Err(OtherEvent { differences: vec![EventDifference::Payload] }));
     // No channels and an empty list are equal.

@@ -33,24 +33,27 @@ fn observed(desired: &Desired) -> Observed {
 #[test]
 fn a_missing_event_type_is_created() {
     assert_eq!(
-        plan(&desire(json!({"schema": {}}), &[]), None, false, Adoption::Match),
+        plan(&desire(json!({"schema": {}}), &[]), None, None, false, Adoption::Match),
         EventTypeStep::Create
     );
-    assert_eq!(plan(&desire(json!({"schema": {}}), &[]), None, true, Adoption::Match), EventTypeStep::Create);
+    assert_eq!(
+        plan(&desire(json!({"schema": {}}), &[]), None, None, true, Adoption::Match),
+        EventTypeStep::Create
+    );
 }
 
 #[test]
 fn an_equal_event_type_is_left_alone_or_adopted() {
     let desired = desire(json!({"schema": {"type": "object"}, "description": "d"}), &[]);
-    assert_eq!(plan(&desired, Some(&observed(&desired)), true, Adoption::Match), EventTypeStep::InSync);
-    assert_eq!(plan(&desired, Some(&observed(&desired)), false, Adoption::Match), EventTypeStep::Adopt);
+    assert_eq!(plan(&desired, Some(&observed(&desired)), None, true, Adoption::Match), EventTypeStep::InSync);
+    assert_eq!(plan(&desired, Some(&observed(&desired)), None, false, Adoption::Match), EventTypeStep::Adopt);
 }
 
 #[test]
 fn one_that_is_not_ours_and_differs_is_refused() {
     let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
     let other = Observed { description: "theirs".into(), ..observed(&desired) };
-    let EventTypeStep::Refuse(error) = plan(&desired, Some(&other), false, Adoption::Match) else {
+    let EventTypeStep::Refuse(error) = plan(&desired, Some(&other), None, false, Adoption::Match) else {
         unreachable!()
     };
     assert_eq!(error.reason, Reason::NotOurs);
@@ -62,7 +65,7 @@ fn adoption_decides_how_far_one_is_taken_over() {
     let desired = desire(json!({"schema": {"type": "object"}, "description": "mine"}), &[]);
     let (equal, other) =
         (observed(&desired), Observed { description: "theirs".into(), ..observed(&desired) });
-    let step = |observed: &Observed, adoption| plan(&desired, Some(observed), false, adoption);
+    let step = |observed: &Observed, adoption| plan(&desired, Some(observed), None, false, adoption);
     assert_eq!(step(&equal, Adoption::Override), EventTypeStep::Adopt);
     assert!(
         matches!(step(&other, Adoption::Override), EventTypeStep::Overwrite(fields) if fields.len() == 1)
@@ -83,7 +86,7 @@ fn only_fields_that_the_spec_names_are_ours() {
         feature_flag: Some("f".into()),
         ..observed(&desired)
     };
-    assert_eq!(plan(&desired, Some(&touched), true, Adoption::Match), EventTypeStep::InSync);
+    assert_eq!(plan(&desired, Some(&touched), None, true, Adoption::Match), EventTypeStep::InSync);
 }
 
 #[test]
@@ -96,7 +99,8 @@ fn a_field_that_is_no_longer_named_is_reset() {
         feature_flag: Some("f".into()),
         ..observed(&desired)
     };
-    let EventTypeStep::Change(differences) = plan(&desired, Some(&before), true, Adoption::Match) else {
+    let EventTypeStep::Change(differences) = plan(&desired, Some(&before), None, true, Adoption::Match)
+    else {
         unreachable!()
     };
     let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
@@ -108,7 +112,8 @@ fn a_field_that_is_no_longer_named_is_reset() {
 fn an_archived_event_type_is_revived() {
     let desired = desire(json!({"schema": {}}), &[]);
     let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
-    let EventTypeStep::Revive(differences) = plan(&desired, Some(&archived), false, Adoption::Match) else {
+    let EventTypeStep::Revive(differences) = plan(&desired, Some(&archived), None, false, Adoption::Match)
+    else {
         unreachable!()
     };
     assert_eq!(differences[0].field, Field::Schema);
@@ -167,4 +172,61 @@ fn each_optional_field_can_be_named_and_left_out() {
 
     let reset = desire(json!({"schema": {}}), &[]);
     assert_eq!(Desired { named: vec![], ..desired }, reset);
+}
+
+#[test]
+fn a_schema_that_is_not_valid_as_draft_7_is_not_written() {
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-04/schema#", "maximum": 5, "exclusiveMaximum": true,
+    });
+    let desired = desire(json!({"schema": schema, "description": "d"}), &[]);
+    let archived = Observed { archived: true, schema_digest: None, ..observed(&desired) };
+    for (before, is_ours) in [(None, false), (Some(&archived), true)] {
+        let EventTypeStep::Refuse(error) = plan(&desired, before, None, is_ours, Adoption::Override) else {
+            unreachable!()
+        };
+        assert_eq!(error.reason, Reason::InvalidSchema);
+        assert_eq!(error.field, Some("/spec/schema/exclusiveMaximum".into()));
+        assert!(error.detail().starts_with("not valid as Draft 7, as which Svix"), "{error}");
+    }
+    // A server that has it already accepted it.
+    assert_eq!(plan(&desired, Some(&observed(&desired)), None, true, Adoption::Match), EventTypeStep::InSync);
+    let other = Observed { description: "other".into(), ..observed(&desired) };
+    assert!(matches!(plan(&desired, Some(&other), None, true, Adoption::Match), EventTypeStep::Change(_)));
+}
+
+#[test]
+fn a_bound_that_svix_writes_in_another_way_is_no_difference() {
+    let text = r#"{"properties": {"n": {"maximum": 1e16, "multipleOf": 1E-7, "minimum": -0.0}}}"#;
+    let desired = desire(json!({"schema": serde_json::from_str::<Value>(text).unwrap()}), &[]);
+    let stored =
+        r#"{"properties": {"n": {"maximum": 10000000000000000, "minimum": 0.0, "multipleOf": 0.0000001}}}"#;
+    let stored: Value = serde_json::from_str(stored).unwrap();
+
+    let observed = Observed { schema_digest: Some(Digest::of_json(&stored)), ..observed(&desired) };
+
+    assert_eq!(differences(&desired, &observed), []);
+}
+
+#[test]
+fn a_difference_of_the_schema_can_be_located() {
+    let desired = desire(json!({"schema": {"properties": {"n": {"maximum": 1}}}}), &[]);
+    let other = Observed { schema_digest: Some(Digest::of_json(&json!({}))), ..observed(&desired) };
+    let found = json!({"1": {"properties": {"n": {"maximum": 2}}}});
+
+    let located = locate(differences(&desired, &other), &desired, Some(&found));
+    let whole = locate(differences(&desired, &other), &desired, None);
+
+    assert_eq!(crate::plan::describe(&located), "schema is 2 at /properties/n/maximum in Svix, declared 1");
+    assert_eq!(whole[0].found, "another schema");
+}
+
+#[test]
+fn a_description_that_svix_can_never_store_is_refused() {
+    let object = object(json!({"schema": {}, "description": "a\0b"}));
+
+    let error = desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).unwrap_err();
+
+    assert_eq!(error.reason, Reason::InvalidSpec);
+    assert_eq!(error.message, format!("/spec/description: {}", storable::NUL));
 }

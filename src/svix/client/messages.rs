@@ -7,7 +7,7 @@ use crate::{
     svix::errors::{Error, ErrorKind},
 };
 
-use super::{Client, PAGE, SendMessage, none_if_not_found, page, wire};
+use super::{Client, PAGE, PAGE_ITEMS, SendMessage, none_if_not_found, wire};
 
 impl Client {
     /// Sends a message and returns its id. A second message with the same `event_id` is a conflict, whatever its content.
@@ -53,13 +53,13 @@ impl Client {
             }
             let operation = "message-attempt.list-attempted-destinations";
             let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
-            let Some(page) = none_if_not_found(list.map(|list| page(list, event::Delivery::from)))? else {
-                return Ok(None);
-            };
-            deliveries.extend(page.items);
-            from = page.next;
-            if from.is_none() {
-                return Ok(Some(deliveries));
+            let Some(list) = none_if_not_found(list)? else { return Ok(None) };
+            // The open-source server says `done` on a full page of this list, although more may follow.
+            let is_last = list.done && list.data.len() < PAGE_ITEMS;
+            deliveries.extend(list.data.into_iter().map(event::Delivery::from));
+            match list.iterator {
+                Some(next) if !is_last && from.as_ref() != Some(&next) => from = Some(next),
+                _ => return Ok(Some(deliveries)),
             }
         }
     }

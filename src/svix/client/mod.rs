@@ -28,6 +28,8 @@ pub use wire::{EventTypeDocument, SendMessage};
 
 /// The size of a page: the most that Svix allows.
 const PAGE: &str = "250";
+/// The same as a number.
+const PAGE_ITEMS: usize = 250;
 /// The most bytes of a response that are read: a page of 250 event types with the largest schemas.
 const MAX_BODY: usize = 256 * 1024 * 1024;
 /// The most bytes of the response that are read of an error.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use js_option::JsOption;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::api::{PREPARING_METADATA_KEY, Statistics};
 use crate::plan::{Field, digest::Digest, endpoint, event, event_type, headers, secrets::Sensitive};
@@ -120,6 +120,7 @@ pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
         name,
         // It is merged into the schemas.
         schema: _,
+        schema_field: _,
         schema_digest: _,
         description,
         deprecated,
@@ -324,21 +325,21 @@ pub(super) struct MessageOut {
     pub id: String,
     event_type: String,
     channels: Option<BTreeSet<String>>,
-    payload: Option<Value>,
+    payload: Option<Box<RawValue>>,
 }
 
 impl From<MessageOut> for event::Message {
     fn from(out: MessageOut) -> Self {
         // What Svix returns for a payload that it does not store any more.
-        let expired = serde_json::json!({"expired": true});
+        let expired = Digest::of_json(&serde_json::json!({"expired": true}));
         Self {
             id: out.id,
             event_type: out.event_type,
             channels: out.channels,
             payload: out
                 .payload
-                .filter(|payload| !payload.is_null() && *payload != expired)
-                .map(|payload| Digest::of_json(&payload)),
+                .map(|payload| Digest::of_json_text(payload.get()))
+                .filter(|digest| *digest != expired),
         }
     }
 }

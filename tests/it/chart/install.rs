@@ -120,7 +120,7 @@ async fn an_uninstall_keeps_what_is_declared_and_an_install_finds_it_again() {
     let upgrade = ["--set", "webhook.separate=true,connection.create=true,connection.spec.ownerId=prod"];
     let upgrade = [&["upgrade", "svix-operator", CHART][..], &upgrade].concat();
     let notes = helm(control_plane, &upgrade).await;
-    assert!(notes.contains("The connection \"default\" takes its token from the Secret"), "{notes}");
+    assert!(notes.contains("The connection \"default\" reads its token from the Secret"), "{notes}");
     let second = installed(control_plane).await;
     assert!(second.contains(&"deployment.apps/svix-operator-webhook".to_owned()), "{second:#?}");
     assert!(second.contains(&"serviceaccount/svix-operator-webhook".to_owned()), "{second:#?}");

@@ -242,3 +242,14 @@ async fn a_schema_in_a_config_map_is_found_missing_and_bad_ones_are_explained() 
     );
     assert!(world.svix.snapshot().event_types.is_empty(), "nothing invalid reaches Svix");
 }
+
+#[tokio::test]
+async fn a_number_that_svix_writes_in_another_way_is_in_sync_and_not_written_again() {
+    let mut world = World::new().await;
+    let schema = r#"{"properties": {"n": {"maximum": 1e16, "minimum": -0.0, "multipleOf": 1E-7, "not": {
+        "const": 9.223372036854776E18}}}}"#;
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    world.declare([event_type("a.one").with("schema", schema)]);
+    world.all_in_step().await;
+    assert_eq!(world.writes_while_listed(2).await, Vec::<String>::new());
+}

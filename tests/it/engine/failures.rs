@@ -260,3 +260,35 @@ async fn schemas_that_are_meant_to_hang_or_crash_a_validator_are_told_and_hold_u
     }
     world.reason(&endpoint("hook", &[]).key(), "InSync").await;
 }
+
+#[tokio::test]
+async fn what_svix_can_never_store_is_refused_before_it_is_sent() {
+    let mut world = World::new().await;
+    let kind = event_type("a.nul").with("schema", json!({"title": "\0"}));
+    let hook = endpoint("hook", &["a.one"]).with("metadata", json!({"a": "\0"}));
+
+    world.declare([kind.clone(), event_type("a.one"), hook.clone()]);
+
+    let ready = world.reason(&kind.key(), "InvalidSchema").await;
+    assert!(ready.message.starts_with("/spec/schema/title: found the character U+0000"), "{}", ready.message);
+    let ready = world.reason(&hook.key(), "InvalidSpec").await;
+    assert!(ready.message.starts_with("/spec/metadata/a: found the character U+0000"), "{}", ready.message);
+    assert!(world.svix.calls().iter().all(|call| call.status != 500), "{:?}", world.svix.calls());
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_valid_as_draft_7_is_told_with_its_place_and_not_sent() {
+    let mut world = World::new().await;
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "properties": {"a": {"maximum": 5, "exclusiveMaximum": true}},
+    });
+    let kind = event_type("a.old").with("schema", schema);
+
+    world.declare([kind.clone()]);
+
+    let ready = world.reason(&kind.key(), "InvalidSchema").await;
+    let place = "/spec/schema/properties/a/exclusiveMaximum: not valid as Draft 7";
+    assert!(ready.message.starts_with(place), "{}", ready.message);
+    assert_eq!(world.writes(), Vec::<String>::new());
+}

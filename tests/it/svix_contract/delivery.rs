@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use svix::webhooks::Webhook;
+use svix_operator::embedded::HeaderNames;
 
 use super::receiver::{DELIVERY, Received, Receiver};
-use super::{Svix, contract, eventually};
+use super::{Svix, contract, contract_with, eventually};
 
 /// A receiver, and an application with an endpoint of it called `mine` that takes every event type.
 struct Given {
@@ -72,11 +73,11 @@ async fn a_message_arrives_signed_with_the_secret_of_the_endpoint() {
         let id = given.send(svix, json!({"payload": {"x": 1}})).await;
         let Some(received) = given.arrives(svix, &id).await else { return };
         assert_eq!(received.body, r#"{"x":1}"#);
-        assert_eq!(received.header("svix-id"), id);
+        assert_eq!(received.header(&svix.signing_header("id")), id);
         assert_eq!(received.header("content-type"), "application/json");
         assert!(received.header("user-agent").starts_with("Svix-Webhooks/"), "{received:?}");
-        assert!(received.header("svix-timestamp").parse::<i64>().is_ok(), "{received:?}");
-        assert!(received.header("svix-signature").starts_with("v1,"), "{received:?}");
+        assert!(received.header(&svix.signing_header("timestamp")).parse::<i64>().is_ok(), "{received:?}");
+        assert!(received.header(&svix.signing_header("signature")).starts_with("v1,"), "{received:?}");
         assert!(signed_by(&received, &given.secret(svix).await), "{received:?}");
     })
     .await;
@@ -206,6 +207,26 @@ async fn a_disabled_endpoint_gets_nothing_until_it_is_enabled() {
 }
 
 #[tokio::test]
+async fn deliveries_have_header_names_of_one_kind() {
+    for (names, own, other) in
+        [(HeaderNames::Svix, "svix", "webhook"), (HeaderNames::StandardWebhooks, "webhook", "svix")]
+    {
+        contract_with(names, async |svix| {
+            let given = Given::new(svix, json!({})).await;
+            let id = given.send(svix, json!({"payload": {"x": 1}})).await;
+            let Some(received) = given.arrives(svix, &id).await else { return };
+            assert_eq!(received.header(&format!("{own}-id")), id);
+            for part in ["id", "timestamp", "signature"] {
+                assert!(received.headers.contains_key(format!("{own}-{part}")), "{received:?}");
+                assert!(!received.headers.contains_key(format!("{other}-{part}")), "{received:?}");
+            }
+            assert!(signed_by(&received, &given.secret(svix).await), "{received:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn after_a_rotation_deliveries_are_signed_with_both_secrets() {
     contract(async |svix| {
         let given = Given::new(svix, json!({})).await;
@@ -214,7 +235,7 @@ async fn after_a_rotation_deliveries_are_signed_with_both_secrets() {
         let new = given.secret(svix).await;
         let id = given.send(svix, json!({})).await;
         let Some(received) = given.arrives(svix, &id).await else { return };
-        assert_eq!(received.header("svix-signature").split(' ').count(), 2, "{received:?}");
+        assert_eq!(received.header(&svix.signing_header("signature")).split(' ').count(), 2, "{received:?}");
         assert!(signed_by(&received, &old) && signed_by(&received, &new), "{received:?}");
     })
     .await;
@@ -314,9 +335,39 @@ async fn the_endpoints_that_a_message_was_tried_on_are_listed_with_how_that_stan
         assert!(of("failing")["nextAttempt"].is_string(), "{tried:?}");
         assert!(of("failing")["id"].as_str().unwrap().starts_with("ep_"));
         assert_eq!(tried.len(), 2, "one that does not match is not tried: {tried:?}");
-        let page = svix.get(&format!("{path}?limit=1")).await.expect(200);
-        assert_eq!((page["data"].as_array().unwrap().len(), &page["done"]), (1, &json!(false)));
         svix.get(&format!("/app/{}/msg/nothing/endpoint/", given.app)).await.expect(404);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_page_of_attempted_destinations_says_done_although_more_follow() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        svix.post(&given.endpoints(), json!({"url": given.receiver.url(), "uid": "other"})).await.expect(201);
+        let id = given.send(svix, json!({})).await;
+        given.attempted(svix, &id, 2).await;
+
+        let path = format!("/app/{}/msg/{id}/endpoint/?limit=1", given.app);
+        let mut seen = Vec::new();
+        let mut iterator = String::new();
+        loop {
+            let page = svix.get(&format!("{path}{iterator}")).await.expect(200);
+            assert_eq!(page["done"], true, "{page}");
+            let Some(item) = page["data"].get(0) else { break };
+            seen.push(item["id"].as_str().unwrap().to_owned());
+            assert_eq!(page["iterator"], item["id"], "the iterator leads to what follows");
+            iterator = format!("&iterator={}", seen[seen.len() - 1]);
+        }
+
+        assert_eq!(seen.len(), 2, "{seen:?}");
+        assert!(seen.is_sorted(), "{seen:?}");
+        // The other lists of attempts ask for one more, and know.
+        for list in [format!("attempt/msg/{id}"), "endpoint/mine/msg".to_owned(), "msg".to_owned()] {
+            let all = svix.all(&format!("/app/{}/{list}/?limit=1", given.app)).await;
+            let attempts = if list.starts_with("attempt") { 2 } else { 1 };
+            assert_eq!(all.len(), attempts, "{list}");
+        }
     })
     .await;
 }

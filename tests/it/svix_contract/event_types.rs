@@ -336,3 +336,28 @@ async fn a_nul_in_a_schema_is_an_internal_error() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_schema_is_read_as_draft_7_whatever_it_names() {
+    contract(async |svix| {
+        let (draft4, draft2020) =
+            ("http://json-schema.org/draft-04/schema#", "https://json-schema.org/draft/2020-12/schema");
+        for (schema, status) in [
+            (json!({"$schema": draft4, "maximum": 5, "exclusiveMaximum": true}), 422),
+            (json!({"$schema": draft4, "examples": {}}), 422),
+            (json!({"$schema": draft2020, "$ref": "#a", "$defs": {"a": {"$anchor": "a"}}}), 422),
+            // Unknown to Draft 7, so it may be anything.
+            (json!({"$schema": draft2020, "prefixItems": 5, "$defs": {"a": {"type": "none"}}}), 201),
+            (json!({"$schema": draft2020, "$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}), 201),
+        ] {
+            let name = svix.name(&format!("a{}", uuid::Uuid::new_v4().simple()));
+            let body = json!({"name": name, "description": "d", "schemas": {"1": schema}});
+            let answer = svix.post("/event-type/", body).await;
+            assert_eq!(answer.status, status, "{schema}: {answer:?}");
+            if status == 422 {
+                answer.expect_invalid("body.schemas");
+            }
+        }
+    })
+    .await;
+}

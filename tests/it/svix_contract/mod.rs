@@ -16,6 +16,7 @@ mod messages;
 mod pagination;
 mod receiver;
 mod secrets;
+mod stored_json;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
@@ -25,7 +26,7 @@ use crate::support::svix_server;
 use futures::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
-use svix_operator::embedded::{DeliveryOptions, EmbeddedSvix, Options};
+use svix_operator::embedded::{DeliveryOptions, EmbeddedSvix, HeaderNames, Options};
 
 /// How long one test may take. A real server may need 30 s to notice a changed header.
 const TEST_DEADLINE: Duration = Duration::from_secs(120);
@@ -36,6 +37,7 @@ pub(crate) struct Svix {
     token: String,
     http: reqwest::Client,
     prefix: String,
+    names: HeaderNames,
     /// What to DELETE at the end.
     made: Mutex<Vec<String>>,
     _embedded: Option<EmbeddedSvix>,
@@ -43,7 +45,27 @@ pub(crate) struct Svix {
 
 /// Runs a test against the server under test and cleans up after it, whatever became of it.
 pub(crate) async fn contract(test: impl AsyncFnOnce(&Svix)) {
-    let svix = Svix::start().await;
+    run(Svix::start(real_header_names()).await, test).await;
+}
+
+/// The same against a server whose deliveries have these header names. A real server has one kind of them.
+pub(crate) async fn contract_with(names: HeaderNames, test: impl AsyncFnOnce(&Svix)) {
+    if std::env::var_os("SVIX_SERVER_URL").is_some() && names != real_header_names() {
+        eprintln!("not checked: this server has other header names (SVIX_WHITELABEL_HEADERS)");
+        return;
+    }
+    run(Svix::start(names).await, test).await;
+}
+
+/// The header names of the real server: `SVIX_WHITELABEL_HEADERS` here says the same as where the server runs.
+fn real_header_names() -> HeaderNames {
+    match std::env::var("SVIX_WHITELABEL_HEADERS").as_deref() {
+        Ok("true") => HeaderNames::StandardWebhooks,
+        _ => HeaderNames::Svix,
+    }
+}
+
+async fn run(svix: Svix, test: impl AsyncFnOnce(&Svix)) {
     let run = tokio::time::timeout(TEST_DEADLINE, test(&svix));
     let outcome = AssertUnwindSafe(run).catch_unwind().await;
     svix.clean_up().await;
@@ -55,11 +77,13 @@ pub(crate) async fn contract(test: impl AsyncFnOnce(&Svix)) {
 }
 
 impl Svix {
-    async fn start() -> Self {
+    async fn start(names: HeaderNames) -> Self {
         let (base, token, embedded) = match (std::env::var("SVIX_SERVER_URL"), std::env::var("SVIX_TOKEN")) {
             (Ok(url), Ok(token)) => (url.trim_end_matches('/').to_owned(), token, None),
             (Err(_), Err(_)) => {
-                let embedded = svix_server::start_with(short_waits()).await;
+                let mut options = short_waits();
+                options.delivery.header_names = names;
+                let embedded = svix_server::start_with(options).await;
                 (embedded.url(), embedded.token().to_owned(), Some(embedded))
             }
             _ => panic!("SVIX_SERVER_URL and SVIX_TOKEN go together: only one of them is set"),
@@ -69,6 +93,7 @@ impl Svix {
             token,
             http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap(),
             prefix: format!("contract-{}", uuid::Uuid::new_v4().simple()),
+            names,
             made: Mutex::default(),
             _embedded: embedded,
         }
@@ -89,6 +114,14 @@ impl Svix {
         let name = format!("{}.{what}", self.prefix);
         self.forget(format!("/event-type/{name}/?expunge=true"));
         name
+    }
+
+    /// The name of a header that signs deliveries: of `id`, `timestamp` or `signature`.
+    fn signing_header(&self, part: &str) -> String {
+        match self.names {
+            HeaderNames::Svix => format!("svix-{part}"),
+            HeaderNames::StandardWebhooks => format!("webhook-{part}"),
+        }
     }
 
     /// DELETEs this path at the end.

@@ -25,6 +25,12 @@ impl Received {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
+
+    /// The id of the message, whichever name its header has.
+    fn message(&self) -> &str {
+        let id = self.header("svix-id");
+        if id.is_empty() { self.header("webhook-id") } else { id }
+    }
 }
 
 #[derive(Default)]
@@ -68,7 +74,7 @@ impl Receiver {
     /// What arrived of a message, so far.
     pub(super) fn received(&self, message: &str) -> Vec<Received> {
         let inbox = self.inbox.lock().unwrap();
-        inbox.received.iter().filter(|it| it.header("svix-id") == message).cloned().collect()
+        inbox.received.iter().filter(|it| it.message() == message).cloned().collect()
     }
 
     /// Waits until a message arrived `times` times. `None`, said aloud, if the server under test refuses to deliver to

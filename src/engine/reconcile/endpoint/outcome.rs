@@ -48,8 +48,8 @@ pub(super) fn outcome<H: Host>(
         verified: synced.verified,
     }));
     let is_disabled = applied.observed.disabled && pass.endpoint.spec.disabled != Some(true);
-    let ignored = ignored.into_iter().chain(applied.ignored).collect();
-    let mut outcome = ignored_fields::in_sync_except(pass.ctx, pass.object, ignored, remote);
+    let mut outcome =
+        ignored_fields::in_sync_except(pass.ctx, pass.object, ignored, applied.unapplied, remote);
     if let (Some(blocked), true) = (synced.blocked, outcome.ready.is_ready()) {
         outcome.ready = blocked;
     }

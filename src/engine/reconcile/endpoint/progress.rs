@@ -1,8 +1,8 @@
 //! An endpoint while its plan is carried out, and once it is.
 
 use crate::plan::{
-    Field,
     endpoint::{Desired, Observed},
+    unapplied::Unapplied,
 };
 
 use super::super::super::object::Object;
@@ -20,8 +20,8 @@ pub(super) struct Applied {
     pub wrote_key: bool,
     /// Whether headers were removed that have to be written again.
     pub withheld_headers: bool,
-    /// The fields that the server ignored.
-    pub ignored: Vec<Field>,
+    /// What the server did not apply.
+    pub unapplied: Unapplied,
 }
 
 impl Applied {
@@ -33,7 +33,7 @@ impl Applied {
             wrote_headers: false,
             wrote_key: false,
             withheld_headers: false,
-            ignored: Vec::new(),
+            unapplied: Unapplied::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     plan::{
         Difference, Field, ReconcileError, describe,
         endpoint::{self, Change, Desired, Observed, Ownership},
+        unapplied::unapplied,
     },
     svix::ErrorKind,
 };
@@ -175,7 +176,7 @@ enum Write {
     Change,
 }
 
-/// Stores Svix's response to a write in the mirror, and finds the fields that the server ignored.
+/// Stores Svix's response to a write in the mirror, and finds what the server did not apply.
 async fn accept<H: Host>(
     pass: &Pass<'_, H>,
     wanted: &Desired,
@@ -194,8 +195,7 @@ async fn accept<H: Host>(
         return Err(ReconcileError::new(Reason::FieldsIgnored, message).into());
     }
     session.mirror.put_endpoint(application, response.clone());
-    let ignored = differences.into_iter().map(|difference| difference.field).collect();
-    Ok(Applied { ignored, ..Applied::unchanged(response) })
+    Ok(Applied { unapplied: unapplied(differences), ..Applied::unchanged(response) })
 }
 
 /// Publishes that an endpoint was created again and signs with a key that nobody has yet.

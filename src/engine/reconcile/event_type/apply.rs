@@ -2,8 +2,9 @@
 
 use crate::{
     plan::{
-        Difference, Field, claims, describe,
+        Difference, claims, describe,
         event_type::{self, Desired, EventTypeStep},
+        unapplied::{Unapplied, unapplied},
     },
     svix::{ErrorKind, EventTypeDocument},
 };
@@ -22,21 +23,22 @@ use super::{
 /// More attempts than any sequence of surprises takes; then the object is reconciled again later.
 const MAX_ATTEMPTS: usize = 6;
 
-/// Carries out the plan until Svix holds what is wanted. Returns the fields that the server ignored.
+/// Carries out the plan until Svix holds what is wanted. Returns what the server did not apply.
 pub(super) async fn apply<H: Host>(
     ctx: &Context<H>,
     object: &Object,
     session: &Session,
     wanted: &Desired,
     claim: Claim,
-) -> Result<Vec<Field>, Error> {
+) -> Result<Unapplied, Error> {
     let mut object = object.clone();
     let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
     // The whole document, once it was read in this reconcile: the mirror may be out of date.
     let mut document: Option<EventTypeDocument> = None;
     for _ in 0..MAX_ATTEMPTS {
         let is_ours = is_ours(session, &object, wanted, observed.as_ref(), claim);
-        let step = event_type::plan(wanted, observed.as_ref(), is_ours, claim.adoption);
+        let schemas = document.as_ref().and_then(|document| document.schemas.as_ref());
+        let step = event_type::plan(wanted, observed.as_ref(), schemas, is_ours, claim.adoption);
         let is_certain = matches!(step, EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Create);
         if observed.is_some() && document.is_none() && (!is_certain || claim.reads_svix) {
             document = read(session, &wanted.name).await?;
@@ -47,14 +49,14 @@ pub(super) async fn apply<H: Host>(
             EventTypeStep::InSync => {
                 ctx.claim(&object, None).await?;
                 release_waiters(ctx, &object, &wanted.name);
-                return Ok(Vec::new());
+                return Ok(Unapplied::default());
             }
             EventTypeStep::Adopt => {
                 object = ctx.claim(&object, None).await?;
                 let message = format!("event type {} was in Svix already, equal", wanted.name);
                 ctx.publish(&object, EventReason::Adopted, message);
                 release_waiters(ctx, &object, &wanted.name);
-                return Ok(Vec::new());
+                return Ok(Unapplied::default());
             }
             EventTypeStep::Refuse(cause) => return Err(cause.into()),
             EventTypeStep::Create => create(ctx, &mut object, session, wanted).await?,
@@ -184,18 +186,19 @@ impl Write<'_> {
     }
 }
 
-/// Stores Svix's response to a write in the mirror. Returns the fields that the server ignored.
+/// Stores Svix's response to a write in the mirror. Returns what the server did not apply.
 fn accept<H: Host>(
     ctx: &Context<H>,
     object: &Object,
     session: &Session,
     wanted: &Desired,
     response: EventTypeDocument,
-) -> Vec<Field> {
+) -> Unapplied {
     let differences = event_type::differences(wanted, &response.observed);
+    let differences = event_type::locate(differences, wanted, response.schemas.as_ref());
     session.mirror.put_event_type(response.observed);
     release_waiters(ctx, object, &wanted.name);
-    differences.into_iter().map(|difference| difference.field).collect()
+    unapplied(differences)
 }
 
 /// Reads an event type from Svix into the mirror.

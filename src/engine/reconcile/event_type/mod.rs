@@ -57,7 +57,7 @@ async fn sync<H: Host>(
     }
 
     // 5. Svix is made to hold it.
-    let newly_ignored = apply::apply(ctx, object, session, &wanted, claim).await?;
+    let unapplied = apply::apply(ctx, object, session, &wanted, claim).await?;
 
     // 6. What status says.
     let remote = RemoteRef::EventType(EventTypeInSvix {
@@ -65,8 +65,7 @@ async fn sync<H: Host>(
         name: wanted.name.clone(),
         fields: Field::names(&wanted.named),
     });
-    let ignored = ignored.into_iter().chain(newly_ignored).collect();
-    let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, remote);
+    let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, unapplied, remote);
     if let ReadyState::Ready(_, message) = &mut outcome.ready {
         name_other_declarers(ctx, object, message);
     }
@@ -97,11 +96,14 @@ async fn observe_only(
 ) -> Result<Outcome, Error> {
     let session = &*prepared.session;
     let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
+    let mut schemas = None;
     if claim.reads_svix {
-        observed = apply::read(session, &wanted.name).await?.map(|document| document.observed);
+        let document = apply::read(session, &wanted.name).await?;
+        (observed, schemas) = document.map(|document| (document.observed, document.schemas)).unzip();
     }
+    let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
-    let step = event_type::plan(wanted, observed.as_ref(), is_ours, claim.adoption);
+    let step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
     let refusal = match &step {
         EventTypeStep::Refuse(refusal) => Some(refusal),
         _ => None,

@@ -1,6 +1,7 @@
 //! Fields that the server ignores.
 
 use crate::{
+    api::Reason,
     engine::testing::{Fixture, event_type},
     plan::status::ReadyState,
 };
@@ -11,7 +12,7 @@ use super::*;
 fn without_ignored_fields_it_is_in_sync() {
     let (fixture, object) = (Fixture::new(), event_type("a.one").object());
 
-    let outcome = in_sync_except(&fixture.ctx, &object, Vec::new(), RemoteRef::None);
+    let outcome = in_sync_except(&fixture.ctx, &object, Vec::new(), Unapplied::default(), RemoteRef::None);
 
     assert_eq!(outcome.ready.reason(), Reason::InSync);
     assert_eq!(known(&fixture.ctx, &object), []);
@@ -22,7 +23,7 @@ fn ignored_fields_are_named_once_and_recorded() {
     let (fixture, object) = (Fixture::new(), event_type("a.one").object());
     let ignored = vec![Field::GroupName, Field::Deprecated, Field::GroupName];
 
-    let outcome = in_sync_except(&fixture.ctx, &object, ignored, RemoteRef::None);
+    let outcome = in_sync_except(&fixture.ctx, &object, ignored, Unapplied::default(), RemoteRef::None);
 
     assert!(matches!(outcome.ready, ReadyState::Stalled(_)), "{:?}", outcome.ready);
     assert_eq!(outcome.ready.reason(), Reason::FieldsIgnored);
@@ -33,7 +34,8 @@ fn ignored_fields_are_named_once_and_recorded() {
 #[test]
 fn ignored_fields_are_known_until_the_spec_changes() {
     let (fixture, object) = (Fixture::new(), event_type("a.one").object());
-    let _ = in_sync_except(&fixture.ctx, &object, vec![Field::GroupName], RemoteRef::None);
+    let _ =
+        in_sync_except(&fixture.ctx, &object, vec![Field::GroupName], Unapplied::default(), RemoteRef::None);
 
     let changed = event_type("a.one").of_generation(2).object();
 

@@ -1,0 +1,67 @@
+//! What Svix can never store: its database has no U+0000 in JSON, and each write with one fails with 500.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// The problem, for messages: what was found, and what to do.
+pub const NUL: &str = "found the character U+0000, which Svix' database cannot store: remove it";
+
+/// Returns the JSON Pointer of the first string or key in `value` that contains U+0000.
+#[must_use]
+pub fn find_nul(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => has_nul(text).then(String::new),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| Some(format!("/{index}{}", find_nul(item)?)))
+        }
+        Value::Object(map) => map.iter().find_map(|(key, item)| {
+            let below = if has_nul(key) { Some(String::new()) } else { find_nul(item) };
+            Some(format!("/{}{}", part(key), below?))
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// Returns the JSON Pointer of the first entry whose key or value contains U+0000.
+#[must_use]
+pub fn find_nul_in_metadata(metadata: &BTreeMap<String, String>) -> Option<String> {
+    let (key, _) = metadata.iter().find(|(key, value)| has_nul(key) || has_nul(value))?;
+    Some(format!("/{}", part(key)))
+}
+
+/// Whether a text contains U+0000.
+#[must_use]
+pub fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}
+
+/// A key as a part of a pointer that can be shown.
+fn part(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1").replace('\0', "\\u0000")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_place_of_nul_is_a_pointer() {
+        for (value, place) in [
+            (json!("a\0"), Some("")),
+            (json!({"a/b": [1, {"c": "\0"}]}), Some("/a~1b/1/c")),
+            (json!({"a": {"x\0y": 1}}), Some("/a/x\\u0000y")),
+            // An escape in a pattern is text that names the character, not the character.
+            (json!({"pattern": "^[^\\u0000]*$"}), None),
+            (json!([null, true, 0, "0", "\u{1}"]), None),
+        ] {
+            assert_eq!(find_nul(&value).as_deref(), place, "{value}");
+        }
+        let metadata = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        assert_eq!(find_nul_in_metadata(&metadata("a", "\0")).as_deref(), Some("/a"));
+        assert_eq!(find_nul_in_metadata(&metadata("\0", "")).as_deref(), Some("/\\u0000"));
+        assert_eq!(find_nul_in_metadata(&metadata("a", "b")), None);
+    }
+}
