@@ -6,10 +6,7 @@
 use jsonschema::{Draft, ReferencingError, ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
-use super::{messages, patterns::Patterns, pointer::push_part, text::shortened};
-
-/// Keywords whose value is data, in which `$ref` means nothing.
-const DATA: [&str; 5] = ["enum", "const", "default", "examples", "example"];
+use super::{keywords::DATA, messages, patterns::Patterns, pointer::push_part, text::shortened};
 
 /// Why a schema is not valid as Draft 7.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,8 @@
 //! pointer leads to in the draft of the document's root. Where a schema has dynamic references, each schema resource
 //! becomes one as well: the validator notes the documents that it enters, and no identifier has to stay.
 
+mod keys;
+
 use std::collections::HashMap;
 
 use jsonschema::Draft;
@@ -16,6 +18,8 @@ use super::{
     patterns::Patterns,
     pointer::push_part,
 };
+pub(super) use keys::original_pointer;
+use keys::plain_key;
 
 /// One document for the validator.
 pub(super) struct Unit {
@@ -288,56 +292,5 @@ fn address(unit: usize) -> String {
     match unit {
         0 => "json-schema:///".to_owned(),
         _ => format!("json-schema:///part/{unit}"),
-    }
-}
-
-/// A key as a regular expression that every engine takes.
-fn plain_key(key: &str) -> String {
-    let mut plain = String::with_capacity(key.len());
-    for c in key.chars() {
-        match c {
-            _ if c.is_ascii_alphanumeric() => plain.push(c),
-            _ => plain.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-        }
-    }
-    plain
-}
-
-/// The key that a plain key was made of.
-fn original_key(plain: &str) -> String {
-    let mut parts = plain.split("\\u{");
-    let mut key = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (code, rest) = part.split_once('}').unwrap_or((part, ""));
-        key.extend(u32::from_str_radix(code, 16).ok().and_then(char::from_u32));
-        key.push_str(rest);
-    }
-    key
-}
-
-/// A pointer into [`Rewriter::declared`] as one into what it was copied from.
-pub(super) fn original_pointer(pointer: &str) -> String {
-    let mut original = String::with_capacity(pointer.len());
-    let mut is_pattern = false;
-    for part in pointer.split('/').skip(1) {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        push_part(&mut original, &if is_pattern { original_key(&part) } else { part.clone() });
-        is_pattern = part == "patternProperties" && !is_pattern;
-    }
-    original
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_that_are_patterns_are_found_again() {
-        for key in ["", "^a+$", "\\u{41}", "a/~b", "é😀", "\\bx{2}"] {
-            assert!(jsonschema_regex::is_valid_ecma_regex(&plain_key(key)), "{key}");
-            assert_eq!(original_key(&plain_key(key)), key);
-        }
-        let pointer = format!("/a/patternProperties/{}/type", plain_key("^a/~b$").replace('~', "~0"));
-        assert_eq!(original_pointer(&pointer), "/a/patternProperties/^a~1~0b$/type");
     }
 }
