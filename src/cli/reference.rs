@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_a_meaning_and_every_value_of_an_enumeration_too() {
+    fn every_field_and_enum_value_is_described() {
         for row in page(&crate::cli::Arguments::command())
             .lines()
             .filter(|line| line.starts_with("| `") || line.starts_with("| **`"))

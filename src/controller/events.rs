@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_is_a_series_and_another_text_is_another_event() {
+    fn equal_messages_are_one_event_series() {
         let (mut recent, now) = (RecentSeries::default(), Instant::now());
         recent.insert(key("one"), "first".to_owned(), now);
         assert_eq!(recent.count(&key("two"), now), None);

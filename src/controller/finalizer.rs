@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_tests_the_uid_and_each_finalizer_that_it_removes_and_names_no_version() {
+    fn the_patch_tests_uid_and_finalizer_but_no_version() {
         let found = metadata(object("x", "u", "1", &[FINALIZER, OTHER, FINALIZER]));
 
         let patch = found.removal();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_removal_that_never_succeeds_ends_at_the_limit_with_its_last_error() {
+    async fn a_removal_ends_at_its_limit_with_the_last_error() {
         let away = Script::answered_by(|_, _| (503, Value::Null));
         let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
             true => (200, list([object("x", "u", &version.to_string(), &[OTHER, FINALIZER])])),

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn one_object_that_is_nested_too_deep_does_not_end_a_list_or_a_watch() {
+    fn a_deeply_nested_object_ends_no_watch() {
         let (good, deep) = (event("good", "{}"), event("deep", &nested(5000)));
         let list = format!(
             r#"{{"apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventList",

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_retains_by_its_policy_its_mode_or_its_connection() {
+    fn policy_mode_or_connection_can_retain() {
         let plain = connection(json!({}));
 
         assert!(!retains(&endpoint(json!({})), Some(&plain)));

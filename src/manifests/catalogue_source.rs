@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owners_schema_is_used_and_a_broken_one_replaces_nothing() {
+    fn a_broken_schema_replaces_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let catalogue = Catalogue::default();
         let mut source = CatalogueSource::new(catalogue.clone());

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_values_have_no_difference_however_they_are_written() {
+    fn equal_values_in_other_notations_do_not_differ() {
         let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         let (a, b) = (r#"{"a": [1e16, -0.0], "b": null}"#, r#"{"b": null, "a": [10000000000000000, 0]}"#);
         assert_eq!(first(&value(a), &value(b)), None);

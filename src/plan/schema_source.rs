@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_svix_can_never_store_are_refused_with_their_place() {
+    fn unstorable_characters_are_refused_with_their_place() {
         for (spec, expected) in [
             (json!({"schema": {"properties": {"a": {"const": "\0"}}}}), "/spec/schema/properties/a/const: "),
             (json!({"schemaText": r#"{"title": "\u0000"}"#}), "/spec/schemaText: /title: "),

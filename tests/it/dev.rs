@@ -290,7 +290,7 @@ async fn a_local_receiver_gets_signed_events() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_have_the_header_names_of_standard_webhooks_when_asked() {
+async fn standard_webhooks_header_names_are_used_when_asked() {
     let (received, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     let app = axum::Router::new().fallback(async move |headers: axum::http::HeaderMap| {
         received.send(headers).unwrap();

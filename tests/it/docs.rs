@@ -122,7 +122,7 @@ fn links_between_pages_lead_somewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_script_for_event_types_that_are_in_svix_writes_manifests_that_are_equal() {
+async fn the_export_script_writes_equal_manifests() {
     if Command::new("python3").arg("--version").output().is_err() {
         eprintln!("not tested: there is no python3");
         return;

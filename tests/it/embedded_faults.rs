@@ -97,7 +97,7 @@ async fn latency_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_answers_nobody_and_comes_back_with_what_it_had() {
+async fn a_server_keeps_its_data_while_it_is_down() {
     let given = Given::new().await;
     given.create("a").await.unwrap();
     given.svix.faults().down(true);

@@ -25,7 +25,7 @@ fn the_version_tells_commit_and_build() {
 }
 
 #[test]
-fn the_image_is_built_from_files_that_are_there_and_has_the_programs_version() {
+fn the_image_uses_existing_files_and_the_version() {
     let recipe = file("Dockerfile");
     let lines: Vec<_> = recipe.lines().collect();
     let copied: BTreeSet<_> = lines
@@ -123,7 +123,7 @@ fn build(build_arch: &str, target_arch: &str) -> (Output, Vec<String>, Option<St
 }
 
 #[test]
-fn the_recipe_compiles_for_each_architecture_on_each_and_takes_the_sources_after_the_dependencies() {
+fn the_dockerfile_compiles_for_each_architecture() {
     let sources = SOURCES.map(file).concat();
     for (target_arch, target, packages) in [
         ("amd64", "x86_64-unknown-linux-gnu", "gcc-x86-64-linux-gnu libc6-dev-amd64-cross"),
@@ -159,7 +159,7 @@ fn the_recipe_compiles_for_each_architecture_on_each_and_takes_the_sources_after
 }
 
 #[test]
-fn the_recipe_refuses_an_architecture_that_it_does_not_know() {
+fn the_dockerfile_refuses_unknown_architectures() {
     let (output, log, program) = build("amd64", "riscv64");
     assert!(!output.status.success());
     let error = String::from_utf8(output.stderr).unwrap();

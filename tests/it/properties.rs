@@ -177,7 +177,7 @@ fn metadata(held: &endpoint::Observed) -> BTreeMap<&str, &str> {
 
 proptest! {
     #[test]
-    fn carrying_out_the_plan_of_an_endpoint_ends_in_step_and_touches_nothing_else(
+    fn an_endpoint_plan_converges_and_changes_nothing_else(
         spec in endpoint_spec(), before in option::of(endpoint_spec()), held in held_endpoint(),
         always in any::<bool>(), recorded in any::<bool>(), adoption in adoption(),
     ) {
@@ -277,7 +277,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn carrying_out_the_plan_of_an_event_type_ends_in_step_and_touches_nothing_else(
+    fn an_event_type_plan_converges_and_changes_nothing_else(
         spec in event_type_spec(), before in option::of(event_type_spec()), held in held_event_type(), ours in any::<bool>(),
         adoption in adoption(),
     ) {
@@ -407,7 +407,7 @@ fn shows(mirror: &Mirror, name: usize) -> Option<String> {
 
 proptest! {
     #[test]
-    fn own_writes_are_never_lost_and_a_quiet_listing_shows_the_truth(
+    fn own_writes_survive_concurrent_listings(
         start in collection::btree_map(0..6usize, any::<u8>(), 0..6),
         happenings in collection::vec(happens(), 0..20),
     ) {
@@ -440,7 +440,7 @@ fn is_svix_name(text: &str) -> bool {
 
 proptest! {
     #[test]
-    fn a_channel_becomes_one_that_svix_takes_and_two_never_become_one(a in ".{1,200}", b in ".{1,200}") {
+    fn mapped_channels_are_valid_and_distinct(a in ".{1,200}", b in ".{1,200}") {
         for encoding in [ChannelEncoding::WhenNeeded, ChannelEncoding::Always] {
             let encoded = channels::encode(&a, encoding);
             prop_assert!(is_svix_name(&encoded) && encoded.len() <= 128, "{}", encoded);
@@ -451,7 +451,7 @@ proptest! {
     }
 
     #[test]
-    fn a_default_uid_is_one_that_svix_takes_and_two_objects_never_share_one(
+    fn default_uids_are_valid_and_distinct(
         owner in "[a-z0-9]([-a-z0-9_]{0,62}[a-z0-9])?",
         namespaces in ["[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"],
         names in ["[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?", "[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?"],
@@ -516,7 +516,7 @@ fn payload_like() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn whatever_the_schema_and_the_payload_the_answer_is_short_and_its_pointers_lead_somewhere(
+    fn violations_are_short_and_their_pointers_resolve(
         schema in schema_like(), payload in payload_like(), formats in any::<bool>(),
     ) {
         match Compiled::new(&schema, formats) {

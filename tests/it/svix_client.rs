@@ -61,7 +61,7 @@ async fn error_with(client: Client) -> Error {
 }
 
 #[tokio::test]
-async fn a_private_ca_is_trusted_when_the_connection_names_it_and_only_then() {
+async fn a_private_ca_is_trusted_only_when_named() {
     let certificate = Certificate::new("127.0.0.1");
     let server = RawServer::start_tls(&certificate, empty_list).await;
     let url = format!("https://{}", server.address);
@@ -273,14 +273,14 @@ async fn a_connection_that_ends_too_early_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_https_address_of_a_server_without_tls_is_named_as_the_cause() {
+async fn a_server_without_tls_is_named_as_the_cause() {
     let svix = svix_server::start().await;
     let error = error_at(&svix.url().replace("http://", "https://"), None).await;
     assert!(error.to_string().contains("no TLS is spoken at this address"), "{error}");
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_the_token_goes_nowhere_else() {
+async fn a_redirect_is_not_followed() {
     let other = RawServer::start(empty_list).await;
     let location = format!("location: http://{}/api/v1/event-type", other.address);
     for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
@@ -292,7 +292,7 @@ async fn a_redirect_is_not_followed_and_the_token_goes_nowhere_else() {
 }
 
 #[tokio::test]
-async fn the_token_of_now_is_sent_and_a_refused_one_is_told_as_such() {
+async fn the_current_token_is_sent() {
     let server = RawServer::start(|head| {
         let good = head.to_lowercase().contains("authorization: bearer second");
         match good {
@@ -315,7 +315,7 @@ async fn the_token_of_now_is_sent_and_a_refused_one_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_full_page_of_deliveries_is_not_the_last_although_it_says_done() {
+async fn a_full_page_of_deliveries_is_not_the_last() {
     // As the open-source server does: `done` is true on each page.
     let page = |first: usize, count: usize| {
         let one = |id: usize| format!(r#"{{"id": "ep_{id}", "status": 0, "nextAttempt": null}}"#);

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_messages_some_are_printed_and_the_rest_is_counted() {
+    fn some_of_many_messages_are_printed() {
         let lines = Lines::default();
         for _ in 0..MAX_MESSAGES {
             lines.add_message("accepted", "one");

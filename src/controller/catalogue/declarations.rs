@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_without_permission_own_nothing_and_observers_come_last() {
+    fn permission_and_management_decide_ownership() {
         let mut declarations = Declarations::default();
         let owner = |declarations: &Declarations| {
             declarations.owner(&event_type("a.b"), |object, _| &*object.name != "thief")

@@ -106,7 +106,7 @@ async fn a_finalizer_is_removed_although_others_moved_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_removal_that_others_prevent_is_a_conflict_and_other_failures_are_left_to_the_queue() {
+async fn a_contended_removal_is_a_conflict() {
     let contended = Script::answered_by(|request, version| match request.starts_with("GET ") {
         true => (200, list([object("x", "u", &version.to_string(), &["example.org/x", FINALIZER])])),
         false => (422, Value::Null),

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_alive_for_its_duration_after_the_last_change_seen_here() {
+    fn a_holder_is_alive_until_its_duration_passes() {
         // Given a record whose renewTime is decades ago by our clock
         let start = Instant::now();
         let mut seen = Observation::new(Some(lease("1", Some("other"))), start);

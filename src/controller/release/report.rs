@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_has_aligned_columns_and_one_line_for_each_object() {
+    fn a_table_has_aligned_columns_and_one_line_per_object() {
         let key = ObjectKey { kind: Kind::Endpoint, namespace: "team-a-production".into(), name: "x".into() };
         let row = |state| Row { key: key.clone(), state };
         let table = Table::of([&key]);

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_was_made_again_is_not_replaced_by_the_one_before() {
+    fn a_recreated_object_is_not_replaced_by_the_old() {
         let registry = Registry::default();
         registry.upsert(object("new", 5, 1));
         assert_eq!(registry.store_own_write(object("old", 4, 1)), Change::None);

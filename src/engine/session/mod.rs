@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_names_the_region_is_part_of_the_configuration() {
+    fn the_region_of_a_token_is_part_of_the_config() {
         let spec = |url: Option<&str>| SvixConnectionSpec {
             server_url: url.map(str::to_owned),
             ..serde_json::from_value(serde_json::json!({

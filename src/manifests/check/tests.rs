@@ -101,7 +101,7 @@ fn what_is_right_passes() {
 }
 
 #[test]
-fn an_endpoint_has_one_address_and_one_source_for_each_secret() {
+fn an_endpoint_has_one_source_for_each_value() {
     let two = "exactly one of url and urlFrom must be given";
     expect("WebhookEndpoint", json!({"eventTypes": ["a.b"]}), &[("/spec", two)]);
     let with =

@@ -155,7 +155,7 @@ fn no_message_shows_a_secret() {
 }
 
 #[test]
-fn booleans_that_look_like_words_are_warned_of_where_they_matter() {
+fn ambiguous_booleans_are_warned_of() {
     let dir = folder(&[(
         "t.yaml",
         "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {name: a.b}\nspec:\n  deprecated: no\n  schema:\n\
@@ -176,7 +176,7 @@ fn booleans_that_look_like_words_are_warned_of_where_they_matter() {
 }
 
 #[test]
-fn what_a_schema_does_not_enforce_is_warned_of_with_its_line() {
+fn unenforced_keywords_are_warned_of_with_lines() {
     let event_type = |name: &str, spec: &str| {
         format!(
             "---\napiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {{name: {name}}}\nspec:\n{spec}"

@@ -93,7 +93,7 @@ fn what_differs_has_a_state_and_a_count_of_its_own() {
 }
 
 #[test]
-fn an_object_is_one_row_whatever_its_mistakes_and_a_file_is_no_object() {
+fn each_object_is_one_row_and_a_file_is_none() {
     let detail = |line, message: &str| Detail {
         position: Position { file: "a.yaml".to_owned(), line: Some(line), column: Some(3) },
         pointer: Some("/spec/uri".into()),

@@ -351,7 +351,7 @@ fn an_error_names_its_field() {
 }
 
 #[test]
-fn texts_that_svix_can_never_store_are_refused_with_their_place() {
+fn unstorable_texts_are_refused_with_their_place() {
     for (spec, place) in [
         (json!({"description": "a\0"}), "/spec/description"),
         (json!({"metadata": {"a": "b", "c": "\0"}}), "/spec/metadata/c"),

@@ -196,7 +196,7 @@ fn a_schema_that_is_not_valid_as_draft_7_is_not_written() {
 }
 
 #[test]
-fn a_bound_that_svix_writes_in_another_way_is_no_difference() {
+fn an_equal_bound_in_another_notation_is_no_difference() {
     let text = r#"{"properties": {"n": {"maximum": 1e16, "multipleOf": 1E-7, "minimum": -0.0}}}"#;
     let desired = desire(json!({"schema": serde_json::from_str::<Value>(text).unwrap()}), &[]);
     let stored =

@@ -337,7 +337,7 @@ fn meta_schemas_are_inside() {
 }
 
 #[test]
-fn what_is_elsewhere_is_refused_with_its_place_and_the_way_out() {
+fn remote_references_are_refused_with_advice() {
     for (target, base) in [
         ("https://y.example/s", None),
         ("other.json", None),
@@ -363,7 +363,7 @@ fn what_is_elsewhere_is_refused_with_its_place_and_the_way_out() {
 }
 
 #[test]
-fn what_is_nowhere_in_the_document_is_refused_with_its_place() {
+fn dangling_references_are_refused_with_their_place() {
     for target in [
         "#/definitions/none",
         "#none",

@@ -272,7 +272,7 @@ fn unknown_formats_are_not_enforced() {
 }
 
 #[test]
-fn content_is_enforced_where_formats_are_and_drafts_assert_it() {
+fn content_encoding_is_enforced_where_formats_are() {
     let base64 = json!({"contentEncoding": "base64"});
     let both = json!({"contentEncoding": "base64", "contentMediaType": "application/json"});
     let image = json!({"contentEncoding": "BASE64", "contentMediaType": "image/png"});
@@ -309,7 +309,7 @@ fn content_is_enforced_where_formats_are_and_drafts_assert_it() {
 }
 
 #[test]
-fn formats_of_each_part_of_a_compound_document_are_enforced() {
+fn each_part_of_a_compound_document_has_formats() {
     let schema = json!({
         "properties": {"a": {"$ref": "old"}, "b": {"format": "uuid"}, "c": {"$ref": "http://json-schema.org/draft-07/schema#"}},
         "definitions": {"old": {

@@ -44,7 +44,7 @@ fn chain(length: usize) -> Value {
 }
 
 #[test]
-fn a_chain_that_does_not_double_is_bounded_by_the_stack_alone() {
+fn a_chain_without_doubling_is_bounded_by_the_stack() {
     assert_eq!(deepest_payload(&chain(190)).unwrap(), MAX_PAYLOAD_DEPTH);
     let error = deepest_payload(&chain(600)).unwrap_err().to_string();
     assert!(error.contains("a chain of more than 400 parts"), "{error}");
@@ -91,7 +91,7 @@ fn a_validator_survives_all_that_is_let_through() {
 }
 
 #[test]
-fn a_recursion_that_doubles_with_each_level_bounds_the_depth() {
+fn a_doubling_recursion_bounds_the_depth() {
     let twice = json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
     let deepest = deepest_payload(&twice).unwrap();
     assert!((10..20).contains(&deepest), "{deepest}");
@@ -107,7 +107,7 @@ fn a_recursion_that_doubles_with_each_level_bounds_the_depth() {
 }
 
 #[test]
-fn a_chain_that_doubles_from_level_to_level_without_a_recursion_is_bounded_too() {
+fn a_doubling_chain_without_recursion_is_bounded() {
     let level = |i: usize| {
         let target = format!("#/definitions/d{i}");
         json!({"properties": {"a": {"allOf": [{"$ref": target}, {"$ref": target}]}}})
@@ -141,7 +141,7 @@ fn ordinary_recursive_schemas_have_no_bound() {
 }
 
 #[test]
-fn a_union_of_recursive_alternatives_may_still_go_to_a_depth_that_payloads_have() {
+fn recursive_alternatives_allow_usual_depths() {
     let branch =
         |kind: &str| json!({"properties": {"kind": {"const": kind}, "of": {"$ref": "#/definitions/e"}}});
     let schema =
@@ -150,7 +150,7 @@ fn a_union_of_recursive_alternatives_may_still_go_to_a_depth_that_payloads_have(
 }
 
 #[test]
-fn references_out_of_the_document_are_refused_under_every_keyword() {
+fn remote_references_are_refused_everywhere() {
     for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
         let error = deepest_payload(&json!({"items": {keyword: "https://a.example/s"}})).unwrap_err();
         assert!(

@@ -50,7 +50,7 @@ fn a_listing_answers_only_what_differs_from_the_one_before() {
 }
 
 #[test]
-fn what_was_written_after_a_listing_began_keeps_its_own_value() {
+fn writes_during_a_listing_keep_their_value() {
     let mirror = Mirror::default();
     mirror.put_endpoint("app", endpoint("ep_old", "u.old", "before"));
     let listing = mirror.begin();
@@ -83,7 +83,7 @@ fn a_later_listing_overrides_what_was_written_before_it() {
 }
 
 #[test]
-fn a_deletion_is_remembered_until_a_listing_that_began_after_it_ends() {
+fn a_deletion_outlives_a_listing_that_began_before() {
     let mirror = Mirror::default();
     mirror.put_endpoint("app", endpoint("ep_1", "u", "x"));
     mirror.remove_endpoint("app", "ep_1");

@@ -143,7 +143,7 @@ async fn versions(control_plane: &ControlPlane) -> String {
 }
 
 #[tokio::test]
-async fn argo_cd_syncs_the_examples_in_order_and_then_finds_no_difference() {
+async fn argo_cd_syncs_the_examples_in_order() {
     let control_plane = &ControlPlane::start().await;
     install(control_plane).await;
     let operator = Operator::start(control_plane, &[]);

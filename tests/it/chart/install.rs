@@ -100,7 +100,7 @@ pub async fn is_established(control_plane: &ControlPlane) {
 }
 
 #[tokio::test]
-async fn an_uninstall_keeps_what_is_declared_and_an_install_finds_it_again() {
+async fn objects_survive_uninstall_and_install() {
     let control_plane = &ControlPlane::start().await;
     let notes = helm(control_plane, &["install", "svix-operator", CHART, "--create-namespace"]).await;
     assert!(notes.contains("kubectl -n svix-operator create secret generic svix-token"), "{notes}");
@@ -354,7 +354,7 @@ async fn operator_and_webhook_work_under_accounts_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_operator_works_in_the_named_namespaces_and_asks_for_nothing_elsewhere() {
+async fn named_namespaces_limit_the_operator() {
     let control_plane = &ControlPlane::start_audited().await;
     helm(control_plane, &["install", "crds", CHART, "--create-namespace", "--set", "webhook.enabled=false"])
         .await;

@@ -99,7 +99,7 @@ fn paths_of_values(values: &Value, schema: &BTreeSet<String>, at: &str, found: &
 }
 
 #[test]
-fn the_schema_and_the_readme_know_the_values_that_there_are_and_no_others() {
+fn values_schema_and_readme_agree() {
     let schema: Value = serde_json::from_str(&file(&format!("{CHART}/values.schema.json"))).unwrap();
     let values: Value = serde_yaml::from_str(&file(&format!("{CHART}/values.yaml"))).unwrap();
     let (mut allowed, mut there) = (BTreeSet::new(), BTreeSet::new());

@@ -177,7 +177,7 @@ fn writes(svix: &EmbeddedSvix) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_upgrade_finds_everything_as_it_was_and_the_way_back_loses_nothing() {
+async fn upgrade_and_rollback_lose_nothing() {
     // Given what the release before left
     let control_plane = &ControlPlane::start().await;
     let svix = &svix_server::start().await;
@@ -309,7 +309,7 @@ async fn previous_at_work(checkout: &Path, control_plane: &ControlPlane, svix: &
 /// The programs themselves take turns, the one before included. `.ci/run` builds it.
 #[tokio::test]
 #[ignore = "needs SVIX_OPERATOR_PREVIOUS"]
-async fn the_program_before_and_this_one_take_over_from_each_other() {
+async fn both_releases_take_over_from_each_other() {
     let checkout = &previous_checkout();
     let control_plane = &ControlPlane::start().await;
     let svix = &svix_server::start().await;

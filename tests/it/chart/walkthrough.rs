@@ -121,7 +121,7 @@ async fn nothing_is_left_after_the_documented_way() {
 }
 
 #[tokio::test]
-async fn the_documented_way_in_leads_to_objects_that_are_looked_at() {
+async fn the_documented_installation_works() {
     let page = file("docs/installation.md");
     let blocks = |heading: &str| commands(&page, Some(heading)).concat();
     let control_plane = &ControlPlane::start().await;

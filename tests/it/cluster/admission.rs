@@ -58,7 +58,7 @@ async fn declared(tenant: &TestNamespace<'_>, manifest: Manifest) {
 }
 
 #[tokio::test]
-async fn a_good_event_is_stored_and_a_bad_one_is_refused_in_words() {
+async fn a_bad_event_is_refused_with_its_violations() {
     let tenant = tenant("adm-event").await;
     let _sidecar = Sidecar::start(&tenant, &[]).await;
     declared(&tenant, event_type("order.placed").with("schema", order())).await;
@@ -111,7 +111,7 @@ async fn a_good_event_is_stored_and_a_bad_one_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn a_payload_with_a_thousand_violations_is_refused_readably() {
+async fn a_thousand_violations_are_refused_readably() {
     let tenant = tenant("adm-many").await;
     let _sidecar = Sidecar::start(&tenant, &[]).await;
     let schema = json!({"additionalProperties": {"type": "integer"}});
@@ -148,7 +148,7 @@ async fn warnings_reach_the_person_at_the_terminal() {
 }
 
 #[tokio::test]
-async fn where_no_operator_watches_nothing_will_come_of_an_object_and_that_is_said() {
+async fn unwatched_namespaces_are_warned_of() {
     let tenant = tenant("adm-elsewhere").await;
     let watched = ["--watch-namespaces", "team-a,team-b"];
     let _sidecar = Sidecar::start(&tenant, &watched).await;
@@ -243,7 +243,7 @@ async fn schemas_in_config_maps_and_changes_of_them_are_followed() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_down_holds_up_new_things_and_nothing_else() {
+async fn a_webhook_that_is_down_blocks_creates_only() {
     let tenant = tenant("adm-down").await;
     let sidecar = Sidecar::start(&tenant, &[]).await;
     declared(&tenant, event_type("a.b")).await;
@@ -288,7 +288,7 @@ async fn a_dry_run_is_answered_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn an_event_type_that_cannot_be_read_does_not_stop_the_others() {
+async fn an_undecodable_event_type_stops_no_others() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
     // A definition that lets anything in, as an older or a newer one might.

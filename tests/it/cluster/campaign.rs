@@ -50,7 +50,7 @@ fn every_field_of_the_specs_takes_part() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_specs_become_svix_holds_what_they_would_make_in_an_empty_one() {
+async fn changed_specs_equal_fresh_ones() {
     let fixtures = Fixtures::enter("changing").await;
     let mut pairs: Vec<_> = seeds().map(Pair::new).collect();
     for round in 0..=ROUNDS {
@@ -69,7 +69,7 @@ async fn whatever_specs_become_svix_holds_what_they_would_make_in_an_empty_one()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_somebody_does_in_svix_it_comes_to_hold_what_is_declared() {
+async fn any_edit_in_svix_is_repaired() {
     let fixtures = Fixtures::enter("edited").await;
     // Every second one: each round waits until all edits were seen, so these cost twice as much.
     let mut pairs: Vec<_> = seeds().step_by(2).map(Pair::new).collect();

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_twenty_random_moments_it_leaves_exactly_what_is_declared() {
+async fn twenty_random_kills_leave_what_is_declared() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
     let tenant = TestNamespace::with_connection(&control_plane, "crash", |connection| connection).await;

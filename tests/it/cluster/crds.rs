@@ -38,7 +38,7 @@ fn the_committed_definitions_are_those_of_the_types() {
 }
 
 #[test]
-fn no_definition_has_a_default_an_empty_list_an_unsigned_format_or_anything_unbounded() {
+fn definitions_have_no_defaults_and_are_bounded() {
     for crd in api::crds() {
         let crd = api::tidy_crd(&crd);
         let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
@@ -201,7 +201,7 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_changed_is_refused_with_what_to_do_instead() {
+async fn immutable_fields_are_refused_with_advice() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "immutable").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;

@@ -87,7 +87,7 @@ async fn reason(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_operators_that_claim_one_endpoint_come_to_a_decision_and_make_no_war() {
+async fn two_operators_settle_on_one_owner() {
     // Given two clusters with an operator each, on one Svix
     Operator::shared().await;
     let tenant = TestNamespace::with_connection(ControlPlane::shared().await, "claim", |it| {
@@ -157,7 +157,7 @@ async fn two_operators_that_claim_one_endpoint_come_to_a_decision_and_make_no_wa
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_deleted_whole_goes_and_takes_along_what_it_had_in_svix() {
+async fn deleting_a_namespace_cleans_up_svix() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "whole").await;
     secret(&tenant, "receiver", "token", "Bearer x").await;
@@ -196,7 +196,7 @@ async fn a_namespace_that_is_deleted_whole_goes_and_takes_along_what_it_had_in_s
 }
 
 #[tokio::test]
-async fn definitions_that_are_deleted_take_their_objects_along_and_may_come_back() {
+async fn deleted_definitions_can_be_applied_again() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
     let operator = Operator::start(&control_plane, &[]);
@@ -236,7 +236,7 @@ fn backup(list: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_that_is_restored_into_a_new_cluster_takes_its_own_back_without_a_write() {
+async fn a_restored_backup_adopts_its_own_without_a_write() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "backup").await;
     secret(&tenant, "team", "name", "a").await;
@@ -329,7 +329,7 @@ async fn a_backup_that_is_restored_into_a_new_cluster_takes_its_own_back_without
 }
 
 #[tokio::test]
-async fn waiting_for_ready_right_after_an_update_waits_for_the_update() {
+async fn kubectl_wait_waits_for_the_update() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "wait").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
@@ -436,7 +436,7 @@ async fn what_differs_from_what_is_observed_is_counted() {
 }
 
 #[tokio::test]
-async fn a_secret_that_kubernetes_refuses_is_told_and_not_tried_again() {
+async fn a_refused_secret_is_reported_and_not_retried() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "refused").await;
     let to = |labels: Value| json!({"toSecret": {"name": "key", "labels": labels}});

@@ -74,7 +74,7 @@ async fn an_event_that_is_nested_too_deep_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn an_event_is_deleted_after_its_time_and_one_made_again_is_not_sent_again() {
+async fn a_recreated_event_is_not_sent_again() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "event").await;
     tenant.apply([event_type("a.one")]).await;
@@ -89,7 +89,7 @@ async fn an_event_is_deleted_after_its_time_and_one_made_again_is_not_sent_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_random_moments_the_operator_sends_each_event_once() {
+async fn random_kills_send_each_event_once() {
     const EVENTS: usize = 120;
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;

@@ -96,7 +96,7 @@ async fn a_released_lease_names_nobody() {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_cut_off_stops_before_another_takes_over() {
+async fn a_leader_that_is_cut_off_stops_in_time() {
     // Given a leader whose network falls silent, and another who waits
     let control_plane = ControlPlane::shared().await;
     let namespace = control_plane.namespace("lease").await;
@@ -126,7 +126,7 @@ async fn a_leader_that_is_cut_off_stops_before_another_takes_over() {
 }
 
 #[tokio::test]
-async fn a_leader_outlives_an_outage_that_is_shorter_than_its_deadline() {
+async fn a_leader_outlives_a_short_outage() {
     let control_plane = ControlPlane::shared().await;
     let namespace = control_plane.namespace("lease").await;
     let proxy = TcpProxy::to(control_plane.address()).await;

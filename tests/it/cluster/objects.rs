@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn applied_objects_become_ready_are_shown_with_their_state_and_then_stand_still() {
+async fn applied_objects_become_ready_and_stay_unchanged() {
     let operator = Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "tour").await;
     tenant
@@ -114,7 +114,7 @@ async fn applied_objects_become_ready_are_shown_with_their_state_and_then_stand_
 }
 
 #[tokio::test]
-async fn edits_in_the_cluster_reach_svix_and_status_speaks_of_the_present_spec() {
+async fn edits_reach_svix_and_status_follows() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "edit").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;
@@ -164,7 +164,7 @@ async fn a_connection_is_held_while_objects_use_it() {
 }
 
 #[tokio::test]
-async fn tokens_come_from_the_secret_and_a_change_is_used_at_once() {
+async fn a_changed_token_secret_is_used_at_once() {
     Operator::shared().await;
     let control_plane = ControlPlane::shared().await;
     let tenant = TestNamespace::with_connection(control_plane, "token", |connection| connection).await;
@@ -210,7 +210,7 @@ async fn a_schema_in_a_config_map_is_followed() {
 }
 
 #[tokio::test]
-async fn changes_and_deletions_that_come_while_status_is_written_are_not_lost() {
+async fn changes_during_a_status_write_are_not_lost() {
     Operator::shared().await;
     // No resync may come to the rescue.
     let tenant = TestNamespace::with_connection(ControlPlane::shared().await, "busy", |connection| {
@@ -269,7 +269,7 @@ async fn a_part_of_a_schema_that_becomes_empty_stays_an_object() {
 }
 
 #[tokio::test]
-async fn an_object_that_others_change_all_the_time_is_let_go_and_keeps_their_finalizers() {
+async fn a_busy_object_is_released_and_keeps_other_finalizers() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "busy").await;
     tenant.apply([event_type("a.one"), endpoint("hook", &["a.one"])]).await;

@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn of_two_one_works_and_the_other_takes_over_at_once_when_it_is_told_to_stop() {
+async fn a_standby_takes_over_when_the_leader_stops() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
     let tenant = TestNamespace::new(&control_plane, "lead").await;
@@ -127,7 +127,7 @@ fn of_ready<'a>(status: &'a Value, field: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn status_is_written_at_most_twice_for_one_object_and_change() {
+async fn status_is_written_at_most_twice_per_change() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "patches").await;
     // Watched from before the objects are made: every status that is ever stored counts.

@@ -140,7 +140,7 @@ async fn secrets_can_be_allowed_in_some_namespaces_only() {
 }
 
 #[tokio::test]
-async fn the_permissions_of_the_webhook_in_the_example_are_enough() {
+async fn the_example_permissions_are_enough() {
     let control_plane = ControlPlane::start().await;
     install_definitions(&control_plane).await;
     control_plane.kubectl(&["apply", "--server-side", "-f", RBAC]).await.expect_success();

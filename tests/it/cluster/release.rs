@@ -120,7 +120,7 @@ async fn releaser(control_plane: &ControlPlane) -> PathBuf {
 }
 
 #[tokio::test]
-async fn it_is_refused_while_an_operator_runs_and_then_leaves_svix_as_it_is() {
+async fn release_is_refused_while_an_operator_runs() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
     let account = releaser(&control_plane).await;
@@ -316,7 +316,7 @@ async fn what_is_chosen_is_released_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_others_write_between_finding_and_releasing_stays_and_holds_nothing_up() {
+async fn concurrent_writes_survive_a_release() {
     // Given objects that are found by a release
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
@@ -370,7 +370,7 @@ async fn what_others_write_between_finding_and_releasing_stays_and_holds_nothing
 }
 
 #[tokio::test]
-async fn long_lists_objects_that_cannot_be_read_and_objects_that_change_are_released() {
+async fn long_lists_and_busy_objects_are_released() {
     const MANY: usize = 620;
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;

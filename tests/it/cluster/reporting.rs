@@ -67,7 +67,7 @@ async fn a_connection_says_what_is_to_be_mended() {
 }
 
 #[tokio::test]
-async fn a_watch_that_is_forbidden_is_told_of_once_in_the_api_servers_words() {
+async fn a_forbidden_watch_is_logged_once() {
     let control_plane = ControlPlane::start().await;
     install(&control_plane).await;
     // As the chart has it with `secrets.enabled=false`.
@@ -96,7 +96,7 @@ async fn a_watch_that_is_forbidden_is_told_of_once_in_the_api_servers_words() {
 }
 
 #[tokio::test]
-async fn a_new_object_on_a_connection_that_goes_or_is_not_there_hears_of_that() {
+async fn a_missing_or_deleted_connection_is_warned_of() {
     use crate::support::sidecar::Sidecar;
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "conn").await;

@@ -19,7 +19,7 @@ fn order() -> Value {
 }
 
 #[tokio::test]
-async fn an_event_is_admitted_sent_and_delivered_signed_and_a_bad_one_never_stored() {
+async fn only_a_good_event_is_stored_and_delivered() {
     Operator::shared().await;
     let tenant = TestNamespace::new(ControlPlane::shared().await, "sidecar").await;
     let _sidecar = Sidecar::start(&tenant, &[]).await;
@@ -53,7 +53,7 @@ async fn an_event_is_admitted_sent_and_delivered_signed_and_a_bad_one_never_stor
 }
 
 #[tokio::test]
-async fn beside_a_producer_the_gateway_follows_the_event_types_of_the_cluster() {
+async fn a_producers_gateway_follows_the_cluster() {
     Operator::shared().await;
     let tenant = TestNamespace::with_connection(ControlPlane::shared().await, "producer", |connection| {
         connection.with("channelEncoding", "Always")
@@ -110,7 +110,7 @@ async fn beside_a_producer_the_gateway_follows_the_event_types_of_the_cluster() 
 }
 
 #[tokio::test]
-async fn an_event_type_that_a_namespace_may_not_declare_judges_nobodys_events() {
+async fn a_forbidden_event_type_judges_no_events() {
     Operator::shared().await;
     let control_plane = ControlPlane::shared().await;
     let rules = json!([

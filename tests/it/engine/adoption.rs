@@ -72,7 +72,7 @@ async fn an_equal_endpoint_is_adopted_with_one_write_the_mark() {
 }
 
 #[tokio::test]
-async fn a_different_one_is_refused_with_what_differs_and_taken_when_the_spec_becomes_equal() {
+async fn match_refuses_differences_and_adopts_equality() {
     let mut harness = fleet().await;
     edit_svix(&harness, json!({"description": "by hand"})).await;
     harness.declare([hook().with("description", "mine")]);
@@ -113,7 +113,7 @@ async fn overriding_needs_to_be_allowed() {
 }
 
 #[tokio::test]
-async fn never_adopting_refuses_even_what_is_equal_and_tells_nothing_of_it() {
+async fn adoption_never_refuses_and_reveals_nothing() {
     let mut harness = fleet().await;
     edit_svix(&harness, json!({"description": "secret plans"})).await;
     harness.declare([hook().with("adoption", "Never")]);
@@ -127,7 +127,7 @@ async fn never_adopting_refuses_even_what_is_equal_and_tells_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn headers_and_keys_that_lists_do_not_show_must_be_equal_too() {
+async fn hidden_headers_and_keys_must_be_equal() {
     let mut harness = fleet().await;
     edit_svix(&harness, json!({})).await;
     let path = "/app/default/endpoint/theirs/headers";
@@ -231,7 +231,7 @@ async fn an_id_that_leads_nowhere_makes_no_second_endpoint() {
 }
 
 #[tokio::test]
-async fn what_another_owner_marked_is_taken_by_name_and_override_only_and_not_back() {
+async fn a_foreign_mark_needs_adopt_id_and_override() {
     let mut harness = lenient_fleet().await;
     let id = edit_svix(&harness, json!({"metadata": {OWNER: "other/ns/name"}})).await;
     harness.declare([hook()]);
@@ -251,7 +251,7 @@ async fn what_another_owner_marked_is_taken_by_name_and_override_only_and_not_ba
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_rebuilt_from_git_takes_its_own_back_without_a_write() {
+async fn a_rebuilt_cluster_adopts_its_own_without_a_write() {
     let mut harness = Harness::new().await;
     let declared = [
         event_type("a.one").with("description", "d"),
@@ -273,7 +273,7 @@ async fn a_cluster_that_is_rebuilt_from_git_takes_its_own_back_without_a_write()
 }
 
 #[tokio::test]
-async fn the_fleet_of_swh_webhooks_is_adopted_with_one_write_for_each_endpoint() {
+async fn swh_webhooks_is_adopted_with_one_write_each() {
     // Given what swh-webhooks 0.3.2 makes: an application, a uid and a header for each, a channel as a UUID
     let mut harness = Harness::with_connection(|connection| {
         connection.with("channelEncoding", "Always").with("resyncInterval", "1s")
@@ -329,7 +329,7 @@ async fn the_fleet_of_swh_webhooks_is_adopted_with_one_write_for_each_endpoint()
 // --- two objects that declare one thing
 
 #[tokio::test]
-async fn of_two_the_oldest_holds_it_both_say_so_and_the_other_takes_over_without_a_delete() {
+async fn the_oldest_owns_and_the_other_takes_over() {
     let mut harness = fleet().await;
     let first = endpoint("first", &["a.one"]).with("uid", "shared").with("url", "https://first.example.org/");
     let second = endpoint("second", &["a.one"])
@@ -368,7 +368,7 @@ async fn of_two_the_oldest_holds_it_both_say_so_and_the_other_takes_over_without
 }
 
 #[tokio::test]
-async fn what_is_changed_again_and_again_is_left_alone_for_a_while() {
+async fn repeated_drift_is_left_alone_for_a_while() {
     let mut harness = fleet().await;
     let kind = event_type("b.fought").with("description", "mine");
     harness.declare([kind.clone()]);
@@ -404,7 +404,7 @@ async fn what_is_changed_again_and_again_is_left_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn headers_and_a_key_that_differ_keep_an_endpoint_from_being_adopted() {
+async fn differing_headers_or_keys_prevent_adoption() {
     // Given an endpoint that somebody made with a header and a key of theirs
     let mut harness = fleet().await;
     let id = edit_svix(&harness, json!({})).await;
@@ -434,7 +434,7 @@ fn made_at(hour: u32, mut manifest: Manifest) -> Manifest {
 }
 
 #[tokio::test]
-async fn of_several_that_wait_the_oldest_takes_over_whatever_its_name() {
+async fn the_oldest_of_those_that_wait_takes_over() {
     let mut harness = fleet().await;
     let shared = |name: &str| {
         endpoint(name, &["a.one"]).with("uid", "shared").with("url", format!("https://{name}.example.org/"))
@@ -465,7 +465,7 @@ async fn of_several_that_wait_the_oldest_takes_over_whatever_its_name() {
 }
 
 #[tokio::test]
-async fn a_crash_while_an_event_type_is_handed_over_leaves_it_the_heirs() {
+async fn a_crash_during_a_handover_leaves_the_next_owner() {
     let mut harness = fleet().await;
     let kind =
         |namespace: &str| event_type("b.shared").with("description", namespace).in_namespace(namespace);
@@ -490,7 +490,7 @@ async fn a_crash_while_an_event_type_is_handed_over_leaves_it_the_heirs() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_goes_to_another_namespace_leaves_its_credentials_behind() {
+async fn a_handover_to_another_namespace_drops_credentials() {
     let mut harness = fleet().await;
     harness.set_secret("receiver", "token", "Bearer hunter2");
     let first = endpoint("first", &["a.one"]).with("uid", "shared").with(
@@ -519,7 +519,7 @@ async fn an_endpoint_that_goes_to_another_namespace_leaves_its_credentials_behin
 }
 
 #[tokio::test]
-async fn what_an_object_holds_that_is_not_looked_at_here_is_nobodys_to_take() {
+async fn resources_of_unwatched_objects_are_not_taken() {
     // Given an operator of namespace `default` alone, and an endpoint that carries the mark of an object elsewhere
     let mut harness = Harness::of_namespaces(&["default"]).await;
     harness.declare([event_type("a.one")]);

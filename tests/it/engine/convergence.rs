@@ -45,7 +45,7 @@ async fn declared_things_are_made_with_all_their_fields() {
 }
 
 #[tokio::test]
-async fn an_endpoint_waits_for_its_event_type_and_goes_as_soon_as_it_is_there() {
+async fn an_endpoint_waits_for_its_event_type() {
     let mut harness = Harness::new().await;
     let hook = endpoint("hook", &["a.one", "a.two"]);
     harness.declare([hook.clone(), event_type("a.one")]);
@@ -57,7 +57,7 @@ async fn an_endpoint_waits_for_its_event_type_and_goes_as_soon_as_it_is_there() 
 }
 
 #[tokio::test]
-async fn many_objects_declared_in_the_wrong_order_cause_no_failed_call_and_no_extra_read() {
+async fn the_wrong_order_causes_no_failed_call() {
     let mut harness = Harness::with_connection(|connection| connection).await;
     let names: Vec<_> = (0..300).map(|i| format!("group.event{i:03}")).collect();
     let endpoints = (0..300).map(|i| endpoint(&format!("hook{i:03}"), &[&names[299 - i]]));
@@ -140,7 +140,7 @@ async fn a_change_of_the_spec_changes_just_that_in_svix() {
 }
 
 #[tokio::test]
-async fn a_field_taken_out_of_the_spec_goes_back_to_what_a_new_object_would_have() {
+async fn a_removed_field_goes_back_to_its_default() {
     let mut harness = Harness::new().await;
     let full = endpoint("hook", &["a.one"])
         .with("description", "d")
@@ -184,7 +184,7 @@ async fn every_channel_is_mapped_when_the_connection_says_so() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_connections_policy_reaches_what_is_there_already() {
+async fn a_changed_policy_reaches_existing_objects() {
     let mut harness = Harness::new().await;
     harness
         .declare([event_type("a.one"), endpoint("hook", &["a.one"]).with("channels", json!(["python.org"]))]);
@@ -216,7 +216,7 @@ async fn an_application_that_must_not_be_made_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_schema_in_a_config_map_is_found_missing_and_bad_ones_are_explained() {
+async fn problems_of_a_schema_in_a_config_map_are_reported() {
     let mut harness = Harness::new().await;
     let reference = json!({"configMapKeyRef": {"name": "schemas", "key": "one.json"}});
     let from = event_type("a.from").with("schema", json!(null)).with("schemaFrom", reference);
@@ -245,7 +245,7 @@ async fn a_schema_in_a_config_map_is_found_missing_and_bad_ones_are_explained() 
 }
 
 #[tokio::test]
-async fn a_number_that_svix_writes_in_another_way_is_in_sync_and_not_written_again() {
+async fn a_rewritten_number_is_in_sync() {
     let mut harness = Harness::new().await;
     let schema = r#"{"properties": {"n": {"maximum": 1e16, "minimum": -0.0, "multipleOf": 1E-7, "not": {
         "const": 9.223372036854776E18}}}}"#;

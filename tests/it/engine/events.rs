@@ -53,7 +53,7 @@ fn with_status(object: Object, change: impl FnOnce(&mut WebhookEventStatus)) -> 
 }
 
 #[tokio::test]
-async fn an_event_declared_with_its_event_type_and_endpoint_arrives_signed() {
+async fn an_event_applied_with_its_endpoint_arrives_signed() {
     let mut harness = Harness::new().await;
     let inbox = Inbox::answering(200).await;
     let sent = event("first", "a.one");
@@ -105,7 +105,7 @@ async fn an_event_waits_for_its_event_type_and_is_judged_by_it() {
 }
 
 #[tokio::test]
-async fn the_policy_of_the_event_type_says_what_happens_to_a_payload_that_does_not_match() {
+async fn the_payload_policy_decides_about_mismatches() {
     let mut harness = Harness::new().await;
     for (name, policy) in [("a.warn", "Warn"), ("a.audit", "Audit")] {
         harness.declare([event_type(name).with("schema", schema()).with("payloadPolicy", policy)]);
@@ -138,7 +138,7 @@ async fn no_event_tells_what_is_in_a_payload() {
 }
 
 #[tokio::test]
-async fn of_two_that_declare_an_event_type_the_holders_schema_counts() {
+async fn the_owners_schema_judges_events() {
     let mut harness = Harness::new().await;
     harness.declare([kind()]);
     harness.wait_until_in_sync().await;
@@ -207,7 +207,7 @@ fn delivered(harness: &Harness, key: &ObjectKey) -> String {
 }
 
 #[tokio::test]
-async fn an_event_whose_declared_endpoints_are_not_ready_says_which() {
+async fn an_event_names_endpoints_that_are_not_ready() {
     // Given endpoints that lack a Secret, of which one is for other channels
     let mut harness = Harness::new().await;
     let lacking = |name: &str| {
@@ -241,7 +241,7 @@ async fn an_event_whose_declared_endpoints_are_not_ready_says_which() {
 }
 
 #[tokio::test]
-async fn an_event_that_an_endpoint_in_step_does_not_receive_has_svix_listed_at_once() {
+async fn an_event_that_is_not_received_triggers_a_listing() {
     // Given an endpoint in step that is gone from Svix, and no resync for an hour
     let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
     let inbox = Inbox::answering(200).await;
@@ -267,7 +267,7 @@ async fn an_event_that_an_endpoint_in_step_does_not_receive_has_svix_listed_at_o
 }
 
 #[tokio::test]
-async fn what_a_svix_that_lost_everything_is_asked_for_is_made_again_at_once() {
+async fn lost_resources_are_recreated_at_once() {
     // Given a Svix that forgot all, and no resync for an hour
     let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
     let inbox = Inbox::answering(200).await;
@@ -354,7 +354,7 @@ async fn an_event_that_is_made_again_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn an_event_id_that_somebody_else_used_is_told_and_nothing_is_sent() {
+async fn a_taken_event_id_is_reported_and_nothing_sent() {
     let mut harness = Harness::new().await;
     let body = json!({"uid": "default", "name": "x"});
     harness.edit_svix("POST", "/app", body).await;
@@ -412,7 +412,7 @@ async fn nothing_is_sent_by_itself_a_day_after_the_first_attempt() {
 }
 
 #[tokio::test]
-async fn an_event_that_was_tried_is_looked_for_under_the_id_that_was_recorded() {
+async fn a_tried_event_is_found_under_its_recorded_id() {
     let mut harness = Harness::new().await;
     let sent = event("e", "a.one");
     harness.declare([kind(), sent.clone()]);
@@ -441,7 +441,7 @@ async fn an_event_that_was_tried_is_looked_for_under_the_id_that_was_recorded() 
 }
 
 #[tokio::test]
-async fn an_event_goes_after_its_time_when_it_has_one_and_not_otherwise() {
+async fn an_event_is_deleted_only_after_its_ttl() {
     let mut harness = Harness::new().await;
     let gone = event("gone", "a.one").with("ttlAfterFinished", "0s");
     let kept = event("kept", "a.one");
@@ -456,7 +456,7 @@ async fn an_event_goes_after_its_time_when_it_has_one_and_not_otherwise() {
 }
 
 #[tokio::test]
-async fn an_event_of_an_application_that_may_not_be_made_waits_for_it() {
+async fn an_event_waits_for_an_application() {
     let mut harness =
         Harness::with_connection(|it| it.with("createApplications", "Never").with("resyncInterval", "1s"))
             .await;

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_objects_converge_through_every_kind_of_fault_with_bounded_calls() {
+async fn many_objects_converge_through_all_faults() {
     let mut harness = Harness::with_connection(|connection| connection).await;
     harness.svix.faults().set(FaultPlan {
         latency: Duration::from_millis(1),
@@ -53,7 +53,7 @@ async fn two_hundred_objects_converge_through_every_kind_of_fault_with_bounded_c
 }
 
 #[tokio::test]
-async fn one_that_svix_refuses_is_told_and_not_tried_again_while_others_go_on() {
+async fn a_refused_object_delays_no_others() {
     let mut harness = Harness::new().await;
     // Svix compiles schemas as Draft 7, where this is no schema; by its own `$schema` it is one.
     let bad = event_type("a.bad").with("description", "control \u{1} character");
@@ -73,7 +73,7 @@ async fn one_that_svix_refuses_is_told_and_not_tried_again_while_others_go_on() 
 }
 
 #[tokio::test]
-async fn a_field_that_the_server_ignores_is_told_and_not_written_again() {
+async fn an_ignored_field_is_reported_and_not_rewritten() {
     let mut harness = Harness::new().await;
     let grouped = event_type("a.one").with("groupName", "a");
     harness.declare([grouped.clone()]);
@@ -112,7 +112,7 @@ async fn the_whole_connection_waits_as_long_as_svix_asks() {
 }
 
 #[tokio::test]
-async fn a_token_that_svix_refuses_is_told_on_the_connection_and_a_new_one_is_used_at_once() {
+async fn a_refused_token_is_reported_and_a_new_one_used() {
     let mut harness = Harness::new().await;
     harness.declare([event_type("a.one")]);
     harness.wait_until_in_sync().await;
@@ -128,7 +128,7 @@ async fn a_token_that_svix_refuses_is_told_on_the_connection_and_a_new_one_is_us
 }
 
 #[tokio::test]
-async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_with_retain() {
+async fn an_unreachable_svix_delays_no_other_connection() {
     let mut harness = Harness::new().await;
     let (lost, kept) =
         (event_type("a.lost").with("connectionRef", json!({"name": "dead"})), event_type("a.kept"));
@@ -161,7 +161,7 @@ async fn an_unreachable_svix_holds_up_neither_another_connection_nor_deletion_wi
 }
 
 #[tokio::test]
-async fn a_failed_call_has_the_connection_looked_at_and_who_waits_goes_on_once_svix_answers() {
+async fn a_failed_call_triggers_a_listing() {
     // Given a Svix that fails, no resync for an hour, and an event that failed so often that it is tried again late
     let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
     let before = event("before", "a.one");
@@ -196,7 +196,7 @@ async fn a_failed_call_has_the_connection_looked_at_and_who_waits_goes_on_once_s
 }
 
 #[tokio::test]
-async fn a_connection_with_another_address_says_at_once_that_it_is_being_connected() {
+async fn a_new_address_is_reported_as_connecting() {
     let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
     let declared = connection(&harness.svix.url());
     harness.wait_for_reason(&declared.key(), "Connected").await;
@@ -211,7 +211,7 @@ async fn a_connection_with_another_address_says_at_once_that_it_is_being_connect
 }
 
 #[tokio::test]
-async fn a_crash_between_a_write_and_its_record_makes_no_second_and_loses_nothing() {
+async fn a_crash_between_write_and_record_loses_nothing() {
     let mut harness = Harness::with_connection(|connection| connection).await;
     // Every write takes effect, and no answer arrives: as when the process dies in between.
     let only = ["event-type.create", "endpoint.create"].map(str::to_owned).to_vec();
@@ -234,7 +234,7 @@ async fn a_crash_between_a_write_and_its_record_makes_no_second_and_loses_nothin
 }
 
 #[tokio::test]
-async fn schemas_that_are_meant_to_hang_or_crash_a_validator_are_told_and_hold_up_nobody() {
+async fn hostile_schemas_are_reported_and_delay_nobody() {
     let mut harness = Harness::new().await;
     let twice = |target: String| json!({"allOf": [{"$ref": target}, {"$ref": target}]});
     let mut doubling: serde_json::Map<_, _> =
@@ -284,7 +284,7 @@ async fn what_svix_can_never_store_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_not_valid_as_draft_7_is_told_with_its_place_and_not_sent() {
+async fn an_invalid_draft_7_schema_is_not_sent() {
     let mut harness = Harness::new().await;
     let schema = json!({
         "$schema": "http://json-schema.org/draft-04/schema#",

@@ -48,7 +48,7 @@ async fn deleting_does_in_svix_what_the_policy_says() {
 }
 
 #[tokio::test]
-async fn an_archived_event_type_comes_back_with_the_new_content_and_keeps_other_versions() {
+async fn unarchiving_keeps_other_schema_versions() {
     let mut harness = Harness::new().await;
     let object = event_type("a.one").with("description", "first");
     harness.declare([object.clone()]);
@@ -67,7 +67,7 @@ async fn an_archived_event_type_comes_back_with_the_new_content_and_keeps_other_
 }
 
 #[tokio::test]
-async fn what_is_there_and_equal_is_adopted_with_no_write_but_the_mark() {
+async fn equal_resources_are_adopted_with_the_mark_only() {
     let mut harness = Harness::new().await;
     let schemas = json!({"1": {"type": "object", "title": "a.one"}});
     harness
@@ -96,7 +96,7 @@ async fn what_is_there_and_equal_is_adopted_with_no_write_but_the_mark() {
 }
 
 #[tokio::test]
-async fn what_is_there_and_differs_is_never_changed_even_when_the_mirror_is_old() {
+async fn a_stale_mirror_never_changes_foreign_resources() {
     // No listing after the first.
     let mut harness = Harness::with_connection(|connection| connection.with("resyncInterval", "1h")).await;
     harness.declare([event_type("a.seed"), endpoint("seed", &["a.seed"])]);
@@ -141,7 +141,7 @@ async fn a_refused_one_goes_on_when_the_other_is_deleted_in_svix() {
 }
 
 #[tokio::test]
-async fn of_two_that_declare_the_same_one_holds_it_and_the_other_takes_over_without_a_delete() {
+async fn the_second_declarer_takes_over_without_a_delete() {
     let mut harness = Harness::new().await;
     let first = event_type("a.one").with("description", "first");
     harness.declare([first.clone()]);
@@ -169,7 +169,7 @@ async fn of_two_that_declare_the_same_one_holds_it_and_the_other_takes_over_with
 }
 
 #[tokio::test]
-async fn event_type_and_endpoint_can_be_deleted_together_in_any_order() {
+async fn objects_can_be_deleted_together_in_any_order() {
     for endpoint_first in [true, false] {
         let mut harness = Harness::with_connection(may_expunge).await;
         let (kind, hook) =

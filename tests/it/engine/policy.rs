@@ -36,7 +36,7 @@ fn hook() -> Manifest {
 }
 
 #[tokio::test]
-async fn observing_says_what_managing_would_do_and_managing_does_exactly_that() {
+async fn observing_predicts_what_managing_does() {
     let mut harness = Harness::new().await;
     let observed = |manifest: Manifest| manifest.with("managementPolicy", "Observe");
     // Given nothing in Svix
@@ -194,7 +194,7 @@ async fn what_svix_disables_by_itself_is_told_like_any_other() {
 }
 
 #[tokio::test]
-async fn disabled_false_enables_when_the_spec_changes_and_never_in_a_loop() {
+async fn disabled_false_enables_once_per_spec() {
     let mut harness = Harness::new().await;
     let enabled = hook().with("disabled", false);
     harness.declare([event_type("a.one"), enabled.clone()]);
@@ -235,7 +235,7 @@ fn rules() -> Value {
 }
 
 #[tokio::test]
-async fn what_a_namespace_may_not_do_it_learns_from_status_and_costs_no_call() {
+async fn what_is_not_permitted_costs_no_call() {
     let mut harness =
         Harness::with_connection(|it| it.with("resyncInterval", "1h").with("access", rules())).await;
     harness.label_namespace("team-a", &[("team", "a")]);
@@ -274,7 +274,7 @@ async fn what_a_namespace_may_not_do_it_learns_from_status_and_costs_no_call() {
 }
 
 #[tokio::test]
-async fn who_may_not_have_a_thing_cannot_keep_it_from_others_by_declaring_it_first() {
+async fn declaring_without_permission_blocks_nobody() {
     let mut harness =
         Harness::with_connection(|it| it.with("resyncInterval", "1s").with("access", rules())).await;
     let squatter = event_type("b.wanted").in_namespace("stranger");
@@ -286,7 +286,7 @@ async fn who_may_not_have_a_thing_cannot_keep_it_from_others_by_declaring_it_fir
 }
 
 #[tokio::test]
-async fn a_tenant_can_neither_take_nor_read_what_others_have_in_a_shared_application() {
+async fn tenants_cannot_reach_others_in_one_application() {
     let shared = |adoption: &str| json!([{"namespaces": {}, "applications": ["default"], "eventTypes": ["*"], "maxAdoption": adoption}]);
     let mut harness =
         Harness::with_connection(|it| it.with("resyncInterval", "1s").with("access", shared("Override")))
@@ -378,7 +378,7 @@ async fn a_claim_that_was_forged_opens_nothing() {
 // --- moving
 
 #[tokio::test]
-async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
+async fn a_move_cleans_up_on_the_previous_connection() {
     let mut harness = Harness::new().await;
     let other = svix_server::start_beside(&harness.svix).await;
     let second =
@@ -406,7 +406,7 @@ async fn an_object_that_moves_is_cleaned_up_on_the_connection_before() {
 }
 
 #[tokio::test]
-async fn an_object_that_kept_its_thing_and_moves_without_keeping_it_is_cleaned_up() {
+async fn a_move_without_retain_cleans_up_what_was_retained() {
     // Given event types that hold no finalizer, since nothing would be cleaned up
     let mut harness = Harness::new().await;
     let other = svix_server::start_beside(&harness.svix).await;
@@ -455,7 +455,7 @@ async fn moving_waits_for_the_connection_that_it_leaves() {
 // --- letting go
 
 #[tokio::test]
-async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
+async fn orphaning_works_while_svix_is_down() {
     let mut harness = Harness::new().await;
     harness.declare([event_type("a.one"), hook()]);
     harness.wait_until_in_sync().await;
@@ -474,7 +474,7 @@ async fn a_connection_that_orphans_lets_go_of_everything_while_svix_is_gone() {
 }
 
 #[tokio::test]
-async fn a_connection_that_orphans_takes_its_finalizer_off_all_objects_and_leaves_svix_as_it_is() {
+async fn orphaning_removes_all_finalizers_and_writes_nothing() {
     // Given objects in step
     let mut harness = Harness::new().await;
     let kinds: Vec<_> = (0..50).map(|n| event_type(&format!("a.t{n}"))).collect();
@@ -582,7 +582,7 @@ async fn who_waits_takes_over_what_an_object_leaves_that_moves() {
 }
 
 #[tokio::test]
-async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
+async fn a_takeover_counts_on_one_connection_only() {
     // Given an object that took an event type over from one that went
     let mut harness = Harness::new().await;
     let other = svix_server::start_beside(&harness.svix).await;
@@ -615,7 +615,7 @@ async fn what_was_taken_over_on_one_connection_opens_nothing_on_another() {
 }
 
 #[tokio::test]
-async fn reconcile_at_has_an_observed_endpoint_looked_for_past_the_last_listing() {
+async fn reconcile_at_reads_an_observed_endpoint() {
     let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
     let observed = hook().with("managementPolicy", "Observe");
     harness.declare([event_type("a.one"), endpoint("seed", &["a.one"]), observed.clone()]);
@@ -642,7 +642,7 @@ async fn reconcile_at_has_an_observed_endpoint_looked_for_past_the_last_listing(
 }
 
 #[tokio::test]
-async fn a_namespace_whose_labels_are_not_known_is_chosen_by_no_rule_about_labels() {
+async fn unknown_labels_match_no_rule_about_labels() {
     // Given a rule about what a namespace does not say of itself
     let selector = json!({"matchExpressions": [{"key": "tenant", "operator": "DoesNotExist"}]});
     let rule = json!([{"namespaces": selector, "applications": ["*"], "eventTypes": ["*"]}]);

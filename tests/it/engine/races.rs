@@ -63,7 +63,7 @@ async fn a_deletion_right_before_a_status_write_is_carried_out() {
 }
 
 #[tokio::test]
-async fn a_deletion_of_a_connection_right_before_a_status_write_is_carried_out() {
+async fn a_deletion_right_before_a_status_write_counts() {
     let harness = Recorded::new().await;
     let deleted = key(Kind::Connection, "default");
     harness.wait_for_reason(&deleted, "Connected").await;
@@ -79,7 +79,7 @@ async fn a_deletion_of_a_connection_right_before_a_status_write_is_carried_out()
 }
 
 #[tokio::test]
-async fn an_event_that_came_before_its_event_type_goes_like_one_that_came_after() {
+async fn an_event_can_be_applied_before_its_event_type() {
     let harness = Recorded::new().await;
     let (before, after) = (event("before", "a.one"), event("after", "a.one"));
     harness.apply(&before);
@@ -100,7 +100,7 @@ async fn an_event_that_came_before_its_event_type_goes_like_one_that_came_after(
 }
 
 #[tokio::test]
-async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_used() {
+async fn a_waiting_event_reports_an_unusable_event_type() {
     let harness = Recorded::new().await;
     let sent = event("e", "a.one");
     harness.apply(&sent);
@@ -117,8 +117,7 @@ async fn an_event_that_waits_says_when_its_event_type_is_declared_and_cannot_be_
 }
 
 #[tokio::test]
-async fn a_token_that_is_gone_for_a_moment_loses_nothing_and_one_that_is_gone_for_good_holds_up_nobody_for_ever()
- {
+async fn a_missing_token_delays_deletion_but_not_forever() {
     // Given two endpoints, and a token that is not there any more
     let harness = Recorded::new().await;
     harness.apply(&event_type("a.one"));

@@ -141,7 +141,7 @@ async fn no_host_gets_a_header_that_is_meant_for_another() {
 }
 
 #[tokio::test]
-async fn a_header_follows_its_secret_and_what_others_write_is_undone_once() {
+async fn a_header_follows_its_secret() {
     let mut harness = Harness::new().await;
     harness.set_secret("receiver", "token", "Bearer one");
     harness.declare([event_type("a.one"), with_authorization()]);
@@ -190,7 +190,7 @@ async fn other_edits_by_hand_do_not_touch_headers_for_ever() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_malformed_is_told_without_being_shown() {
+async fn missing_or_invalid_secrets_are_not_shown() {
     let from = |value: Value| hook().with("signingSecret", json!({ "fromSecret": value }));
     let mut harness = harness(&from(json!({"name": "keys", "key": "signing"}))).await;
     let told = harness.wait_for_reason(&hook().key(), "SecretNotFound").await;
@@ -297,7 +297,7 @@ async fn the_key_of_svix_is_written_to_a_secret_and_kept_right() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_made_again_keeps_the_key_that_was_handed_out() {
+async fn a_recreated_endpoint_keeps_its_published_key() {
     // Given two endpoints, and the key of one of them in a Secret
     let mut harness = harness(&published()).await;
     let bare = endpoint("bare", &["a.one"]);
@@ -422,7 +422,7 @@ async fn the_limit_of_old_keys_is_respected_and_told() {
 }
 
 #[tokio::test]
-async fn a_rotation_without_a_secret_to_write_to_is_refused_with_what_to_do() {
+async fn a_rotation_needs_a_secret_to_write_to() {
     let asked = hook().annotated("svix-operator.dev/rotate-at", "now");
     let harness = harness(&asked).await;
     harness.wait_until_in_sync().await;
@@ -455,7 +455,7 @@ async fn statistics_that_cannot_be_had_hold_up_nothing() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_asked_for_when_the_secret_is_lost_is_not_forgotten() {
+async fn a_requested_rotation_survives_a_lost_secret() {
     // Given an endpoint whose key is in a Secret
     let mut harness = harness(&published()).await;
     harness.wait_until_in_sync().await;
@@ -499,7 +499,7 @@ fn a_time_that_is_over_is_not_waited_for() {
 }
 
 #[test]
-fn nobody_takes_a_default_uid_that_had_to_be_written_otherwise() {
+fn escaped_default_uids_cannot_be_taken() {
     use svix_operator::plan::{endpoint, ids};
     // Given an owner whose default uids would look like ids
     let spec: svix_operator::api::SvixConnectionSpec =

@@ -41,7 +41,7 @@ async fn get_if_exists_gives_back_the_application_that_is_there() {
 }
 
 #[tokio::test]
-async fn put_of_an_application_replaces_it_whole_and_erases_a_uid_that_is_left_out() {
+async fn an_application_put_replaces_the_whole() {
     contract(async |svix| {
         let uid = svix.app().await;
         let made = svix.get(&format!("/app/{uid}/")).await.expect(200);
@@ -56,7 +56,7 @@ async fn put_of_an_application_replaces_it_whole_and_erases_a_uid_that_is_left_o
 }
 
 #[tokio::test]
-async fn patch_of_an_application_changes_the_fields_it_names_and_no_others() {
+async fn an_application_patch_changes_named_fields_only() {
     contract(async |svix| {
         let uid = svix.app().await;
         let path = format!("/app/{uid}/");

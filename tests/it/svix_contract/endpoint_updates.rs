@@ -18,7 +18,7 @@ async fn full(svix: &Svix) -> (String, String) {
 }
 
 #[tokio::test]
-async fn put_replaces_an_endpoint_whole_and_a_disabled_one_is_alive_again() {
+async fn an_endpoint_put_replaces_the_whole_and_enables() {
     contract(async |svix| {
         let (_, one) = full(svix).await;
         let replaced = svix.put(&one, json!({"url": "https://b.example/"})).await.expect(200);
@@ -59,7 +59,7 @@ async fn the_uid_in_the_body_of_a_put_wins_over_that_in_the_path() {
 }
 
 #[tokio::test]
-async fn put_to_a_uid_that_is_not_there_makes_another_endpoint_each_time() {
+async fn a_put_to_a_new_uid_creates_another_endpoint() {
     contract(async |svix| {
         let path = svix.endpoints().await;
         let body = json!({"url": "https://b.example/"});
@@ -73,7 +73,7 @@ async fn put_to_a_uid_that_is_not_there_makes_another_endpoint_each_time() {
 }
 
 #[tokio::test]
-async fn put_with_the_uid_in_its_body_creates_once_and_then_updates() {
+async fn a_put_with_the_uid_in_its_body_creates_once() {
     contract(async |svix| {
         let path = svix.endpoints().await;
         let body = json!({"url": "https://b.example/", "uid": "mine"});
@@ -99,7 +99,7 @@ async fn a_secret_in_a_put_is_ignored_on_create_and_on_update() {
 }
 
 #[tokio::test]
-async fn put_leaves_secret_and_headers_alone_and_ignores_headers_in_its_body() {
+async fn an_endpoint_put_leaves_secret_and_headers() {
     contract(async |svix| {
         let (_, one) = full(svix).await;
         svix.put(&format!("{one}headers/"), json!({"headers": {"X-Team": "a"}})).await.expect(204);
@@ -129,7 +129,7 @@ async fn patch_changes_the_fields_it_names_and_no_others() {
 }
 
 #[tokio::test]
-async fn null_in_a_patch_clears_and_is_refused_where_nothing_can_be_cleared() {
+async fn null_in_a_patch_clears_or_is_refused() {
     contract(async |svix| {
         let (_, one) = full(svix).await;
         let clear = json!({"uid": null, "eventTypes": null, "channels": null, "throttleRate": null});
@@ -166,7 +166,7 @@ async fn patch_of_an_endpoint_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn fields_of_an_endpoint_that_the_server_does_not_know_are_dropped_in_silence() {
+async fn unknown_endpoint_fields_are_dropped_silently() {
     contract(async |svix| {
         let (_, one) = full(svix).await;
         let before = svix.get(&one).await.expect(200);

@@ -46,7 +46,7 @@ async fn what_is_left_out_of_an_endpoint_has_its_default() {
 }
 
 #[tokio::test]
-async fn event_types_may_be_given_as_filter_types_and_read_back_as_both() {
+async fn filter_types_is_an_alias_of_event_types() {
     contract(async |svix| {
         let path = svix.endpoints().await;
         let event_type = svix.event_type("a").await;
@@ -64,7 +64,7 @@ async fn event_types_may_be_given_as_filter_types_and_read_back_as_both() {
 }
 
 #[tokio::test]
-async fn subscribing_to_event_types_that_are_not_there_is_refused_and_names_them() {
+async fn subscribing_to_missing_event_types_is_refused() {
     contract(async |svix| {
         let path = svix.endpoints().await;
         let (there, missing) = (svix.event_type("there").await, svix.name("missing"));
@@ -85,7 +85,7 @@ async fn subscribing_to_event_types_that_are_not_there_is_refused_and_names_them
 }
 
 #[tokio::test]
-async fn an_archived_event_type_keeps_its_subscribers_and_gets_no_new_ones() {
+async fn an_archived_event_type_gets_no_new_subscribers() {
     contract(async |svix| {
         let path = svix.endpoints().await;
         let event_type = svix.event_type("a").await;
@@ -103,7 +103,7 @@ async fn an_archived_event_type_keeps_its_subscribers_and_gets_no_new_ones() {
 }
 
 #[tokio::test]
-async fn an_expunged_event_type_stays_in_the_endpoints_that_subscribed_to_it() {
+async fn expunging_leaves_subscriptions_in_place() {
     contract(async |svix| {
         let path = svix.endpoints().await;
         let event_type = svix.event_type("a").await;
@@ -278,7 +278,7 @@ async fn a_nul_in_metadata_is_an_internal_error() {
 }
 
 #[tokio::test]
-async fn the_server_takes_longer_channels_and_urls_than_its_specification_says() {
+async fn some_limits_exceed_the_specification() {
     contract(async |svix| {
         let path = svix.endpoints().await;
         let channel = async |n: usize| {

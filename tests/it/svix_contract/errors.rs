@@ -60,7 +60,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_path_or_method_that_is_nothing_has_no_json_in_its_answer() {
+async fn unknown_paths_and_methods_get_no_json() {
     contract(async |svix| {
         for (method, path, status) in [(Method::GET, "/nowhere/", 404), (Method::DELETE, "/event-type/", 405)]
         {
@@ -82,7 +82,7 @@ async fn a_slash_at_the_end_makes_no_difference() {
 }
 
 #[tokio::test]
-async fn an_empty_segment_before_the_operation_reaches_the_same_handler() {
+async fn empty_path_segments_reach_the_same_handler() {
     contract(async |svix| {
         let app = svix.app().await;
         let body = json!({"eventType": svix.name("a"), "payload": {}});

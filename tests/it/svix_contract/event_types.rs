@@ -36,7 +36,7 @@ async fn creating_an_event_type_that_exists_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn put_creates_an_event_type_that_is_not_there_and_replaces_one_that_is() {
+async fn an_event_type_put_creates_or_replaces() {
     contract(async |svix| {
         let path = format!("/event-type/{}/", svix.name("a"));
         svix.put(&path, json!({"description": "one"})).await.expect(201);
@@ -78,7 +78,7 @@ async fn put_of_an_event_type_wants_a_description() {
 }
 
 #[tokio::test]
-async fn patch_of_an_event_type_changes_the_fields_it_names_and_no_others() {
+async fn an_event_type_patch_changes_named_fields_only() {
     contract(async |svix| {
         let path = format!("/event-type/{}/", svix.name("a"));
         svix.put(&path, json!({"description": "d", "schemas": schemas(), "featureFlag": "f"}))
@@ -107,7 +107,7 @@ async fn patch_of_an_event_type_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn patch_moves_the_updated_at_of_an_event_type_even_when_it_changes_nothing() {
+async fn an_event_type_patch_always_moves_updated_at() {
     contract(async |svix| {
         let path = format!("/event-type/{}/", svix.event_type("a").await);
         let before = svix.get(&path).await.expect(200);
@@ -119,7 +119,7 @@ async fn patch_moves_the_updated_at_of_an_event_type_even_when_it_changes_nothin
 }
 
 #[tokio::test]
-async fn deleting_an_event_type_archives_it_and_get_still_answers() {
+async fn a_deleted_event_type_is_archived_and_readable() {
     contract(async |svix| {
         let path = format!("/event-type/{}/", svix.event_type("a").await);
         svix.delete(&path).await.expect(204);
@@ -143,7 +143,7 @@ async fn expunging_an_event_type_removes_it() {
 }
 
 #[tokio::test]
-async fn creating_an_archived_event_type_unarchives_it_without_its_old_description_and_schemas() {
+async fn a_post_unarchives_and_replaces_the_content() {
     contract(async |svix| {
         let name = svix.name("a");
         let path = format!("/event-type/{name}/");
@@ -159,7 +159,7 @@ async fn creating_an_archived_event_type_unarchives_it_without_its_old_descripti
 }
 
 #[tokio::test]
-async fn names_of_event_types_need_no_dot_and_may_have_two_in_a_row() {
+async fn event_type_names_may_lack_dots_or_repeat_them() {
     contract(async |svix| {
         for what in ["nodot", "a..b", "A-Z_0.9"] {
             svix.event_type(what).await;
@@ -169,7 +169,7 @@ async fn names_of_event_types_need_no_dot_and_may_have_two_in_a_row() {
 }
 
 #[tokio::test]
-async fn names_of_event_types_have_at_most_256_of_a_few_characters() {
+async fn event_type_names_have_their_limits() {
     contract(async |svix| {
         let create =
             async |name: String| svix.post("/event-type/", json!({"name": name, "description": ""})).await;
@@ -226,7 +226,7 @@ async fn numbers_in_a_schema_keep_their_digits() {
 }
 
 #[tokio::test]
-async fn fields_of_an_event_type_that_the_server_does_not_know_are_dropped_in_silence() {
+async fn unknown_event_type_fields_are_dropped_silently() {
     contract(async |svix| {
         let name = svix.name("a");
         let body = json!({
@@ -252,7 +252,7 @@ async fn a_feature_flag_is_kept_and_must_be_a_name() {
 }
 
 #[tokio::test]
-async fn event_types_are_listed_in_ascending_order_whatever_is_asked() {
+async fn event_types_are_listed_in_ascending_order() {
     contract(async |svix| {
         let mut made = Vec::new();
         for what in ["b", "c", "a", "B"] {
@@ -270,7 +270,7 @@ async fn event_types_are_listed_in_ascending_order_whatever_is_asked() {
 }
 
 #[tokio::test]
-async fn a_list_of_event_types_shows_archived_ones_and_schemas_only_when_asked() {
+async fn archived_event_types_are_listed_when_asked() {
     contract(async |svix| {
         let (live, archived) = (svix.name("live"), svix.event_type("archived").await);
         svix.put(&format!("/event-type/{live}/"), json!({"description": "d", "schemas": schemas()}))

@@ -19,7 +19,7 @@ fn ids(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn endpoints_are_listed_newest_first_unless_asked_otherwise() {
+async fn endpoints_are_listed_newest_first() {
     contract(async |svix| {
         let (path, made) = five(svix).await;
         let ascending = svix.get(&format!("{path}?order=ascending")).await.expect(200);

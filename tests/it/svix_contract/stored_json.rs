@@ -42,7 +42,7 @@ async fn write(svix: &Svix, method: reqwest::Method, path: &str, body: &str) -> 
 }
 
 #[tokio::test]
-async fn numbers_of_a_schema_come_back_as_decimals_without_an_exponent() {
+async fn schema_numbers_come_back_without_an_exponent() {
     contract(async |svix| {
         let name = svix.name("a");
         let path = format!("/event-type/{name}/");
@@ -76,7 +76,7 @@ async fn of_repeated_keys_in_a_schema_the_last_one_counts() {
 }
 
 #[tokio::test]
-async fn a_schema_with_nul_in_a_string_or_a_key_can_never_be_stored() {
+async fn a_schema_with_nul_can_never_be_stored() {
     contract(async |svix| {
         let path = format!("/event-type/{}/", svix.event_type("a").await);
         for schema in [r#"{"title": "\u0000"}"#, r#"{"\u0000": 1}"#, r#"{"examples": [{"a": ["x\u0000"]}]}"#]

@@ -75,7 +75,7 @@ fn a_svix_that_fails_is_waited_for() {
 }
 
 #[test]
-fn a_svix_that_asks_to_slow_down_is_no_failure_of_the_object() {
+fn throttling_is_no_failure_of_the_object() {
     let outcome = follows(svix(ErrorKind::Throttled { retry_after: None })).unwrap();
 
     assert_eq!(outcome.ready.reason(), Reason::Throttled);

@@ -174,7 +174,7 @@ fn moved() -> Manifest {
 }
 
 #[tokio::test]
-async fn an_object_is_cleaned_up_on_the_connection_that_it_leaves() {
+async fn a_moved_object_is_cleaned_up_where_it_was() {
     let connections = Fixture::new().with(connection()).with(connection().named("before"));
     let fixture = connections.with(moved()).connected().await;
     fixture.by_hand("POST", "/event-type", json!({"name": "a.one", "description": ""})).await;

@@ -89,7 +89,7 @@ fn long_texts_are_checked_in_linear_time() {
 }
 
 #[test]
-fn the_format_is_that_of_either_mode_without_meaningless_letters() {
+fn the_regex_format_rejects_meaningless_escapes() {
     for text in ["", "a{", "]", r"\-", r"(?=a)b", r"(a)\1", r"\p{L}", r"\u{1F600}", "[^]", r"[\b]", r"\0"] {
         assert!(is_regex(text), "{text}");
     }

@@ -84,7 +84,7 @@ async fn another_host_does_not_get_the_headers_of_the_first() {
 }
 
 #[tokio::test]
-async fn values_that_svix_hides_are_written_again_after_a_restart() {
+async fn hidden_values_are_rewritten_after_a_restart() {
     let hidden = hook().with("headers", json!([{"name": "Authorization", "value": "Bearer hunter2"}]));
     let fixture = synced(hidden).await;
     // A write of somebody else moved `updatedAt`, and this process remembers no write of its own.
