@@ -14,14 +14,14 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-    core::{NamespaceResourceScope, Request},
+    core::{ClusterResourceScope, NamespaceResourceScope, Request},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
-    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status},
+    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status, dispatch},
     plan::secrets::{SecretData, SecretOwner},
 };
 
@@ -52,12 +52,30 @@ impl KubernetesHost {
         Self { client, events, secrets_namespace: secrets_namespace.into() }
     }
 
-    fn namespaced<K>(&self, object: &K) -> Api<K>
+    /// Returns the API of an object's kind, in the object's namespace if it has one.
+    fn api<K>(&self, object: &K) -> Api<K>
     where
-        K: Resource<Scope = NamespaceResourceScope>,
-        K::DynamicType: Default,
+        K: Resource<DynamicType = ()>,
+        K::Scope: Scoped,
     {
-        Api::namespaced(self.client.clone(), object.meta().namespace.as_deref().unwrap_or_default())
+        K::Scope::api(self.client.clone(), object)
+    }
+}
+
+/// The scopes of kinds, and how their APIs are made.
+trait Scoped: Sized {
+    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, object: &K) -> Api<K>;
+}
+
+impl Scoped for ClusterResourceScope {
+    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, _: &K) -> Api<K> {
+        Api::all(client)
+    }
+}
+
+impl Scoped for NamespaceResourceScope {
+    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, object: &K) -> Api<K> {
+        Api::namespaced(client, object.meta().namespace.as_deref().unwrap_or_default())
     }
 }
 
@@ -77,62 +95,28 @@ impl Host for KubernetesHost {
         if let Some(annotation) = annotation {
             patch["metadata"]["annotations"] = json!({ CLAIM_ANNOTATION: annotation });
         }
-        Ok(match object {
-            Object::Connection(o) => {
-                Object::Connection(merge(&Api::all(self.client.clone()), &**o, &patch).await?)
-            }
-            Object::EventType(o) => Object::EventType(merge(&self.namespaced(&**o), &**o, &patch).await?),
-            Object::Endpoint(o) => Object::Endpoint(merge(&self.namespaced(&**o), &**o, &patch).await?),
-            Object::Event(o) => Object::Event(merge(&self.namespaced(&**o), &**o, &patch).await?),
-        })
+        Ok(dispatch!(object, |it, wrap| wrap(merge(&self.api(&**it), &**it, &patch).await?)))
     }
 
     async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
-        Ok(match (object, status) {
-            (Object::Connection(o), Status::Connection(status)) => {
-                Object::Connection(apply_status(&Api::all(self.client.clone()), &**o, &status).await?)
-            }
-            (Object::EventType(o), Status::EventType(status)) => {
-                Object::EventType(apply_status(&self.namespaced(&**o), &**o, &status).await?)
-            }
-            (Object::Endpoint(o), Status::Endpoint(status)) => {
-                Object::Endpoint(apply_status(&self.namespaced(&**o), &**o, &status).await?)
-            }
-            (Object::Event(o), Status::Event(status)) => {
-                let mut event = apply_status(&self.namespaced(&**o), &**o, &status).await?;
-                drop_sent_payload(Arc::make_mut(&mut event));
-                Object::Event(event)
-            }
-            (object, _) => object.clone(),
-        })
+        let mut stored =
+            dispatch!(object, |it, wrap| wrap(apply_status(&self.api(&**it), &**it, &status).await?));
+        if let Object::Event(event) = &mut stored {
+            drop_sent_payload(Arc::make_mut(event));
+        }
+        Ok(stored)
     }
 
     async fn release(&self, object: &Object) -> Result<(), HostError> {
-        match object {
-            Object::Connection(o) => release(&self.client, &**o).await,
-            Object::EventType(o) => release(&self.client, &**o).await,
-            Object::Endpoint(o) => release(&self.client, &**o).await,
-            Object::Event(o) => release(&self.client, &**o).await,
-        }
+        dispatch!(object, |it| release(&self.client, &**it).await)
     }
 
     async fn delete(&self, object: &Object) -> Result<(), HostError> {
-        match object {
-            Object::Connection(o) => delete(&Api::all(self.client.clone()), &**o).await,
-            Object::EventType(o) => delete(&self.namespaced(&**o), &**o).await,
-            Object::Endpoint(o) => delete(&self.namespaced(&**o), &**o).await,
-            Object::Event(o) => delete(&self.namespaced(&**o), &**o).await,
-        }
+        dispatch!(object, |it| delete(&self.api(&**it), &**it).await)
     }
 
     fn publish_event(&self, object: &Object, record: EventRecord) {
-        let reference = match object {
-            Object::Connection(o) => o.object_ref(&()),
-            Object::EventType(o) => o.object_ref(&()),
-            Object::Endpoint(o) => o.object_ref(&()),
-            Object::Event(o) => o.object_ref(&()),
-        };
-        self.events.publish(reference, record);
+        self.events.publish(dispatch!(object, |it| it.object_ref(&())), record);
     }
 
     async fn token(&self, connection: &SvixConnection) -> Result<String, ReferenceError> {
@@ -273,12 +257,7 @@ fn secret_data(secret: Secret) -> SecretData {
 /// Returns the owner reference of a Secret that is deleted with its object. It does not block the deletion of the object,
 /// which would need a further permission.
 fn owner_reference(owner: &Object) -> OwnerReference {
-    let reference = match owner {
-        Object::Connection(o) => o.controller_owner_ref(&()),
-        Object::EventType(o) => o.controller_owner_ref(&()),
-        Object::Endpoint(o) => o.controller_owner_ref(&()),
-        Object::Event(o) => o.controller_owner_ref(&()),
-    };
+    let reference = dispatch!(owner, |it| it.controller_owner_ref(&()));
     OwnerReference { block_owner_deletion: None, ..reference.unwrap_or_default() }
 }
 

@@ -39,8 +39,9 @@ macro_rules! kinds {
         #[derive(Clone, Debug)]
         pub enum Object { $($(#[$doc])* $kind(Arc<$object>)),+ }
 
-        /// The status of one object.
-        #[derive(Clone, Debug, PartialEq)]
+        /// The status of one object. Serialized, it is that status and no more.
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        #[serde(untagged)]
         pub enum Status { $($(#[$doc])* $kind(Box<$status>)),+ }
 
         impl Object {
@@ -54,6 +55,27 @@ macro_rules! kinds {
             #[must_use]
             pub fn resource(&self) -> &dyn Resource {
                 match self { $(Self::$kind(object) => &**object),+ }
+            }
+
+            /// Whether its spec equals that of another object; `false` for one of another kind.
+            #[must_use]
+            pub fn has_spec_of(&self, other: &Self) -> bool {
+                match (self, other) {
+                    $((Self::$kind(object), Self::$kind(other)) => object.spec == other.spec,)+
+                    _ => false,
+                }
+            }
+
+            /// Returns the same object with the spec of another one of its kind.
+            #[must_use]
+            pub fn with_spec_of(self, other: &Self) -> Self {
+                match (self, other) {
+                    $((Self::$kind(mut object), Self::$kind(other)) => {
+                        Arc::make_mut(&mut object).spec = other.spec.clone();
+                        Self::$kind(object)
+                    })+
+                    (object, _) => object,
+                }
             }
 
             fn resource_mut(&mut self) -> &mut dyn Resource {
@@ -82,12 +104,21 @@ macro_rules! kinds {
         }
 
         /// `dispatch!(object, |it| …)` evaluates the expression with the resource in the object, as its own type.
+        /// `dispatch!(object, |it, wrap| …)` also has the function that makes an [`Object`] of one of that type.
         macro_rules! dispatch {
             ($d object:expr, |$d it:ident| $d body:expr) => {
-                match $d object { $($crate::engine::object::Object::$kind($d it) => $d body),+ }
+                match $d object { $($crate::engine::Object::$kind($d it) => $d body),+ }
+            };
+            ($d object:expr, |$d it:ident, $d wrap:ident| $d body:expr) => {
+                match $d object {
+                    $($crate::engine::Object::$kind($d it) => {
+                        let $d wrap = $crate::engine::Object::$kind;
+                        $d body
+                    })+
+                }
             };
         }
-        pub(in crate::engine) use dispatch;
+        pub(crate) use dispatch;
     };
 }
 
@@ -260,6 +291,11 @@ impl Object {
         self.resource().meta()
     }
 
+    /// Returns its metadata, to change.
+    pub fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.resource_mut().meta_mut()
+    }
+
     /// Returns its key.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
@@ -357,7 +393,7 @@ impl Object {
     #[must_use]
     pub fn without_finalizer(&self) -> Self {
         let mut object = self.clone();
-        if let Some(finalizers) = &mut object.resource_mut().meta_mut().finalizers {
+        if let Some(finalizers) = &mut object.meta_mut().finalizers {
             finalizers.retain(|finalizer| finalizer != FINALIZER);
         }
         object

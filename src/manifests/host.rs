@@ -1,10 +1,7 @@
 //! The engine's host without a cluster: claims and status are kept in memory; the token, ConfigMaps and Secrets come
 //! from the folder.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -178,23 +175,7 @@ impl Host for ManifestHost {
 
 /// Returns the object with changed metadata. It is copied only if it is shared.
 #[must_use]
-pub fn with_meta(object: Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
-    match object {
-        Object::Connection(mut o) => {
-            change(&mut Arc::make_mut(&mut o).metadata);
-            Object::Connection(o)
-        }
-        Object::EventType(mut o) => {
-            change(&mut Arc::make_mut(&mut o).metadata);
-            Object::EventType(o)
-        }
-        Object::Endpoint(mut o) => {
-            change(&mut Arc::make_mut(&mut o).metadata);
-            Object::Endpoint(o)
-        }
-        Object::Event(mut o) => {
-            change(&mut Arc::make_mut(&mut o).metadata);
-            Object::Event(o)
-        }
-    }
+pub fn with_meta(mut object: Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
+    change(object.meta_mut());
+    object
 }

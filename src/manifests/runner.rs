@@ -182,13 +182,13 @@ impl Inner {
                 self.declared().after_clean_up.insert(key, declared);
             }
             // An event cannot be changed: another spec is another event.
-            Some(present) if key.kind == Kind::Event && !has_same_spec(&present, &declared) => {
+            Some(present) if key.kind == Kind::Event && !present.has_spec_of(&declared) => {
                 engine.remove(&key);
                 self.apply(engine, declared);
             }
             Some(present) => {
                 let annotations = annotations(&present, &declared);
-                if !has_same_spec(&present, &declared) {
+                if !present.has_spec_of(&declared) {
                     engine.upsert(with_meta(with_spec_of(present, &declared), |meta| {
                         meta.annotations = annotations;
                     }));
@@ -226,32 +226,7 @@ fn annotations(present: &Object, declared: &Object) -> Option<BTreeMap<String, S
     (!annotations.is_empty()).then_some(annotations)
 }
 
-fn has_same_spec(a: &Object, b: &Object) -> bool {
-    match (a, b) {
-        (Object::Connection(a), Object::Connection(b)) => a.spec == b.spec,
-        (Object::EventType(a), Object::EventType(b)) => a.spec == b.spec,
-        (Object::Endpoint(a), Object::Endpoint(b)) => a.spec == b.spec,
-        (Object::Event(a), Object::Event(b)) => a.spec == b.spec,
-        _ => false,
-    }
-}
-
 /// Returns the present object with the declared spec, and the next generation.
 fn with_spec_of(present: Object, declared: &Object) -> Object {
-    let object = match (present, declared) {
-        (Object::Connection(mut a), Object::Connection(b)) => {
-            Arc::make_mut(&mut a).spec = b.spec.clone();
-            Object::Connection(a)
-        }
-        (Object::EventType(mut a), Object::EventType(b)) => {
-            Arc::make_mut(&mut a).spec = b.spec.clone();
-            Object::EventType(a)
-        }
-        (Object::Endpoint(mut a), Object::Endpoint(b)) => {
-            Arc::make_mut(&mut a).spec = b.spec.clone();
-            Object::Endpoint(a)
-        }
-        (present, _) => present,
-    };
-    with_meta(object, |meta| meta.generation = Some(meta.generation.unwrap_or(0) + 1))
+    with_meta(present.with_spec_of(declared), |meta| meta.generation = Some(meta.generation.unwrap_or(0) + 1))
 }
