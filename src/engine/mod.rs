@@ -7,7 +7,7 @@
 //! The files, from the bottom up; each imports only from those before it: `backoff`, `object`, `events`, `host`,
 //! `policy`, `queue`, `outcome`, `waiters`, `drift`, `scratch`, `registry`, `session`, `context`, `reconcile`, `driver`.
 //!
-//! kube's own `Controller` is not used: it knows one kind, has no back-off per object, no lanes, and needs a cluster.
+//! kube's own `Controller` is not used: it knows one kind and has no lanes, and `dev` has no cluster.
 
 mod backoff;
 mod context;
