@@ -65,8 +65,7 @@ pub use registry::Readiness;
 /// - After [`abort`](Self::abort) nothing is written any more, in Kubernetes or in Svix, but for calls in flight.
 ///
 /// # Assumptions
-/// - Every change of an object is handed in, in the order of its versions; after a gap, all objects that exist are, and
-///   [`keys`](Self::keys) says which of those before do not.
+/// - Every change of an object is handed in, in the order of its versions; after a gap, all objects that exist are.
 /// - Two engines never run for the same objects at the same time: the caller has a Lease.
 pub struct Engine<H: Host> {
     ctx: Arc<Context<H>>,
