@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::svix::jitter;
+
 /// A delay that doubles from a first value up to a longest one.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
@@ -46,12 +48,6 @@ impl Backoff {
 #[must_use]
 pub fn exponential(first: Duration, longest: Duration, doublings: u32) -> Duration {
     first.saturating_mul(1 << doublings.min(16)).min(longest)
-}
-
-/// Returns a random part of a duration, from nothing to all of it.
-#[must_use]
-pub fn jitter(most: Duration) -> Duration {
-    most.mul_f64(rand::random::<f64>())
 }
 
 /// Returns between half and all of a duration, so that what failed together does not come back together.

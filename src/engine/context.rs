@@ -14,12 +14,11 @@ use crate::{
     api::Reason,
     catalogue::Catalogue,
     plan::{Cause, ReconcileError, claims},
-    svix::{Changed, Error},
+    svix::{Changed, Error, jitter},
     telemetry::Metrics,
 };
 
 use super::{
-    backoff::jitter,
     events::{EventReason, EventRecord},
     host::{Host, HostError},
     object::{Kind, Mode, Object, ObjectKey, SvixResource},

@@ -6,6 +6,7 @@ mod errors;
 mod mirror;
 
 pub use budget::Budget;
+pub(crate) use budget::jitter;
 pub use client::{Client, ClientOptions, EventTypeDocument, InvalidConnection, Page, SendMessage};
 pub use errors::{Class, Error, ErrorKind};
 pub use mirror::{Changed, Listing, Mirror};

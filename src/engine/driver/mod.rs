@@ -16,14 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::Reason,
     plan::{ReconcileError, status::ReadyState},
+    svix::jitter,
 };
 
-use super::{
-    backoff::{Backoff, jitter},
-    context::Context,
-    host::Host,
-    session::ConnectionHandle,
-};
+use super::{backoff::Backoff, context::Context, host::Host, session::ConnectionHandle};
 
 use status::report;
 use sync_outcome::SyncOutcome;

@@ -5,11 +5,10 @@ use std::time::Duration;
 use crate::{
     api::Reason,
     plan::ReconcileError,
-    svix::{self, Class, ErrorKind},
+    svix::{self, Class, ErrorKind, jitter},
 };
 
 use super::super::{
-    backoff::jitter,
     context::Context,
     host::{Host, HostError},
     object::{Kind, Object},
