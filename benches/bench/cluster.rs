@@ -190,8 +190,8 @@ impl Bench {
         }
         assert_eq!(objects.len(), count);
         let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
-        let told = events.list(&ListParams::default()).await.unwrap().items;
-        println!("{} Events were written", told.len());
+        let reported = events.list(&ListParams::default()).await.unwrap().items;
+        println!("{} Events were written", reported.len());
         let begun = Instant::now();
         let claims = stream::iter(&objects).for_each_concurrent(CONCURRENCY, async |(kind, object)| {
             let claim = json!({"metadata": {"annotations": {"bench": "claim"}}});
@@ -212,7 +212,7 @@ impl Bench {
             self.api(kind).patch_status(name, &parameters, &Patch::Apply(patch)).await.unwrap();
         });
         statuses.await;
-        stream::iter(told)
+        stream::iter(reported)
             .for_each_concurrent(CONCURRENCY, async |mut event| {
                 event.metadata = kube::api::ObjectMeta {
                     generate_name: Some("bench-".to_owned()),

@@ -22,7 +22,7 @@ use table::Table;
 
 /// Tasks at once, in the engine and in every baseline.
 const CONCURRENCY: usize = 32;
-/// Latency of the embedded Svix, where nothing else is said.
+/// Latency of the embedded Svix, where nothing else is stated.
 const LATENCY: std::time::Duration = std::time::Duration::from_millis(3);
 
 fn main() {

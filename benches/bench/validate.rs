@@ -137,9 +137,9 @@ fn python(table: &mut Table, schema: &Value, payload: &Value, ours: f64) {
     };
     let (schema, payload) = (write("schema.json", schema), write("payload.json", payload));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python/validate.py");
-    let said = Command::new("python3").arg(script).args([schema, payload]).output();
+    let stated = Command::new("python3").arg(script).args([schema, payload]).output();
     let Some(theirs) =
-        said.ok().and_then(|said| String::from_utf8_lossy(&said.stdout).trim().parse::<f64>().ok())
+        stated.ok().and_then(|stated| String::from_utf8_lossy(&stated.stdout).trim().parse::<f64>().ok())
     else {
         println!("not measured: python3 with the package jsonschema is not there");
         return;
@@ -156,9 +156,9 @@ fn python(table: &mut Table, schema: &Value, payload: &Value, ours: f64) {
 fn memory_of_catalogues(table: &mut Table) {
     let held = |how: &str| -> Vec<u64> {
         let program = std::env::current_exe().unwrap();
-        let said = Command::new(program).args(["hold", how]).output().unwrap();
-        assert!(said.status.success(), "{said:?}");
-        String::from_utf8_lossy(&said.stdout).split_whitespace().map(|word| word.parse().unwrap()).collect()
+        let stated = Command::new(program).args(["hold", how]).output().unwrap();
+        assert!(stated.status.success(), "{stated:?}");
+        String::from_utf8_lossy(&stated.stdout).split_whitespace().map(|word| word.parse().unwrap()).collect()
     };
     let (bare, all, few) = (held("bare"), held("all"), held("64"));
     for (what, found) in [("all compiled", &all), ("at most 64 compiled", &few)] {

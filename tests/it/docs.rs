@@ -41,7 +41,7 @@ fn every_event_is_explained() {
     assert_eq!(explained, names(EventReason::ALL.iter().map(|happened| happened.as_str())));
 }
 
-/// What a process tells to which everything happened once: what never happened is not told.
+/// What a process tells to which everything happened once: what never happened is not reported.
 pub fn every_metric() -> String {
     let (metrics, moment) = (Metrics::default(), std::time::Duration::from_millis(1));
     metrics.reconciled("WebhookEndpoint", "ready", moment);
@@ -159,8 +159,8 @@ async fn the_export_script_writes_equal_manifests() {
         .env("SVIX_TOKEN", svix.token())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&dev.stdout);
-    assert!(dev.status.success() && said.contains("3 objects: 3 in sync"), "{said}");
+    let stated = String::from_utf8_lossy(&dev.stdout);
+    assert!(dev.status.success() && stated.contains("3 objects: 3 in sync"), "{stated}");
     let writes = svix.calls().into_iter().filter(svix_operator::embedded::Call::is_write).count();
     assert_eq!(writes, 0);
 }

@@ -35,7 +35,7 @@ fn table() -> Table {
     }
 }
 
-/// Whether linear time excludes a pattern: the constructs are named in what is said.
+/// Whether linear time excludes a pattern: the constructs are named in what is stated.
 fn is_excluded(error: &str) -> bool {
     error.contains("that takes linear time, without ")
 }

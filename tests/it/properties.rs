@@ -327,11 +327,11 @@ proptest! {
 /// What happens, in some order, while Svix is listed.
 #[derive(Clone, Debug)]
 enum Happens {
-    /// We write an event type: Svix has it, and the mirror is told.
+    /// We write an event type: Svix has it, and the mirror is reported.
     Write(usize, u8),
     /// We delete one.
     Delete(usize),
-    /// Somebody else writes one: the mirror is not told.
+    /// Somebody else writes one: the mirror is not reported.
     Foreign(usize, u8),
     /// Somebody else deletes one.
     ForeignDelete(usize),

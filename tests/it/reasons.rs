@@ -1,5 +1,5 @@
 //! Every reason and every condition is reached. The `match`es name no rest: a new reason does not compile until it has
-//! a scenario, a new condition not until it is said in which states it is seen.
+//! a scenario, a new condition not until it is listed in which states it is seen.
 
 mod scenarios;
 

@@ -157,11 +157,11 @@ async fn calls_go_through_the_proxy_that_the_environment_names() {
     let certificate = Certificate::new("svix.invalid");
     let server = RawServer::start_tls(&certificate, empty_list).await;
     let (proxy, asked) = tunnel(server.address).await;
-    let said = dev("https://svix.invalid:8443", &certificate.ca_pem, &[("HTTPS_PROXY", &proxy)]).await;
-    assert!(said.contains("1 in sync"), "{said}");
+    let stated = dev("https://svix.invalid:8443", &certificate.ca_pem, &[("HTTPS_PROXY", &proxy)]).await;
+    assert!(stated.contains("1 in sync"), "{stated}");
     assert!(asked.lock().unwrap().iter().all(|line| line.starts_with("CONNECT svix.invalid:8443 ")));
     assert!(!asked.lock().unwrap().is_empty() && !server.requests().is_empty());
-    assert!(!said.contains(TOKEN));
+    assert!(!stated.contains(TOKEN));
 }
 
 #[tokio::test]
@@ -171,8 +171,8 @@ async fn no_proxy_is_honoured() {
     let (proxy, asked) = tunnel(server.address).await;
     let url = format!("https://{}", server.address);
     let environment = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "127.0.0.1")];
-    let said = dev(&url, &certificate.ca_pem, &environment).await;
-    assert!(said.contains("1 in sync"), "{said}");
+    let stated = dev(&url, &certificate.ca_pem, &environment).await;
+    assert!(stated.contains("1 in sync"), "{stated}");
     assert!(asked.lock().unwrap().is_empty() && !server.requests().is_empty());
 }
 

@@ -120,12 +120,12 @@ impl Story {
     fn first(&self, name: &str, is_so: impl Fn(&Value) -> bool) -> usize {
         let seen = self.seen();
         let found = seen.iter().position(|it| it["metadata"]["name"] == name && is_so(it));
-        found.unwrap_or_else(|| panic!("{name} was never so\n{}", told(&seen)))
+        found.unwrap_or_else(|| panic!("{name} was never so\n{}", reported(&seen)))
     }
 }
 
 /// Each version in a line.
-fn told(versions: &[Value]) -> String {
+fn reported(versions: &[Value]) -> String {
     versions.iter().fold(String::new(), |mut text, version| {
         let status = &version["status"];
         let resources = status["resources"].as_array().into_iter().flatten();
@@ -166,7 +166,7 @@ async fn until(
             return Ok(found);
         }
         let found: Vec<_> = found.into_values().collect();
-        Err(format!("{}{}", told(&found), argo_cd.log_tail()))
+        Err(format!("{}{}", reported(&found), argo_cd.log_tail()))
     })
     .await
 }
@@ -305,8 +305,8 @@ async fn argo_cd_brings_the_operator_and_then_what_is_declared() {
         }
     }
     let well = |name: &str| story.first(name, |it| is(it, "Synced", "Healthy"));
-    assert!(well(OPERATOR) < story.first(DECLARATIONS, |_| true), "{}", told(&story.seen()));
-    assert!(well(DECLARATIONS) < well(ROOT), "{}", told(&story.seen()));
+    assert!(well(OPERATOR) < story.first(DECLARATIONS, |_| true), "{}", reported(&story.seen()));
+    assert!(well(DECLARATIONS) < well(ROOT), "{}", reported(&story.seen()));
     for (name, application) in &found {
         assert_eq!(application["status"]["operationState"]["phase"], "Succeeded", "{name}");
         assert!(application["status"]["conditions"].is_null(), "{name}: {}", application["status"]);
@@ -334,7 +334,7 @@ async fn argo_cd_brings_the_operator_and_then_what_is_declared() {
             assert!(
                 is(application, "Synced", "Healthy"),
                 "{options}: {}",
-                told(std::slice::from_ref(application))
+                reported(std::slice::from_ref(application))
             );
             assert_eq!(status["history"], found[name]["status"]["history"], "{options}: {name}");
         }
@@ -381,8 +381,8 @@ async fn a_slip_is_tried_again_until_it_is_mended(
     let why = "denied the request: /spec/schema/type: found \"strin\", expected array, boolean";
     until(control_plane, argo_cd, "the slip to be told", |found| {
         let operation = &found[DECLARATIONS]["status"]["operationState"];
-        let said = operation["message"].as_str().unwrap_or_default();
-        operation["phase"] == "Running" && said.contains("Retrying attempt #") && said.contains(why)
+        let stated = operation["message"].as_str().unwrap_or_default();
+        operation["phase"] == "Running" && stated.contains("Retrying attempt #") && stated.contains(why)
     })
     .await;
     // With what is mended, and not with the slip, or this would take many minutes.

@@ -33,7 +33,7 @@ fn copy(repository: &Repository, example: &str, change: impl Fn(&str, String) ->
     }
 }
 
-/// What one synchronisation told.
+/// What one synchronisation reported.
 struct Story(Vec<Value>);
 
 impl Story {
@@ -44,8 +44,8 @@ impl Story {
         let mut arguments = vec!["-application", name, "-namespace", name, "-health", health];
         arguments.extend(["-repository", &folder, "-path", FOLDER]);
         arguments.extend(more);
-        let told = tool("sync", Some(control_plane), &arguments, "").await.expect_success();
-        Self(told.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+        let reported = tool("sync", Some(control_plane), &arguments, "").await.expect_success();
+        Self(reported.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 
     fn all(&self, event: &str) -> impl Iterator<Item = &Value> {

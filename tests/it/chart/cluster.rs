@@ -33,8 +33,8 @@ async fn tried(control_plane: &ControlPlane, objects: &[&Value]) -> Result<Strin
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
     let arguments =
         ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
-    let said = control_plane.kubectl_with(&arguments, &list).await;
-    if said.success { Ok(said.stderr) } else { Err(said.stderr) }
+    let stated = control_plane.kubectl_with(&arguments, &list).await;
+    if stated.success { Ok(stated.stderr) } else { Err(stated.stderr) }
 }
 
 /// The manifests below a folder, but for Argo CD's test data (objects with a status) and for patches.

@@ -29,9 +29,9 @@ fn yaml(path: &str) -> Value {
 #[tokio::test]
 async fn argo_cd_sees_how_each_kind_fares() {
     let folder = format!("{}/{HEALTH}/resource_customizations", env!("CARGO_MANIFEST_DIR"));
-    let said = tool("lua", None, &[&folder], "").await.expect_success();
+    let stated = tool("lua", None, &[&folder], "").await.expect_success();
     let mut tried = BTreeMap::<String, BTreeSet<String>>::new();
-    for line in said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+    for line in stated.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
         let [kind, folder, input] = ["kind", "folder", "input"].map(|field| line[field].as_str().unwrap());
         assert!(kind.ends_with(&format!("/{folder}")), "{line}");
         assert_eq!(line["expected"], line["said"], "{line}");
@@ -100,9 +100,9 @@ async fn flux_sees_how_each_kind_fares() {
         if let Some(bare) = objects.iter().find(|object| object["status"].is_null()) {
             return Err(format!("no status yet: {}", bare["metadata"]["name"]));
         }
-        let said = tool("kstatus", None, &[], &json!(objects).to_string()).await.expect_success();
-        let fits = |((_, wanted), said): (&(String, &str), &str)| said.split(' ').next() == Some(wanted);
-        if expected.iter().zip(said.lines()).all(fits) { Ok(()) } else { Err(said) }
+        let stated = tool("kstatus", None, &[], &json!(objects).to_string()).await.expect_success();
+        let fits = |((_, wanted), stated): (&(String, &str), &str)| stated.split(' ').next() == Some(wanted);
+        if expected.iter().zip(stated.lines()).all(fits) { Ok(()) } else { Err(stated) }
     })
     .await;
     control_plane.kubectl(&["delete", "svixconnection", "kstatus-nowhere"]).await.expect_success();
@@ -140,8 +140,8 @@ async fn the_examples_for_argo_cd_and_flux_hold_together() {
         [("argo", values), ("flux", yaml("examples/flux/operator/release.yaml")["spec"]["values"].clone())];
     for (whose, values) in values {
         let arguments = ["template", "svix-operator", super::CHART, "--values", "-"];
-        let said = tool("helm", None, &arguments, &values.to_string()).await;
-        assert!(said.success, "{whose}: {}", said.stderr);
+        let stated = tool("helm", None, &arguments, &values.to_string()).await;
+        assert!(stated.success, "{whose}: {}", stated.stderr);
     }
 
     let mut flux = kustomized(control_plane, "examples/flux").await;
@@ -171,8 +171,8 @@ async fn the_component_puts_a_gateway_beside_a_producer() {
     control_plane.kubectl(&label).await.expect_success();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
     let apply = ["apply", "--server-side", "--validate=strict", "-f", "-"];
-    let said = control_plane.kubectl_with(&apply, &list).await;
-    assert!(said.success && said.stderr.is_empty(), "{}", said.stderr);
+    let stated = control_plane.kubectl_with(&apply, &list).await;
+    assert!(stated.success && stated.stderr.is_empty(), "{}", stated.stderr);
 
     // The container as a process, under the producer's account.
     let deployment = objects.iter().find(|it| it["kind"] == "Deployment").unwrap();

@@ -24,9 +24,9 @@ const AT_A_RENEWAL: [&str; 1] = ["update /secrets at home"];
 pub async fn helm(control_plane: &ControlPlane, arguments: &[&str]) -> String {
     let mut all = vec!["--namespace", OPERATOR_NAMESPACE];
     all.extend(arguments);
-    let said = tool("helm", Some(control_plane), &all, "").await;
-    assert!(said.success, "helm {arguments:?}: {}{}", said.stdout, said.stderr);
-    said.stdout
+    let stated = tool("helm", Some(control_plane), &all, "").await;
+    assert!(stated.success, "helm {arguments:?}: {}{}", stated.stdout, stated.stderr);
+    stated.stdout
 }
 
 /// Everything of the release in a cluster, as kind/name.
@@ -178,8 +178,8 @@ async fn work(control_plane: &ControlPlane, tenant: &TestNamespace<'_>) {
     };
     eventually("the webhook to answer", PATIENCE, async || {
         let items: Vec<_> = manifests().into_iter().map(|manifest| tenant.mine(manifest).0).collect();
-        let said = tenant.try_apply(&items).await;
-        if said.success { Ok(()) } else { Err(said.stderr) }
+        let stated = tenant.try_apply(&items).await;
+        if stated.success { Ok(()) } else { Err(stated.stderr) }
     })
     .await;
     tenant.all_ready(4).await;
@@ -187,8 +187,8 @@ async fn work(control_plane: &ControlPlane, tenant: &TestNamespace<'_>) {
     let refusal = eventually("the webhook to know the schema", PATIENCE, async || {
         let bad = event("bad", "order.placed").with("payload", json!({"id": "7"}));
         let bad = tenant.mine(bad).0.to_string();
-        let said = control_plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &bad).await;
-        if said.success { Err(said.stderr) } else { Ok(said.stderr) }
+        let stated = control_plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &bad).await;
+        if stated.success { Err(stated.stderr) } else { Ok(stated.stderr) }
     })
     .await;
     assert!(refusal.contains("/spec/payload/id: found \"7\", expected an integer"), "{refusal}");
@@ -262,8 +262,8 @@ async fn no_difference_is_left(tenant: &TestNamespace<'_>) {
         };
         kubectl("apply").await.expect_success();
         tenant.wait_for_reason("webhookendpoint", name, "InSync").await;
-        let said = kubectl("diff").await;
-        assert!(said.success && said.stdout.is_empty(), "{name}: {}{}", said.stdout, said.stderr);
+        let stated = kubectl("diff").await;
+        assert!(stated.success && stated.stdout.is_empty(), "{name}: {}{}", stated.stdout, stated.stderr);
     }
 }
 
@@ -316,11 +316,11 @@ async fn operator_and_webhook_work_under_one_account() {
     tenant.all_ready(4).await;
     assert_eq!((send(json!(8)).await, send(json!("8")).await), (202, 422));
     let [[operator_before, webhook_before], [operator_after, webhook_after]] = [before, tell().await];
-    let told = [
+    let reported = [
         ("metrics", [operator_before, operator_after]),
         ("webhook-metrics", [webhook_before, webhook_after]),
     ];
-    let empty = panels_without_data(&told).await;
+    let empty = panels_without_data(&reported).await;
     assert!(empty.is_empty(), "{empty:#?}");
     no_difference_is_left(tenant).await;
     clean_up(control_plane, tenant, &[&operator, &webhook]).await;
@@ -349,8 +349,8 @@ async fn operator_and_webhook_work_under_accounts_of_their_own() {
     // The account of the process that listens reads no token.
     let account = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:svix-operator-webhook");
     let get = ["get", "secret", &tenant.name, "-n", OPERATOR_NAMESPACE, &account];
-    let said = control_plane.kubectl(&get).await;
-    assert!(said.stderr.contains("forbidden"), "{}{}", said.stdout, said.stderr);
+    let stated = control_plane.kubectl(&get).await;
+    assert!(stated.stderr.contains("forbidden"), "{}{}", stated.stdout, stated.stderr);
 }
 
 #[tokio::test]

@@ -211,8 +211,8 @@ async fn kubeconform_takes_every_rendering_and_every_example() {
             object["apiVersion"].as_str().is_some_and(|it| !it.starts_with("kustomize.config.k8s.io/"))
                 && !cluster::is_foreign(object)
         });
-        let said = judged(&program, schemas.path(), &objects);
-        assert!(said.success, "{set}: {}{}", said.stdout, said.stderr);
+        let stated = judged(&program, schemas.path(), &objects);
+        assert!(stated.success, "{set}: {}{}", stated.stdout, stated.stderr);
         taken += objects.len();
     }
     assert!(taken > 100, "{taken} objects");
@@ -228,7 +228,7 @@ async fn kubeconform_takes_every_rendering_and_every_example() {
             "prots",
         ),
     ] {
-        let said = judged(&program, schemas.path(), &[wrong]);
-        assert!(!said.success && said.stdout.contains(named), "{}{}", said.stdout, said.stderr);
+        let stated = judged(&program, schemas.path(), &[wrong]);
+        assert!(!stated.success && stated.stdout.contains(named), "{}{}", stated.stdout, stated.stderr);
     }
 }

@@ -182,9 +182,9 @@ async fn each_alert_fires_on_its_cause_and_none_without() {
 }
 
 /// Asks for each panel's data, of what processes told at two moments a minute apart; answers the panels without any.
-pub async fn panels_without_data(told: &[(&str, [String; 2])]) -> Vec<String> {
+pub async fn panels_without_data(reported: &[(&str, [String; 2])]) -> Vec<String> {
     let mut all = Vec::new();
-    for (endpoint, texts) in told {
+    for (endpoint, texts) in reported {
         for (text, at) in texts.iter().zip([3540, 3600]) {
             let labels =
                 json!({"namespace": "svix-operator", "job": "svix-operator-metrics", "endpoint": endpoint});

@@ -12,8 +12,8 @@ async fn lint_finds_nothing_with_any_set_of_values() {
     for (set, arguments) in value_sets() {
         let mut all = vec!["lint", "--strict", CHART];
         all.extend(arguments.iter().map(String::as_str));
-        let said = tool("helm", None, &all, "").await;
-        assert!(said.success, "{set}: {}{}", said.stdout, said.stderr);
+        let stated = tool("helm", None, &all, "").await;
+        assert!(stated.success, "{set}: {}{}", stated.stdout, stated.stderr);
     }
 }
 
@@ -48,7 +48,7 @@ async fn rendering_twice_gives_the_same() {
 
 #[tokio::test]
 async fn a_typo_in_values_is_refused() {
-    for (typo, told) in [
+    for (typo, reported) in [
         ("webook.enabled=true", "'webook' not allowed"),
         ("webhook.failurePolicy=Ignore", "'failurePolicy' not allowed"),
         ("webhook.declarationsFailurePolicy=ignore", "'/webhook/declarationsFailurePolicy'"),
@@ -59,12 +59,12 @@ async fn a_typo_in_values_is_refused() {
         ("watchNamespaces={Team}", "'/watchNamespaces/0'"),
         ("replicas=two", "'/replicas'"),
     ] {
-        let said = tool("helm", None, &["template", "x", CHART, "--set", typo], "").await;
-        assert!(!said.success && said.stderr.contains(told), "{typo}: {}", said.stderr);
+        let stated = tool("helm", None, &["template", "x", CHART, "--set", typo], "").await;
+        assert!(!stated.success && stated.stderr.contains(reported), "{typo}: {}", stated.stderr);
     }
     // What Helm hands to a chart that another depends on.
-    let said = tool("helm", None, &["template", "x", CHART, "--set", "global.a=b,enabled=true"], "").await;
-    assert!(said.success, "{}", said.stderr);
+    let stated = tool("helm", None, &["template", "x", CHART, "--set", "global.a=b,enabled=true"], "").await;
+    assert!(stated.success, "{}", stated.stderr);
 }
 
 /// The paths of what a schema lets be set, down to where it takes anything.

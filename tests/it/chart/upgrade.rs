@@ -384,7 +384,7 @@ async fn the_state_that_a_release_leaves_is_recorded() {
         let mut list = ask(svix, "GET", &path, None).await["data"].clone();
         for body in list.as_array_mut().unwrap() {
             body.as_object_mut().unwrap().retain(|key, value| {
-                // `filterTypes` is an older name of `eventTypes`, and both are told.
+                // `filterTypes` is an older name of `eventTypes`, and both are reported.
                 !["createdAt", "updatedAt", "filterTypes"].contains(&key.as_str()) && !value.is_null()
             });
         }

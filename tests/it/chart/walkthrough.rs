@@ -59,9 +59,9 @@ async fn nothing_is_left_after_the_documented_way() {
     };
     let control_plane = &ControlPlane::start().await;
     let run = async |commands: &str| {
-        let said = shell(control_plane, commands).await;
-        assert!(said.success, "{commands}\n{}{}", said.stdout, said.stderr);
-        said.stdout
+        let stated = shell(control_plane, commands).await;
+        assert!(stated.success, "{commands}\n{}{}", stated.stdout, stated.stderr);
+        stated.stdout
     };
     // Without the webhook, which is a matter of its own.
     run(&format!(
@@ -126,9 +126,9 @@ async fn the_documented_installation_works() {
     let blocks = |heading: &str| commands(&page, Some(heading)).concat();
     let control_plane = &ControlPlane::start().await;
     let run = async |commands: &str| {
-        let said = shell(control_plane, commands).await;
-        assert!(said.success, "{commands}\n{}{}", said.stdout, said.stderr);
-        said.stdout
+        let stated = shell(control_plane, commands).await;
+        assert!(stated.success, "{commands}\n{}{}", stated.stdout, stated.stderr);
+        stated.stdout
     };
     // Nobody runs pods here, so nothing rolls out: the processes below stand for them.
     let chart_step = blocks("2. The chart");
@@ -151,18 +151,19 @@ async fn the_documented_installation_works() {
     run(&format!("SVIX_TOKEN={}\n{connection_step}", svix.token())).await;
     let declare = blocks("4. Event types and endpoints");
     eventually("the webhook to be asked", PATIENCE, async || {
-        let said = shell(
+        let stated = shell(
             control_plane,
             &declare.replace("create namespace shop", "get namespace shop || kubectl create namespace shop"),
         )
         .await;
-        if said.success { Ok(()) } else { Err(said.stderr) }
+        if stated.success { Ok(()) } else { Err(stated.stderr) }
     })
     .await;
     eventually("all to be in step", PATIENCE, async || {
-        let told = run("kubectl get svix -A --no-headers").await;
-        let ready = told.lines().filter(|line| line.contains("InSync") || line.contains("Connected")).count();
-        if ready == 6 { Ok(()) } else { Err(told) }
+        let reported = run("kubectl get svix -A --no-headers").await;
+        let ready =
+            reported.lines().filter(|line| line.contains("InSync") || line.contains("Connected")).count();
+        if ready == 6 { Ok(()) } else { Err(reported) }
     })
     .await;
 }

@@ -51,8 +51,8 @@ async fn declared(tenant: &TestNamespace<'_>, manifest: Manifest) {
     eventually("the webhook to know it", PATIENCE, async || {
         let probe = tenant.mine(endpoint("probe", &[&name])).0.to_string();
         let arguments = ["create", "--dry-run=server", "-f", "-"];
-        let said = tenant.control_plane.kubectl_with(&arguments, &probe).await.stderr;
-        if said.contains("no WebhookEventType declares") { Err(said) } else { Ok(()) }
+        let stated = tenant.control_plane.kubectl_with(&arguments, &probe).await.stderr;
+        if stated.contains("no WebhookEventType declares") { Err(stated) } else { Ok(()) }
     })
     .await;
 }
@@ -67,12 +67,12 @@ async fn a_bad_event_is_refused_with_its_violations() {
     assert_eq!(created(&tenant, good).await, "");
 
     let bad = event("bad", "order.placed").with("payload", json!({"order_id": "7", "placed": "yesterday"}));
-    let said = refused(&tenant, bad.clone()).await;
-    println!("{said}");
-    assert!(said.contains(r#"/spec/payload/order_id: found "7", expected an integer"#), "{said}");
+    let stated = refused(&tenant, bad.clone()).await;
+    println!("{stated}");
+    assert!(stated.contains(r#"/spec/payload/order_id: found "7", expected an integer"#), "{stated}");
     assert!(
-        said.contains("/spec/payload/placed: found \"yesterday\", expected the format date-time"),
-        "{said}"
+        stated.contains("/spec/payload/placed: found \"yesterday\", expected the format date-time"),
+        "{stated}"
     );
     assert!(tenant.get("webhookevent", "bad").await.is_err());
 
@@ -81,14 +81,15 @@ async fn a_bad_event_is_refused_with_its_violations() {
     println!("{}", applied.stderr);
     assert!(applied.stderr.contains("/spec/payload/order_id"), "{}", applied.stderr);
     let text = event("text", "order.placed").with("payload", json!(null));
-    let said = refused(&tenant, text.clone().with("payloadText", r#"{"order_id": 1, "order_id": 2}"#)).await;
-    assert!(said.contains("/spec/payloadText: found the key \"order_id\" twice"), "{said}");
-    let said = refused(&tenant, text.clone().with("payloadText", "[1]")).await;
-    assert!(said.contains("/spec/payloadText: expected a JSON object"), "{said}");
+    let stated =
+        refused(&tenant, text.clone().with("payloadText", r#"{"order_id": 1, "order_id": 2}"#)).await;
+    assert!(stated.contains("/spec/payloadText: found the key \"order_id\" twice"), "{stated}");
+    let stated = refused(&tenant, text.clone().with("payloadText", "[1]")).await;
+    assert!(stated.contains("/spec/payloadText: expected a JSON object"), "{stated}");
     created(&tenant, text.with("payloadText", r#"{"order_id": 1}"#)).await;
 
-    let said = refused(&tenant, event("dots", "..").with("eventId", "..")).await;
-    assert!(said.contains("/spec/eventType: ") && said.contains("/spec/eventId: "), "{said}");
+    let stated = refused(&tenant, event("dots", "..").with("eventId", "..")).await;
+    assert!(stated.contains("/spec/eventType: ") && stated.contains("/spec/eventId: "), "{stated}");
 
     // Clients that print the message instead of the causes, as Helm and Argo CD do.
     use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
@@ -117,9 +118,9 @@ async fn a_thousand_violations_are_refused_readably() {
     let schema = json!({"additionalProperties": {"type": "integer"}});
     declared(&tenant, event_type("a.many").with("schema", schema)).await;
     let payload: serde_json::Map<_, _> = (0..1000).map(|i| (format!("k{i}"), json!("x"))).collect();
-    let said = refused(&tenant, event("many", "a.many").with("payload", Value::Object(payload))).await;
-    assert!(said.contains("and 990 or more other violations"), "{said}");
-    assert!(said.len() < 2000 && said.lines().count() < 20, "{said}");
+    let stated = refused(&tenant, event("many", "a.many").with("payload", Value::Object(payload))).await;
+    assert!(stated.contains("and 990 or more other violations"), "{stated}");
+    assert!(stated.len() < 2000 && stated.lines().count() < 20, "{stated}");
 }
 
 #[tokio::test]
@@ -128,23 +129,23 @@ async fn warnings_reach_the_person_at_the_terminal() {
     let sidecar = Sidecar::start(&tenant, &[]).await;
     let undeclared = created(&tenant, event("early", "a.unknown")).await;
     assert!(undeclared.contains("Warning: /spec/eventType: no WebhookEventType declares"), "{undeclared}");
-    let said = created(&tenant, endpoint("hook", &["a.unknown"])).await;
-    assert!(said.contains("Warning: /spec/eventTypes/0: no WebhookEventType declares"), "{said}");
+    let stated = created(&tenant, endpoint("hook", &["a.unknown"])).await;
+    assert!(stated.contains("Warning: /spec/eventTypes/0: no WebhookEventType declares"), "{stated}");
 
     let lax =
         |name: &str, policy: &str| event_type(name).with("schema", order()).with("payloadPolicy", policy);
     declared(&tenant, lax("a.warn", "Warn")).await;
     declared(&tenant, lax("a.audit", "Audit")).await;
-    let said = created(&tenant, event("warned", "a.warn")).await;
-    assert!(said.contains("Warning: /spec/payload: found no \"order_id\""), "{said}");
+    let stated = created(&tenant, event("warned", "a.warn")).await;
+    assert!(stated.contains("Warning: /spec/payload: found no \"order_id\""), "{stated}");
     assert_eq!(created(&tenant, event("audited", "a.audit")).await, "");
     let counted = "svix_operator_admission_payload_violations_total";
     assert_eq!(sidecar.process.metric(&format!("{counted}{{policy=\"Audit\"}}")).await, 1.0);
     assert_eq!(sidecar.process.metric(&format!("{counted}{{policy=\"Warn\"}}")).await, 1.0);
 
     // Somebody else declares the same.
-    let said = created(&tenant, lax("another", "Warn").with("name", "a.warn")).await;
-    assert!(said.contains(&format!("is declared by {}/a.warn already", tenant.name)), "{said}");
+    let stated = created(&tenant, lax("another", "Warn").with("name", "a.warn")).await;
+    assert!(stated.contains(&format!("is declared by {}/a.warn already", tenant.name)), "{stated}");
 }
 
 #[tokio::test]
@@ -157,8 +158,8 @@ async fn unwatched_namespaces_are_warned_of() {
         tenant.name
     );
     for manifest in [event_type("a.b"), endpoint("hook", &["a.b"]), event("sent", "a.b")] {
-        let said = created(&tenant, manifest).await;
-        assert_eq!(said.trim(), expected);
+        let stated = created(&tenant, manifest).await;
+        assert_eq!(stated.trim(), expected);
     }
     let both = format!("team-a,{}", tenant.name);
     let other = Sidecar::unregistered(&tenant, &["--watch-namespaces", &both]).await;
@@ -184,19 +185,19 @@ async fn declarations_that_cannot_work_are_refused() {
             "/spec/metadata: with the owner mark",
         ),
     ] {
-        let said = refused(&tenant, manifest).await;
-        assert!(said.contains(expected), "{expected} is not in\n{said}");
-        assert!(!said.contains("99999"), "a URL may be a credential: {said}");
+        let stated = refused(&tenant, manifest).await;
+        assert!(stated.contains(expected), "{expected} is not in\n{stated}");
+        assert!(!stated.contains("99999"), "a URL may be a credential: {stated}");
     }
     // Every example that does not match, at once.
     let examples = json!([
         {"name": "one", "value": {}}, {"name": "two", "value": {"order_id": 1}},
         {"name": "three", "text": "{\"order_id\": \"x\"}"},
     ]);
-    let said = refused(&tenant, schema(order()).with("examples", examples)).await;
-    assert!(said.contains("/spec/examples/0: (\"one\") does not match"), "{said}");
-    assert!(said.contains("/spec/examples/2: (\"three\") does not match"), "{said}");
-    assert!(!said.contains("examples/1"), "{said}");
+    let stated = refused(&tenant, schema(order()).with("examples", examples)).await;
+    assert!(stated.contains("/spec/examples/0: (\"one\") does not match"), "{stated}");
+    assert!(stated.contains("/spec/examples/2: (\"three\") does not match"), "{stated}");
+    assert!(!stated.contains("examples/1"), "{stated}");
     // An update is judged like a create.
     created(&tenant, schema(order())).await;
     let bad = json!({"spec": {"schema": {"type": "strin"}}}).to_string();
@@ -216,14 +217,14 @@ async fn schemas_in_config_maps_and_changes_of_them_are_followed() {
     };
     let reference = json!({"configMapKeyRef": {"name": "schemas", "key": "schema.json"}});
     declared(&tenant, event_type("a.map").with("schema", json!(null)).with("schemaFrom", reference)).await;
-    let said = created(&tenant, event("early", "a.map")).await;
-    assert!(said.contains("is declared by") && said.contains("its schema cannot be used"), "{said}");
+    let stated = created(&tenant, event("early", "a.map")).await;
+    assert!(stated.contains("is declared by") && stated.contains("its schema cannot be used"), "{stated}");
     let refusal = async |pointer: &str| {
         eventually("the schema to be in force", PATIENCE, async || {
             let text = tenant.mine(event("probe", "a.map")).0.to_string();
             let arguments = ["create", "--dry-run=server", "-f", "-"];
-            let said = tenant.control_plane.kubectl_with(&arguments, &text).await.stderr;
-            if said.contains(pointer) { Ok(()) } else { Err(said) }
+            let stated = tenant.control_plane.kubectl_with(&arguments, &text).await.stderr;
+            if stated.contains(pointer) { Ok(()) } else { Err(stated) }
         })
         .await;
     };
@@ -236,8 +237,8 @@ async fn schemas_in_config_maps_and_changes_of_them_are_followed() {
     eventually("it to be forgotten", PATIENCE, async || {
         let text = tenant.mine(event("probe", "a.map")).0.to_string();
         let arguments = ["create", "--dry-run=server", "-f", "-"];
-        let said = tenant.control_plane.kubectl_with(&arguments, &text).await.stderr;
-        if said.contains("no WebhookEventType declares") { Ok(()) } else { Err(said) }
+        let stated = tenant.control_plane.kubectl_with(&arguments, &text).await.stderr;
+        if stated.contains("no WebhookEventType declares") { Ok(()) } else { Err(stated) }
     })
     .await;
 }
@@ -254,8 +255,8 @@ async fn a_webhook_that_is_down_blocks_creates_only() {
     sidecar.process.signal("KILL");
     sidecar.process.ended(PATIENCE).await;
 
-    let said = refused(&tenant, event("new", "a.b")).await;
-    assert!(said.contains("failed calling webhook"), "{said}");
+    let stated = refused(&tenant, event("new", "a.b")).await;
+    assert!(stated.contains("failed calling webhook"), "{stated}");
     // Metadata, finalizers and status.
     for kind in ["webhookeventtype/a.b", "webhookendpoint/hook", "webhookevent/sent"] {
         tenant.kubectl(&["label", kind, "touched=yes"]).await.expect_success();
@@ -310,8 +311,8 @@ async fn an_undecodable_event_type_stops_no_others() {
     .await;
     let sidecar = Sidecar::start(&tenant, &[]).await;
     declared(&tenant, event_type("a.good").with("schema", order())).await;
-    let said = refused(&tenant, event("bad", "a.good")).await;
-    assert!(said.contains("/spec/payload: found no \"order_id\""), "{said}");
+    let stated = refused(&tenant, event("bad", "a.good")).await;
+    assert!(stated.contains("/spec/payload: found no \"order_id\""), "{stated}");
     let log = sidecar.process.log_text();
     assert!(log.contains("cannot be read") && log.contains("a.odd"), "{log}");
     // Nor does it stop its own deletion.

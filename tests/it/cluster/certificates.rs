@@ -173,8 +173,8 @@ async fn after_a_reinstall_ready_means_trusted() {
     let missing = "webhook configuration: its caBundle does not trust the serving certificate yet; the holder of the \
                    Lease writes it\n";
     eventually("all other checks to pass", PATIENCE, async || {
-        let said = second.process.get("/readyz").await.unwrap_or_default();
-        if said == missing { Ok(()) } else { Err(said) }
+        let stated = second.process.get("/readyz").await.unwrap_or_default();
+        if stated == missing { Ok(()) } else { Err(stated) }
     })
     .await;
     // until the Lease has expired, and creates get through from then on.

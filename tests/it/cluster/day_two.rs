@@ -101,8 +101,8 @@ async fn two_operators_settle_on_one_owner() {
     // When both declare one endpoint and one event type
     apply(&tenant, &second, [event_type("a.one"), hook("https://second.example.org/")]).await;
     // Then the first one has the endpoint, and the second says whose it is.
-    let told = reason(&tenant, &second, "webhookendpoint/hook", "NotOurs").await;
-    assert!(told.contains(&format!("first/{}/hook", tenant.name)), "{told}");
+    let reported = reason(&tenant, &second, "webhookendpoint/hook", "NotOurs").await;
+    assert!(reported.contains(&format!("first/{}/hook", tenant.name)), "{reported}");
     // An equal event type is both's.
     reason(&tenant, &second, "webhookeventtype/a.one", "InSync").await;
     let writes = async || {
@@ -444,8 +444,11 @@ async fn a_refused_secret_is_reported_and_not_retried() {
     tenant
         .apply([event_type("a.one"), hook.clone().with("signingSecret", to(json!({"app": "two words"})))])
         .await;
-    let told = tenant.wait_for_reason("webhookendpoint", "hook", "InvalidSpec").await;
-    assert!(told.starts_with("/spec/signingSecret/toSecret: ") && told.contains("two words"), "{told}");
+    let reported = tenant.wait_for_reason("webhookendpoint", "hook", "InvalidSpec").await;
+    assert!(
+        reported.starts_with("/spec/signingSecret/toSecret: ") && reported.contains("two words"),
+        "{reported}"
+    );
     // The user's own word on a label that is ours to give stands.
     let own = to(json!({"app.kubernetes.io/managed-by": "us"}));
     tenant.apply([hook.with("signingSecret", own)]).await;

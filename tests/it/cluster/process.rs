@@ -41,14 +41,14 @@ async fn a_standby_takes_over_when_the_leader_stops() {
         ["get", "lease", "-n", OPERATOR_NAMESPACE, "svix-operator", "-o", "jsonpath={.spec.holderIdentity}"];
     let holder = control_plane.kubectl(&holder).await.expect_success();
     let log = second.log_text();
-    let told: Vec<_> = log.lines().filter(|line| line.contains("standing by")).collect();
-    let said = format!("standing by; {holder} leads");
-    assert!(matches!(told[..], [line] if line.contains("INFO") && line.contains(&said)), "{log}");
+    let reported: Vec<_> = log.lines().filter(|line| line.contains("standing by")).collect();
+    let stated = format!("standing by; {holder} leads");
+    assert!(matches!(reported[..], [line] if line.contains("INFO") && line.contains(&stated)), "{log}");
 
-    let told = Instant::now();
+    let reported = Instant::now();
     first.signal("TERM");
     first.ended(Duration::from_secs(10)).await;
-    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    assert!(reported.elapsed() < Duration::from_secs(5), "{:?}", reported.elapsed());
     eventually("the second to lead", Duration::from_secs(30), async || {
         (second.metric("svix_operator_leader").await == 1.0).then_some(())
     })
@@ -165,16 +165,16 @@ async fn status_is_written_at_most_twice_per_change() {
     .await;
     watches.iter().for_each(tokio::task::JoinHandle::abort);
     for (name, seen) in &*stored.lock().unwrap() {
-        let told: Vec<_> =
+        let reported: Vec<_> =
             seen.iter().map(|status| (of_ready(status, "reason"), of_ready(status, "message"))).collect();
         // Waiting, where that lasted, and done. What an object waits for may become known only while it waits, on a
         // machine where that takes seconds.
-        let mut reasons: Vec<_> = told.iter().map(|(reason, _)| reason).collect();
+        let mut reasons: Vec<_> = reported.iter().map(|(reason, _)| reason).collect();
         reasons.dedup();
-        let mut once = told.clone();
+        let mut once = reported.clone();
         once.sort();
         once.dedup();
-        assert!(reasons.len() <= 2 && once.len() == told.len(), "{name}: {told:?}");
+        assert!(reasons.len() <= 2 && once.len() == reported.len(), "{name}: {reported:?}");
     }
     // The shared operator counts for every test, so this one asks its log for its own namespace.
     let log = Operator::shared().await.log_text();

@@ -132,8 +132,11 @@ async fn secrets_can_be_allowed_in_some_namespaces_only() {
     // Then it works in the one, and in the other it is told what is missing; what needs no Secret goes on.
     allowed.all_ready(3).await;
     assert!(allowed.get("secret", "key").await.is_ok());
-    let told = not.wait_for_reason("webhookendpoint", "hook", "SecretNotReadable").await;
-    assert!(told.contains("docs/security.md") && told.contains(&format!("Secret {}/", not.name)), "{told}");
+    let reported = not.wait_for_reason("webhookendpoint", "hook", "SecretNotReadable").await;
+    assert!(
+        reported.contains("docs/security.md") && reported.contains(&format!("Secret {}/", not.name)),
+        "{reported}"
+    );
     not.wait_for_reason("webhookendpoint", "plain", "InSync").await;
     assert!(!operator.refused().is_empty(), "what is refused is told in the log");
     assert!(not.svix.snapshot().endpoint("default", &format!("test.{}.hook", not.name)).is_none());

@@ -28,13 +28,13 @@ use crate::support::{
 const FOREIGN: &str = "example.org/mine";
 const KINDS: &str = "webhookeventtypes,webhookendpoints,svixconnections";
 
-struct Said {
+struct Stated {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Said {
+impl Stated {
     #[track_caller]
     fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}{:.2000}", self.stderr, self.stdout);
@@ -51,7 +51,7 @@ impl Said {
     }
 }
 
-async fn release(kubeconfig: &Path, arguments: &[&str]) -> Said {
+async fn release(kubeconfig: &Path, arguments: &[&str]) -> Stated {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_svix-operator"))
         .arg("release")
         .args(arguments)
@@ -61,7 +61,7 @@ async fn release(kubeconfig: &Path, arguments: &[&str]) -> Said {
         .await
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Said { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Stated { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// Held by these finalizers.
@@ -138,20 +138,20 @@ async fn release_is_refused_while_an_operator_runs() {
     tenant.all_ready(4).await;
 
     // An operator that runs would take them back.
-    let said = release(&account, &["--all"]).await.expect(2);
-    println!("{}", said.stderr);
+    let stated = release(&account, &["--all"]).await.expect(2);
+    println!("{}", stated.stderr);
     assert!(
-        said.stderr.contains("holds the Lease svix-operator/svix-operator and renewed it at"),
+        stated.stderr.contains("holds the Lease svix-operator/svix-operator and renewed it at"),
         "{}",
-        said.stderr
+        stated.stderr
     );
-    assert!(said.stderr.contains("kubectl -n svix-operator scale deployment"), "{}", said.stderr);
+    assert!(stated.stderr.contains("kubectl -n svix-operator scale deployment"), "{}", stated.stderr);
     let there = ["--all", "--operator-namespace", OPERATOR_NAMESPACE];
     release(&account, &there).await.expect(2);
     // To look is never refused.
-    let said = release(&account, &["--all", "--dry-run"]).await.expect(0);
-    println!("{}{}", said.stdout, said.stderr);
-    let rows = said.rows();
+    let stated = release(&account, &["--all", "--dry-run"]).await.expect(0);
+    println!("{}{}", stated.stdout, stated.stderr);
+    let rows = stated.rows();
     assert_eq!(rows[0], ["KIND", "NAMESPACE", "NAME", "STATE"]);
     assert_eq!(rows[1], ["WebhookEventType", &tenant.name, "a.one", "WouldBeReleased"]);
     assert_eq!(rows[3], ["WebhookEndpoint", &tenant.name, "one", "WouldBeReleased"]);
@@ -176,20 +176,23 @@ async fn release_is_refused_while_an_operator_runs() {
     release(&account, &["--all", "--dry-run"]).await.expect(0);
     assert_eq!(objects(&control_plane).await, before, "a dry run changes nothing");
 
-    let said = release(&account, &["--all", "--output", "json"]).await.expect(0);
-    println!("{}{}", said.stdout, said.stderr);
-    assert!(said.stderr.contains("waiting for up to 3 s to see whether it renews it"), "{}", said.stderr);
-    let told = said.json();
-    assert_eq!((&told["released"], &told["failed"], &told["dryRun"]), (&json!(5), &json!(0), &json!(false)));
+    let stated = release(&account, &["--all", "--output", "json"]).await.expect(0);
+    println!("{}{}", stated.stdout, stated.stderr);
+    assert!(stated.stderr.contains("waiting for up to 3 s to see whether it renews it"), "{}", stated.stderr);
+    let reported = stated.json();
+    assert_eq!(
+        (&reported["released"], &reported["failed"], &reported["dryRun"]),
+        (&json!(5), &json!(0), &json!(false))
+    );
     let state = |name: &str| {
-        let mut found = told["objects"].as_array().unwrap().iter();
+        let mut found = reported["objects"].as_array().unwrap().iter();
         found.find(|object| object["name"] == name).unwrap().clone()
     };
     assert_eq!(state("a.one")["state"], "Released");
     assert_eq!(state("a.two")["state"], "Deleted");
     assert_eq!(state("two")["state"], "Released");
     assert_eq!(state("two")["message"], format!("its deletion still waits for {FOREIGN}"));
-    let last = told["objects"].as_array().unwrap().last().unwrap();
+    let last = reported["objects"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["kind"], &last["namespace"]), (&json!("SvixConnection"), &json!("")));
 
     assert_eq!(finalizers(&control_plane, "WebhookEventType/a.two").await, None);
@@ -199,12 +202,12 @@ async fn release_is_refused_while_an_operator_runs() {
     let dead = json!({"spec": {"holderIdentity": "dead", "leaseDurationSeconds": 15}}).to_string();
     let patch = ["patch", "lease", "-n", OPERATOR_NAMESPACE, "svix-operator", "--type=merge", "-p", &dead];
     control_plane.kubectl(&patch).await.expect_success();
-    let said = release(&account, &["--all"]).await.expect(0);
+    let stated = release(&account, &["--all"]).await.expect(0);
     assert!(
-        said.stdout.is_empty() && said.stderr.starts_with("nothing to release"),
+        stated.stdout.is_empty() && stated.stderr.starts_with("nothing to release"),
         "{}{}",
-        said.stdout,
-        said.stderr
+        stated.stdout,
+        stated.stderr
     );
     // Nothing stands in the way of the rest of the uninstall, and Svix has seen nothing of it.
     let none = json!({"metadata": {"finalizers": null}}).to_string();
@@ -216,10 +219,13 @@ async fn release_is_refused_while_an_operator_runs() {
     assert_eq!(held.applications["default"].endpoints.len(), 2);
     assert!(!held.event_types["a.one"].archived && !held.event_types["a.two"].archived);
 
-    // The kinds are gone: that is said, and is no failure.
-    let said = release(&account, &["--all", "--output=json"]).await.expect(0);
-    assert!(said.stderr.contains("its CRD is not installed"), "{}", said.stderr);
-    assert_eq!(said.json()["missingKinds"], json!(["WebhookEventType", "WebhookEndpoint", "SvixConnection"]));
+    // The kinds are gone: that is stated, and is no failure.
+    let stated = release(&account, &["--all", "--output=json"]).await.expect(0);
+    assert!(stated.stderr.contains("its CRD is not installed"), "{}", stated.stderr);
+    assert_eq!(
+        stated.json()["missingKinds"],
+        json!(["WebhookEventType", "WebhookEndpoint", "SvixConnection"])
+    );
 }
 
 #[tokio::test]
@@ -270,10 +276,10 @@ async fn what_is_chosen_is_released_and_nothing_else() {
         }
     })
     .await;
-    let said = release(&account, &["--namespace", &hung]).await.expect(0);
-    println!("{}{}", said.stdout, said.stderr);
-    assert_eq!(said.rows()[1], ["WebhookEventType", &hung, "hung.one", "Deleted"]);
-    assert_eq!(said.rows().len(), 3);
+    let stated = release(&account, &["--namespace", &hung]).await.expect(0);
+    println!("{}{}", stated.stdout, stated.stderr);
+    assert_eq!(stated.rows()[1], ["WebhookEventType", &hung, "hung.one", "Deleted"]);
+    assert_eq!(stated.rows().len(), 3);
     control_plane
         .kubectl(&["wait", "--for=delete", &format!("namespace/{hung}"), "--timeout=60s"])
         .await
@@ -282,26 +288,27 @@ async fn what_is_chosen_is_released_and_nothing_else() {
 
     // By name, with a slip in one, and one that needs nothing.
     let [two, none, free] = ["two", "none", "free"].map(|name| format!("WebhookEndpoint/{team}/{name}"));
-    let said = release(&account, &[&two, &none, &free]).await.expect(1);
-    println!("{}{}", said.stdout, said.stderr);
-    let mut states: Vec<_> = said.rows()[1..].iter().map(|row| format!("{} {}", row[2], row[3])).collect();
+    let stated = release(&account, &[&two, &none, &free]).await.expect(1);
+    println!("{}{}", stated.stdout, stated.stderr);
+    let mut states: Vec<_> = stated.rows()[1..].iter().map(|row| format!("{} {}", row[2], row[3])).collect();
     states.sort();
     assert_eq!(states, ["free NotHeld", "none NotFound", "two Released"]);
     assert_eq!(finalizers(&control_plane, "WebhookEndpoint/free").await, Some(vec![FOREIGN.to_owned()]));
 
     // Through one connection, in one namespace: the connection is not asked for.
-    let said = release(&account, &["--connection", "one", "--namespace", &team, "--dry-run"]).await.expect(0);
-    assert_eq!(said.rows().len(), 4, "{}", said.stdout);
-    let said = release(&account, &["--connection", "one"]).await.expect(0);
-    let released: Vec<_> = said.rows()[1..].iter().map(|row| row[row.len() - 2].to_owned()).collect();
-    assert_eq!(released, ["team.one", "moving", "one", "one"], "{}", said.stdout);
+    let stated =
+        release(&account, &["--connection", "one", "--namespace", &team, "--dry-run"]).await.expect(0);
+    assert_eq!(stated.rows().len(), 4, "{}", stated.stdout);
+    let stated = release(&account, &["--connection", "one"]).await.expect(0);
+    let released: Vec<_> = stated.rows()[1..].iter().map(|row| row[row.len() - 2].to_owned()).collect();
+    assert_eq!(released, ["team.one", "moving", "one", "one"], "{}", stated.stdout);
     assert_eq!(
         finalizers(&control_plane, "SvixConnection/two").await,
         Some(vec![FOREIGN.to_owned(), FINALIZER.to_owned()])
     );
     assert_eq!(finalizers(&control_plane, "WebhookEventType/team.two").await, Some(ours));
-    let said = release(&account, &["SvixConnection/two"]).await.expect(0);
-    assert_eq!(said.rows()[1], ["SvixConnection", "two", "Released"]);
+    let stated = release(&account, &["SvixConnection/two"]).await.expect(0);
+    assert_eq!(stated.rows()[1], ["SvixConnection", "two", "Released"]);
     assert_eq!(finalizers(&control_plane, "SvixConnection/two").await, Some(vec![FOREIGN.to_owned()]));
 
     for (wrong, expected) in [
@@ -310,8 +317,8 @@ async fn what_is_chosen_is_released_and_nothing_else() {
         (&["WebhookEvent/a/b"][..], "has no finalizer"),
         (&["Pod/a/b"][..], "KIND/NAMESPACE/NAME"),
     ] {
-        let said = release(&account, wrong).await.expect(2);
-        assert!(said.stderr.contains(expected), "{}", said.stderr);
+        let stated = release(&account, wrong).await.expect(2);
+        assert!(stated.stderr.contains(expected), "{}", stated.stderr);
     }
 }
 
@@ -415,9 +422,9 @@ async fn long_lists_and_busy_objects_are_released() {
     tokio::select! {
         () = busy => {}
         () = async {
-            let said = release(&account, &["--all", "-o", "json"]).await.expect(0).json();
-            assert_eq!((&said["released"], &said["failed"]), (&json!(MANY + 1), &json!(0)));
-            let mut names: Vec<_> = said["objects"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+            let stated = release(&account, &["--all", "-o", "json"]).await.expect(0).json();
+            assert_eq!((&stated["released"], &stated["failed"]), (&json!(MANY + 1), &json!(0)));
+            let mut names: Vec<_> = stated["objects"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
             names.sort_unstable();
             names.dedup();
             assert_eq!(names.len(), MANY + 1);
@@ -437,17 +444,25 @@ async fn long_lists_and_busy_objects_are_released() {
         .kubectl(&["-n", &team, "patch", "webhookendpoint", "odd", "--type=merge", "-p", &hold])
         .await
         .expect_success();
-    let said = release(&account, &["--all"]).await.expect(0);
-    assert!(said.stderr.contains("knows no WebhookEventType: its CRD is not installed"), "{}", said.stderr);
-    assert_eq!(said.rows()[1], ["WebhookEndpoint", &team, "odd", "Released"]);
+    let stated = release(&account, &["--all"]).await.expect(0);
+    assert!(
+        stated.stderr.contains("knows no WebhookEventType: its CRD is not installed"),
+        "{}",
+        stated.stderr
+    );
+    assert_eq!(stated.rows()[1], ["WebhookEndpoint", &team, "odd", "Released"]);
 
     // Somebody who may not learns so.
     let nobody = control_plane.dir().join("nobody.kubeconfig");
     let text = std::fs::read_to_string(&account).unwrap().replace("as: releaser", "as: nobody");
     std::fs::write(&nobody, text).unwrap();
-    let said = release(&nobody, &["--all"]).await.expect(2);
-    assert!(said.stderr.contains("forbidden: User") && !said.stderr.contains("Status {"), "{}", said.stderr);
-    assert!(said.stderr.contains("cannot determine whether an operator runs"), "{}", said.stderr);
-    let said = release(&nobody, &["--all", "--force"]).await.expect(1);
-    assert!(said.stderr.contains("error: WebhookEndpoint cannot be listed"), "{}", said.stderr);
+    let stated = release(&nobody, &["--all"]).await.expect(2);
+    assert!(
+        stated.stderr.contains("forbidden: User") && !stated.stderr.contains("Status {"),
+        "{}",
+        stated.stderr
+    );
+    assert!(stated.stderr.contains("cannot determine whether an operator runs"), "{}", stated.stderr);
+    let stated = release(&nobody, &["--all", "--force"]).await.expect(1);
+    assert!(stated.stderr.contains("error: WebhookEndpoint cannot be listed"), "{}", stated.stderr);
 }

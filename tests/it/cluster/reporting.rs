@@ -24,39 +24,39 @@ async fn a_connection_says_what_is_to_be_mended() {
     tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
 
     tenant.set_token("wrong").await;
-    let said = tenant.wait_for_reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
-    assert_eq!(said.matches("accept the token").count(), 1, "{said}");
-    assert!(said.contains(&format!("key \"token\" of the Secret {:?}", tenant.name)), "{said}");
+    let stated = tenant.wait_for_reason("svixconnection", &tenant.name, "AuthenticationFailed").await;
+    assert_eq!(stated.matches("accept the token").count(), 1, "{stated}");
+    assert!(stated.contains(&format!("key \"token\" of the Secret {:?}", tenant.name)), "{stated}");
     tenant.set_token(tenant.svix.token()).await;
     tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
 
     let url = tenant.svix.url();
     set_server(&tenant, &url.replace("http://", "https://")).await;
-    let said = tenant.wait_for_reason("svixconnection", &tenant.name, "SvixUnavailable").await;
-    assert!(said.contains("no TLS is spoken at this address; perhaps it is http://"), "{said}");
+    let stated = tenant.wait_for_reason("svixconnection", &tenant.name, "SvixUnavailable").await;
+    assert!(stated.contains("no TLS is spoken at this address; perhaps it is http://"), "{stated}");
     set_server(&tenant, &url).await;
     tenant.wait_for_reason("svixconnection", &tenant.name, "Connected").await;
 
     // The same reason for another cause.
     set_server(&tenant, &format!("{url}/api/v1")).await;
-    let said = tenant.wait_for_reason("svixconnection", &tenant.name, "SvixUnavailable").await;
-    assert!(said.contains("answers 404") && said.contains("ends before /api/v1"), "{said}");
+    let stated = tenant.wait_for_reason("svixconnection", &tenant.name, "SvixUnavailable").await;
+    assert!(stated.contains("answers 404") && stated.contains("ends before /api/v1"), "{stated}");
 
     // Each cause is an Event, not a second count of the first one.
     eventually("an Event for each cause", PATIENCE, async || {
         let about = format!("involvedObject.name={},reason=SvixUnavailable", tenant.name);
         let arguments = ["get", "events", "-n", "default", "--field-selector", &about];
-        let said = tenant.control_plane.kubectl(&arguments).await.expect_success();
-        if said.contains("no TLS") && said.contains("answers 404") { Ok(()) } else { Err(said) }
+        let stated = tenant.control_plane.kubectl(&arguments).await.expect_success();
+        if stated.contains("no TLS") && stated.contains("answers 404") { Ok(()) } else { Err(stated) }
     })
     .await;
     // And the same one again is counted.
     eventually("the Event of what came three times to be counted", PATIENCE, async || {
         let about = format!("involvedObject.name={},reason=Connected", tenant.name);
         let arguments = ["get", "events", "-n", "default", "-o", "jsonpath={.items[*].series.count}"];
-        let said =
+        let stated =
             tenant.control_plane.kubectl(&[&arguments[..], &["--field-selector", &about]].concat()).await;
-        if said.stdout == "3" { Ok(()) } else { Err(format!("{said:?}")) }
+        if stated.stdout == "3" { Ok(()) } else { Err(format!("{stated:?}")) }
     })
     .await;
 
@@ -103,7 +103,7 @@ async fn a_missing_or_deleted_connection_is_warned_of() {
     let _sidecar = Sidecar::start(&tenant, &[]).await;
     tenant.apply([event_type("a.one"), endpoint("before", &["a.one"])]).await;
     tenant.all_ready(2).await;
-    let told = async |manifest: crate::support::objects::Manifest| {
+    let reported = async |manifest: crate::support::objects::Manifest| {
         let arguments = ["create", "--dry-run=server", "-f", "-"];
         let done = tenant.control_plane.kubectl_with(&arguments, &manifest.0.to_string()).await;
         assert!(done.success, "{}", done.stderr);
@@ -117,16 +117,16 @@ async fn a_missing_or_deleted_connection_is_warned_of() {
     let mut letters: Vec<char> = tenant.name.chars().collect();
     letters.swap(0, 1);
     let typo: String = letters.into_iter().collect();
-    let said = told(on(&typo)).await;
+    let stated = reported(on(&typo)).await;
     let expected = format!("there is no SvixConnection {typo:?} (did you mean {:?}?)", tenant.name);
-    assert!(said.contains(&expected) && !said.contains("no WebhookEventType declares"), "{said}");
+    assert!(stated.contains(&expected) && !stated.contains("no WebhookEventType declares"), "{stated}");
 
     let gone = ["delete", "svixconnection", &tenant.name, "--wait=false"];
     tenant.kubectl(&gone).await.expect_success();
     let expected = format!("SvixConnection {:?} is being deleted", tenant.name);
     eventually("the webhook to know", PATIENCE, async || {
-        let said = told(on(&tenant.name)).await;
-        if said.contains(&expected) { Ok(()) } else { Err(said) }
+        let stated = reported(on(&tenant.name)).await;
+        if stated.contains(&expected) { Ok(()) } else { Err(stated) }
     })
     .await;
     // Not news for one that holds it.

@@ -79,10 +79,10 @@ async fn a_producers_gateway_follows_the_cluster() {
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
-    let (status, said) = send(json!({"order_id": "7"})).await;
-    assert!(status == 422 && said.contains("expected an integer"), "{status} {said}");
-    let (status, said) = send(json!({"order_id": 7})).await;
-    assert_eq!(status, 202, "{said}");
+    let (status, stated) = send(json!({"order_id": "7"})).await;
+    assert!(status == 422 && stated.contains("expected an integer"), "{status} {stated}");
+    let (status, stated) = send(json!({"order_id": 7})).await;
+    assert_eq!(status, 202, "{stated}");
     let held = tenant.svix.snapshot();
     let messages: Vec<_> = held.applications["default"].messages.values().collect();
     assert_eq!(messages.len(), 1);
@@ -95,9 +95,9 @@ async fn a_producers_gateway_follows_the_cluster() {
     let patch = ["patch", "svixconnection", &tenant.name, "--type=merge", "-p", &patch];
     tenant.control_plane.kubectl(&patch).await.expect_success();
     eventually("the gateway to follow", PATIENCE, async || {
-        let (status, said) = send(json!({"order_id": "7"})).await;
+        let (status, stated) = send(json!({"order_id": "7"})).await;
         if status != 202 {
-            return Err(said);
+            return Err(stated);
         }
         let held = tenant.svix.snapshot();
         let plain = held.applications["default"]
@@ -188,7 +188,7 @@ async fn a_forbidden_event_type_judges_no_events() {
     label(&thief, "team=orders").await;
     label(&tenant.name, "team=none").await;
     becomes("order.placed", "thief").await;
-    // Nor is it refused to store what is not permitted: it is told, and tells nothing of the others' schema.
+    // Nor is it refused to store what is not permitted: it is reported, and tells nothing of the others' schema.
     let create = async |manifest: Manifest| {
         let text = tenant.mine(manifest).0.to_string();
         control_plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &text).await

@@ -76,11 +76,11 @@ async fn match_refuses_differences_and_adopts_equality() {
     let mut harness = fleet().await;
     edit_svix(&harness, json!({"description": "by hand"})).await;
     harness.declare([hook().with("description", "mine")]);
-    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
+    let reported = harness.wait_for_reason(&hook().key(), "NotOurs").await;
     assert!(
-        told.message.contains(r#"description is "by hand" in Svix, declared "mine""#),
+        reported.message.contains(r#"description is "by hand" in Svix, declared "mine""#),
         "{}",
-        told.message
+        reported.message
     );
     harness.declare([hook().with("description", "by hand")]);
     harness.wait_until_in_sync().await;
@@ -94,10 +94,12 @@ async fn overriding_says_what_it_overwrites() {
     harness.wait_until_in_sync().await;
     let found = harness.svix.snapshot().endpoint("default", "theirs").unwrap().clone();
     assert_eq!(found.description, "mine");
-    let told = published(&harness, &hook().key());
+    let reported = published(&harness, &hook().key());
     assert!(
-        told.iter().any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "by hand""#)),
-        "{told:?}"
+        reported
+            .iter()
+            .any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "by hand""#)),
+        "{reported:?}"
     );
 }
 
@@ -107,8 +109,8 @@ async fn overriding_needs_to_be_allowed() {
     edit_svix(&harness, json!({})).await;
     harness.svix.clear_calls();
     harness.declare([hook().with("adoption", "Override")]);
-    let told = harness.wait_for_reason(&hook().key(), "NotPermitted").await;
-    assert!(told.message.contains("maxAdoption: Override"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "NotPermitted").await;
+    assert!(reported.message.contains("maxAdoption: Override"), "{}", reported.message);
     assert_eq!(harness.writes(), [""; 0]);
 }
 
@@ -117,13 +119,13 @@ async fn adoption_never_refuses_and_reveals_nothing() {
     let mut harness = fleet().await;
     edit_svix(&harness, json!({"description": "secret plans"})).await;
     harness.declare([hook().with("adoption", "Never")]);
-    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
-    assert!(!told.message.contains("secret plans"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "NotOurs").await;
+    assert!(!reported.message.contains("secret plans"), "{}", reported.message);
     let kind = json!({"name": "b.theirs", "description": "secret plans"});
     harness.edit_svix("POST", "/event-type", kind).await;
     harness.declare([event_type("b.theirs").with("adoption", "Never")]);
-    let told = harness.wait_for_reason(&event_type("b.theirs").key(), "NotOurs").await;
-    assert!(!told.message.contains("secret plans"), "{}", told.message);
+    let reported = harness.wait_for_reason(&event_type("b.theirs").key(), "NotOurs").await;
+    assert!(!reported.message.contains("secret plans"), "{}", reported.message);
 }
 
 #[tokio::test]
@@ -135,15 +137,15 @@ async fn hidden_headers_and_keys_must_be_equal() {
     harness.set_secret("s", "key", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     let mine = |value: &str| hook().with("headers", json!([{"name": "X-Team", "value": value}]));
     harness.declare([mine("mine")]);
-    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
+    let reported = harness.wait_for_reason(&hook().key(), "NotOurs").await;
     assert!(
-        told.message.contains("headers is x-team: another value (not shown) in Svix"),
+        reported.message.contains("headers is x-team: another value (not shown) in Svix"),
         "{}",
-        told.message
+        reported.message
     );
     let keyed = mine("theirs").with("signingSecret", json!({"fromSecret": {"name": "s", "key": "key"}}));
     harness.declare([keyed]);
-    eventually("the key to be told of", PATIENCE, async || {
+    eventually("the key to be reported", PATIENCE, async || {
         let message = harness.ready(&hook().key())?.message;
         if message.contains("signingSecret is another key (not shown) in Svix") {
             Ok(())
@@ -176,10 +178,10 @@ async fn an_event_type_is_overridden_where_that_is_allowed() {
     let found = harness.svix.snapshot().event_types["b.theirs"].clone();
     assert_eq!(found.description, "new");
     assert_eq!(found.schemas.unwrap()["2"], json!({"title": "kept"}), "other versions are left alone");
-    let told = published(&harness, &event_type("b.theirs").key());
+    let reported = published(&harness, &event_type("b.theirs").key());
     assert!(
-        told.iter().any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "old""#)),
-        "{told:?}"
+        reported.iter().any(|note| note.starts_with("Adopted: ") && note.contains(r#"description is "old""#)),
+        "{reported:?}"
     );
 }
 
@@ -225,8 +227,8 @@ async fn one_without_a_uid_is_given_one() {
 async fn an_id_that_leads_nowhere_makes_no_second_endpoint() {
     let mut harness = fleet().await;
     harness.declare([by_id("ep_2nowhere")]);
-    let told = harness.wait_for_reason(&hook().key(), "InvalidSpec").await;
-    assert!(told.message.contains("ep_2nowhere"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "InvalidSpec").await;
+    assert!(reported.message.contains("ep_2nowhere"), "{}", reported.message);
     assert!(harness.svix.snapshot().applications["default"].endpoints.is_empty());
 }
 
@@ -235,8 +237,8 @@ async fn a_foreign_mark_needs_adopt_id_and_override() {
     let mut harness = lenient_fleet().await;
     let id = edit_svix(&harness, json!({"metadata": {OWNER: "other/ns/name"}})).await;
     harness.declare([hook()]);
-    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
-    assert!(told.message.contains("other/ns/name"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "NotOurs").await;
+    assert!(reported.message.contains("other/ns/name"), "{}", reported.message);
     harness.declare([hook().with("adoption", "Override")]);
     harness.wait_until_idle().await;
     harness.wait_for_reason(&hook().key(), "NotOurs").await;
@@ -340,8 +342,8 @@ async fn the_oldest_owns_and_the_other_takes_over() {
     harness.wait_until_in_sync().await;
     let id = harness.svix.snapshot().endpoint("default", "shared").unwrap().id.clone();
     harness.declare([second.clone()]);
-    let told = harness.wait_for_reason(&second.key(), "Conflict").await;
-    assert!(told.message.contains("WebhookEndpoint/default/first"), "{}", told.message);
+    let reported = harness.wait_for_reason(&second.key(), "Conflict").await;
+    assert!(reported.message.contains("WebhookEndpoint/default/first"), "{}", reported.message);
     eventually("the holder to say so", PATIENCE, async || {
         let message = harness.ready(&first.key())?.message;
         if message.contains("WebhookEndpoint/other/second declares it, too, and waits") {
@@ -417,10 +419,14 @@ async fn differing_headers_or_keys_prevent_adoption() {
         .with("headers", json!([{"name": "X-Team", "value": "mine"}]))
         .with("signingSecret", json!({"fromSecret": {"name": "keys", "key": "signing"}}));
     harness.declare([declared]);
-    // Then what differs is told by name, and nothing is written.
-    let told = harness.wait_for_reason(&hook().key(), "NotOurs").await;
-    assert!(told.message.contains("x-team") && told.message.contains("signingSecret"), "{}", told.message);
-    assert!(!told.message.contains("hunter2"), "{}", told.message);
+    // Then what differs is reported by name, and nothing is written.
+    let reported = harness.wait_for_reason(&hook().key(), "NotOurs").await;
+    assert!(
+        reported.message.contains("x-team") && reported.message.contains("signingSecret"),
+        "{}",
+        reported.message
+    );
+    assert!(!reported.message.contains("hunter2"), "{}", reported.message);
     assert_eq!(harness.svix.snapshot(), before);
     // Declared as it is, it is taken.
     harness.declare([hook().with("headers", json!([{"name": "X-Team", "value": "hunter2"}]))]);
@@ -529,8 +535,8 @@ async fn resources_of_unwatched_objects_are_not_taken() {
     // When it is declared here, equal, and named by its id
     harness.declare([hook().annotated("svix-operator.dev/adopt-id", &id)]);
     // Then it stays whose it is.
-    let told = harness.wait_for_reason(&hook().key(), "Conflict").await;
-    assert!(told.message.contains("elsewhere/x"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "Conflict").await;
+    assert!(reported.message.contains("elsewhere/x"), "{}", reported.message);
     assert_eq!(
         harness.svix.snapshot().endpoint("default", "theirs").unwrap().metadata[OWNER],
         "test/elsewhere/x"

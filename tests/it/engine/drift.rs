@@ -34,7 +34,7 @@ async fn edits_are_undone_and_told() {
     harness.edit_svix("PATCH", "/event-type/a.one", kind).await;
     back(&harness, &before).await;
     for key in [event_type("a.one").key(), endpoint("hook", &[]).key()] {
-        eventually("the repair to be told", PATIENCE, async || {
+        eventually("the repair to be reported", PATIENCE, async || {
             harness.published(&key).contains(&"DriftRepaired").then_some(())
         })
         .await;

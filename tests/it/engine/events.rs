@@ -132,9 +132,9 @@ async fn no_event_tells_what_is_in_a_payload() {
     harness.declare([refused.clone(), warned.clone()]);
     harness.wait_for_reason(&refused.key(), "InvalidPayload").await;
     harness.wait_for_reason(&warned.key(), "NoEndpointMatched").await;
-    let told: Vec<_> = harness.all_published().into_iter().map(|(_, note)| note.message).collect();
-    assert!(told.iter().any(|message| message.contains("/spec/payload/name")), "{told:?}");
-    assert!(!told.iter().any(|message| message.contains("4111111111111111")), "{told:?}");
+    let reported: Vec<_> = harness.all_published().into_iter().map(|(_, note)| note.message).collect();
+    assert!(reported.iter().any(|message| message.contains("/spec/payload/name")), "{reported:?}");
+    assert!(!reported.iter().any(|message| message.contains("4111111111111111")), "{reported:?}");
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn an_event_names_endpoints_that_are_not_ready() {
     // When an event is sent that no endpoint in Svix receives
     let sent = event("e", "a.one");
     harness.declare([sent.clone()]);
-    // Then it names them, is told as a Warning, and does not say that it was delivered.
+    // Then it names them, is reported as a Warning, and does not say that it was delivered.
     let ready = harness.wait_for_reason(&sent.key(), "NoEndpointMatched").await;
     let named =
         "default/h1 (SecretNotFound), default/h2 (SecretNotFound), default/h3 (SecretNotFound) and 1 more. ";
@@ -231,8 +231,8 @@ async fn an_event_names_endpoints_that_are_not_ready() {
     assert_eq!(ready.status, ConditionStatus::True);
     assert_eq!(delivered(&harness, &sent.key()), "False/NoEndpointMatched");
     let notes = harness.all_published();
-    let told: Vec<_> = notes.iter().filter(|(of, note)| *of == sent.key() && note.warning).collect();
-    assert!(matches!(&told[..], [(_, note)] if note.reason == "NoEndpointMatched"), "{told:?}");
+    let reported: Vec<_> = notes.iter().filter(|(of, note)| *of == sent.key() && note.warning).collect();
+    assert!(matches!(&reported[..], [(_, note)] if note.reason == "NoEndpointMatched"), "{reported:?}");
     // One that is for nobody is delivered to everybody.
     let other = event("other", "a.two");
     harness.declare([event_type("a.two"), other.clone()]);

@@ -61,14 +61,14 @@ async fn observing_predicts_what_managing_does() {
     harness.wait_until_in_sync().await;
     harness.wait_until_idle().await;
     harness.svix.clear_calls();
-    // then what differs is told in the same words, field by field
+    // then what differs is reported in the same words, field by field
     harness.declare([observed(hook().with("description", "mine").with("throttleRate", 5))]);
     harness.wait_for_reason(&hook().key(), "Differs").await;
-    let told = difference(&harness, &hook().key());
+    let reported = difference(&harness, &hook().key());
     let fields: Vec<_> =
-        told["fields"].as_array().unwrap().iter().map(|field| field["field"].clone()).collect();
+        reported["fields"].as_array().unwrap().iter().map(|field| field["field"].clone()).collect();
     assert_eq!(
-        (told["action"].as_str(), fields),
+        (reported["action"].as_str(), fields),
         (Some("Change"), vec![json!("description"), json!("throttleRate")])
     );
     assert_eq!(harness.writes(), [""; 0]);
@@ -98,9 +98,9 @@ async fn observing_tells_of_headers_and_keys_by_name_only() {
         .with("signingSecret", json!({"fromSecret": {"name": "s", "key": "key"}}));
     harness.declare([observed]);
     harness.wait_for_reason(&hook().key(), "Differs").await;
-    let told = difference(&harness, &hook().key()).to_string();
-    assert!(told.contains("x-team") && told.contains("signingSecret"), "{told}");
-    assert!(!told.contains("hunter2") && !told.contains("whsec_"), "{told}");
+    let reported = difference(&harness, &hook().key()).to_string();
+    assert!(reported.contains("x-team") && reported.contains("signingSecret"), "{reported}");
+    assert!(!reported.contains("hunter2") && !reported.contains("whsec_"), "{reported}");
 }
 
 #[tokio::test]
@@ -310,16 +310,17 @@ async fn tenants_cannot_reach_others_in_one_application() {
         .with("managementPolicy", "Observe")
         .annotated("svix-operator.dev/adopt-id", &held.id);
     harness.declare([by_uid.clone(), by_id.clone(), observing.clone()]);
-    let told = [
+    let reported = [
         harness.wait_for_reason(&by_uid.key(), "InvalidSpec").await.message,
         harness.wait_for_reason(&by_id.key(), "Conflict").await.message,
         harness.wait_for_reason(&observing.key(), "Differs").await.message,
         difference(&harness, &observing.key()).to_string(),
     ];
     assert!(
-        told.iter()
+        reported
+            .iter()
             .all(|message| !message.contains("secret plans") && !message.contains("hooks.example.org")),
-        "{told:?}"
+        "{reported:?}"
     );
     assert_eq!(harness.svix.snapshot().endpoint("default", "test.default.hook"), Some(&held));
     assert!(harness.written_secret("stolen").is_none());
@@ -442,9 +443,9 @@ async fn moving_waits_for_the_connection_that_it_leaves() {
         event_type("a.two").with("connectionRef", json!({"name": "second"})),
         moved.with("eventTypes", json!(["a.two"])),
     ]);
-    let said = harness.wait_for_reason(&hook().key(), "Moving").await;
-    assert!(said.message.contains("SvixConnection \"default\""), "{}", said.message);
-    assert!(said.message.contains("endpoint.delete"), "{}", said.message);
+    let stated = harness.wait_for_reason(&hook().key(), "Moving").await;
+    assert!(stated.message.contains("SvixConnection \"default\""), "{}", stated.message);
+    assert!(stated.message.contains("endpoint.delete"), "{}", stated.message);
     assert!(other.snapshot().endpoint("default", "test.default.hook").is_none());
     harness.svix.faults().clear();
     harness.wait_for_reason(&hook().key(), "InSync").await;
@@ -461,8 +462,8 @@ async fn orphaning_works_while_svix_is_down() {
     harness.wait_until_in_sync().await;
     harness.svix.faults().down(true);
     harness.delete(&hook().key());
-    let told = harness.wait_for_reason(&hook().key(), "Deleting").await;
-    assert!(told.message.contains("svix-operator.dev/orphan-on-delete=true"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "Deleting").await;
+    assert!(reported.message.contains("svix-operator.dev/orphan-on-delete=true"), "{}", reported.message);
     let connection = connection(&harness.svix.url()).annotated("svix-operator.dev/orphan-on-delete", "true");
     harness.declare([connection]);
     harness.delete(&ObjectKey::connection("default"));
@@ -497,8 +498,12 @@ async fn orphaning_removes_all_finalizers_and_writes_nothing() {
     for key in kinds.iter().map(Manifest::key).chain([hook().key()]) {
         assert!(!held(&harness, &key), "{key}");
     }
-    let told = harness.wait_for_reason(&hook().key(), "ConnectionNotFound").await;
-    assert!(told.message.contains("there is no SvixConnection named \"default\""), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "ConnectionNotFound").await;
+    assert!(
+        reported.message.contains("there is no SvixConnection named \"default\""),
+        "{}",
+        reported.message
+    );
     assert_eq!((harness.writes(), harness.svix.snapshot()), (Vec::new(), before.clone()));
     harness.delete(&kinds[0].key());
     assert!(harness.object(&kinds[0].key()).is_none(), "it goes at once");
@@ -534,20 +539,20 @@ async fn a_connection_waits_for_no_event_that_is_over() {
     let connection = ObjectKey::connection("default");
     harness.delete(&connection);
     // Then it counts by kind what needs it, without what is over,
-    let told = harness.wait_for_reason(&connection, "InUse").await.message;
+    let reported = harness.wait_for_reason(&connection, "InUse").await.message;
     assert!(
-        told.starts_with(
+        reported.starts_with(
             "1 WebhookEndpoint, 1 WebhookEventType and 1 WebhookEvent still use this connection, \
              WebhookEndpoint/default/hook first; "
         ),
-        "{told}"
+        "{reported}"
     );
     harness.delete(&waiting.key());
     harness.delete(&strict.key());
     eventually("one to be left", PATIENCE, async || {
-        let told = harness.ready(&connection)?.message;
+        let reported = harness.ready(&connection)?.message;
         let expected = "1 WebhookEndpoint still uses this connection: WebhookEndpoint/default/hook; ";
-        if told.starts_with(expected) { Ok(()) } else { Err(told) }
+        if reported.starts_with(expected) { Ok(()) } else { Err(reported) }
     })
     .await;
     // and goes although events are there.

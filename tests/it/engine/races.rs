@@ -136,8 +136,8 @@ async fn a_missing_token_delays_deletion_but_not_forever() {
     // Then the one that waited long is let go, with a warning, and the other says what it waits for and how to get out.
     harness.gone(&long_ago.key()).await;
     assert!(harness.published(&long_ago.key()).contains(&"Orphaned"));
-    let told = harness.wait_for_reason(&now.key(), "Deleting").await;
-    assert!(told.contains("TokenNotFound") && told.contains("deletionPolicy: Retain"), "{told}");
+    let reported = harness.wait_for_reason(&now.key(), "Deleting").await;
+    assert!(reported.contains("TokenNotFound") && reported.contains("deletionPolicy: Retain"), "{reported}");
     // When the token comes back, the other is cleaned up as if nothing had been.
     harness.set_token(Ok(harness.svix.token().to_owned()));
     harness.gone(&now.key()).await;

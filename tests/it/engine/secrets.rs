@@ -193,11 +193,11 @@ async fn other_edits_by_hand_do_not_touch_headers_for_ever() {
 async fn missing_or_invalid_secrets_are_not_shown() {
     let from = |value: Value| hook().with("signingSecret", json!({ "fromSecret": value }));
     let mut harness = harness(&from(json!({"name": "keys", "key": "signing"}))).await;
-    let told = harness.wait_for_reason(&hook().key(), "SecretNotFound").await;
+    let reported = harness.wait_for_reason(&hook().key(), "SecretNotFound").await;
     assert!(
-        told.message.contains("/spec/signingSecret/fromSecret: Secret default/keys is not there"),
+        reported.message.contains("/spec/signingSecret/fromSecret: Secret default/keys is not there"),
         "{}",
-        told.message
+        reported.message
     );
     harness.set_secret("keys", "other", "x");
     eventually("the key to be missed", PATIENCE, async || {
@@ -206,11 +206,11 @@ async fn missing_or_invalid_secrets_are_not_shown() {
     })
     .await;
     harness.set_secret("keys", "signing", "whsec_hunter2");
-    let told = harness.wait_for_reason(&hook().key(), "InvalidSecret").await;
+    let reported = harness.wait_for_reason(&hook().key(), "InvalidSecret").await;
     assert!(
-        told.message.contains("expected whsec_") && !told.message.contains("hunter2"),
+        reported.message.contains("expected whsec_") && !reported.message.contains("hunter2"),
         "{}",
-        told.message
+        reported.message
     );
     assert!(in_svix(&harness).is_none(), "nothing is made with a wrong key");
     harness.set_secret("keys", "signing", KEY);
@@ -259,8 +259,8 @@ async fn the_address_can_come_from_a_secret_and_is_in_no_message() {
     harness.set_secret("slack", "url", "https://hooks.example.org/T0/hunter3");
     eventually_in_svix(&harness, "the new address", |it| it.url.ends_with("hunter3")).await;
     harness.set_secret("slack", "url", "not an address, hunter4");
-    let told = harness.wait_for_reason(&hook().key(), "InvalidSecret").await;
-    assert!(!told.message.contains("hunter"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "InvalidSecret").await;
+    assert!(!reported.message.contains("hunter"), "{}", reported.message);
     for (_, note) in harness.all_published() {
         assert!(!note.message.contains("hunter"), "{}", note.message);
     }
@@ -309,8 +309,8 @@ async fn a_recreated_endpoint_keeps_its_published_key() {
     harness.edit_svix("DELETE", PATH, json!(null)).await;
     harness.edit_svix("DELETE", "/app/default/endpoint/test.default.bare", json!(null)).await;
     eventually_in_svix(&harness, "it to be made again", |it| it.id != id).await;
-    // Then the one has its key again, and of the other it is told that it has not.
-    eventually("the new key to be told", PATIENCE, async || {
+    // Then the one has its key again, and for the other it is reported that it has not.
+    eventually("the new key to be reported", PATIENCE, async || {
         harness.published(&bare.key()).contains(&"SigningKeyChanged").then_some(())
     })
     .await;
@@ -319,8 +319,8 @@ async fn a_recreated_endpoint_keeps_its_published_key() {
     assert!(!harness.published(&hook().key()).contains(&"SigningKeyChanged"));
     let secret = harness.written_secret("hook-key").unwrap();
     assert_eq!((secret.text("signingKey"), secret.text("signingKey.previous")), (Some(&*key), None));
-    let told = harness.all_published();
-    let note = told.iter().find(|(_, note)| note.reason == "SigningKeyChanged").unwrap();
+    let reported = harness.all_published();
+    let note = reported.iter().find(|(_, note)| note.reason == "SigningKeyChanged").unwrap();
     assert!(note.1.warning && note.1.message.contains("signs with a new key"), "{note:?}");
 }
 
@@ -329,8 +329,8 @@ async fn a_secret_of_somebody_else_is_never_written_to() {
     let mut harness = Harness::new().await;
     harness.set_secret("hook-key", "signingKey", "theirs");
     harness.declare([event_type("a.one"), published()]);
-    let told = harness.wait_for_reason(&hook().key(), "SecretNotOurs").await;
-    assert!(told.message.starts_with("/spec/signingSecret/toSecret/name: "), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "SecretNotOurs").await;
+    assert!(reported.message.starts_with("/spec/signingSecret/toSecret/name: "), "{}", reported.message);
     assert_eq!(written(&harness, "signingKey").as_deref(), Some("theirs"));
     assert!(in_svix(&harness).is_some(), "the endpoint itself is there");
 }
@@ -414,8 +414,8 @@ async fn the_limit_of_old_keys_is_respected_and_told() {
             .await;
     }
     harness.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
-    let told = harness.wait_for_reason(&hook().key(), "RotationLimited").await;
-    assert!(told.message.contains("next key expires at"), "{}", told.message);
+    let reported = harness.wait_for_reason(&hook().key(), "RotationLimited").await;
+    assert!(reported.message.contains("next key expires at"), "{}", reported.message);
     let rotations =
         harness.svix.calls().iter().filter(|call| call.operation == "endpoint.rotate-secret").count();
     assert!(rotations < 15, "it is not tried again and again: {rotations}");
@@ -432,9 +432,9 @@ async fn a_rotation_needs_a_secret_to_write_to() {
     })
     .await;
     assert_eq!(in_svix(&harness).unwrap().secret, before);
-    let told =
+    let reported =
         harness.all_published().into_iter().filter(|(_, note)| note.message.contains("toSecret")).count();
-    assert_eq!(told, 1);
+    assert_eq!(reported, 1);
 }
 
 #[tokio::test]

@@ -211,8 +211,8 @@ async fn send_judges_and_then_sends() {
         .env("SVIX_TOKEN", "x");
     let gone = gone.stdin(Stdio::null()).output().unwrap();
     assert_eq!(gone.status.code(), Some(3));
-    let said = format!("no answer from Svix at {url}: ");
-    assert!(text(&gone).contains(&said) && text(&gone).contains("--svix-url"), "{}", text(&gone));
+    let stated = format!("no answer from Svix at {url}: ");
+    assert!(text(&gone).contains(&stated) && text(&gone).contains("--svix-url"), "{}", text(&gone));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Official SDKs with the gateway as their server; nothing else is configured.
 //!
 //! The Rust SDK always; the Python, JavaScript and Go ones are installed into the user's cache once. Where their tools
-//! or registries are missing, that is said and the test passes, unless `SVIX_OPERATOR_REQUIRE_SDKS` is set.
+//! or registries are missing, that is reported and the test passes, unless `SVIX_OPERATOR_REQUIRE_SDKS` is set.
 
 use std::path::{Path, PathBuf};
 
@@ -249,8 +249,8 @@ async fn the_receiver_of_the_example() {
     .await;
     assert_eq!(post(send, event(json!(5))).await, Ok(422));
     eventually("it to be received", PATIENCE, async || {
-        let said = std::fs::read_to_string(printed.path()).unwrap();
-        if said.contains("received: {'order_id': '1042'}") { Ok(()) } else { Err(said) }
+        let stated = std::fs::read_to_string(printed.path()).unwrap();
+        if stated.contains("received: {'order_id': '1042'}") { Ok(()) } else { Err(stated) }
     })
     .await;
 }

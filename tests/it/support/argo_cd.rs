@@ -32,8 +32,8 @@ pub async fn install_argo_cd(control_plane: &ControlPlane) {
         control_plane.kubectl(&["apply", "--server-side", "-f", file]).await.expect_success();
         // A definition that was just made may have no conditions at all, which kubectl takes for a mistake.
         eventually("Argo CD's definitions", PATIENCE, async || {
-            let said = control_plane.kubectl(&["wait", "--for=condition=Established", "-f", file]).await;
-            if said.success { Ok(()) } else { Err(said.stderr) }
+            let stated = control_plane.kubectl(&["wait", "--for=condition=Established", "-f", file]).await;
+            if stated.success { Ok(()) } else { Err(stated.stderr) }
         })
         .await;
     }

@@ -17,7 +17,7 @@ impl Repository {
     }
 
     pub fn git(&self, arguments: &[&str]) {
-        let said = Command::new("git")
+        let stated = Command::new("git")
             .args(["-c", "user.name=shop", "-c", "user.email=shop@example.org"])
             .args(arguments)
             .current_dir(self.0.path())
@@ -27,7 +27,7 @@ impl Repository {
             .stdin(Stdio::null())
             .output()
             .expect("the tests of the examples for Argo CD need git");
-        assert!(said.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&said.stderr));
+        assert!(stated.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&stated.stderr));
     }
 
     pub fn folder(&self) -> &Path {

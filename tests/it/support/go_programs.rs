@@ -77,7 +77,7 @@ impl GoPrograms {
         ));
         let status = go.wait().map_err(|error| format!("waiting for go: {error}"))?;
         if !status.success() || !self.is_complete(into) {
-            return Err(format!("`go build` in {} ended with {status}; what it said is above", self.module));
+            return Err(format!("`go build` in {} ended with {status}; its output is above", self.module));
         }
         self.say(&format!("built in {} s", start.elapsed().as_secs()));
         Ok(())
@@ -90,14 +90,14 @@ impl GoPrograms {
         struct Download {
             dir: PathBuf,
         }
-        let said = self
+        let stated = self
             .go()
             .args(["mod", "download", "-json", module])
             .output()
             .map_err(|error| self.not_started(&error))?;
-        serde_json::from_slice::<Download>(&said.stdout)
+        serde_json::from_slice::<Download>(&stated.stdout)
             .map(|download| download.dir)
-            .map_err(|error| format!("{module}: {error}: {}", String::from_utf8_lossy(&said.stdout)))
+            .map_err(|error| format!("{module}: {error}: {}", String::from_utf8_lossy(&stated.stdout)))
     }
 
     fn go(&self) -> Command {

@@ -27,7 +27,7 @@ impl<T, E: Display> Look for Result<T, E> {
 
 /// Calls `look` until it gives a value, and returns that value.
 ///
-/// Panics once `deadline` has passed, with `what` and what the last look said; a look that hangs
+/// Panics once `deadline` has passed, with `what` and what the last look stated; a look that hangs
 /// is cut off by the deadline too.
 #[track_caller]
 pub fn eventually<L: Look>(

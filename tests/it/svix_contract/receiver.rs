@@ -77,8 +77,8 @@ impl Receiver {
         inbox.received.iter().filter(|it| it.message() == message).cloned().collect()
     }
 
-    /// Waits until a message arrived `times` times. `None`, said aloud, if the server under test refuses to deliver to
-    /// 127.0.0.1, which is what a real one does unless it is told otherwise.
+    /// Waits until a message arrived `times` times. `None`, which is printed, if the server under test refuses to deliver to
+    /// 127.0.0.1, which is what a real one does unless it is configured otherwise.
     pub(super) async fn wait_for(
         &self,
         svix: &Svix,

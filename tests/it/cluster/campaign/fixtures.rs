@@ -131,11 +131,11 @@ fn verdict(object: Option<&Value>) -> Result<(bool, String), String> {
     }
     let conditions = status["conditions"].as_array().into_iter().flatten();
     let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready").ok_or("no Ready")?;
-    let told = format!("{}: {}", ready["reason"].as_str().unwrap(), ready["message"].as_str().unwrap());
-    // The embedded Svix ignores `groupName`, as the open-source server does: that is told, and the rest is carried out. So
+    let reported = format!("{}: {}", ready["reason"].as_str().unwrap(), ready["message"].as_str().unwrap());
+    // The embedded Svix ignores `groupName`, as the open-source server does: that is reported, and the rest is carried out. So
     // is that somebody disabled what is declared to be enabled, which is respected.
     let is_well = ready["status"] == "True" || ready["reason"] == "FieldsIgnored";
-    Ok((is_well || ready["reason"] == "DisabledInSvix", told))
+    Ok((is_well || ready["reason"] == "DisabledInSvix", reported))
 }
 
 /// Waits until the operator has looked at the present specs of all pairs; with `well`, also until all is well.

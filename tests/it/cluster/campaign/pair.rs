@@ -68,7 +68,7 @@ pub struct Pair {
     pub connection: usize,
     /// The connections that both were on.
     pub visited: BTreeSet<usize>,
-    /// Whether the endpoint was left behind somewhere, as its `deletionPolicy` said.
+    /// Whether the endpoint was left behind somewhere, as its `deletionPolicy` stated.
     pub left_behind: bool,
     /// Fields in Svix that were not made by this spec, in the event type and in the endpoint: what nobody declares keeps
     /// the value that it has there.
@@ -235,7 +235,7 @@ impl Pair {
             "examples" => self.examples(),
             "formatAssertion" | "deprecated" | "suspend" => json!(self.chance(0.5)),
             "payloadPolicy" => json!(self.pick(&["Enforce", "Warn", "Audit"])),
-            // Ignored by the open-source server, which is told; so it is rare.
+            // Ignored by the open-source server, which is reported; so it is rare.
             "groupName" if self.chance(0.8) => Value::Null,
             "groupName" => json!("group"),
             "featureFlag" => json!(self.pick(&["beta", "a.b-c_d", "X"])),
