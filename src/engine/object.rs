@@ -78,8 +78,15 @@ macro_rules! kinds {
                 }
             }
 
-            fn resource_mut(&mut self) -> &mut dyn Resource {
-                match self { $(Self::$kind(object) => { let object: &mut $object = Arc::make_mut(object); object })+ }
+            /// Returns its metadata.
+            #[must_use]
+            pub fn meta(&self) -> &ObjectMeta {
+                match self { $(Self::$kind(object) => &object.metadata),+ }
+            }
+
+            /// Returns its metadata, to change.
+            pub fn meta_mut(&mut self) -> &mut ObjectMeta {
+                match self { $(Self::$kind(object) => &mut Arc::make_mut(object).metadata),+ }
             }
 
             /// Whether its status equals this one.
@@ -215,12 +222,6 @@ pub struct StatusHeader<'a> {
 
 /// What the engine asks of a custom resource, whatever its kind.
 pub trait Resource: Send + Sync {
-    /// Returns its metadata.
-    fn meta(&self) -> &ObjectMeta;
-
-    /// Returns its metadata, to change.
-    fn meta_mut(&mut self) -> &mut ObjectMeta;
-
     /// Returns the name of the connection that it is reconciled through; its own name for a connection.
     fn connection_name(&self) -> &str;
 
@@ -285,17 +286,6 @@ pub trait Resource: Send + Sync {
 }
 
 impl Object {
-    /// Returns its metadata.
-    #[must_use]
-    pub fn meta(&self) -> &ObjectMeta {
-        self.resource().meta()
-    }
-
-    /// Returns its metadata, to change.
-    pub fn meta_mut(&mut self) -> &mut ObjectMeta {
-        self.resource_mut().meta_mut()
-    }
-
     /// Returns its key.
     #[must_use]
     pub fn key(&self) -> ObjectKey {

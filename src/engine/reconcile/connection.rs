@@ -1,7 +1,5 @@
 //! `SvixConnection` as a kind. It is not reconciled by the queue: each has a driver of its own.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 use crate::api::{SvixConnection, SvixConnectionStatus};
 
 use super::{
@@ -16,14 +14,6 @@ use super::{
 };
 
 impl Resource for SvixConnection {
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-
     fn connection_name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
     }

@@ -1,9 +1,6 @@
 //! A host in memory, which fails where a test says so.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
@@ -14,7 +11,7 @@ use crate::{
     engine::{
         events::EventRecord,
         host::{Host, HostError, ReferenceError, SecretWrite},
-        object::{Object, ObjectKey, Resource as _, Status, dispatch},
+        object::{Object, ObjectKey, Status},
     },
     plan::secrets::SecretData,
 };
@@ -219,6 +216,6 @@ impl Host for FakeHost {
 
 /// Returns the same object with other metadata.
 fn with_meta(mut object: Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
-    dispatch!(&mut object, |it| change(Arc::make_mut(it).meta_mut()));
+    change(object.meta_mut());
     object
 }

@@ -1,7 +1,5 @@
 //! `WebhookEvent` as a kind.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 use crate::{
     api::{SvixConnection, WebhookEvent, WebhookEventStatus},
     plan::{
@@ -22,14 +20,6 @@ use super::super::{
 };
 
 impl Resource for WebhookEvent {
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-
     fn connection_name(&self) -> &str {
         self.connection_name()
     }

@@ -1,7 +1,5 @@
 //! `WebhookEventType` as a kind.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 use crate::{
     api::{Adoption, EventTypeDeletionPolicy, SvixConnection, WebhookEventType, WebhookEventTypeStatus},
     plan::{
@@ -23,14 +21,6 @@ use super::super::{
 };
 
 impl Resource for WebhookEventType {
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-
     fn connection_name(&self) -> &str {
         self.connection_name()
     }
