@@ -77,7 +77,7 @@ pub struct WebhookEndpointSpec {
     pub event_types: Vec<String>,
 
     /// Receive only events on one of these channels. Any text; what Svix does not accept as it is, is mapped
-    /// to a UUID. Left out: every event of the types when it is made, and never touched afterwards.
+    /// to a UUID. Left out: every event of the types; a filter on channels that is set in Svix is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 2048)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -35,7 +35,7 @@ pub use endpoint::{
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
     DeclaredSchema, EventTypeDeletionPolicy, EventTypeInSvix, Example, ExamplePayload, PayloadPolicy,
-    SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
+    PayloadValidation, SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
 pub use pointer::JsonPointer;

@@ -5,7 +5,7 @@ use super::*;
 
 fn declared(schema: &Value) -> Declared {
     Declared {
-        schema: JsonObject::from_value(schema).unwrap(),
+        schema: Some(JsonObject::from_value(schema).unwrap()),
         format_assertion: true,
         policy: PayloadPolicy::Enforce,
     }

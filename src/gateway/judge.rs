@@ -93,7 +93,9 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Decision {
     }
     let rewrite = || message.rewrite_channels(body, rules.channel_encoding);
     match rules.catalogue.judge_text(rules.connection, &message.event_type, message.delivered.as_bytes()) {
-        Judgement::Valid => Decision::Forward { rewrite: rewrite(), mismatch: None },
+        Judgement::Valid | Judgement::NotValidated => {
+            Decision::Forward { rewrite: rewrite(), mismatch: None }
+        }
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => {
             Decision::Forward { rewrite: rewrite(), mismatch: None }
         }
@@ -156,7 +158,7 @@ mod tests {
         let catalogue = Catalogue::default();
         let schema =
             json!({"type": "object", "required": ["id"], "properties": {"a/b": {"type": "integer"}}});
-        let schema = JsonObject::from_value(&schema).unwrap();
+        let schema = Some(JsonObject::from_value(&schema).unwrap());
         catalogue.put("c", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
         let rules = Rules {
             catalogue: &catalogue,

@@ -11,7 +11,7 @@ use crate::{
 fn known(policy: PayloadPolicy) -> Known {
     let known = Known::default();
     let schema = json!({"required": ["a"], "properties": {"a": {"type": "integer"}}});
-    let schema = JsonObject::from_value(&schema).unwrap();
+    let schema = Some(JsonObject::from_value(&schema).unwrap());
     known.catalogue.put("default", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
     let holder = Holder { namespace: "team".to_owned(), name: "a.b".to_owned() };
     known.directory.set_holder("default", "a.b", Some(holder));

@@ -45,7 +45,7 @@ fn created(desired: &Desired) -> Observed {
         url: desired.url.as_str().into(),
         description: desired.description.as_deref().unwrap_or_default().into(),
         event_types: Some(boxed(&desired.event_types)),
-        channels: desired.channels.clone().flatten().as_ref().map(boxed),
+        channels: desired.channels.as_ref().map(boxed),
         throttle_rate: desired.throttle_rate.flatten(),
         disabled: desired.disabled.unwrap_or(false),
         metadata: merge_metadata(desired, None)

@@ -67,6 +67,9 @@ async fn sync<H: Host>(
     });
     let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, unapplied, remote);
     if let ReadyState::Ready(_, message) = &mut outcome.ready {
+        if wanted.schema.is_none() {
+            message.push_str("; no schema is declared, so any payload passes");
+        }
         name_other_declarers(ctx, object, message);
     }
     outcome.details = Some(Box::<Details>::default());
@@ -81,8 +84,13 @@ async fn desired<H: Host>(
 ) -> Result<Desired, Error> {
     let recorded = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
     let owned_fields = recorded.map_or(&[][..], |svix| &svix.fields);
-    let schema = schema_source::read(ctx, event_type).await?;
-    let (schema, examples) = validate(event_type, schema.to_value())?;
+    let (schema, examples) = match schema_source::read(ctx, event_type).await? {
+        Some(schema) => {
+            let (schema, examples) = validate(event_type, schema.to_value())?;
+            (Some(schema), examples)
+        }
+        None => (None, Vec::new()),
+    };
     let names = connection.spec.event_type_names();
     Ok(event_type::desired(event_type, schema, examples, names, owned_fields)?)
 }
