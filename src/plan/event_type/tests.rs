@@ -235,3 +235,58 @@ fn a_description_that_svix_can_never_store_is_refused() {
     assert_eq!(error.reason, Reason::InvalidSpec);
     assert_eq!(error.message, format!("/spec/description: {}", storable::NUL));
 }
+
+fn without_schema(spec: Value) -> Desired {
+    desired(&object(spec), None, vec![], EventTypeNames::Grouped, &[]).unwrap()
+}
+
+#[test]
+fn schemas_in_svix_are_not_compared_without_one() {
+    let desired = without_schema(json!({"description": "d"}));
+    let theirs =
+        Observed { schema_digest: Some(Digest::of_json(&json!({"type": "object"}))), ..observed(&desired) };
+
+    for adoption in [Adoption::Match, Adoption::Override] {
+        assert_eq!(plan(&desired, Some(&theirs), None, false, adoption), EventTypeStep::Adopt);
+    }
+    assert_eq!(plan(&desired, Some(&theirs), None, true, Adoption::Match), EventTypeStep::InSync);
+    assert_eq!(plan(&desired, None, None, false, Adoption::Match), EventTypeStep::Create);
+    assert_eq!(merge_schemas(&desired, Some(&json!({"1": {}}))), None);
+}
+
+#[test]
+fn what_was_created_without_a_schema_is_recognized() {
+    let desired = without_schema(json!({"description": "d"}));
+
+    assert_eq!(desired.content_digest(), observed(&desired).content_digest());
+}
+
+#[test]
+fn a_revival_sets_what_the_spec_does_not_name_to_defaults() {
+    let earlier = |desired: &Desired| Observed {
+        archived: true,
+        description: "earlier".into(),
+        deprecated: true,
+        group_name: Some("earlier".into()),
+        feature_flag: Some("earlier".into()),
+        ..observed(desired)
+    };
+    for desired in [desire(json!({"schema": {}}), &[]), without_schema(json!({}))] {
+        for is_ours in [false, true] {
+            let step = plan(&desired, Some(&earlier(&desired)), None, is_ours, Adoption::Match);
+
+            let EventTypeStep::Revive(differences) = step else { unreachable!() };
+            let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
+            assert_eq!(fields, [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag]);
+        }
+    }
+    // What the spec names is compared with that.
+    let named = desire(json!({"schema": {}, "description": "earlier", "groupName": "earlier"}), &[]);
+    let EventTypeStep::Revive(differences) =
+        plan(&named, Some(&earlier(&named)), None, false, Adoption::Match)
+    else {
+        unreachable!()
+    };
+    let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
+    assert_eq!(fields, [Field::Deprecated, Field::FeatureFlag]);
+}

@@ -359,7 +359,16 @@ impl From<MessageEndpointOut> for event::Delivery {
         match (out.status, out.next_attempt) {
             (0, _) => Self::Succeeded,
             (2, None) => Self::Failed,
+            (2, Some(_)) | (1, Some(_)) => Self::Retrying,
             _ => Self::Pending,
         }
     }
+}
+
+/// `MessageAttemptOut`, of which only the response is read. Without a response its status is 0 and its text is the error.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageAttemptOut {
+    pub response: String,
+    pub response_status_code: i32,
 }
