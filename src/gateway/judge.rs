@@ -198,6 +198,26 @@ mod tests {
     }
 
     #[test]
+    fn without_a_schema_any_payload_is_forwarded() {
+        let catalogue = Catalogue::default();
+        let declared = Declared { schema: None, format_assertion: true, policy: PayloadPolicy::Enforce };
+        catalogue.put("c", "a.b", declared).unwrap();
+        let rules = Rules {
+            catalogue: &catalogue,
+            connection: "c",
+            channel_encoding: ChannelEncoding::WhenNeeded,
+            undeclared: Undeclared::Refuse,
+            undeclared_advice: "",
+            max_payload: 100,
+        };
+
+        let raw = r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":"<xml/>"}}"#;
+        for body in [BAD, raw] {
+            assert_eq!(message(body.as_bytes(), &rules), Decision::Forward { rewrite: None, mismatch: None });
+        }
+    }
+
+    #[test]
     fn the_delivered_payload_has_a_maximum_size() {
         let large = format!(r#"{{"eventType":"a.b","payload":{{"id":"{}"}}}}"#, "x".repeat(100));
         let Decision::Reject(rejection) = decide(PayloadPolicy::Audit, &large) else { panic!("forwarded") };

@@ -255,14 +255,22 @@ mod tests {
             {"name": "Svix-Id", "value": "a"},
             {"name": "x-team", "value": "b"},
             {"name": "X-Break", "value": "a\nb"},
+            {"name": "X-Mark", "value": "\u{feff}a"},
         ])));
         let places: Vec<_> = found.iter().map(|(place, _)| place.as_str()).collect();
         assert_eq!(
             places,
-            ["/spec/headers/1/name", "/spec/headers/2/name", "/spec/headers/3/name", "/spec/headers/4/value"]
+            [
+                "/spec/headers/1/name",
+                "/spec/headers/2/name",
+                "/spec/headers/3/name",
+                "/spec/headers/4/value",
+                "/spec/headers/5/value",
+            ]
         );
         assert_eq!(found[3].1, InvalidHeaderValue::ControlCharacter(1).into());
         assert!(found[3].1.to_string().contains("at byte 1"), "{found:?}");
+        assert_eq!(found[4].1, InvalidHeaderValue::ByteOrderMark.into());
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn every_violation_of_an_endpoint_is_named_at_once() {
             ("/spec/uid", "a uid in Svix must not start with app_, ep_ or msg_"),
             (
                 "/spec/url",
-                "found ftp://hooks.example.org/..., expected an address that begins with http:// or https://",
+                "found ftp://hooks.example.org/..., expected an address that begins with http:// or https:// in lower case, without white space",
             ),
         ],
     );
