@@ -52,7 +52,7 @@ fn a_schema_and_an_example_have_one_source() {
         "WebhookEventType",
         json!({"schema": {"a": 1}, "schemaText": "{}", "examples": [{"name": "a"}, {"name": "a", "value": {}}]}),
         &[
-            ("/spec", "exactly one of schema, schemaText and schemaFrom must be given"),
+            ("/spec", "at most one of schema, schemaText and schemaFrom may be given"),
             ("/spec/examples/0", "exactly one of value and text must be given"),
             ("/spec/examples/1", "found \"a\" again, as in item 0: each may be there once"),
         ],

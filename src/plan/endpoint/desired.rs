@@ -66,13 +66,13 @@ impl Desired {
     pub fn without(mut self, field: Field) -> Self {
         match field {
             Field::Description => self.description = None,
+            Field::Channels => self.channels = None,
             Field::ThrottleRate => self.throttle_rate = None,
             Field::Disabled => self.disabled = None,
             // An endpoint cannot be without these, or they are compared and written on their own.
             Field::Uid
             | Field::Url
             | Field::EventTypes
-            | Field::Channels
             | Field::Metadata
             | Field::Headers
             | Field::SigningSecret

@@ -24,8 +24,7 @@ pub enum Unreachable {
     },
     /// The host is a name that the public DNS does not have.
     #[error(
-        "{host:?} is a name {kind}; Svix does not deliver to the addresses of such names unless its \
-         SVIX_WHITELIST_SUBNETS permits it; {ADVICE}"
+        "{host:?} is a name {kind}; Svix does not deliver there unless its SVIX_WHITELIST_SUBNETS permits it; {ADVICE}"
     )]
     Name {
         /// The name.
@@ -38,7 +37,7 @@ pub enum Unreachable {
 const ADVICE: &str = "use an address that Svix can reach";
 
 /// Longest name in a message.
-const MAX_NAME: usize = 60;
+const MAX_NAME: usize = 48;
 
 /// Returns why the address of an endpoint is never reached; `None`: nothing is known against it, or it is not a URL.
 #[must_use]
