@@ -29,7 +29,8 @@ pub enum Source<'a> {
 /// Returns the schema of an event type, or the ConfigMap that it is kept in, or that it has none.
 pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
     match event_type.spec.schema().map_err(|rule| rule.at(JsonPointer::SPEC))? {
-        DeclaredSchema::None => Ok(Source::None),
+        DeclaredSchema::None if event_type.spec.examples.is_empty() => Ok(Source::None),
+        DeclaredSchema::None => Err(SpecRule::ExamplesNeedSchema.at(JsonPointer::SPEC).into()),
         DeclaredSchema::Inline(schema) => Ok(Source::Inline(schema.clone())),
         DeclaredSchema::Text(text) => parse_schema(event_type, text).map(Source::Inline),
         DeclaredSchema::ConfigMap(reference) => Ok(Source::ConfigMap(reference)),

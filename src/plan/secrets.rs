@@ -70,6 +70,12 @@ impl SecretData {
     pub fn line(&self, key: &str) -> Option<Result<&str, InvalidLine>> {
         self.data.get(key).map(|bytes| single_line::trimmed(bytes))
     }
+
+    /// A value of one line in the data; `None`: there is none under this key that is one.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.line(key)?.ok()
+    }
 }
 
 /// The Secrets that an object refers to, by name; `None`: there is none of that name.

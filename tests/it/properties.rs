@@ -260,7 +260,8 @@ fn desired_event_type(spec: &Value, owned: &[String]) -> event_type::Desired {
         "metadata": {"name": "a.one", "namespace": "team"}, "spec": spec,
     }))
     .unwrap();
-    event_type::desired(&object, spec["schema"].clone(), Vec::new(), EventTypeNames::Grouped, owned).unwrap()
+    event_type::desired(&object, Some(spec["schema"].clone()), Vec::new(), EventTypeNames::Grouped, owned)
+        .unwrap()
 }
 
 prop_compose! {

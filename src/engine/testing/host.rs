@@ -98,7 +98,7 @@ impl FakeHost {
     pub fn secret_value(&self, name: &str, key: &str) -> Option<String> {
         let state = self.state.lock();
         let secret = state.secrets.get(&("default".to_owned(), name.to_owned()))?;
-        secret.line(key)?.ok().map(str::to_owned)
+        secret.text(key).map(str::to_owned)
     }
 
     /// Sets one key of a Secret in namespace `default`.
