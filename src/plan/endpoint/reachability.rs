@@ -5,7 +5,7 @@
 //! that the name in the URL resolves to. Names are not resolved here; those that only resolve inside a machine, a cluster
 //! or a private network lead to such addresses, or nowhere.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
