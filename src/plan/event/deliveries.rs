@@ -118,14 +118,14 @@ pub fn has_failures(tried: &[Delivery]) -> bool {
     tried.iter().any(|delivery| matches!(delivery, Delivery::Retrying | Delivery::Failed))
 }
 
-/// Adds to a message why an attempt got no response, as Svix says it: an address that Svix does not deliver to, a name that
+/// Puts in front of a message why an attempt got no response, as Svix says it: an address that Svix does not deliver to, a name that
 /// does not resolve, a timeout. A text with a URL is not shown, since the URL can be a credential.
 #[must_use]
 pub fn with_cause(message: String, cause: Option<&str>) -> String {
     match cause.map(str::trim) {
         None | Some("") => message,
-        Some(cause) if cause.contains("://") => format!("{message}; an attempt got no response"),
-        Some(cause) => format!("{message}; an attempt got no response: {}", quoted(cause)),
+        Some(cause) if cause.contains("://") => format!("an attempt got no response; {message}"),
+        Some(cause) => format!("an attempt got no response: {}; {message}", quoted(cause)),
     }
 }
 

@@ -295,10 +295,10 @@ fn the_cause_of_a_missing_response_shows_no_url() {
     assert_eq!(with_cause(message(), Some(" ")), "sent");
     assert_eq!(
         with_cause(message(), Some("requests to this IP range are blocked (see the server configuration)")),
-        "sent; an attempt got no response: \"requests to this IP range are blocked (see the server configuration)\""
+        "an attempt got no response: \"requests to this IP range are blocked (see the server configuration)\"; sent"
     );
     let url = with_cause(message(), Some("error for url (https://a.example/hunter2)"));
-    assert_eq!(url, "sent; an attempt got no response");
+    assert_eq!(url, "an attempt got no response; sent");
 }
 
 #[test]
