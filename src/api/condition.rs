@@ -124,6 +124,8 @@ pub enum Reason {
     InvalidPayload,
     /// The payload matches the schema of its event type.
     PayloadValid,
+    /// The event type is declared without a schema, so any payload passes.
+    PayloadNotValidated,
     /// The payload does not match, and the policy of the event type lets it pass.
     PayloadMismatch,
     /// The event is being sent.

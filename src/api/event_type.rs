@@ -29,6 +29,7 @@ use super::{
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Event Type", type_ = "string", json_path = ".status.svix.name"),
+    printcolumn(name = "Validation", type_ = "string", json_path = ".status.payloadValidation"),
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.svix.connection", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
@@ -38,8 +39,10 @@ use super::{
         priority = 1
     )
 )]
-#[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1")
+#[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() <= 1")
     .message(SpecRule::SchemaSource))]
+#[x_kube(validation = Rule::new("!has(self.examples) || size(self.examples) == 0 || has(self.schema) || has(self.schemaText) || has(self.schemaFrom)")
+    .message(SpecRule::ExamplesNeedSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeSpec {
     /// Name of the event type in Svix, `<group>.<event>`, such as `origin.create`. Default: the object's
@@ -54,7 +57,8 @@ pub struct WebhookEventTypeSpec {
     pub description: Option<String>,
 
     /// The JSON Schema of the payload, as YAML. A key with the value `null` does not survive a client-side
-    /// `kubectl apply`; use `schemaText` for such a schema.
+    /// `kubectl apply`; use `schemaText` for such a schema. Without `schema`, `schemaText` and `schemaFrom`, the event
+    /// type takes any payload, and the schemas that Svix has for it are left as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<JsonObject>,
 
@@ -69,7 +73,7 @@ pub struct WebhookEventTypeSpec {
     pub schema_from: Option<SchemaSource>,
 
     /// Example payloads, each of which must match the schema. Svix shows them to subscribers, and sends the
-    /// first as its example message.
+    /// first as its example message. They are written as part of the schema, so they need one.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 20))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -148,6 +152,8 @@ pub struct Example {
 /// The schema of an event type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeclaredSchema<'a> {
+    /// None: any payload is valid, and the schemas in Svix are not managed.
+    None,
     /// In the object.
     Inline(&'a JsonObject),
     /// In the object, as JSON text.
@@ -183,6 +189,19 @@ pub enum EventTypeDeletionPolicy {
     Expunge,
     /// Leave it as it is.
     Retain,
+}
+
+/// How the payloads of an event type are validated: its policy, or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PayloadValidation {
+    /// A payload that does not match the schema is refused.
+    Enforce,
+    /// It passes, and the sender gets a warning.
+    Warn,
+    /// It passes, and is counted.
+    Audit,
+    /// No schema is declared: any payload passes.
+    None,
 }
 
 /// What happens to an event whose payload does not match the schema. Default: `Enforce`.
@@ -226,6 +245,8 @@ impl WebhookEventTypeSpec {
     #[must_use]
     pub fn validate(&self) -> Vec<Violation> {
         let mut violations = Vec::from_iter(self.schema().err().map(|rule| rule.at(JsonPointer::SPEC)));
+        let needs_schema = !self.examples.is_empty() && self.schema() == Ok(DeclaredSchema::None);
+        violations.extend(SpecRule::ExamplesNeedSchema.check(!needs_schema, JsonPointer::SPEC));
         for (index, example) in self.examples.iter().enumerate() {
             let field = || JsonPointer::from_static("/spec/examples").index(index);
             violations.extend(example.payload().err().map(|rule| rule.at(field())));
@@ -233,13 +254,14 @@ impl WebhookEventTypeSpec {
         violations
     }
 
-    /// The schema, which is in one place.
+    /// The schema, which is in one place, if there is one.
     pub fn schema(&self) -> Result<DeclaredSchema<'_>, SpecRule> {
         let text = self.schema_text.as_deref().map(DeclaredSchema::Text);
         match (&self.schema, text, &self.schema_from) {
             (Some(schema), None, None) => Ok(DeclaredSchema::Inline(schema)),
             (None, Some(text), None) => Ok(text),
             (None, None, Some(source)) => Ok(DeclaredSchema::ConfigMap(&source.config_map_key_ref)),
+            (None, None, None) => Ok(DeclaredSchema::None),
             _ => Err(SpecRule::SchemaSource),
         }
     }
@@ -268,6 +290,17 @@ impl WebhookEventTypeSpec {
         self.payload_policy.unwrap_or_default()
     }
 
+    /// How payloads are validated. Without a schema they are not, whatever the policy.
+    #[must_use]
+    pub fn payload_validation(&self) -> PayloadValidation {
+        match (self.schema(), self.payload_policy()) {
+            (Ok(DeclaredSchema::None), _) => PayloadValidation::None,
+            (_, PayloadPolicy::Enforce) => PayloadValidation::Enforce,
+            (_, PayloadPolicy::Warn) => PayloadValidation::Warn,
+            (_, PayloadPolicy::Audit) => PayloadValidation::Audit,
+        }
+    }
+
     /// Whether formats and content encodings are enforced.
     #[must_use]
     pub fn format_assertion(&self) -> bool {
@@ -289,6 +322,10 @@ pub struct WebhookEventTypeStatus {
     /// The event type in Svix that this object owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EventTypeInSvix>,
+    /// How the payloads of events are validated: `Enforce`, `Warn` or `Audit`, as `payloadPolicy` says, or `None`: no
+    /// schema is declared, and any payload passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_validation: Option<PayloadValidation>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,

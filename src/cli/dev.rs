@@ -226,6 +226,11 @@ impl Workspace {
         for warning in &loaded.warnings {
             eprintln!("warning: {warning}");
         }
+        if self.server.embedded.is_none() {
+            for warning in manifests::unreachable_endpoints(&loaded) {
+                eprintln!("warning: {warning}");
+            }
+        }
         if let Some(front) = &mut self.front {
             front.update(&loaded);
         }

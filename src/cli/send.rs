@@ -130,8 +130,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
             Err(error) => return Ok(failed(&error, &client)),
         }
     }
+    let mut is_validated = true;
     match catalogue.judge_text(name, &arguments.event_type, &payload) {
         Judgement::Valid => {}
+        Judgement::NotValidated => is_validated = false,
         Judgement::Invalid { policy, violations, more } => {
             violations.iter().for_each(|violation| eprintln!("{violation}"));
             if more > 0 {
@@ -151,7 +153,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
         }
     }
     if arguments.dry_run {
-        println!("{}: the payload matches; nothing is sent", arguments.event_type);
+        let what =
+            if is_validated { "the payload matches" } else { "no schema is declared, so any payload passes" };
+        println!("{}: {what}; nothing is sent", arguments.event_type);
         return Ok(ExitCode::SUCCESS);
     }
     let encoding = arguments.source.encoding(connection.as_ref());

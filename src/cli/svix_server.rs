@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    plan::single_line::{self, InvalidLine},
     svix::{Budget, Client, ClientOptions, InvalidConnection},
     telemetry::Metrics,
 };
@@ -20,9 +21,9 @@ pub enum SvixServerError {
     /// The URL has another scheme.
     #[error("--svix-url: found scheme {0:?}, expected {EXPECTED_URL}")]
     Scheme(String),
-    /// There is no token.
-    #[error("the environment variable SVIX_TOKEN: expected the token of the Svix server")]
-    NoToken,
+    /// There is no token, or it is not one line of text.
+    #[error("the environment variable SVIX_TOKEN, expected the token of the Svix server: {0}")]
+    Token(#[from] InvalidLine),
     /// The file of certificates cannot be read.
     #[error("{}: {source}", path.display())]
     CaBundle {
@@ -50,10 +51,7 @@ pub fn ca_bundle(file: Option<&Path>) -> Result<Option<String>, SvixServerError>
 /// Returns the token in the environment.
 pub fn token() -> Result<String, SvixServerError> {
     let token = std::env::var("SVIX_TOKEN").unwrap_or_default();
-    if token.trim().is_empty() {
-        return Err(SvixServerError::NoToken);
-    }
-    Ok(token.trim().to_owned())
+    Ok(single_line::trimmed(token.as_bytes())?.to_owned())
 }
 
 /// Creates a client of the Svix server.

@@ -25,6 +25,7 @@ use crate::{
     plan::{
         secrets::{SecretData, SecretOwner},
         signing::ENDPOINT_UID_LABEL,
+        single_line,
     },
 };
 
@@ -137,13 +138,9 @@ impl Host for KubernetesHost {
             .data
             .and_then(|mut data| data.remove(&reference.key))
             .ok_or_else(|| ReferenceError::Incomplete(format!("{place} has no key {:?}", reference.key)))?;
-        match String::from_utf8(bytes.0) {
-            Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
-            _ => Err(ReferenceError::Incomplete(format!(
-                "{place} key {:?} is empty or not a text",
-                reference.key
-            ))),
-        }
+        single_line::trimmed(&bytes.0).map(str::to_owned).map_err(|problem| {
+            ReferenceError::Incomplete(format!("{place} key {:?}: {problem}", reference.key))
+        })
     }
 
     async fn config_map(

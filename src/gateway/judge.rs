@@ -93,7 +93,9 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Decision {
     }
     let rewrite = || message.rewrite_channels(body, rules.channel_encoding);
     match rules.catalogue.judge_text(rules.connection, &message.event_type, message.delivered.as_bytes()) {
-        Judgement::Valid => Decision::Forward { rewrite: rewrite(), mismatch: None },
+        Judgement::Valid | Judgement::NotValidated => {
+            Decision::Forward { rewrite: rewrite(), mismatch: None }
+        }
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => {
             Decision::Forward { rewrite: rewrite(), mismatch: None }
         }
@@ -156,7 +158,7 @@ mod tests {
         let catalogue = Catalogue::default();
         let schema =
             json!({"type": "object", "required": ["id"], "properties": {"a/b": {"type": "integer"}}});
-        let schema = JsonObject::from_value(&schema).unwrap();
+        let schema = Some(JsonObject::from_value(&schema).unwrap());
         catalogue.put("c", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
         let rules = Rules {
             catalogue: &catalogue,
@@ -192,6 +194,26 @@ mod tests {
             // A payload that readers may read differently passes under no policy.
             let twice = r#"{"eventType":"a.b","payload":{"id":1,"id":2}}"#;
             assert!(matches!(decide(policy, twice), Decision::Reject(_)));
+        }
+    }
+
+    #[test]
+    fn without_a_schema_any_payload_is_forwarded() {
+        let catalogue = Catalogue::default();
+        let declared = Declared { schema: None, format_assertion: true, policy: PayloadPolicy::Enforce };
+        catalogue.put("c", "a.b", declared).unwrap();
+        let rules = Rules {
+            catalogue: &catalogue,
+            connection: "c",
+            channel_encoding: ChannelEncoding::WhenNeeded,
+            undeclared: Undeclared::Refuse,
+            undeclared_advice: "",
+            max_payload: 100,
+        };
+
+        let raw = r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":"<xml/>"}}"#;
+        for body in [BAD, raw] {
+            assert_eq!(message(body.as_bytes(), &rules), Decision::Forward { rewrite: None, mismatch: None });
         }
     }
 

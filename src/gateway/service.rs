@@ -247,7 +247,7 @@ impl Service {
             move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)
         });
         match judgement.await? {
-            Judgement::Valid => Ok((GatewayOutcome::Checked, response::valid())),
+            Judgement::Valid | Judgement::NotValidated => Ok((GatewayOutcome::Checked, response::valid())),
             Judgement::Invalid { policy, violations, more } => {
                 self.metrics.violated(policy.as_str());
                 Ok((GatewayOutcome::Invalid, response::invalid(policy, &violations, more)))

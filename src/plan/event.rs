@@ -11,7 +11,9 @@ mod step;
 mod violations;
 
 pub use conditions::conditions;
-pub use deliveries::{Delivery, EARLIEST_NONE, FOLLOW_LIMIT, Progress, expected, next_poll, progress};
+pub use deliveries::{
+    Delivery, EARLIEST_NONE, FOLLOW_LIMIT, Progress, expected, has_failures, next_poll, progress, with_cause,
+};
 pub use message::{
     Desired, EventDifference, Message, OtherEvent, channels_in_svix, check_same, desired, payload,
 };

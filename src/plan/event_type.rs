@@ -18,12 +18,8 @@ pub const SCHEMA_VERSION: &str = "1";
 pub struct Desired {
     /// The name in Svix.
     pub name: String,
-    /// The schema with its examples, for version `"1"`.
-    pub schema: Value,
-    /// The digest of `schema`.
-    pub schema_digest: Digest,
-    /// The field of the spec that contains the schema.
-    pub schema_field: JsonPointer,
+    /// The schema; `None`: the spec has none, and those in Svix are not managed.
+    pub schema: Option<DesiredSchema>,
     /// The description.
     pub description: Option<String>,
     /// Whether deprecated.
@@ -36,12 +32,37 @@ pub struct Desired {
     pub named: Vec<Field>,
 }
 
+/// The schema that an object declares, with its examples, for version `"1"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredSchema {
+    /// The schema.
+    pub value: Value,
+    /// The digest of `value`.
+    pub digest: Digest,
+    /// The field of the spec that contains the schema.
+    pub field: JsonPointer,
+}
+
 impl Desired {
     /// The digest of the content that a create writes, for the claim that is recorded before it.
     #[must_use]
     pub fn content_digest(&self) -> Digest {
         let description = self.description.as_deref().unwrap_or_default();
-        content_digest(description, self.deprecated.unwrap_or(false), Some(self.schema_digest))
+        let schema = self.schema.as_ref().map(|schema| schema.digest);
+        content_digest(description, self.deprecated.unwrap_or(false), schema)
+    }
+
+    /// The event type as it is created: a field that the spec does not name has Svix's default. An archived event type that
+    /// is unarchived becomes this, and keeps nothing of its earlier life but schemas that are not managed.
+    #[must_use]
+    pub fn with_defaults(self) -> Self {
+        Self {
+            description: self.description.or_else(|| Some(String::new())),
+            deprecated: self.deprecated.or(Some(false)),
+            group_name: self.group_name.or(Some(None)),
+            feature_flag: self.feature_flag.or(Some(None)),
+            ..self
+        }
     }
 
     /// Stops managing a field, because the server ignores it: writing it again would change nothing.
@@ -52,7 +73,7 @@ impl Desired {
             Field::Deprecated => self.deprecated = None,
             Field::GroupName => self.group_name = None,
             Field::FeatureFlag => self.feature_flag = None,
-            // An event type cannot be without it.
+            // Every server knows it.
             Field::Schema
             // Fields of endpoints.
             | Field::Uid
@@ -123,11 +144,11 @@ pub enum EventTypeStep {
 
 /// Builds the event type that an object declares.
 ///
-/// `schema` is the schema that the object names, wherever it is kept; `examples` are its parsed examples;
+/// `schema` is the schema that the object names, wherever it is kept, if it names one; `examples` are its parsed examples;
 /// `owned` are the optional fields that an earlier spec named.
 pub fn desired(
     object: &WebhookEventType,
-    schema: Value,
+    schema: Option<Value>,
     examples: Vec<Value>,
     names: EventTypeNames,
     owned: &[String],
@@ -167,10 +188,12 @@ pub fn desired(
     fn or_reset<T>(named: Option<T>, was_named: bool, default: T) -> Option<T> {
         named.or_else(|| was_named.then_some(default))
     }
-    let schema = with_examples(schema, examples);
+    let schema = schema.map(|schema| with_examples(schema, examples)).map(|value| DesiredSchema {
+        digest: Digest::of_json(&value),
+        field: schema_source::field(object),
+        value,
+    });
     Ok(Desired {
-        schema_digest: Digest::of_json(&schema),
-        schema_field: schema_source::field(object),
         schema,
         description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
         deprecated: or_reset(spec.deprecated, was_named(Field::Deprecated), false),
@@ -198,7 +221,7 @@ fn is_named(spec: &WebhookEventTypeSpec, field: Field) -> bool {
         Field::Deprecated => spec.deprecated.is_some(),
         Field::GroupName => spec.group_name.is_some(),
         Field::FeatureFlag => spec.feature_flag.is_some(),
-        // Always managed.
+        // One that the spec stops naming stays in Svix, and is not managed any more.
         Field::Schema => false,
         // Fields of endpoints.
         Field::Uid
@@ -226,19 +249,9 @@ fn with_examples(mut schema: Value, examples: Vec<Value>) -> Value {
 #[must_use]
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     // No `..`: a new field must be handled here.
-    let Desired {
-        name: _,
-        schema: _,
-        schema_digest,
-        schema_field: _,
-        description,
-        deprecated,
-        group_name,
-        feature_flag,
-        named: _,
-    } = desired;
+    let Desired { name: _, schema, description, deprecated, group_name, feature_flag, named: _ } = desired;
     let mut found = Vec::new();
-    if observed.schema_digest != Some(*schema_digest) {
+    if schema.as_ref().is_some_and(|schema| observed.schema_digest != Some(schema.digest)) {
         found.push(Difference {
             field: Field::Schema,
             found: if observed.schema_digest.is_some() { "another schema".into() } else { "missing".into() },
@@ -281,8 +294,8 @@ pub fn locate(
 ) -> Vec<Difference> {
     let found = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
     let schema = differences.iter_mut().find(|difference| difference.field == Field::Schema);
-    if let (Some(difference), Some(found)) = (schema, found)
-        && let Some(first) = json_difference::first(found, &desired.schema)
+    if let (Some(difference), Some(found), Some(declared)) = (schema, found, &desired.schema)
+        && let Some(first) = json_difference::first(found, &declared.value)
     {
         let place = if first.pointer.is_empty() { "/" } else { &first.pointer };
         difference.found = format!("{} at {place}", first.found);
@@ -294,8 +307,8 @@ pub fn locate(
 /// Returns the next step, given the observed event type and whether it is ours.
 ///
 /// Event types carry no mark in Svix; `is_ours` comes from Kubernetes (status, or the claim that was written before
-/// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. A schema that
-/// Svix would refuse is not written. `schemas` are the schemas in Svix by version, where they were read: then a
+/// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. So it is compared
+/// with what a create would write ([`Desired::with_defaults`]). A schema that Svix would refuse is not written. `schemas` are the schemas in Svix by version, where they were read: then a
 /// difference says where they differ.
 #[must_use]
 pub fn plan(
@@ -306,12 +319,14 @@ pub fn plan(
     adoption: Adoption,
 ) -> EventTypeStep {
     let step = compare(desired, observed, schemas, is_ours, adoption);
-    if !writes_schema(&step) {
-        return step;
-    }
-    match schema_source::check_draft7(&desired.schema_field, &desired.schema) {
-        Ok(()) => step,
-        Err(error) => EventTypeStep::Refuse(error),
+    match &desired.schema {
+        Some(schema) if writes_schema(&step) => {
+            match schema_source::check_draft7(&schema.field, &schema.value) {
+                Ok(()) => step,
+                Err(error) => EventTypeStep::Refuse(error),
+            }
+        }
+        _ => step,
     }
 }
 
@@ -335,12 +350,15 @@ fn compare(
     adoption: Adoption,
 ) -> EventTypeStep {
     let Some(observed) = observed else { return EventTypeStep::Create };
-    let differences = locate(differences(desired, observed), desired, schemas);
-    match (observed.archived, is_ours, differences.is_empty()) {
-        (true, ..) => EventTypeStep::Revive(differences),
-        (false, true, true) => EventTypeStep::InSync,
-        (false, true, false) => EventTypeStep::Change(differences),
-        (false, false, equal) => match adoption {
+    let located = |desired: &Desired| locate(differences(desired, observed), desired, schemas);
+    if observed.archived {
+        return EventTypeStep::Revive(located(&desired.clone().with_defaults()));
+    }
+    let differences = located(desired);
+    match (is_ours, differences.is_empty()) {
+        (true, true) => EventTypeStep::InSync,
+        (true, false) => EventTypeStep::Change(differences),
+        (false, equal) => match adoption {
             // The message shows nothing of an event type to an object that may not adopt it.
             Adoption::Never => EventTypeStep::Refuse(ReconcileError::new(
                 Reason::NotOurs,
@@ -379,15 +397,16 @@ pub fn what_if(step: &EventTypeStep) -> Option<(Action, &[Difference])> {
     }
 }
 
-/// The whole `schemas` value to write: the observed one, with our version replaced.
+/// The whole `schemas` value to write: the observed one, with our version replaced; `None`: no schema is declared.
 #[must_use]
-pub fn merge_schemas(desired: &Desired, observed: Option<&Value>) -> Value {
+pub fn merge_schemas(desired: &Desired, observed: Option<&Value>) -> Option<Value> {
+    let declared = desired.schema.as_ref()?;
     let mut schemas = match observed {
         Some(Value::Object(map)) => map.clone(),
         _ => Map::new(),
     };
-    schemas.insert(SCHEMA_VERSION.to_owned(), desired.schema.clone());
-    Value::Object(schemas)
+    schemas.insert(SCHEMA_VERSION.to_owned(), declared.value.clone());
+    Some(Value::Object(schemas))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod json_difference;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;
+pub mod single_line;
 pub mod status;
 pub mod storable;
 pub mod suggest;

@@ -18,15 +18,19 @@ use super::{ReconcileError, storable};
 /// Where a schema is kept.
 #[derive(Debug)]
 pub enum Source<'a> {
+    /// Nowhere: the object declares no schema.
+    None,
     /// In the object.
     Inline(JsonObject),
     /// In a ConfigMap of the object's namespace.
     ConfigMap(&'a ConfigMapKeyRef),
 }
 
-/// Returns the schema of an event type, or the ConfigMap that it is kept in.
+/// Returns the schema of an event type, or the ConfigMap that it is kept in, or that it has none.
 pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
     match event_type.spec.schema().map_err(|rule| rule.at(JsonPointer::SPEC))? {
+        DeclaredSchema::None if event_type.spec.examples.is_empty() => Ok(Source::None),
+        DeclaredSchema::None => Err(SpecRule::ExamplesNeedSchema.at(JsonPointer::SPEC).into()),
         DeclaredSchema::Inline(schema) => Ok(Source::Inline(schema.clone())),
         DeclaredSchema::Text(text) => parse_schema(event_type, text).map(Source::Inline),
         DeclaredSchema::ConfigMap(reference) => Ok(Source::ConfigMap(reference)),

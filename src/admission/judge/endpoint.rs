@@ -4,7 +4,7 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{Address, DEFAULT_CONNECTION, JsonPointer, SvixConnectionSpec, WebhookEndpoint},
     plan::{
-        endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url},
+        endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url, unreachable},
         headers, ids,
         signing::{self, TooManyKeys},
     },
@@ -20,10 +20,11 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     let mut findings = Findings::default();
     let spec = &object.spec;
     findings.violations(spec.validate());
-    if let Ok(Address::Url(url)) = spec.address()
-        && let Err(error) = normal_url(url)
-    {
-        findings.problem("/spec/url", error);
+    if let Ok(Address::Url(url)) = spec.address() {
+        if let Err(error) = normal_url(url) {
+            findings.problem("/spec/url", error);
+        }
+        findings.warnings.extend(unreachable(url).map(|why| Problem::new("/spec/url", why)));
     }
     for (field, error) in headers::check(spec.headers.as_deref().unwrap_or_default()) {
         findings.problem(field, error);

@@ -64,7 +64,7 @@ fn validate_payload(object: &WebhookEvent, payload: &Value, known: &Known, findi
     let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
     match known.catalogue.judge(connection, name, payload) {
-        Judgement::Valid => {}
+        Judgement::Valid | Judgement::NotValidated => {}
         // There is a warning about the connection already.
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
         Judgement::Undeclared => {

@@ -40,7 +40,7 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
                 }
             }
         }
-        Ok(Source::ConfigMap(_)) => {}
+        Ok(Source::None | Source::ConfigMap(_)) => {}
         Err(error) => findings.problems.push(error.into()),
     }
     let namespace = object.metadata.namespace.as_deref();

@@ -14,8 +14,6 @@ pub(super) enum DevError {
     NoFolder(PathBuf),
     #[error(transparent)]
     NoManifests(#[from] NoManifests),
-    #[error("--svix-url needs the server's token in the environment variable SVIX_TOKEN")]
-    NoToken,
     #[error(transparent)]
     SvixUrl(SvixServerError),
     #[error("the embedded Svix cannot listen at {address}: {source}")]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    cli::svix_server::check_url,
+    cli::svix_server::{check_url, token},
     embedded::{self, DeliveryOptions, EmbeddedSvix, HeaderNames},
     manifests::Server,
 };
@@ -41,12 +41,9 @@ impl SvixServer {
                 .map_err(|source| DevError::EmbeddedSvix { address: listen, source })?;
             return Ok(Self { url: svix.url(), token: svix.token().to_owned(), embedded: Some(svix) });
         };
-        let token = std::env::var("SVIX_TOKEN").unwrap_or_default();
-        if token.trim().is_empty() {
-            return Err(DevError::NoToken);
-        }
+        let token = token().map_err(DevError::SvixUrl)?;
         check_url(url).map_err(DevError::SvixUrl)?;
-        Ok(Self { url: url.to_owned(), token: token.trim().to_owned(), embedded: None })
+        Ok(Self { url: url.to_owned(), token, embedded: None })
     }
 
     /// The server as the objects of the folder use it.

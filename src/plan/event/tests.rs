@@ -286,3 +286,26 @@ fn endpoints_declared_before_sending_missed_the_event() {
     );
     assert!(endpoints.iter().map(is_in_sync).eq([false, false, true, true, true, true, true, true]));
 }
+
+#[test]
+fn the_cause_of_a_missing_response_shows_no_url() {
+    let message = || "sent".to_owned();
+
+    assert_eq!(with_cause(message(), None), "sent");
+    assert_eq!(with_cause(message(), Some(" ")), "sent");
+    assert_eq!(
+        with_cause(message(), Some("requests to this IP range are blocked (see the server configuration)")),
+        "an attempt got no response: \"requests to this IP range are blocked (see the server configuration)\"; sent"
+    );
+    let url = with_cause(message(), Some("error for url (https://a.example/hunter2)"));
+    assert_eq!(url, "an attempt got no response; sent");
+}
+
+#[test]
+fn only_failed_attempts_have_a_cause() {
+    assert!(!has_failures(&[Delivery::Succeeded, Delivery::Pending]));
+    assert!(has_failures(&[Delivery::Succeeded, Delivery::Retrying]));
+    assert!(has_failures(&[Delivery::Failed]));
+    let progress = progress(&[Delivery::Retrying, Delivery::Pending], 2, Duration::from_secs(1));
+    assert_eq!(progress.attempts.pending, 2);
+}

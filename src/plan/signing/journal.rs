@@ -50,7 +50,7 @@ impl Journal {
     /// Reads the Secret; `key` is the key in its data.
     #[must_use]
     pub fn read(secret: &SecretData, key: &str) -> Self {
-        let text = |key: &str| secret.text(key).filter(|text| !text.is_empty()).map(Sensitive::new);
+        let text = |key: &str| secret.text(key).map(Sensitive::new);
         let annotation = |key: &str| secret.annotations.get(key).cloned();
         let time = |key: &str| annotation(key).and_then(|text| text.parse().ok());
         Self {

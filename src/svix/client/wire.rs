@@ -120,8 +120,6 @@ pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
         name,
         // It is merged into the schemas.
         schema: _,
-        schema_field: _,
-        schema_digest: _,
         description,
         deprecated,
         group_name,
@@ -130,7 +128,7 @@ pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
     } = desired;
     let mut body = svix::models::EventTypeIn::new(name.clone(), description.clone().unwrap_or_default());
     body.deprecated = *deprecated;
-    body.schemas = Some(event_type::merge_schemas(desired, None));
+    body.schemas = event_type::merge_schemas(desired, None);
     body.group_name = group_name.clone().flatten();
     body.feature_flags = feature_flag.clone().flatten().map(|flag| BTreeSet::from([flag]));
     let mut body = serde_json::to_value(body).unwrap_or_default();
@@ -152,7 +150,10 @@ pub(super) fn event_type_patch(
         match field {
             Field::Description => body.description.clone_from(&desired.description),
             Field::Deprecated => body.deprecated = desired.deprecated,
-            Field::Schema => body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed)),
+            Field::Schema => {
+                body.schemas =
+                    event_type::merge_schemas(desired, observed).map_or(JsOption::Undefined, JsOption::Some);
+            }
             Field::GroupName => {
                 body.group_name = desired.group_name.clone().map_or(JsOption::Undefined, nullable);
             }
@@ -211,7 +212,7 @@ pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::Endpoint
     body.uid = Some(uid.clone());
     body.description.clone_from(description);
     body.event_types = Some(event_types.clone());
-    body.channels = channels.clone().flatten();
+    body.channels.clone_from(channels);
     body.throttle_rate = throttle_rate.flatten();
     body.secret = signing_key.as_ref().map(|key| key.expose().to_owned());
     let mut metadata = endpoint::merge_metadata(desired, None);
@@ -358,7 +359,16 @@ impl From<MessageEndpointOut> for event::Delivery {
         match (out.status, out.next_attempt) {
             (0, _) => Self::Succeeded,
             (2, None) => Self::Failed,
+            (2, Some(_)) | (1, Some(_)) => Self::Retrying,
             _ => Self::Pending,
         }
     }
+}
+
+/// `MessageAttemptOut`, of which only the response is read. Without a response its status is 0 and its text is the error.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageAttemptOut {
+    pub response: String,
+    pub response_status_code: i32,
 }

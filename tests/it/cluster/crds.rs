@@ -83,8 +83,11 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
     let many: Vec<_> = (0..501).map(|i| format!("a.e{i}")).collect();
     let eleven: Vec<_> = (0..11).map(|i| format!("c{i}")).collect();
     let cases: Vec<(Manifest, &str)> = vec![
-        (kind().with("schemaText", "{}"), "exactly one of schema, schemaText and schemaFrom"),
-        (kind().with("schema", json!(null)), "exactly one of schema, schemaText and schemaFrom"),
+        (kind().with("schemaText", "{}"), "at most one of schema, schemaText and schemaFrom"),
+        (
+            kind().with("schema", json!(null)).with("examples", json!([{"name": "one", "value": {}}])),
+            "examples need schema, schemaText or schemaFrom",
+        ),
         (kind().with("name", "with space"), "spec.name"),
         (kind().with("name", long.as_str()), "spec.name"),
         (kind().with("schema", json!("text")), "spec.schema"),

@@ -84,7 +84,7 @@ fn schema() -> Value {
 }
 
 fn declared(schema: &Value, policy: PayloadPolicy) -> Declared {
-    Declared { schema: JsonObject::from_value(schema).unwrap(), format_assertion: true, policy }
+    Declared { schema: Some(JsonObject::from_value(schema).unwrap()), format_assertion: true, policy }
 }
 
 fn catalogue() -> Catalogue {

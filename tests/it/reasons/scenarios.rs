@@ -240,6 +240,11 @@ pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
             let sent = event("e", "a.one");
             Scenario::of(declaring([strict("Enforce"), sent.clone()]).await, &sent, Accepted)
         }),
+        Reason::PayloadNotValidated => boxed(async move {
+            let sent = event("e", "a.one");
+            let without_schema = kind().with("schema", serde_json::Value::Null);
+            Scenario::of(declaring([without_schema, sent.clone()]).await, &sent, Accepted)
+        }),
         Reason::PayloadMismatch => {
             boxed(async move { Scenario::of(declaring([strict("Warn"), wrong()]).await, &wrong(), Accepted) })
         }

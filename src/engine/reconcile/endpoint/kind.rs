@@ -1,7 +1,9 @@
 //! `WebhookEndpoint` as a kind.
 
 use crate::{
-    api::{Adoption, EndpointDeletionPolicy, SvixConnection, WebhookEndpoint, WebhookEndpointStatus},
+    api::{
+        Adoption, EndpointDeletionPolicy, Summary, SvixConnection, WebhookEndpoint, WebhookEndpointStatus,
+    },
     plan::{
         ReconcileError,
         access::{Declares as _, Grants},
@@ -117,6 +119,7 @@ impl Reconcile for WebhookEndpoint {
             signing_key,
             difference: difference.filter(|_| !report.is_managed),
             statistics,
+            summary: Summary::of(&self.spec.event_types, self.spec.channels.as_deref()),
             conditions,
         }))
     }

@@ -78,6 +78,9 @@ pub(super) async fn apply<H: Host>(
                 if !is_revived {
                     admit_repair(ctx, &object, differences)?;
                 }
+                // A revival is a creation: fields that the spec does not name get Svix's defaults.
+                let revived = is_revived.then(|| wanted.clone().with_defaults());
+                let wanted = revived.as_ref().unwrap_or(wanted);
                 let write = Write { wanted, differences, is_revived, is_overwritten: false };
                 write.patch(ctx, &mut object, session, document.as_ref()).await?
             }

@@ -67,6 +67,9 @@ async fn sync<H: Host>(
     });
     let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, unapplied, remote);
     if let ReadyState::Ready(_, message) = &mut outcome.ready {
+        if wanted.schema.is_none() {
+            message.push_str("; no schema is declared, so any payload passes");
+        }
         name_other_declarers(ctx, object, message);
     }
     outcome.details = Some(Box::<Details>::default());
@@ -81,8 +84,13 @@ async fn desired<H: Host>(
 ) -> Result<Desired, Error> {
     let recorded = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
     let owned_fields = recorded.map_or(&[][..], |svix| &svix.fields);
-    let schema = schema_source::read(ctx, event_type).await?;
-    let (schema, examples) = validate(event_type, schema.to_value())?;
+    let (schema, examples) = match schema_source::read(ctx, event_type).await? {
+        Some(schema) => {
+            let (schema, examples) = validate(event_type, schema.to_value())?;
+            (Some(schema), examples)
+        }
+        None => (None, Vec::new()),
+    };
     let names = connection.spec.event_type_names();
     Ok(event_type::desired(event_type, schema, examples, names, owned_fields)?)
 }
@@ -98,8 +106,9 @@ async fn observe_only(
     let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
     let mut schemas = None;
     // The mirror has no schemas, only their digests: where they differ is read.
-    let differs_in_schema =
-        observed.as_ref().is_some_and(|observed| observed.schema_digest != Some(wanted.schema_digest));
+    let differs_in_schema = wanted.schema.as_ref().is_some_and(|schema| {
+        observed.as_ref().is_some_and(|observed| observed.schema_digest != Some(schema.digest))
+    });
     if claim.reads_svix || differs_in_schema {
         let document = apply::read(session, &wanted.name).await?;
         (observed, schemas) = document.map(|document| (document.observed, document.schemas)).unzip();
