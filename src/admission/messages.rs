@@ -13,17 +13,16 @@ const MAX_PROBLEM: usize = 1024;
 
 /// An error in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    /// The field, as a JSON Pointer into the object; empty: the whole object.
-    pub field: String,
+pub struct Problem {
+    /// The field of the object.
+    pub field: JsonPointer,
     /// What was found, and what was expected.
     pub message: String,
 }
 
 impl Problem {
     pub(super) fn new(field: impl Into<JsonPointer>, message: impl Display) -> Self {
-        let field: JsonPointer = field.into();
-        Self { field: plain(field.as_str(), MAX_PROBLEM), message: plain(&message.to_string(), MAX_PROBLEM) }
+        Self { field: field.into(), message: plain(&message.to_string(), MAX_PROBLEM) }
     }
 
     /// A violation by a payload that is part of the object, in this field.
@@ -40,6 +39,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The field as text that is safe to print; `/` for the whole object.
+    pub(super) fn printable_field(&self) -> String {
+        if self.field.is_root() { "/".to_owned() } else { plain(self.field.as_str(), MAX_PROBLEM) }
+    }
+}
+
 impl From<ReconcileError> for Problem {
     fn from(error: ReconcileError) -> Self {
         Self::new(error.field.clone().unwrap_or_default(), error.detail())
@@ -48,10 +54,10 @@ impl From<ReconcileError> for Problem {
 
 impl Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.field.as_str() {
-            "" => f.write_str(&self.message),
-            field => write!(f, "{field}: {}", self.message),
+        if !self.field.is_root() {
+            write!(f, "{}: ", self.printable_field())?;
         }
+        f.write_str(&self.message)
     }
 }
 

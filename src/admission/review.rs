@@ -165,10 +165,10 @@ fn refused(request: Request, kind: &'static str, findings: Findings) -> Reviewed
     let all: Vec<_> = problems.into_iter().chain(more).collect();
     let message = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     // kubectl prints the causes of an `Invalid`, one a line; other clients print the message.
-    let causes = all.into_iter().map(|Problem { field, message }| Cause {
+    let causes = all.into_iter().map(|problem| Cause {
         reason: "FieldValueInvalid",
-        message,
-        field: if field.is_empty() { "/".to_owned() } else { field },
+        field: problem.printable_field(),
+        message: problem.message,
     });
     let details =
         Details { name: request.name.unwrap_or_default(), group: GROUP, kind, causes: causes.collect() };

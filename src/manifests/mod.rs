@@ -33,10 +33,11 @@ pub mod yaml;
 
 pub use catalogue_source::{CatalogueProblem, CatalogueSource, UnusableSchema};
 pub use desired_state::{DesiredState, Server};
-pub use folder::load;
+pub use folder::{Input, load, load_all};
 pub use host::{Listener, ManifestHost, Notification, References, with_meta};
 pub use loaded::{ConfigMapTexts, Loaded, NoManifests};
 pub use problem::{Located, ObjectId, Origin, Position, Problem, Violation};
 pub use runner::ManifestRunner;
+pub use source_map::SourceMap;
 pub use status_rows::{StatusRows, state};
 pub use unreachable::unreachable_endpoints;

@@ -16,7 +16,8 @@ use super::Findings;
 const MAX_CHANNELS: usize = 10;
 
 /// Validates an endpoint before it is stored.
-pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
+#[must_use]
+pub fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
     findings.violations(spec.validate());

@@ -16,7 +16,8 @@ use super::Findings;
 const MAX_CHANNELS: usize = 5;
 
 /// Validates an event before it is stored.
-pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findings {
+#[must_use]
+pub fn event(object: &WebhookEvent, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
     findings.violations(spec.validate());

@@ -13,7 +13,8 @@ use super::Findings;
 
 /// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
 /// object.
-pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
+#[must_use]
+pub fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let (connection, name) = (object.connection_name(), object.event_type_name());
     // A connection that is not known yet may have been applied together with this object: the operator checks the name

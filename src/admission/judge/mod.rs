@@ -16,13 +16,13 @@ use crate::{
 
 use super::{Known, messages::Problem};
 
-pub(super) use endpoint::endpoint;
-pub(super) use event::event;
-pub(super) use event_type::event_type;
+pub use endpoint::endpoint;
+pub use event::event;
+pub use event_type::event_type;
 
 /// The findings about one object.
-#[derive(Default)]
-pub(super) struct Findings {
+#[derive(Debug, Default)]
+pub struct Findings {
     /// The errors that it is refused for.
     pub problems: Vec<Problem>,
     /// The number of errors beyond those, and their place.
@@ -56,7 +56,8 @@ impl Findings {
 
 /// The warning for an object in a namespace that no operator watches. It is stored nevertheless: the list of namespaces may
 /// change with the next upgrade.
-pub(super) fn unwatched(known: &Known, namespace: Option<&str>) -> Option<Problem> {
+#[must_use]
+pub fn unwatched(known: &Known, namespace: Option<&str>) -> Option<Problem> {
     let (watched, namespace) = (known.namespaces.as_ref()?, namespace?);
     (!watched.contains(namespace)).then(|| {
         let message = format!(
@@ -68,7 +69,8 @@ pub(super) fn unwatched(known: &Known, namespace: Option<&str>) -> Option<Proble
 
 /// The warning about the connection that an object names: it does not exist, or is being deleted. The latter concerns new
 /// objects alone, since the connection stays until the others are deleted.
-pub(super) fn connection_warning(known: &Known, connection: &str, is_new: bool) -> Option<Problem> {
+#[must_use]
+pub fn connection_warning(known: &Known, connection: &str, is_new: bool) -> Option<Problem> {
     let warning = |message| Problem::new("/spec/connectionRef", message);
     let directory = &known.directory;
     if directory.connection(connection).is_none() {
