@@ -40,7 +40,7 @@ pub struct SourceArguments {
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
 
-    /// Take event types from Svix, with the token in SVIX_TOKEN.
+    /// Take event types from Svix, with the token in SVIX_TOKEN or SVIX_AUTH_TOKEN.
     #[arg(long)]
     pub from_svix: bool,
 
@@ -65,7 +65,7 @@ pub struct GatewayArguments {
     #[arg(long, env = "SVIX_OPERATOR_GATEWAY_ADDR", value_name = "ADDR", default_value = "127.0.0.1:8071")]
     pub listen: SocketAddr,
 
-    /// Address of the Svix server. In a cluster, the gateway runs only if this is set.
+    /// Address of the Svix server. Default: SVIX_SERVER_URL. In a cluster, the gateway runs only if one of them is set.
     #[arg(long, env = "SVIX_URL", value_name = "URL")]
     pub svix_url: Option<String>,
 

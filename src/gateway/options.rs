@@ -41,6 +41,9 @@ pub struct Options {
     /// Whether operations that change event types in Svix are forwarded. The sending of examples is then rejected: an example
     /// could be replaced between its validation and its delivery. Must not be set if event types come from Svix.
     pub allow_event_type_writes: bool,
+    /// Whether requests that a web page makes are refused, as [`local_requests`](crate::local_requests) defines them: for a
+    /// gateway on a workstation.
+    pub local_only: bool,
     /// What to advise for an undeclared event type besides declaring it; may be empty.
     pub undeclared_advice: &'static str,
     /// Receives the outcome of each message.
@@ -62,6 +65,7 @@ impl Options {
             undeclared: Undeclared::Refuse,
             scope: Scope::default(),
             allow_event_type_writes: false,
+            local_only: false,
             undeclared_advice: ", or start the gateway with --undeclared pass",
             listener: None,
             limits: Limits::default(),

@@ -19,6 +19,7 @@ use hyper::{
 use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
+    local_requests,
     plan::{self, ids},
     schema,
     telemetry::{GatewayMetrics, GatewayOutcome},
@@ -136,6 +137,11 @@ impl Service {
     }
 
     async fn route(self: &Arc<Self>, request: Request<Incoming>) -> Handled {
+        if self.options.local_only {
+            let listen = self.options.listen.ip();
+            local_requests::check(request.uri(), request.headers(), listen)
+                .map_err(|refusal| refused(refusal.status(), refusal.code(), refusal.to_string()))?;
+        }
         if !headers::has_plain_framing(request.headers()) {
             let detail = "Transfer-Encoding: expected only chunked.";
             return Err(refused(StatusCode::BAD_REQUEST, "bad_request", detail));

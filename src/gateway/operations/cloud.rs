@@ -1,6 +1,6 @@
 //! The operations that Svix Cloud has in addition to the open-source server.
 
-use super::{
+use super::effect::{
     Effect::{
         ChangesEventTypes, CreatesEvents, CreatesMessage, DeliversStored, GrantsAccess, NoDelivery,
         TransformsPayloads,

@@ -1,6 +1,6 @@
 //! The operations of the open-source server 1.100; Svix Cloud has nearly all of them, too.
 
-use super::{
+use super::effect::{
     Effect::{ChangesEventTypes, CreatesMessage, DeliversStored, GrantsAccess, NoDelivery, SendsExample},
     Operation, operation,
 };
