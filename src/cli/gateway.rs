@@ -116,6 +116,8 @@ pub struct GatewayArguments {
 pub enum Encoding {
     /// Map only channels that Svix does not accept.
     WhenNeeded,
+    /// Map only channels that Svix Cloud does not accept.
+    WhenNeededOnCloud,
     /// Map every channel, as swh-webhooks does.
     Always,
 }
@@ -182,6 +184,7 @@ impl SourceArguments {
     pub fn encoding(&self, connection: Option<&SvixConnectionSpec>) -> ChannelEncoding {
         match self.channel_encoding {
             Some(Encoding::WhenNeeded) => ChannelEncoding::WhenNeeded,
+            Some(Encoding::WhenNeededOnCloud) => ChannelEncoding::WhenNeededOnCloud,
             Some(Encoding::Always) => ChannelEncoding::Always,
             None => connection.map(SvixConnectionSpec::channel_encoding).unwrap_or_default(),
         }

@@ -270,7 +270,7 @@ prop_compose! {
         event_type::Observed {
             name: "a.one".to_owned(), description, archived, deprecated,
             schema_digest: title.map(|title| Digest::of_json(&json!({"title": title}))),
-            group_name: group, feature_flag: flag,
+            group_name: group, feature_flags: flag.into_iter().collect(),
         }
     }
 }
@@ -310,7 +310,7 @@ proptest! {
                 Field::Description => now.description = desired.description.clone().unwrap(),
                 Field::Deprecated => now.deprecated = desired.deprecated.unwrap(),
                 Field::GroupName => now.group_name = desired.group_name.clone().unwrap(),
-                Field::FeatureFlag => now.feature_flag = desired.feature_flag.clone().unwrap(),
+                Field::FeatureFlag | Field::FeatureFlags => now.feature_flags = desired.feature_flags.clone().unwrap(),
                 field => return Err(TestCaseError::fail(field.as_str())),
             }
         }
@@ -357,7 +357,7 @@ fn observed(name: usize, value: u8) -> event_type::Observed {
         deprecated: false,
         schema_digest: None,
         group_name: None,
-        feature_flag: None,
+        feature_flags: std::collections::BTreeSet::new(),
     }
 }
 
