@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Most channels of a message in Svix Cloud. The open-source server accepts five, and refuses more itself.
-const MAX_CHANNELS: usize = 10;
+pub const MAX_CHANNELS: usize = 10;
 
 /// The message that an object declares.
 #[derive(Clone, Debug, PartialEq)]
