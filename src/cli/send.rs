@@ -9,7 +9,7 @@ use std::{
 use crate::{
     api::SvixConnectionSpec,
     catalogue::{Catalogue, Judgement},
-    gateway::catalogue_source,
+    gateway::{catalogue_source, message},
     manifests::{self, CatalogueSource},
     plan::{
         self, channels,
@@ -114,6 +114,10 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
         return Err(SendError::NoSource);
     }
     let payload = read_payload(&arguments.file)?;
+    if let Err(error) = message::check_encoding(&payload) {
+        eprintln!("/: {error}");
+        return Ok(ExitCode::FAILURE);
+    }
     let (catalogue, metrics) = (Catalogue::default(), Metrics::default());
     let name = &arguments.source.connection;
     let mut connection: Option<SvixConnectionSpec> = None;

@@ -130,18 +130,24 @@ impl MessageError {
     }
 }
 
-/// Returns the keys of a body that is one JSON object, each with its value as it stands in the text.
-pub(super) fn object(body: &[u8]) -> Result<Vec<(String, &RawValue)>, MessageError> {
-    match body {
-        [0xef, 0xbb, 0xbf, ..] => return Err(MessageError::ByteOrderMark),
+/// Checks that a text can be JSON in UTF-8, which is all that Svix reads: neither UTF-16 nor UTF-32, and without a byte order
+/// mark. That the rest is UTF-8 is checked where it is read.
+pub fn check_encoding(text: &[u8]) -> Result<(), MessageError> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => Err(MessageError::ByteOrderMark),
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [_, 0, 0, 0, ..] | [0, 0, 0, _, ..] => {
-            return Err(MessageError::Encoding("UTF-32"));
+            Err(MessageError::Encoding("UTF-32"))
         }
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
-            return Err(MessageError::Encoding("UTF-16"));
+            Err(MessageError::Encoding("UTF-16"))
         }
-        _ => {}
+        _ => Ok(()),
     }
+}
+
+/// Returns the keys of a body that is one JSON object, each with its value as it stands in the text.
+pub(super) fn object(body: &[u8]) -> Result<Vec<(String, &RawValue)>, MessageError> {
+    check_encoding(body)?;
     // The white space of JSON, which is less than that of ASCII.
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     let at = body.iter().position(|byte| !is_space(byte)).ok_or(MessageError::Empty)?;

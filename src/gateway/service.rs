@@ -334,6 +334,7 @@ impl Service {
         if body.len() > self.options.limits.max_payload {
             return Err(Rejection::payload_too_large(body.len(), self.options.limits.max_payload));
         }
+        message::check_encoding(&body).map_err(|error| judge::malformed(&error))?;
         let judgement = self.run_judge(body.len(), {
             let (this, event_type) = (self.clone(), event_type.to_owned());
             move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)

@@ -195,6 +195,12 @@ async fn send_judges_and_then_sends() {
     assert_eq!((bad.status.code(), text(&bad).as_str()), (Some(1), "/: found no \"n\", which is required\n"));
     let broken = send(&svix, &["--from", from], "{");
     assert!(broken.status.code() == Some(1) && text(&broken).contains("not JSON"), "{}", text(&broken));
+    let marked = send(&svix, &["--from", from], &format!("\u{feff}{payload}"));
+    assert!(
+        marked.status.code() == Some(1) && text(&marked).contains("byte order mark"),
+        "{}",
+        text(&marked)
+    );
     let dry = send(&svix, &["--from", from, "--dry-run"], payload);
     assert!(dry.status.code() == Some(0) && text(&dry).contains("nothing is sent"), "{}", text(&dry));
     let undeclared = send(&svix, &["--from-svix"], payload);
