@@ -21,6 +21,9 @@ pub enum SpecRule {
     /// Svix keeps examples in the schema.
     #[error("examples need schema, schemaText or schemaFrom: Svix keeps examples in the schema")]
     ExamplesNeedSchema,
+    /// The feature flags are given in one form.
+    #[error("at most one of featureFlag and featureFlags can be given")]
+    FeatureFlagSource,
     /// An example has one payload.
     #[error("exactly one of value and text must be given")]
     ExampleSource,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::{
     admission::Known,
-    api::{JsonObject, SvixConnectionSpec, WebhookEventType},
+    api::{SvixConnectionSpec, WebhookEventType},
     catalogue::{Declared, Holder},
     engine::Kind,
     manifests::{ConfigMapTexts, Loaded},
@@ -105,12 +105,13 @@ fn set_broken_holders(loaded: &Loaded, known: &Known) {
 
 /// What an event type declares; `None`: its schema is not known, or cannot be used.
 fn declared(object: &WebhookEventType, texts: &ConfigMapTexts) -> Option<Declared> {
-    let schema: JsonObject = match schema_source::schema_text(object).ok()? {
-        Source::Inline(schema) => schema,
+    let schema = match schema_source::schema_text(object).ok()? {
+        Source::None => None,
+        Source::Inline(schema) => Some(schema),
         Source::ConfigMap(reference) => {
             let namespace = object.metadata.namespace.clone().unwrap_or_default();
             let text = texts.get(&(namespace, reference.name.clone(), reference.key.clone()))?;
-            schema_source::parse_schema(object, text).ok()?
+            Some(schema_source::parse_schema(object, text).ok()?)
         }
     };
     Some(Declared {

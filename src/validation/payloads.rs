@@ -57,7 +57,7 @@ pub(super) fn check(file: &PayloadFile, known: &Known, loaded: &Loaded) -> Vec<F
         }
     };
     match known.catalogue.judge_text(&file.connection, &file.name, bytes) {
-        Judgement::Valid => Vec::new(),
+        Judgement::Valid | Judgement::NotValidated => Vec::new(),
         Judgement::Undeclared => {
             let message = undeclared(file, known, loaded);
             vec![finding(Severity::Error, JsonPointer::ROOT, message, whole())]

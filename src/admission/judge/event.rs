@@ -6,14 +6,11 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{JsonPointer, PayloadPolicy, WebhookEvent},
     catalogue::Judgement,
-    plan::ids,
+    plan::{event::MAX_CHANNELS, ids},
     schema::{self, Violation},
 };
 
 use super::Findings;
-
-/// Most channels of one event.
-const MAX_CHANNELS: usize = 5;
 
 /// Validates an event before it is stored.
 #[must_use]

@@ -15,7 +15,7 @@ pub(super) enum DevError {
     #[error(transparent)]
     NoManifests(#[from] NoManifests),
     #[error(transparent)]
-    SvixUrl(SvixServerError),
+    Server(SvixServerError),
     #[error("the embedded Svix cannot listen at {address}: {source}")]
     EmbeddedSvix { address: SocketAddr, source: io::Error },
     #[error("{}", start_error(.0, "--gateway"))]

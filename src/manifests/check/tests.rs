@@ -159,6 +159,7 @@ fn every_cel_rule_is_known() {
     found.retain(|rule| !rule.contains("oldSelf"));
     let known = [
         "!has(self.examples) || size(self.examples) == 0 || has(self.schema) || has(self.schemaText) || has(self.schemaFrom)",
+        "!has(self.featureFlag) || !has(self.featureFlags)",
         "!has(self.rotateAfter) || has(self.toSecret)",
         "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
         "[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() <= 1",

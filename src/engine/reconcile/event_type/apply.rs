@@ -229,7 +229,7 @@ fn digest_of<H: Host>(
 ) -> u64 {
     let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
     let content = wanted.content_digest().to_string();
-    ctx.digest(&(fields, content, &wanted.group_name, &wanted.feature_flag, observed))
+    ctx.digest(&(fields, content, &wanted.group_name, &wanted.feature_flags, observed))
 }
 
 /// Reads an event type from Svix into the mirror.
