@@ -13,3 +13,4 @@ pub mod plan;
 pub mod schema;
 pub mod svix;
 pub mod telemetry;
+pub mod turns;

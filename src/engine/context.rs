@@ -213,7 +213,10 @@ impl<H: Host> Context<H> {
 
     fn lane(&self, object: &Object) -> Lane {
         let needs_no_svix = (object.is_deleting() && self.retains(object)) || self.is_orphaned(object);
-        policy::lane(object, !needs_no_svix)
+        if needs_no_svix {
+            return Lane::WithoutSvix;
+        }
+        policy::lane(object, |connection| self.registry.connection(connection).is_some())
     }
 
     /// Returns the session of a connection, or why it cannot be used.

@@ -5,8 +5,8 @@ mod client;
 mod errors;
 mod mirror;
 
-pub use budget::Budget;
 pub(crate) use budget::jitter;
+pub use budget::{Budget, on_behalf_of};
 pub use client::{Client, ClientOptions, EventTypeDocument, InvalidConnection, Page, SendMessage};
 pub use errors::{Class, Error, ErrorKind};
 pub use mirror::{Changed, Listing, Mirror};
