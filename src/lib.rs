@@ -4,6 +4,7 @@ pub mod admission;
 pub mod api;
 pub mod catalogue;
 pub mod cli;
+pub mod connections;
 pub mod controller;
 pub mod embedded;
 pub mod engine;
