@@ -72,9 +72,10 @@ pub struct WebhookEventSpec {
     pub payload_text: Option<String>,
 
     /// The channels of the event: endpoints without a channel receive it, too, endpoints with channels only when
-    /// they share one. Any text; what Svix does not accept as it is, is mapped to a UUID.
+    /// they share one. Any text; what Svix does not accept as it is, is mapped to a UUID. Svix Cloud accepts ten, the
+    /// open-source server five.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5), inner(length(min = 1, max = 2048)))]
+    #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 2048)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub channels: Option<Vec<String>>,
 

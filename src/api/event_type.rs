@@ -1,5 +1,7 @@
 //! `WebhookEventType`: a name, a description, and the JSON Schema of the payloads of its events.
 
+use std::collections::BTreeSet;
+
 use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,8 @@ use super::{
 )]
 #[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1")
     .message(SpecRule::SchemaSource))]
+#[x_kube(validation = Rule::new("!has(self.featureFlag) || !has(self.featureFlags)")
+    .message(SpecRule::FeatureFlagSource))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeSpec {
     /// Name of the event type in Svix, `<group>.<event>`, such as `origin.create`. Default: the object's
@@ -88,10 +92,20 @@ pub struct WebhookEventTypeSpec {
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub group_name: Option<String>,
 
-    /// The feature flag that a consumer must have to see the event type.
+    /// The feature flag that a consumer must have to see the event type. The same as `featureFlags` with one entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub feature_flag: Option<String>,
+
+    /// The feature flags with which a consumer sees the event type. The open-source server has only one; Svix Cloud has a
+    /// list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 25),
+        inner(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub feature_flags: Option<Vec<String>>,
 
     /// Whether the event type is marked as deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -230,6 +244,8 @@ impl WebhookEventTypeSpec {
             let field = || JsonPointer::from_static("/spec/examples").index(index);
             violations.extend(example.payload().err().map(|rule| rule.at(field())));
         }
+        let is_one = self.feature_flag.is_none() || self.feature_flags.is_none();
+        violations.extend(SpecRule::FeatureFlagSource.check(is_one, JsonPointer::SPEC));
         violations
     }
 
@@ -241,6 +257,16 @@ impl WebhookEventTypeSpec {
             (None, Some(text), None) => Ok(text),
             (None, None, Some(source)) => Ok(DeclaredSchema::ConfigMap(&source.config_map_key_ref)),
             _ => Err(SpecRule::SchemaSource),
+        }
+    }
+
+    /// The feature flags, in whichever form the spec has them.
+    #[must_use]
+    pub fn feature_flags(&self) -> Option<BTreeSet<String>> {
+        match (&self.feature_flag, &self.feature_flags) {
+            (Some(flag), _) => Some(BTreeSet::from([flag.clone()])),
+            (None, Some(flags)) => Some(flags.iter().cloned().collect()),
+            (None, None) => None,
         }
     }
 

@@ -18,6 +18,9 @@ pub enum SpecRule {
     /// An event type has one schema.
     #[error("exactly one of schema, schemaText and schemaFrom must be given")]
     SchemaSource,
+    /// The feature flags are given in one form.
+    #[error("at most one of featureFlag and featureFlags can be given")]
+    FeatureFlagSource,
     /// An example has one payload.
     #[error("exactly one of value and text must be given")]
     ExampleSource,

@@ -20,7 +20,8 @@ pub const DEFAULT_SIGNING_KEY: &str = "signingKey";
     .message(SpecRule::RotateAfterNeedsToSecret))]
 #[serde(rename_all = "camelCase")]
 pub struct SigningSecret {
-    /// Use the key in a Secret of the same namespace: `whsec_` and 24 to 75 bytes of base64. A change of the Secret
+    /// Use the key in a Secret of the same namespace: `whsec_` and 24 to 75 bytes of base64, or `whsk_`
+    /// and the base64 of an ed25519 key pair (Svix then returns its public half, `whpk_`). A change of the Secret
     /// is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_secret: Option<SecretKeyRef>,

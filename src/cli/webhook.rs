@@ -18,6 +18,7 @@ use super::{
     gateway::{GatewayArguments, GatewayError, SourceArguments, start_error, start_feed},
     runtime::{Threads, block_on},
     signals::{SignalError, shutdown_on_signals},
+    svix_server::{address, warnings},
 };
 
 use cluster::{ClusterError, connect, start_watches};
@@ -111,7 +112,8 @@ impl Arguments {
 }
 
 /// Runs until SIGTERM or SIGINT. Requests in flight are completed.
-pub fn run(arguments: Arguments) -> ExitCode {
+pub fn run(mut arguments: Arguments) -> ExitCode {
+    arguments.gateway.svix_url = address(arguments.gateway.svix_url);
     if arguments.in_cluster() && arguments.no_admission && arguments.gateway.svix_url.is_none() {
         eprintln!("error: nothing to serve: --no-admission without --svix-url");
         return ExitCode::from(2);
@@ -121,6 +123,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         return ExitCode::from(2);
     }
     telemetry::init_logs(arguments.log_format, "info");
+    let warnings = warnings(arguments.gateway.svix_url.as_deref(), arguments.source.from_svix);
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     block_on(Threads::Many, work(arguments), ExitCode::FAILURE)
 }
 

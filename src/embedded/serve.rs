@@ -1,9 +1,10 @@
-//! Connections: accepts them, injects faults, records calls, and passes requests to the routes.
+//! Connections: accepts them, refuses requests of web pages, injects faults, records calls, and passes requests to the routes.
 //!
 //! hyper serves them rather than `axum::serve`, because closing a connection without a response is one of the
 //! faults: hyper does so when a service returns an error.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,13 +22,15 @@ use crate::embedded::api::{operations, routes};
 use crate::embedded::calls::Call;
 use crate::embedded::faults::injector::{Decision, Fault};
 use crate::embedded::server::Shared;
+use crate::local_requests;
 
 /// The connection is to be closed without a response.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped, as the faults ask for")]
 struct Dropped;
 
-pub(super) async fn accept(listener: TcpListener, svix: Shared) {
+/// Accepts connections. `listen` is the address that the listener has.
+pub(super) async fn accept(listener: TcpListener, listen: IpAddr, svix: Shared) {
     let router = routes::router(&svix);
     let shutdown = svix.shutdown.clone();
     shutdown
@@ -35,7 +38,7 @@ pub(super) async fn accept(listener: TcpListener, svix: Shared) {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) if !svix.faults.is_down() => {
-                        svix.tasks.spawn(serve(stream, Arc::clone(&svix), router.clone()));
+                        svix.tasks.spawn(serve(stream, listen, Arc::clone(&svix), router.clone()));
                     }
                     Ok(_) => {}
                     // Most likely out of file descriptors: some become free when other connections end.
@@ -49,18 +52,27 @@ pub(super) async fn accept(listener: TcpListener, svix: Shared) {
         .await;
 }
 
-async fn serve(stream: TcpStream, svix: Shared, router: Router) {
+async fn serve(stream: TcpStream, listen: IpAddr, svix: Shared, router: Router) {
     let shutdown = svix.shutdown.clone();
     // Small responses must not wait for the client's acknowledgements.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| respond(Arc::clone(&svix), router.clone(), request));
+    let service = service_fn(|request| respond(Arc::clone(&svix), listen, router.clone(), request));
     let connection =
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // An error is a client that disconnected, or a connection that was dropped on purpose.
     let _ = shutdown.run_until_cancelled(connection).await;
 }
 
-async fn respond(svix: Shared, router: Router, mut request: Request<Incoming>) -> Result<Response, Dropped> {
+async fn respond(
+    svix: Shared,
+    listen: IpAddr,
+    router: Router,
+    mut request: Request<Incoming>,
+) -> Result<Response, Dropped> {
+    if let Err(refusal) = local_requests::check(request.uri(), request.headers(), listen) {
+        let body = serde_json::json!({"code": refusal.code(), "detail": refusal.to_string()});
+        return Ok((refusal.status(), axum::Json(body)).into_response());
+    }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let operation = operations::name(&method, &path);
     if let Some(trimmed) = routes::trim(request.uri()) {

@@ -12,6 +12,7 @@ mod body;
 mod buffer;
 pub mod catalogue_source;
 mod connection;
+mod example;
 mod headers;
 pub mod judge;
 pub mod message;
@@ -24,6 +25,7 @@ mod report;
 mod request_guard;
 mod response;
 mod service;
+mod stream_events;
 mod upstream;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -35,8 +37,10 @@ use crate::{catalogue::Catalogue, telemetry::Metrics};
 
 use service::Service;
 
+pub use operations::Surface;
 pub use options::{Limits, MAX_BODY, Options, Undeclared};
 pub use outcome::{Listener, MessageOutcome, MessageReport};
+pub use paths::Scope;
 pub use rejection::{FieldError, Rejection, RejectionBody};
 pub use upstream::InvalidUpstream;
 

@@ -1,5 +1,7 @@
 //! Event types: the next step, from the desired and the observed event type.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::api::{
@@ -30,8 +32,10 @@ pub struct Desired {
     pub deprecated: Option<bool>,
     /// The group; `Some(None)`: none.
     pub group_name: Option<Option<String>>,
-    /// The feature flag; `Some(None)`: none.
-    pub feature_flag: Option<Option<String>>,
+    /// The feature flags; empty: none.
+    pub feature_flags: Option<BTreeSet<String>>,
+    /// The field of the spec that contains the feature flags.
+    pub feature_flags_field: Field,
     /// The optional fields that the spec names, for status: one that it stops naming is set back.
     pub named: Vec<Field>,
 }
@@ -51,7 +55,7 @@ impl Desired {
             Field::Description => self.description = None,
             Field::Deprecated => self.deprecated = None,
             Field::GroupName => self.group_name = None,
-            Field::FeatureFlag => self.feature_flag = None,
+            Field::FeatureFlag | Field::FeatureFlags => self.feature_flags = None,
             // An event type cannot be without it.
             Field::Schema
             // Fields of endpoints.
@@ -84,8 +88,8 @@ pub struct Observed {
     pub schema_digest: Option<Digest>,
     /// The group.
     pub group_name: Option<String>,
-    /// The feature flag.
-    pub feature_flag: Option<String>,
+    /// The feature flags.
+    pub feature_flags: BTreeSet<String>,
 }
 
 impl Observed {
@@ -143,6 +147,7 @@ pub fn desired(
         examples: _,
         group_name: _,
         feature_flag: _,
+        feature_flags: _,
         deprecated: _,
         // Not written to Svix.
         format_assertion: _,
@@ -175,7 +180,12 @@ pub fn desired(
         description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
         deprecated: or_reset(spec.deprecated, was_named(Field::Deprecated), false),
         group_name: or_reset(spec.group_name.clone().map(Some), was_named(Field::GroupName), None),
-        feature_flag: or_reset(spec.feature_flag.clone().map(Some), was_named(Field::FeatureFlag), None),
+        feature_flags: or_reset(
+            spec.feature_flags(),
+            was_named(Field::FeatureFlag) || was_named(Field::FeatureFlags),
+            BTreeSet::new(),
+        ),
+        feature_flags_field: feature_flags_field(spec, was_named(Field::FeatureFlags)),
         named: Field::ALL.iter().copied().filter(|field| is_named(spec, *field)).collect(),
         name,
     })
@@ -198,6 +208,7 @@ fn is_named(spec: &WebhookEventTypeSpec, field: Field) -> bool {
         Field::Deprecated => spec.deprecated.is_some(),
         Field::GroupName => spec.group_name.is_some(),
         Field::FeatureFlag => spec.feature_flag.is_some(),
+        Field::FeatureFlags => spec.feature_flags.is_some(),
         // Always managed.
         Field::Schema => false,
         // Fields of endpoints.
@@ -211,6 +222,12 @@ fn is_named(spec: &WebhookEventTypeSpec, field: Field) -> bool {
         | Field::Headers
         | Field::SigningSecret => false,
     }
+}
+
+/// The field of the spec that contains the feature flags, or contained them.
+fn feature_flags_field(spec: &WebhookEventTypeSpec, was_list: bool) -> Field {
+    let is_list = spec.feature_flags.is_some() || (spec.feature_flag.is_none() && was_list);
+    if is_list { Field::FeatureFlags } else { Field::FeatureFlag }
 }
 
 /// The schema with `examples` in it, where Svix reads them. Examples that the object declares replace
@@ -234,7 +251,8 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
         description,
         deprecated,
         group_name,
-        feature_flag,
+        feature_flags,
+        feature_flags_field,
         named: _,
     } = desired;
     let mut found = Vec::new();
@@ -259,14 +277,24 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
             expected: expected.to_string(),
         });
     }
-    for (field, expected, observed) in [
-        (Field::GroupName, group_name, &observed.group_name),
-        (Field::FeatureFlag, feature_flag, &observed.feature_flag),
-    ] {
-        if let Some(expected) = expected.as_ref().filter(|expected| *expected != observed) {
-            let display = |value: &Option<String>| value.as_deref().map_or_else(|| "none".into(), quoted);
-            found.push(Difference { field, found: display(observed), expected: display(expected) });
-        }
+    if let Some(expected) = group_name.as_ref().filter(|expected| **expected != observed.group_name) {
+        let display = |value: &Option<String>| value.as_deref().map_or_else(|| "none".into(), quoted);
+        found.push(Difference {
+            field: Field::GroupName,
+            found: display(&observed.group_name),
+            expected: display(expected),
+        });
+    }
+    if let Some(expected) = feature_flags.as_ref().filter(|expected| **expected != observed.feature_flags) {
+        let display = |flags: &BTreeSet<String>| match flags.len() {
+            0 => "none".to_owned(),
+            _ => flags.iter().map(|flag| quoted(flag)).collect::<Vec<_>>().join(", "),
+        };
+        found.push(Difference {
+            field: *feature_flags_field,
+            found: display(&observed.feature_flags),
+            expected: display(expected),
+        });
     }
     found
 }

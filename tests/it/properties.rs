@@ -237,12 +237,13 @@ prop_compose! {
         description in option::of("[xy]?"),
         deprecated in option::of(any::<bool>()),
         group in option::of("[gh]"),
-        flag in option::of("[fe]"),
+        flags in option::of(collection::btree_set("[fe]", 1..3)), is_list in any::<bool>(),
     ) -> Value {
+        let flag = flags.iter().flatten().next().filter(|_| !is_list);
         let mut spec = json!({"schema": {"title": title}});
         let fields = [
             ("description", json!(description)), ("deprecated", json!(deprecated)), ("groupName", json!(group)),
-            ("featureFlag", json!(flag)),
+            ("featureFlag", json!(flag)), ("featureFlags", json!(flags.as_ref().filter(|_| is_list))),
         ];
         for (field, value) in fields {
             if !value.is_null() {
@@ -265,12 +266,12 @@ fn desired_event_type(spec: &Value, owned: &[String]) -> event_type::Desired {
 prop_compose! {
     fn held_event_type()(
         description in "[xy]?", archived in any::<bool>(), deprecated in any::<bool>(), title in option::of("[st]"),
-        group in option::of("[gh]"), flag in option::of("[fe]"),
+        group in option::of("[gh]"), feature_flags in collection::btree_set("[fe]", 0..3),
     ) -> event_type::Observed {
         event_type::Observed {
             name: "a.one".to_owned(), description, archived, deprecated,
             schema_digest: title.map(|title| Digest::of_json(&json!({"title": title}))),
-            group_name: group, feature_flag: flag,
+            group_name: group, feature_flags,
         }
     }
 }
@@ -310,13 +311,13 @@ proptest! {
                 Field::Description => now.description = desired.description.clone().unwrap(),
                 Field::Deprecated => now.deprecated = desired.deprecated.unwrap(),
                 Field::GroupName => now.group_name = desired.group_name.clone().unwrap(),
-                Field::FeatureFlag => now.feature_flag = desired.feature_flag.clone().unwrap(),
+                Field::FeatureFlag | Field::FeatureFlags => now.feature_flags = desired.feature_flags.clone().unwrap(),
                 field => return Err(TestCaseError::fail(field.as_str())),
             }
         }
         prop_assert_eq!(event_type::plan(&desired, Some(&now), None, true, adoption), event_type::EventTypeStep::InSync);
         let names = |field: &str| spec.get(field).is_some() || owned.iter().any(|owned| owned == field);
-        for field in [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag] {
+        for field in [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag, Field::FeatureFlags] {
             prop_assert!(names(field.as_str()) || !fields.contains(&field), "{} is not ours", field);
         }
     }
@@ -357,7 +358,7 @@ fn observed(name: usize, value: u8) -> event_type::Observed {
         deprecated: false,
         schema_digest: None,
         group_name: None,
-        feature_flag: None,
+        feature_flags: std::collections::BTreeSet::new(),
     }
 }
 

@@ -52,13 +52,13 @@ pub fn svix_failure<H: Host>(
     if error.class() == Class::Transient && !matches!(error.kind, ErrorKind::Conflict { .. }) {
         ctx.sessions.request_relist(connection);
     }
-    // Messages in status do not name the cause of the moment: they would change with every try.
+    // Messages in status name the status of the response and no further cause: that would change with every try.
     let waiting =
         |reason, message: String, next| Outcome::waiting(ReconcileError::new(reason, message), next);
     match error.class() {
         Class::Transient => waiting(
             Reason::SvixUnavailable,
-            format!("Svix fails or does not respond ({}); the operator keeps trying", error.operation),
+            format!("{} ({}); the operator keeps trying", failed(&error.kind), error.operation),
             Next::Failed,
         ),
         Class::Throttled => waiting(
@@ -82,6 +82,23 @@ pub fn svix_failure<H: Host>(
             };
             Outcome::stalled(ReconcileError::new(Reason::RefusedBySvix, format!("{error}; {advice}")))
         }
+    }
+}
+
+/// Returns how Svix failed.
+fn failed(kind: &ErrorKind) -> String {
+    match kind {
+        ErrorKind::Transport(_) => "Svix does not respond".to_owned(),
+        ErrorKind::Server { status } => format!("Svix fails with status {status}"),
+        ErrorKind::Answer { status, .. } => {
+            format!("Svix responds with status {status} and something unexpected")
+        }
+        ErrorKind::Refused { status, .. } => format!("Svix asks to try again later with status {status}"),
+        ErrorKind::NotFound => "Svix responds with status 404".to_owned(),
+        ErrorKind::Conflict { .. } => "Svix responds with status 409".to_owned(),
+        // They are handled apart.
+        ErrorKind::Throttled { .. } => "Svix responds with status 429".to_owned(),
+        ErrorKind::Unauthorized { status, .. } => format!("Svix responds with status {status}"),
     }
 }
 

@@ -158,6 +158,7 @@ fn every_cel_rule_is_known() {
     let mut found = in_the_crds("rule");
     found.retain(|rule| !rule.contains("oldSelf"));
     let known = [
+        "!has(self.featureFlag) || !has(self.featureFlags)",
         "!has(self.rotateAfter) || has(self.toSecret)",
         "!self.startsWith('app_') && !self.startsWith('ep_') && !self.startsWith('msg_')",
         "[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1",

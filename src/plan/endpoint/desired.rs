@@ -80,7 +80,8 @@ impl Desired {
             | Field::Schema
             | Field::Deprecated
             | Field::GroupName
-            | Field::FeatureFlag => {}
+            | Field::FeatureFlag
+            | Field::FeatureFlags => {}
         }
         self
     }
@@ -283,7 +284,9 @@ fn is_named(spec: &WebhookEndpointSpec, field: Field) -> bool {
         // A signing key stays as it is when the spec stops naming it.
         Field::SigningSecret => false,
         // Fields of event types.
-        Field::Schema | Field::Deprecated | Field::GroupName | Field::FeatureFlag => false,
+        Field::Schema | Field::Deprecated | Field::GroupName | Field::FeatureFlag | Field::FeatureFlags => {
+            false
+        }
     }
 }
 

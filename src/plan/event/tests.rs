@@ -85,13 +85,25 @@ fn an_invalid_event_is_refused_with_its_field() {
             "/spec/application: found \"a/b\"",
         ),
         (
-            json!({"eventType": "a.b", "payload": {}, "channels": ["1", "2", "3", "4", "5", "6"]}),
-            "/spec/channels: found 6 channels",
+            json!({"eventType": "a.b", "payload": {}, "channels": ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]}),
+            "/spec/channels: found 11 channels, expected 1 to 10",
         ),
     ] {
         let error = desired(&event(spec), &connection()).unwrap_err();
         assert!(error.message.starts_with(expected), "{error}");
     }
+}
+
+#[test]
+fn an_event_may_have_the_channels_that_the_cloud_accepts() {
+    let channels: Vec<String> = (0..10).map(|number| format!("project:{number}+x")).collect();
+    let event = event(json!({"eventType": "a.b", "payload": {}, "channels": channels}));
+    let mut connection = connection();
+    connection.channel_encoding = Some(crate::api::ChannelEncoding::WhenNeededOnCloud);
+
+    let desired = desired(&event, &connection).unwrap();
+
+    assert_eq!(desired.channels, Some(channels.into_iter().collect()));
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn observed(desired: &Desired) -> Observed {
         deprecated: false,
         schema_digest: Some(desired.schema_digest),
         group_name: None,
-        feature_flag: None,
+        feature_flags: BTreeSet::new(),
     }
 }
 
@@ -83,7 +83,7 @@ fn only_fields_that_the_spec_names_are_ours() {
         description: "by hand".into(),
         deprecated: true,
         group_name: Some("g".into()),
-        feature_flag: Some("f".into()),
+        feature_flags: ["f".into()].into(),
         ..observed(&desired)
     };
     assert_eq!(plan(&desired, Some(&touched), None, true, Adoption::Match), EventTypeStep::InSync);
@@ -96,7 +96,7 @@ fn a_field_that_is_no_longer_named_is_reset() {
         description: "d".into(),
         deprecated: true,
         group_name: Some("g".into()),
-        feature_flag: Some("f".into()),
+        feature_flags: ["f".into()].into(),
         ..observed(&desired)
     };
     let EventTypeStep::Change(differences) = plan(&desired, Some(&before), None, true, Adoption::Match)
@@ -172,6 +172,43 @@ fn each_optional_field_can_be_named_and_left_out() {
 
     let reset = desire(json!({"schema": {}}), &[]);
     assert_eq!(Desired { named: vec![], ..desired }, reset);
+}
+
+#[test]
+fn feature_flags_are_compared_as_a_set() {
+    let desired = desire(json!({"schema": {}, "featureFlags": ["b", "a"]}), &[]);
+    let with = |flags: &[&str]| Observed {
+        feature_flags: flags.iter().map(ToString::to_string).collect(),
+        ..observed(&desired)
+    };
+
+    assert_eq!(differences(&desired, &with(&["a", "b"])), []);
+    let [one] = &differences(&desired, &with(&["a"]))[..] else { unreachable!() };
+    assert_eq!(
+        (one.field, one.found.as_str(), one.expected.as_str()),
+        (Field::FeatureFlags, r#""a""#, r#""a", "b""#,)
+    );
+    // A spec with one flag does not accept a second one, which would show the event type to others.
+    let single = desire(json!({"schema": {}, "featureFlag": "a"}), &[]);
+    let [more] = &differences(&single, &with(&["a", "b"]))[..] else { unreachable!() };
+    assert_eq!(more.field, Field::FeatureFlag);
+    assert_eq!(differences(&single, &with(&["a"])), []);
+}
+
+#[test]
+fn flags_that_are_no_longer_named_are_reset() {
+    let before =
+        |desired: &Desired| Observed { feature_flags: ["a".into(), "b".into()].into(), ..observed(desired) };
+    for (owned, field) in [("featureFlag", Field::FeatureFlag), ("featureFlags", Field::FeatureFlags)] {
+        let desired = desire(json!({"schema": {}}), &[owned]);
+        let [reset] = &differences(&desired, &before(&desired))[..] else { unreachable!() };
+        assert_eq!((reset.field, reset.expected.as_str()), (field, "none"));
+    }
+    // From one form to the other, without a change.
+    let list = desire(json!({"schema": {}, "featureFlags": ["a", "b"]}), &["featureFlag"]);
+    assert_eq!(differences(&list, &before(&list)), []);
+    let untouched = desire(json!({"schema": {}}), &[]);
+    assert_eq!(differences(&untouched, &before(&untouched)), []);
 }
 
 #[test]

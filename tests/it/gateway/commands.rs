@@ -180,6 +180,11 @@ async fn send_judges_and_then_sends() {
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
     assert_eq!(again.stdout, sent.stdout, "the same message");
     assert!(text(&again).contains("already sent: an event with id e-1 is in Svix"), "{}", text(&again));
+    svix.faults().accept_used_event_ids(true);
+    let days_later = send(&svix, &["--from", from, "--channel", "a b", "--event-id", "e-1"], payload);
+    assert_eq!(days_later.stdout, sent.stdout, "the same message, although Svix would accept another");
+    assert_eq!(svix.snapshot().applications["app"].messages.len(), 1);
+    svix.faults().accept_used_event_ids(false);
     let other = send(&svix, &["--from", from, "--channel", "a b", "--event-id", "e-1"], r#"{"n": 2}"#);
     assert_eq!(other.status.code(), Some(4), "{}", text(&other));
     assert!(text(&other).contains("payload differs"), "{}", text(&other));
@@ -213,6 +218,56 @@ async fn send_judges_and_then_sends() {
     assert_eq!(gone.status.code(), Some(3));
     let stated = format!("no answer from Svix at {url}: ");
     assert!(text(&gone).contains(&stated) && text(&gone).contains("--svix-url"), "{}", text(&gone));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_of_the_command_line_of_svix_are_accepted() {
+    let svix = svix_server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[requiring("n")]);
+    let payload = dir.path().join("payload.txt");
+    std::fs::write(&payload, "{\"n\": 1}").unwrap();
+    let app = json!({"name": "default", "uid": "default"});
+    let url = format!("{}/api/v1/app", svix.url());
+    reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&app).send().await.unwrap();
+    let (url, token) = (svix.url(), svix.token().to_owned());
+    let send = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(PROGRAM);
+        for name in ["SVIX_TOKEN", "SVIX_AUTH_TOKEN", "SVIX_URL", "SVIX_SERVER_URL"] {
+            command.env_remove(name);
+        }
+        command.args(["send", "a.one", "--from"]).arg(dir.path()).arg("-f").arg(&payload);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+
+    let theirs = send(&[("SVIX_AUTH_TOKEN", &token), ("SVIX_SERVER_URL", &url)]);
+    let ours = [("SVIX_TOKEN", token.as_str()), ("SVIX_URL", &url)];
+    let both = send(
+        &[&ours[..], &[("SVIX_AUTH_TOKEN", "other-secret"), ("SVIX_SERVER_URL", "http://other")]].concat(),
+    );
+    let equal = send(&[&ours[..], &[("SVIX_AUTH_TOKEN", &token), ("SVIX_SERVER_URL", &url)]].concat());
+    let neither = send(&[("SVIX_SERVER_URL", &url)]);
+
+    assert_eq!(theirs, (Some(0), String::new()));
+    assert_eq!(equal, (Some(0), String::new()));
+    assert_eq!(both.0, Some(0), "{}", both.1);
+    assert!(both.1.contains("SVIX_TOKEN is used") && both.1.contains("SVIX_URL is used"), "{}", both.1);
+    assert!(!both.1.contains("other-secret"), "{}", both.1);
+    assert!(neither.0 == Some(2) && neither.1.contains("SVIX_TOKEN and SVIX_AUTH_TOKEN"), "{neither:?}");
+}
+
+#[test]
+fn with_event_types_from_svix_they_cannot_be_written() {
+    let output = Command::new(PROGRAM)
+        .args(["webhook", "--from-svix", "--svix-url", "http://127.0.0.1:9", "--allow-event-type-writes"])
+        .env("SVIX_TOKEN", "t")
+        .output()
+        .unwrap();
+
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("--allow-event-type-writes") && text.contains("--from-svix"), "{text}");
 }
 
 #[tokio::test]

@@ -75,6 +75,23 @@ fn a_svix_that_fails_is_waited_for() {
 }
 
 #[test]
+fn a_failure_of_svix_is_reported_with_its_status() {
+    for (kind, expected) in [
+        (ErrorKind::Server { status: 503 }, "Svix fails with status 503 ("),
+        (ErrorKind::Transport("reset".to_owned()), "Svix does not respond ("),
+        (ErrorKind::Answer { status: 200, message: "m".to_owned() }, "Svix responds with status 200 and"),
+        (
+            ErrorKind::Refused { status: 425, detail: "d".to_owned(), members: vec![] },
+            "Svix asks to try again later with status 425 (",
+        ),
+    ] {
+        let outcome = follows(svix(kind)).unwrap();
+
+        assert!(outcome.ready.message().starts_with(expected), "{}", outcome.ready.message());
+    }
+}
+
+#[test]
 fn throttling_is_no_failure_of_the_object() {
     let outcome = follows(svix(ErrorKind::Throttled { retry_after: None })).unwrap();
 
