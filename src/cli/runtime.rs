@@ -82,3 +82,41 @@ impl Drop for ControlThread {
         self.stop.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::telemetry::{self, Metrics, Readiness};
+
+    #[test]
+    fn health_responds_while_every_worker_is_busy() {
+        let workers =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let control = ControlThread::start().unwrap();
+        let (busy, is_busy) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        workers.spawn(async move {
+            busy.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        is_busy.recv().unwrap();
+
+        let client = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let status = client.block_on(async {
+            let serving = telemetry::serve(
+                ([127, 0, 0, 1], 0).into(),
+                Readiness::default(),
+                Metrics::default(),
+                CancellationToken::new(),
+            );
+            let (address, _) = control.run(serving).await.unwrap().unwrap();
+            reqwest::get(format!("http://{address}/livez")).await.unwrap().status()
+        });
+
+        assert_eq!(status, 200);
+        release.send(()).unwrap();
+    }
+}

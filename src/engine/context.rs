@@ -181,7 +181,13 @@ impl<H: Host> Context<H> {
     /// Stores an object as our own write left it, and wakes it for what else the response brought.
     pub fn store(&self, object: Object) {
         let key = object.key();
-        if self.registry.store_own_write(object) == Change::None {
+        let was_refused = self.registry.is_refused(&key);
+        let change = self.registry.store_own_write(object);
+        if self.registry.is_refused(&key) != was_refused {
+            // Who owns what it declares, and whom the owner names, depends on it.
+            self.wake_all(self.registry.declarers_beside(&key));
+        }
+        if change == Change::None {
             return;
         }
         self.references.send_replace(());
