@@ -28,16 +28,18 @@ pub struct Connection {
 pub struct Request(Arc<Connection>);
 
 impl Connection {
-    pub(super) fn new(table: Table, id: u64, caller: Caller, closed: CancellationToken) -> Self {
-        Self {
-            table,
+    /// Opens a connection of a caller; `None`: there is no room.
+    pub(super) fn open(table: &Table, caller: Caller) -> Option<Self> {
+        let (id, closed) = table.admit(caller)?;
+        Some(Self {
+            table: table.clone(),
             id,
             caller,
             opened: Instant::now(),
             closed,
             requests: AtomicU64::new(0),
             is_busy: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Returns who opened it.
@@ -113,13 +115,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use super::{super::Limits, *};
+    use super::{super::limits::Limits, *};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn connection() -> Arc<Connection> {
         let table = Table::new(Limits { total: 1, first_request: 10 * SECOND, idle: 100 * SECOND });
-        Arc::new(table.admit(Caller::at([127, 0, 0, 1].into())).unwrap())
+        Arc::new(Connection::open(&table, Caller::at([127, 0, 0, 1].into())).unwrap())
     }
 
     #[tokio::test(start_paused = true)]

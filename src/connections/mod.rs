@@ -9,7 +9,8 @@
 //!
 //! # Guarantees
 //! - A connection on which a request is in progress, from the end of its headers to the last byte of the response, is never
-//!   closed to make room. Neither is one on which the headers of a request began to arrive less than a second ago.
+//!   closed to make room. Neither is one on which the headers of a request began to arrive less than a second ago, or one that
+//!   has been idle for less than a tenth of a second.
 //! - One caller (an IPv4 address, or the /64 network of an IPv6 address) has at most three quarters of the connections.
 //! - A new connection is refused only when every connection that could be closed for it has a request in progress.
 //!
@@ -18,7 +19,10 @@
 
 mod connection;
 mod http;
+mod limits;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,35 +33,8 @@ use crate::turns::Caller;
 
 pub use connection::Connection;
 pub use http::{HeadLimits, serve_http1};
+pub use limits::{FIRST_REQUEST, Limits};
 use table::Table;
-
-/// Time for the first request of a connection to arrive, the TLS handshake and the headers included.
-pub const FIRST_REQUEST: Duration = Duration::from_secs(10);
-
-/// How many connections a server has, and how long they may be idle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Maximum number of open connections.
-    pub total: usize,
-    /// Time for the first request to arrive.
-    pub first_request: Duration,
-    /// Time after which a connection without a request is closed.
-    pub idle: Duration,
-}
-
-impl Limits {
-    /// Returns limits with [`FIRST_REQUEST`].
-    #[must_use]
-    pub fn new(total: usize, idle: Duration) -> Self {
-        Self { total, first_request: FIRST_REQUEST, idle }
-    }
-
-    /// Returns the maximum number of connections of one caller.
-    #[must_use]
-    pub fn per_caller(&self) -> usize {
-        (self.total * 3 / 4).max(1)
-    }
-}
 
 /// What a server does with its connections.
 pub trait Handler: Clone + Send + Sync + 'static {
@@ -93,7 +70,7 @@ pub async fn serve<H: Handler>(
         match accepted {
             Ok((stream, peer)) => {
                 let (handler, stop, abort) = (handler.clone(), stop.clone(), abort.clone());
-                let place = table.admit(Caller::at(peer.ip()));
+                let place = Connection::open(&table, Caller::at(peer.ip()));
                 tasks.spawn(async move {
                     let served = async {
                         // Small responses must not wait for the client's acknowledgements.

@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::turns::Caller;
 
-use super::{Limits, connection::Connection};
+use super::limits::Limits;
 
 /// Headers that began to arrive less than this ago are about to be complete.
 const HEAD_ARRIVES: Duration = Duration::from_secs(1);
+/// A connection that became idle less than this ago is not closed: its first bytes are on their way, or its last ones.
+const FRESH: Duration = Duration::from_millis(100);
 /// How many of the longest idle connections are looked at, when the headers of a request arrive on some of them.
 const CANDIDATES: usize = 64;
 
@@ -61,8 +63,9 @@ impl Table {
         Self { limits, inner: Arc::default() }
     }
 
-    /// Returns a place for a connection of a caller; `None`: there is no room.
-    pub(super) fn admit(&self, caller: Caller) -> Option<Connection> {
+    /// Returns a place for a connection of a caller: its id, and what is cancelled when the place is needed for another one.
+    /// `None`: there is no room.
+    pub(super) fn admit(&self, caller: Caller) -> Option<(u64, CancellationToken)> {
         let now = Instant::now();
         let mut inner = self.inner.lock();
         let connections = inner.callers.get(&caller);
@@ -81,7 +84,7 @@ impl Table {
             .insert(id, Entry { caller, idle: None, since: now, head_since: None, closed: closed.clone() });
         inner.callers.entry(caller).or_default().open += 1;
         inner.set_idle(id, now);
-        Some(Connection::new(self.clone(), id, caller, closed))
+        Some((id, closed))
     }
 
     /// Records that a request is in progress on a connection.
@@ -107,6 +110,13 @@ impl Table {
         inner.open.get(&id).filter(|entry| entry.idle.is_some()).map(|entry| entry.since)
     }
 
+    /// Returns how many connections are open, how many of them are idle, and how many idle ones the callers have.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> [usize; 3] {
+        let inner = self.inner.lock();
+        [inner.open.len(), inner.idle.len(), inner.callers.values().map(|own| own.idle.len()).sum()]
+    }
+
     /// Gives the place of a connection up.
     pub(super) fn remove(&self, id: u64) {
         self.inner.lock().remove(id);
@@ -121,11 +131,14 @@ impl Inner {
 
     /// Returns which of these has been idle longest and can be closed.
     fn longest_idle(&self, idle: &BTreeSet<Idle>, now: Instant) -> Option<u64> {
-        let is_head_arriving = |id: &u64| {
-            let since = self.open.get(id).and_then(|entry| entry.head_since);
-            since.is_some_and(|since| now.saturating_duration_since(since) < HEAD_ARRIVES)
+        let is_in_use = |id: &u64| {
+            let within = |since: Instant, time| now.saturating_duration_since(since) < time;
+            self.open.get(id).is_some_and(|entry| {
+                within(entry.since, FRESH)
+                    || entry.head_since.is_some_and(|since| within(since, HEAD_ARRIVES))
+            })
         };
-        idle.iter().take(CANDIDATES).map(|(_, id)| *id).find(|id| !is_head_arriving(id))
+        idle.iter().take(CANDIDATES).map(|(_, id)| *id).find(|id| !is_in_use(id))
     }
 
     fn close(&mut self, id: u64) {
@@ -164,116 +177,5 @@ impl Inner {
             }
         }
         Some(entry)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn caller(last: u8) -> Caller {
-        Caller::at([127, 0, 0, last].into())
-    }
-
-    fn table(total: usize) -> Table {
-        Table::new(Limits::new(total, Duration::from_secs(60)))
-    }
-
-    fn is_closed(connection: &Connection) -> bool {
-        connection.is_closed()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_connection_makes_room() {
-        let table = table(3);
-        let [first, second, third] = [1, 2, 3].map(|from| Arc::new(table.admit(caller(from)).unwrap()));
-        // The first one was used last.
-        drop(first.begin_request());
-
-        let fourth = table.admit(caller(4)).unwrap();
-
-        assert_eq!([&*first, &second, &third, &fourth].map(is_closed), [false, true, false, false]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_in_progress_is_never_closed() {
-        let table = table(2);
-        let [first, second] = [1, 2].map(|from| Arc::new(table.admit(caller(from)).unwrap()));
-        let requests = [first.begin_request(), second.begin_request()];
-
-        assert!(table.admit(caller(3)).is_none());
-
-        drop(requests);
-        assert!(table.admit(caller(3)).is_some());
-        assert!(first.is_closed() && !second.is_closed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_caller_closes_its_own_connections() {
-        let table = table(8);
-        let other = table.admit(caller(1)).unwrap();
-        let flood: Vec<_> = (0..100).map(|_| table.admit(caller(2)).unwrap()).collect();
-
-        assert!(!other.is_closed());
-        assert_eq!(flood.iter().filter(|connection| !connection.is_closed()).count(), 6);
-        assert!(!flood[99].is_closed() && flood[0].is_closed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn headers_have_a_second_to_arrive() {
-        let table = table(1);
-        let first = table.admit(caller(1)).unwrap();
-        first.begin_head();
-
-        assert!(table.admit(caller(1)).is_none());
-
-        tokio::time::advance(HEAD_ARRIVES).await;
-        assert!(table.admit(caller(1)).is_some() && first.is_closed());
-    }
-
-    proptest! {
-        /// In any history, the bounds hold, and what is closed is what has been idle longest.
-        #[test]
-        fn bounds_hold_in_any_history(steps in proptest::collection::vec((0..4_u8, 0..3_u8, 0..20_usize), 0..200)) {
-            const TOTAL: usize = 8;
-            let table = table(TOTAL);
-            let mut open: Vec<(Arc<Connection>, u8, Option<super::super::connection::Request>)> = Vec::new();
-            for (step, from, which) in steps {
-                match (step, open.len()) {
-                    (0 | 1, _) => {
-                        let before: Vec<_> = open.iter().filter(|(it, ..)| !it.is_closed()).map(|(it, ..)| it.clone()).collect();
-                        let is_full = before.len() == TOTAL
-                            || open.iter().filter(|(it, of, _)| *of == from && !it.is_closed()).count() == 6;
-                        let new = table.admit(caller(from));
-                        prop_assert!(is_full || new.is_some());
-                        open.extend(new.map(|new| (Arc::new(new), from, None)));
-                        for (connection, _, request) in &open {
-                            let was_closed = before.iter().any(|it| Arc::ptr_eq(it, connection)) && connection.is_closed();
-                            prop_assert!(!was_closed || request.is_none(), "a request in progress was closed");
-                        }
-                    }
-                    (_, 0) => {}
-                    (2, count) => {
-                        let (connection, _, request) = &mut open[which % count];
-                        *request = if request.is_none() { Some(connection.begin_request()) } else { None };
-                    }
-                    (_, count) => drop(open.swap_remove(which % count)),
-                }
-                let alive = open.iter().filter(|(connection, ..)| !connection.is_closed());
-                prop_assert!(alive.clone().count() <= TOTAL);
-                for from in 0..3 {
-                    prop_assert!(alive.clone().filter(|(_, of, _)| *of == from).count() <= 6);
-                }
-                let inner = table.inner.lock();
-                prop_assert_eq!(inner.open.len(), alive.count());
-                prop_assert_eq!(inner.idle.len(), inner.callers.values().map(|own| own.idle.len()).sum::<usize>());
-            }
-            open.clear();
-            let inner = table.inner.lock();
-            prop_assert!(inner.open.is_empty() && inner.callers.is_empty() && inner.idle.is_empty());
-        }
     }
 }
