@@ -188,8 +188,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
             Some(
                 admission::start(
                     &arguments.admission,
-                    client,
-                    &namespace,
+                    (client, &namespace),
                     parts.0,
                     parts.1,
                     parts.2,

@@ -162,8 +162,7 @@ impl Running {
 /// Starts the server and the management of certificates. The caller keeps `known` up to date.
 pub async fn start(
     arguments: &AdmissionArguments,
-    client: Client,
-    namespace: &str,
+    (client, namespace): (Client, &str),
     known: Known,
     metrics: &Metrics,
     readiness: &Readiness,
