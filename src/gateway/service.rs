@@ -23,6 +23,7 @@ use crate::{
     plan::{self, ids},
     schema,
     telemetry::{GatewayMetrics, GatewayOutcome},
+    turns::{self, Caller, Permits},
 };
 
 use super::{
@@ -94,6 +95,8 @@ pub(super) struct Service {
     metrics: GatewayMetrics,
     in_flight: Arc<InFlight>,
     budget: BufferBudget,
+    /// Large messages are judged few at once, and callers take turns.
+    turns: Permits,
     is_loaded: AtomicBool,
 }
 
@@ -108,6 +111,7 @@ impl Service {
         Ok(Self {
             budget: BufferBudget::new(options.limits.max_buffered),
             in_flight: Arc::new(InFlight::new(metrics.clone())),
+            turns: Permits::new(turns::heavy_tasks()),
             is_loaded: AtomicBool::new(false),
             options,
             catalogue,
@@ -120,9 +124,10 @@ impl Service {
     pub(super) async fn handle(
         self: Arc<Self>,
         mut guard: RequestGuard,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Response<Body> {
         let started = Instant::now();
+        request.extensions_mut().insert(guard.caller());
         let handled = if guard.enter(&self.in_flight, self.options.limits.max_in_flight) {
             self.route(request).await
         } else {
@@ -202,7 +207,7 @@ impl Service {
         if self.options.listener.is_some() {
             details.event_type = message::read(&body).ok().map(|message| message.event_type);
         }
-        let decision = self.run_judge(body.len(), {
+        let decision = self.run_judge(caller_of(&parts), body.len(), {
             let (this, body) = (self.clone(), body.clone());
             move || judge(&body, &this.rules())
         });
@@ -239,7 +244,7 @@ impl Service {
                 (document, Some(permit))
             }
         };
-        let decision = self.run_judge(document.len(), {
+        let decision = self.run_judge(caller_of(&parts), document.len(), {
             let this = self.clone();
             move || judge::example(&event_type, &document, this.options.scope.surface, &this.rules())
         });
@@ -335,7 +340,7 @@ impl Service {
             return Err(Rejection::payload_too_large(body.len(), self.options.limits.max_payload));
         }
         message::check_encoding(&body).map_err(|error| judge::malformed(&error))?;
-        let judgement = self.run_judge(body.len(), {
+        let judgement = self.run_judge(caller_of(&parts), body.len(), {
             let (this, event_type) = (self.clone(), event_type.to_owned());
             move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)
         });
@@ -378,15 +383,30 @@ impl Service {
         Ok(buffer::read_to_end(incoming, MAX_BODY, timeout, &self.budget).await?)
     }
 
-    /// Runs `judge`, for a large body on a thread of its own. A panic, a defect of this program or of a library, rejects
+    /// Returns the permits of large bodies.
+    pub(super) fn turns(&self) -> Permits {
+        self.turns.clone()
+    }
+
+    /// Runs `judge`, for a large body on a thread of its own, few of them at once and in turns by caller. A panic, a defect of this program or of a library, rejects
     /// this request and no other.
     async fn run_judge<T: Send + 'static>(
         &self,
+        caller: Option<Caller>,
         body_size: usize,
         judge: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Rejection> {
         let judge = move || catch_unwind(AssertUnwindSafe(judge)).ok();
         let judged = if body_size > LARGE_BODY {
+            // Without a permit only in a test without a connection.
+            let permit = match caller {
+                Some(caller) => Some(self.turns.acquire(caller, "").await),
+                None => None,
+            };
+            let judge = move || {
+                let _permit = permit;
+                judge()
+            };
             tokio::task::spawn_blocking(judge).await.ok().flatten()
         } else {
             judge()
@@ -408,6 +428,10 @@ impl Service {
             max_payload: self.options.limits.max_payload,
         }
     }
+}
+
+fn caller_of(parts: &request::Parts) -> Option<Caller> {
+    parts.extensions.get::<Caller>().copied()
 }
 
 /// Returns the rejection for an event type that Svix returned and that could not be read to its end.

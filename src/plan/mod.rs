@@ -3,6 +3,7 @@
 //! No clock, no I/O, no Kubernetes client, no Svix client. `run` and `dev` share it, so both do the same.
 
 pub mod access;
+pub mod adopt_id;
 pub mod channels;
 pub mod claims;
 pub mod decimal;

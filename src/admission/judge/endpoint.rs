@@ -4,6 +4,7 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{Address, DEFAULT_CONNECTION, JsonPointer, SvixConnectionSpec, WebhookEndpoint},
     plan::{
+        adopt_id::{self, IgnoredAdoptId},
         endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url, unreachable},
         headers, ids,
         signing::{self, TooManyKeys},
@@ -53,6 +54,9 @@ pub fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
             findings.warnings.push(Problem::new(field, message));
         }
     }
+    findings.warnings.extend(
+        adopt_id::ignored(&object.metadata).map(|error| Problem::new(IgnoredAdoptId::field(), error)),
+    );
     findings.warnings.extend(not_permitted);
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
     if findings.problems.is_empty() {

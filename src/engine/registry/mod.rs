@@ -266,6 +266,14 @@ impl Registry {
         self.index.lock().other_declarers(connection, resource, key)
     }
 
+    /// Whether an object cannot be carried out as its spec is. Then it owns nothing that another object declares, and is
+    /// not named in the status of others.
+    #[must_use]
+    pub fn is_refused(&self, key: &ObjectKey) -> bool {
+        let index = self.index.lock();
+        index.objects.get(key).is_some_and(|object| index.is_refused(object))
+    }
+
     /// Returns the objects that declare the same as this one, without it, whether they may or not.
     #[must_use]
     pub fn declarers_beside(&self, key: &ObjectKey) -> Vec<ObjectKey> {

@@ -325,3 +325,21 @@ async fn the_gateway_uses_the_proxy_of_the_environment() {
     assert!(asked.lock().unwrap()[0].starts_with("CONNECT svix.invalid:8443 "), "{asked:?}");
     assert!(server.requests()[0].contains("host: svix.invalid:8443"), "{:?}", server.requests());
 }
+
+#[tokio::test]
+async fn idle_connections_do_not_shut_out_callers() {
+    let svix = svix_server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[requiring("n")]);
+    let (listen, health) = (free_address(), free_address());
+    let _child = webhook(&["--from", dir.path().to_str().unwrap()], listen, health, &svix);
+    ready(health).await;
+    // Kept open; the gateway closes the oldest ones to make room.
+    let mut idle = Vec::new();
+    for _ in 0..8_300 {
+        idle.push(tokio::net::TcpStream::connect(listen).await.unwrap());
+    }
+
+    assert_eq!(check(listen, json!({"n": 1})).await, 200);
+    assert_eq!(get(health, "/livez").await.map(|(status, _)| status), Some(200));
+}

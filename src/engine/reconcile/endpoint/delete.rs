@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    api::{ADOPT_ID_ANNOTATION, OWNER_METADATA_KEY, WebhookEndpoint, annotation},
+    api::{OWNER_METADATA_KEY, WebhookEndpoint},
     plan::{
-        claims,
+        adopt_id, claims,
         endpoint::{Change, Observed},
         ids, signing,
     },
@@ -63,7 +63,7 @@ pub(super) async fn delete<H: Host>(
             if is_others || !ids::is_uid(&uid) || !ids::is_uid(application) {
                 return Ok(());
             }
-            let named = annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).filter(|id| ids::is_name(id));
+            let named = adopt_id::named(&endpoint.metadata);
             (application.to_owned(), named.map_or_else(|| uid.clone(), str::to_owned), uid)
         }
     };

@@ -3,7 +3,7 @@
 use crate::{
     api::{ConditionStatus, ConditionType, EndpointInSvix, Reason, Statistics},
     plan::{
-        Field, ReconcileError,
+        Field, ReconcileError, adopt_id,
         endpoint::Desired,
         status::{ExtraCondition, ReadyState},
     },
@@ -64,6 +64,9 @@ pub(super) fn outcome<H: Host>(
             if is_disabled {
                 *reason = Reason::DisabledInSvix;
                 DISABLED.clone_into(message);
+            }
+            if let Some(error) = adopt_id::ignored(&pass.endpoint.metadata) {
+                message.push_str(&format!("; {error}"));
             }
             name_other_declarers(pass.ctx, pass.object, message);
         }

@@ -1,10 +1,10 @@
 //! What every step of one endpoint's reconcile is given.
 
 use crate::{
-    api::{ADOPT_ID_ANNOTATION, Adoption, EndpointInSvix, SvixConnection, WebhookEndpoint, annotation},
+    api::{Adoption, EndpointInSvix, SvixConnection, WebhookEndpoint},
     plan::{
+        adopt_id,
         endpoint::{AdoptionRequest, Desired, Observed},
-        ids,
         secrets::{Secrets, Sensitive},
         signing::key_for_recreation,
     },
@@ -54,7 +54,7 @@ impl<'a, H: Host> Pass<'a, H> {
             session: &prepared.session,
             secrets,
             recorded: recorded(endpoint),
-            adopt_id: annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).filter(|id| ids::is_name(id)),
+            adopt_id: adopt_id::named(&endpoint.metadata),
             adoption: ctx.registry.granted_adoption(object, &prepared.connection),
             reads_svix: object.pending_reconcile_request().is_some(),
         }

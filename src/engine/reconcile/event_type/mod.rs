@@ -40,13 +40,13 @@ async fn sync<H: Host>(
     let prepared = prepare(ctx, object, AccessCheck::Required).await?;
     let session = &*prepared.session;
 
-    // 2. No other object owns it.
+    // 2. What Svix is to hold.
+    let desired = desired(ctx, event_type, &prepared.connection).await?;
+
+    // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.
     if prepared.mode == Mode::Manage {
         require_ownership(ctx, object, || format!("event type {}", event_type.event_type_name()))?;
     }
-
-    // 3. What Svix is to hold, without what this server ignores.
-    let desired = desired(ctx, event_type, &prepared.connection).await?;
     let ignored = ignored_fields::known(ctx, object);
     let wanted = ignored.iter().fold(desired, |desired, field| desired.without(*field));
 
