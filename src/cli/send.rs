@@ -10,7 +10,7 @@ use crate::{
     api::SvixConnectionSpec,
     catalogue::{Catalogue, Judgement},
     gateway::catalogue_source,
-    manifests::{self, CatalogueSource},
+    manifests::{self, CatalogueSource, MissingConnection},
     plan::{self, channels, event::Desired},
     schema::{self, MAX_PAYLOAD_BYTES},
     svix::{Client, Error, ErrorKind, SendMessage},
@@ -88,6 +88,8 @@ enum SendError {
     NoSource,
     #[error("--from: {} is not there; name a folder of manifests", .0.display())]
     NoFolder(PathBuf),
+    #[error("--from: {0}; --connection names another one")]
+    Connection(MissingConnection),
     #[error("--app: found {}, expected the id or uid of an application", plan::quoted(.0))]
     Application(String),
     #[error("{}: {source}", .file.display())]
@@ -117,6 +119,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
         let mut folder = CatalogueSource::new(catalogue.clone());
         let problems = folder.update(&manifests::load(dir));
         problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
+        // Without the connection's address and application, the event could go elsewhere.
+        if let Some(missing) = folder.missing_connection(name) {
+            return Err(SendError::Connection(missing));
+        }
         connection = folder.connection(name).cloned();
         if url.is_none() {
             // The certificates of the connection are those of its server.
@@ -143,10 +149,15 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
             eprintln!("not refused: the event type's payloadPolicy is {}", policy.as_str());
         }
         Judgement::Undeclared => {
-            eprintln!(
-                "/eventType: found {}, which nobody declares, expected a declared event type",
-                plan::quoted(&arguments.event_type)
-            );
+            let found = plan::quoted(&arguments.event_type);
+            match catalogue.may_be_declared(name, &arguments.event_type) {
+                true => eprintln!(
+                    "/eventType: found {found}, whose schema cannot be read: correct the manifests that the warnings name"
+                ),
+                false => eprintln!(
+                    "/eventType: found {found}, which nobody declares, expected a declared event type"
+                ),
+            }
             return Ok(ExitCode::FAILURE);
         }
     }

@@ -17,6 +17,9 @@ use super::{
 /// Size from which on no further JSON Pointers are listed, in bytes.
 const MAX_POINTERS: usize = 1000;
 
+/// The response to a message that passes if its event type is not declared, which is not known.
+const UNKNOWN_SCHEMA: &str = "The schema of this event type cannot be read now; try again later.";
+
 /// What messages are judged by.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
@@ -94,6 +97,12 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Decision {
     let rewrite = || message.rewrite_channels(body, rules.channel_encoding);
     match rules.catalogue.judge_text(rules.connection, &message.event_type, message.delivered.as_bytes()) {
         Judgement::Valid => Decision::Forward { rewrite: rewrite(), mismatch: None },
+        Judgement::Undeclared
+            if rules.undeclared == Undeclared::Pass
+                && rules.catalogue.may_be_declared(rules.connection, &message.event_type) =>
+        {
+            Decision::Reject(Rejection::overloaded(UNKNOWN_SCHEMA))
+        }
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => {
             Decision::Forward { rewrite: rewrite(), mismatch: None }
         }
@@ -200,5 +209,29 @@ mod tests {
         let large = format!(r#"{{"eventType":"a.b","payload":{{"id":"{}"}}}}"#, "x".repeat(100));
         let Decision::Reject(rejection) = decide(PayloadPolicy::Audit, &large) else { panic!("forwarded") };
         assert_eq!(rejection.status.as_u16(), 413);
+    }
+
+    #[test]
+    fn an_event_type_that_may_be_declared_does_not_pass() {
+        let catalogue = Catalogue::default();
+        let rules = Rules {
+            catalogue: &catalogue,
+            connection: "c",
+            channel_encoding: ChannelEncoding::WhenNeeded,
+            undeclared: Undeclared::Pass,
+            undeclared_advice: "",
+            max_payload: 100,
+        };
+        let forwards = || matches!(message(BAD.as_bytes(), &rules), Decision::Forward { .. });
+        assert!(forwards());
+
+        catalogue.update_unknown(|unknown| {
+            unknown.event_types.insert(("c".to_owned(), "a.b".to_owned()));
+        });
+        let Decision::Reject(rejection) = message(BAD.as_bytes(), &rules) else { panic!("forwarded") };
+        assert_eq!(rejection.status.as_u16(), 503);
+
+        catalogue.set_unknown(crate::catalogue::Unknown { has_unreadable: true, ..Default::default() });
+        assert!(!forwards());
     }
 }

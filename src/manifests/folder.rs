@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde_json::Value;
 
 use crate::{
@@ -17,10 +17,11 @@ use crate::{
 
 use super::{
     check::{Checker, CheckerError},
+    connections,
     loaded::Loaded,
     messages,
     object::{self, TypeMeta},
-    problem::{Located, ObjectId, Origin, Position, Problem, Violation},
+    problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation},
     schema_warnings::{self, SchemaWarning},
     walk,
     yaml::{self, Ambiguous, Document, Mark},
@@ -86,6 +87,8 @@ impl Item<'_> {
 impl Loader {
     fn file_problem(&mut self, path: &Path, message: String) {
         let position = Position { file: path.display().to_string(), line: None, column: None };
+        // A file that cannot be read can declare anything.
+        self.loaded.unusable_connections.push(UnusableConnection { position: position.clone(), name: None });
         self.loaded.problems.push(Problem { position, object: None, pointer: JsonPointer::ROOT, message });
     }
 
@@ -99,7 +102,12 @@ impl Loader {
         self.file = path.display().to_string();
         for document in yaml::documents(text) {
             match document {
-                Err(error) => self.problem(error.mark, None, JsonPointer::ROOT, error.kind.to_string()),
+                Err(error) => {
+                    if connections::can_be_connection_text(yaml::document_at(text, error.mark.line)) {
+                        self.unusable_connection(error.mark, None);
+                    }
+                    self.problem(error.mark, None, JsonPointer::ROOT, error.kind.to_string());
+                }
                 Ok(document) => {
                     let item = Item { document: &document, base: JsonPointer::ROOT, value: &document.value };
                     self.item(&item);
@@ -113,8 +121,22 @@ impl Loader {
     }
 
     fn problem(&mut self, mark: Mark, object: Option<ObjectId>, pointer: JsonPointer, message: String) {
+        if let Some(object) = object.as_ref().filter(|object| object.kind == Kind::Connection.as_str()) {
+            self.unusable_connection(mark, Some(object.name.clone()));
+        }
         let position = self.position(mark);
         self.loaded.problems.push(Problem { position, object, pointer, message });
+    }
+
+    /// Records that a connection can be declared here. The first mistake of a manifest is the place to begin with.
+    fn unusable_connection(&mut self, mark: Mark, name: Option<String>) {
+        let position = self.position(mark);
+        let all = &mut self.loaded.unusable_connections;
+        let is_known = name.is_some()
+            && all.iter().any(|known| known.name == name && known.position.file == position.file);
+        if !is_known {
+            all.push(UnusableConnection { position, name });
+        }
     }
 
     fn item(&mut self, item: &Item<'_>) {
@@ -122,6 +144,9 @@ impl Loader {
             Ok(type_meta) => type_meta,
             Err(error) => {
                 let pointer = JsonPointer::ROOT;
+                if connections::can_be_connection(item.value) {
+                    self.unusable_connection(item.mark(&pointer), None);
+                }
                 return self.problem(item.mark(&pointer), None, pointer, error.to_string());
             }
         };
@@ -147,6 +172,9 @@ impl Loader {
                 Some(Misspelled { pointer, message, names_object }) => {
                     let object = object::id_of(item.value, kind, kind != Kind::Connection.as_str());
                     let object = object.filter(|_| names_object);
+                    if object.is_none() && connections::can_be_connection(item.value) {
+                        self.unusable_connection(item.mark(&pointer), None);
+                    }
                     self.problem(item.mark(&pointer), object, pointer, message);
                 }
                 None => {
@@ -166,12 +194,19 @@ impl Loader {
         violations.sort();
         violations.dedup();
         let Some(id) = id.clone().filter(|_| violations.is_empty()) else {
+            if id.is_none() && kind == Kind::Connection.as_str() {
+                self.unusable_connection(item.mark(&JsonPointer::ROOT), None);
+            }
             return self.violations(item, id.as_ref(), violations);
         };
         let mark = item.mark(&JsonPointer::ROOT);
         let origin = Origin { file: self.file.clone(), line: mark.line };
-        if let Some(first) = self.seen.get(&id) {
-            let message = format!("declared twice, first at {first}, which is used: remove one of the two");
+        if let Some(first) = self.seen.get(&id).cloned() {
+            let outcome = match self.remove_rules(&id) {
+                true => "; neither is used, since they can set different rules",
+                false => ", which is used",
+            };
+            let message = format!("declared twice, first at {first}{outcome}: remove one of the two");
             return self.problem(mark, Some(id), JsonPointer::ROOT, message);
         }
         self.seen.insert(id.clone(), origin.clone());
@@ -181,6 +216,20 @@ impl Loader {
             Ok(()) if kind == "WebhookEventType" => self.warn_of_schema(item, &id),
             Ok(()) => {}
         }
+    }
+
+    /// Removes an object that sets rules for others and is declared twice: the one that is used must not depend on the order
+    /// of files. Returns whether the kind is such a kind.
+    fn remove_rules(&mut self, id: &ObjectId) -> bool {
+        let is_other = |metadata: &ObjectMeta| metadata.name.as_deref() != Some(id.name.as_str());
+        match id.kind.as_str() {
+            "SvixConnection" => {
+                self.loaded.connections.retain(|located| is_other(&located.object.metadata));
+            }
+            "Namespace" => self.loaded.namespaces.retain(|located| is_other(&located.object.metadata)),
+            _ => return false,
+        }
+        true
     }
 
     fn violations(&mut self, item: &Item<'_>, id: Option<&ObjectId>, violations: Vec<Violation>) {
@@ -303,8 +352,15 @@ fn misspelled_type(TypeMeta { group, version, kind }: TypeMeta<'_>) -> Option<Mi
         };
         return Some(Misspelled { pointer: "/kind".into(), message, names_object: false });
     }
+    let is_near = messages::closest(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
     if !is_our_kind {
-        return None;
+        // Nobody else has a kind of this name, and a connection that is not read must not go unnoticed.
+        let meant = match connections::resembles_kind(kind) {
+            true => Kind::Connection.as_str(),
+            false => messages::closest(kind, kinds).filter(|_| is_near)?,
+        };
+        let message = format!("found {kind:?} of {group:?}, did you mean {meant} of {GROUP}/v1alpha1?");
+        return Some(Misspelled { pointer: "/kind".into(), message, names_object: false });
     }
     let hint = format!("did you mean {GROUP}/v1alpha1?");
     if group.is_empty() {
@@ -312,8 +368,7 @@ fn misspelled_type(TypeMeta { group, version, kind }: TypeMeta<'_>) -> Option<Mi
             "found {version:?}, which names no API group, expected {GROUP}/v1alpha1; {hint}"
         ));
     }
-    let is_near = messages::closest(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
-    is_near
+    (is_near || kind == Kind::Connection.as_str())
         .then(|| format!("found \"{group}/{version}\", expected {GROUP}/v1alpha1 for a {kind}; {hint}"))
         .and_then(in_version)
 }

@@ -13,6 +13,7 @@
 
 mod catalogue_source;
 pub mod check;
+mod connections;
 mod desired_state;
 mod folder;
 mod host;
@@ -31,10 +32,11 @@ pub mod watch;
 pub mod yaml;
 
 pub use catalogue_source::{CatalogueProblem, CatalogueSource, UnusableSchema};
+pub use connections::MissingConnection;
 pub use desired_state::{DesiredState, Server};
 pub use folder::load;
-pub use host::{Listener, ManifestHost, Notification, References, with_meta};
+pub use host::{KeptNamespaces, Listener, ManifestHost, Notification, References, with_meta};
 pub use loaded::{ConfigMapTexts, Loaded, NoManifests};
-pub use problem::{Located, ObjectId, Origin, Position, Problem, Violation};
+pub use problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation};
 pub use runner::ManifestRunner;
 pub use status_rows::{StatusRows, state};

@@ -33,6 +33,12 @@ pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, YamlError>
         .filter(|document| !document.as_ref().is_ok_and(|document| document.value.is_null()))
 }
 
+/// Returns the text of the document that a line belongs to.
+pub(super) fn document_at(text: &str, line: usize) -> &str {
+    let chunks = chunks(text);
+    chunks.into_iter().rev().find(|(lines_before, _)| *lines_before < line).map_or("", |(_, chunk)| chunk)
+}
+
 fn read_chunk(text: &str, lines_before: usize) -> Vec<Result<Document, YamlError>> {
     if let Some(line) = stray_directive(text) {
         let mark = Mark { line: lines_before + line, column: 1 };
