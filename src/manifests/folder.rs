@@ -153,10 +153,18 @@ impl Loader {
         let TypeMeta { group, version, kind } = type_meta;
         let is_list = kind.ends_with("List") && item.value.get("items").is_some_and(Value::is_array);
         if is_list && (group.is_empty() || group == GROUP) {
+            if !item.base.is_root() {
+                let pointer = JsonPointer::ROOT;
+                let message =
+                    "a List in a List, which kubectl refuses: move its items to the outer one".to_owned();
+                if connections::can_be_connection(item.value) {
+                    self.unusable_connection(item.mark(&pointer), None);
+                }
+                return self.problem(item.mark(&pointer), None, pointer, message);
+            }
             let items = item.value.get("items").and_then(Value::as_array);
             for (index, value) in items.into_iter().flatten().enumerate() {
                 let base = item.base.child("items").index(index);
-                // Lists in a List end with the depth of the document.
                 self.item(&Item { document: item.document, base, value });
             }
             return;

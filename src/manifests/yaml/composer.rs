@@ -28,6 +28,9 @@ struct Node {
 /// Reads the documents of one stream.
 pub(super) struct Composer<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    text: &'a str,
+    /// Whether the text has an escaped slash anywhere.
+    has_escaped_slash: bool,
     lines_before: usize,
     anchors: HashMap<usize, Node>,
     expanded: usize,
@@ -40,6 +43,8 @@ impl<'a> Composer<'a> {
     pub(super) fn new(text: &'a str, lines_before: usize) -> Self {
         Self {
             parser: Parser::new_from_str(text),
+            text,
+            has_escaped_slash: text.contains(r"\/"),
             lines_before,
             anchors: HashMap::new(),
             expanded: 0,
@@ -101,6 +106,9 @@ impl<'a> Composer<'a> {
                 if style == ScalarStyle::Plain && tag.is_none() && scalar::is_ambiguous(&text) {
                     self.note_ambiguous(&text, mark, false);
                 }
+                if style == ScalarStyle::DoubleQuoted && self.has_escaped_slash && self.escapes_slash(span) {
+                    return Err(mark.error(YamlErrorKind::EscapedSlash));
+                }
                 let weight = 16 + text.len();
                 let value = tagged(&text, style, tag.as_deref()).map_err(|error| mark.error(error))?;
                 (anchor, Node { value, positions: mark.into(), weight })
@@ -116,6 +124,18 @@ impl<'a> Composer<'a> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// Whether a text in double quotes has an escaped slash.
+    fn escapes_slash(&self, span: Span) -> bool {
+        let (start, end) = (span.start.index(), span.end.index());
+        let mut characters = self.text.chars().skip(start).take(end.saturating_sub(start));
+        while let Some(character) = characters.next() {
+            if character == '\\' && characters.next() == Some('/') {
+                return true;
+            }
+        }
+        false
     }
 
     fn alias(&mut self, id: usize, mark: Mark) -> Result<Node, YamlError> {

@@ -68,6 +68,22 @@ pub enum YamlErrorKind {
         "not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes"
     )]
     StrayDirective,
+    /// A directive, which kubectl separates from the document that it is for.
+    #[error("a directive, which kubectl does not read: remove the line")]
+    Directive,
+    /// Text on the line of `---`.
+    #[error("text behind ---, which kubectl does not read: write it on the next line")]
+    SeparatorText,
+    /// A document behind `...`.
+    #[error("kubectl reads nothing behind ...: separate documents with ---")]
+    BehindEnd,
+    /// A character that YAML does not allow, or that kubectl reads as a line break.
+    #[error("found the character U+{:04X}, which kubectl refuses or takes for a line break: write it as an escape in double \
+             quotes, such as \"\\u{:04x}\"", u32::from(*.0), u32::from(*.0))]
+    Character(char),
+    /// An escape that JSON has and kubectl's YAML does not.
+    #[error("found the escape \\/, which kubectl refuses here: write / without the backslash")]
+    EscapedSlash,
     /// Nested too deeply.
     #[error("nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
