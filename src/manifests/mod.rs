@@ -40,3 +40,4 @@ pub use loaded::{ConfigMapTexts, Loaded, NoManifests};
 pub use problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation};
 pub use runner::ManifestRunner;
 pub use status_rows::{StatusRows, state};
+pub use walk::{ReadError, read as read_text};

@@ -11,15 +11,20 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// A file or a folder that cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub enum ReadError {
+    /// The system does not read it.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// It is too large.
     #[error("{0} bytes, more than the {MAX_BYTES} that are read: split it")]
     TooLarge(u64),
+    /// It is not text in UTF-8; the line of the first wrong byte.
     #[error("not UTF-8 text: line {0} has bytes that are none; save the file as UTF-8")]
     NotUtf8(usize),
+    /// It begins as UTF-16 and is not.
     #[error("UTF-16 that is not valid; save the file as UTF-8")]
     InvalidUtf16,
+    /// It has documents that kubectl does not find.
     #[error("several documents in UTF-16, of which kubectl reads only the first; save the file as UTF-8")]
     Utf16Documents,
 }
@@ -85,7 +90,7 @@ fn folder(path: &Path, visited: &mut HashSet<PathBuf>, found: &mut Files) {
 }
 
 /// Reads the text of a file: UTF-8, or UTF-16 with a byte order mark.
-pub(super) fn read(path: &Path) -> Result<String, ReadError> {
+pub fn read(path: &Path) -> Result<String, ReadError> {
     let size = fs::metadata(path)?.len();
     if size > MAX_BYTES {
         return Err(ReadError::TooLarge(size));

@@ -17,6 +17,8 @@ mod document;
 mod json;
 mod scalar;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use composer::Composer;
@@ -59,7 +61,7 @@ fn read_chunk(chunk: &Chunk<'_>) -> Vec<Result<Document, YamlError>> {
     }
     let content = chunk.text.trim_start_matches('\u{feff}');
     // kubectl reads JSON as JSON only at the beginning of a file.
-    let is_json = chunk.lines_before == 0 && content.trim_start().starts_with('{');
+    let is_json = chunk.lines_before == 0 && content.trim_start().starts_with(['{', '[']);
     match read_yaml(chunk) {
         Err(error) if is_json => match json::read(content) {
             Ok(Some(values)) => json_documents(content, chunk.lines_before, values),
@@ -81,29 +83,56 @@ fn read_yaml(chunk: &Chunk<'_>) -> Result<Option<Document>, YamlError> {
         return Err(chunk.mark(line, column).error(YamlErrorKind::Character(character)));
     }
     let text = characters::normalized(chunk.text);
-    if let Some((line, kind)) = misplaced_directive(&text) {
+    if let Some((line, kind)) = misplaced_line(&text) {
         return Err(chunk.mark(line, 1).error(kind));
     }
-    let mut composer = Composer::new(&text, chunk.lines_before);
-    let with_advice = |error| with_tab_advice(error, &text, chunk.lines_before);
-    let Some(document) = composer.document().transpose().map_err(with_advice)? else { return Ok(None) };
+    let text = match compose(&text, chunk.lines_before) {
+        // kubectl reads tabs behind a colon; this parser does not.
+        Err(_) if text.contains('\t') => Cow::Owned(characters::without_separating_tabs(text, |text| {
+            let error = compose(text, chunk.lines_before).err()?;
+            matches!(error.kind, YamlErrorKind::Syntax { .. })
+                .then_some(Mark { line: error.mark.line - chunk.lines_before, ..error.mark })
+        })),
+        read => return read,
+    };
+    compose(&text, chunk.lines_before).map_err(|error| with_tab_advice(error, &text, chunk.lines_before))
+}
+
+/// Composes the one document of a text.
+fn compose(text: &str, lines_before: usize) -> Result<Option<Document>, YamlError> {
+    let mut composer = Composer::new(text, lines_before);
+    let Some(document) = composer.document().transpose()? else { return Ok(None) };
     // kubectl reads one document of what is between two `---`, and nothing of what follows.
-    match composer.document().transpose().map_err(with_advice)? {
-        Some(lost) if !lost.value.is_null() => Err(lost.positions.mark.error(YamlErrorKind::BehindEnd)),
-        _ => Ok(Some(document)),
+    match composer.document() {
+        None => Ok(Some(document)),
+        Some(Ok(lost)) if lost.value.is_null() => Ok(Some(document)),
+        Some(Ok(lost)) => Err(lost.positions.mark.error(YamlErrorKind::BehindEnd)),
+        Some(Err(error)) if text.lines().any(|line| line.starts_with("...")) => {
+            Err(error.mark.error(YamlErrorKind::BehindEnd))
+        }
+        Some(Err(error)) => Err(error),
     }
 }
 
-/// Returns the line of a directive. kubectl cuts the text at `---`, so it reads a directive without its document; behind
+/// Returns a line that kubectl refuses: a directive, an end of nothing, or a tab before the content. kubectl cuts the text at `---`, so it reads a directive without its document; behind
 /// content, the parser would end the document and drop the line.
-fn misplaced_directive(text: &str) -> Option<(usize, YamlErrorKind)> {
+fn misplaced_line(text: &str) -> Option<(usize, YamlErrorKind)> {
     let mut has_content = false;
+    // Of the content, behind blank lines and comments.
+    let is_content = |line: &str| !line.trim().is_empty() && !line.starts_with('#');
+    let first = text.lines().take_while(|line| !is_content(line)).count();
     for (number, line) in text.lines().enumerate() {
         match line.as_bytes() {
             [b'%', ..] if has_content => return Some((number + 1, YamlErrorKind::StrayDirective)),
             [b'%', ..] => return Some((number + 1, YamlErrorKind::Directive)),
             [b'#', ..] => {}
+            _ if line.starts_with("...") && !has_content && number == first => {
+                return Some((number + 1, YamlErrorKind::EndWithoutContent));
+            }
             _ if line.starts_with("...") => has_content = false,
+            _ if !has_content && line.trim_start_matches(' ').starts_with('\t') => {
+                return Some((number + 1, YamlErrorKind::TabInIndentation));
+            }
             _ => has_content |= !line.trim().is_empty(),
         }
     }

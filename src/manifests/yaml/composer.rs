@@ -28,7 +28,10 @@ struct Node {
 /// Reads the documents of one stream.
 pub(super) struct Composer<'a> {
     parser: Parser<'a, StrInput<'a>>,
-    text: &'a str,
+    /// The lines of the text.
+    lines: Vec<&'a str>,
+    /// Whether the text has a tab anywhere.
+    has_tab: bool,
     /// Whether the text has an escaped slash anywhere.
     has_escaped_slash: bool,
     lines_before: usize,
@@ -43,7 +46,8 @@ impl<'a> Composer<'a> {
     pub(super) fn new(text: &'a str, lines_before: usize) -> Self {
         Self {
             parser: Parser::new_from_str(text),
-            text,
+            lines: text.split('\n').collect(),
+            has_tab: text.contains('\t'),
             has_escaped_slash: text.contains(r"\/"),
             lines_before,
             anchors: HashMap::new(),
@@ -128,14 +132,38 @@ impl<'a> Composer<'a> {
 
     /// Whether a text in double quotes has an escaped slash.
     fn escapes_slash(&self, span: Span) -> bool {
-        let (start, end) = (span.start.index(), span.end.index());
-        let mut characters = self.text.chars().skip(start).take(end.saturating_sub(start));
-        while let Some(character) = characters.next() {
-            if character == '\\' && characters.next() == Some('/') {
-                return true;
+        let (first, last) = (span.start.line().saturating_sub(1), span.end.line());
+        let lines = self.lines.get(first..last.min(self.lines.len())).unwrap_or_default();
+        let skipped = [span.start.col()].into_iter().chain(std::iter::repeat(0));
+        let end = if span.start.line() == span.end.line() { span.end.col() } else { usize::MAX };
+        lines.iter().zip(skipped).any(|(line, skipped)| {
+            let mut characters = line.chars().take(end).skip(skipped);
+            while let Some(character) = characters.next() {
+                if character == '\\' && characters.next() == Some('/') {
+                    return true;
+                }
             }
-        }
-        false
+            false
+        })
+    }
+
+    /// Returns what stands before a value on its line.
+    fn before(&self, span: Span) -> String {
+        let line = self.lines.get(span.start.line().saturating_sub(1)).copied().unwrap_or_default();
+        line.chars().take(span.start.col()).collect()
+    }
+
+    /// Whether an item of a list stands behind its `-` and a tab.
+    fn follows_tab(&self, span: Span) -> bool {
+        let before = self.before(span);
+        before.contains('-')
+            && before.contains('\t')
+            && before.chars().all(|character| matches!(character, ' ' | '\t' | '-'))
+    }
+
+    /// Whether a key without `?` goes over more than one line.
+    fn is_broken_key(&self, span: Span) -> bool {
+        span.start.line() != span.end.line() && !self.before(span).trim_end().ends_with('?')
     }
 
     fn alias(&mut self, id: usize, mark: Mark) -> Result<Node, YamlError> {
@@ -155,6 +183,9 @@ impl<'a> Composer<'a> {
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::SequenceEnd) {
                 break;
+            }
+            if self.has_tab && self.follows_tab(span) {
+                return Err(self.mark(span).error(YamlErrorKind::TabInIndentation));
             }
             let index = array.len().to_string();
             self.path.push(index.clone());
@@ -194,6 +225,9 @@ impl<'a> Composer<'a> {
     }
 
     fn key(&mut self, event: Event<'a>, span: Span, mark: Mark) -> Result<String, YamlError> {
+        if matches!(event, Event::Scalar(..)) && self.is_broken_key(span) {
+            return Err(mark.error(YamlErrorKind::KeyOfSeveralLines));
+        }
         let text = match &event {
             Event::Scalar(text, ScalarStyle::Plain, _, None) => {
                 if scalar::is_ambiguous(text) {

@@ -84,6 +84,15 @@ pub enum YamlErrorKind {
     /// An escape that JSON has and kubectl's YAML does not.
     #[error("found the escape \\/, which kubectl refuses here: write / without the backslash")]
     EscapedSlash,
+    /// A tab where the indentation is counted.
+    #[error("a tab in the indentation, which kubectl refuses: indent with spaces")]
+    TabInIndentation,
+    /// A key that goes over several lines.
+    #[error("a key of several lines, which kubectl refuses: write it on one line")]
+    KeyOfSeveralLines,
+    /// A document that has no beginning.
+    #[error("... ends a document that has no content: remove the line")]
+    EndWithoutContent,
     /// Nested too deeply.
     #[error("nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
