@@ -19,7 +19,7 @@ use super::{
     check::{Checker, CheckerError},
     connections,
     loaded::Loaded,
-    messages,
+    messages, nulls,
     object::{self, TypeMeta},
     problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation},
     schema_warnings::{self, SchemaWarning},
@@ -219,6 +219,7 @@ impl Loader {
         }
         self.seen.insert(id.clone(), origin.clone());
         self.warn(item, &id);
+        self.warn_of_nulls(item, &id);
         match self.store(item.value, kind, &id, origin) {
             Err(violations) => self.violations(item, Some(&id), violations),
             Ok(()) if kind == "WebhookEventType" => self.warn_of_schema(item, &id),
@@ -306,6 +307,21 @@ impl Loader {
             if is_content {
                 let (position, object) = (self.position(word.mark), Some(id.clone()));
                 self.loaded.warnings.push(Problem { position, object, pointer, message: ambiguity(word) });
+            }
+        }
+    }
+
+    /// Warns of nulls that `kubectl apply` drops when it updates the object: in a merge patch, a null removes a field.
+    fn warn_of_nulls(&mut self, item: &Item<'_>, id: &ObjectId) {
+        for (field, text) in [("schema", "schemaText"), ("payload", "payloadText")] {
+            let pointer = JsonPointer::SPEC.child(field);
+            let Some(value) = item.value.pointer(pointer.as_str()) else { continue };
+            for pointer in nulls::dropped(value, &pointer) {
+                let (position, object) = (self.position(item.mark(&pointer)), Some(id.clone()));
+                let message = format!(
+                    "a null, which kubectl apply drops from an object that exists: write {field} as JSON under {text}"
+                );
+                self.loaded.warnings.push(Problem { position, object, pointer, message });
             }
         }
     }
