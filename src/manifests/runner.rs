@@ -82,10 +82,12 @@ impl ManifestRunner {
         let removed: Vec<String> = {
             let known = &mut self.inner.declared().namespaces;
             known.extend(references.namespaces.keys().cloned());
-            let is_removed = |name: &String| {
-                !references.namespaces.contains_key(name) && !references.kept_namespaces.contains(name)
+            let is_removed = |name: &&String| {
+                !references.namespaces.contains_key(*name) && !references.kept_namespaces.contains(name)
             };
-            known.extract_if(.., is_removed).collect()
+            let removed: Vec<_> = known.iter().filter(is_removed).cloned().collect();
+            known.retain(|name| !removed.contains(name));
+            removed
         };
         removed.iter().for_each(|name| engine.namespace_changed(name, None));
         engine.host().set_references(references);

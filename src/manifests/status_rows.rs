@@ -226,7 +226,7 @@ fn removed_connection(name: &str, objects: &[Object]) -> String {
         .filter(|object| object.kind() != Kind::Connection && object.connection_name() == name)
         .map(Object::key)
         .collect();
-    let listed: Vec<_> = users.iter().take(MAX_USERS).map(|key| named(key)).collect();
+    let listed: Vec<_> = users.iter().take(MAX_USERS).map(named).collect();
     let more = match users.len().saturating_sub(MAX_USERS) {
         0 => String::new(),
         more => format!(" and {}", counted(more, "more object")),

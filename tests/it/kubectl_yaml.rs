@@ -56,6 +56,7 @@ fn cases() -> Vec<Vec<u8>> {
             std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(order).collect::<Vec<u8>>()
         };
         cases.push(units(u16::to_be_bytes));
+        cases.push(units(u16::to_le_bytes));
         cases.push(text.replace('\n', "\r\n").into_bytes());
         cases.push(text.replace('\n', "\r").into_bytes());
         cases.push(format!("\u{feff}{text}").into_bytes());
