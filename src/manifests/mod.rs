@@ -19,6 +19,7 @@ mod folder;
 mod host;
 mod loaded;
 mod messages;
+mod misspelled;
 mod nulls;
 mod object;
 mod problem;

@@ -163,6 +163,21 @@ pub struct Ambiguous {
     pub is_key: bool,
 }
 
+impl fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = &self.text;
+        let value = matches!(text.as_bytes(), [b'y' | b'Y', ..] | [b'o' | b'O', b'n' | b'N']);
+        if self.is_key {
+            write!(f, "the key {text} is read as {value}: write \"{text}\" in quotes")
+        } else {
+            write!(
+                f,
+                "{text} is read as {value}: write \"{text}\" in quotes for the text, or {value} for the boolean"
+            )
+        }
+    }
+}
+
 /// One document.
 #[derive(Clone, Debug)]
 pub struct Document {
