@@ -7,6 +7,7 @@
 mod directory;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,9 +19,10 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 pub use directory::{Directory, Holder};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::watch;
+pub use unknown::Unknown;
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
@@ -76,6 +78,8 @@ struct Inner {
     writer: Mutex<()>,
     compiled: Mutex<Clock>,
     loaded: watch::Sender<bool>,
+    /// What may be declared beyond the tables.
+    unknown: RwLock<Unknown>,
 }
 
 /// What the catalogue has of an event type.
@@ -119,6 +123,7 @@ impl Catalogue {
                 writer: Mutex::default(),
                 compiled: Mutex::new(Clock { most: most_compiled.max(1), entries: VecDeque::new() }),
                 loaded: watch::Sender::new(false),
+                unknown: RwLock::default(),
             }),
         }
     }
@@ -221,6 +226,23 @@ impl Catalogue {
         }
         self.change(connection, |present| *present = table);
         broken
+    }
+
+    /// Replaces what may be declared beyond the event types that can be used.
+    pub fn set_unknown(&self, unknown: Unknown) {
+        *self.inner.unknown.write() = unknown;
+    }
+
+    /// Changes what may be declared beyond the event types that can be used.
+    pub fn update_unknown(&self, change: impl FnOnce(&mut Unknown)) {
+        change(&mut self.inner.unknown.write());
+    }
+
+    /// Whether an event type for which there is no schema may be declared all the same. Then nobody may take it for one
+    /// that needs no check.
+    #[must_use]
+    pub fn may_be_declared(&self, connection: &str, event_type: &str) -> bool {
+        self.inner.unknown.read().may_contain(connection, event_type)
     }
 
     /// Says that all that there is has been taken in once.

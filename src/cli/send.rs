@@ -10,7 +10,7 @@ use crate::{
     api::SvixConnectionSpec,
     catalogue::{Catalogue, Judgement},
     gateway::{catalogue_source, message},
-    manifests::{self, CatalogueSource},
+    manifests::{self, CatalogueSource, MissingConnection},
     plan::{
         self, channels,
         event::{Desired, Message},
@@ -92,6 +92,8 @@ enum SendError {
     NoSource,
     #[error("--from: {} is not there; name a folder of manifests", .0.display())]
     NoFolder(PathBuf),
+    #[error("--from: {0}; --connection names another one")]
+    Connection(MissingConnection),
     #[error("--app: found {}, expected the id or uid of an application", plan::quoted(.0))]
     Application(String),
     #[error("{}: {source}", .file.display())]
@@ -130,6 +132,10 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
         let mut folder = CatalogueSource::new(catalogue.clone());
         let problems = folder.update(&manifests::load(dir));
         problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
+        // Without the connection's address and application, the event could go elsewhere.
+        if let Some(missing) = folder.missing_connection(name) {
+            return Err(SendError::Connection(missing));
+        }
         connection = folder.connection(name).cloned();
         if url.is_none() {
             // The certificates of the connection are those of its server.
@@ -158,10 +164,15 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
             eprintln!("not refused: the event type's payloadPolicy is {}", policy.as_str());
         }
         Judgement::Undeclared => {
-            eprintln!(
-                "/eventType: found {}, which nobody declares, expected a declared event type",
-                plan::quoted(&arguments.event_type)
-            );
+            let found = plan::quoted(&arguments.event_type);
+            match catalogue.may_be_declared(name, &arguments.event_type) {
+                true => eprintln!(
+                    "/eventType: found {found}, whose schema cannot be read: correct the manifests that the warnings name"
+                ),
+                false => eprintln!(
+                    "/eventType: found {found}, which nobody declares, expected a declared event type"
+                ),
+            }
             return Ok(ExitCode::FAILURE);
         }
     }

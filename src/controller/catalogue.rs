@@ -66,6 +66,7 @@ pub async fn feed_event_types(
         declarations: Declarations::default(),
         watches: HashMap::new(),
         changes,
+        unreadable: BTreeSet::new(),
     };
     let mut synced = Some(synced);
     let mut list = List::new();
@@ -88,10 +89,12 @@ pub async fn feed_event_types(
                     }
                 }
                 Change::Applied(object) => {
-                    if is_watched(&NamespacedName::of(object.meta()))
-                        && let (name, Some(object)) = decoded(object)
-                    {
-                        feed.apply(name, object).await;
+                    if !is_watched(&NamespacedName::of(object.meta())) {
+                        continue;
+                    }
+                    match decoded(object) {
+                        (name, Some(object)) => feed.apply(name, object).await,
+                        (name, None) => feed.mark_unreadable([name]),
                     }
                 }
                 Change::Deleted(name) => feed.remove(&name).await,
@@ -131,6 +134,8 @@ struct Feed {
     watches: HashMap<Arc<str>, WatchTask>,
     /// ConfigMaps that changed.
     changes: mpsc::UnboundedSender<NamespacedName>,
+    /// Objects that cannot be decoded and never could: each may declare any event type.
+    unreadable: BTreeSet<NamespacedName>,
 }
 
 impl Feed {
@@ -171,6 +176,7 @@ impl Feed {
         }
         for event_type in before.iter().filter(|event_type| !self.declarations.has(event_type)) {
             self.publish_owner(event_type);
+            self.record_unknown(event_type);
         }
         let connections: HashSet<_> =
             before.into_iter().chain(declared_now).map(|event_type| event_type.connection).collect();
@@ -178,7 +184,45 @@ impl Feed {
             let table = tables.remove(&connection).unwrap_or_default();
             self.replace_connection(connection, table, &retained);
         }
+        for event_type in self.declarations.event_types() {
+            self.record_unknown(event_type);
+        }
+        self.unreadable.clear();
+        self.mark_unreadable(
+            list.iter().filter(|(_, object)| object.is_none()).map(|(name, _)| name.clone()),
+        );
         self.watch_config_maps();
+    }
+
+    /// Records objects that cannot be decoded, except those whose earlier version is in force.
+    fn mark_unreadable(&mut self, objects: impl IntoIterator<Item = NamespacedName>) {
+        let unknown = objects.into_iter().filter(|object| self.declarations.of(object).is_none());
+        self.unreadable.extend(unknown);
+        self.publish_unreadable();
+    }
+
+    fn mark_readable(&mut self, object: &NamespacedName) {
+        if self.unreadable.remove(object) {
+            self.publish_unreadable();
+        }
+    }
+
+    fn publish_unreadable(&self) {
+        let has_unreadable = !self.unreadable.is_empty();
+        self.catalogue.update_unknown(|unknown| unknown.has_unreadable = has_unreadable);
+    }
+
+    /// Records whether an event type has an owner and no schema to judge payloads by.
+    fn record_unknown(&self, event_type: &EventTypeId) {
+        let EventTypeId { connection, name } = event_type;
+        let is_unknown = self.owner(event_type).is_some() && !self.catalogue.contains(connection, name);
+        let key = (connection.clone(), name.clone());
+        self.catalogue.update_unknown(|unknown| {
+            match is_unknown {
+                true => unknown.event_types.insert(key),
+                false => unknown.event_types.remove(&key),
+            };
+        });
     }
 
     /// Replaces the schemas of a connection. Those of `retained` stay.
@@ -207,6 +251,7 @@ impl Feed {
     }
 
     async fn apply(&mut self, name: NamespacedName, object: WebhookEventType) {
+        self.mark_readable(&name);
         let entry = Entry::of(&object);
         let event_type = entry.event_type();
         let before = self.declarations.set(&name, Some(entry)).map(|before| before.event_type());
@@ -218,6 +263,7 @@ impl Feed {
     }
 
     async fn remove(&mut self, name: &NamespacedName) {
+        self.mark_readable(name);
         if let Some(before) = self.declarations.set(name, None) {
             self.update(&before.event_type(), None).await;
         }
@@ -244,8 +290,18 @@ impl Feed {
         }
     }
 
-    /// Takes in what the owner of an event type declares. `known` is an object that was just read.
+    /// Takes in what the owner of an event type declares, and records whether there is a schema. `known` is an object that
+    /// was just read.
     async fn update(&self, event_type: &EventTypeId, known: Option<(NamespacedName, WebhookEventType)>) {
+        self.update_schema(event_type, known).await;
+        self.record_unknown(event_type);
+    }
+
+    async fn update_schema(
+        &self,
+        event_type: &EventTypeId,
+        known: Option<(NamespacedName, WebhookEventType)>,
+    ) {
         let EventTypeId { connection, name } = event_type;
         if self.is_revoked(event_type) {
             self.catalogue.remove(connection, name);

@@ -20,6 +20,9 @@ use super::{
 /// Size from which on no further JSON Pointers are listed, in bytes.
 const MAX_POINTERS: usize = 1000;
 
+/// The response to a message that passes if its event type is not declared, which is not known.
+const UNKNOWN_SCHEMA: &str = "The schema of this event type cannot be read now; try again later.";
+
 /// What messages are judged by.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
@@ -95,6 +98,7 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Decision {
             Decision::Reject(undeclared(&["eventType"], &message.event_type, rules.undeclared_advice))
         }
         Delivered::TooLarge(rejection) => Decision::Reject(rejection),
+        Delivered::Unknown => Decision::Reject(Rejection::overloaded(UNKNOWN_SCHEMA)),
         Delivered::Violates(violations, more) => {
             Decision::Reject(invalid_payload(message.delivered_from, &violations, more))
         }
@@ -122,6 +126,7 @@ pub fn events(body: &[u8], rules: &Rules<'_>) -> Decision {
                 return Decision::Reject(undeclared(&place, &event.event_type, rules.undeclared_advice));
             }
             Delivered::TooLarge(rejection) => return Decision::Reject(rejection),
+            Delivered::Unknown => return Decision::Reject(Rejection::overloaded(UNKNOWN_SCHEMA)),
             Delivered::Violates(violations, more) => {
                 let place = ["events", &index, "payload"];
                 return Decision::Reject(invalid_payload(&place, &violations, more));
@@ -159,6 +164,7 @@ pub fn example(event_type: &str, document: &[u8], surface: Surface, rules: &Rule
                 return Decision::Reject(undeclared(&["eventType"], event_type, rules.undeclared_advice));
             }
             Delivered::TooLarge(rejection) => return Decision::Reject(rejection),
+            Delivered::Unknown => return Decision::Reject(Rejection::overloaded(UNKNOWN_SCHEMA)),
             Delivered::Violates(violations, more) => {
                 let violations = schema::describe(&violations, more);
                 let message = format!(
@@ -185,6 +191,8 @@ enum Delivered {
     Passes(Option<Mismatch>),
     /// Its event type is not declared.
     Undeclared,
+    /// It is not known whether its event type is declared.
+    Unknown,
     /// It is larger than the limit.
     TooLarge(Rejection),
     /// It violates its schema: the first violations, and how many further ones there are.
@@ -197,6 +205,12 @@ fn delivered(event_type: &str, text: &[u8], rules: &Rules<'_>) -> Delivered {
     }
     match rules.catalogue.judge_text(rules.connection, event_type, text) {
         Judgement::Valid | Judgement::NotValidated => Delivered::Passes(None),
+        Judgement::Undeclared
+            if rules.undeclared == Undeclared::Pass
+                && rules.catalogue.may_be_declared(rules.connection, event_type) =>
+        {
+            Delivered::Unknown
+        }
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => Delivered::Passes(None),
         Judgement::Undeclared => Delivered::Undeclared,
         Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more } => {
@@ -364,5 +378,29 @@ mod tests {
         let large = format!(r#"{{"eventType":"a.b","payload":{{"id":"{}"}}}}"#, "x".repeat(100));
         let Decision::Reject(rejection) = decide(PayloadPolicy::Audit, &large) else { panic!("forwarded") };
         assert_eq!(rejection.status.as_u16(), 413);
+    }
+
+    #[test]
+    fn an_event_type_that_may_be_declared_does_not_pass() {
+        let catalogue = Catalogue::default();
+        let rules = Rules {
+            catalogue: &catalogue,
+            connection: "c",
+            channel_encoding: ChannelEncoding::WhenNeeded,
+            undeclared: Undeclared::Pass,
+            undeclared_advice: "",
+            max_payload: 100,
+        };
+        let forwards = || matches!(message(BAD.as_bytes(), &rules), Decision::Forward { .. });
+        assert!(forwards());
+
+        catalogue.update_unknown(|unknown| {
+            unknown.event_types.insert(("c".to_owned(), "a.b".to_owned()));
+        });
+        let Decision::Reject(rejection) = message(BAD.as_bytes(), &rules) else { panic!("forwarded") };
+        assert_eq!(rejection.status.as_u16(), 503);
+
+        catalogue.set_unknown(crate::catalogue::Unknown { has_unreadable: true, ..Default::default() });
+        assert!(!forwards());
     }
 }

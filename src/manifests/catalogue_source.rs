@@ -3,12 +3,16 @@
 //! If two objects declare one event type, the schema of its owner is used, and never that of an object to which the
 //! connection's `access` does not grant the event type. An object that is broken now, or whose file is, keeps its
 //! previous schema: a mistake in a file lets no payload pass.
+//!
+//! While a connection may be declared in a manifest that cannot be used, nothing new is declared through it, since its
+//! `access` is not known. What cannot be judged is recorded in the catalogue as unknown, so that it does not pass as
+//! undeclared.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     api::{ConfigMapKeyRef, EventTypeNames, SvixConnectionSpec, WebhookEventType},
-    catalogue::{self, Catalogue},
+    catalogue::{self, Catalogue, Unknown},
     engine::Kind,
     plan::{
         ReconcileError, access,
@@ -20,6 +24,7 @@ use crate::{
 };
 
 use super::{
+    connections::{FolderConnections, MissingConnection},
     loaded::{ConfigMapTexts, Loaded},
     problem::Problem,
 };
@@ -38,6 +43,8 @@ fn object_name(object: &WebhookEventType) -> ObjectName {
 pub struct CatalogueSource {
     catalogue: Catalogue,
     connections: HashMap<String, SvixConnectionSpec>,
+    /// What the folder says of connections that are not among them.
+    folder_connections: FolderConnections,
     /// The labels of namespaces, which the access rules of connections select.
     namespaces: HashMap<String, BTreeMap<String, String>>,
     event_types: Vec<WebhookEventType>,
@@ -55,6 +62,9 @@ pub enum CatalogueProblem {
     /// A mistake in a manifest.
     #[error("{0}")]
     Manifest(Problem),
+    /// A connection that event types use and that cannot be used.
+    #[error("{0}; until then, nothing new is declared through it")]
+    Connection(MissingConnection),
     /// An event type that its namespace may not declare.
     #[error("event type {event_type}: {source}")]
     NotPermitted {
@@ -86,7 +96,7 @@ pub enum CatalogueProblem {
 fn outcome(keeps_previous: bool) -> &'static str {
     match keeps_previous {
         true => "its previous schema is used",
-        false => "the event type counts as undeclared",
+        false => "no message of the event type passes",
     }
 }
 
@@ -116,6 +126,7 @@ impl CatalogueSource {
         Self {
             catalogue,
             connections: HashMap::new(),
+            folder_connections: FolderConnections::default(),
             namespaces: HashMap::new(),
             event_types: Vec::new(),
             published: BTreeMap::new(),
@@ -130,11 +141,23 @@ impl CatalogueSource {
         self.connections.get(name)
     }
 
+    /// Returns why the connection of this name cannot be used; `None`: it can, or the folder has no connections, so that
+    /// none sets a rule.
+    #[must_use]
+    pub fn missing_connection(&self, name: &str) -> Option<MissingConnection> {
+        let is_missing = !self.connections.contains_key(name) && !self.folder_connections.is_empty();
+        is_missing.then(|| self.folder_connections.missing(name))
+    }
+
     /// Updates the catalogue with the content of the folder. Returns the problems that were not reported before.
     pub fn update(&mut self, loaded: &Loaded) -> Vec<CatalogueProblem> {
         self.take_in(loaded);
         let mut problems: Vec<_> = loaded.problems.iter().cloned().map(CatalogueProblem::Manifest).collect();
-        problems.extend(self.publish(&loaded.config_map_texts()));
+        // How a connection writes channels is not known before it can be read either.
+        let has_unreadable = loaded.may_lack_objects()
+            || has_broken_event_type(loaded)
+            || self.folder_connections.may_lack(|name| self.connections.contains_key(name));
+        problems.extend(self.publish(&loaded.config_map_texts(), has_unreadable));
         let new = problems.iter().filter(|problem| !self.reported.contains(problem)).cloned().collect();
         self.reported = problems;
         self.catalogue.loaded();
@@ -150,6 +173,7 @@ impl CatalogueSource {
         self.connections.extend(loaded.connections.iter().filter_map(|located| {
             Some((located.object.metadata.name.clone()?, located.object.spec.clone()))
         }));
+        self.folder_connections = FolderConnections::new(loaded);
         self.namespaces.retain(|name, _| loaded.keeps_previous("Namespace", None, name));
         self.namespaces.extend(loaded.namespaces.iter().filter_map(|located| {
             let metadata = &located.object.metadata;
@@ -167,13 +191,28 @@ impl CatalogueSource {
     }
 
     /// Writes the declared event types into the catalogue. Returns what cannot be used.
-    fn publish(&mut self, config_maps: &ConfigMapTexts) -> Vec<CatalogueProblem> {
+    fn publish(&mut self, config_maps: &ConfigMapTexts, has_unreadable: bool) -> Vec<CatalogueProblem> {
         let mut problems = Vec::new();
         let (mut usable, mut owners) = (BTreeMap::new(), BTreeMap::new());
+        let mut unknown = Unknown { event_types: BTreeSet::new(), has_unreadable };
+        let mut missing: BTreeMap<&str, MissingConnection> = BTreeMap::new();
         for ((connection, event_type), objects) in declarers(&self.event_types) {
             let names = self.connections.get(connection).map(SvixConnectionSpec::event_type_names);
             let key = (connection.to_owned(), event_type.clone());
             let previous_owner = self.owners.get(&key);
+            if let Some(why) = self.missing_connection(connection) {
+                missing.entry(connection).or_insert(why);
+                match self.published.get(&key) {
+                    Some(previous) => {
+                        owners.extend(previous_owner.map(|owner| (key.clone(), owner.clone())));
+                        usable.insert(key, previous.clone());
+                    }
+                    None => {
+                        unknown.event_types.insert(key);
+                    }
+                }
+                continue;
+            }
             let Some(owner) = owner(&objects, previous_owner, |object| self.permitted(object).is_ok()) else {
                 let errors = objects.iter().filter_map(|object| self.permitted(object).err());
                 problems.extend(
@@ -197,12 +236,18 @@ impl CatalogueSource {
                     let previous = self.published.get(&key).filter(|_| !is_barred);
                     let keeps_previous = previous.is_some();
                     problems.push(CatalogueProblem::Unusable { event_type, source, keeps_previous });
-                    if let Some(previous) = previous {
-                        usable.insert(key, previous.clone());
+                    match previous {
+                        Some(previous) => {
+                            usable.insert(key, previous.clone());
+                        }
+                        None => {
+                            unknown.event_types.insert(key);
+                        }
                     }
                 }
             }
         }
+        problems.extend(missing.into_values().map(CatalogueProblem::Connection));
         let mut tables: BTreeMap<&str, Vec<(String, catalogue::Declared)>> = BTreeMap::new();
         for (connection, _) in self.published.keys() {
             // A connection that has no event types any more is emptied.
@@ -213,9 +258,13 @@ impl CatalogueSource {
         }
         for (connection, table) in tables {
             for (event_type, source) in self.catalogue.replace(connection, table) {
+                if !self.catalogue.contains(connection, &event_type) {
+                    unknown.event_types.insert((connection.to_owned(), event_type.clone()));
+                }
                 problems.push(CatalogueProblem::Schema { event_type, source });
             }
         }
+        self.catalogue.set_unknown(unknown);
         (self.published, self.owners) = (usable, owners);
         problems
     }
@@ -226,6 +275,12 @@ impl CatalogueSource {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         access::check(object, namespace, connection, self.namespaces.get(namespace))
     }
+}
+
+/// Whether the manifest of an event type is broken. Its name in Svix is not known then.
+fn has_broken_event_type(loaded: &Loaded) -> bool {
+    let mut broken = loaded.problems.iter().filter_map(|problem| problem.object.as_ref());
+    broken.any(|object| object.kind == Kind::EventType.as_str())
 }
 
 fn declarers(event_types: &[WebhookEventType]) -> Declarers<'_> {
@@ -287,123 +342,4 @@ fn resolve(
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::path::Path;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::{catalogue::Judgement, manifests::folder::load};
-
-    fn manifest(name: &str, event_type: &str, spec: &str) -> String {
-        format!(
-            "---\napiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {{name: {name}}}\n\
-             spec: {{name: {event_type}, {spec}}}\n"
-        )
-    }
-
-    fn valid(catalogue: &Catalogue, key: &str) -> Option<bool> {
-        match catalogue.judge("default", "a.b", &json!({ key: 1 })) {
-            Judgement::Valid | Judgement::NotValidated => Some(true),
-            Judgement::Invalid { .. } => Some(false),
-            Judgement::Undeclared => None,
-        }
-    }
-
-    #[test]
-    fn a_broken_schema_replaces_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let catalogue = Catalogue::default();
-        let mut source = CatalogueSource::new(catalogue.clone());
-        let mut update = |files: &[(&str, String)]| {
-            for entry in std::fs::read_dir(dir.path()).unwrap() {
-                std::fs::remove_file(entry.unwrap().path()).unwrap();
-            }
-            for (file, text) in files {
-                std::fs::write(Path::new(dir.path()).join(file), text).unwrap();
-            }
-            source.update(&load(dir.path()))
-        };
-        let one = manifest("one", "a.b", "schema: {required: [one]}");
-        let two = manifest("two", "a.b", "schema: {required: [two]}");
-        assert_eq!(update(&[("2.yaml", two.clone()), ("1.yaml", one.clone())]), Vec::new());
-        assert!(catalogue.is_loaded());
-        assert_eq!((valid(&catalogue, "one"), valid(&catalogue, "two")), (Some(true), Some(false)));
-
-        // Broken in each way there is: the schema, the text of it, the file.
-        for broken in [
-            manifest("one", "a.b", "schema: {type: strin}"),
-            manifest("one", "a.b", "schemaText: '{'"),
-            manifest("one", "a.b", "schemaFrom: {configMapKeyRef: {name: none, key: schema}}"),
-            manifest("one", "a.b", "schema: {required: [two]}, examples: [{name: x, value: {one: 1}}]"),
-            manifest("one", "a.b", "schema: {required: [two]}, unknown: 1"),
-            "kind: [".to_owned(),
-        ] {
-            let problems = update(&[("1.yaml", broken.clone())]);
-            assert_eq!(problems.len(), 1, "{problems:?}");
-            assert_eq!(valid(&catalogue, "one"), Some(true), "{broken}");
-            assert_eq!(update(&[("1.yaml", broken)]), Vec::new(), "it is reported once");
-        }
-
-        assert_eq!(update(&[("2.yaml", two.clone())]), Vec::new());
-        assert_eq!(valid(&catalogue, "two"), Some(true), "the other one takes over");
-        assert_eq!(update(&[("1.yaml", one), ("2.yaml", two)]), Vec::new());
-        assert_eq!(valid(&catalogue, "two"), Some(true), "and owns it while it declares it");
-        let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: schemas}\ndata: {s: '{\"required\": [\"three\"]}'}\n";
-        let three = manifest("three", "a.b", "schemaFrom: {configMapKeyRef: {name: schemas, key: s}}");
-        assert_eq!(update(&[("3.yaml", three + map)]), Vec::new());
-        assert_eq!(valid(&catalogue, "three"), Some(true));
-        assert_eq!(update(&[]), Vec::new());
-        assert_eq!(valid(&catalogue, "three"), None);
-    }
-
-    #[test]
-    fn an_event_type_without_permission_judges_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let catalogue = Catalogue::default();
-        let mut source = CatalogueSource::new(catalogue.clone());
-        let mut update = |files: &[&String]| {
-            for (index, text) in files.iter().enumerate() {
-                std::fs::write(dir.path().join(format!("{index}.yaml")), text).unwrap();
-            }
-            source.update(&load(dir.path()))
-        };
-        let rules = |team: &str| {
-            format!(
-                "apiVersion: svix-operator.dev/v1alpha1\nkind: SvixConnection\nmetadata: {{name: default}}\nspec:\n  \
-                 tokenSecretRef: {{name: t, key: token}}\n  ownerId: o\n  access:\n  - namespaces: {{matchLabels: \
-                 {{team: {team}}}}}\n    eventTypes: [a.*]\n"
-            )
-        };
-        let namespaces = ["one", "two"].map(|name| {
-            format!(
-                "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{team: {name}}}}}\n"
-            )
-        });
-        let in_namespace = |name: &str, spec: &str| {
-            manifest(name, "a.b", spec).replacen("{name: ", &format!("{{namespace: {name}, name: "), 1)
-        };
-        let (one, two) = (
-            in_namespace("one", "schema: {required: [one]}"),
-            in_namespace("two", "schema: {required: [two]}"),
-        );
-        let both = format!("{}{}", namespaces[0], namespaces[1]);
-        assert_eq!(update(&[&rules("two"), &both, &one, &two]), Vec::new());
-        assert_eq!((valid(&catalogue, "one"), valid(&catalogue, "two")), (Some(false), Some(true)));
-        update(&[&rules("one")]);
-        assert_eq!(valid(&catalogue, "one"), Some(true), "the rules have changed");
-        // An owner that lost its permission leaves no schema behind, not even for an object whose schema is broken.
-        update(&[&rules("two"), &both, &one, &in_namespace("two", "schema: {type: strin}")]);
-        assert_eq!(valid(&catalogue, "one"), None);
-        let problems = update(&[&rules("three"), &both, &one, &two]);
-        let is_refusal =
-            |problem: &CatalogueProblem| problem.to_string().contains("namespace \"one\" may not declare");
-        assert!(problems.iter().any(is_refusal), "{problems:?}");
-        assert_eq!(valid(&catalogue, "one"), None);
-        let observed = "schema: {required: [one]}, managementPolicy: Observe";
-        let open = rules("one").replace("{matchLabels: {team: one}}", "{}");
-        update(&[&open, &both, &in_namespace("one", observed), &two]);
-        assert_eq!(valid(&catalogue, "two"), Some(true), "an object that only observes does not own it");
-    }
-}
+mod tests;

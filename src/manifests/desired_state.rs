@@ -13,7 +13,15 @@ use crate::{
     plan::secrets::SecretData,
 };
 
-use super::{host::References, loaded::Loaded, problem::Located};
+use super::{
+    connections::FolderConnections,
+    host::{KeptNamespaces, References, with_meta},
+    loaded::Loaded,
+    problem::Located,
+};
+
+/// Marks the connection that was added, in memory only: it is no state of the folder, so it is never kept.
+const ADDED_ANNOTATION: &str = "svix-operator.dev/added-by-dev";
 
 /// The one server that all objects go to.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +43,19 @@ pub struct DesiredState {
     pub objects: Vec<Object>,
     /// The token, ConfigMaps, Secrets and namespaces that they refer to.
     pub references: References,
-    /// Whether the folder declares no connection named `default`, so that one was added.
+    /// Whether a connection named `default` was added, since nothing in the folder is or can be a connection.
     pub adds_connection: bool,
 }
 
 impl DesiredState {
     /// The desired state of a folder. Every connection goes to the one server. Objects of the `previous` state whose
     /// manifest is broken now stay as they were: a mistake in a file deletes nothing.
+    ///
+    /// A connection is added only to a folder in which nothing can be one, and not in place of one that is being deleted.
+    /// Otherwise it would permit what the one in the folder forbids.
     #[must_use]
     pub fn new(mut loaded: Loaded, server: &Server<'_>, previous: Vec<Object>) -> Self {
+        let has_no_connections = FolderConnections::new(&loaded).is_empty();
         let references = references(&mut loaded, server);
         let mut declared = connections(&mut loaded.connections, server);
         declared.extend(each(&mut loaded.event_types, |object| Object::EventType(Arc::new(object))));
@@ -51,17 +63,25 @@ impl DesiredState {
         declared.extend(each(&mut loaded.events, |object| Object::Event(Arc::new(object))));
         let mut keys: BTreeSet<ObjectKey> = declared.iter().map(Object::key).collect();
         let mut objects = previous;
+        objects.retain(|object| !is_added(object));
+        let had_connection =
+            objects.iter().any(|object| object.key() == ObjectKey::connection(DEFAULT_CONNECTION));
         objects.retain(|object| {
             !object.is_deleting() && !keys.contains(&object.key()) && keeps_previous(&loaded, object)
         });
         keys.extend(objects.iter().map(Object::key));
-        let adds_connection = !keys.contains(&ObjectKey::connection(DEFAULT_CONNECTION));
+        let adds_connection = has_no_connections && !had_connection;
         if adds_connection {
             objects.push(default_connection(server));
         }
         objects.append(&mut declared);
         Self { objects, references, adds_connection }
     }
+}
+
+/// Whether an object is the connection that was added to a folder without connections.
+pub(super) fn is_added(object: &Object) -> bool {
+    object.meta().annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ADDED_ANNOTATION))
 }
 
 fn keeps_previous(loaded: &Loaded, object: &Object) -> bool {
@@ -94,11 +114,20 @@ fn default_connection(server: &Server<'_>) -> Object {
         requests_per_second: server.is_embedded.then_some(0),
         ..SvixConnectionSpec::default()
     };
-    Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec)))
+    with_meta(Object::Connection(Arc::new(SvixConnection::new(DEFAULT_CONNECTION, spec))), |meta| {
+        meta.annotations = Some(BTreeMap::from([(ADDED_ANNOTATION.to_owned(), String::new())]));
+    })
 }
 
 /// Takes the references of objects out of the folder's content.
 fn references(loaded: &mut Loaded, server: &Server<'_>) -> References {
+    let broken = loaded.problems.iter().filter_map(|problem| problem.object.as_ref());
+    let broken_namespaces =
+        broken.filter(|object| object.kind == "Namespace").map(|object| object.name.clone()).collect();
+    let kept_namespaces = match loaded.may_lack_objects() {
+        true => KeptNamespaces::All,
+        false => KeptNamespaces::Named(broken_namespaces),
+    };
     let namespaces = std::mem::take(&mut loaded.namespaces).into_iter().map(|located| {
         let ObjectMeta { name, labels, .. } = located.object.metadata;
         (name.unwrap_or_default(), labels.unwrap_or_default())
@@ -112,6 +141,7 @@ fn references(loaded: &mut Loaded, server: &Server<'_>) -> References {
             .map(|located| secret(located.object))
             .collect(),
         namespaces: namespaces.collect(),
+        kept_namespaces,
     }
 }
 

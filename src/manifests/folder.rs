@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde_json::Value;
 
 use crate::{
@@ -18,13 +18,15 @@ use crate::{
 
 use super::{
     check::{Checker, CheckerError},
+    connections,
     loaded::Loaded,
-    messages,
+    misspelled::{Misspelled, misspelled_type},
+    nulls,
     object::{self, TypeMeta},
-    problem::{Located, ObjectId, Origin, Position, Problem, Violation},
+    problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation},
     schema_warnings::{self, SchemaWarning},
     walk,
-    yaml::{self, Ambiguous, Document, Mark},
+    yaml::{self, Document, Mark},
 };
 
 /// Where manifests are read from.
@@ -106,6 +108,8 @@ impl Item<'_> {
 impl Loader {
     fn file_problem(&mut self, path: &Path, message: String) {
         let position = Position { file: path.display().to_string(), line: None, column: None };
+        // A file that cannot be read can declare anything.
+        self.loaded.unusable_connections.push(UnusableConnection { position: position.clone(), name: None });
         self.loaded.problems.push(Problem { position, object: None, pointer: JsonPointer::ROOT, message });
     }
 
@@ -137,7 +141,12 @@ impl Loader {
         self.file = path.display().to_string();
         for document in yaml::documents(text) {
             match document {
-                Err(error) => self.problem(error.mark, None, JsonPointer::ROOT, error.kind.to_string()),
+                Err(error) => {
+                    if connections::can_be_connection_text(yaml::document_at(text, error.mark.line)) {
+                        self.unusable_connection(error.mark, None);
+                    }
+                    self.problem(error.mark, None, JsonPointer::ROOT, error.kind.to_string());
+                }
                 Ok(document) => {
                     let item = Item { document: &document, base: JsonPointer::ROOT, value: &document.value };
                     self.item(&item);
@@ -151,8 +160,22 @@ impl Loader {
     }
 
     fn problem(&mut self, mark: Mark, object: Option<ObjectId>, pointer: JsonPointer, message: String) {
+        if let Some(object) = object.as_ref().filter(|object| object.kind == Kind::Connection.as_str()) {
+            self.unusable_connection(mark, Some(object.name.clone()));
+        }
         let position = self.position(mark);
         self.loaded.problems.push(Problem { position, object, pointer, message });
+    }
+
+    /// Records that a connection can be declared here. The first mistake of a manifest is the place to begin with.
+    fn unusable_connection(&mut self, mark: Mark, name: Option<String>) {
+        let position = self.position(mark);
+        let all = &mut self.loaded.unusable_connections;
+        let is_known = name.is_some()
+            && all.iter().any(|known| known.name == name && known.position.file == position.file);
+        if !is_known {
+            all.push(UnusableConnection { position, name });
+        }
     }
 
     fn item(&mut self, item: &Item<'_>) {
@@ -160,16 +183,27 @@ impl Loader {
             Ok(type_meta) => type_meta,
             Err(error) => {
                 let pointer = JsonPointer::ROOT;
+                if connections::can_be_connection(item.value) {
+                    self.unusable_connection(item.mark(&pointer), None);
+                }
                 return self.problem(item.mark(&pointer), None, pointer, error.to_string());
             }
         };
         let TypeMeta { group, version, kind } = type_meta;
         let is_list = kind.ends_with("List") && item.value.get("items").is_some_and(Value::is_array);
         if is_list && (group.is_empty() || group == GROUP) {
+            if !item.base.is_root() {
+                let pointer = JsonPointer::ROOT;
+                let message =
+                    "a List in a List, which kubectl refuses: move its items to the outer one".to_owned();
+                if connections::can_be_connection(item.value) {
+                    self.unusable_connection(item.mark(&pointer), None);
+                }
+                return self.problem(item.mark(&pointer), None, pointer, message);
+            }
             let items = item.value.get("items").and_then(Value::as_array);
             for (index, value) in items.into_iter().flatten().enumerate() {
                 let base = item.base.child("items").index(index);
-                // Lists in a List end with the depth of the document.
                 self.item(&Item { document: item.document, base, value });
             }
             return;
@@ -185,6 +219,9 @@ impl Loader {
                 Some(Misspelled { pointer, message, names_object }) => {
                     let object = object::id_of(item.value, kind, kind != Kind::Connection.as_str());
                     let object = object.filter(|_| names_object);
+                    if object.is_none() && connections::can_be_connection(item.value) {
+                        self.unusable_connection(item.mark(&pointer), None);
+                    }
                     self.problem(item.mark(&pointer), object, pointer, message);
                 }
                 None => {
@@ -204,21 +241,43 @@ impl Loader {
         violations.sort();
         violations.dedup();
         let Some(id) = id.clone().filter(|_| violations.is_empty()) else {
+            if id.is_none() && kind == Kind::Connection.as_str() {
+                self.unusable_connection(item.mark(&JsonPointer::ROOT), None);
+            }
             return self.violations(item, id.as_ref(), violations);
         };
         let mark = item.mark(&JsonPointer::ROOT);
         let origin = Origin { file: self.file.clone(), line: mark.line };
-        if let Some(first) = self.seen.get(&id) {
-            let message = format!("declared twice, first at {first}, which is used: remove one of the two");
+        if let Some(first) = self.seen.get(&id).cloned() {
+            let outcome = match self.remove_rules(&id) {
+                true => "; neither is used, since they can set different rules",
+                false => ", which is used",
+            };
+            let message = format!("declared twice, first at {first}{outcome}: remove one of the two");
             return self.problem(mark, Some(id), JsonPointer::ROOT, message);
         }
         self.seen.insert(id.clone(), origin.clone());
         self.warn(item, &id);
+        self.warn_of_nulls(item, &id);
         match self.store(item.value, kind, &id, origin) {
             Err(violations) => self.violations(item, Some(&id), violations),
             Ok(()) if kind == "WebhookEventType" => self.warn_of_schema(item, &id),
             Ok(()) => {}
         }
+    }
+
+    /// Removes an object that sets rules for others and is declared twice: the one that is used must not depend on the order
+    /// of files. Returns whether the kind is such a kind.
+    fn remove_rules(&mut self, id: &ObjectId) -> bool {
+        let is_other = |metadata: &ObjectMeta| metadata.name.as_deref() != Some(id.name.as_str());
+        match id.kind.as_str() {
+            "SvixConnection" => {
+                self.loaded.connections.retain(|located| is_other(&located.object.metadata));
+            }
+            "Namespace" => self.loaded.namespaces.retain(|located| is_other(&located.object.metadata)),
+            _ => return false,
+        }
+        true
     }
 
     fn violations(&mut self, item: &Item<'_>, id: Option<&ObjectId>, violations: Vec<Violation>) {
@@ -286,7 +345,22 @@ impl Loader {
             );
             if is_content {
                 let (position, object) = (self.position(word.mark), Some(id.clone()));
-                self.loaded.warnings.push(Problem { position, object, pointer, message: ambiguity(word) });
+                self.loaded.warnings.push(Problem { position, object, pointer, message: word.to_string() });
+            }
+        }
+    }
+
+    /// Warns of nulls that `kubectl apply` drops when it updates the object: in a merge patch, a null removes a field.
+    fn warn_of_nulls(&mut self, item: &Item<'_>, id: &ObjectId) {
+        for (field, text) in [("schema", "schemaText"), ("payload", "payloadText")] {
+            let pointer = JsonPointer::SPEC.child(field);
+            let Some(value) = item.value.pointer(pointer.as_str()) else { continue };
+            for pointer in nulls::dropped(value, &pointer) {
+                let (position, object) = (self.position(item.mark(&pointer)), Some(id.clone()));
+                let message = format!(
+                    "a null, which kubectl apply drops from an object that exists: write {field} as JSON under {text}"
+                );
+                self.loaded.warnings.push(Problem { position, object, pointer, message });
             }
         }
     }
@@ -313,58 +387,6 @@ impl Loader {
             ));
         }
         self.loaded
-    }
-}
-
-/// An object whose type is probably misspelled.
-struct Misspelled {
-    pointer: JsonPointer,
-    message: String,
-    /// Whether the kind is one of ours, so that the object is known in spite of the mistake.
-    names_object: bool,
-}
-
-/// Finds a mistake in the type of an object that is not read; `None`: it is of a kind that is not ours. Other API groups
-/// have a `WebhookEndpoint`, too, so the group must resemble ours.
-fn misspelled_type(TypeMeta { group, version, kind }: TypeMeta<'_>) -> Option<Misspelled> {
-    let kinds = Kind::ALL.map(Kind::as_str);
-    let is_our_kind = kinds.contains(&kind);
-    let in_version =
-        |message| Some(Misspelled { pointer: "/apiVersion".into(), message, names_object: true });
-    if group == GROUP && is_our_kind {
-        return in_version(format!("{GROUP} has no version {version:?}, expected {GROUP}/v1alpha1"));
-    }
-    if group == GROUP {
-        let message = match messages::closest(kind, kinds) {
-            Some(meant) => format!("{GROUP} has no kind {kind:?}; did you mean {meant}?"),
-            None => format!("{GROUP} has no kind {kind:?}, expected one of {}", kinds.join(", ")),
-        };
-        return Some(Misspelled { pointer: "/kind".into(), message, names_object: false });
-    }
-    if !is_our_kind {
-        return None;
-    }
-    let hint = format!("did you mean {GROUP}/v1alpha1?");
-    if group.is_empty() {
-        return in_version(format!(
-            "found {version:?}, which names no API group, expected {GROUP}/v1alpha1; {hint}"
-        ));
-    }
-    let is_near = messages::closest(group, [GROUP]).is_some() || group.to_lowercase().contains("svix");
-    is_near
-        .then(|| format!("found \"{group}/{version}\", expected {GROUP}/v1alpha1 for a {kind}; {hint}"))
-        .and_then(in_version)
-}
-
-fn ambiguity(word: &Ambiguous) -> String {
-    let text = &word.text;
-    let value = matches!(text.as_bytes(), [b'y' | b'Y', ..] | [b'o' | b'O', b'n' | b'N']);
-    if word.is_key {
-        format!("the key {text} is read as {value}: write \"{text}\" in quotes")
-    } else {
-        format!(
-            "{text} is read as {value}: write \"{text}\" in quotes for the text, or {value} for the boolean"
-        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine's host without a cluster: claims and status are kept in memory; the token, ConfigMaps and Secrets come
 //! from the folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -27,6 +27,34 @@ pub struct References {
     pub secrets: HashMap<(String, String), SecretData>,
     /// The labels of the namespaces that files declare.
     pub namespaces: HashMap<String, BTreeMap<String, String>>,
+    /// The namespaces that keep the labels of an earlier reading.
+    pub kept_namespaces: KeptNamespaces,
+}
+
+/// Namespaces that are not known to be removed from the folder: their manifests cannot be read now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeptNamespaces {
+    /// All: a part of the folder could not be read.
+    All,
+    /// Those with these names.
+    Named(BTreeSet<String>),
+}
+
+impl Default for KeptNamespaces {
+    fn default() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+}
+
+impl KeptNamespaces {
+    /// Whether a namespace keeps its labels.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(name),
+        }
+    }
 }
 
 /// A report of a host about one object.

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 
 use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType};
 
-use super::problem::{Located, Problem};
+use super::problem::{Located, Problem, UnusableConnection};
 
 /// The content of a folder.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Loaded {
     pub namespaces: Vec<Located<Namespace>>,
     /// Mistakes. An object with a problem is in none of the lists above.
     pub problems: Vec<Problem>,
+    /// Those of them that can be about a connection.
+    pub unusable_connections: Vec<UnusableConnection>,
     /// Values that are probably not meant as they are written. Their objects are in the lists all the same.
     pub warnings: Vec<Problem>,
     /// Notes about objects that were left out on purpose.

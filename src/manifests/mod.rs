@@ -13,11 +13,14 @@
 
 mod catalogue_source;
 pub mod check;
+mod connections;
 mod desired_state;
 mod folder;
 mod host;
 mod loaded;
 mod messages;
+mod misspelled;
+mod nulls;
 mod object;
 mod problem;
 pub mod report;
@@ -32,12 +35,14 @@ pub mod watch;
 pub mod yaml;
 
 pub use catalogue_source::{CatalogueProblem, CatalogueSource, UnusableSchema};
+pub use connections::MissingConnection;
 pub use desired_state::{DesiredState, Server};
 pub use folder::{Input, load, load_all};
-pub use host::{Listener, ManifestHost, Notification, References, with_meta};
+pub use host::{KeptNamespaces, Listener, ManifestHost, Notification, References, with_meta};
 pub use loaded::{ConfigMapTexts, Loaded, NoManifests};
-pub use problem::{Located, ObjectId, Origin, Position, Problem, Violation};
+pub use problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation};
 pub use runner::ManifestRunner;
 pub use source_map::SourceMap;
 pub use status_rows::{StatusRows, state};
 pub use unreachable::unreachable_endpoints;
+pub use walk::{ReadError, read as read_text};

@@ -86,6 +86,15 @@ impl fmt::Display for Position {
     }
 }
 
+/// A part of the folder that can be the manifest of a connection and cannot be used as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusableConnection {
+    /// The position of the mistake.
+    pub position: Position,
+    /// The name of the connection, if it is known.
+    pub name: Option<String>,
+}
+
 /// A mistake, or something that deserves a warning. It names fields and what is expected, and never contains the value
 /// of a Secret or more of a URL than its scheme and host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

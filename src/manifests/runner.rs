@@ -20,7 +20,10 @@ use crate::{
     telemetry::Metrics,
 };
 
-use super::host::{ManifestHost, Notification, References, with_meta};
+use super::{
+    desired_state::is_added,
+    host::{ManifestHost, Notification, References, with_meta},
+};
 
 /// A running engine and the objects that it reconciles.
 pub struct ManifestRunner {
@@ -40,6 +43,8 @@ struct Declared {
     keys: BTreeSet<ObjectKey>,
     /// Objects that are declared while the clean-up of a deleted one of the same name goes on. They are created after it.
     after_clean_up: BTreeMap<ObjectKey, Object>,
+    /// The namespaces whose labels the engine has.
+    namespaces: BTreeSet<String>,
 }
 
 impl ManifestRunner {
@@ -74,6 +79,17 @@ impl ManifestRunner {
         for (name, labels) in &references.namespaces {
             engine.namespace_changed(name, Some(labels.clone()));
         }
+        let removed: Vec<String> = {
+            let known = &mut self.inner.declared().namespaces;
+            known.extend(references.namespaces.keys().cloned());
+            let is_removed = |name: &&String| {
+                !references.namespaces.contains_key(*name) && !references.kept_namespaces.contains(name)
+            };
+            let removed: Vec<_> = known.iter().filter(is_removed).cloned().collect();
+            known.retain(|name| !removed.contains(name));
+            removed
+        };
+        removed.iter().for_each(|name| engine.namespace_changed(name, None));
         engine.host().set_references(references);
         let keys: BTreeSet<ObjectKey> = objects.iter().map(Object::key).collect();
         let previous = std::mem::replace(&mut self.inner.declared().keys, keys.clone());
@@ -83,6 +99,9 @@ impl ManifestRunner {
         }
         for key in previous.difference(&keys) {
             match engine.get(key) {
+                // It is removed because something in the folder can be a connection now: nothing may be written until
+                // it is known what that one permits.
+                Some(object) if is_added(&object) => engine.remove(key),
                 Some(object) if object.has_finalizer() => {
                     engine.upsert(with_meta(object, |meta| {
                         meta.deletion_timestamp.get_or_insert(Time(jiff::Timestamp::now()));

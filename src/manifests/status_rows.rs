@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, DEFAULT_CONNECTION, JsonPointer, Reason},
-    engine::{Object, ObjectKey},
+    engine::{Kind, Object, ObjectKey},
 };
 
 use super::{
+    connections::FolderConnections,
     desired_state::DesiredState,
-    loaded::Loaded,
+    loaded::{Loaded, counted},
     problem::Problem,
     report::{Detail, FILE, Report, Row, State},
     source_map::SourceMap,
 };
+
+/// The most objects that a message names.
+const MAX_USERS: usize = 3;
 
 /// Makes the rows of a folder: what the status of objects says, and what only the folder knows.
 #[derive(Debug, Default)]
@@ -22,8 +26,7 @@ pub struct StatusRows {
     sources: SourceMap,
     left_out: usize,
     adds_connection: bool,
-    /// The message of the connection that was added.
-    advice: String,
+    connections: FolderConnections,
     /// The names of the event types that are declared, by connection.
     declared: EventTypes,
     /// Those that only an earlier reading declared.
@@ -39,12 +42,12 @@ impl StatusRows {
         self.broken = broken_rows(&loaded.problems);
         self.sources = SourceMap::new(loaded);
         self.left_out = loaded.left_out;
+        self.connections = FolderConnections::new(loaded);
     }
 
     /// Updates the rows with the desired state of the folder.
     pub fn set_desired(&mut self, desired: &DesiredState) {
         self.adds_connection = desired.adds_connection;
-        self.advice = advice(desired);
         let mut declared = EventTypes::new();
         for object in &desired.objects {
             if let Object::EventType(it) = object {
@@ -75,9 +78,24 @@ impl StatusRows {
             !broken.contains(&(key.kind.as_str(), &*key.namespace, &*key.name))
         });
         let intact: Vec<_> = intact.collect();
+        let connections: HashSet<_> = objects
+            .iter()
+            .filter(|object| object.kind() == Kind::Connection)
+            .map(Object::connection_name)
+            .collect();
         let mut rows: Vec<Row> = intact
             .into_iter()
-            .map(|object| self.row(object, extend(row(object, field(&object.key())), object)))
+            .map(|object| {
+                let mut row = self.row(object, extend(row(object, field(&object.key())), object));
+                if row.reason == Reason::ConnectionNotFound.as_str()
+                    && !connections.contains(object.connection_name())
+                {
+                    row.message = self.connections.missing(object.connection_name()).to_string();
+                } else if object.kind() == Kind::Connection && object.is_deleting() {
+                    row.message = removed_connection(object.name(), objects);
+                }
+                row
+            })
             .collect();
         self.sources.close();
         rows.extend(self.broken.iter().cloned());
@@ -89,9 +107,6 @@ impl StatusRows {
         let key = object.key();
         if self.adds_connection && key == ObjectKey::connection(DEFAULT_CONNECTION) {
             row.is_added = true;
-            if row.message.is_empty() {
-                row.message.clone_from(&self.advice);
-            }
             return row;
         }
         let origin = match &row.pointer {
@@ -204,27 +219,31 @@ pub fn state(object: &Object) -> State {
     }
 }
 
-/// The message of the connection that was added, if objects use it that were perhaps meant for another.
-fn advice(desired: &DesiredState) -> String {
-    let mut others = Vec::new();
-    let mut used = false;
-    for object in &desired.objects {
-        match object {
-            Object::Connection(_) => {
-                others.extend(Some(object.connection_name()).filter(|name| *name != DEFAULT_CONNECTION));
-            }
-            _ => used |= object.connection_name() == DEFAULT_CONNECTION,
-        }
+/// Returns the message of a connection that was removed from the folder and that objects still need.
+fn removed_connection(name: &str, objects: &[Object]) -> String {
+    let users: Vec<_> = objects
+        .iter()
+        .filter(|object| object.kind() != Kind::Connection && object.connection_name() == name)
+        .map(Object::key)
+        .collect();
+    let listed: Vec<_> = users.iter().take(MAX_USERS).map(named).collect();
+    let more = match users.len().saturating_sub(MAX_USERS) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more, "more object")),
+    };
+    match listed.as_slice() {
+        [] => "removed from the folder, and about to be released".to_owned(),
+        listed => format!(
+            "removed from the folder, and still used by {}{more}: it works on until they are removed, too, and cleaned up \
+             in Svix. Remove them, or declare the connection again",
+            listed.join(", ")
+        ),
     }
-    if !desired.adds_connection || !used || others.is_empty() {
-        return String::new();
-    }
-    format!(
-        "no connection in the folder is named {DEFAULT_CONNECTION:?}, which objects without spec.connectionRef use; there \
-         {} {}. Set spec.connectionRef.name in the objects, or name the connection {DEFAULT_CONNECTION:?}",
-        if others.len() == 1 { "is" } else { "are" },
-        others.join(", "),
-    )
+}
+
+/// An object as the rows name it.
+fn named(key: &ObjectKey) -> String {
+    format!("{} {}/{}", key.kind.as_str(), key.namespace, key.name)
 }
 
 /// Returns a row for each object with mistakes, and for each file that could not be read in full.

@@ -11,13 +11,35 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// A file or a folder that cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub enum ReadError {
+    /// The system does not read it.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// It is too large.
     #[error("{0} bytes, more than the {MAX_BYTES} that are read: split it")]
     TooLarge(u64),
+    /// It is not text in UTF-8; the line of the first wrong byte.
     #[error("not UTF-8 text: line {0} has bytes that are none; save the file as UTF-8")]
     NotUtf8(usize),
+    /// It begins as UTF-16 and is not.
+    #[error("UTF-16 that is not valid; save the file as UTF-8")]
+    InvalidUtf16,
+    /// It has documents that kubectl does not find.
+    #[error("several documents in UTF-16, of which kubectl reads only the first; save the file as UTF-8")]
+    Utf16Documents,
+}
+
+/// Returns the text of a file that begins with a byte order mark of UTF-16; `None`: it does not.
+fn utf16(bytes: &[u8]) -> Option<Result<String, ReadError>> {
+    let unit = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
+    let text = char::decode_utf16(units).collect::<Result<String, _>>();
+    Some(text.ok().filter(|_| rest.is_empty()).ok_or(ReadError::InvalidUtf16))
 }
 
 /// The files of a folder, and what could not be read.
@@ -67,13 +89,20 @@ fn folder(path: &Path, visited: &mut HashSet<PathBuf>, found: &mut Files) {
     }
 }
 
-/// Reads the text of a file.
-pub(super) fn read(path: &Path) -> Result<String, ReadError> {
+/// Reads the text of a file: UTF-8, or UTF-16 with a byte order mark.
+pub fn read(path: &Path) -> Result<String, ReadError> {
     let size = fs::metadata(path)?.len();
     if size > MAX_BYTES {
         return Err(ReadError::TooLarge(size));
     }
-    String::from_utf8(fs::read(path)?).map_err(|error| {
+    let bytes = fs::read(path)?;
+    if let Some(text) = utf16(&bytes) {
+        let text = text?;
+        // kubectl finds no --- in UTF-16, so it would read the first document only.
+        let separators = text.lines().skip(1).filter(|line| line.starts_with("---")).count();
+        return if separators > 0 { Err(ReadError::Utf16Documents) } else { Ok(text) };
+    }
+    String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         ReadError::NotUtf8(1 + valid.iter().filter(|byte| **byte == b'\n').count())
     })

@@ -2,7 +2,7 @@
 //!
 //! kubectl reads YAML 1.1 (`yes`, `no`, `on`, `off`, `y` and `n` without quotes are booleans) in go-yaml's dialect.
 //! Where that silently loses something, this returns an error instead: duplicate keys, a merge key that overrides
-//! what stands before it, and a second document behind `--- # comment`.
+//! what stands before it, and text behind `...`. `tests/it/kubectl_yaml.rs` compares both.
 //!
 //! Values are composed here from the parser's events. `serde-saphyr` 2.1 was tried in its place, with the tests of
 //! this module. It has positions (`Spanned`), but a visitor without a type never sees the text of a plain scalar, so:
@@ -11,10 +11,13 @@
 //! (`yEs`) are accepted, `1__0` and `.7_39` are not numbers, and `1e400` is an error; a merge key never overrides, where
 //! kubectl's does; and a broken document ends the stream.
 
+mod characters;
 mod composer;
 mod document;
 mod json;
 mod scalar;
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
@@ -26,49 +29,110 @@ pub use scalar::ScalarError;
 /// The documents of a text, each read only when it is needed. An error stands for the rest of its document; the ones
 /// after the next `---` are read all the same. Empty documents are left out.
 pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, YamlError>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     chunks(text)
         .into_iter()
-        .flat_map(|(lines_before, chunk)| read_chunk(chunk, lines_before))
+        .flat_map(|chunk| read_chunk(&chunk))
         .filter(|document| !document.as_ref().is_ok_and(|document| document.value.is_null()))
 }
 
-fn read_chunk(text: &str, lines_before: usize) -> Vec<Result<Document, YamlError>> {
-    if let Some(line) = stray_directive(text) {
-        let mark = Mark { line: lines_before + line, column: 1 };
-        return vec![Err(mark.error(YamlErrorKind::StrayDirective))];
-    }
-    let mut composer = Composer::new(text, lines_before);
-    let mut documents = Vec::new();
-    while let Some(document) = composer.document() {
-        let Err(error) = document else {
-            documents.push(document);
-            continue;
-        };
-        if text.trim_start().starts_with(['{', '[']) {
-            match json::read(text) {
-                Ok(Some(values)) => return json_documents(text, lines_before, values),
-                Ok(None) => {}
-                Err(json::DuplicateKey { line, column, key }) => {
-                    let mark = Mark { line: lines_before + line, column };
-                    return vec![Err(mark.error(YamlErrorKind::DuplicateKey { key, first_line: None }))];
-                }
-            }
-        }
-        documents.push(Err(with_tab_advice(error, text, lines_before)));
-        break;
-    }
-    documents
+/// Returns the text of the document that a line belongs to.
+pub(super) fn document_at(text: &str, line: usize) -> &str {
+    let chunks = chunks(text);
+    chunks.into_iter().rev().find(|chunk| chunk.lines_before < line).map_or("", |chunk| chunk.text)
 }
 
-/// Returns the line of a directive behind content.
-fn stray_directive(text: &str) -> Option<usize> {
+/// The text between two `---` lines, with the first of them.
+struct Chunk<'a> {
+    text: &'a str,
+    lines_before: usize,
+    /// Whether its `---` line has text that is no comment.
+    has_separator_text: bool,
+}
+
+impl Chunk<'_> {
+    fn mark(&self, line: usize, column: usize) -> Mark {
+        Mark { line: self.lines_before + line, column }
+    }
+}
+
+fn read_chunk(chunk: &Chunk<'_>) -> Vec<Result<Document, YamlError>> {
+    if chunk.has_separator_text {
+        return vec![Err(chunk.mark(1, 4).error(YamlErrorKind::SeparatorText))];
+    }
+    let content = chunk.text.trim_start_matches('\u{feff}');
+    // kubectl reads JSON as JSON only at the beginning of a file.
+    let is_json = chunk.lines_before == 0 && content.trim_start().starts_with(['{', '[']);
+    match read_yaml(chunk) {
+        Err(error) if is_json => match json::read(content) {
+            Ok(Some(values)) => json_documents(content, chunk.lines_before, values),
+            Ok(None) => vec![Err(error)],
+            Err(json::DuplicateKey { line, column, key }) => {
+                vec![Err(chunk
+                    .mark(line, column)
+                    .error(YamlErrorKind::DuplicateKey { key, first_line: None }))]
+            }
+        },
+        Err(error) => vec![Err(error)],
+        Ok(document) => document.map(Ok).into_iter().collect(),
+    }
+}
+
+/// Reads the one document of a chunk.
+fn read_yaml(chunk: &Chunk<'_>) -> Result<Option<Document>, YamlError> {
+    if let Some((line, column, character)) = characters::refused(chunk.text) {
+        return Err(chunk.mark(line, column).error(YamlErrorKind::Character(character)));
+    }
+    let text = characters::normalized(chunk.text);
+    if let Some((line, kind)) = misplaced_line(&text) {
+        return Err(chunk.mark(line, 1).error(kind));
+    }
+    let text = match compose(&text, chunk.lines_before) {
+        // kubectl reads tabs behind a colon; this parser does not.
+        Err(_) if text.contains('\t') => Cow::Owned(characters::without_separating_tabs(text, |text| {
+            let error = compose(text, chunk.lines_before).err()?;
+            matches!(error.kind, YamlErrorKind::Syntax { .. })
+                .then_some(Mark { line: error.mark.line - chunk.lines_before, ..error.mark })
+        })),
+        read => return read,
+    };
+    compose(&text, chunk.lines_before).map_err(|error| with_tab_advice(error, &text, chunk.lines_before))
+}
+
+/// Composes the one document of a text.
+fn compose(text: &str, lines_before: usize) -> Result<Option<Document>, YamlError> {
+    let mut composer = Composer::new(text, lines_before);
+    let Some(document) = composer.document().transpose()? else { return Ok(None) };
+    // kubectl reads one document of what is between two `---`, and nothing of what follows.
+    match composer.document() {
+        None => Ok(Some(document)),
+        Some(Ok(lost)) if lost.value.is_null() => Ok(Some(document)),
+        Some(Ok(lost)) => Err(lost.positions.mark.error(YamlErrorKind::BehindEnd)),
+        Some(Err(error)) if text.lines().any(|line| line.starts_with("...")) => {
+            Err(error.mark.error(YamlErrorKind::BehindEnd))
+        }
+        Some(Err(error)) => Err(error),
+    }
+}
+
+/// Returns a line that kubectl refuses: a directive, an end of nothing, or a tab before the content. kubectl cuts the text at `---`, so it reads a directive without its document; behind
+/// content, the parser would end the document and drop the line.
+fn misplaced_line(text: &str) -> Option<(usize, YamlErrorKind)> {
     let mut has_content = false;
+    // Of the content, behind blank lines and comments.
+    let is_content = |line: &str| !line.trim().is_empty() && !line.starts_with('#');
+    let first = text.lines().take_while(|line| !is_content(line)).count();
     for (number, line) in text.lines().enumerate() {
         match line.as_bytes() {
-            [b'%', ..] if has_content => return Some(number + 1),
-            [b'%' | b'#', ..] => {}
+            [b'%', ..] if has_content => return Some((number + 1, YamlErrorKind::StrayDirective)),
+            [b'%', ..] => return Some((number + 1, YamlErrorKind::Directive)),
+            [b'#', ..] => {}
+            _ if line.starts_with("...") && !has_content && number == first => {
+                return Some((number + 1, YamlErrorKind::EndWithoutContent));
+            }
             _ if line.starts_with("...") => has_content = false,
+            _ if !has_content && line.trim_start_matches(' ').starts_with('\t') => {
+                return Some((number + 1, YamlErrorKind::TabInIndentation));
+            }
             _ => has_content |= !line.trim().is_empty(),
         }
     }
@@ -95,27 +159,22 @@ fn with_tab_advice(mut error: YamlError, text: &str, lines_before: usize) -> Yam
     error
 }
 
-/// Cuts the text at its `---` lines, so that a mistake in one document does not hide the others. Returns each part
-/// with the number of lines before it.
-fn chunks(text: &str) -> Vec<(usize, &str)> {
+/// Cuts the text at its `---` lines, as kubectl does, so that a mistake in one document does not hide the others.
+fn chunks(text: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
-    let (mut start, mut lines_before, mut offset) = (0, 0, 0);
-    // Directives and comments belong to the document that follows them.
-    let mut has_content = false;
+    let (mut start, mut lines_before, mut offset, mut has_separator_text) = (0, 0, 0, false);
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let marker = line.strip_prefix("---");
-        if marker.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
-            if has_content {
-                chunks.push((lines_before, &text[start..offset]));
-                (start, lines_before) = (offset, number);
+        if let Some(rest) = line.strip_prefix("---") {
+            if offset > start {
+                chunks.push(Chunk { text: &text[start..offset], lines_before, has_separator_text });
             }
-            has_content = true;
-        } else if !line.trim().is_empty() && !line.starts_with(['%', '#']) {
-            has_content = true;
+            (start, lines_before) = (offset, number);
+            let rest = rest.trim();
+            has_separator_text = !rest.is_empty() && !rest.starts_with('#');
         }
         offset += line.len();
     }
-    chunks.push((lines_before, &text[start..]));
+    chunks.push(Chunk { text: &text[start..], lines_before, has_separator_text });
     chunks
 }
 

@@ -14,11 +14,13 @@ use svix_operator::embedded::EmbeddedSvix;
 use crate::support::{
     control_plane::no_build_under_way,
     inbox::Inbox,
-    objects::{Manifest, endpoint, event, event_type},
+    objects::{Manifest, connection, endpoint, event, event_type},
     ports::free_address,
     svix_server,
     wait::eventually,
 };
+
+mod connections;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 
@@ -644,7 +646,7 @@ async fn an_object_with_mistakes_is_one_row() {
 }
 
 #[tokio::test]
-async fn the_added_connection_names_the_declared_ones() {
+async fn a_missing_connection_names_the_declared_ones() {
     // Given a folder whose only connection has another name than the one that objects use
     let dir = tempfile::tempdir().unwrap();
     let connection = "apiVersion: svix-operator.dev/v1alpha1\nkind: SvixConnection\nmetadata: {name: prod}\n\
@@ -655,16 +657,22 @@ async fn the_added_connection_names_the_declared_ones() {
     // When it is reconciled
     let (code, result) = report(dir.path(), None).await;
 
-    // Then the added connection names the declared one, and says what to do
-    assert_eq!(code, Some(0));
-    let message = row(&result, "default")["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("there is prod") && message.contains("spec.connectionRef.name"), "{message}");
-    assert_eq!(row(&result, "default")["madeUp"], json!(true));
-    assert_eq!(result.to_string().matches("no connection in the folder").count(), 1);
-
-    // When the server does not exist, then the connection says so, and the objects only wait for it
-    let (code, result) = report(dir.path(), Some(&OtherSvix::nowhere())).await;
+    // Then no connection is added, and the objects name the declared one, and say what to do
     assert_eq!(code, Some(1));
+    let message = row(&result, "a.one")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("declares prod") && message.contains("spec.connectionRef.name"), "{message}");
+    assert!(!result.to_string().contains("madeUp"), "{result:#}");
+}
+
+#[tokio::test]
+async fn objects_wait_for_a_connection_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one"), event_type("a.two")]);
+
+    let (code, result) = report(dir.path(), Some(&OtherSvix::nowhere())).await;
+
+    assert_eq!(code, Some(1));
+    assert_eq!(row(&result, "default")["madeUp"], json!(true));
     assert_eq!(row(&result, "a.one")["message"], json!("waits for SvixConnection default"), "{result:#}");
     assert_eq!(row(&result, "default")["reason"], json!("SvixUnavailable"), "{result:#}");
 }

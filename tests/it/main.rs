@@ -17,6 +17,7 @@ mod engine;
 mod examples;
 mod gateway;
 mod image;
+mod kubectl_yaml;
 mod layering;
 mod properties;
 mod reasons;

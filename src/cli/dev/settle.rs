@@ -71,7 +71,10 @@ impl Settling {
         }
         let is_working = objects.iter().any(|object| match object {
             // A connection has a driver of its own, which is not in the queue.
-            Object::Connection(_) => is_connecting(object) || is_pending(object),
+            // One that is removed from the folder and still used stays; its status says so.
+            Object::Connection(_) => {
+                is_connecting(object) || (is_pending(object) && manifests::state(object) != State::Problem)
+            }
             Object::Event(_) if self.deliveries == Deliveries::Ignored => false,
             _ => is_pending(object),
         });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{ORPHAN_ON_DELETE_ANNOTATION, Reason},
-    plan::{ReconcileError, status::ReadyState},
+    plan::{Cause, ReconcileError, status::ReadyState},
 };
 
 use super::{
@@ -161,7 +161,8 @@ pub fn await_connection<H: Host>(
         }
         None => String::new(),
     };
-    let message = format!("clean-up in Svix waits: {}.{limit} {}", unusable.message, way_out(object));
+    let message =
+        format!("clean-up in Svix waits: {}.{limit} {}", unusable.message, way_out(object, unusable.cause));
     let next = match unusable.cause {
         Some(_) => Next::After(orphan_after.saturating_sub(waited)),
         None => Next::Settled,
@@ -211,7 +212,7 @@ fn blocked(object: &Object, outcome: Outcome) -> Outcome {
         "clean-up in Svix waits ({}): {}. {}",
         outcome.ready.reason(),
         outcome.ready.message(),
-        way_out(object)
+        way_out(object, None)
     );
     let cause = ReconcileError::new(Reason::Deleting, message);
     let ready = match outcome.ready {
@@ -221,12 +222,16 @@ fn blocked(object: &Object, outcome: Outcome) -> Outcome {
     Outcome { ready, ..outcome }
 }
 
-/// Returns how an object is released whose clean-up does not come to an end.
-fn way_out(object: &Object) -> String {
+/// Returns how an object is released whose clean-up does not come to an end; `missing` is what it needs and does not exist.
+fn way_out(object: &Object, missing: Option<Cause>) -> String {
     let through = object.recorded_connection().unwrap_or_else(|| object.connection_name());
+    let alone = "To release it without clean-up, set deletionPolicy: Retain";
+    if missing == Some(Cause::ConnectionMissing) {
+        return format!("To have it cleaned up, create SvixConnection {through:?} again. {alone}");
+    }
     format!(
-        "To release it without clean-up, set deletionPolicy: Retain; for everything on SvixConnection {through:?}, \
-         annotate that with {ORPHAN_ON_DELETE_ANNOTATION}=true and delete it"
+        "{alone}; for everything on SvixConnection {through:?}, annotate that with {ORPHAN_ON_DELETE_ANNOTATION}=true and \
+         delete it"
     )
 }
 

@@ -176,6 +176,64 @@ fn ambiguous_booleans_are_warned_of() {
 }
 
 #[test]
+fn nulls_that_kubectl_apply_drops_are_warned_of() {
+    let dir = folder(&[(
+        "t.yaml",
+        "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {name: a.b}\nspec:\n  schema:\n\
+         \x20   properties:\n      a: {default: null, enum: [null, 1]}\n---\n\
+         apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEvent\nmetadata: {name: e}\nspec:\n  eventType: a.b\n\
+         \x20 payload:\n    a: ~\n    b: [{c: null}]\n",
+    )]);
+
+    let warnings = messages_in(&dir, &load(dir.path()).warnings);
+
+    let nulls: Vec<_> = warnings.iter().filter(|warning| warning.contains("kubectl apply drops")).collect();
+    assert_eq!(nulls.len(), 2, "{warnings:?}");
+    assert!(
+        nulls[0].starts_with(
+            "t.yaml:7:11: WebhookEventType default/a.b: /spec/schema/properties/a/default: a null"
+        )
+    );
+    assert!(
+        nulls[1].starts_with("t.yaml:15:5: WebhookEvent default/e: /spec/payload/a: a null"),
+        "{nulls:?}"
+    );
+}
+
+#[test]
+fn a_list_in_a_list_is_refused() {
+    let inner = ENDPOINT.replace('\n', "\n    ");
+    let text = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {inner}\n"
+    );
+    let dir = folder(&[("a.yaml", &text)]);
+
+    let loaded = load(dir.path());
+
+    let problems = messages_in(&dir, &loaded.problems);
+    assert_eq!(
+        problems,
+        ["a.yaml:4:3: a List in a List, which kubectl refuses: move its items to the outer one"]
+    );
+    assert!(loaded.endpoints.is_empty() && loaded.may_lack_objects());
+}
+
+#[test]
+fn utf16_is_read_with_a_byte_order_mark() {
+    let dir = folder(&[]);
+    for (number, order) in [u16::to_le_bytes, u16::to_be_bytes].into_iter().enumerate() {
+        let text = ENDPOINT.replace("name: e", &format!("name: e{number}"));
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        let bytes: Vec<u8> = units.flat_map(order).collect();
+        fs::write(dir.path().join(format!("{number}.yaml")), bytes).unwrap();
+    }
+
+    let loaded = load(dir.path());
+
+    assert_eq!((loaded.problems.len(), loaded.endpoints.len()), (0, 2), "{:?}", loaded.problems);
+}
+
+#[test]
 fn unenforced_keywords_are_warned_of_with_lines() {
     let event_type = |name: &str, spec: &str| {
         format!(

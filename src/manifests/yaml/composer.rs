@@ -28,6 +28,12 @@ struct Node {
 /// Reads the documents of one stream.
 pub(super) struct Composer<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    /// The lines of the text.
+    lines: Vec<&'a str>,
+    /// Whether the text has a tab anywhere.
+    has_tab: bool,
+    /// Whether the text has an escaped slash anywhere.
+    has_escaped_slash: bool,
     lines_before: usize,
     anchors: HashMap<usize, Node>,
     expanded: usize,
@@ -40,6 +46,9 @@ impl<'a> Composer<'a> {
     pub(super) fn new(text: &'a str, lines_before: usize) -> Self {
         Self {
             parser: Parser::new_from_str(text),
+            lines: text.split('\n').collect(),
+            has_tab: text.contains('\t'),
+            has_escaped_slash: text.contains(r"\/"),
             lines_before,
             anchors: HashMap::new(),
             expanded: 0,
@@ -101,6 +110,9 @@ impl<'a> Composer<'a> {
                 if style == ScalarStyle::Plain && tag.is_none() && scalar::is_ambiguous(&text) {
                     self.note_ambiguous(&text, mark, false);
                 }
+                if style == ScalarStyle::DoubleQuoted && self.has_escaped_slash && self.escapes_slash(span) {
+                    return Err(mark.error(YamlErrorKind::EscapedSlash));
+                }
                 let weight = 16 + text.len();
                 let value = tagged(&text, style, tag.as_deref()).map_err(|error| mark.error(error))?;
                 (anchor, Node { value, positions: mark.into(), weight })
@@ -116,6 +128,42 @@ impl<'a> Composer<'a> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// Whether a text in double quotes has an escaped slash.
+    fn escapes_slash(&self, span: Span) -> bool {
+        let (first, last) = (span.start.line().saturating_sub(1), span.end.line());
+        let lines = self.lines.get(first..last.min(self.lines.len())).unwrap_or_default();
+        let skipped = [span.start.col()].into_iter().chain(std::iter::repeat(0));
+        let end = if span.start.line() == span.end.line() { span.end.col() } else { usize::MAX };
+        lines.iter().zip(skipped).any(|(line, skipped)| {
+            let mut characters = line.chars().take(end).skip(skipped);
+            while let Some(character) = characters.next() {
+                if character == '\\' && characters.next() == Some('/') {
+                    return true;
+                }
+            }
+            false
+        })
+    }
+
+    /// Returns what stands before a value on its line.
+    fn before(&self, span: Span) -> String {
+        let line = self.lines.get(span.start.line().saturating_sub(1)).copied().unwrap_or_default();
+        line.chars().take(span.start.col()).collect()
+    }
+
+    /// Whether an item of a list stands behind its `-` and a tab.
+    fn follows_tab(&self, span: Span) -> bool {
+        let before = self.before(span);
+        before.contains('-')
+            && before.contains('\t')
+            && before.chars().all(|character| matches!(character, ' ' | '\t' | '-'))
+    }
+
+    /// Whether a key without `?` goes over more than one line.
+    fn is_broken_key(&self, span: Span) -> bool {
+        span.start.line() != span.end.line() && !self.before(span).trim_end().ends_with('?')
     }
 
     fn alias(&mut self, id: usize, mark: Mark) -> Result<Node, YamlError> {
@@ -135,6 +183,9 @@ impl<'a> Composer<'a> {
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::SequenceEnd) {
                 break;
+            }
+            if self.has_tab && self.follows_tab(span) {
+                return Err(self.mark(span).error(YamlErrorKind::TabInIndentation));
             }
             let index = array.len().to_string();
             self.path.push(index.clone());
@@ -174,6 +225,9 @@ impl<'a> Composer<'a> {
     }
 
     fn key(&mut self, event: Event<'a>, span: Span, mark: Mark) -> Result<String, YamlError> {
+        if matches!(event, Event::Scalar(..)) && self.is_broken_key(span) {
+            return Err(mark.error(YamlErrorKind::KeyOfSeveralLines));
+        }
         let text = match &event {
             Event::Scalar(text, ScalarStyle::Plain, _, None) => {
                 if scalar::is_ambiguous(text) {

@@ -68,6 +68,31 @@ pub enum YamlErrorKind {
         "not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes"
     )]
     StrayDirective,
+    /// A directive, which kubectl separates from the document that it is for.
+    #[error("a directive, which kubectl does not read: remove the line")]
+    Directive,
+    /// Text on the line of `---`.
+    #[error("text behind ---, which kubectl does not read: write it on the next line")]
+    SeparatorText,
+    /// A document behind `...`.
+    #[error("kubectl reads nothing behind ...: separate documents with ---")]
+    BehindEnd,
+    /// A character that YAML does not allow, or that kubectl reads as a line break.
+    #[error("found the character U+{:04X}, which kubectl refuses or takes for a line break: write it as an escape in double \
+             quotes, such as \"\\u{:04x}\"", u32::from(*.0), u32::from(*.0))]
+    Character(char),
+    /// An escape that JSON has and kubectl's YAML does not.
+    #[error("found the escape \\/, which kubectl refuses here: write / without the backslash")]
+    EscapedSlash,
+    /// A tab where the indentation is counted.
+    #[error("a tab in the indentation, which kubectl refuses: indent with spaces")]
+    TabInIndentation,
+    /// A key that goes over several lines.
+    #[error("a key of several lines, which kubectl refuses: write it on one line")]
+    KeyOfSeveralLines,
+    /// A document that has no beginning.
+    #[error("... ends a document that has no content: remove the line")]
+    EndWithoutContent,
     /// Nested too deeply.
     #[error("nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
@@ -136,6 +161,21 @@ pub struct Ambiguous {
     pub text: String,
     /// Whether it is a key, which becomes `true` or `false` as text.
     pub is_key: bool,
+}
+
+impl fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = &self.text;
+        let value = matches!(text.as_bytes(), [b'y' | b'Y', ..] | [b'o' | b'O', b'n' | b'N']);
+        if self.is_key {
+            write!(f, "the key {text} is read as {value}: write \"{text}\" in quotes")
+        } else {
+            write!(
+                f,
+                "{text} is read as {value}: write \"{text}\" in quotes for the text, or {value} for the boolean"
+            )
+        }
+    }
 }
 
 /// One document.

@@ -44,6 +44,26 @@ fn what_would_be_lost_is_refused_with_its_line() {
             "a: 1\n%b\n",
             "2:1: not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes",
         ),
+        ("%YAML 1.1\n---\na: 1\n", "1:1: a directive, which kubectl does not read: remove the line"),
+        (
+            "a: 1\n--- {b: 1}\n",
+            "2:4: text behind ---, which kubectl does not read: write it on the next line",
+        ),
+        ("a: 1\n---b\n", "2:4: text behind ---, which kubectl does not read: write it on the next line"),
+        ("a: 1\n...\nb: 2\n", "3:1: kubectl reads nothing behind ...: separate documents with ---"),
+        (
+            "a: \"\\/\"\n",
+            "1:4: found the escape \\/, which kubectl refuses here: write / without the backslash",
+        ),
+        (
+            "a: 1\nb: x\u{2028}y\n",
+            "2:5: found the character U+2028, which kubectl refuses or takes for a line break: write it as an escape in \
+             double quotes, such as \"\\u2028\"",
+        ),
+        ("a:\n-\tb\n", "2:3: a tab in the indentation, which kubectl refuses: indent with spaces"),
+        ("\ta: 1\n", "1:1: a tab in the indentation, which kubectl refuses: indent with spaces"),
+        ("{a\nb: 1}\n", "1:2: a key of several lines, which kubectl refuses: write it on one line"),
+        ("...\n", "1:1: ... ends a document that has no content: remove the line"),
         ("a: &x [*x]\n", "1:8: an alias inside its own anchor"),
         ("a: !!int no\n", "1:4: a text tagged !!int that is no int"),
         (
@@ -69,14 +89,13 @@ fn syntax_errors_say_where_and_what_is_likely_wrong() {
 
 #[test]
 fn a_broken_document_does_not_hide_the_others() {
-    let text = "# first\n---\na: 1\n--- # comment\nb: [\n---\n\n--- {c: 3}\n---\nd: 4\n...\n";
+    let text = "# first\n---\na: 1\n--- # comment\nb: [\n---\n\n---\n{c: 3}\n---\nd: 4\n...\n";
     let all: Vec<_> = documents(text).map(|document| document.map(|document| document.value)).collect();
     assert_eq!(all.len(), 4);
     assert_eq!(all[0].as_ref().unwrap(), &json!({"a": 1}));
     assert!(all[1].is_err());
     assert_eq!(all[2].as_ref().unwrap(), &json!({"c": 3}));
     assert_eq!(all[3].as_ref().unwrap(), &json!({"d": 4}));
-    assert_eq!(one("%YAML 1.1\n---\na: 1\n"), json!({"a": 1}));
     assert_eq!(documents("# nothing\n---\n").count(), 0);
 }
 
@@ -114,6 +133,23 @@ fn json_that_is_no_yaml_is_read_too() {
     assert_eq!(one("{\n\t\"a\":\t[1,\n\t2]\n}"), json!({"a": [1, 2]}));
     let two: Vec<_> = documents("{\"a\": 1}\n{\"a\": 2}\n").map(|document| document.unwrap().value).collect();
     assert_eq!(two, [json!({"a": 1}), json!({"a": 2})]);
+}
+
+#[test]
+fn marks_and_old_line_ends_are_read() {
+    assert_eq!(one("\u{feff}a: 1\n"), json!({"a": 1}));
+    assert_eq!(one("---\n\u{feff}a: 1\n"), json!({"a": 1}));
+    assert_eq!(one("a: 1\rb:\r- 2\r"), json!({"a": 1, "b": [2]}));
+    assert_eq!(one("{\"a\": \"\\/ \u{2028}\"}"), json!({"a": "/ \u{2028}"}));
+}
+
+#[test]
+fn tabs_behind_a_colon_are_read() {
+    assert_eq!(
+        one("a:\tb\nc: {d: \t1,\te:\t2}\nf: \"x:\ty\"\n"),
+        json!({"a": "b", "c": {"d": 1, "e": 2}, "f": "x:\ty"})
+    );
+    assert_eq!(one("a: |\n  b:\tc\nd:\te\n"), json!({"a": "b:\tc\n", "d": "e"}));
 }
 
 #[test]
@@ -182,7 +218,11 @@ proptest! {
         // serde_yaml writes for YAML 1.2: words such as `yes`, and the key of a merge, stay without quotes.
         if !["yes", "no", "on", "<<"].iter().any(|word| text.contains(word)) && !value.is_null() {
             let read = documents(&text).next();
-            prop_assert!(read.is_some_and(|read| read.is_ok()), "{text}");
+            // serde_yaml writes characters that kubectl refuses, or takes for a line break.
+            match characters::refused(&text) {
+                Some(_) => prop_assert!(read.is_some_and(|read| read.is_err()), "{text}"),
+                None => prop_assert!(read.is_some_and(|read| read.is_ok()), "{text}"),
+            }
         }
     }
 

@@ -56,6 +56,11 @@ pub async fn no_build_under_way() {
     let _ = tokio::task::spawn_blocking(Programs::find).await;
 }
 
+/// The kubectl of the control plane's build, for what needs no API server.
+pub fn kubectl_program() -> PathBuf {
+    Programs::find().unwrap_or_else(|why| panic!("no kubectl: {why}")).kubectl
+}
+
 /// What a program said when it ended.
 #[derive(Debug)]
 pub struct Finished {
