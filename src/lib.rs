@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod engine;
 pub mod gateway;
 pub mod manifests;
+pub mod memory;
 pub mod plan;
 pub mod schema;
 pub mod svix;

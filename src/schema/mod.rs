@@ -21,6 +21,7 @@ mod text;
 mod validator;
 mod violation;
 mod warnings;
+mod weight;
 mod work;
 
 use jsonschema::Validator;
@@ -36,6 +37,7 @@ pub use payload::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, parse, parts};
 use violation::{MAX_COUNTED, MAX_VIOLATIONS};
 pub use violation::{Violation, describe};
 pub use warnings::{Warning, warnings};
+pub use weight::{MAX_WEIGHT, weigh};
 
 /// A schema ready to judge payloads.
 #[derive(Debug)]
