@@ -20,11 +20,11 @@ const UNIT: usize = 1024;
 pub const SMALL: usize = 1024 * 1024;
 
 /// Memory for all small reservations together, in bytes.
-pub const SMALL_TOTAL: usize = 16 * 1024 * 1024;
+pub const SMALL_TOTAL: usize = 8 * 1024 * 1024;
 
 /// Memory for all large reservations together, in bytes. Together with what a process takes at rest, this fits into the
 /// limits of the chart.
-pub const LARGE_TOTAL: usize = 80 * 1024 * 1024;
+pub const LARGE_TOTAL: usize = 48 * 1024 * 1024;
 
 /// Memory that is shared by the work of a process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ struct Pool {
 /// Reserved memory. Dropping it ends the reservation.
 #[derive(Debug)]
 pub struct MemoryPermit {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Default for MemoryBudget {
@@ -62,7 +62,7 @@ impl MemoryBudget {
     pub async fn reserve(&self, bytes: usize) -> MemoryPermit {
         let pool = self.pool(bytes);
         // The semaphore is never closed.
-        MemoryPermit { _permit: pool.free.clone().acquire_many_owned(pool.units(bytes)).await.ok() }
+        MemoryPermit { permit: pool.free.clone().acquire_many_owned(pool.units(bytes)).await.ok() }
     }
 
     /// Reserves so many bytes if they are free.
@@ -70,11 +70,20 @@ impl MemoryBudget {
     pub fn try_reserve(&self, bytes: usize) -> Option<MemoryPermit> {
         let pool = self.pool(bytes);
         let permit = pool.free.clone().try_acquire_many_owned(pool.units(bytes)).ok()?;
-        Some(MemoryPermit { _permit: Some(permit) })
+        Some(MemoryPermit { permit: Some(permit) })
     }
 
     fn pool(&self, bytes: usize) -> &Pool {
         if bytes <= SMALL { &self.small } else { &self.large }
+    }
+}
+
+impl MemoryPermit {
+    /// Gives back all but so many bytes.
+    pub fn shrink(&mut self, bytes: usize) {
+        let Some(permit) = &mut self.permit else { return };
+        let surplus = permit.num_permits().saturating_sub(bytes.div_ceil(UNIT));
+        drop(permit.split(surplus));
     }
 }
 
@@ -113,6 +122,17 @@ mod tests {
         let _waits = Box::pin(budget.reserve(2 * SMALL)).now_or_never();
 
         assert!(budget.reserve(SMALL).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_needed_any_more_is_given_back() {
+        let budget = MemoryBudget::new(SMALL, 10 * SMALL);
+        let mut permit = budget.reserve(10 * SMALL).await;
+
+        permit.shrink(4 * SMALL);
+
+        assert!(budget.try_reserve(7 * SMALL).is_none());
+        assert!(budget.try_reserve(6 * SMALL).is_some());
     }
 
     #[test]

@@ -34,7 +34,10 @@ use tokio_rustls::{TlsAcceptor, rustls};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::telemetry::AdmissionMetrics;
+use crate::{
+    memory::{self, MemoryBudget},
+    telemetry::AdmissionMetrics,
+};
 
 use super::{Known, Outcome, certificates::ServingCertificate, review};
 
@@ -49,11 +52,15 @@ const LARGE_BODY: usize = 64 * 1024;
 /// Limits and timeouts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Maximum size of a body in bytes. An object has up to 1.5 MiB (etcd's limit), a request contains the old object as
-    /// well, and Go encodes each `<`, `>` and `&` in six characters.
+    /// Maximum size of a body in bytes. etcd stores objects of up to 1.5 MiB, and a request contains the old object as
+    /// well; the rest is for clusters that raise etcd's limit.
     pub body: usize,
-    /// Maximum size of all bodies in memory together, in bytes; further requests wait. Callers are not authenticated.
+    /// Maximum size of all bodies in memory together, in bytes, of those of up to 1 MiB and again of larger ones; further
+    /// requests wait. Callers are not authenticated.
     pub bodies: usize,
+    /// Memory for all reviews together, in bytes, besides the bodies; further ones wait. Small reviews have memory for
+    /// themselves.
+    pub memory: usize,
     /// Time for a request, including its body and its review.
     pub request: Duration,
     /// Time for the TLS handshake.
@@ -69,8 +76,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body: 20 * 1024 * 1024,
-            bodies: 64 * 1024 * 1024,
+            body: 8 * 1024 * 1024,
+            bodies: 20 * 1024 * 1024,
+            memory: memory::LARGE_TOTAL,
             // The API server gives up after timeoutSeconds, ten by default.
             request: Duration::from_secs(10),
             handshake: Duration::from_secs(5),
@@ -86,8 +94,8 @@ struct Shared {
     known: Known,
     metrics: AdmissionMetrics,
     reviews: Arc<Semaphore>,
-    /// One permit per KiB of body.
-    bodies: Arc<Semaphore>,
+    bodies: MemoryBudget,
+    memory: MemoryBudget,
     limits: Limits,
 }
 
@@ -111,8 +119,9 @@ pub async fn serve(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let reviews = Arc::new(Semaphore::new(limits.reviews));
-    let bodies = Arc::new(Semaphore::new(limits.bodies.max(limits.body) / 1024));
-    let router = router(Shared { known, metrics, reviews, bodies, limits });
+    let bodies = MemoryBudget::new(limits.bodies, limits.bodies);
+    let memory = MemoryBudget::new(memory::SMALL_TOTAL, limits.memory);
+    let router = router(Shared { known, metrics, reviews, bodies, memory, limits });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -191,17 +200,15 @@ async fn reserve_body(State(shared): State<Shared>, request: Request<Body>, next
     let length = request.headers().get(header::CONTENT_LENGTH);
     // A body of unknown length may be as large as the limit.
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max).min(max);
-    let permits = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-    match shared.bodies.acquire_many(permits).await {
-        Ok(_permits) => next.run(request).await,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
+    let _permit = shared.bodies.reserve(length).await;
+    next.run(request).await
 }
 
 async fn validate(State(shared): State<Shared>, body: Bytes) -> Response {
     let started = Instant::now();
     // An event must not be admitted without validation because this process has just started.
     shared.known.catalogue.wait_loaded().await;
+    let memory = shared.memory.reserve(super::memory(&body)).await;
     let Ok(permit) = shared.reviews.clone().acquire_owned().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
@@ -209,7 +216,7 @@ async fn validate(State(shared): State<Shared>, body: Bytes) -> Response {
     let size = body.len();
     // A panic, a defect of this program or of a library, fails this request and no other.
     let run = move || {
-        let _permit = permit;
+        let _permits = (permit, memory);
         catch_unwind(AssertUnwindSafe(|| review(&body, &known))).ok()
     };
     let reviewed =

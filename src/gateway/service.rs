@@ -19,6 +19,7 @@ use hyper::{
 use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
+    memory::MemoryBudget,
     schema,
     telemetry::{GatewayMetrics, GatewayOutcome},
 };
@@ -85,6 +86,7 @@ pub(super) struct Service {
     metrics: GatewayMetrics,
     in_flight: Arc<InFlight>,
     budget: BufferBudget,
+    memory: MemoryBudget,
     is_loaded: AtomicBool,
 }
 
@@ -98,6 +100,7 @@ impl Service {
             Upstream::new(&options.svix_url, options.ca_bundle.as_deref(), options.limits.upstream_timeout)?;
         Ok(Self {
             budget: BufferBudget::new(options.limits.max_buffered),
+            memory: MemoryBudget::default(),
             in_flight: Arc::new(InFlight::new(metrics.clone())),
             is_loaded: AtomicBool::new(false),
             options,
@@ -171,7 +174,7 @@ impl Service {
         if self.options.listener.is_some() {
             details.event_type = message::read(&body).ok().map(|message| message.event_type);
         }
-        let decision = self.run_judge(body.len(), {
+        let decision = self.run_judge(&body, {
             let (this, body) = (self.clone(), body.clone());
             move || judge::message(&body, &this.rules())
         });
@@ -242,8 +245,8 @@ impl Service {
         if body.len() > self.options.limits.max_payload {
             return Err(Rejection::too_large(self.options.limits.max_payload));
         }
-        let judgement = self.run_judge(body.len(), {
-            let (this, event_type) = (self.clone(), event_type.to_owned());
+        let judgement = self.run_judge(&body, {
+            let (this, event_type, body) = (self.clone(), event_type.to_owned(), body.clone());
             move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)
         });
         match judgement.await? {
@@ -289,11 +292,19 @@ impl Service {
     /// this request and no other.
     async fn run_judge<T: Send + 'static>(
         &self,
-        body_size: usize,
+        body: &Bytes,
         judge: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Rejection> {
-        let judge = move || catch_unwind(AssertUnwindSafe(judge)).ok();
-        let judged = if body_size > LARGE_BODY {
+        // Most bodies are judged without having to wait.
+        let reserve = self.memory.reserve(message::memory(body));
+        let Ok(permit) = tokio::time::timeout(self.options.limits.body_timeout, reserve).await else {
+            return Err(Rejection::overloaded("Too many large payloads are judged; try again later."));
+        };
+        let judge = move || {
+            let _permit = permit;
+            catch_unwind(AssertUnwindSafe(judge)).ok()
+        };
+        let judged = if body.len() > LARGE_BODY {
             tokio::task::spawn_blocking(judge).await.ok().flatten()
         } else {
             judge()

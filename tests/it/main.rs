@@ -18,6 +18,7 @@ mod examples;
 mod gateway;
 mod image;
 mod layering;
+mod memory;
 mod properties;
 mod reasons;
 mod svix_client;

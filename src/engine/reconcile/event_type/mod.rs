@@ -10,7 +10,7 @@ use crate::{
     plan::{
         Field,
         event_type::{self, Desired, EventTypeStep},
-        schema_source::validate,
+        schema_source::{memory, validate},
         status::ReadyState,
     },
 };
@@ -46,6 +46,7 @@ async fn sync<H: Host>(
     }
 
     // 3. What Svix is to hold, without what this server ignores.
+    let _memory = ctx.memory.reserve(memory(event_type)).await;
     let desired = desired(ctx, event_type, &prepared.connection).await?;
     let ignored = ignored_fields::known(ctx, object);
     let wanted = ignored.iter().fold(desired, |desired, field| desired.without(*field));
