@@ -12,12 +12,13 @@ use std::{collections::HashSet, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{pointer::push_part, text::quoted, violation::Violation, weight};
-
-/// Largest payload that is judged, in bytes: Svix Cloud's own bound.
-pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
-/// Deepest nesting of a payload; JSON parsers stop there, too.
-pub const MAX_PAYLOAD_DEPTH: usize = 128;
+use super::{
+    pointer::push_part,
+    size::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH},
+    text::quoted,
+    violation::Violation,
+    weight,
+};
 
 /// Parses a payload. An error says where (a JSON Pointer as far as the text could be read, and line and column
 /// when it is no JSON), what was found and what was expected.

@@ -14,7 +14,7 @@
 
 use serde_json::Value;
 
-use super::{MAX_PAYLOAD_DEPTH, pointer::push_part, violation::Violation};
+use super::{pointer::push_part, size::MAX_PAYLOAD_DEPTH, violation::Violation};
 
 /// Maximum weight of one JSON value that is read as a tree, in bytes. The same for the operator, the webhook, the gateway
 /// and `dev`.
@@ -258,7 +258,7 @@ mod tests {
         let record = r#"{"id": 123456789, "name": "a name of some length", "url": "https://example.com/a/b/c", "tags": ["x", "y"]}"#;
         let point = r#"{"lat":48.8534951,"lon":2.3483915}"#;
         for item in [record, point, "0.5", "1234567"] {
-            let text = list_of(item, super::super::MAX_PAYLOAD_BYTES / (item.len() + 1));
+            let text = list_of(item, crate::schema::MAX_PAYLOAD_BYTES / (item.len() + 1));
             assert!(check(&text).is_ok(), "{item}: {}", weight(&text));
         }
         assert!(check(&list_of(r#"{"":0}"#, 148_000)).is_err());

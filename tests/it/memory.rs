@@ -27,7 +27,7 @@ fn largest_payload() -> String {
     format!(r#"{{"a":[{}]}}"#, vec![r#"{"":0}"#; 45_000].join(","))
 }
 
-/// `svix-operator gateway` as a process, with one event type and a Svix that never answers.
+/// The gateway as a process, with one event type and a Svix that never answers.
 struct Gateway {
     process: Child,
     address: SocketAddr,
@@ -43,8 +43,9 @@ impl Gateway {
         let svix = RawServer::start(|_| Answer::Silence).await;
         let address = free_address();
         let process = Command::new(env!("CARGO_BIN_EXE_svix-operator"))
-            .args(["gateway", "--from"])
+            .args(["webhook", "--from"])
             .arg(folder.path())
+            .args(["--health-addr", &free_address().to_string()])
             .args(["--listen", &address.to_string(), "--svix-url", &format!("http://{}", svix.address)])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

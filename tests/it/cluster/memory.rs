@@ -56,9 +56,22 @@ async fn a_heavy_event_type_leaves_the_webhook_within_its_limit() {
     let refused = tenant.control_plane.kubectl_with(&["create", "-f", "-"], &text).await;
 
     assert!(refused.stderr.contains("more than 32 MiB of memory"), "{}", refused.stderr);
+    // Its port is open to callers without credentials.
+    let review = json!({
+        "request": {
+            "uid": "u", "operation": "CREATE", "kind": {"group": "svix-operator.dev", "kind": "WebhookEvent"},
+            "object": {"metadata": {"managedFields": [{"fieldsV1": heavy_payload(200_000)}]}, "spec": heavy_payload(200_000)},
+            "extra": heavy_payload(200_000), "oldObject": heavy_payload(200_000),
+        },
+    });
+    let http = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().unwrap();
+    let url = format!("https://{}/validate", sidecar.address);
+    let direct = (0..32).map(|_| http.post(&url).json(&review).send());
+    let answered = futures::future::join_all(direct).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(answered, 32);
     let peak = peak_mib(sidecar.process.pid());
     assert!(peak < LIMIT_OF_SIDECARS, "{peak} MiB");
-    println!("webhook, a refused event type of 2.8 MB: {peak} MiB");
+    println!("webhook, a refused event type of 2.8 MB and 32 direct reviews of 6 MB: {peak} MiB");
     eventually("the webhook to be ready", PATIENCE, async || {
         (sidecar.process.get("/readyz").await.as_deref() == Some("ok\n")).then_some(())
     })
