@@ -37,8 +37,8 @@ pub const DEFAULT_COMPILED_BYTES: usize = 48 * 1024 * 1024;
 /// The schema of an event type, as it is declared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declared {
-    /// The schema.
-    pub schema: JsonObject,
+    /// The schema; `None`: any payload passes.
+    pub schema: Option<JsonObject>,
     /// Whether formats and content encodings are enforced.
     pub format_assertion: bool,
     /// What happens to a payload that does not match.
@@ -50,6 +50,8 @@ pub struct Declared {
 pub enum Judgement {
     /// It matches.
     Valid,
+    /// The event type is declared without a schema.
+    NotValidated,
     /// It does not.
     Invalid {
         /// What is to happen to it.
@@ -78,6 +80,16 @@ struct Inner {
     writer: Mutex<()>,
     compiled: Mutex<Clock>,
     loaded: watch::Sender<bool>,
+}
+
+/// What the catalogue has of an event type.
+enum Found {
+    /// Nothing that can be used.
+    Nothing,
+    /// A declaration without a schema.
+    WithoutSchema,
+    /// A declaration with its compiled schema.
+    Schema(Arc<Entry>, Arc<Compiled>),
 }
 
 /// One event type.
@@ -130,18 +142,21 @@ impl Catalogue {
     /// Judges a payload by the schema of an event type.
     #[must_use]
     pub fn judge(&self, connection: &str, event_type: &str, payload: &Value) -> Judgement {
-        let Some((entry, compiled)) = self.found(connection, event_type) else {
-            return Judgement::Undeclared;
-        };
-        entry.judged(&compiled, payload)
+        match self.found(connection, event_type) {
+            Found::Nothing => Judgement::Undeclared,
+            Found::WithoutSchema => Judgement::NotValidated,
+            Found::Schema(entry, compiled) => entry.judged(&compiled, payload),
+        }
     }
 
     /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema, and no policy
-    /// lets it pass, since nobody can say what receivers will see.
+    /// lets it pass, since nobody can say what receivers will see. Without a schema the text is not read at all.
     #[must_use]
     pub fn judge_text(&self, connection: &str, event_type: &str, payload: &[u8]) -> Judgement {
-        let Some((entry, compiled)) = self.found(connection, event_type) else {
-            return Judgement::Undeclared;
+        let (entry, compiled) = match self.found(connection, event_type) {
+            Found::Nothing => return Judgement::Undeclared,
+            Found::WithoutSchema => return Judgement::NotValidated,
+            Found::Schema(entry, compiled) => (entry, compiled),
         };
         match schema::parse(payload) {
             Ok(payload) => entry.judged(&compiled, &payload),
@@ -177,7 +192,7 @@ impl Catalogue {
             return Ok(());
         }
         let entry = Arc::new(Entry::new(declared));
-        self.compile(&entry)?;
+        self.check(&entry)?;
         self.change(connection, |table| {
             table.insert(name.into(), entry);
         });
@@ -208,8 +223,8 @@ impl Catalogue {
                 Some(before) if before.declared == declared => before.clone(),
                 _ => {
                     let entry = Arc::new(Entry::new(declared));
-                    match (self.compile(&entry), before) {
-                        (Ok(_), _) => entry,
+                    match (self.check(&entry), before) {
+                        (Ok(()), _) => entry,
                         (Err(error), before) => {
                             broken.push((name.clone(), error));
                             let Some(before) = before else { continue };
@@ -247,11 +262,16 @@ impl Catalogue {
         self.inner.loaded.receiver_count()
     }
 
-    /// An event type that is declared, with its compiled schema.
-    fn found(&self, connection: &str, event_type: &str) -> Option<(Arc<Entry>, Arc<Compiled>)> {
-        let entry = self.entry(connection, event_type)?;
-        let compiled = self.compiled(&entry)?;
-        Some((entry, compiled))
+    /// The entry of an event type, with its compiled schema.
+    fn found(&self, connection: &str, event_type: &str) -> Found {
+        let Some(entry) = self.entry(connection, event_type) else { return Found::Nothing };
+        if entry.declared.schema.is_none() {
+            return Found::WithoutSchema;
+        }
+        match self.compiled(&entry) {
+            Some(compiled) => Found::Schema(entry, compiled),
+            None => Found::Nothing,
+        }
     }
 
     fn entry(&self, connection: &str, name: &str) -> Option<Arc<Entry>> {
@@ -280,22 +300,28 @@ impl Catalogue {
         if let Some(compiled) = entry.compiled.load_full() {
             return Some(compiled);
         }
-        self.compile(entry).ok()
+        self.compile(entry).ok().flatten()
     }
 
-    fn compile(&self, entry: &Arc<Entry>) -> Result<Arc<Compiled>, InvalidSchema> {
+    /// Checks that the schema of an entry can be used, if it has one.
+    fn check(&self, entry: &Arc<Entry>) -> Result<(), InvalidSchema> {
+        self.compile(entry).map(|_| ())
+    }
+
+    fn compile(&self, entry: &Arc<Entry>) -> Result<Option<Arc<Compiled>>, InvalidSchema> {
         let Declared { schema, format_assertion, policy: _ } = &entry.declared;
+        let Some(schema) = schema else { return Ok(None) };
         schema::check_schema_text(schema.as_str())?;
         let compiled = Arc::new(Compiled::new(&schema.to_value(), *format_assertion)?);
         entry.compiled.store(Some(compiled.clone()));
         self.inner.compiled.lock().insert(entry.clone());
-        Ok(compiled)
+        Ok(Some(compiled))
     }
 }
 
 impl Entry {
     fn new(declared: Declared) -> Self {
-        let size = schema::compiled_size(declared.schema.as_str());
+        let size = declared.schema.as_ref().map_or(0, |schema| schema::compiled_size(schema.as_str()));
         Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false), size }
     }
 

@@ -18,16 +18,20 @@ use super::{ReconcileError, storable};
 /// Where a schema is kept.
 #[derive(Debug)]
 pub enum Source<'a> {
+    /// Nowhere: the object declares no schema.
+    None,
     /// In the object.
     Inline(JsonObject),
     /// In a ConfigMap of the object's namespace.
     ConfigMap(&'a ConfigMapKeyRef),
 }
 
-/// Returns the schema of an event type, or the ConfigMap that it is kept in.
+/// Returns the schema of an event type, or the ConfigMap that it is kept in, or that it has none.
 pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
     check_examples_weight(event_type)?;
     match event_type.spec.schema().map_err(|rule| rule.at(JsonPointer::SPEC))? {
+        DeclaredSchema::None if event_type.spec.examples.is_empty() => Ok(Source::None),
+        DeclaredSchema::None => Err(SpecRule::ExamplesNeedSchema.at(JsonPointer::SPEC).into()),
         DeclaredSchema::Inline(schema) => {
             // Before a tree is built of it.
             schema::check_schema_text(schema.as_str()).map_err(|error| invalid_schema(event_type, &error))?;
@@ -73,7 +77,7 @@ pub fn memory(event_type: &WebhookEventType) -> usize {
         Ok(DeclaredSchema::Inline(schema)) => size(schema.as_str()),
         Ok(DeclaredSchema::Text(text)) => size(text),
         Ok(DeclaredSchema::ConfigMap(_)) => CONFIG_MAP,
-        Err(_) => 0,
+        Ok(DeclaredSchema::None) | Err(_) => 0,
     };
     COPIES * (schema + example_texts(event_type).map(|(_, text)| size(text)).sum::<usize>())
 }

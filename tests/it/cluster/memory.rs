@@ -32,6 +32,7 @@ async fn heavy_events_leave_the_operator_within_its_limit() {
         tenant.control_plane.kubectl_with(&["create", "-f", "-"], &text).await.expect_success();
     }
 
+    println!("operator, 8 heavy events: {} MiB at first", peak_mib(operator.pid()));
     for index in 0..8 {
         let (name, reason) =
             (format!("heavy-{index}"), if index % 2 == 0 { "InvalidPayload" } else { "NoEndpointMatched" });

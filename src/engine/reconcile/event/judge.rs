@@ -67,6 +67,11 @@ pub(super) async fn judge<H: Host>(
             let message = format!("the payload matches the schema of {owner_key}");
             return Ok((Reason::PayloadValid, message));
         }
+        Judgement::NotValidated => {
+            ctx.waiters.remove(connection, awaited, &object.key());
+            let message = format!("{owner_key} declares no schema, so any payload passes");
+            return Ok((Reason::PayloadNotValidated, message));
+        }
         Judgement::Invalid { policy, violations, more } => (policy, violations, more),
     };
     ctx.metrics.payload_mismatch(policy.as_str());
