@@ -6,7 +6,7 @@
 
 use crate::{api::JsonPointer, manifests::Position};
 
-use super::{Finding, Rule, Severity};
+use super::finding::{Finding, Rule, Severity};
 
 /// The accepted warnings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

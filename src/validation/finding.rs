@@ -4,10 +4,13 @@ use serde::Serialize;
 use strum::IntoStaticStr;
 
 use crate::{
-    api::JsonPointer,
-    engine::ObjectKey,
-    manifests::{ObjectId, Position, Problem},
+    api::{JsonPointer, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
+    engine::{Kind, ObjectKey},
+    manifests::{Loaded, ObjectId, Position, Problem},
 };
+
+/// The name of the standard input in positions.
+pub const STANDARD_INPUT: &str = "standard input";
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr)]
@@ -116,4 +119,45 @@ impl Finding {
 pub(super) fn id_of(key: &ObjectKey) -> ObjectId {
     let namespace = Some(key.namespace.to_string()).filter(|namespace| !namespace.is_empty());
     ObjectId { kind: key.kind.as_str().to_owned(), namespace, name: key.name.to_string() }
+}
+
+/// A finding about an object that was read, before its position is known.
+#[derive(Debug)]
+pub(super) struct Unplaced {
+    pub(super) key: ObjectKey,
+    pub(super) severity: Severity,
+    pub(super) rule: Rule,
+    pub(super) pointer: JsonPointer,
+    pub(super) message: String,
+}
+
+/// The key of an object of ours.
+pub(super) trait Keyed {
+    fn key(&self) -> ObjectKey;
+}
+
+macro_rules! keyed {
+    ($($type:ty => $kind:ident),*) => {$(
+        impl Keyed for $type {
+            fn key(&self) -> ObjectKey {
+                let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+                ObjectKey {
+                    kind: Kind::$kind,
+                    namespace: text(&self.metadata.namespace),
+                    name: text(&self.metadata.name),
+                }
+            }
+        }
+    )*};
+}
+keyed!(SvixConnection => Connection, WebhookEventType => EventType, WebhookEndpoint => Endpoint, WebhookEvent => Event);
+
+/// Whether it is not certain which objects of this kind there are: a file or an object of the kind could not be read.
+pub(super) fn may_lack(loaded: &Loaded, kind: Kind) -> bool {
+    loaded.may_lack_objects()
+        || loaded
+            .problems
+            .iter()
+            .filter_map(|problem| problem.object.as_ref())
+            .any(|id| id.kind == kind.as_str())
 }

@@ -22,19 +22,13 @@ mod payloads;
 mod references;
 mod report;
 
-use crate::{
-    api::{JsonPointer, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
-    engine::{Kind, ObjectKey},
-    manifests::{self, Input, Loaded, SourceMap},
-};
+use crate::manifests::{self, Input, SourceMap};
 
 use acceptance::Acceptances;
-pub use finding::{Finding, Rule, Severity};
+use finding::Unplaced;
+pub use finding::{Finding, Rule, STANDARD_INPUT, Severity};
 pub use payloads::{Payload, PayloadFile};
 pub use report::{Report, Totals};
-
-/// The name of the standard input in positions.
-pub const STANDARD_INPUT: &str = "standard input";
 
 /// What to check.
 #[derive(Debug, Default)]
@@ -63,16 +57,6 @@ pub fn validate(inputs: &[Input], options: &Options) -> Report {
     Report::new(&loaded, options.payloads.len(), findings, accepted)
 }
 
-/// A finding about an object that was read, before its position is known.
-#[derive(Debug)]
-struct Unplaced {
-    key: ObjectKey,
-    severity: Severity,
-    rule: Rule,
-    pointer: JsonPointer,
-    message: String,
-}
-
 /// Finds the position of findings.
 struct Places {
     sources: SourceMap,
@@ -85,35 +69,4 @@ impl Places {
             Some(Finding { position, object: Some(finding::id_of(&key)), pointer, severity, rule, message })
         })
     }
-}
-
-/// The key of an object of ours.
-trait Keyed {
-    fn key(&self) -> ObjectKey;
-}
-
-macro_rules! keyed {
-    ($($type:ty => $kind:ident),*) => {$(
-        impl Keyed for $type {
-            fn key(&self) -> ObjectKey {
-                let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-                ObjectKey {
-                    kind: Kind::$kind,
-                    namespace: text(&self.metadata.namespace),
-                    name: text(&self.metadata.name),
-                }
-            }
-        }
-    )*};
-}
-keyed!(SvixConnection => Connection, WebhookEventType => EventType, WebhookEndpoint => Endpoint, WebhookEvent => Event);
-
-/// Whether it is not certain which objects of this kind there are: a file or an object of the kind could not be read.
-fn may_lack(loaded: &Loaded, kind: Kind) -> bool {
-    loaded.may_lack_objects()
-        || loaded
-            .problems
-            .iter()
-            .filter_map(|problem| problem.object.as_ref())
-            .any(|id| id.kind == kind.as_str())
 }

@@ -11,7 +11,7 @@ use crate::{
     manifests::{Loaded, Located},
 };
 
-use super::{Keyed, Rule, Severity, Unplaced, may_lack};
+use super::finding::{Keyed, Rule, Severity, Unplaced, may_lack};
 
 /// Checks all objects.
 pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {

@@ -9,7 +9,10 @@ use crate::{
     schema,
 };
 
-use super::{Finding, Rule, Severity, known::EventTypeName};
+use super::{
+    finding::{Finding, Rule, Severity},
+    known::EventTypeName,
+};
 
 /// A payload to check.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::{Keyed, Rule, Severity, Unplaced, may_lack};
+use super::finding::{Keyed, Rule, Severity, Unplaced, id_of, may_lack};
 
 /// Checks all objects.
 pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {
@@ -195,7 +195,7 @@ fn same_endpoints(endpoints: &[Located<WebhookEndpoint>], known: &Known, finding
                 let message = format!(
                     "{} at {place} declares endpoint {uid:?} of application {application:?}, too: one of the two waits \
                      until the other is deleted; give one of them another uid",
-                    super::finding::id_of(&other.key()),
+                    id_of(&other.key()),
                 );
                 let (key, pointer) = (object.key(), "/spec/uid".into());
                 let (severity, rule) = (Severity::Warning, Rule::Ownership);

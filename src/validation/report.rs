@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::manifests::{Loaded, Located, ObjectId};
 
-use super::{Finding, Keyed, Severity, finding::id_of};
+use super::finding::{Finding, Keyed, Severity, id_of};
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use crate::validation::{Report, Severity};
+use crate::validation::{finding::Severity, report::Report};
 
 use super::text;
 

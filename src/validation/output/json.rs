@@ -7,7 +7,10 @@ use serde::Serialize;
 use crate::{
     api::JsonPointer,
     manifests::Position,
-    validation::{Finding, Report, Rule, Severity, Totals},
+    validation::{
+        finding::{Finding, Rule, Severity},
+        report::{Report, Totals},
+    },
 };
 
 #[derive(Serialize)]

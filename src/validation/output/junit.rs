@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
 };
 
-use crate::validation::{Finding, Report, Severity};
+use crate::validation::{
+    finding::{Finding, Severity},
+    report::Report,
+};
 
 use super::text;
 

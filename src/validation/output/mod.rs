@@ -8,7 +8,7 @@ mod text;
 
 use std::io::{self, Write};
 
-use super::Report;
+use super::report::Report;
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

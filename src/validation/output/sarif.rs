@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use strum::VariantArray as _;
 
-use crate::validation::{Finding, Report, Rule, Severity};
+use crate::validation::{
+    finding::{Finding, Rule, STANDARD_INPUT, Severity},
+    report::Report,
+};
 
 use super::text;
 
@@ -90,7 +93,7 @@ fn fingerprint(finding: &Finding) -> String {
 
 /// The path of a file as a URI: relative where the path is. `None`: the standard input.
 fn uri(file: &str) -> Option<String> {
-    if file == crate::validation::STANDARD_INPUT {
+    if file == STANDARD_INPUT {
         return None;
     }
     let path = Path::new(file);

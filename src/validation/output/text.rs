@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
 };
 
-use crate::validation::{Finding, Report, Severity, Totals};
+use crate::validation::{
+    finding::{Finding, Severity},
+    report::{Report, Totals},
+};
 
 pub(super) fn write(report: &Report, color: bool, out: &mut impl Write) -> io::Result<()> {
     for finding in &report.findings {
