@@ -76,6 +76,14 @@ impl Gateway {
         stream
     }
 
+    /// Sends the beginning of a request's headers.
+    async fn withhold_head(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // The gateway may refuse it.
+        let _ = stream.write_all(format!("POST / HTTP/1.1\r\na: {}", "x".repeat(15_000)).as_bytes()).await;
+        stream
+    }
+
     fn peak_mib(&self) -> u64 {
         peak_mib(self.process.id())
     }
@@ -105,15 +113,16 @@ async fn payloads_beyond_the_weight_cost_the_gateway_little() {
 async fn all_that_is_large_at_once_fits_into_the_gateways_limit() {
     let gateway = Gateway::start().await;
 
+    let heads = futures::future::join_all((0..900).map(|_| gateway.withhold_head())).await;
     let withheld = futures::future::join_all((0..64).map(|_| gateway.withhold(2_000_000))).await;
     let largest = largest_payload();
     let judged = futures::future::join_all((0..50).map(|_| gateway.check(largest.clone()))).await;
     let small = gateway.check("{}".to_owned()).await;
 
     let peak = gateway.peak_mib();
-    println!("gateway, 64 withheld bodies of 2 MB and 50 heavy ones: {peak} MiB");
+    println!("gateway, 900 withheld heads, 64 withheld bodies of 2 MB and 50 heavy ones: {peak} MiB");
     assert!(peak < LIMIT_OF_SIDECARS, "{peak} MiB");
     assert_eq!(small, Some(200), "a small body is judged all the same");
     assert!(judged.iter().all(|status| matches!(status, Some(200 | 503))), "{judged:?}");
-    drop(withheld);
+    drop((heads, withheld));
 }
