@@ -11,6 +11,7 @@ pub mod engine;
 pub mod gateway;
 pub mod local_requests;
 pub mod manifests;
+pub mod memory;
 pub mod plan;
 pub mod schema;
 pub mod svix;

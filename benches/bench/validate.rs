@@ -188,7 +188,7 @@ pub fn hold(how: &str) {
         let all: Vec<_> = (0..EVENT_TYPES).map(|i| bare(&schema(&title(i)))).collect();
         Box::new(move |i| assert!(all[i % EVENT_TYPES].is_valid(&payload)))
     } else {
-        let catalogue = Catalogue::new(how.parse().unwrap_or(EVENT_TYPES));
+        let catalogue = Catalogue::with_memory(how.parse().unwrap_or(EVENT_TYPES), usize::MAX);
         let all = (0..EVENT_TYPES).map(|i| (title(i), declared(&title(i))));
         assert!(catalogue.replace(CONNECTION, all).is_empty());
         // As requests come: most are of a few event types.

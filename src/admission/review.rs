@@ -1,16 +1,23 @@
 //! Reviews an AdmissionReview and builds the response. Pure: nothing is read, written or remembered, so a dry run is
 //! treated like any other request.
+//!
+//! No tree is built of an object before its weight is known, and none of what is not judged.
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
-use crate::api::{GROUP, PayloadPolicy, WebhookEndpoint, WebhookEvent, WebhookEventType};
+use crate::{
+    api::{
+        GROUP, JsonPointer, PayloadPolicy, WebhookEndpoint, WebhookEvent, WebhookEventType,
+        without_managed_fields,
+    },
+    schema,
+};
 
 use super::{
     Known,
     judge::{self, Findings},
     messages::{self, Problem},
-    wire::{Cause, Details, Request, Response, Review, ReviewResponse, Status, uid_of},
+    wire::{Cause, Details, Outline, Request, Response, Review, ReviewResponse, Status, uid_of},
 };
 
 /// The outcome of a review, for metrics.
@@ -50,10 +57,25 @@ pub struct Reviewed {
     pub violated: Option<PayloadPolicy>,
 }
 
+/// Returns the memory that the review of a body takes at most, in bytes, besides the body.
+#[must_use]
+pub fn memory(body: &[u8]) -> usize {
+    /// Copies of the text: the object without managed fields, its strings, and the payload or schema in it.
+    const COPIES: usize = 3;
+    /// The object as it is typed, and the tree of what is judged.
+    const MAX: usize = schema::MAX_WEIGHT + schema::MAX_WEIGHT / 4;
+    let tree = match std::str::from_utf8(body) {
+        // The object, and a tree of its payload or schema; each is refused beyond the maximum.
+        Ok(text) => schema::weigh(text, MAX).unwrap_or(MAX),
+        Err(_) => 0,
+    };
+    tree + COPIES * body.len()
+}
+
 /// Reviews a request of the API server. There is a response to any text, with the request's uid if it has one.
 #[must_use]
 pub fn review(body: &[u8], known: &Known) -> Reviewed {
-    let request = match serde_json::from_slice::<Review>(body) {
+    let request = match serde_json::from_slice::<Review<'_>>(body) {
         Ok(review) => review.request,
         Err(error) => {
             let message =
@@ -119,13 +141,25 @@ macro_rules! reviewable {
 reviewable!(WebhookEvent, WebhookEventType, WebhookEndpoint);
 
 fn review_object<K: Reviewable>(
-    request: Request,
+    request: Request<'_>,
     known: &Known,
     kind: &'static str,
     judge: fn(&K, &Known) -> Findings,
 ) -> Reviewed {
-    let read = |text: &RawValue| serde_json::from_str::<K>(text.get());
-    let object = match request.object.as_deref().map(read) {
+    let text = request.object.map(|object| without_managed_fields(object.get()));
+    // Before anything is built of it.
+    if let Some(Err(violation)) = text.as_deref().map(schema::check_weight) {
+        if text.as_deref().is_some_and(|text| Outline::is_exempt(text, request.old_object)) {
+            return answered(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
+        }
+        let findings = Findings {
+            problems: vec![Problem::of_payload(&JsonPointer::ROOT, &violation)],
+            ..Findings::default()
+        };
+        return refused(request, kind, findings);
+    }
+    let read = |text: &str| serde_json::from_str::<K>(text);
+    let object = match text.as_deref().map(read) {
         Some(Ok(object)) => object,
         problem => {
             let why = match problem {
@@ -138,7 +172,9 @@ fn review_object<K: Reviewable>(
     };
     // A deletion is never refused, nor a change of anything but the spec.
     let is_unchanged = |old: K| old.has_same_spec(&object);
-    let before = request.old_object.as_deref().and_then(|old| read(old).ok());
+    let before = request.old_object.map(|old| without_managed_fields(old.get()));
+    let before = before.filter(|old| schema::check_weight(old).is_ok());
+    let before = before.and_then(|old| read(&old).ok());
     if object.is_deleting() || before.is_some_and(is_unchanged) {
         return answered(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
     }
@@ -160,7 +196,7 @@ fn review_object<K: Reviewable>(
     Reviewed { violated, ..answered(kind, outcome, admission(request.uid, warnings)) }
 }
 
-fn refused(request: Request, kind: &'static str, findings: Findings) -> Reviewed {
+fn refused(request: Request<'_>, kind: &'static str, findings: Findings) -> Reviewed {
     let Findings { problems, more, warnings, violated } = findings;
     let all: Vec<_> = problems.into_iter().chain(more).collect();
     let message = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

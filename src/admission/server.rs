@@ -25,7 +25,6 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, rustls};
@@ -34,6 +33,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     connections::{self, Connection, HeadLimits, serve_http1},
+    memory::{self, MemoryBudget},
     telemetry::AdmissionMetrics,
     turns::{self, Caller, Permit, Permits},
 };
@@ -51,11 +51,15 @@ const LARGE_BODY: usize = 64 * 1024;
 /// Limits and timeouts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Maximum size of a body in bytes. An object has up to 1.5 MiB (etcd's limit), a request contains the old object as
-    /// well, and Go encodes each `<`, `>` and `&` in six characters.
+    /// Maximum size of a body in bytes. etcd stores objects of up to 1.5 MiB, and a request contains the old object as
+    /// well; the rest is for clusters that raise etcd's limit.
     pub body: usize,
-    /// Maximum size of all bodies in memory together, in bytes; further requests wait. Callers are not authenticated.
+    /// Maximum size of all bodies in memory together, in bytes, of those of up to 1 MiB and again of larger ones; further
+    /// requests wait. Callers are not authenticated.
     pub bodies: usize,
+    /// Memory for all reviews together, in bytes, besides the bodies; further ones wait. Small reviews have memory for
+    /// themselves.
+    pub memory: usize,
     /// Time for a request, including its body and its review.
     pub request: Duration,
     /// Time for the TLS handshake.
@@ -73,8 +77,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body: 20 * 1024 * 1024,
-            bodies: 64 * 1024 * 1024,
+            body: 8 * 1024 * 1024,
+            bodies: 20 * 1024 * 1024,
+            memory: memory::LARGE_TOTAL,
             // The API server gives up after timeoutSeconds, ten by default.
             request: Duration::from_secs(10),
             handshake: Duration::from_secs(5),
@@ -118,8 +123,8 @@ struct Shared {
     known: Known,
     metrics: AdmissionMetrics,
     turns: ReviewTurns,
-    /// One permit per KiB of body.
-    bodies: Arc<Semaphore>,
+    bodies: MemoryBudget,
+    memory: MemoryBudget,
     limits: Limits,
 }
 
@@ -158,8 +163,9 @@ pub async fn serve_in_turns(
         .with_cert_resolver(Arc::new(certificate));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let bodies = Arc::new(Semaphore::new(limits.bodies.max(limits.body) / 1024));
-    let router = router(Shared { known, metrics, turns, bodies, limits });
+    let bodies = MemoryBudget::new(limits.bodies, limits.bodies);
+    let memory = MemoryBudget::new(memory::SMALL_TOTAL, limits.memory);
+    let router = router(Shared { known, metrics, turns, bodies, memory, limits });
     let bounds = connections::Limits::new(limits.connections, IDLE);
     connections::serve(listener, bounds, limits.stop, stop, Handler { acceptor, router, limits }).await;
     Ok(())
@@ -215,11 +221,8 @@ async fn reserve_body(State(shared): State<Shared>, request: Request<Body>, next
     let length = request.headers().get(header::CONTENT_LENGTH);
     // A body of unknown length may be as large as the limit.
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max).min(max);
-    let permits = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-    match shared.bodies.acquire_many(permits).await {
-        Ok(_permits) => next.run(request).await,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
+    let _permit = shared.bodies.reserve(length).await;
+    next.run(request).await
 }
 
 async fn validate(
@@ -231,11 +234,12 @@ async fn validate(
     // An event must not be admitted without validation because this process has just started.
     shared.known.catalogue.wait_loaded().await;
     let permit = shared.turns.acquire(caller, &body).await;
+    let memory = shared.memory.reserve(super::memory(&body)).await;
     let known = shared.known.clone();
     let size = body.len();
     // A panic, a defect of this program or of a library, fails this request and no other.
     let run = move || {
-        let _permit = permit;
+        let _permits = (permit, memory);
         catch_unwind(AssertUnwindSafe(|| review(&body, &known))).ok()
     };
     let reviewed =

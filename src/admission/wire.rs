@@ -1,4 +1,5 @@
-//! The part of `admission.k8s.io/v1` that is used here. Objects stay text until their kind is known.
+//! The part of `admission.k8s.io/v1` that is used here. Objects stay text, in the body of the request, until their kind and
+//! their weight are known.
 
 use std::borrow::Cow;
 
@@ -10,14 +11,15 @@ use serde_json::value::RawValue;
 
 /// An AdmissionReview as the API server sends it.
 #[derive(Deserialize)]
-pub(super) struct Review {
-    pub request: Request,
+pub(super) struct Review<'a> {
+    #[serde(borrow)]
+    pub request: Request<'a>,
 }
 
 /// The request to review.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Request {
+pub(super) struct Request<'a> {
     pub uid: String,
     pub kind: Kind,
     #[serde(default)]
@@ -25,10 +27,36 @@ pub(super) struct Request {
     #[serde(default)]
     pub name: Option<String>,
     pub operation: String,
+    #[serde(borrow, default)]
+    pub object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub old_object: Option<&'a RawValue>,
+}
+
+/// The parts of an object that say whether it is validated at all.
+#[derive(Deserialize)]
+pub(super) struct Outline<'a> {
     #[serde(default)]
-    pub object: Option<Box<RawValue>>,
+    metadata: OutlineMetadata,
+    #[serde(borrow, default)]
+    spec: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutlineMetadata {
     #[serde(default)]
-    pub old_object: Option<Box<RawValue>>,
+    deletion_timestamp: Option<IgnoredAny>,
+}
+
+impl Outline<'_> {
+    /// Whether the object is being deleted, or has the same spec as before, byte for byte. Reads no tree.
+    pub fn is_exempt(object: &str, old: Option<&RawValue>) -> bool {
+        let Ok(outline) = serde_json::from_str::<Outline<'_>>(object) else { return false };
+        let old = old.and_then(|old| serde_json::from_str::<Outline<'_>>(old.get()).ok()?.spec);
+        let is_unchanged = old.is_some_and(|old| outline.spec.is_some_and(|new| new.get() == old.get()));
+        outline.metadata.deletion_timestamp.is_some() || is_unchanged
+    }
 }
 
 /// The kind of the object.

@@ -1,11 +1,14 @@
-//! A JSON object inside a resource, kept as text.
+//! A JSON object inside a resource, kept as text. It is read without building a tree.
+
+mod compact;
+mod tree;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+
+use compact::Compact;
+use tree::Tree;
 
 /// A JSON object, kept as compact text with sorted keys: a parsed tree takes about six times the memory,
 /// and thousands of schemas are in memory at once.
@@ -26,7 +29,7 @@ pub enum InvalidJson {
 impl JsonObject {
     /// Parses JSON text; an error names the place where it is not JSON, or the type of a value that is not an object.
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
-        Self::from_value(&serde_json::from_str::<Tree>(text)?.0)
+        Self::from_compact(serde_json::from_str(text)?)
     }
 
     /// Takes a parsed value, which must be an object.
@@ -38,6 +41,17 @@ impl JsonObject {
             Value::Number(_) => Err(InvalidJson::NotAnObject("number")),
             Value::String(_) => Err(InvalidJson::NotAnObject("string")),
             Value::Array(_) => Err(InvalidJson::NotAnObject("array")),
+        }
+    }
+
+    fn from_compact(Compact(text): Compact) -> Result<Self, InvalidJson> {
+        match text.as_bytes().first() {
+            Some(b'{') => Ok(Self(text.into())),
+            Some(b'[') => Err(InvalidJson::NotAnObject("array")),
+            Some(b'"') => Err(InvalidJson::NotAnObject("string")),
+            Some(b'n') | None => Err(InvalidJson::NotAnObject("null")),
+            Some(b't' | b'f') => Err(InvalidJson::NotAnObject("boolean")),
+            Some(_) => Err(InvalidJson::NotAnObject("number")),
         }
     }
 
@@ -64,79 +78,7 @@ impl Serialize for JsonObject {
 
 impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_value(&Tree::deserialize(deserializer)?.0).map_err(serde::de::Error::custom)
-    }
-}
-
-/// A JSON value in which every key is a key. serde_json's own `Value` takes an object whose first key is
-/// `$serde_json::private::RawValue` for the JSON in its text.
-struct Tree(Value);
-
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
-    }
-}
-
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(Tree(item)) = items.next_element()? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some((key, Tree(value))) = entries.next_entry::<String, Tree>()? {
-            map.insert(key, value);
-        }
-        Ok(Value::Object(map))
+        Self::from_compact(Compact::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -161,6 +103,8 @@ impl JsonSchema for JsonObject {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -178,6 +122,39 @@ mod tests {
             let read = serde_json::from_str::<JsonObject>(&text);
             assert_eq!(read.as_ref().map(JsonObject::as_str).ok(), Some(&*text));
             assert_eq!(read.unwrap().to_value().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn reading_builds_no_tree() {
+        let text = format!(r#"{{"b": 1, "a": [{}]}}"#, vec![r#"{"":0}"#; 100_000].join(","));
+
+        let mut read = None;
+        let allocations =
+            allocation_counter::measure(|| read = serde_json::from_str::<JsonObject>(&text).ok());
+
+        let most = usize::try_from(allocations.bytes_max).unwrap();
+        assert!(most < 4 * text.len(), "{most} bytes for a text of {}", text.len());
+        assert!(read.unwrap().as_str().starts_with(r#"{"a":[{"":0},"#));
+    }
+
+    #[test]
+    fn keys_are_sorted_and_the_last_of_equal_ones_counts() {
+        let read = JsonObject::parse(
+            r#"{"b": {"\u0064": 1, "c": 2, "d": 3}, "a\"": [], "B": {}, "b": {"d": 4, "c": 2, "\n": 0}}"#,
+        );
+
+        assert_eq!(read.unwrap().as_str(), r#"{"B":{},"a\"":[],"b":{"\n":0,"c":2,"d":4}}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_is_that_of_the_tree(text in r#"\{(("[ab]"|"\\u00e9"|"é\\n\\""):(-?[1-9][0-9]{0,3}(\.[0-9]{1,3})?(e-?[0-9]{1,2})?|null|true|"é\\t"|\[(1,)*2\]|\{("[cab]":\{\},)*"a":0\}),){0,6}"z":0\}"#) {
+            let tree: Tree = serde_json::from_str(&text).unwrap();
+
+            let read = JsonObject::parse(&text).unwrap();
+
+            prop_assert_eq!(read.as_str(), tree.0.to_string());
         }
     }
 

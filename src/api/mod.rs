@@ -15,6 +15,7 @@ mod endpoint;
 mod event;
 mod event_type;
 mod json;
+mod managed_fields;
 mod pointer;
 mod policy;
 mod reference;
@@ -39,6 +40,7 @@ pub use event_type::{
     PayloadValidation, SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
+pub use managed_fields::without_managed_fields;
 pub use pointer::JsonPointer;
 pub use policy::{
     ADOPT_ID_ANNOTATION, Action, Adoption, Difference, FieldDifference, ManagementPolicy,

@@ -32,6 +32,10 @@ use crate::{
 /// How many schemas stay compiled unless something else is asked for.
 pub const DEFAULT_COMPILED: usize = 1024;
 
+/// Memory of all schemas that stay compiled, in bytes, unless something else is asked for. The size of a compiled schema is
+/// estimated from its text.
+pub const DEFAULT_COMPILED_BYTES: usize = 48 * 1024 * 1024;
+
 /// The schema of an event type, as it is declared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declared {
@@ -98,12 +102,17 @@ struct Entry {
     compiled: ArcSwapOption<Compiled>,
     /// Whether it was used since the clock's hand last passed.
     used: AtomicBool,
+    /// The memory that the compiled schema takes, in bytes.
+    size: usize,
 }
 
 /// The entries that are compiled, in the order in which their turn comes to be forgotten: those used since the
 /// last turn get another one ("second chance").
 struct Clock {
     most: usize,
+    /// The memory that they may take, and that they do take, in bytes.
+    max_bytes: usize,
+    bytes: usize,
     entries: VecDeque<Arc<Entry>>,
 }
 
@@ -117,11 +126,18 @@ impl Catalogue {
     /// An empty catalogue that keeps at most so many schemas compiled.
     #[must_use]
     pub fn new(most_compiled: usize) -> Self {
+        Self::with_memory(most_compiled, DEFAULT_COMPILED_BYTES)
+    }
+
+    /// An empty catalogue that keeps at most so many schemas compiled, which take at most so many bytes.
+    #[must_use]
+    pub fn with_memory(most_compiled: usize, max_bytes: usize) -> Self {
+        let (most, entries) = (most_compiled.max(1), VecDeque::new());
         Self {
             inner: Arc::new(Inner {
                 tables: ArcSwap::default(),
                 writer: Mutex::default(),
-                compiled: Mutex::new(Clock { most: most_compiled.max(1), entries: VecDeque::new() }),
+                compiled: Mutex::new(Clock { most, max_bytes, bytes: 0, entries }),
                 loaded: watch::Sender::new(false),
                 unknown: RwLock::default(),
             }),
@@ -317,6 +333,7 @@ impl Catalogue {
     fn compile(&self, entry: &Arc<Entry>) -> Result<Option<Arc<Compiled>>, InvalidSchema> {
         let Declared { schema, format_assertion, policy: _ } = &entry.declared;
         let Some(schema) = schema else { return Ok(None) };
+        schema::check_schema_text(schema.as_str())?;
         let compiled = Arc::new(Compiled::new(&schema.to_value(), *format_assertion)?);
         entry.compiled.store(Some(compiled.clone()));
         self.inner.compiled.lock().insert(entry.clone());
@@ -326,7 +343,8 @@ impl Catalogue {
 
 impl Entry {
     fn new(declared: Declared) -> Self {
-        Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false) }
+        let size = declared.schema.as_ref().map_or(0, |schema| schema::compiled_size(schema.as_str()));
+        Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false), size }
     }
 
     /// Judges a payload by this entry's schema, which is the compiled one.
@@ -346,16 +364,18 @@ impl Clock {
         if self.entries.iter().any(|present| Arc::ptr_eq(present, &entry)) {
             return;
         }
-        while self.entries.len() >= self.most {
+        while self.entries.len() >= self.most || self.bytes + entry.size > self.max_bytes {
             let Some(oldest) = self.entries.pop_front() else { break };
             // One that only the clock still knows has been displaced from the catalogue.
             let wanted = Arc::strong_count(&oldest) > 1 && oldest.used.swap(false, Ordering::Relaxed);
             if wanted {
                 self.entries.push_back(oldest);
             } else {
+                self.bytes -= oldest.size;
                 oldest.compiled.store(None);
             }
         }
+        self.bytes += entry.size;
         self.entries.push_back(entry);
     }
 }

@@ -69,6 +69,22 @@ fn a_bounded_number_stays_compiled() {
 }
 
 #[test]
+fn compiled_schemas_stay_within_their_memory() {
+    let size = schema::compiled_size(r#"{"required":["k0"]}"#);
+    let catalogue = Catalogue::with_memory(100, 5 * size);
+
+    for n in 0..10 {
+        catalogue.put("c", &format!("a.b{n}"), declared(&json!({"required": [format!("k{n}")]}))).unwrap();
+    }
+
+    assert_eq!(compiled_now(&catalogue), 5);
+    assert_eq!(catalogue.judge("c", "a.b0", &json!({"k0": 1})), Judgement::Valid);
+    let large: Vec<_> = (0..1000).map(|n| n.to_string()).collect();
+    catalogue.put("c", "a.large", declared(&json!({"required": large}))).unwrap();
+    assert_eq!(compiled_now(&catalogue), 1, "one that takes more than all stays alone");
+}
+
+#[test]
 fn readers_see_one_schema_or_the_other_while_it_changes() {
     let catalogue = Catalogue::new(1);
     let old = declared(&json!({"required": ["old"]}));

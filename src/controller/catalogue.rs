@@ -33,7 +33,7 @@ use super::{
     objects::drop_unused_metadata,
     readable::Readable,
     references::{WatchTask, watch_names},
-    watch::{Change, NamespacedName, PAGE, Watch, WatchLog},
+    watch::{Change, NamespacedName, PAGE_OF_LARGE, Watch, WatchLog},
 };
 
 /// The objects of a list; `None`: one that cannot be decoded, of which what is known stays in force.
@@ -56,7 +56,7 @@ pub async fn feed_event_types(
         |name: &NamespacedName| watched.as_ref().is_none_or(|watched| watched.contains(&*name.namespace));
     let api: Api<Readable<WebhookEventType>> = Api::all(client.clone());
     let log = WatchLog::new("WebhookEventType", None);
-    let mut watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
+    let mut watch = Watch::new(api, watcher::Config::default().page_size(PAGE_OF_LARGE), log);
     let (changes, mut config_maps) = mpsc::unbounded_channel();
     let (mut connections, mut namespaces) = (directory.watch_connections(), directory.watch_namespaces());
     let mut feed = Feed {
@@ -112,6 +112,9 @@ fn decoded(object: Readable<WebhookEventType>) -> (NamespacedName, Option<Webhoo
     match object.0 {
         Ok(mut object) => {
             drop_unused_metadata(object.meta_mut());
+            // Events are judged by the schema alone, and a list of all objects is in memory for a moment.
+            object.spec.examples = Vec::new();
+            object.status = None;
             (key, Some(object))
         }
         Err(unreadable) => {

@@ -20,7 +20,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
+    api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection, WebhookEvent},
     engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status, dispatch},
     plan::{
         secrets::{SecretData, SecretOwner},
@@ -34,7 +34,8 @@ use super::{
     events::EventWriter,
     finalizer::{self, Location, Metadata, Persistence, Removal, RemovalError},
     manager::MANAGER,
-    objects::{drop_sent_payload, drop_unused_metadata},
+    objects::{drop_payload, drop_unused_metadata},
+    readable::Readable,
 };
 
 /// How long the removal of a finalizer is tried while others change the finalizers of the object. What fails otherwise
@@ -57,7 +58,7 @@ impl KubernetesHost {
     }
 
     /// Returns the API of an object's kind, in the object's namespace if it has one.
-    fn api<K>(&self, object: &K) -> Api<K>
+    fn api<K>(&self, object: &K) -> Api<Readable<K>>
     where
         K: Resource<DynamicType = ()>,
         K::Scope: Scoped,
@@ -68,17 +69,17 @@ impl KubernetesHost {
 
 /// The scopes of kinds, and how their APIs are made.
 trait Scoped: Sized {
-    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, object: &K) -> Api<K>;
+    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, object: &K) -> Api<Readable<K>>;
 }
 
 impl Scoped for ClusterResourceScope {
-    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, _: &K) -> Api<K> {
+    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, _: &K) -> Api<Readable<K>> {
         Api::all(client)
     }
 }
 
 impl Scoped for NamespaceResourceScope {
-    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, object: &K) -> Api<K> {
+    fn api<K: Resource<Scope = Self, DynamicType = ()>>(client: Client, object: &K) -> Api<Readable<K>> {
         Api::namespaced(client, object.meta().namespace.as_deref().unwrap_or_default())
     }
 }
@@ -106,13 +107,21 @@ impl Host for KubernetesHost {
         let mut stored =
             dispatch!(object, |it, wrap| wrap(apply_status(&self.api(&**it), &**it, &status).await?));
         if let Object::Event(event) = &mut stored {
-            drop_sent_payload(Arc::make_mut(event));
+            drop_payload(Arc::make_mut(event));
         }
         Ok(stored)
     }
 
     async fn release(&self, object: &Object) -> Result<(), HostError> {
         dispatch!(object, |it| release(&self.client, &**it).await)
+    }
+
+    async fn read_event(&self, object: &Object) -> Result<Option<WebhookEvent>, HostError> {
+        let Object::Event(event) = object else { return Ok(None) };
+        let read = self.api(&**event).get(object.name()).await.map_err(|error| shell_error(&error))?;
+        let read = decoded(read)?;
+        // One that was created again is another event.
+        if read.metadata.uid != event.metadata.uid { Err(HostError::Conflict) } else { Ok(Some(read)) }
     }
 
     async fn delete(&self, object: &Object) -> Result<(), HostError> {
@@ -262,19 +271,30 @@ fn owner_reference(owner: &Object) -> OwnerReference {
     OwnerReference { block_owner_deletion: None, ..reference.unwrap_or_default() }
 }
 
-async fn merge<K>(api: &Api<K>, object: &K, patch: &Value) -> Result<Arc<K>, HostError>
+/// Returns an object as the API server returned it.
+fn decoded<K>(object: Readable<K>) -> Result<K, HostError> {
+    object.0.map_err(|unreadable| {
+        shell_error(&kube::Error::SerdeError(serde::de::Error::custom(unreadable.error)))
+    })
+}
+
+async fn merge<K>(api: &Api<Readable<K>>, object: &K, patch: &Value) -> Result<Arc<K>, HostError>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
     let name = object.meta().name.as_deref().unwrap_or_default();
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let mut object =
-        api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error))?;
+    let object = api.patch(name, &params, &Patch::Merge(patch)).await.map_err(|error| shell_error(&error))?;
+    let mut object = decoded(object)?;
     drop_unused_metadata(object.meta_mut());
     Ok(Arc::new(object))
 }
 
-async fn apply_status<K>(api: &Api<K>, object: &K, status: &impl Serialize) -> Result<Arc<K>, HostError>
+async fn apply_status<K>(
+    api: &Api<Readable<K>>,
+    object: &K,
+    status: &impl Serialize,
+) -> Result<Arc<K>, HostError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
@@ -288,8 +308,9 @@ where
         "status": status,
     });
     let params = PatchParams::apply(MANAGER).force();
-    let mut object =
+    let object =
         api.patch_status(name, &params, &Patch::Apply(patch)).await.map_err(|error| shell_error(&error))?;
+    let mut object = decoded(object)?;
     drop_unused_metadata(object.meta_mut());
     Ok(Arc::new(object))
 }
@@ -319,7 +340,7 @@ where
     }
 }
 
-async fn delete<K>(api: &Api<K>, object: &K) -> Result<(), HostError>
+async fn delete<K>(api: &Api<Readable<K>>, object: &K) -> Result<(), HostError>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {

@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     readable::Readable,
-    watch::{Handler, NamespacedName, PAGE, Watch, WatchLog},
+    watch::{Handler, NamespacedName, PAGE, PAGE_OF_LARGE, Watch, WatchLog},
 };
 
 /// A kind whose objects are brought to the engine.
@@ -29,6 +29,8 @@ pub trait Watched:
 {
     /// The kind, for the engine.
     const KIND: Kind;
+    /// The size of a page of a list.
+    const PAGE: u32 = PAGE;
     /// Returns the object for the engine.
     fn into_object(self) -> Object;
 }
@@ -42,6 +44,7 @@ impl Watched for SvixConnection {
 
 impl Watched for WebhookEventType {
     const KIND: Kind = Kind::EventType;
+    const PAGE: u32 = PAGE_OF_LARGE;
     fn into_object(self) -> Object {
         Object::EventType(Arc::new(self))
     }
@@ -56,16 +59,22 @@ impl Watched for WebhookEndpoint {
 
 impl Watched for WebhookEvent {
     const KIND: Kind = Kind::Event;
+    const PAGE: u32 = PAGE_OF_LARGE;
     fn into_object(mut self) -> Object {
-        drop_sent_payload(&mut self);
+        drop_payload(&mut self);
         Object::Event(Arc::new(self))
     }
 }
 
-/// Drops the payload of an event that was sent: nothing needs it any more, and the payloads of ten thousand events take
-/// much memory.
-pub(super) fn drop_sent_payload(event: &mut WebhookEvent) {
-    if event.status.as_ref().is_some_and(|status| status.message_id.is_some()) {
+/// Largest payload that is kept in memory until it is sent, in bytes. A larger one is read again when its turn comes.
+const MAX_KEPT_PAYLOAD: usize = 16 * 1024;
+
+/// Drops the payload of an event that was sent, since nothing needs it any more, and a large one: the payloads of thousands
+/// of events take much memory.
+pub(super) fn drop_payload(event: &mut WebhookEvent) {
+    let is_sent = event.status.as_ref().is_some_and(|status| status.message_id.is_some());
+    // An event with none or two payloads keeps what is wrong with it.
+    if is_sent || event.spec.payload().is_ok_and(|text| text.len() > MAX_KEPT_PAYLOAD) {
         event.spec.payload = None;
         event.spec.payload_text = None;
     }
@@ -92,7 +101,7 @@ pub async fn watch_kind<K: Watched, H: Host>(
     synced: impl FnOnce() + Send,
 ) {
     let log = WatchLog::new(K::KIND.as_str(), namespace.as_deref());
-    let watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
+    let watch = Watch::new(api, watcher::Config::default().page_size(K::PAGE), log);
     watch.run(ToEngine { engine, namespace, synced: Some(synced) }).await;
 }
 

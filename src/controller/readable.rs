@@ -11,6 +11,8 @@ use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
+use crate::api::without_managed_fields;
+
 /// An object, or why it cannot be decoded.
 #[derive(Clone, Debug)]
 pub struct Readable<K>(pub Result<K, Unreadable>);
@@ -42,7 +44,7 @@ struct Identity {
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Readable<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let error = match serde_json::from_str(text.get()) {
+        let error = match serde_json::from_str(&without_managed_fields(text.get())) {
             Ok(object) => return Ok(Self(Ok(object))),
             Err(error) => Arc::new(error),
         };

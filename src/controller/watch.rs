@@ -28,7 +28,9 @@ use serde::de::DeserializeOwned;
 pub(super) use log::WatchLog;
 
 /// The size of a page of a list: small enough that one page in flight costs little memory.
-pub(super) const PAGE: u32 = 250;
+pub(super) const PAGE: u32 = 50;
+/// The same for kinds whose objects may have a megabyte each. A page is in memory three times while it is read.
+pub(super) const PAGE_OF_LARGE: u32 = 16;
 
 /// The namespace and the name of an object. The namespace is empty for kinds without namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

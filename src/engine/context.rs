@@ -13,6 +13,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     api::Reason,
     catalogue::Catalogue,
+    memory::MemoryBudget,
     plan::{Cause, ReconcileError, claims},
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
@@ -30,8 +31,9 @@ use super::{
     waiters::{Awaited, Waiters},
 };
 
-/// How many schemas stay compiled: each takes about a hundred kilobytes.
+/// How many schemas stay compiled: each takes about a hundred kilobytes, and all of them at most so many bytes.
 const COMPILED_SCHEMAS: usize = 32;
+const COMPILED_BYTES: usize = 24 * 1024 * 1024;
 /// How far apart objects that wait are woken once Svix responds again: each, and all of them at most.
 const APART: Duration = Duration::from_millis(2);
 const ALL_APART: Duration = Duration::from_secs(5);
@@ -99,6 +101,8 @@ pub struct Context<H: Host> {
     pub scratch: Scratches,
     /// The schemas that events are judged by, as far as they were needed.
     pub catalogue: Catalogue,
+    /// The memory that reconcilers take for large objects.
+    pub memory: MemoryBudget,
     /// The connections in use.
     pub sessions: Sessions,
     /// Objects that exist and cannot be decoded.
@@ -120,7 +124,8 @@ impl<H: Host> Context<H> {
             registry: Registry::default(),
             waiters: Waiters::default(),
             scratch: Scratches::default(),
-            catalogue: Catalogue::new(COMPILED_SCHEMAS),
+            catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
+            memory: MemoryBudget::default(),
             sessions: Sessions::default(),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future};
 
 use crate::{
-    api::{ConfigMapKeyRef, JsonPointer, SvixConnection},
+    api::{ConfigMapKeyRef, JsonPointer, SvixConnection, WebhookEvent},
     plan::secrets::{SecretData, SecretOwner, Sensitive},
 };
 
@@ -52,6 +52,16 @@ pub trait Host: Send + Sync + 'static {
 
     /// Removes our finalizer, from any version of the object: one that is being deleted goes with that, any other stays.
     fn release(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;
+
+    /// Reads an event with its payload, if the engine was given it without: large payloads are not kept in memory. `None`: it
+    /// was given whole.
+    fn read_event(
+        &self,
+        object: &Object,
+    ) -> impl Future<Output = Result<Option<WebhookEvent>, HostError>> + Send {
+        let _ = object;
+        std::future::ready(Ok(None))
+    }
 
     /// Deletes an object whose `ttlAfterFinished` is over. Gone already is success.
     fn delete(&self, object: &Object) -> impl Future<Output = Result<(), HostError>> + Send;

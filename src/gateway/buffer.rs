@@ -15,10 +15,15 @@ use tokio::time::{Instant, Sleep};
 
 use super::body::BodyError;
 
-/// The bytes of request bodies that may be in memory at the same time.
+/// A body is large beyond this size.
+const SMALL: usize = 64 * 1024;
+
+/// The bytes of request bodies that may be in memory at the same time. What bodies have beyond their first 64 KiB takes at
+/// most three quarters of it, so callers that withhold the end of large bodies do not keep small ones out.
 #[derive(Clone)]
 pub(super) struct BufferBudget {
     used: Arc<AtomicUsize>,
+    used_by_large: Arc<AtomicUsize>,
     max: usize,
 }
 
@@ -30,7 +35,7 @@ pub(super) struct BufferPermit {
 
 impl BufferBudget {
     pub(super) fn new(max: usize) -> Self {
-        Self { used: Arc::default(), max }
+        Self { used: Arc::default(), used_by_large: Arc::default(), max }
     }
 
     fn permit(&self) -> BufferPermit {
@@ -41,14 +46,25 @@ impl BufferBudget {
 impl BufferPermit {
     /// Adds bytes to this part. Returns whether the budget allows them.
     fn grow(&mut self, bytes: usize) -> bool {
+        let BufferBudget { used, used_by_large, max } = &self.budget;
+        let before = self.large_bytes();
         self.bytes += bytes;
-        self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.budget.max
+        let large = self.large_bytes() - before;
+        let large_total = used_by_large.fetch_add(large, Ordering::Relaxed) + large;
+        let total = used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        total <= *max && (large == 0 || large_total <= max / 4 * 3)
+    }
+
+    /// The bytes beyond those of a small body.
+    fn large_bytes(&self) -> usize {
+        self.bytes.saturating_sub(SMALL)
     }
 }
 
 impl Drop for BufferPermit {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.used_by_large.fetch_sub(self.large_bytes(), Ordering::Relaxed);
     }
 }
 
@@ -61,7 +77,8 @@ pub(super) async fn read_to_end(
 ) -> Result<(Bytes, BufferPermit), BodyError> {
     let mut permit = budget.permit();
     let mut first = Bytes::new();
-    let mut rest: Vec<u8> = Vec::new();
+    // Empty unless the body arrives in several parts.
+    let mut all: Vec<u8> = Vec::new();
     let expected = usize::try_from(source.size_hint().lower()).unwrap_or(usize::MAX);
     if expected > max {
         return Err(BodyError::TooLarge);
@@ -82,33 +99,38 @@ pub(super) async fn read_to_end(
         let Some(frame) = frame else { break };
         // Trailers have no meaning for the creation of a message.
         let Ok(data) = frame?.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > max {
+        if first.len() + all.len() + data.len() > max {
             return Err(BodyError::TooLarge);
         }
         if !permit.grow(data.len()) {
             return Err(BodyError::BudgetExceeded);
         }
-        if first.is_empty() {
+        if first.is_empty() && all.is_empty() {
             first = data;
         } else {
-            if rest.is_empty() {
-                rest.reserve(expected.saturating_sub(first.len()).max(data.len()));
+            if all.is_empty() {
+                all.reserve_exact(expected.max(first.len() + data.len()));
+                all.extend_from_slice(&std::mem::take(&mut first));
             }
-            rest.extend_from_slice(&data);
+            all.extend_from_slice(&data);
         }
     }
-    if rest.is_empty() {
-        return Ok((first, permit));
-    }
-    let mut all = Vec::with_capacity(first.len() + rest.len());
-    all.extend_from_slice(&first);
-    all.append(&mut rest);
-    Ok((all.into(), permit))
+    Ok((if all.is_empty() { first } else { all.into() }, permit))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_bodies_leave_room_for_small_ones() {
+        let budget = BufferBudget::new(16 * SMALL);
+        let mut large = budget.permit();
+        assert!(large.grow(SMALL) && large.grow(12 * SMALL));
+
+        assert!(!budget.permit().grow(2 * SMALL), "another large body");
+        assert!(budget.permit().grow(SMALL), "a small one");
+    }
 
     #[test]
     fn requests_share_the_budget_and_return_their_part() {

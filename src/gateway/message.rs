@@ -130,6 +130,23 @@ impl MessageError {
     }
 }
 
+/// Returns the memory that judging a body takes at most, in bytes, besides the body.
+#[must_use]
+pub fn memory(body: &[u8]) -> usize {
+    /// A text in the body is copied, and so is a body whose channels are changed.
+    const COPIES: usize = 3;
+    let raw = b"rawPayload";
+    let tree = match std::str::from_utf8(body) {
+        // A payload within a text weighs more than the text, up to the maximum.
+        Ok(text) if body.windows(raw.len()).any(|part| part == raw) => {
+            schema::weigh(text, schema::MAX_WEIGHT).map_or(0, |_| (text.len() * 160).min(schema::MAX_WEIGHT))
+        }
+        Ok(text) => schema::weigh(text, schema::MAX_WEIGHT).unwrap_or(0),
+        Err(_) => 0,
+    };
+    tree + COPIES * body.len()
+}
+
 /// Checks that a text can be JSON in UTF-8, which is all that Svix reads: neither UTF-16 nor UTF-32, and without a byte order
 /// mark. That the rest is UTF-8 is checked where it is read.
 pub fn check_encoding(text: &[u8]) -> Result<(), MessageError> {

@@ -80,11 +80,11 @@ pub struct Limits {
     pub max_payload: usize,
     /// Maximum number of concurrent requests; further requests get a 503. Default 1024.
     pub max_in_flight: usize,
-    /// Maximum number of open connections; further connections get a 503 and are closed. Default 8192.
+    /// Maximum number of open connections; further connections get a 503 and are closed. Default 2048.
     pub max_connections: usize,
-    /// Maximum number of body bytes in memory, over all requests; beyond it, requests get a 503. Default 128 MiB.
+    /// Maximum number of body bytes in memory, over all requests; beyond it, requests get a 503. Default 32 MiB.
     pub max_buffered: usize,
-    /// Maximum size of a request line and its headers in bytes; default 64 KiB.
+    /// Maximum size of a request line and its headers in bytes; default 16 KiB.
     pub max_head: usize,
     /// Time for the request line and the headers, from their first byte; default 10 s.
     pub head_timeout: Duration,
@@ -103,9 +103,9 @@ impl Default for Limits {
         Self {
             max_payload: schema::MAX_PAYLOAD_BYTES,
             max_in_flight: 1024,
-            max_connections: 8192,
-            max_buffered: 128 * 1024 * 1024,
-            max_head: 64 * 1024,
+            max_connections: 2048,
+            max_buffered: 32 * 1024 * 1024,
+            max_head: 16 * 1024,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),

@@ -20,6 +20,7 @@ use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
     local_requests,
+    memory::MemoryBudget,
     plan::{self, ids},
     schema,
     telemetry::{GatewayMetrics, GatewayOutcome},
@@ -95,6 +96,7 @@ pub(super) struct Service {
     metrics: GatewayMetrics,
     in_flight: Arc<InFlight>,
     budget: BufferBudget,
+    memory: MemoryBudget,
     /// Large messages are judged few at once, and callers take turns.
     turns: Permits,
     is_loaded: AtomicBool,
@@ -110,6 +112,7 @@ impl Service {
             Upstream::new(&options.svix_url, options.ca_bundle.as_deref(), options.limits.upstream_timeout)?;
         Ok(Self {
             budget: BufferBudget::new(options.limits.max_buffered),
+            memory: MemoryBudget::default(),
             in_flight: Arc::new(InFlight::new(metrics.clone())),
             turns: Permits::new(turns::heavy_tasks()),
             is_loaded: AtomicBool::new(false),
@@ -207,7 +210,7 @@ impl Service {
         if self.options.listener.is_some() {
             details.event_type = message::read(&body).ok().map(|message| message.event_type);
         }
-        let decision = self.run_judge(caller_of(&parts), body.len(), {
+        let decision = self.run_judge(caller_of(&parts), &body, {
             let (this, body) = (self.clone(), body.clone());
             move || judge(&body, &this.rules())
         });
@@ -244,8 +247,8 @@ impl Service {
                 (document, Some(permit))
             }
         };
-        let decision = self.run_judge(caller_of(&parts), document.len(), {
-            let this = self.clone();
+        let decision = self.run_judge(caller_of(&parts), &document, {
+            let (this, document) = (self.clone(), document.clone());
             move || judge::example(&event_type, &document, this.options.scope.surface, &this.rules())
         });
         self.decided(decision.await?, parts, body, details).await
@@ -340,8 +343,8 @@ impl Service {
             return Err(Rejection::payload_too_large(body.len(), self.options.limits.max_payload));
         }
         message::check_encoding(&body).map_err(|error| judge::malformed(&error))?;
-        let judgement = self.run_judge(caller_of(&parts), body.len(), {
-            let (this, event_type) = (self.clone(), event_type.to_owned());
+        let judgement = self.run_judge(caller_of(&parts), &body, {
+            let (this, event_type, body) = (self.clone(), event_type.to_owned(), body.clone());
             move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)
         });
         match judgement.await? {
@@ -393,24 +396,26 @@ impl Service {
     async fn run_judge<T: Send + 'static>(
         &self,
         caller: Option<Caller>,
-        body_size: usize,
+        body: &Bytes,
         judge: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Rejection> {
-        let judge = move || catch_unwind(AssertUnwindSafe(judge)).ok();
-        let judged = if body_size > LARGE_BODY {
+        // A permit comes before memory: a request that has memory waits for nothing else.
+        let is_large = body.len() > LARGE_BODY;
+        let turn = match caller.filter(|_| is_large) {
+            Some(caller) => Some(self.turns.acquire(caller, "").await),
             // Without a permit only in a test without a connection.
-            let permit = match caller {
-                Some(caller) => Some(self.turns.acquire(caller, "").await),
-                None => None,
-            };
-            let judge = move || {
-                let _permit = permit;
-                judge()
-            };
-            tokio::task::spawn_blocking(judge).await.ok().flatten()
-        } else {
-            judge()
+            None => None,
         };
+        // Most bodies are judged without having to wait.
+        let reserve = self.memory.reserve(message::memory(body));
+        let Ok(memory) = tokio::time::timeout(self.options.limits.body_timeout, reserve).await else {
+            return Err(Rejection::overloaded("Too many large payloads are judged; try again later."));
+        };
+        let judge = move || {
+            let _permits = (turn, memory);
+            catch_unwind(AssertUnwindSafe(judge)).ok()
+        };
+        let judged = if is_large { tokio::task::spawn_blocking(judge).await.ok().flatten() } else { judge() };
         judged.ok_or_else(|| {
             tracing::error!("the validation of a payload panicked; the request is rejected");
             let detail = "The payload could not be validated.";

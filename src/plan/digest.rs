@@ -25,6 +25,16 @@ impl Digest {
         Self::finish(hasher)
     }
 
+    /// Returns the digest of a list of texts and one JSON value, as [`Digest::of_json`] of that list.
+    #[must_use]
+    pub fn of_texts_and_json(texts: &[&str], value: &Value) -> Self {
+        let mut hasher = Sha256::new();
+        feed_length(&mut hasher, b"a", texts.len() + 1);
+        texts.iter().for_each(|text| feed_part(&mut hasher, b"s", text));
+        feed(&mut hasher, value);
+        Self::finish(hasher)
+    }
+
     /// Returns the digest of JSON text by its value, as [`Digest::of_json`], but with every digit of its numbers. Text
     /// that is not JSON, or that is nested too deep, is equal to itself alone.
     #[must_use]
@@ -193,6 +203,15 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         assert_eq!(Digest::of_json_text(&deep), Digest::of_text(&deep));
         assert_eq!(Digest::of_json_text("{\"a\": }"), Digest::of_text("{\"a\": }"));
+    }
+
+    #[test]
+    fn a_list_is_digested_without_a_copy() {
+        let value = serde_json::json!({"b": [1.0], "a": "x"});
+
+        let digest = Digest::of_texts_and_json(&["c", "d"], &value);
+
+        assert_eq!(digest, Digest::of_json(&serde_json::json!(["c", "d", value])));
     }
 
     #[test]

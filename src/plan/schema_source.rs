@@ -28,13 +28,58 @@ pub enum Source<'a> {
 
 /// Returns the schema of an event type, or the ConfigMap that it is kept in, or that it has none.
 pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
+    check_examples_weight(event_type)?;
     match event_type.spec.schema().map_err(|rule| rule.at(JsonPointer::SPEC))? {
         DeclaredSchema::None if event_type.spec.examples.is_empty() => Ok(Source::None),
         DeclaredSchema::None => Err(SpecRule::ExamplesNeedSchema.at(JsonPointer::SPEC).into()),
-        DeclaredSchema::Inline(schema) => Ok(Source::Inline(schema.clone())),
+        DeclaredSchema::Inline(schema) => {
+            // Before a tree is built of it.
+            schema::check_schema_text(schema.as_str()).map_err(|error| invalid_schema(event_type, &error))?;
+            Ok(Source::Inline(schema.clone()))
+        }
         DeclaredSchema::Text(text) => parse_schema(event_type, text).map(Source::Inline),
         DeclaredSchema::ConfigMap(reference) => Ok(Source::ConfigMap(reference)),
     }
+}
+
+/// The JSON texts of all examples that have one, with their numbers.
+fn example_texts(event_type: &WebhookEventType) -> impl Iterator<Item = (usize, &str)> {
+    event_type.spec.examples.iter().enumerate().filter_map(|(index, example)| {
+        match example.payload().ok()? {
+            ExamplePayload::Inline(value) => Some((index, value.as_str())),
+            ExamplePayload::Text(text) => Some((index, text)),
+        }
+    })
+}
+
+/// Refuses examples whose trees together take more memory than one value may.
+fn check_examples_weight(event_type: &WebhookEventType) -> Result<(), ReconcileError> {
+    let mut left = schema::MAX_WEIGHT;
+    for (index, text) in example_texts(event_type) {
+        left -= schema::weigh(text, left).map_err(|violation| {
+            let field = JsonPointer::from_static("/spec/examples").index(index);
+            ReconcileError::at(Reason::InvalidSchema, field, &within_text(&violation))
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns the memory that the trees and texts of a schema and its examples take while they are validated and written, in
+/// bytes.
+#[must_use]
+pub fn memory(event_type: &WebhookEventType) -> usize {
+    /// The text in the object, the tree, what is written to Svix and what Svix returns.
+    const COPIES: usize = 4;
+    /// For a schema in a ConfigMap, whose size is not known.
+    const CONFIG_MAP: usize = 2 * 1024 * 1024;
+    let size = |text: &str| text.len() + schema::weigh(text, schema::MAX_WEIGHT).unwrap_or(0);
+    let schema = match event_type.spec.schema() {
+        Ok(DeclaredSchema::Inline(schema)) => size(schema.as_str()),
+        Ok(DeclaredSchema::Text(text)) => size(text),
+        Ok(DeclaredSchema::ConfigMap(_)) => CONFIG_MAP,
+        Ok(DeclaredSchema::None) | Err(_) => 0,
+    };
+    COPIES * (schema + example_texts(event_type).map(|(_, text)| size(text)).sum::<usize>())
 }
 
 /// Parses a schema that is kept as text. Strictly: we and Svix may read a duplicate key differently.

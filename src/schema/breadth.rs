@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::document::Document;
 
-/// Most violations that are collected of one payload: about 175 MB in the worst case, where every part of the schema
-/// applies to every value.
-const MAX_COLLECTED: usize = 500_000;
+/// Most violations that are collected of one payload: about 40 MB in the worst case. One payload at a time has many.
+const MAX_COLLECTED: usize = 120_000;
+/// As many violations are few: collecting them takes less than 2 MB.
+const FEW_COLLECTED: usize = 5_000;
 /// Most comparisons of values with allowed values for one payload: about a second in the worst case.
 const MAX_COMPARED: usize = 200_000_000;
 
@@ -31,6 +32,9 @@ impl Breadth {
         let mut breadth = Self::default();
         if let Some(root) = document.subschemas.first() {
             breadth.add(root.value);
+            if !has_references(root.value) {
+                breadth.violations = violations_of_one_value(root.value);
+            }
         }
         document.meta_schemas().for_each(|meta_schema| breadth.add(meta_schema));
         breadth
@@ -64,9 +68,47 @@ impl Breadth {
         !self.alternatives
     }
 
+    /// The most values that a payload may have for few violations.
+    pub fn few_collected(self) -> usize {
+        FEW_COLLECTED / self.violations.max(1)
+    }
+
     /// The most values that a payload may have for all its violations to be collected.
     pub fn most_collected(self) -> usize {
         MAX_COLLECTED / self.violations.max(1)
+    }
+}
+
+/// Whether a part of a schema may apply at other places than its own.
+fn has_references(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => map.iter().any(|(key, value)| {
+            matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") || has_references(value)
+        }),
+        Value::Array(items) => items.iter().any(has_references),
+        _ => false,
+    }
+}
+
+/// Returns the most violations that one value of a payload can have, by a schema without references: as many as all parts
+/// have, but for the properties of an object and the places of a tuple, of which a value is at one.
+fn violations_of_one_value(schema: &Value) -> usize {
+    let most =
+        |values: &mut dyn Iterator<Item = &Value>| values.map(violations_of_one_value).max().unwrap_or(0);
+    match schema {
+        Value::Object(map) => {
+            let parts = map.iter().map(|(key, value)| match (key.as_str(), value) {
+                ("required", Value::Array(names)) => names.len(),
+                ("enum" | "const" | "examples" | "default", _) => 0,
+                ("properties", Value::Object(properties)) => most(&mut properties.values()),
+                ("items" | "prefixItems", Value::Array(items)) => most(&mut items.iter()),
+                _ => violations_of_one_value(value),
+            });
+            // Each keyword of a schema can be violated once.
+            parts.sum::<usize>() + map.len().max(1)
+        }
+        Value::Array(items) => items.iter().map(violations_of_one_value).sum(),
+        _ => 0,
     }
 }
 

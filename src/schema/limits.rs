@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::error::{InvalidSchema, beyond};
+use super::{
+    error::{InvalidSchema, beyond},
+    weight,
+};
 
 /// Largest schema, in bytes of compact JSON.
 pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
@@ -13,18 +16,39 @@ pub const MAX_SUBSCHEMAS: usize = 10_000;
 /// Most bytes of the JSON Pointers to all objects: the validator keeps one for each of its parts.
 const MAX_POINTERS: usize = 8 * 1024 * 1024;
 
-/// Refuses a schema beyond the bounds.
-pub(super) fn check(schema: &Value) -> Result<(), InvalidSchema> {
-    if !schema.is_object() && !schema.is_boolean() {
-        return Err(beyond("expected a JSON Schema: an object"));
+/// Schemas with more objects or text are large: compiling one takes megabytes.
+const LARGE_OBJECTS: usize = 500;
+const LARGE_BYTES: usize = 32 * 1024;
+
+/// Refuses the text of a schema beyond the bounds, before anything is built of it.
+pub fn check_text(schema: &str) -> Result<(), InvalidSchema> {
+    check_bytes(schema.len())?;
+    match weight::check(schema) {
+        Ok(()) => Ok(()),
+        Err(violation) => {
+            Err(InvalidSchema::Invalid { pointer: violation.pointer, message: violation.message })
+        }
     }
-    walk(schema, &mut String::new(), 0, &mut Found::default())?;
-    // After the walk: printing recurses, and the depth is bounded by now.
-    let bytes = schema.to_string().len();
+}
+
+fn check_bytes(bytes: usize) -> Result<(), InvalidSchema> {
     if bytes > MAX_SCHEMA_BYTES {
         return Err(beyond(format!("the schema has {bytes} bytes, at most {MAX_SCHEMA_BYTES} are allowed")));
     }
     Ok(())
+}
+
+/// Refuses a schema beyond the bounds. Returns whether it is large.
+pub(super) fn check(schema: &Value) -> Result<bool, InvalidSchema> {
+    if !schema.is_object() && !schema.is_boolean() {
+        return Err(beyond("expected a JSON Schema: an object"));
+    }
+    let mut found = Found::default();
+    walk(schema, &mut String::new(), 0, &mut found)?;
+    // After the walk: printing recurses, and the depth is bounded by now.
+    let bytes = schema.to_string().len();
+    check_bytes(bytes)?;
+    Ok(found.objects > LARGE_OBJECTS || bytes > LARGE_BYTES)
 }
 
 #[derive(Default)]

@@ -8,6 +8,7 @@ mod document;
 mod draft;
 pub mod draft7;
 mod error;
+mod exclusive;
 mod formats;
 mod keywords;
 mod limits;
@@ -21,6 +22,7 @@ mod text;
 mod validator;
 mod violation;
 mod warnings;
+mod weight;
 mod work;
 
 use jsonschema::Validator;
@@ -30,12 +32,14 @@ use breadth::Breadth;
 use document::Document;
 use draft::draft;
 pub use error::InvalidSchema;
-pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
+pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS, check_text as check_schema_text};
 use patterns::Patterns;
-pub use payload::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, parse, parts};
+pub use payload::{parse, parts};
+pub use size::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH};
 use violation::{MAX_COUNTED, MAX_VIOLATIONS};
 pub use violation::{Violation, describe};
 pub use warnings::{Warning, warnings};
+pub use weight::{MAX_WEIGHT, check as check_weight, compiled_size, weigh};
 
 /// A schema ready to judge payloads.
 #[derive(Debug)]
@@ -54,7 +58,8 @@ pub struct Compiled {
 impl Compiled {
     /// Compiles a schema. `format_assertion`: whether formats and content encodings are enforced, or annotations.
     pub fn new(schema: &Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
-        limits::check(schema)?;
+        let is_large = limits::check(schema)?;
+        let _guard = is_large.then(exclusive::enter);
         let document = Document::read(schema, draft(schema)?)?;
         let deepest = work::deepest_payload(&document)?;
         let patterns = Patterns::of(&document)?;
@@ -101,6 +106,7 @@ impl Compiled {
         }
         if size::values(payload) > self.breadth.most_collected() {
             let cheap = self.breadth.first_is_cheap();
+            let _guard = exclusive::enter();
             let first = if cheap { self.validator.validate(payload).err() } else { None };
             let message = match &first {
                 Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
@@ -112,6 +118,7 @@ impl Compiled {
                 0,
             );
         }
+        let _guard = (size::values(payload) > self.breadth.few_collected()).then(exclusive::enter);
         let mut errors = self.validator.iter_errors(payload);
         let reported = errors
             .by_ref()

@@ -4,18 +4,21 @@
 //! Two readers of `{"a": 1, "a": "x"}` may see different payloads, so a second key of the same name is refused;
 //! so is a number beyond the range of a 64-bit float, and text that is not UTF-8 or not one JSON value. A whole number
 //! of more than 64 bits is judged as the float next to it, and passed on as it stands.
+//!
+//! Size and weight are checked before a tree is built.
 
 use std::{collections::HashSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{pointer::push_part, text::quoted, violation::Violation};
-
-/// Largest payload that is judged, in bytes: Svix Cloud's own bound.
-pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
-/// Deepest nesting of a payload; JSON parsers stop there, too.
-pub const MAX_PAYLOAD_DEPTH: usize = 128;
+use super::{
+    pointer::push_part,
+    size::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH},
+    text::quoted,
+    violation::Violation,
+    weight,
+};
 
 /// Parses a payload. An error says where (a JSON Pointer as far as the text could be read, and line and column
 /// when it is no JSON), what was found and what was expected.
@@ -32,6 +35,8 @@ pub fn parse(text: &[u8]) -> Result<Value, Violation> {
     if text.starts_with('\u{feff}') {
         return Err(whole("found a byte order mark, expected JSON from the first byte on".to_owned()));
     }
+    // Before anything is built of it.
+    weight::check(text)?;
     let mut place = Place::default();
     let mut reader = serde_json::Deserializer::from_str(text);
     let value =
@@ -172,13 +177,14 @@ pub fn parts(text: &[u8]) -> Result<Vec<(String, &serde_json::value::RawValue)>,
     let whole = |message: String| Violation { pointer: String::new(), message };
     let text = std::str::from_utf8(text)
         .map_err(|error| whole(format!("found bytes that are not UTF-8 at {}", error.valid_up_to())))?;
+    weight::check(text)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let parts = reader
         .deserialize_map(Parts)
         .and_then(|parts| reader.end().map(|()| parts))
         .map_err(|error| whole(syntax(&error)))?;
-    let mut seen = HashSet::with_capacity(parts.len());
-    match parts.iter().find(|(key, _)| !seen.insert(key.as_str())) {
+    let mut seen: HashSet<&str> = HashSet::new();
+    match parts.iter().find(|(key, _)| !seen.insert(key)) {
         Some((key, _)) => Err(whole(format!("found the key {} twice, expected each key once", quoted(key)))),
         None => Ok(parts),
     }

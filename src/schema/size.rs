@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use super::pointer::push_part;
 
+/// Largest payload that is judged, in bytes: Svix Cloud's own bound.
+pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// Deepest nesting of a payload; JSON parsers stop there, too.
+pub const MAX_PAYLOAD_DEPTH: usize = 128;
+
 /// Returns the JSON Pointer of a value that is nested deeper than so many levels, if there is one.
 pub(super) fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
     /// Nearly every payload is checked, and nearly none is deeper: the place is found only then.

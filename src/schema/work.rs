@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     document::Document,
     error::{InvalidSchema, beyond},
-    payload::MAX_PAYLOAD_DEPTH,
+    size::MAX_PAYLOAD_DEPTH,
 };
 use parts::{MAX_STEPS, Node, Part};
 

@@ -8,6 +8,7 @@ mod crds;
 mod day_two;
 mod events;
 mod lease;
+mod memory;
 mod objects;
 mod process;
 mod rbac;

@@ -19,6 +19,7 @@ mod gateway;
 mod image;
 mod kubectl_yaml;
 mod layering;
+mod memory;
 mod properties;
 mod reasons;
 mod svix_client;

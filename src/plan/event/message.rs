@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     api::{JsonObject, JsonPointer, Reason, SvixConnectionSpec, WebhookEvent},
@@ -106,8 +106,29 @@ pub fn payload(object: &WebhookEvent) -> Result<(Value, String), ReconcileError>
         "" => invalid(&violation.message),
         _ => invalid(&violation),
     })?;
-    JsonObject::from_value(&value).map_err(|error| invalid(&error))?;
+    // A large object is not printed only to know that it is one.
+    if !value.is_object() {
+        JsonObject::from_value(&value).map_err(|error| invalid(&error))?;
+    }
     Ok((value, text.to_owned()))
+}
+
+/// The memory that sending an event takes at most, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventMemory {
+    /// The copies of its text: the object as it is read, the message, Svix's response.
+    pub text: usize,
+    /// The tree of its payload, until it is judged.
+    pub tree: usize,
+}
+
+/// Returns the memory that sending an event takes.
+#[must_use]
+pub fn memory(object: &WebhookEvent) -> EventMemory {
+    const COPIES: usize = 8;
+    let text = object.spec.payload().unwrap_or_default();
+    // A payload beyond the maximum is refused before anything is built of it.
+    EventMemory { text: COPIES * text.len(), tree: schema::weigh(text, schema::MAX_WEIGHT).unwrap_or(0) }
 }
 
 /// The id of an event whose spec names none: the same for the same event, whenever its object is created again.
@@ -119,8 +140,8 @@ fn default_event_id(
 ) -> String {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let parts = json!([connection.owner_id, namespace, name, application, object.spec.event_type, payload]);
-    format!("event-{}", Digest::of_json(&parts))
+    let parts = [&connection.owner_id, namespace, name, application, &object.spec.event_type];
+    format!("event-{}", Digest::of_texts_and_json(&parts, payload))
 }
 
 /// The message in Svix under an event's id is another event. The text never contains the payload.

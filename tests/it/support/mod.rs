@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod objects;
 pub mod operator;
 pub mod ports;
+pub mod process;
 pub mod raw_server;
 pub mod records;
 pub mod release;

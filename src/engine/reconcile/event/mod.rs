@@ -3,6 +3,7 @@
 mod follow;
 mod judge;
 mod kind;
+mod payload;
 mod send;
 
 use jiff::Timestamp;
@@ -66,8 +67,12 @@ async fn reconcile<H: Host>(
         return Err(Error::waiting(Reason::Suspended, message));
     }
 
-    // 4. One that was tried before is searched for.
-    let desired = event::desired(event, &prepared.connection.spec)?;
+    // 4. Its payload, and memory for it.
+    let (read, mut memory) = payload::load(ctx, object, event).await?;
+    let event = read.as_ref().unwrap_or(event);
+    let mut desired = event::desired(event, &prepared.connection.spec)?;
+
+    // 5. One that was tried before is searched for.
     if step != EventStep::Send {
         let session = &*prepared.session;
         match session.client.get_message(&desired.application, &desired.event_id).await? {
@@ -77,8 +82,8 @@ async fn reconcile<H: Host>(
         }
     }
 
-    // 5. Judged, recorded and sent.
-    send::send(ctx, object, event, &prepared, &desired, step).await
+    // 6. Judged, recorded and sent.
+    send::send(ctx, object, event, &prepared, (&mut desired, &mut memory), step).await
 }
 
 /// It could not be sent for a day.

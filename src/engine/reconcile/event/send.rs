@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
     api::{Reason, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventStatus},
+    memory::MemoryPermit,
     plan::{
         ReconcileError,
         event::{self, Desired, EventStep, Message},
@@ -45,12 +47,16 @@ pub(super) async fn send<H: Host>(
     object: &Object,
     event: &WebhookEvent,
     prepared: &Prepared,
-    desired: &Desired,
+    (desired, memory): (&mut Desired, &mut MemoryPermit),
     step: EventStep,
 ) -> Result<Outcome, Error> {
     let (connection, session) = (&*prepared.connection, &*prepared.session);
-    let application = &desired.application;
     let accepted = judge(ctx, object, event, session, desired).await?;
+    // The tree is not needed any more, and Svix may be slow.
+    desired.payload = Value::Null;
+    memory.shrink(event::memory(event).text);
+    let desired = &*desired;
+    let application = &desired.application;
     if is_delayed(ctx, object, event, connection, session, desired) {
         return Err(Error::Requeue(Next::After(DELAY_CHECK)));
     }

@@ -10,7 +10,7 @@ use crate::{
     plan::{
         Field,
         event_type::{self, Desired, EventTypeStep},
-        schema_source::validate,
+        schema_source::{memory, validate},
         status::ReadyState,
     },
 };
@@ -40,7 +40,8 @@ async fn sync<H: Host>(
     let prepared = prepare(ctx, object, AccessCheck::Required).await?;
     let session = &*prepared.session;
 
-    // 2. What Svix is to hold.
+    // 2. What Svix is to hold, and memory for it.
+    let _memory = ctx.memory.reserve(memory(event_type)).await;
     let desired = desired(ctx, event_type, &prepared.connection).await?;
 
     // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.

@@ -1,0 +1,13 @@
+//! What a process costs, as the kernel counts it.
+
+/// The memory limit of the webhook and the gateway in the chart, in MiB.
+pub const LIMIT_OF_SIDECARS: u64 = 192;
+/// The memory limit of the operator in the chart, in MiB.
+pub const LIMIT_OF_OPERATOR: u64 = 256;
+
+/// Returns the most resident memory that a process had so far, in MiB.
+pub fn peak_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process to run");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
