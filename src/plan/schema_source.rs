@@ -58,7 +58,7 @@ fn check_examples_weight(event_type: &WebhookEventType) -> Result<(), ReconcileE
     for (index, text) in example_texts(event_type) {
         left -= schema::weigh(text, left).map_err(|violation| {
             let field = JsonPointer::from_static("/spec/examples").index(index);
-            ReconcileError::at(Reason::InvalidSchema, field, &within_text(&violation))
+            ReconcileError::at(Reason::InvalidSchema, field, within_text(&violation))
         })?;
     }
     Ok(())

@@ -204,7 +204,12 @@ async fn idle_connections_do_not_shut_out_callers() {
         idle.push(TcpStream::connect(server.address).await.unwrap());
     }
 
-    assert!(allowed(&client(&bundle), &server.url()).await.unwrap());
+    // A connection that is a moment old is not closed for another one, so the first attempt may fail.
+    let client = client(&bundle);
+    crate::support::wait::eventually("a review to be answered", PATIENCE, async || {
+        allowed(&client, &server.url()).await.ok().filter(|allowed| *allowed)
+    })
+    .await;
 
     // The first one made room.
     let read = tokio::time::timeout(PATIENCE, idle[0].read(&mut [0; 8])).await.expect("it to be closed");
