@@ -192,7 +192,9 @@ async fn work(control_plane: &ControlPlane, tenant: &TestNamespace<'_>) {
     })
     .await;
     assert!(refusal.contains("/spec/payload/id: found \"7\", expected an integer"), "{refusal}");
-    let good = event("good", "order.placed").with("payload", json!({"id": 7}));
+    // Large enough that the operator reads it again when its turn comes.
+    let payload = json!({"id": 7, "note": "n".repeat(20_000)});
+    let good = event("good", "order.placed").with("payload", payload);
     tenant.apply([good.with("application", "other").with("ttlAfterFinished", "0s")]).await;
     tenant.gone("webhookevent", "good").await;
     // A schema that breaks, and is mended.

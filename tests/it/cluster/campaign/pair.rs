@@ -44,7 +44,8 @@ pub const OF_ENDPOINTS: [&str; 14] = [
 ];
 
 /// Fields that are given once, as they cannot be changed; `connectionRef` changes for both at once.
-pub const OF_BOTH_OR_FIXED: [&str; 4] = ["name", "application", "uid", "connectionRef"];
+/// The campaign changes `featureFlag`, which is the same in Svix as one of `featureFlags`.
+pub const OF_BOTH_OR_FIXED: [&str; 5] = ["name", "application", "uid", "connectionRef", "featureFlags"];
 
 /// Event types that are always there, on both connections.
 pub const COMMON: [&str; 2] = ["common.one", "common.two"];
