@@ -238,11 +238,11 @@ async fn work(control_plane: &ControlPlane, tenant: &TestNamespace<'_>) {
     })
     .await;
     tenant.kubectl(&["delete", "webhookendpoint", "secret", "--timeout=60s"]).await.expect_success();
-    // Svix fails for a while.
+    // Svix fails on this object for a while.
     let only = Some(vec!["endpoint.update".to_owned(), "endpoint.patch".to_owned()]);
     tenant.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
     tenant.apply([endpoint("hook", &["a.one"])]).await;
-    tenant.wait_for_reason("webhookendpoint", "hook", "SvixUnavailable").await;
+    tenant.wait_for_reason("webhookendpoint", "hook", "SvixFailsOnObject").await;
     tenant.svix.faults().clear();
     tenant.all_ready(4).await;
     // The token is wrong, and right again.
