@@ -3,6 +3,7 @@
 mod crds;
 mod dev;
 mod gateway;
+mod payload_file;
 mod reference;
 mod release;
 mod run;
@@ -10,6 +11,7 @@ mod runtime;
 mod send;
 mod signals;
 mod svix_server;
+mod terminal;
 mod validate;
 mod version;
 mod webhook;

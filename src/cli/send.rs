@@ -1,8 +1,8 @@
 //! `svix-operator send`: checks the payload of one event as the gateway does, then sends it.
 
 use std::{
-    io::{self, Read as _},
-    path::{Path, PathBuf},
+    io,
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -15,13 +15,14 @@ use crate::{
         self, channels,
         event::{Desired, Message},
     },
-    schema::{self, MAX_PAYLOAD_BYTES},
+    schema,
     svix::{Client, Error, ErrorKind, SendMessage},
     telemetry::{self, LogFormat, Metrics},
 };
 
 use super::{
     gateway::SourceArguments,
+    payload_file,
     runtime::{self, Threads},
     svix_server::{SvixServerError, address, ca_bundle, client, origin, warnings},
 };
@@ -115,7 +116,8 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
     if arguments.source.from.is_none() && !arguments.source.from_svix {
         return Err(SendError::NoSource);
     }
-    let payload = read_payload(&arguments.file)?;
+    let payload = payload_file::read(&arguments.file)
+        .map_err(|source| SendError::PayloadFile { file: arguments.file.clone(), source })?;
     if let Err(error) = message::check_encoding(&payload) {
         eprintln!("/: {error}");
         return Ok(ExitCode::FAILURE);
@@ -274,17 +276,4 @@ fn failed(error: &Error, client: &Client) -> ExitCode {
         kind => eprintln!("error: {}: {at}: {kind}", error.operation),
     }
     ExitCode::from(SVIX_FAILED)
-}
-
-/// Reads the payload, at most one byte more than the largest payload that is checked.
-fn read_payload(file: &Path) -> Result<Vec<u8>, SendError> {
-    let limit = u64::try_from(MAX_PAYLOAD_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    let read = if file.as_os_str() == "-" {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|file| file.take(limit).read_to_end(&mut bytes))
-    };
-    read.map_err(|source| SendError::PayloadFile { file: file.to_owned(), source })?;
-    Ok(bytes)
 }

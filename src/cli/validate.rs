@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufWriter, IsTerminal as _, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -18,6 +18,8 @@ use crate::{
         output::{self, Format},
     },
 };
+
+use super::{payload_file, terminal};
 
 /// Check manifests and payloads, without a cluster and without Svix.
 ///
@@ -113,12 +115,8 @@ fn work(arguments: &Arguments) -> Result<ExitCode, ValidateError> {
         let (files, left_out) = (report.totals.files, report.totals.left_out);
         return Err(ValidateError::Nothing { paths: paths.join(", "), files, left_out });
     }
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let color = io::stdout().is_terminal() && !no_color;
-    let mut out = BufWriter::new(io::stdout().lock());
-    // A reader that closed the pipe, as `head` does, is no error.
-    let _ = output::write(&report, arguments.output, arguments.strict, color, &mut out)
-        .and_then(|()| out.flush());
+    let color = terminal::has_color();
+    terminal::print(|out| output::write(&report, arguments.output, arguments.strict, color, out));
     Ok(match report.has_findings(arguments.strict) && !arguments.exit_zero {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
@@ -142,17 +140,7 @@ fn standard_input() -> Result<Vec<u8>, ValidateError> {
 
 /// Reads a payload. One that cannot be read is a finding, so that the others are checked all the same.
 fn payload(path: &Path, connection: &str, name: &str) -> PayloadFile {
-    let read = || -> io::Result<Vec<u8>> {
-        let limit = u64::try_from(MAX_PAYLOAD_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-        let mut bytes = Vec::new();
-        if path.as_os_str() == "-" {
-            io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
-        } else {
-            fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-        }
-        Ok(bytes)
-    };
-    let payload = match read() {
+    let payload = match payload_file::read(path) {
         Ok(bytes) if bytes.len() > MAX_PAYLOAD_BYTES => Payload::Unreadable(format!(
             "more than {MAX_PAYLOAD_BYTES} bytes, the most that a payload may have"
         )),

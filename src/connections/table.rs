@@ -18,7 +18,7 @@ use super::limits::Limits;
 const HEAD_ARRIVES: Duration = Duration::from_secs(1);
 /// A connection that became idle less than this ago is not closed: its first bytes are on their way, or its last ones.
 const FRESH: Duration = Duration::from_millis(100);
-/// How many of the longest idle connections are looked at, when the headers of a request arrive on some of them.
+/// How many of the longest idle connections are checked, when the headers of a request arrive on some of them.
 const CANDIDATES: usize = 64;
 
 /// The open connections of one server. Cheap to clone.

@@ -152,6 +152,13 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
+    /// Returns the key of an object of this kind.
+    #[must_use]
+    pub fn of(kind: Kind, meta: &ObjectMeta) -> Self {
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+        Self { kind, namespace: text(&meta.namespace), name: text(&meta.name) }
+    }
+
     /// Returns the key of a connection.
     #[must_use]
     pub fn connection(name: &str) -> Self {
@@ -294,7 +301,7 @@ impl Object {
     /// Returns its key.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
-        ObjectKey { kind: self.kind(), namespace: self.namespace().into(), name: self.name().into() }
+        ObjectKey::of(self.kind(), self.meta())
     }
 
     /// Returns its namespace; empty for connections.

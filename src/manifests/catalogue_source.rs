@@ -11,33 +11,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    api::{ConfigMapKeyRef, EventTypeNames, SvixConnectionSpec, WebhookEventType},
+    api::{EventTypeNames, SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue, Unknown},
     engine::Kind,
-    plan::{
-        ReconcileError, access,
-        claims::{self, Declarer},
-        ids::{self, InvalidEventTypeName},
-        schema_source::{self, Source},
-    },
+    plan::{ReconcileError, access, ids, schema_source},
     schema::InvalidSchema,
 };
 
 use super::{
     connections::{FolderConnections, MissingConnection},
+    declarations::{ObjectName, UnusableSchema, declared, declarers, object_name, owner},
     loaded::{ConfigMapTexts, Loaded},
     problem::Problem,
 };
-
-/// Event types by connection and name, each with the objects that declare it.
-type Declarers<'a> = BTreeMap<(&'a str, String), Vec<&'a WebhookEventType>>;
-
-/// Namespace and name of an object.
-type ObjectName = (Option<String>, Option<String>);
-
-fn object_name(object: &WebhookEventType) -> ObjectName {
-    (object.metadata.namespace.clone(), object.metadata.name.clone())
-}
 
 /// Keeps a catalogue in sync with a folder.
 pub struct CatalogueSource {
@@ -100,25 +86,6 @@ fn outcome(keeps_previous: bool) -> &'static str {
     }
 }
 
-/// Why the schema of an event type cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnusableSchema {
-    /// The event type cannot have this name.
-    #[error("/spec/name: {0}")]
-    Name(#[from] InvalidEventTypeName),
-    /// No file declares the ConfigMap.
-    #[error("/spec/schemaFrom: no file declares ConfigMap {namespace}/{} with key {:?}", .reference.name, .reference.key)]
-    NoConfigMap {
-        /// Its namespace.
-        namespace: String,
-        /// Its name and key.
-        reference: ConfigMapKeyRef,
-    },
-    /// The schema or an example is not valid.
-    #[error(transparent)]
-    Invalid(#[from] ReconcileError),
-}
-
 impl CatalogueSource {
     /// A source of this catalogue that has read nothing yet.
     #[must_use]
@@ -154,8 +121,7 @@ impl CatalogueSource {
         self.take_in(loaded);
         let mut problems: Vec<_> = loaded.problems.iter().cloned().map(CatalogueProblem::Manifest).collect();
         // How a connection writes channels is not known before it can be read either.
-        let has_unreadable = loaded.may_lack_objects()
-            || has_broken_event_type(loaded)
+        let has_unreadable = loaded.may_lack(Kind::EventType.as_str())
             || self.folder_connections.may_lack(|name| self.connections.contains_key(name));
         problems.extend(self.publish(&loaded.config_map_texts(), has_unreadable));
         let new = problems.iter().filter(|problem| !self.reported.contains(problem)).cloned().collect();
@@ -277,38 +243,6 @@ impl CatalogueSource {
     }
 }
 
-/// Whether the manifest of an event type is broken. Its name in Svix is not known then.
-fn has_broken_event_type(loaded: &Loaded) -> bool {
-    let mut broken = loaded.problems.iter().filter_map(|problem| problem.object.as_ref());
-    broken.any(|object| object.kind == Kind::EventType.as_str())
-}
-
-fn declarers(event_types: &[WebhookEventType]) -> Declarers<'_> {
-    let mut declarers = Declarers::new();
-    for object in event_types {
-        let event_type = (object.connection_name(), object.event_type_name());
-        declarers.entry(event_type).or_default().push(object);
-    }
-    declarers
-}
-
-/// Returns the owner of an event type among the objects that declare it.
-fn owner<'a>(
-    objects: &[&'a WebhookEventType],
-    previous: Option<&ObjectName>,
-    permitted: impl Fn(&WebhookEventType) -> bool,
-) -> Option<&'a WebhookEventType> {
-    let declarers: Vec<Declarer<'_>> = objects
-        .iter()
-        .map(|object| Declarer {
-            // Manifests have no status: the owner is the previous one.
-            is_owner: previous.is_some_and(|previous| *previous == object_name(object)),
-            ..Declarer::of_event_type(object, permitted(object))
-        })
-        .collect();
-    claims::owner(&declarers).and_then(|index| objects.get(index).copied())
-}
-
 /// Returns what an event type declares, if it can be used.
 fn resolve(
     object: &WebhookEventType,
@@ -317,28 +251,12 @@ fn resolve(
     config_maps: &ConfigMapTexts,
 ) -> Result<catalogue::Declared, UnusableSchema> {
     ids::check_event_type_name(name, names.unwrap_or_default())?;
-    let schema = match schema_source::schema_text(object)? {
-        Source::None => None,
-        Source::Inline(schema) => Some(schema),
-        Source::ConfigMap(reference) => {
-            let namespace = object.metadata.namespace.clone().unwrap_or_default();
-            let entry = (namespace, reference.name.clone(), reference.key.clone());
-            let Some(text) = config_maps.get(&entry) else {
-                let (namespace, reference) = (entry.0, reference.clone());
-                return Err(UnusableSchema::NoConfigMap { namespace, reference });
-            };
-            Some(schema_source::parse_schema(object, text)?)
-        }
-    };
+    let declared = declared(object, config_maps)?;
     // Svix gets only schemas that pass this, so no other one judges payloads here.
-    if let Some(schema) = &schema {
+    if let Some(schema) = &declared.schema {
         schema_source::validate(object, schema.to_value())?;
     }
-    Ok(catalogue::Declared {
-        schema,
-        format_assertion: object.spec.format_assertion(),
-        policy: object.spec.payload_policy(),
-    })
+    Ok(declared)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ fn others(count: usize) -> String {
 }
 
 /// A number with its noun, such as `1 file` or `2 files`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -72,6 +72,13 @@ impl Loaded {
     #[must_use]
     pub fn may_lack_objects(&self) -> bool {
         self.problems.iter().any(|problem| problem.object.is_none())
+    }
+
+    /// Whether there can be objects of this kind that are not in its list: a mistake in a manifest of the kind was found, or
+    /// a part of the folder could not be read.
+    #[must_use]
+    pub fn may_lack(&self, kind: &str) -> bool {
+        self.problems.iter().any(|problem| problem.object.as_ref().is_none_or(|object| object.kind == kind))
     }
 
     /// Whether a mistake in the manifest of this object was found.

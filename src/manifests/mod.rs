@@ -14,6 +14,7 @@
 mod catalogue_source;
 pub mod check;
 mod connections;
+pub mod declarations;
 mod desired_state;
 mod folder;
 mod host;
@@ -34,12 +35,13 @@ mod walk;
 pub mod watch;
 pub mod yaml;
 
-pub use catalogue_source::{CatalogueProblem, CatalogueSource, UnusableSchema};
+pub use catalogue_source::{CatalogueProblem, CatalogueSource};
 pub use connections::MissingConnection;
+pub use declarations::UnusableSchema;
 pub use desired_state::{DesiredState, Server};
 pub use folder::{Input, load, load_all};
 pub use host::{KeptNamespaces, Listener, ManifestHost, Notification, References, with_meta};
-pub use loaded::{ConfigMapTexts, Loaded, NoManifests};
+pub use loaded::{ConfigMapTexts, Loaded, NoManifests, counted};
 pub use problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation};
 pub use runner::ManifestRunner;
 pub use source_map::SourceMap;

@@ -56,12 +56,9 @@ impl SourceMap {
     }
 
     fn add<T: Resource>(&mut self, kind: Kind, all: &[Located<T>]) {
-        self.origins.extend(all.iter().map(|located| {
-            let meta = located.object.meta();
-            let [namespace, name] =
-                [&meta.namespace, &meta.name].map(|text| text.as_deref().unwrap_or_default());
-            (ObjectKey { kind, namespace: namespace.into(), name: name.into() }, located.origin.clone())
-        }));
+        self.origins.extend(
+            all.iter().map(|located| (ObjectKey::of(kind, located.object.meta()), located.origin.clone())),
+        );
     }
 
     /// Returns the origin of an object.

@@ -6,7 +6,7 @@ use strum::IntoStaticStr;
 use crate::{
     api::{JsonPointer, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     engine::{Kind, ObjectKey},
-    manifests::{Loaded, ObjectId, Position, Problem},
+    manifests::{ObjectId, Position, Problem},
 };
 
 /// The name of the standard input in positions.
@@ -75,7 +75,7 @@ impl Severity {
     }
 }
 
-/// One finding. Sorted by position.
+/// One finding. Sorted by position; the same one of two rules stands side by side.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// The position.
@@ -84,12 +84,12 @@ pub struct Finding {
     pub object: Option<ObjectId>,
     /// The field of the object, or the place in the payload.
     pub pointer: JsonPointer,
+    /// What was found, what is expected, and what to do.
+    pub message: String,
     /// How bad it is.
     pub severity: Severity,
     /// The rule.
     pub rule: Rule,
-    /// What was found, what is expected, and what to do.
-    pub message: String,
 }
 
 impl Finding {
@@ -140,24 +140,9 @@ macro_rules! keyed {
     ($($type:ty => $kind:ident),*) => {$(
         impl Keyed for $type {
             fn key(&self) -> ObjectKey {
-                let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-                ObjectKey {
-                    kind: Kind::$kind,
-                    namespace: text(&self.metadata.namespace),
-                    name: text(&self.metadata.name),
-                }
+                ObjectKey::of(Kind::$kind, &self.metadata)
             }
         }
     )*};
 }
 keyed!(SvixConnection => Connection, WebhookEventType => EventType, WebhookEndpoint => Endpoint, WebhookEvent => Event);
-
-/// Whether it is not certain which objects of this kind there are: a file or an object of the kind could not be read.
-pub(super) fn may_lack(loaded: &Loaded, kind: Kind) -> bool {
-    loaded.may_lack_objects()
-        || loaded
-            .problems
-            .iter()
-            .filter_map(|problem| problem.object.as_ref())
-            .any(|id| id.kind == kind.as_str())
-}

@@ -7,19 +7,19 @@ use crate::{
     api::{SvixConnectionSpec, WebhookEventType},
     catalogue::{Declared, Holder},
     engine::Kind,
-    manifests::{ConfigMapTexts, Loaded},
-    plan::{
-        access,
-        claims::{self, Declarer},
-        schema_source::{self, Source},
-    },
+    manifests::{ConfigMapTexts, Loaded, declarations},
+    plan::access,
 };
 
 /// An event type by the connection that it is declared through and by name.
 pub(super) type EventTypeName<'a> = (&'a str, &'a str);
 
 /// Collects what admission needs. Only the schemas of event types that an event or one of `needed` names are compiled.
-pub(super) fn known<'a>(loaded: &'a Loaded, needed: impl Iterator<Item = EventTypeName<'a>>) -> Known {
+pub(super) fn known<'a>(
+    loaded: &'a Loaded,
+    texts: &ConfigMapTexts,
+    needed: impl Iterator<Item = EventTypeName<'a>>,
+) -> Known {
     let known = Known::default();
     let directory = &known.directory;
     for connection in &loaded.connections {
@@ -37,7 +37,6 @@ pub(super) fn known<'a>(loaded: &'a Loaded, needed: impl Iterator<Item = EventTy
         .map(|event| (event.object.connection_name(), event.object.spec.event_type.as_str()))
         .chain(needed)
         .collect();
-    let texts = loaded.config_map_texts();
     let mut tables: BTreeMap<&str, Vec<(String, Declared)>> = BTreeMap::new();
     for ((connection, name), owner) in owners(loaded, &known) {
         let holder = Holder {
@@ -46,7 +45,7 @@ pub(super) fn known<'a>(loaded: &'a Loaded, needed: impl Iterator<Item = EventTy
         };
         directory.set_holder(connection, &name, Some(holder));
         if needed.contains(&(connection, name.as_str()))
-            && let Some(declared) = declared(owner, &texts)
+            && let Ok(declared) = declarations::declared(owner, texts)
         {
             tables.entry(connection).or_default().push((name, declared));
         }
@@ -65,17 +64,12 @@ fn owners<'a>(
     loaded: &'a Loaded,
     known: &Known,
 ) -> impl Iterator<Item = ((&'a str, String), &'a WebhookEventType)> {
-    let mut declarers: BTreeMap<_, Vec<&WebhookEventType>> = BTreeMap::new();
-    for event_type in &loaded.event_types {
-        let object = &event_type.object;
-        declarers.entry((object.connection_name(), object.event_type_name())).or_default().push(object);
-    }
+    let declarers = declarations::declarers(loaded.event_types.iter().map(|located| &located.object));
     declarers.into_iter().filter_map(|(name, objects)| {
         let connection = known.directory.connection(name.0);
-        let is_permitted = |object: &WebhookEventType| permits(connection.as_deref(), object, known);
-        let all: Vec<_> =
-            objects.iter().map(|object| Declarer::of_event_type(object, is_permitted(object))).collect();
-        Some((name, *objects.get(claims::owner(&all)?)?))
+        let owner =
+            declarations::owner(&objects, None, |object| permits(connection.as_deref(), object, known))?;
+        Some((name, owner))
     })
 }
 
@@ -101,22 +95,4 @@ fn set_broken_holders(loaded: &Loaded, known: &Known) {
             }
         }
     }
-}
-
-/// What an event type declares; `None`: its schema is not known, or cannot be used.
-fn declared(object: &WebhookEventType, texts: &ConfigMapTexts) -> Option<Declared> {
-    let schema = match schema_source::schema_text(object).ok()? {
-        Source::None => None,
-        Source::Inline(schema) => Some(schema),
-        Source::ConfigMap(reference) => {
-            let namespace = object.metadata.namespace.clone().unwrap_or_default();
-            let text = texts.get(&(namespace, reference.name.clone(), reference.key.clone()))?;
-            Some(schema_source::parse_schema(object, text).ok()?)
-        }
-    };
-    Some(Declared {
-        schema,
-        format_assertion: object.spec.format_assertion(),
-        policy: object.spec.payload_policy(),
-    })
 }

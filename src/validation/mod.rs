@@ -43,12 +43,13 @@ pub struct Options {
 #[must_use]
 pub fn validate(inputs: &[Input], options: &Options) -> Report {
     let loaded = manifests::load_all(inputs);
-    let mut places = Places { sources: SourceMap::new(&loaded).with_texts(inputs) };
-    let known = known::known(&loaded, options.payloads.iter().map(PayloadFile::event_type));
+    let texts = loaded.config_map_texts();
+    let mut sources = SourceMap::new(&loaded).with_texts(inputs);
+    let known = known::known(&loaded, &texts, options.payloads.iter().map(PayloadFile::event_type));
     let mut findings: Vec<Finding> = loaded.problems.iter().cloned().map(Finding::error).collect();
     findings.extend(loaded.warnings.iter().cloned().map(Finding::warning));
-    findings.extend(places.locate(objects::check(&loaded, &known)));
-    findings.extend(places.locate(references::check(&loaded, &known)));
+    findings.extend(locate(&mut sources, objects::check(&loaded, &known)));
+    findings.extend(locate(&mut sources, references::check(&loaded, &texts, &known)));
     findings.extend(options.payloads.iter().flat_map(|file| payloads::check(file, &known, &loaded)));
     findings.sort();
     // The rules of admission repeat some of those that the reading of manifests has.
@@ -57,16 +58,10 @@ pub fn validate(inputs: &[Input], options: &Options) -> Report {
     Report::new(&loaded, options.payloads.len(), findings, accepted)
 }
 
-/// Finds the position of findings.
-struct Places {
-    sources: SourceMap,
-}
-
-impl Places {
-    fn locate(&mut self, findings: Vec<Unplaced>) -> impl Iterator<Item = Finding> {
-        findings.into_iter().filter_map(|Unplaced { key, severity, rule, pointer, message }| {
-            let position = self.sources.position(&key, &pointer)?;
-            Some(Finding { position, object: Some(finding::id_of(&key)), pointer, severity, rule, message })
-        })
-    }
+/// Returns the findings with their positions.
+fn locate(sources: &mut SourceMap, findings: Vec<Unplaced>) -> impl Iterator<Item = Finding> {
+    findings.into_iter().filter_map(|Unplaced { key, severity, rule, pointer, message }| {
+        let position = sources.position(&key, &pointer)?;
+        Some(Finding { position, object: Some(finding::id_of(&key)), pointer, severity, rule, message })
+    })
 }

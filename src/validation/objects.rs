@@ -11,12 +11,12 @@ use crate::{
     manifests::{Loaded, Located},
 };
 
-use super::finding::{Keyed, Rule, Severity, Unplaced, may_lack};
+use super::finding::{Keyed, Rule, Severity, Unplaced};
 
 /// Checks all objects.
 pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {
     // The connections of a folder without one are elsewhere.
-    let knows_connections = !loaded.connections.is_empty() && !may_lack(loaded, Kind::Connection);
+    let knows_connections = !loaded.connections.is_empty() && !loaded.may_lack(Kind::Connection.as_str());
     let context = Context { known, knows_connections };
     let mut findings = context
         .all(&loaded.event_types, |object| (judge::event_type(object, known), object.connection_name()));

@@ -14,12 +14,12 @@ use crate::{
     },
 };
 
-use super::finding::{Keyed, Rule, Severity, Unplaced, id_of, may_lack};
+use super::finding::{Keyed, Rule, Severity, Unplaced, id_of};
 
 /// Checks all objects.
-pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {
+pub(super) fn check(loaded: &Loaded, texts: &ConfigMapTexts, known: &Known) -> Vec<Unplaced> {
     let mut findings = Vec::new();
-    config_maps(loaded, &mut findings);
+    config_maps(loaded, texts, &mut findings);
     secrets(loaded, &mut findings);
     event_types(loaded, known, &mut findings);
     same_endpoints(&loaded.endpoints, known, &mut findings);
@@ -31,8 +31,7 @@ fn unplaced(object: &impl Keyed, severity: Severity, pointer: JsonPointer, messa
 }
 
 /// Schemas in ConfigMaps that were read.
-fn config_maps(loaded: &Loaded, findings: &mut Vec<Unplaced>) {
-    let texts = loaded.config_map_texts();
+fn config_maps(loaded: &Loaded, texts: &ConfigMapTexts, findings: &mut Vec<Unplaced>) {
     let names: HashSet<_> = loaded
         .config_maps
         .iter()
@@ -44,7 +43,7 @@ fn config_maps(loaded: &Loaded, findings: &mut Vec<Unplaced>) {
         if !names.contains(&(object.metadata.namespace.as_deref(), Some(reference.name.as_str()))) {
             continue;
         }
-        findings.extend(schema_in_config_map(object, &reference.name, &reference.key, &texts));
+        findings.extend(schema_in_config_map(object, &reference.name, &reference.key, texts));
     }
 }
 
@@ -128,7 +127,7 @@ fn secret_references(object: &WebhookEndpoint) -> Vec<(JsonPointer, &str, &str)>
 
 /// Event types that endpoints and events name, through connections that were not read; admission warns of the others.
 fn event_types(loaded: &Loaded, known: &Known, findings: &mut Vec<Unplaced>) {
-    if may_lack(loaded, Kind::EventType) {
+    if loaded.may_lack(Kind::EventType.as_str()) {
         return;
     }
     let mut by_connection: BTreeMap<&str, HashSet<String>> = BTreeMap::new();

@@ -162,6 +162,17 @@ fn warnings_fail_only_with_strict() {
 }
 
 #[test]
+fn what_two_rules_find_is_said_once() {
+    let text = r#"schemaText: '{"requried": ["id"], "properties": {"id": {"format": "uid"}}}'"#;
+    let event_type = EVENT_TYPE.split("schema:").next().unwrap().to_owned() + text + "\n";
+    let folder = Folder::new(&[("a.yaml", &event_type)]);
+
+    let output = stdout(&folder.validate(&[]));
+
+    assert!(output.ends_with("1 object in 1 file: 2 warnings\n"), "{output}");
+}
+
+#[test]
 fn accepted_warnings_are_counted_and_expire() {
     let unknown = EVENT_TYPE.replace("{type: string}", "{type: string, format: uid}");
     let accepted =

@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashSet,
-    io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::Path,
 };
 
 use crate::{
     api::{DEFAULT_CONNECTION, SvixConnectionSpec},
+    cli::terminal,
     engine::Object,
     manifests::{
         report::{Report, Row},
@@ -27,7 +28,7 @@ pub(super) enum Output {
 }
 
 pub(super) fn print_report(report: &Report, output: Output) {
-    print(|out| match output {
+    terminal::print(|out| match output {
         Output::Table => table::write(report, out, style()),
         Output::Json => {
             serde_json::to_writer_pretty(&mut *out, report)?;
@@ -44,7 +45,7 @@ pub(super) fn print_changes(previous: &Report, report: &Report, output: Output) 
     let known: HashSet<&Row> = previous.objects.iter().chain(&previous.files).collect();
     let rows = report.objects.iter().chain(&report.files);
     let changed = rows.filter(|row| !known.contains(row)).cloned().collect();
-    print(|out| {
+    terminal::print(|out| {
         table::write_rows(&Report::new(changed, 0), out, style())?;
         writeln!(out, "{}", report.totals())
     });
@@ -77,18 +78,11 @@ pub(super) fn print_watching(folder: &Path) {
     println!("\nWatching {}; Ctrl-C ends.", folder.display());
 }
 
-fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>) {
-    let mut out = BufWriter::new(io::stdout().lock());
-    // A reader that closed the pipe, as `head` does, is no error.
-    let _ = write(&mut out).and_then(|()| out.flush());
-}
-
 fn style() -> Style {
     let is_terminal = io::stdout().is_terminal();
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     Style {
-        color: is_terminal && !no_color,
+        color: terminal::has_color(),
         unicode: is_terminal,
         width: if is_terminal { width.or(Some(100)) } else { None },
     }

@@ -5,9 +5,12 @@ use std::{
     io::{self, Write},
 };
 
-use crate::validation::{
-    finding::{Finding, Severity},
-    report::{Report, Totals},
+use crate::{
+    manifests::counted,
+    validation::{
+        finding::{Finding, Severity},
+        report::{Report, Totals},
+    },
 };
 
 pub(super) fn write(report: &Report, color: bool, out: &mut impl Write) -> io::Result<()> {
@@ -58,16 +61,11 @@ pub(super) fn printable(text: &str) -> String {
 
 /// What was read, found and left out, in one line.
 pub(super) fn totals(totals: &Totals) -> String {
-    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let mut line = format!("{} in {}: ", counted(totals.objects, "object"), counted(totals.files, "file"));
+    let mut line = format!("{} in {}", counted(totals.objects, "object"), counted(totals.files, "file"));
     if totals.payloads > 0 {
-        line = format!(
-            "{} in {}, {}: ",
-            counted(totals.objects, "object"),
-            counted(totals.files, "file"),
-            counted(totals.payloads, "payload")
-        );
+        let _ = write!(line, ", {}", counted(totals.payloads, "payload"));
     }
+    line.push_str(": ");
     let _ = match (totals.errors, totals.warnings) {
         (0, 0) => write!(line, "no findings"),
         (errors, 0) => write!(line, "{}", counted(errors, "error")),
