@@ -49,7 +49,7 @@ async fn applied_objects_become_ready_and_stay_unchanged() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(row("/origin.create ")[1..4], ["True", "InSync", "origin.create"]);
-    assert_eq!(row("/hook ")[1..5], ["True", "InSync", r#"["origin.create"]"#, "default"]);
+    assert_eq!(row("/hook ")[1..5], ["True", "InSync", "origin.create", "default"]);
     assert_eq!(row("/early ")[1..3], ["False", "WaitingForEventType"]);
     let described = tenant.kubectl(&["describe", "webhookendpoint", "early"]).await.expect_success();
     assert!(described.contains("not in Svix yet: origin.visit"), "{described}");

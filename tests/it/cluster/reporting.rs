@@ -40,14 +40,14 @@ async fn a_connection_says_what_is_to_be_mended() {
     // The same reason for another cause.
     set_server(&tenant, &format!("{url}/api/v1")).await;
     let stated = tenant.wait_for_reason("svixconnection", &tenant.name, "SvixUnavailable").await;
-    assert!(stated.contains("answers 404") && stated.contains("ends before /api/v1"), "{stated}");
+    assert!(stated.contains("returns 404") && stated.contains("ends before /api/v1"), "{stated}");
 
     // Each cause is an Event, not a second count of the first one.
     eventually("an Event for each cause", PATIENCE, async || {
         let about = format!("involvedObject.name={},reason=SvixUnavailable", tenant.name);
         let arguments = ["get", "events", "-n", "default", "--field-selector", &about];
         let stated = tenant.control_plane.kubectl(&arguments).await.expect_success();
-        if stated.contains("no TLS") && stated.contains("answers 404") { Ok(()) } else { Err(stated) }
+        if stated.contains("no TLS") && stated.contains("returns 404") { Ok(()) } else { Err(stated) }
     })
     .await;
     // And the same one again is counted.
