@@ -1,10 +1,6 @@
 //! `svix-operator send`: checks the payload of one event as the gateway does, then sends it.
 
-use std::{
-    io,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use crate::{
     api::SvixConnectionSpec,
