@@ -1,0 +1,185 @@
+//! Numbers: bounds, multiples by their least common multiple, and numbers that are no multiples.
+
+use num_bigint::BigInt;
+use serde_json::Value;
+
+use super::{Outcome, Solver, facts::Facts};
+use crate::schema::evolution::{decimal::Decimal, model::Constant};
+
+/// Most multiples that are tried one after the other.
+const MAX_TRIED: u32 = 2_000;
+
+/// What is known of a number.
+#[derive(Clone, Default)]
+pub(super) struct NumberFacts {
+    /// The lower bound, and whether it is exclusive.
+    least: Option<(Decimal, bool)>,
+    most: Option<(Decimal, bool)>,
+    divisor: Option<Decimal>,
+    not_divisors: Vec<Decimal>,
+}
+
+impl NumberFacts {
+    pub fn at_least(&mut self, bound: Decimal, is_exclusive: bool) {
+        match &mut self.least {
+            Some((known, exclusive)) if *known == bound => *exclusive |= is_exclusive,
+            Some((known, _)) if *known > bound => {}
+            least => *least = Some((bound, is_exclusive)),
+        }
+    }
+
+    pub fn at_most(&mut self, bound: Decimal, is_exclusive: bool) {
+        match &mut self.most {
+            Some((known, exclusive)) if *known == bound => *exclusive |= is_exclusive,
+            Some((known, _)) if *known < bound => {}
+            most => *most = Some((bound, is_exclusive)),
+        }
+    }
+
+    pub fn multiple_of(&mut self, divisor: &Decimal) {
+        self.divisor = Some(match &self.divisor {
+            Some(known) => known.common_multiple(divisor),
+            None => divisor.clone(),
+        });
+    }
+
+    pub fn not_multiple_of(&mut self, divisor: Decimal) {
+        self.not_divisors.push(divisor);
+    }
+
+    fn permits(&self, number: &Decimal) -> bool {
+        let above = |(bound, exclusive): &(Decimal, bool)| number > bound || (!exclusive && number == bound);
+        let below = |(bound, exclusive): &(Decimal, bool)| number < bound || (!exclusive && number == bound);
+        self.least.as_ref().is_none_or(above)
+            && self.most.as_ref().is_none_or(below)
+            && self.divisor.as_ref().is_none_or(|divisor| number.is_multiple_of(divisor))
+            && !self.not_divisors.iter().any(|divisor| number.is_multiple_of(divisor))
+    }
+}
+
+impl Solver<'_> {
+    pub(super) fn solve_number(&mut self, facts: &Facts) -> Outcome {
+        let number = &facts.number;
+        let is_free = |number: &Value| !facts.excluded.contains(&Constant::of(number).0);
+        let as_value = |number: &Decimal| number.to_json().filter(|value| is_free(value));
+        match (&number.least, &number.most) {
+            (Some((least, low)), Some((most, high))) if least > most || (least == most && (*low || *high)) => {
+                return Outcome::Empty;
+            }
+            _ => {}
+        }
+        let zero = Decimal::whole(0);
+        if number.permits(&zero)
+            && let Some(value) = as_value(&zero)
+        {
+            return Outcome::value(value);
+        }
+        match &number.divisor {
+            Some(divisor) => self.solve_multiple(number, divisor, &as_value),
+            None => self.solve_between(number, &as_value),
+        }
+    }
+
+    /// A number that is a multiple of `divisor`.
+    fn solve_multiple(
+        &mut self,
+        facts: &NumberFacts,
+        divisor: &Decimal,
+        as_value: &dyn Fn(&Decimal) -> Option<Value>,
+    ) -> Outcome {
+        // Where every multiple is a multiple of what it must not be, there is none.
+        if facts.not_divisors.iter().any(|not| divisor.is_multiple_of(not)) {
+            return Outcome::Empty;
+        }
+        let least = facts.least.as_ref().map(|(bound, _)| {
+            let quotient = bound.floor_div(divisor);
+            if divisor.times(&quotient) == *bound { quotient } else { quotient + 1 }
+        });
+        let most = facts.most.as_ref().map(|(bound, _)| bound.floor_div(divisor));
+        // From the bound that is nearer to zero, towards the other.
+        let (start, step) = match (&least, &most) {
+            (Some(least), Some(most)) if least > most => return Outcome::Empty,
+            (Some(least), _) if *least >= BigInt::ZERO => (least.clone(), 1),
+            (_, Some(most)) if *most <= BigInt::ZERO => (most.clone(), -1),
+            _ => (BigInt::ZERO, 1),
+        };
+        let is_both = start == BigInt::ZERO;
+        let mut is_complete = true;
+        for direction in [step, -step] {
+            let mut factor = start.clone();
+            let mut tried = 0;
+            loop {
+                let is_beyond = least.as_ref().is_some_and(|least| factor < *least)
+                    || most.as_ref().is_some_and(|most| factor > *most);
+                if is_beyond {
+                    break;
+                }
+                if tried >= MAX_TRIED || !self.step() {
+                    is_complete = false;
+                    break;
+                }
+                let candidate = divisor.times(&factor);
+                if facts.permits(&candidate)
+                    && let Some(value) = as_value(&candidate)
+                {
+                    return Outcome::value(value);
+                }
+                factor += direction;
+                tried += 1;
+            }
+            if !is_both {
+                break;
+            }
+        }
+        if is_complete { Outcome::Empty } else { Outcome::Unknown(None) }
+    }
+
+    /// A number within bounds.
+    fn solve_between(
+        &mut self,
+        facts: &NumberFacts,
+        as_value: &dyn Fn(&Decimal) -> Option<Value>,
+    ) -> Outcome {
+        let mut candidates = Vec::new();
+        let low = facts.least.as_ref().map(|(bound, _)| bound.clone());
+        let high = facts.most.as_ref().map(|(bound, _)| bound.clone());
+        if let (Some(low), Some(high)) = (&low, &high)
+            && low == high
+        {
+            // A single number.
+            return match (facts.permits(low), as_value(low)) {
+                (true, Some(value)) => Outcome::value(value),
+                // One that no payload has is none, too.
+                _ => Outcome::Empty,
+            };
+        }
+        candidates.extend(low.clone());
+        candidates.extend(high.clone());
+        let base = low.clone().or(high.clone()).unwrap_or(Decimal::whole(0));
+        for offset in -20i64..=20 {
+            candidates.push(base.plus(&Decimal::whole(base.floor_div(&Decimal::whole(1)) * 0 + offset)));
+            candidates.push(Decimal::whole(base.floor_div(&Decimal::whole(1)) + offset));
+            candidates.push(Decimal::whole(base.floor_div(&Decimal::whole(1)) + offset).halfway(&Decimal::whole(
+                base.floor_div(&Decimal::whole(1)) + offset + 1,
+            )));
+        }
+        let (mut from, to) = match (&low, &high) {
+            (Some(low), Some(high)) => (low.clone(), high.clone()),
+            (Some(low), None) => (low.clone(), low.plus(&Decimal::whole(1))),
+            (None, Some(high)) => (high.plus(&Decimal::whole(-1)), high.clone()),
+            (None, None) => (Decimal::whole(0), Decimal::whole(1)),
+        };
+        let first = from.clone();
+        for _ in 0..40 {
+            from = from.halfway(&to);
+            candidates.push(from.clone());
+            candidates.push(first.halfway(&from));
+        }
+        if !self.use_steps(candidates.len() as u64 / 8 + 1) {
+            return Outcome::Unknown(None);
+        }
+        let found = candidates.iter().filter(|it| facts.permits(it)).find_map(as_value);
+        // Between two numbers there are more than any list excludes, though perhaps none that a payload can have.
+        found.map_or(Outcome::Unknown(None), Outcome::value)
+    }
+}
