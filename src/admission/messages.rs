@@ -74,12 +74,12 @@ pub(super) fn plain(text: &str, most: usize) -> String {
 }
 
 /// Warnings as the API server passes them on: each of at most 256 characters, all of at most 4096.
-pub(super) fn bounded(warnings: Vec<String>) -> Vec<String> {
+pub(super) fn bounded(warnings: &[Problem]) -> Vec<String> {
     let count = warnings.len();
     let mut left = MAX_WARNINGS;
     let mut kept = Vec::new();
-    for (index, warning) in warnings.into_iter().enumerate() {
-        let mut warning = plain(&warning, MAX_WARNING);
+    for (index, warning) in warnings.iter().enumerate() {
+        let mut warning = plain(&warning.to_string(), MAX_WARNING);
         // What was escaped has become longer.
         if let Some((end, _)) = warning.char_indices().nth(MAX_WARNING) {
             warning.truncate(end);
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn warnings_stay_within_the_api_servers_bounds() {
-        let many = bounded(vec!["é\n".repeat(300); 100]);
+        let many = bounded(&vec![Problem::new("/spec", "é\n".repeat(300)); 100]);
         assert!(many.iter().all(|warning| warning.chars().count() <= 256), "{many:?}");
         assert!(many.iter().map(|warning| warning.chars().count()).sum::<usize>() <= 4096);
         assert!(many.last().is_some_and(|last| last.ends_with("more warnings")), "{many:?}");
-        assert_eq!(bounded(vec!["one".to_owned()]), ["one"]);
+        assert_eq!(bounded(&[Problem::new("", "one")]), ["one"]);
     }
 }

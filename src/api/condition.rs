@@ -106,6 +106,8 @@ pub enum Reason {
     FieldsIgnored,
     /// Svix is unreachable or returns a temporary error.
     SvixUnavailable,
+    /// Svix fails with 5xx on this object again and again, while other calls of the connection succeed.
+    SvixFailsOnObject,
     /// Svix asks to slow down (429).
     Throttled,
     /// The Secret with the token does not exist, or its key is missing or empty.

@@ -59,6 +59,8 @@ pub const FINALIZER: &str = "svix-operator.dev/cleanup";
 /// Annotation that records, before the first write to Svix, which event type this object is about to
 /// create: `<metadata.uid> <connection>/<name> <digest>`. It names the object's own uid, so a copy of the manifest or
 /// a restored backup does not carry the claim along; the digest is keyed with the token, so nobody else can make one.
+/// Of an endpoint: `<metadata.uid> <connection>/<application>/<uid>`, which only says where to look; the mark in Svix is
+/// the proof.
 pub const CLAIM_ANNOTATION: &str = "svix-operator.dev/claim";
 
 /// Key in the metadata of an endpoint in Svix that names the object that declares it:

@@ -166,6 +166,7 @@ impl<H: Host> Context<H> {
             let resource = match change {
                 Changed::EventType(name) => {
                     self.release_waiters(connection, &Awaited::EventType(name.clone()));
+                    self.check_event_type_live(connection, name);
                     SvixResource::EventType(name.clone())
                 }
                 Changed::Endpoint { application, uid: Some(uid), .. } => {
@@ -175,6 +176,13 @@ impl<H: Host> Context<H> {
                 Changed::Endpoint { uid: None, .. } => continue,
             };
             self.wake_declarers(connection, &resource);
+        }
+    }
+
+    /// Has the endpoints that subscribe to an event type notice when it is archived or removed.
+    pub fn check_event_type_live(&self, connection: &str, name: &str) {
+        if self.sessions.get(connection).is_ok_and(|session| !session.mirror.event_type_live(name)) {
+            self.sessions.event_type_gone(connection, name);
         }
     }
 

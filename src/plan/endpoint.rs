@@ -17,7 +17,7 @@ pub use observed::{Observed, Ownership, ownership};
 pub use url::{InvalidUrl, host_of, normal_url};
 
 /// The fields of an endpoint to write; a field that is `None` is left as it is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Change {
     /// Uid.
     pub uid: Option<String>,

@@ -70,7 +70,7 @@ impl Desired {
 }
 
 /// An event type in Svix, as the mirror keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     /// The name.
     pub name: String,

@@ -37,17 +37,18 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     let namespace = object.metadata.namespace.as_deref();
     let not_permitted = super::not_permitted(known, connection, namespace, object);
     for (index, name) in spec.event_types.iter().enumerate() {
+        let field = JsonPointer::from_static("/spec/eventTypes").index(index);
         if !ids::is_name(name) {
-            let field = JsonPointer::from_static("/spec/eventTypes").index(index);
             findings.problem(field, "expected the name of an event type");
         } else if not_permitted.is_none()
             && known.directory.connection(connection).is_some()
             && known.directory.holder(connection, name).is_none()
         {
-            findings.warnings.push(format!(
-                "/spec/eventTypes/{index}: no WebhookEventType declares {name:?} through connection {connection:?}; \
-                 the endpoint waits until it is in Svix"
-            ));
+            let message = format!(
+                "no WebhookEventType declares {name:?} through connection {connection:?}; the endpoint waits until \
+                 it is in Svix"
+            );
+            findings.warnings.push(Problem::new(field, message));
         }
     }
     findings.warnings.extend(not_permitted);

@@ -69,31 +69,28 @@ fn validate_payload(object: &WebhookEvent, payload: &Value, known: &Known, findi
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
         Judgement::Undeclared => {
             let then = "the event waits, and is validated before it is sent";
-            findings.warnings.push(match known.directory.holder(connection, name) {
-                None => format!(
-                    "/spec/eventType: no WebhookEventType declares {name:?} through connection {connection:?}; {then}"
-                ),
-                Some(holder) => format!(
-                    "/spec/eventType: {name:?} is declared by {holder}, but its schema cannot be used; {then}"
-                ),
-            });
+            let message = match known.directory.holder(connection, name) {
+                None => {
+                    format!("no WebhookEventType declares {name:?} through connection {connection:?}; {then}")
+                }
+                Some(holder) => {
+                    format!("{name:?} is declared by {holder}, but its schema cannot be used; {then}")
+                }
+            };
+            findings.warnings.push(Problem::new("/spec/eventType", message));
         }
         Judgement::Invalid { policy, violations, more } => {
             findings.violated = Some(policy);
-            let mut problems: Vec<_> =
-                violations.iter().map(|violation| problem(&field, violation)).collect();
+            let problems = violations.iter().map(|violation| problem(&field, violation));
             // Violations are counted up to a bound, so this is not an exact number.
-            let rest =
-                (more > 0).then(|| Problem::new(field, format!("and {more} or more other violations")));
+            let rest = (more > 0)
+                .then(|| Problem::new(field.clone(), format!("and {more} or more other violations")));
             match policy {
                 PayloadPolicy::Enforce => {
-                    findings.problems.append(&mut problems);
+                    findings.problems.extend(problems);
                     findings.more = rest;
                 }
-                PayloadPolicy::Warn => {
-                    let all = problems.iter().chain(&rest).map(ToString::to_string);
-                    findings.warnings.extend(all);
-                }
+                PayloadPolicy::Warn => findings.warnings.extend(problems.chain(rest)),
                 PayloadPolicy::Audit => {}
             }
         }

@@ -70,6 +70,9 @@ async fn reconcile_and_report<H: Host>(ctx: &Context<H>, work: &Work) -> Next {
     } else {
         dispatch!(&object, |it| it.reconcile(ctx, &object).await)
     };
+    if result.is_ok() {
+        ctx.scratch.with(&work.key, |scratch| (scratch.failing, scratch.failed_call) = (None, None));
+    }
     let outcome = match result.or_else(|error| failure::outcome_of(ctx, &object, error)) {
         Ok(outcome) => outcome,
         Err(next) => return next,

@@ -189,7 +189,11 @@ impl Index {
     fn connections_of(&self, object: &Object) -> Vec<Arc<str>> {
         let name = object.connection_name();
         let recorded = object.recorded_connection().filter(|recorded| *recorded != name);
-        std::iter::once(name).chain(recorded).map(|name| self.shared_connection_name(name)).collect()
+        std::iter::once(name)
+            .chain(recorded)
+            .chain(object.half_created_on())
+            .map(|name| self.shared_connection_name(name))
+            .collect()
     }
 
     /// Returns the name of a connection, in the one copy that there is.

@@ -3,7 +3,7 @@
 mod index;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -225,6 +225,20 @@ impl Registry {
             .filter(|key| key.kind == Kind::Endpoint)
             .filter_map(|key| index.endpoint_of(key, connection))
             .collect()
+    }
+
+    /// Returns the endpoints of a connection that subscribe to one of these event types. It looks at all of them.
+    #[must_use]
+    pub fn subscribers(&self, connection: &str, event_types: &HashSet<Box<str>>) -> Vec<ObjectKey> {
+        let index = self.index.lock();
+        let users = index.by_connection.get(connection).into_iter().flatten();
+        let subscribes = |key: &&ObjectKey| match index.objects.get(*key) {
+            Some(Object::Endpoint(endpoint)) => {
+                endpoint.spec.event_types.iter().any(|name| event_types.contains(name.as_str()))
+            }
+            _ => false,
+        };
+        users.filter(subscribes).cloned().collect()
     }
 
     /// Returns the endpoints of a connection that are not ready yet and do not wait for a person.

@@ -61,6 +61,10 @@ impl Resource for WebhookEndpoint {
         Some((&svix.connection, resource))
     }
 
+    fn recorded_id(&self) -> Option<&str> {
+        in_svix(self).map(|svix| svix.id.as_str())
+    }
+
     fn secret_names(&self) -> Vec<&str> {
         self.spec.secret_names().collect()
     }

@@ -84,11 +84,11 @@ impl<'a, H: Host> Pass<'a, H> {
     pub fn published_key(&self) -> Option<Sensitive> {
         let to = self.endpoint.spec.signing_secret.as_ref()?.to_secret.as_ref()?;
         let secret = self.secrets.get(&to.name)?.as_ref()?;
-        key_for_recreation(secret, self.endpoint, to.key())
+        key_for_recreation(secret, self.endpoint, to)
     }
 
     /// Whether this generation of the spec was carried out before.
-    fn was_carried_out(&self) -> bool {
+    pub fn was_carried_out(&self) -> bool {
         self.recorded
             .is_some_and(|svix| svix.generation.is_some() && svix.generation == self.object.generation())
     }

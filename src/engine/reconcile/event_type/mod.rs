@@ -97,7 +97,10 @@ async fn observe_only(
     let session = &*prepared.session;
     let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
     let mut schemas = None;
-    if claim.reads_svix {
+    // The mirror has no schemas, only their digests: where they differ is read.
+    let differs_in_schema =
+        observed.as_ref().is_some_and(|observed| observed.schema_digest != Some(wanted.schema_digest));
+    if claim.reads_svix || differs_in_schema {
         let document = apply::read(session, &wanted.name).await?;
         (observed, schemas) = document.map(|document| (document.observed, document.schemas)).unzip();
     }

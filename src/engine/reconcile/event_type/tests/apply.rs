@@ -243,3 +243,14 @@ async fn a_request_has_svix_read_although_it_seems_equal() {
     assert_eq!(description(&fixture), "mine");
     assert_eq!(fixture.status(&key())["lastHandledReconcileAt"], "now");
 }
+
+#[tokio::test]
+async fn an_observed_schema_that_differs_is_located() {
+    let observed = kind().with("managementPolicy", "Observe").with("adoption", "Override");
+    let fixture = beside(observed.with("schema", json!({"type": "array"})), "mine").await;
+
+    fixture.reconcile(&key()).await;
+
+    let difference = fixture.status(&key())["difference"].to_string();
+    assert!(difference.contains(" at /title") || difference.contains(" at /type"), "{difference}");
+}
