@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn one_number_has_one_form() {
-        for (one, other) in [("10", "1e1"), ("0.50", "5e-1"), ("0", "-0.0"), ("9007199254740994.0", "9007199254740994")]
+        for (one, other) in
+            [("10", "1e1"), ("0.50", "5e-1"), ("0", "-0.0"), ("9007199254740994.0", "9007199254740994")]
         {
             assert_eq!(decimal(one), decimal(other));
         }

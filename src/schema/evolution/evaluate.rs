@@ -111,10 +111,12 @@ impl Evaluation<'_> {
                 self.at_most(nodes.iter().map(|node| (*node, value)).collect(), 1, below)
             }
             (Keyword::Not(node), _) => self.node_at(*node, value, below).map(|matches| !matches),
-            (Keyword::If { condition, then, otherwise }, _) => match self.node_at(*condition, value, below)? {
-                true => then.map_or(Some(true), |then| self.node_at(then, value, below)),
-                false => otherwise.map_or(Some(true), |otherwise| self.node_at(otherwise, value, below)),
-            },
+            (Keyword::If { condition, then, otherwise }, _) => {
+                match self.node_at(*condition, value, below)? {
+                    true => then.map_or(Some(true), |then| self.node_at(then, value, below)),
+                    false => otherwise.map_or(Some(true), |otherwise| self.node_at(otherwise, value, below)),
+                }
+            }
             (Keyword::Minimum { bound, is_exclusive }, Value::Number(number)) => {
                 let number = Decimal::of(number)?;
                 Some(number > *bound || (!is_exclusive && number == *bound))
@@ -128,7 +130,9 @@ impl Evaluation<'_> {
             }
             (Keyword::MinLength(least), Value::String(text)) => Some(text.chars().count() as u64 >= *least),
             (Keyword::MaxLength(most), Value::String(text)) => Some(text.chars().count() as u64 <= *most),
-            (Keyword::Pattern(pattern), Value::String(text)) => self.checks.matches(self.model, *pattern, text),
+            (Keyword::Pattern(pattern), Value::String(text)) => {
+                self.checks.matches(self.model, *pattern, text)
+            }
             (Keyword::Facet(facet), Value::String(text)) => self.checks.has_facet(self.model, *facet, text),
             (Keyword::MinItems(least), Value::Array(items)) => Some(items.len() as u64 >= *least),
             (Keyword::MaxItems(most), Value::Array(items)) => Some(items.len() as u64 <= *most),

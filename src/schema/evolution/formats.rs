@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn the_examples_are_values_and_match_the_shape() {
         for format in FORMATS.iter().map(|format| format.name) {
-            let schema = json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "format": format });
+            let schema =
+                json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "format": format });
             let compiled = Compiled::new(&schema, true).unwrap();
             let shape = shape(format).map(|shape| (Regex::new(shape.pattern).unwrap(), shape.is_exact));
             let all = FORMATS.iter().flat_map(|other| examples(other.name)).chain(&ODD);
@@ -95,7 +96,10 @@ mod tests {
                 if let Some((regex, is_exact)) = &shape {
                     let matches = regex.is_match(text.as_bytes());
                     assert!(matches || !is_value, "{text:?} is a {format}, but does not match its shape");
-                    assert!(!matches || !is_exact || is_value, "{text:?} is no {format}, but matches its shape");
+                    assert!(
+                        !matches || !is_exact || is_value,
+                        "{text:?} is no {format}, but matches its shape"
+                    );
                 }
             }
         }
@@ -108,7 +112,10 @@ mod tests {
             let compiled = Compiled::new(&json!({ "format": outer }), true).unwrap();
             for inner in formats.iter().filter(|inner| is_part_of(inner, outer)) {
                 for text in examples(inner) {
-                    assert!(compiled.violations(&json!(text)).0.is_empty(), "{text:?} of {inner} is no {outer}");
+                    assert!(
+                        compiled.violations(&json!(text)).0.is_empty(),
+                        "{text:?} of {inner} is no {outer}"
+                    );
                 }
             }
         }

@@ -28,7 +28,9 @@ use read::{Mode, Source};
 use solve::{Outcome, Solver};
 
 /// What a change of a schema must not do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::VariantNames)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::VariantNames,
+)]
 pub enum Level {
     /// The new schema permits no payload that the old one refuses, where receivers ignore members that they do not know:
     /// closed objects of the old schema count as open.
@@ -146,7 +148,8 @@ fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
     else {
         return not_decided();
     };
-    let (Ok(old_patterns), Ok(new_patterns)) = (Patterns::of(&old_document), Patterns::of(&new_document)) else {
+    let (Ok(old_patterns), Ok(new_patterns)) = (Patterns::of(&old_document), Patterns::of(&new_document))
+    else {
         return not_decided();
     };
     let old_source =
@@ -171,7 +174,8 @@ fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
     if matches!(outcome, Outcome::Empty) {
         return Verdict::Safe;
     }
-    let mut witness = witness::Search { solver: &mut solver, permits: inner.0, refuses: outer.0, refusing: outer.1 };
+    let mut witness =
+        witness::Search { solver: &mut solver, permits: inner.0, refuses: outer.0, refusing: outer.1 };
     if let Some(found) = outcome.any_value()
         && witness.is_witness(found)
     {

@@ -75,9 +75,19 @@ pub(super) enum Keyword {
     /// At most one of the nodes matches: with `AnyOf`, this is `oneOf`.
     AtMostOne(Vec<NodeId>),
     Not(NodeId),
-    If { condition: NodeId, then: Option<NodeId>, otherwise: Option<NodeId> },
-    Minimum { bound: Decimal, is_exclusive: bool },
-    Maximum { bound: Decimal, is_exclusive: bool },
+    If {
+        condition: NodeId,
+        then: Option<NodeId>,
+        otherwise: Option<NodeId>,
+    },
+    Minimum {
+        bound: Decimal,
+        is_exclusive: bool,
+    },
+    Maximum {
+        bound: Decimal,
+        is_exclusive: bool,
+    },
     MultipleOf(Decimal),
     MinLength(u64),
     MaxLength(u64),
@@ -87,17 +97,30 @@ pub(super) enum Keyword {
     MinItems(u64),
     MaxItems(u64),
     UniqueItems,
-    Items { prefix: Vec<NodeId>, rest: Option<NodeId> },
-    Contains { node: NodeId, min: u64, max: Option<u64> },
+    Items {
+        prefix: Vec<NodeId>,
+        rest: Option<NodeId>,
+    },
+    Contains {
+        node: NodeId,
+        min: u64,
+        max: Option<u64>,
+    },
     MinProperties(u64),
     MaxProperties(u64),
     Required(String),
     Properties(Members),
     PropertyNames(NodeId),
     /// Where the member is present, the node matches.
-    Dependent { name: String, node: NodeId },
+    Dependent {
+        name: String,
+        node: NodeId,
+    },
     /// What is not modelled: the keyword, and all that it may depend on, as text.
-    Other { keyword: &'static str, content: String },
+    Other {
+        keyword: &'static str,
+        content: String,
+    },
 }
 
 /// `properties`, `patternProperties` and `additionalProperties` of one schema.
@@ -135,7 +158,8 @@ fn normal(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(normal).collect(),
         Value::Object(members) => {
             // Sorted, so that the order of members does not count.
-            let members: BTreeMap<_, _> = members.iter().map(|(key, value)| (key.clone(), normal(value))).collect();
+            let members: BTreeMap<_, _> =
+                members.iter().map(|(key, value)| (key.clone(), normal(value))).collect();
             members.into_iter().collect()
         }
         other => other.clone(),
@@ -181,7 +205,6 @@ impl Model {
     pub fn facet(&self, facet: FacetId) -> &Facet {
         &self.facets[facet]
     }
-
 
     /// Returns the node that asserts all of some keywords.
     pub fn node(&mut self, mut keys: Vec<KeyId>) -> NodeId {
@@ -257,9 +280,7 @@ impl Keyword {
                 then: then.map(&mut to),
                 otherwise: otherwise.map(&mut to),
             },
-            Self::Items { prefix, rest } => {
-                Self::Items { prefix: list(prefix), rest: rest.map(&mut to) }
-            }
+            Self::Items { prefix, rest } => Self::Items { prefix: list(prefix), rest: rest.map(&mut to) },
             Self::Contains { node, min, max } => Self::Contains { node: to(*node), min: *min, max: *max },
             Self::Properties(members) => Self::Properties(Members {
                 named: members.named.iter().map(|(name, node)| (name.clone(), to(*node))).collect(),

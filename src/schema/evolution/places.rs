@@ -161,7 +161,14 @@ impl Explanation<'_, '_> {
                         nodes.extend(members.additional);
                     }
                     for node in nodes {
-                        self.inner(node, member, name.clone(), raw, &["additionalProperties", "unevaluatedProperties"], path);
+                        self.inner(
+                            node,
+                            member,
+                            name.clone(),
+                            raw,
+                            &["additionalProperties", "unevaluatedProperties"],
+                            path,
+                        );
                     }
                 }
             }
@@ -252,7 +259,13 @@ fn member_rule(read: &Read, schema: &Value, raw: RawId, name: &str) -> Option<Ru
 }
 
 /// The raw nodes that a part of a payload is matched with.
-fn nodes_at(read: &Read, solver: &mut Solver<'_>, root: RawId, payload: &Value, path: &[String]) -> Vec<RawId> {
+fn nodes_at(
+    read: &Read,
+    solver: &mut Solver<'_>,
+    root: RawId,
+    payload: &Value,
+    path: &[String],
+) -> Vec<RawId> {
     let mut nodes = vec![root];
     let mut value = payload;
     let mut path = path.iter();
@@ -267,7 +280,9 @@ fn nodes_at(read: &Read, solver: &mut Solver<'_>, root: RawId, payload: &Value, 
                         .copied()
                         .filter(|node| solver.meets(&[(read.nodes[*node], true)], value) == Some(true))
                         .collect(),
-                    Keyword::If { then, otherwise, .. } => [*then, *otherwise].into_iter().flatten().collect(),
+                    Keyword::If { then, otherwise, .. } => {
+                        [*then, *otherwise].into_iter().flatten().collect()
+                    }
                     _ => Vec::new(),
                 };
                 inner.into_iter().for_each(|node| {

@@ -18,7 +18,8 @@ pub(super) fn intern(raw: &[Raw], model: &mut Model) -> Vec<NodeId> {
     };
     let parents = {
         let mut parents: Vec<Vec<usize>> = vec![Vec::new(); raw.len()];
-        (0..raw.len()).for_each(|node| children(node).into_iter().for_each(|child| parents[child].push(node)));
+        (0..raw.len())
+            .for_each(|node| children(node).into_iter().for_each(|child| parents[child].push(node)));
         parents
     };
     // Leaves first: a node is ready when all that it refers to is.
@@ -46,7 +47,8 @@ pub(super) fn intern(raw: &[Raw], model: &mut Model) -> Vec<NodeId> {
         for node in &cyclic {
             let id = nodes[*node].unwrap_or_default();
             if filled.insert(id) {
-                let keywords = raw[*node].keywords.iter().map(|it| it.map(|child| nodes[child].unwrap_or_default()));
+                let keywords =
+                    raw[*node].keywords.iter().map(|it| it.map(|child| nodes[child].unwrap_or_default()));
                 let keys = keywords.filter_map(simple).map(|keyword| model.key(keyword)).collect();
                 model.fill(id, keys);
             }
@@ -79,14 +81,18 @@ fn add(keywords: Vec<Keyword>, model: &mut Model) -> NodeId {
             Keyword::Items { mut prefix, rest } => {
                 let is_all = |node: &NodeId| model.keys(*node).is_empty();
                 let rest = rest.filter(|node| !is_all(node));
-                while prefix.last().is_some_and(|last| Some(*last) == rest || (rest.is_none() && is_all(last))) {
+                while prefix
+                    .last()
+                    .is_some_and(|last| Some(*last) == rest || (rest.is_none() && is_all(last)))
+                {
                     prefix.pop();
                 }
                 if !prefix.is_empty() || rest.is_some() {
                     keys.push(model.key(Keyword::Items { prefix, rest }));
                 }
             }
-            Keyword::PropertyNames(node) | Keyword::Dependent { node, .. } if model.keys(node).is_empty() => {}
+            Keyword::PropertyNames(node) | Keyword::Dependent { node, .. } if model.keys(node).is_empty() => {
+            }
             keyword => keys.push(model.key(keyword)),
         }
     }

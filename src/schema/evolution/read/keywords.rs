@@ -88,7 +88,9 @@ impl<'a> Reader<'a, '_, '_> {
             ("multipleOf", Value::Number(number)) => {
                 out.extend(Decimal::of(number).filter(|it| !it.is_zero()).map(Keyword::MultipleOf));
             }
-            ("minLength", _) => out.extend(counted(Keyword::MinLength).filter(|it| *it != Keyword::MinLength(0))),
+            ("minLength", _) => {
+                out.extend(counted(Keyword::MinLength).filter(|it| *it != Keyword::MinLength(0)))
+            }
             ("maxLength", _) => out.extend(counted(Keyword::MaxLength)),
             ("pattern", Value::String(pattern)) => {
                 let pattern = self.model.add_pattern(self.source.patterns.translated(pattern));
@@ -111,7 +113,9 @@ impl<'a> Reader<'a, '_, '_> {
                 let facet = self.model.add_facet(Facet { schema: schema.to_string(), format: None });
                 out.push(Keyword::Facet(facet));
             }
-            ("minItems", _) => out.extend(counted(Keyword::MinItems).filter(|it| *it != Keyword::MinItems(0))),
+            ("minItems", _) => {
+                out.extend(counted(Keyword::MinItems).filter(|it| *it != Keyword::MinItems(0)))
+            }
             ("maxItems", _) => out.extend(counted(Keyword::MaxItems)),
             ("uniqueItems", Value::Bool(true)) => out.push(Keyword::UniqueItems),
             ("items", Value::Array(items)) if draft <= Draft::Draft201909 => {
@@ -149,7 +153,9 @@ impl<'a> Reader<'a, '_, '_> {
             }
             ("maxProperties", _) => out.extend(counted(Keyword::MaxProperties)),
             ("required", Value::Array(names)) => {
-                out.extend(names.iter().filter_map(Value::as_str).map(|name| Keyword::Required(name.to_owned())));
+                out.extend(
+                    names.iter().filter_map(Value::as_str).map(|name| Keyword::Required(name.to_owned())),
+                );
             }
             ("properties", Value::Object(entries)) => {
                 for (key, value) in entries {
@@ -216,7 +222,9 @@ impl<'a> Reader<'a, '_, '_> {
         }
         // The only format that drafts define differently.
         let schema = match format {
-            "hostname" => json!({ "$schema": uri(draft.clamp(Draft::Draft6, Draft::Draft7)), "format": format }),
+            "hostname" => {
+                json!({ "$schema": uri(draft.clamp(Draft::Draft6, Draft::Draft7)), "format": format })
+            }
             _ => json!({ "format": format }),
         };
         let facet = Facet { schema: schema.to_string(), format: Some(format.to_owned()) };
@@ -237,7 +245,8 @@ fn is_draft_4_flag(draft: Draft, map: &Map<String, Value>, flag: &str) -> bool {
 /// A size; drafts from 6 on permit `2.0`.
 fn count(value: &Value) -> Option<u64> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let of_float = |number: f64| (number.fract() == 0.0 && (0.0..1e18).contains(&number)).then_some(number as u64);
+    let of_float =
+        |number: f64| (number.fract() == 0.0 && (0.0..1e18).contains(&number)).then_some(number as u64);
     value.as_u64().or_else(|| value.as_f64().and_then(of_float))
 }
 

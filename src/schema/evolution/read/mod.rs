@@ -151,7 +151,8 @@ impl<'a> Reader<'a, '_, '_> {
         match reference.keyword {
             ReferenceKeyword::Ref => true,
             ReferenceKeyword::DynamicRef => reference.dynamic.is_none_or(|name| {
-                resources.flat_map(|it| document.dynamic_anchors(it)).filter(|(it, _)| *it == name).count() <= 1
+                resources.flat_map(|it| document.dynamic_anchors(it)).filter(|(it, _)| *it == name).count()
+                    <= 1
             }),
             ReferenceKeyword::RecursiveRef => {
                 resources.filter(|resource| document.resources[*resource].recursive).count() <= 1

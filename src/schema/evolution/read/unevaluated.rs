@@ -48,10 +48,17 @@ impl Case {
 
 impl<'a> Reader<'a, '_, '_> {
     /// What `unevaluatedProperties` or `unevaluatedItems` of a subschema asserts.
-    pub(super) fn unevaluated(&mut self, node: Node, is_properties: bool, value: &'a Value) -> Option<Keyword> {
+    pub(super) fn unevaluated(
+        &mut self,
+        node: Node,
+        is_properties: bool,
+        value: &'a Value,
+    ) -> Option<Keyword> {
         let keyword = if is_properties { "unevaluatedProperties" } else { "unevaluatedItems" };
         let inner = self.at(value, Mode::Written)?;
-        let Some(cases) = self.cases(node, is_properties, true, 0) else { return Some(self.other(node, keyword)) };
+        let Some(cases) = self.cases(node, is_properties, true, 0) else {
+            return Some(self.other(node, keyword));
+        };
         let all = self.made(Vec::new(), node);
         let mut alternatives = Vec::new();
         for case in cases {
@@ -108,7 +115,9 @@ impl<'a> Reader<'a, '_, '_> {
         let draft = subschema.draft;
         for (name, value) in map {
             match (name.as_str(), value) {
-                ("properties", Value::Object(entries)) if is_properties => own.names.extend(entries.keys().cloned()),
+                ("properties", Value::Object(entries)) if is_properties => {
+                    own.names.extend(entries.keys().cloned())
+                }
                 ("patternProperties", Value::Object(entries)) if is_properties => {
                     for pattern in entries.keys() {
                         own.patterns.insert(self.model.add_pattern(self.source.patterns.translated(pattern)));
@@ -119,7 +128,9 @@ impl<'a> Reader<'a, '_, '_> {
                 ("prefixItems", Value::Array(items)) if !is_properties && draft == Draft::Draft202012 => {
                     own.elements = own.elements.max(items.len());
                 }
-                ("items", Value::Array(items)) if !is_properties => own.elements = own.elements.max(items.len()),
+                ("items", Value::Array(items)) if !is_properties => {
+                    own.elements = own.elements.max(items.len())
+                }
                 ("items", _) if !is_properties => own.all = true,
                 ("additionalItems", _) if !is_properties => {
                     own.all |= draft == Draft::Draft201909 && map.get("items").is_some_and(Value::is_array);

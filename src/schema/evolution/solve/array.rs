@@ -51,11 +51,14 @@ impl Solver<'_> {
         let contradicts = |(node, least): &(usize, u64)| {
             array.at_most.iter().any(|(other, most)| other == node && most < least)
         };
-        if array.at_least.iter().any(contradicts) || facts.size.max.is_some_and(|max| max == 0 && is_excluded(facts, &[])) {
+        if array.at_least.iter().any(contradicts)
+            || facts.size.max.is_some_and(|max| max == 0 && is_excluded(facts, &[]))
+        {
             return Outcome::Empty;
         }
         let Some(demands) = demands(array) else { return Outcome::Unknown(None) };
-        let mut listed = demands.iter().map(|demand| demand.from + usize::from(demand.is_exact)).max().unwrap_or(0);
+        let mut listed =
+            demands.iter().map(|demand| demand.from + usize::from(demand.is_exact)).max().unwrap_or(0);
         for key in &array.items {
             if let Keyword::Items { prefix, .. } = self.model.keyword(*key) {
                 listed = listed.max(prefix.len());
@@ -87,7 +90,8 @@ impl Solver<'_> {
             return Outcome::Unknown(None);
         }
         let Some(demand) = elements.demands.get(next) else { return self.fill(elements, &slots) };
-        let behind = slots.goals.keys().next_back().map_or(0, |last| last + 1).max(elements.listed).max(demand.from);
+        let behind =
+            slots.goals.keys().next_back().map_or(0, |last| last + 1).max(elements.listed).max(demand.from);
         let mut places: Vec<usize> = if demand.is_exact {
             vec![demand.from]
         } else {
@@ -96,7 +100,8 @@ impl Solver<'_> {
         };
         places.sort_unstable();
         places.dedup();
-        if elements.facts.size.max.is_some_and(|max| places.first().is_some_and(|place| *place as u64 >= max)) {
+        if elements.facts.size.max.is_some_and(|max| places.first().is_some_and(|place| *place as u64 >= max))
+        {
             return Outcome::Empty;
         }
         let mut outcome = Outcome::Empty;
@@ -252,7 +257,8 @@ impl Solver<'_> {
             }
             return outcome;
         }
-        let values: Option<Vec<Value>> = values.into_iter().map(|value| value.map(|value| (*value).clone())).collect();
+        let values: Option<Vec<Value>> =
+            values.into_iter().map(|value| value.map(|value| (*value).clone())).collect();
         match (values, is_known) {
             (Some(values), true) => Outcome::value(values),
             (values, _) => Outcome::Unknown(values.map(|values| Rc::new(values.into()))),
@@ -286,9 +292,19 @@ fn is_excluded(facts: &Facts, array: &[Value]) -> bool {
 
 /// What must exist; `None` where that is too much.
 fn demands(array: &ArrayFacts) -> Option<Vec<Demand>> {
-    let at = array.at.iter().map(|(index, goal)| Demand { from: *index, is_exact: true, goal: *goal, group: None });
+    let at = array.at.iter().map(|(index, goal)| Demand {
+        from: *index,
+        is_exact: true,
+        goal: *goal,
+        group: None,
+    });
     let mut demands: Vec<_> = at.collect();
-    let from = array.from.iter().map(|(index, goal)| Demand { from: *index, is_exact: false, goal: *goal, group: None });
+    let from = array.from.iter().map(|(index, goal)| Demand {
+        from: *index,
+        is_exact: false,
+        goal: *goal,
+        group: None,
+    });
     demands.extend(from);
     for (group, (node, least)) in array.at_least.iter().enumerate() {
         let least = usize::try_from(*least).ok().filter(|least| *least <= MAX_DEMANDS)?;

@@ -109,7 +109,9 @@ pub(super) fn shortest(
                 return Walk::Unknown;
             }
             for character in &alphabet {
-                let Ok(cells) = advance(&mut automata, &state.cells, *character) else { return Walk::Unknown };
+                let Ok(cells) = advance(&mut automata, &state.cells, *character) else {
+                    return Walk::Unknown;
+                };
                 let Some(cells) = cells else { continue };
                 let reached = State { cells, excluded: trie.next(state.excluded, *character) };
                 // Below the least length, the same state at another length is another one.
@@ -285,10 +287,14 @@ fn collect(hir: &Hir, sets: &mut Vec<Vec<(u32, u32)>>) {
             sets.extend(text.chars().map(|character| vec![(character.into(), character.into())]));
         }
         HirKind::Class(Class::Unicode(class)) => {
-            sets.push(class.ranges().iter().map(|range| (range.start().into(), range.end().into())).collect());
+            sets.push(
+                class.ranges().iter().map(|range| (range.start().into(), range.end().into())).collect(),
+            );
         }
         HirKind::Class(Class::Bytes(class)) => {
-            sets.push(class.ranges().iter().map(|range| (range.start().into(), range.end().into())).collect());
+            sets.push(
+                class.ranges().iter().map(|range| (range.start().into(), range.end().into())).collect(),
+            );
         }
         HirKind::Look(Look::Start | Look::End) => {}
         HirKind::Look(_) => {
@@ -297,13 +303,15 @@ fn collect(hir: &Hir, sets: &mut Vec<Vec<(u32, u32)>>) {
         }
         HirKind::Repetition(repetition) => collect(&repetition.sub, sets),
         HirKind::Capture(capture) => collect(&capture.sub, sets),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().for_each(|part| collect(part, sets)),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().for_each(|part| collect(part, sets))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     fn walk(patterns: &[Wanted<'_>], size: Size, excluded: &[&str]) -> Option<String> {
@@ -343,6 +351,9 @@ mod tests {
     fn the_ends_of_a_text_and_of_words_count() {
         let any = Size::default();
         assert_eq!(walk(&[(r"a$", true), (r"^a", false)], any, &[]).map(|text| text.len()), Some(2));
-        assert_eq!(walk(&[(r"(?-u:\b)a(?-u:\b)", true), ("^a$", false)], any, &[]).map(|text| text.len()), Some(2));
+        assert_eq!(
+            walk(&[(r"(?-u:\b)a(?-u:\b)", true), ("^a$", false)], any, &[]).map(|text| text.len()),
+            Some(2)
+        );
     }
 }

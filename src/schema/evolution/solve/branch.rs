@@ -169,7 +169,9 @@ impl Solver<'_> {
         let mut not_known = None;
         for (index, choice) in branch.choices.iter().enumerate() {
             let holds = match choice.asserts {
-                Some(Asserted::Node(node, wanted)) => self.evaluation().node(node, value).map(|it| it == wanted),
+                Some(Asserted::Node(node, wanted)) => {
+                    self.evaluation().node(node, value).map(|it| it == wanted)
+                }
                 Some(Asserted::Key(key, wanted)) => self.evaluation().key(key, value).map(|it| it == wanted),
                 None => None,
             };
@@ -235,7 +237,7 @@ impl Solver<'_> {
                 None => match (self.model.keyword(*key), wanted) {
                     (Keyword::Never, true) => true,
                     (Keyword::Types(types), true) => {
-                        !types.has(branch.kind) && !(branch.kind == Type::Number && types.integer)
+                        !(types.has(branch.kind) || (branch.kind == Type::Number && types.integer))
                     }
                     (Keyword::Types(types), false) => types.has(branch.kind),
                     (keyword, false) => !keyword.concerns(branch.kind),
@@ -253,7 +255,11 @@ impl Solver<'_> {
             Step::Node(node, wanted) => {
                 branch.nodes.get(node) == Some(wanted)
                     || (*wanted
-                        && self.model.keys(*node).iter().all(|key| self.is_true(branch, &Step::Key(*key, true))))
+                        && self
+                            .model
+                            .keys(*node)
+                            .iter()
+                            .all(|key| self.is_true(branch, &Step::Key(*key, true))))
             }
             Step::Key(key, wanted) => {
                 branch.keys.get(key) == Some(wanted)
@@ -277,7 +283,9 @@ impl Solver<'_> {
                 }
                 let keys = self.model.keys(node).to_vec();
                 match (wanted, keys.as_slice()) {
-                    (true, keys) => keys.iter().try_for_each(|key| self.assert(branch, Step::Key(*key, true))),
+                    (true, keys) => {
+                        keys.iter().try_for_each(|key| self.assert(branch, Step::Key(*key, true)))
+                    }
                     (false, [key]) => self.assert(branch, Step::Key(*key, false)),
                     (false, keys) => {
                         let alternatives = keys.iter().map(|key| vec![Step::Key(*key, false)]).collect();
@@ -359,8 +367,9 @@ impl Solver<'_> {
             Keyword::Enum(values) => {
                 let known = facts.values.take();
                 let values = values.into_iter().map(|value| value.0);
-                facts.values =
-                    Some(values.filter(|value| known.as_ref().is_none_or(|known| known.contains(value))).collect());
+                facts.values = Some(
+                    values.filter(|value| known.as_ref().is_none_or(|known| known.contains(value))).collect(),
+                );
             }
             Keyword::AllOf(nodes) => {
                 return nodes.into_iter().try_for_each(|node| self.assert(branch, Step::Node(node, true)));
@@ -380,7 +389,10 @@ impl Solver<'_> {
             Keyword::Not(node) => return self.assert(branch, Step::Node(node, false)),
             Keyword::If { condition, then, otherwise } => {
                 let side = |wanted: bool, node: Option<NodeId>| {
-                    [Step::Node(condition, wanted)].into_iter().chain(node.map(|it| Step::Node(it, true))).collect()
+                    [Step::Node(condition, wanted)]
+                        .into_iter()
+                        .chain(node.map(|it| Step::Node(it, true)))
+                        .collect()
                 };
                 return choose(branch, vec![side(true, then), side(false, otherwise)], asserted);
             }
@@ -423,7 +435,9 @@ impl Solver<'_> {
         match keyword {
             Keyword::Never => {}
             Keyword::Types(types) if types.has(branch.kind) => return Err(Contradiction),
-            Keyword::Types(types) if branch.kind == Type::Number && types.is_by_spelling => branch.inexact.push(key),
+            Keyword::Types(types) if branch.kind == Type::Number && types.is_by_spelling => {
+                branch.inexact.push(key)
+            }
             Keyword::Types(types) if branch.kind == Type::Number && types.integer => {
                 return self.assert(branch, Step::Integer(false));
             }
@@ -439,7 +453,8 @@ impl Solver<'_> {
             Keyword::AtMostOne(nodes) => {
                 // One of two nodes that match is the first of them.
                 let case = |first: usize| {
-                    let second = nodes[first + 1..].iter().map(|node| vec![Step::Node(*node, true)]).collect();
+                    let second =
+                        nodes[first + 1..].iter().map(|node| vec![Step::Node(*node, true)]).collect();
                     vec![Step::Node(nodes[first], true), Step::OneOf(second)]
                 };
                 return choose(branch, (0..nodes.len() - 1).map(case).collect(), asserted);
@@ -467,7 +482,8 @@ impl Solver<'_> {
             Keyword::UniqueItems => facts.array.has_duplicate = true,
             Keyword::Items { prefix, rest } => {
                 let from = prefix.len();
-                let at = prefix.into_iter().enumerate().map(|(index, node)| vec![Step::At(index, (node, false))]);
+                let at =
+                    prefix.into_iter().enumerate().map(|(index, node)| vec![Step::At(index, (node, false))]);
                 let rest = rest.map(|node| vec![Step::From(from, (node, false))]);
                 return choose(branch, at.chain(rest).collect(), asserted);
             }
@@ -478,9 +494,12 @@ impl Solver<'_> {
             }
             Keyword::Required(name) => return self.assert(branch, Step::Lacks(name)),
             Keyword::Properties(members) => {
-                let some = |name, node| vec![Step::SomeMember(SomeMember { name, goal: Some((node, false)) })];
-                let named = members.named.into_iter().map(|(name, node)| vec![Step::Has(name, Some((node, false)))]);
-                let patterns = members.patterns.into_iter().map(|(pattern, node)| some(SomeName::Like(pattern), node));
+                let some =
+                    |name, node| vec![Step::SomeMember(SomeMember { name, goal: Some((node, false)) })];
+                let named =
+                    members.named.into_iter().map(|(name, node)| vec![Step::Has(name, Some((node, false)))]);
+                let patterns =
+                    members.patterns.into_iter().map(|(pattern, node)| some(SomeName::Like(pattern), node));
                 let additional = members.additional.map(|node| some(SomeName::Beyond(key), node));
                 return choose(branch, named.chain(patterns).chain(additional).collect(), asserted);
             }
@@ -498,7 +517,11 @@ impl Solver<'_> {
     }
 }
 
-fn choose(branch: &mut Branch, alternatives: Vec<Vec<Step>>, asserts: Option<Asserted>) -> Result<(), Contradiction> {
+fn choose(
+    branch: &mut Branch,
+    alternatives: Vec<Vec<Step>>,
+    asserts: Option<Asserted>,
+) -> Result<(), Contradiction> {
     if alternatives.is_empty() {
         return Err(Contradiction);
     }

@@ -63,7 +63,9 @@ impl Solver<'_> {
         let is_free = |number: &Value| !facts.excluded.contains(&Constant::of(number).0);
         let as_value = |number: &Decimal| number.to_json().filter(|value| is_free(value));
         match (&number.least, &number.most) {
-            (Some((least, low)), Some((most, high))) if least > most || (least == most && (*low || *high)) => {
+            (Some((least, low)), Some((most, high)))
+                if least > most || (least == most && (*low || *high)) =>
+            {
                 return Outcome::Empty;
             }
             _ => {}
@@ -156,12 +158,12 @@ impl Solver<'_> {
         candidates.extend(low.clone());
         candidates.extend(high.clone());
         let base = low.clone().or(high.clone()).unwrap_or(Decimal::whole(0));
+        let floor = base.floor_div(&Decimal::whole(1));
         for offset in -20i64..=20 {
-            candidates.push(base.plus(&Decimal::whole(base.floor_div(&Decimal::whole(1)) * 0 + offset)));
-            candidates.push(Decimal::whole(base.floor_div(&Decimal::whole(1)) + offset));
-            candidates.push(Decimal::whole(base.floor_div(&Decimal::whole(1)) + offset).halfway(&Decimal::whole(
-                base.floor_div(&Decimal::whole(1)) + offset + 1,
-            )));
+            let whole = Decimal::whole(&floor + offset);
+            candidates.push(base.plus(&Decimal::whole(offset)));
+            candidates.push(whole.halfway(&whole.plus(&Decimal::whole(1))));
+            candidates.push(whole);
         }
         let (mut from, to) = match (&low, &high) {
             (Some(low), Some(high)) => (low.clone(), high.clone()),

@@ -51,7 +51,8 @@ type Signs = Vec<(PatternId, bool)>;
 impl Solver<'_> {
     pub(super) fn solve_object(&mut self, facts: &Facts) -> Outcome {
         let object = &facts.object;
-        let is_empty_excluded = || facts.excluded.iter().any(|value| value.as_object().is_some_and(Map::is_empty));
+        let is_empty_excluded =
+            || facts.excluded.iter().any(|value| value.as_object().is_some_and(Map::is_empty));
         if facts.size.max.is_some_and(|max| max == 0 && is_empty_excluded()) {
             return Outcome::Empty;
         }
@@ -182,7 +183,9 @@ impl Solver<'_> {
         }
         // An excluded object: a larger one, or another value.
         let mut larger = slots.clone();
-        if size.permits(larger.members.len() + 1) && self.grow(members, &mut larger, slots.members.len() + 1).is_ok() {
+        if size.permits(larger.members.len() + 1)
+            && self.grow(members, &mut larger, slots.members.len() + 1).is_ok()
+        {
             let outcome = self.member_values(&larger);
             if matches!(&outcome, Outcome::Value(value) if !members.facts.excluded.contains(value)) {
                 return outcome;
@@ -299,7 +302,9 @@ impl Solver<'_> {
             goals.extend(members.object.present.get(name).into_iter().flatten());
             match self.solve(&goals) {
                 Outcome::Empty => {}
-                Outcome::Value(_) => candidates.push(Candidate { name: name.clone(), goals, is_mentioned: true }),
+                Outcome::Value(_) => {
+                    candidates.push(Candidate { name: name.clone(), goals, is_mentioned: true })
+                }
                 Outcome::Unknown(_) => is_complete = false,
             }
         }
@@ -347,7 +352,9 @@ impl Solver<'_> {
         let mut goals = Vec::new();
         for key in &members.object.members {
             if let Keyword::Properties(properties) = self.model.keyword(*key).clone() {
-                goals.extend(self.evaluation().members(&properties, name)?.into_iter().map(|node| (node, true)));
+                goals.extend(
+                    self.evaluation().members(&properties, name)?.into_iter().map(|node| (node, true)),
+                );
             }
         }
         Some(goals)

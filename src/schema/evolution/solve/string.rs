@@ -27,7 +27,6 @@ impl Solver<'_> {
             match self.model.facet(*facet).format.as_deref().and_then(formats::shape) {
                 Some(shape) if *wanted || shape.is_exact => {
                     is_exact &= shape.is_exact;
-                    // Before this one line, a text ends; so does a pattern that has `$`.
                     patterns.push((shape.pattern.to_owned(), *wanted));
                 }
                 _ => is_exact = false,
@@ -36,13 +35,14 @@ impl Solver<'_> {
         let excluded: Vec<&str> = facts.excluded.iter().filter_map(Value::as_str).collect();
         let wanted: Vec<_> = patterns.iter().map(|(pattern, wanted)| (pattern.as_str(), *wanted)).collect();
         let steps = &mut self.steps;
-        let walk = automata::shortest(&wanted, facts.size, &excluded, |count| match steps.checked_sub(count) {
-            Some(rest) => {
-                *steps = rest;
-                true
-            }
-            None => false,
-        });
+        let walk =
+            automata::shortest(&wanted, facts.size, &excluded, |count| match steps.checked_sub(count) {
+                Some(rest) => {
+                    *steps = rest;
+                    true
+                }
+                None => false,
+            });
         let found = match walk {
             Walk::Empty => return Outcome::Empty,
             Walk::Text(text) if is_exact => return Outcome::value(text),
@@ -50,7 +50,7 @@ impl Solver<'_> {
             Walk::Unknown => None,
         };
         let guess = found.clone();
-        let examples = facts.facets.iter().flat_map(|(facet, _)| self.examples(*facet)).collect::<Vec<_>>();
+        let examples = facts.facets.keys().flat_map(|facet| self.examples(*facet)).collect::<Vec<_>>();
         let candidates = found.into_iter().chain(examples).chain(formats::ODD.map(str::to_owned));
         for text in candidates {
             if self.fits(facts, &text) {
@@ -70,7 +70,8 @@ impl Solver<'_> {
         let name = |facet: &FacetId| self.model.facet(*facet).format.as_deref();
         let having = facts.facets.iter().filter(|(_, wanted)| **wanted).filter_map(|(facet, _)| name(facet));
         having.into_iter().any(|inner| {
-            let mut lacking = facts.facets.iter().filter(|(_, wanted)| !**wanted).filter_map(|(facet, _)| name(facet));
+            let mut lacking =
+                facts.facets.iter().filter(|(_, wanted)| !**wanted).filter_map(|(facet, _)| name(facet));
             lacking.any(|outer| formats::is_part_of(inner, outer))
         })
     }
