@@ -16,108 +16,16 @@ mod model;
 mod places;
 mod read;
 mod solve;
+mod verdict;
+mod version;
 mod witness;
 
-use serde_json::Value;
-
-pub use places::{Change, Rule};
-
-use super::{Compiled, InvalidSchema, document::Document, draft::draft, patterns::Patterns};
+use super::{document::Document, draft::draft, patterns::Patterns};
 use model::Model;
 use read::{Mode, Source};
 use solve::{Outcome, Solver};
-
-/// What a change of a schema must not do.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::VariantNames,
-)]
-pub enum Level {
-    /// The new schema permits no payload that the old one refuses, where receivers ignore members that they do not know:
-    /// closed objects of the old schema count as open.
-    #[default]
-    ConsumerSafe,
-    /// The new schema permits no payload that the old one refuses.
-    Strict,
-    /// The new schema refuses no payload that the old one permits: stored events can be sent again.
-    Backward,
-    /// `ConsumerSafe` and `Backward`.
-    Full,
-}
-
-/// One of the two versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::Display)]
-#[strum(serialize_all = "lowercase")]
-pub enum Side {
-    /// The version that receivers know.
-    Old,
-    /// The version that is to replace it.
-    New,
-}
-
-/// A schema that can be compared with another.
-#[derive(Debug)]
-pub struct Version<'a> {
-    schema: &'a Value,
-    format_assertion: bool,
-    compiled: Compiled,
-}
-
-impl<'a> Version<'a> {
-    /// Compiles a schema. `format_assertion`: whether formats and content encodings are enforced, or annotations.
-    pub fn new(schema: &'a Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
-        let compiled = Compiled::new(schema, format_assertion)?;
-        Ok(Self { schema, format_assertion, compiled })
-    }
-
-    /// Whether a payload matches the schema as it is written.
-    #[must_use]
-    pub fn permits(&self, payload: &Value) -> bool {
-        self.compiled.permits(payload)
-    }
-}
-
-/// What a change of a schema does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// No payload breaks: this is proved.
-    Safe,
-    /// A payload breaks.
-    Breaking(Box<Breaking>),
-    /// Neither a proof nor a payload was found.
-    NotDecided {
-        /// What was in the way: the keywords that are not modelled, with their places.
-        places: Vec<Obstruction>,
-    },
-    /// The new schema permits no payload at all.
-    Empty,
-}
-
-/// A payload that breaks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Breaking {
-    /// The payload.
-    pub witness: Value,
-    /// The side that refuses it; the other one permits it.
-    pub refused_by: Side,
-    /// The rules that refuse it, and what stands in their place on the other side.
-    pub changes: Vec<Change>,
-}
-
-/// What kept a comparison from a decision.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Obstruction {
-    /// The comparison takes more steps than it may.
-    Steps,
-    /// A keyword that the comparison does not model, or not exactly.
-    Keyword {
-        /// The side that has it.
-        side: Side,
-        /// Where it stands in the schema, as a JSON Pointer.
-        pointer: String,
-    },
-    /// The combination of the rules, each of which is modelled.
-    Combination,
-}
+pub use verdict::{Breaking, Change, Level, Obstruction, Rule, Side, Verdict};
+pub use version::Version;
 
 /// Compares two versions of a schema.
 #[must_use]

@@ -5,37 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    Obstruction, Side,
     model::{Keyword, Type},
     read::{RawId, Read},
     solve::{Obstacle, Solver},
+    verdict::{Change, Obstruction, Rule, Side},
 };
 use crate::schema::{pointer::push_part, text::short};
 
 /// Most changes that are reported.
 const MAX_CHANGES: usize = 10;
-
-/// A rule that refuses a payload.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
-    /// The place in the payload, as a JSON Pointer; empty for the whole payload.
-    pub payload: String,
-    /// The rule of the old schema; none if it has none for that place.
-    pub old: Option<Rule>,
-    /// The rule of the new schema; none if it has none for that place.
-    pub new: Option<Rule>,
-}
-
-/// A keyword of a schema.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rule {
-    /// Where the keyword stands, as a JSON Pointer.
-    pub pointer: String,
-    /// The keyword.
-    pub keyword: String,
-    /// Its value as JSON, cut after a few characters.
-    pub value: String,
-}
 
 /// A keyword that refuses, and the part of the payload that it refuses.
 struct Refusal {

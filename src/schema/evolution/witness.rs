@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Version, model::NodeId, solve::Solver};
+use super::{model::NodeId, solve::Solver, version::Version};
 
 /// Most payloads that are tried while one is made small.
 const MAX_TRIES: usize = 300;

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Raw;
+use super::raw::Raw;
 use crate::schema::evolution::model::{Keyword, Members, Model, NodeId};
 
 /// Returns the node of the model that each raw node is.

@@ -3,6 +3,7 @@
 
 mod intern;
 mod keywords;
+mod raw;
 mod unevaluated;
 
 use std::collections::HashMap;
@@ -14,9 +15,7 @@ use crate::schema::{
     document::{Document, Node, Reference, ReferenceKeyword},
     patterns::Patterns,
 };
-
-/// The index of a raw node.
-pub(super) type RawId = usize;
+pub(super) use raw::{Raw, RawId};
 
 /// How a subschema is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,14 +26,6 @@ pub(super) enum Mode {
     Opened,
     /// As it is written, under a `not` of an opened schema: a `not` in it is opened again.
     Negated,
-}
-
-/// A subschema in one mode.
-pub(super) struct Raw {
-    /// What it asserts. The nodes in it are raw nodes.
-    pub keywords: Vec<Keyword>,
-    /// Where it is written.
-    pub pointer: String,
 }
 
 /// One of the two schemas, and what is needed to read it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Goal, number::NumberFacts};
+use super::{Goal, bounds::NumberFacts};
 use crate::schema::evolution::model::{FacetId, KeyId, NodeId, PatternId};
 
 /// The facts of one branch. Those of other types than the branch's are empty.

@@ -13,6 +13,7 @@
 
 mod array;
 mod automata;
+mod bounds;
 mod branch;
 mod facts;
 mod number;
