@@ -25,6 +25,7 @@ use crate::{
 };
 
 use super::{
+    exit::Exit,
     runtime::{self, Threads},
     signals::shutdown_on_signals,
     svix_server,
@@ -120,7 +121,7 @@ fn embedded_token(text: &str) -> Result<String, InvalidToken> {
 pub fn run(arguments: Arguments) -> ExitCode {
     // Events are printed for people; the log is for errors.
     telemetry::init_logs(LogFormat::Text, "error");
-    runtime::block_on(Threads::One, work(arguments), ExitCode::from(2))
+    runtime::block_on(Threads::One, work(arguments), Exit::Usage.into())
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {

@@ -2,6 +2,7 @@
 
 mod crds;
 mod dev;
+mod exit;
 mod gateway;
 mod payload_file;
 mod reference;

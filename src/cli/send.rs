@@ -17,6 +17,7 @@ use crate::{
 };
 
 use super::{
+    exit::Exit,
     gateway::SourceArguments,
     payload_file,
     runtime::{self, Threads},
@@ -26,8 +27,8 @@ use super::{
 /// Send one event, after checking its payload against the schema.
 ///
 /// Prints the id that Svix assigned to the message. Exit codes: 0 sent, or sent before under the same --event-id; 1 the
-/// payload does not match or the event type is not declared; 2 wrong arguments; 3 Svix failed or does not know the
-/// application; 4 another event was sent under this --event-id.
+/// payload does not match, the event type is not declared, or another event was sent under this --event-id; 2 wrong
+/// arguments; 3 Svix failed or does not know the application.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -75,13 +76,8 @@ pub struct Arguments {
 /// Sends, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    runtime::block_on(Threads::One, work(arguments), ExitCode::from(2))
+    runtime::block_on(Threads::One, work(arguments), Exit::Usage.into())
 }
-
-/// Svix failed, or does not know the application.
-const SVIX_FAILED: u8 = 3;
-/// Another event was sent under this id.
-const ID_TAKEN: u8 = 4;
 
 #[derive(Debug, thiserror::Error)]
 enum SendError {
@@ -215,7 +211,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
                 Ok(Some(found)) => sent_before(found, application, &message),
                 Ok(None) => {
                     eprintln!("error: Svix accepts no event with id {event_id}, and has none; try again");
-                    Ok(ExitCode::from(SVIX_FAILED))
+                    Ok(Exit::Failed.into())
                 }
                 Err(error) => Ok(failed(&error, &client)),
             }
@@ -225,7 +221,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
             eprintln!(
                 "error: application {application} is not in Svix; an endpoint that names it creates it"
             );
-            Ok(ExitCode::from(SVIX_FAILED))
+            Ok(Exit::Failed.into())
         }
         Err(error) => Ok(failed(&error, &client)),
     }
@@ -257,7 +253,7 @@ fn sent_before(found: Message, application: &str, message: &SendMessage<'_>) -> 
                  send it under another --event-id",
                 found.id
             );
-            Ok(ExitCode::from(ID_TAKEN))
+            Ok(Exit::Found.into())
         }
     }
 }
@@ -271,5 +267,5 @@ fn failed(error: &Error, client: &Client) -> ExitCode {
         ),
         kind => eprintln!("error: {}: {at}: {kind}", error.operation),
     }
-    ExitCode::from(SVIX_FAILED)
+    Exit::Failed.into()
 }

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-use super::{payload_file, terminal};
+use super::{exit::Exit, payload_file, terminal};
 
 /// Check manifests and payloads, without a cluster and without Svix.
 ///
@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
     work(arguments).unwrap_or_else(|error| {
         eprintln!("error: {error}");
-        ExitCode::from(2)
+        Exit::Usage.into()
     })
 }
 

@@ -16,6 +16,7 @@ use crate::{
 };
 
 use super::{
+    exit::Exit,
     gateway::{GatewayArguments, GatewayError, SourceArguments, start_error, start_feed},
     runtime::{ControlError, ControlThread, Threads, block_on},
     signals::{SignalError, shutdown_on_signals},
@@ -117,11 +118,11 @@ pub fn run(mut arguments: Arguments) -> ExitCode {
     arguments.gateway.svix_url = address(arguments.gateway.svix_url);
     if arguments.in_cluster() && arguments.no_admission && arguments.gateway.svix_url.is_none() {
         eprintln!("error: nothing to serve: --no-admission without --svix-url");
-        return ExitCode::from(2);
+        return Exit::Usage.into();
     }
     if !arguments.in_cluster() && arguments.gateway.svix_url.is_none() {
         eprintln!("error: --svix-url: expected the address of the Svix server to forward to");
-        return ExitCode::from(2);
+        return Exit::Usage.into();
     }
     telemetry::init_logs(arguments.log_format, "info");
     let warnings = warnings(arguments.gateway.svix_url.as_deref(), arguments.source.from_svix);

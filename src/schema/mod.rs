@@ -8,6 +8,7 @@ mod document;
 mod draft;
 pub mod draft7;
 mod error;
+pub mod evolution;
 mod exclusive;
 mod formats;
 mod keywords;
@@ -66,6 +67,18 @@ impl Compiled {
         let validator = validator::build(&document, &patterns, format_assertion)?;
         let longest = patterns.longest_payload();
         Ok(Self { validator, patterns, deepest, longest, breadth: Breadth::of(&document) })
+    }
+
+    /// Whether a payload matches the schema. Cheaper than [`Compiled::violations`] for one that does not.
+    fn permits(&self, payload: &Value) -> bool {
+        self.is_within_bounds(payload) && self.validator.is_valid(payload)
+    }
+
+    fn is_within_bounds(&self, payload: &Value) -> bool {
+        let most = self.breadth.most_values();
+        size::deeper_than(payload, self.deepest).is_none()
+            && (self.longest >= MAX_PAYLOAD_BYTES || size::text_beyond(payload, self.longest).is_none())
+            && (most >= MAX_PAYLOAD_BYTES || size::values(payload) <= most)
     }
 
     /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it

@@ -77,6 +77,11 @@ pub(super) fn is_known(name: &str) -> bool {
     FORMATS.iter().any(|format| format.name == name)
 }
 
+/// Whether a format is checked where formats are enforced, as a property of strings.
+pub(super) fn is_enforced(name: &str) -> bool {
+    FORMATS.iter().any(|format| format.name == name && matches!(format.check, Check::By(_) | Check::Newest))
+}
+
 /// Has a validator check the formats that it would not check by itself in one of the drafts.
 pub(super) fn register<'i>(mut options: ValidationOptions<'i>, drafts: &[Draft]) -> ValidationOptions<'i> {
     options = options

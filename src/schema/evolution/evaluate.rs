@@ -1,0 +1,217 @@
+//! Whether a value matches a node of the model. The solver uses it to see which assertions a value that it made violates.
+
+use std::collections::HashMap;
+
+use regex_automata::meta::Regex;
+use serde_json::Value;
+
+use super::{
+    decimal::Decimal,
+    model::{Constant, FacetId, KeyId, Keyword, Members, Model, NodeId, PatternId, Type},
+};
+use crate::schema::Compiled;
+
+/// Deepest nesting of nodes that is followed.
+const MAX_DEPTH: usize = 200;
+
+/// Patterns and facets, compiled when they are first needed.
+#[derive(Default)]
+pub(super) struct Checks {
+    patterns: HashMap<PatternId, Option<Regex>>,
+    facets: HashMap<FacetId, Option<Compiled>>,
+}
+
+impl Checks {
+    /// Whether text matches a pattern; `None` where that is not known.
+    pub fn matches(&mut self, model: &Model, pattern: PatternId, text: &str) -> Option<bool> {
+        let regex = self.patterns.entry(pattern).or_insert_with(|| Regex::new(model.pattern(pattern)).ok());
+        regex.as_ref().map(|regex| regex.is_match(text))
+    }
+
+    /// Whether text has a facet; `None` where that is not known.
+    pub fn has_facet(&mut self, model: &Model, facet: FacetId, text: &str) -> Option<bool> {
+        let compiled = self.facets.entry(facet).or_insert_with(|| {
+            let schema = serde_json::from_str(&model.facet(facet).schema).ok()?;
+            Compiled::new(&schema, true).ok()
+        });
+        compiled.as_ref().map(|compiled| compiled.violations(&text.into()).0.is_empty())
+    }
+}
+
+/// Evaluates nodes of a model.
+pub(super) struct Evaluation<'m> {
+    pub model: &'m Model,
+    pub checks: &'m mut Checks,
+}
+
+/// Whether all are true; `None` where it depends on what is not known.
+fn all(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut result = Some(true);
+    for value in values {
+        match value {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => result = None,
+        }
+    }
+    result
+}
+
+/// Whether one is true.
+fn any(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    all(values.map(|value| value.map(|value| !value))).map(|none| !none)
+}
+
+impl Evaluation<'_> {
+    /// Whether a value matches a node; `None` where that is not known.
+    pub fn node(&mut self, node: NodeId, value: &Value) -> Option<bool> {
+        self.node_at(node, value, 0)
+    }
+
+    fn node_at(&mut self, node: NodeId, value: &Value, depth: usize) -> Option<bool> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let model = self.model;
+        all(model.keys(node).iter().map(|key| self.key_at(*key, value, depth)))
+    }
+
+    /// Whether a value matches a keyword; `None` where that is not known.
+    pub fn key(&mut self, key: KeyId, value: &Value) -> Option<bool> {
+        self.key_at(key, value, 0)
+    }
+
+    fn key_at(&mut self, key: KeyId, value: &Value, depth: usize) -> Option<bool> {
+        self.keyword(self.model.keyword(key), value, depth)
+    }
+
+    fn keyword(&mut self, keyword: &Keyword, value: &Value, depth: usize) -> Option<bool> {
+        if !keyword.concerns(Type::of(value)) {
+            return Some(true);
+        }
+        let below = depth + 1;
+        match (keyword, value) {
+            (Keyword::Never, _) => Some(false),
+            (Keyword::Types(types), Value::Number(number)) => Some(
+                types.has(Type::Number)
+                    || types.integer
+                        && match types.is_by_spelling {
+                            true => number.is_i64() || number.is_u64(),
+                            false => Decimal::of(number)?.is_multiple_of(&Decimal::whole(1)),
+                        },
+            ),
+            (Keyword::Types(types), _) => Some(types.has(Type::of(value))),
+            (Keyword::Enum(values), _) => {
+                let value = Constant::of(value);
+                Some(values.contains(&value))
+            }
+            (Keyword::AllOf(nodes), _) => all(nodes.iter().map(|node| self.node_at(*node, value, below))),
+            (Keyword::AnyOf(nodes), _) => any(nodes.iter().map(|node| self.node_at(*node, value, below))),
+            (Keyword::AtMostOne(nodes), _) => {
+                self.at_most(nodes.iter().map(|node| (*node, value)).collect(), 1, below)
+            }
+            (Keyword::Not(node), _) => self.node_at(*node, value, below).map(|matches| !matches),
+            (Keyword::If { condition, then, otherwise }, _) => {
+                match self.node_at(*condition, value, below)? {
+                    true => then.map_or(Some(true), |then| self.node_at(then, value, below)),
+                    false => otherwise.map_or(Some(true), |otherwise| self.node_at(otherwise, value, below)),
+                }
+            }
+            (Keyword::Minimum { bound, is_exclusive }, Value::Number(number)) => {
+                let number = Decimal::of(number)?;
+                Some(number > *bound || (!is_exclusive && number == *bound))
+            }
+            (Keyword::Maximum { bound, is_exclusive }, Value::Number(number)) => {
+                let number = Decimal::of(number)?;
+                Some(number < *bound || (!is_exclusive && number == *bound))
+            }
+            (Keyword::MultipleOf(divisor), Value::Number(number)) => {
+                Some(Decimal::of(number)?.is_multiple_of(divisor))
+            }
+            (Keyword::MinLength(least), Value::String(text)) => Some(text.chars().count() as u64 >= *least),
+            (Keyword::MaxLength(most), Value::String(text)) => Some(text.chars().count() as u64 <= *most),
+            (Keyword::Pattern(pattern), Value::String(text)) => {
+                self.checks.matches(self.model, *pattern, text)
+            }
+            (Keyword::Facet(facet), Value::String(text)) => self.checks.has_facet(self.model, *facet, text),
+            (Keyword::MinItems(least), Value::Array(items)) => Some(items.len() as u64 >= *least),
+            (Keyword::MaxItems(most), Value::Array(items)) => Some(items.len() as u64 <= *most),
+            (Keyword::UniqueItems, Value::Array(items)) => {
+                let mut seen = std::collections::HashSet::new();
+                Some(items.iter().all(|item| seen.insert(Constant::of(item))))
+            }
+            (Keyword::Items { prefix, rest }, Value::Array(items)) => {
+                let nodes = (0..).map_while(|index| prefix.get(index).copied().or(*rest));
+                let pairs: Vec<_> = nodes.zip(items).collect();
+                all(pairs.into_iter().map(|(node, item)| self.node_at(node, item, below)))
+            }
+            (Keyword::Contains { node, min, max }, Value::Array(items)) => {
+                let least = self.at_least(items.iter().map(|item| (*node, item)).collect(), *min, below);
+                let most = match max {
+                    Some(max) => self.at_most(items.iter().map(|item| (*node, item)).collect(), *max, below),
+                    None => Some(true),
+                };
+                all([least, most].into_iter())
+            }
+            (Keyword::MinProperties(least), Value::Object(map)) => Some(map.len() as u64 >= *least),
+            (Keyword::MaxProperties(most), Value::Object(map)) => Some(map.len() as u64 <= *most),
+            (Keyword::Required(name), Value::Object(map)) => Some(map.contains_key(name)),
+            (Keyword::Properties(members), Value::Object(map)) => all(map.iter().map(|(name, value)| {
+                let nodes = self.members(members, name)?;
+                all(nodes.into_iter().map(|node| self.node_at(node, value, below)))
+            })),
+            (Keyword::PropertyNames(node), Value::Object(map)) => {
+                all(map.keys().map(|name| self.node_at(*node, &Value::String(name.clone()), below)))
+            }
+            (Keyword::Dependent { name, node }, Value::Object(map)) => match map.contains_key(name) {
+                true => self.node_at(*node, value, below),
+                false => Some(true),
+            },
+            _ => None,
+        }
+    }
+
+    /// The nodes that the member of a name must match.
+    pub fn members(&mut self, members: &Members, name: &str) -> Option<Vec<NodeId>> {
+        let mut nodes: Vec<_> = members.named.get(name).copied().into_iter().collect();
+        for (pattern, node) in &members.patterns {
+            if self.checks.matches(self.model, *pattern, name)? {
+                nodes.push(*node);
+            }
+        }
+        if nodes.is_empty() {
+            nodes.extend(members.additional);
+        }
+        Some(nodes)
+    }
+
+    fn counts(&mut self, pairs: Vec<(NodeId, &Value)>, depth: usize) -> (u64, u64) {
+        let (mut yes, mut unknown) = (0, 0);
+        for (node, value) in pairs {
+            match self.node_at(node, value, depth) {
+                Some(true) => yes += 1,
+                Some(false) => {}
+                None => unknown += 1,
+            }
+        }
+        (yes, unknown)
+    }
+
+    fn at_most(&mut self, pairs: Vec<(NodeId, &Value)>, most: u64, depth: usize) -> Option<bool> {
+        let (yes, unknown) = self.counts(pairs, depth);
+        match () {
+            () if yes > most => Some(false),
+            () if yes + unknown <= most => Some(true),
+            () => None,
+        }
+    }
+
+    fn at_least(&mut self, pairs: Vec<(NodeId, &Value)>, least: u64, depth: usize) -> Option<bool> {
+        let (yes, unknown) = self.counts(pairs, depth);
+        match () {
+            () if yes >= least => Some(true),
+            () if yes + unknown < least => Some(false),
+            () => None,
+        }
+    }
+}

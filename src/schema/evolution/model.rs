@@ -1,0 +1,350 @@
+//! Two schemas as one set of nodes: what each node asserts, without annotations, spelling and references.
+//!
+//! Nodes and keywords that assert the same are one, whichever schema they are written in, so a part that did not change
+//! is the same node on both sides.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::decimal::Decimal;
+
+/// The index of a node.
+pub(super) type NodeId = usize;
+/// The index of a keyword.
+pub(super) type KeyId = usize;
+/// The index of a pattern, in the syntax of the `regex` crate.
+pub(super) type PatternId = usize;
+/// The index of a facet.
+pub(super) type FacetId = usize;
+
+/// The types of JSON, as bits of a [`Types`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Type {
+    Null = 1,
+    Boolean = 2,
+    Number = 4,
+    String = 8,
+    Array = 16,
+    Object = 32,
+}
+
+impl Type {
+    pub const ALL: [Self; 6] =
+        [Self::Null, Self::Boolean, Self::Number, Self::String, Self::Array, Self::Object];
+
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Boolean,
+            Value::Number(_) => Self::Number,
+            Value::String(_) => Self::String,
+            Value::Array(_) => Self::Array,
+            Value::Object(_) => Self::Object,
+        }
+    }
+}
+
+/// What `type` permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Types {
+    /// The bits of the types that are permitted whole.
+    pub whole: u8,
+    /// Of numbers, integers are permitted.
+    pub integer: bool,
+    /// An integer is a number that is written without a point, as in Draft 4.
+    pub is_by_spelling: bool,
+}
+
+impl Types {
+    pub fn has(self, kind: Type) -> bool {
+        self.whole & kind as u8 != 0
+    }
+}
+
+/// One assertion. What has several parts that all must match, such as `required`, is several keywords.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Keyword {
+    /// Nothing matches.
+    Never,
+    Types(Types),
+    /// `enum` and `const`.
+    Enum(Vec<Constant>),
+    AllOf(Vec<NodeId>),
+    AnyOf(Vec<NodeId>),
+    /// At most one of the nodes matches: with `AnyOf`, this is `oneOf`.
+    AtMostOne(Vec<NodeId>),
+    Not(NodeId),
+    If {
+        condition: NodeId,
+        then: Option<NodeId>,
+        otherwise: Option<NodeId>,
+    },
+    Minimum {
+        bound: Decimal,
+        is_exclusive: bool,
+    },
+    Maximum {
+        bound: Decimal,
+        is_exclusive: bool,
+    },
+    MultipleOf(Decimal),
+    MinLength(u64),
+    MaxLength(u64),
+    Pattern(PatternId),
+    /// A format or a content encoding: a set of strings that is known by its name and a check.
+    Facet(FacetId),
+    MinItems(u64),
+    MaxItems(u64),
+    UniqueItems,
+    Items {
+        prefix: Vec<NodeId>,
+        rest: Option<NodeId>,
+    },
+    Contains {
+        node: NodeId,
+        min: u64,
+        max: Option<u64>,
+    },
+    MinProperties(u64),
+    MaxProperties(u64),
+    Required(String),
+    Properties(Members),
+    PropertyNames(NodeId),
+    /// Where the member is present, the node matches.
+    Dependent {
+        name: String,
+        node: NodeId,
+    },
+    /// What is not modelled: the keyword, and all that it may depend on, as text.
+    Other {
+        keyword: &'static str,
+        content: String,
+    },
+}
+
+/// `properties`, `patternProperties` and `additionalProperties` of one schema.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Members {
+    pub named: BTreeMap<String, NodeId>,
+    pub patterns: Vec<(PatternId, NodeId)>,
+    pub additional: Option<NodeId>,
+}
+
+/// A constant value, compared as JSON Schema does: 1 and 1.0 are one number.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Constant(pub Value);
+
+impl Eq for Constant {}
+
+impl std::hash::Hash for Constant {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_string().hash(state);
+    }
+}
+
+impl Constant {
+    /// Returns a value with each number in its one spelling.
+    pub fn of(value: &Value) -> Self {
+        Self(normal(value))
+    }
+}
+
+fn normal(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => {
+            Decimal::of(number).and_then(|number| number.to_json()).unwrap_or_else(|| value.clone())
+        }
+        Value::Array(items) => items.iter().map(normal).collect(),
+        Value::Object(members) => {
+            // Sorted, so that the order of members does not count.
+            let members: BTreeMap<_, _> =
+                members.iter().map(|(key, value)| (key.clone(), normal(value))).collect();
+            members.into_iter().collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// A facet of strings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Facet {
+    /// The schema that asserts it and nothing else, as text.
+    pub schema: String,
+    /// The name of the format, if it is one.
+    pub format: Option<String>,
+}
+
+/// The nodes and keywords of both schemas.
+#[derive(Default)]
+pub(super) struct Model {
+    nodes: Vec<Vec<KeyId>>,
+    keys: Vec<Keyword>,
+    patterns: Vec<String>,
+    facets: Vec<Facet>,
+    known_nodes: HashMap<Vec<KeyId>, NodeId>,
+    known_keys: HashMap<Keyword, KeyId>,
+    known_patterns: HashMap<String, PatternId>,
+    known_facets: HashMap<Facet, FacetId>,
+}
+
+impl Model {
+    /// The keywords of a node, all of which must match.
+    pub fn keys(&self, node: NodeId) -> &[KeyId] {
+        &self.nodes[node]
+    }
+
+    pub fn keyword(&self, key: KeyId) -> &Keyword {
+        &self.keys[key]
+    }
+
+    pub fn pattern(&self, pattern: PatternId) -> &str {
+        &self.patterns[pattern]
+    }
+
+    pub fn facet(&self, facet: FacetId) -> &Facet {
+        &self.facets[facet]
+    }
+
+    /// Returns the node that asserts all of some keywords.
+    pub fn node(&mut self, mut keys: Vec<KeyId>) -> NodeId {
+        keys.sort_unstable();
+        keys.dedup();
+        if let Some(known) = self.known_nodes.get(&keys) {
+            return *known;
+        }
+        self.nodes.push(keys.clone());
+        self.known_nodes.insert(keys, self.nodes.len() - 1);
+        self.nodes.len() - 1
+    }
+
+    /// Reserves a node whose keywords refer to it; [`Model::fill`] sets them.
+    pub fn reserve(&mut self) -> NodeId {
+        self.nodes.push(Vec::new());
+        self.nodes.len() - 1
+    }
+
+    /// Sets the keywords of a reserved node.
+    pub fn fill(&mut self, node: NodeId, mut keys: Vec<KeyId>) {
+        keys.sort_unstable();
+        keys.dedup();
+        self.known_nodes.entry(keys.clone()).or_insert(node);
+        self.nodes[node] = keys;
+    }
+
+    pub fn key(&mut self, keyword: Keyword) -> KeyId {
+        if let Some(known) = self.known_keys.get(&keyword) {
+            return *known;
+        }
+        self.keys.push(keyword.clone());
+        self.known_keys.insert(keyword, self.keys.len() - 1);
+        self.keys.len() - 1
+    }
+
+    /// Returns the node of one keyword.
+    pub fn node_of(&mut self, keyword: Keyword) -> NodeId {
+        let key = self.key(keyword);
+        self.node(vec![key])
+    }
+
+    pub fn add_pattern(&mut self, pattern: &str) -> PatternId {
+        if let Some(known) = self.known_patterns.get(pattern) {
+            return *known;
+        }
+        self.patterns.push(pattern.to_owned());
+        self.known_patterns.insert(pattern.to_owned(), self.patterns.len() - 1);
+        self.patterns.len() - 1
+    }
+
+    pub fn add_facet(&mut self, facet: Facet) -> FacetId {
+        if let Some(known) = self.known_facets.get(&facet) {
+            return *known;
+        }
+        self.facets.push(facet.clone());
+        self.known_facets.insert(facet, self.facets.len() - 1);
+        self.facets.len() - 1
+    }
+}
+
+impl Keyword {
+    /// Returns the keyword with other nodes in place of its own.
+    pub fn map(&self, mut to: impl FnMut(NodeId) -> NodeId) -> Self {
+        let mut list = |nodes: &[NodeId]| nodes.iter().map(|node| to(*node)).collect::<Vec<_>>();
+        match self {
+            Self::AllOf(nodes) => Self::AllOf(list(nodes)),
+            Self::AnyOf(nodes) => Self::AnyOf(list(nodes)),
+            Self::AtMostOne(nodes) => Self::AtMostOne(list(nodes)),
+            Self::Not(node) => Self::Not(to(*node)),
+            Self::If { condition, then, otherwise } => Self::If {
+                condition: to(*condition),
+                then: then.map(&mut to),
+                otherwise: otherwise.map(&mut to),
+            },
+            Self::Items { prefix, rest } => Self::Items { prefix: list(prefix), rest: rest.map(&mut to) },
+            Self::Contains { node, min, max } => Self::Contains { node: to(*node), min: *min, max: *max },
+            Self::Properties(members) => Self::Properties(Members {
+                named: members.named.iter().map(|(name, node)| (name.clone(), to(*node))).collect(),
+                patterns: members.patterns.iter().map(|(pattern, node)| (*pattern, to(*node))).collect(),
+                additional: members.additional.map(&mut to),
+            }),
+            Self::PropertyNames(node) => Self::PropertyNames(to(*node)),
+            Self::Dependent { name, node } => Self::Dependent { name: name.clone(), node: to(*node) },
+            other => other.clone(),
+        }
+    }
+
+    /// Calls `each` with each node of the keyword.
+    pub fn each_node(&self, mut each: impl FnMut(NodeId)) {
+        match self {
+            Self::AllOf(nodes) | Self::AnyOf(nodes) | Self::AtMostOne(nodes) => {
+                nodes.iter().for_each(|node| each(*node));
+            }
+            Self::Not(node)
+            | Self::PropertyNames(node)
+            | Self::Contains { node, .. }
+            | Self::Dependent { node, .. } => each(*node),
+            Self::If { condition, then, otherwise } => {
+                [Some(*condition), *then, *otherwise].into_iter().flatten().for_each(each);
+            }
+            Self::Items { prefix, rest } => prefix.iter().copied().chain(*rest).for_each(each),
+            Self::Properties(members) => {
+                let patterns = members.patterns.iter().map(|(_, node)| *node);
+                members.named.values().copied().chain(patterns).chain(members.additional).for_each(each);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the keyword can refuse a value of a type.
+    pub fn concerns(&self, kind: Type) -> bool {
+        let only = match self {
+            Self::Minimum { .. } | Self::Maximum { .. } | Self::MultipleOf(_) => Type::Number,
+            Self::MinLength(_) | Self::MaxLength(_) | Self::Pattern(_) | Self::Facet(_) => Type::String,
+            Self::MinItems(_)
+            | Self::MaxItems(_)
+            | Self::UniqueItems
+            | Self::Items { .. }
+            | Self::Contains { .. } => Type::Array,
+            Self::MinProperties(_)
+            | Self::MaxProperties(_)
+            | Self::Required(_)
+            | Self::Properties(_)
+            | Self::PropertyNames(_)
+            | Self::Dependent { .. } => Type::Object,
+            Self::Other { keyword, .. } => match *keyword {
+                "unevaluatedItems" => Type::Array,
+                "unevaluatedProperties" => Type::Object,
+                _ => return true,
+            },
+            Self::Never
+            | Self::Types(_)
+            | Self::Enum(_)
+            | Self::AllOf(_)
+            | Self::AnyOf(_)
+            | Self::AtMostOne(_)
+            | Self::Not(_)
+            | Self::If { .. } => return true,
+        };
+        only == kind
+    }
+}

@@ -1,0 +1,298 @@
+//! The rules that refuse a payload, and what the other side says at the same place.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    model::{Keyword, Type},
+    read::{RawId, Read},
+    solve::{Obstacle, Solver},
+    verdict::{Change, Obstruction, Rule, Side},
+};
+use crate::schema::{pointer::push_part, text::short};
+
+/// Most changes that are reported.
+const MAX_CHANGES: usize = 10;
+
+/// A keyword that refuses, and the part of the payload that it refuses.
+struct Refusal {
+    raw: RawId,
+    keywords: &'static [&'static str],
+    payload: Vec<String>,
+}
+
+/// Returns the rules of one side that refuse a payload, each with that of the other side.
+pub(super) fn changes(
+    read: &Read,
+    solver: &mut Solver<'_>,
+    schemas: [&Value; 2],
+    refused_by: Side,
+    payload: &Value,
+) -> Vec<Change> {
+    let (own, other) = match refused_by {
+        Side::Old => (0, 1),
+        Side::New => (1, 0),
+    };
+    let mut refusals = Vec::new();
+    let mut explanation = Explanation { read, solver, refusals: &mut refusals, depth: 0 };
+    explanation.node(read.roots[own], payload, &mut Vec::new());
+    let mut changes = BTreeSet::new();
+    for refusal in refusals.into_iter().take(MAX_CHANGES) {
+        let there = nodes_at(read, solver, read.roots[other], payload, &refusal.payload);
+        let refusing = rule(read, schemas[own], refusal.raw, refusal.keywords);
+        let opposite = there.iter().find_map(|raw| rule(read, schemas[other], *raw, refusal.keywords));
+        let opposite = opposite.or_else(|| {
+            // Where the other side has no rule of the kind, the one that names the place says most.
+            let (last, parents) = refusal.payload.split_last()?;
+            let around = nodes_at(read, solver, read.roots[other], payload, parents);
+            around.iter().find_map(|raw| member_rule(read, schemas[other], *raw, last))
+        });
+        let (old, new) = if own == 0 { (refusing, opposite) } else { (opposite, refusing) };
+        let mut place = String::new();
+        refusal.payload.iter().for_each(|part| push_part(&mut place, part));
+        changes.insert(Change { payload: place, old, new });
+    }
+    changes.into_iter().collect()
+}
+
+/// Returns the places of what kept the solver from a decision.
+pub(super) fn obstructions(read: &Read, solver: &Solver<'_>) -> Vec<Obstruction> {
+    let mut found = BTreeSet::new();
+    for obstacle in &solver.obstacles {
+        match obstacle {
+            Obstacle::Steps => drop(found.insert(Obstruction::Steps)),
+            Obstacle::Keyword(key) => {
+                for (raw, node) in read.nodes.iter().enumerate() {
+                    if solver.model.keys(*node).contains(key) {
+                        let side = if raw < read.roots[1] { Side::Old } else { Side::New };
+                        let mut pointer = read.raw[raw].pointer.clone();
+                        if let Keyword::Other { keyword, .. } = solver.model.keyword(*key) {
+                            push_part(&mut pointer, keyword);
+                        }
+                        found.insert(Obstruction::Keyword { side, pointer });
+                    }
+                }
+            }
+        }
+    }
+    found.into_iter().take(MAX_CHANGES).collect()
+}
+
+struct Explanation<'e, 'm> {
+    read: &'e Read,
+    solver: &'e mut Solver<'m>,
+    refusals: &'e mut Vec<Refusal>,
+    depth: usize,
+}
+
+impl Explanation<'_, '_> {
+    fn refuses(&mut self, raw: RawId, value: &Value) -> bool {
+        self.solver.meets(&[(self.read.nodes[raw], true)], value) == Some(false)
+    }
+
+    fn node(&mut self, raw: RawId, value: &Value, path: &mut Vec<String>) {
+        if self.depth > 100 || self.refusals.len() >= MAX_CHANGES {
+            return;
+        }
+        self.depth += 1;
+        let read = self.read;
+        for keyword in &read.raw[raw].keywords {
+            if keyword.concerns(Type::of(value)) {
+                self.keyword(raw, keyword, value, path);
+            }
+        }
+        self.depth -= 1;
+    }
+
+    fn keyword(&mut self, raw: RawId, keyword: &Keyword, value: &Value, path: &mut Vec<String>) {
+        let in_model = keyword.map(|node| self.read.nodes[node]);
+        let node = self.solver.model.node_of(in_model);
+        if self.solver.meets(&[(node, true)], value) != Some(false) {
+            return;
+        }
+        match (keyword, value) {
+            (Keyword::AllOf(nodes), _) => self.each(nodes, value, path),
+            (Keyword::AnyOf(nodes), _) if nodes.len() == 1 => self.each(nodes, value, path),
+            (Keyword::If { then, otherwise, .. }, _) => {
+                let nodes: Vec<_> = [*then, *otherwise].into_iter().flatten().collect();
+                let refusing: Vec<_> = nodes.into_iter().filter(|node| self.refuses(*node, value)).collect();
+                self.each(&refusing, value, path);
+            }
+            (Keyword::Dependent { node, .. }, _) => self.node(*node, value, path),
+            (Keyword::Items { prefix, rest }, Value::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    if let Some(node) = prefix.get(index).or(rest.as_ref()) {
+                        self.inner(*node, item, index.to_string(), raw, &["items", "additionalItems"], path);
+                    }
+                }
+            }
+            (Keyword::Properties(members), Value::Object(map)) => {
+                for (name, member) in map {
+                    let mut nodes: Vec<RawId> = members.named.get(name).copied().into_iter().collect();
+                    for (pattern, node) in &members.patterns {
+                        if self.solver.checks.matches(self.solver.model, *pattern, name) == Some(true) {
+                            nodes.push(*node);
+                        }
+                    }
+                    if nodes.is_empty() {
+                        nodes.extend(members.additional);
+                    }
+                    for node in nodes {
+                        self.inner(
+                            node,
+                            member,
+                            name.clone(),
+                            raw,
+                            &["additionalProperties", "unevaluatedProperties"],
+                            path,
+                        );
+                    }
+                }
+            }
+            _ => self.refusals.push(Refusal { raw, keywords: names(keyword), payload: path.clone() }),
+        }
+    }
+
+    fn each(&mut self, nodes: &[RawId], value: &Value, path: &mut Vec<String>) {
+        for node in nodes {
+            if self.refuses(*node, value) {
+                self.node(*node, value, path);
+            }
+        }
+    }
+
+    /// A member or an element. One that is refused whatever it is counts as refused by the keyword around it.
+    fn inner(
+        &mut self,
+        node: RawId,
+        value: &Value,
+        part: String,
+        around: RawId,
+        closing: &'static [&'static str],
+        path: &mut Vec<String>,
+    ) {
+        if !self.refuses(node, value) {
+            return;
+        }
+        path.push(part);
+        if self.read.raw[node].keywords == [Keyword::Never] {
+            self.refusals.push(Refusal { raw: around, keywords: closing, payload: path.clone() });
+        } else {
+            self.node(node, value, path);
+        }
+        path.pop();
+    }
+}
+
+/// The names that a keyword of the model has in schemas, likely ones first.
+fn names(keyword: &Keyword) -> &'static [&'static str] {
+    match keyword {
+        Keyword::Never => &["not"],
+        Keyword::Types(_) => &["type"],
+        Keyword::Enum(_) => &["enum", "const"],
+        Keyword::AllOf(_) => &["allOf", "$ref"],
+        Keyword::AnyOf(_) => &["anyOf", "oneOf", "unevaluatedProperties", "unevaluatedItems"],
+        Keyword::AtMostOne(_) => &["oneOf"],
+        Keyword::Not(_) => &["not"],
+        Keyword::If { .. } => &["if"],
+        Keyword::Minimum { .. } => &["minimum", "exclusiveMinimum", "format"],
+        Keyword::Maximum { .. } => &["maximum", "exclusiveMaximum", "format"],
+        Keyword::MultipleOf(_) => &["multipleOf", "format"],
+        Keyword::MinLength(_) => &["minLength"],
+        Keyword::MaxLength(_) => &["maxLength"],
+        Keyword::Pattern(_) => &["pattern"],
+        Keyword::Facet(_) => &["format", "contentEncoding", "contentMediaType"],
+        Keyword::MinItems(_) => &["minItems"],
+        Keyword::MaxItems(_) => &["maxItems"],
+        Keyword::UniqueItems => &["uniqueItems"],
+        Keyword::Items { .. } => &["items", "prefixItems", "additionalItems"],
+        Keyword::Contains { .. } => &["contains", "minContains", "maxContains"],
+        Keyword::MinProperties(_) => &["minProperties"],
+        Keyword::MaxProperties(_) => &["maxProperties"],
+        Keyword::Required(_) => &["required"],
+        Keyword::Properties(_) => &["properties", "patternProperties", "additionalProperties"],
+        Keyword::PropertyNames(_) => &["propertyNames"],
+        Keyword::Dependent { .. } => &["dependencies", "dependentRequired", "dependentSchemas"],
+        Keyword::Other { .. } => &[],
+    }
+}
+
+/// The rule of a raw node that has one of some names.
+fn rule(read: &Read, schema: &Value, raw: RawId, names: &[&str]) -> Option<Rule> {
+    let mut pointer = read.raw[raw].pointer.clone();
+    let map = schema.pointer(&pointer)?.as_object()?;
+    let (keyword, value) = names.iter().find_map(|name| Some((*name, map.get(*name)?)))?;
+    push_part(&mut pointer, keyword);
+    Some(Rule { pointer, keyword: keyword.to_owned(), value: short(value) })
+}
+
+/// The rule of a raw node for a member.
+fn member_rule(read: &Read, schema: &Value, raw: RawId, name: &str) -> Option<Rule> {
+    let mut pointer = read.raw[raw].pointer.clone();
+    push_part(&mut pointer, "properties");
+    push_part(&mut pointer, name);
+    let value = short(schema.pointer(&pointer)?);
+    Some(Rule { pointer, keyword: "properties".to_owned(), value })
+}
+
+/// The raw nodes that a part of a payload is matched with.
+fn nodes_at(
+    read: &Read,
+    solver: &mut Solver<'_>,
+    root: RawId,
+    payload: &Value,
+    path: &[String],
+) -> Vec<RawId> {
+    let mut nodes = vec![root];
+    let mut value = payload;
+    let mut path = path.iter();
+    loop {
+        let mut index = 0;
+        while let Some(node) = nodes.get(index).copied() {
+            for keyword in &read.raw[node].keywords {
+                let inner: Vec<RawId> = match keyword {
+                    Keyword::AllOf(inner) => inner.clone(),
+                    Keyword::AnyOf(inner) => inner
+                        .iter()
+                        .copied()
+                        .filter(|node| solver.meets(&[(read.nodes[*node], true)], value) == Some(true))
+                        .collect(),
+                    Keyword::If { then, otherwise, .. } => {
+                        [*then, *otherwise].into_iter().flatten().collect()
+                    }
+                    _ => Vec::new(),
+                };
+                inner.into_iter().for_each(|node| {
+                    if !nodes.contains(&node) {
+                        nodes.push(node);
+                    }
+                });
+            }
+            index += 1;
+        }
+        let Some(part) = path.next() else { return nodes };
+        let mut below = Vec::new();
+        for keyword in nodes.iter().flat_map(|node| &read.raw[*node].keywords) {
+            match (keyword, value) {
+                (Keyword::Properties(members), Value::Object(_)) => {
+                    let named = members.named.get(part).copied();
+                    below.extend(named.or(members.additional));
+                }
+                (Keyword::Items { prefix, rest }, Value::Array(_)) => {
+                    let index = part.parse::<usize>().unwrap_or(usize::MAX);
+                    below.extend(prefix.get(index).copied().or(*rest));
+                }
+                _ => {}
+            }
+        }
+        let next = match value {
+            Value::Object(map) => map.get(part),
+            Value::Array(items) => part.parse::<usize>().ok().and_then(|index| items.get(index)),
+            _ => None,
+        };
+        let Some(next) = next else { return Vec::new() };
+        value = next;
+        nodes = below;
+    }
+}

@@ -1,0 +1,178 @@
+//! Reads a document into raw nodes: references followed, annotations left out, one node for each subschema and way of
+//! reading it.
+
+mod intern;
+mod keywords;
+mod raw;
+mod unevaluated;
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::model::{Keyword, Members, Model, NodeId};
+use crate::schema::{
+    document::{Document, Node, Reference, ReferenceKeyword},
+    patterns::Patterns,
+};
+pub(super) use raw::{Raw, RawId};
+
+/// How a subschema is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    /// As it is written.
+    Written,
+    /// Closed objects are opened: it matches more values, never fewer.
+    Opened,
+    /// As it is written, under a `not` of an opened schema: a `not` in it is opened again.
+    Negated,
+}
+
+/// One of the two schemas, and what is needed to read it.
+pub(super) struct Source<'a, 'd> {
+    pub document: &'d Document<'a>,
+    pub patterns: &'d Patterns,
+    pub format_assertion: bool,
+}
+
+/// The raw nodes of one schema.
+pub(super) struct Reader<'a, 'd, 'm> {
+    source: Source<'a, 'd>,
+    model: &'m mut Model,
+    raw: Vec<Raw>,
+    known: HashMap<(Node, Mode), RawId>,
+    /// Nodes whose keywords are not read yet.
+    unread: Vec<(Node, Mode, RawId)>,
+}
+
+/// Both schemas, read into one model.
+pub(super) struct Read {
+    /// The raw nodes of both.
+    pub raw: Vec<Raw>,
+    /// The node of the model that each raw node is.
+    pub nodes: Vec<NodeId>,
+    /// The raw node that is the root of the old schema, and that of the new one.
+    pub roots: [RawId; 2],
+}
+
+/// Reads both schemas into the model, each in its mode.
+pub(super) fn read(old: (Source<'_, '_>, Mode), new: (Source<'_, '_>, Mode), model: &mut Model) -> Read {
+    let mut raw = nodes(old.0, old.1, model);
+    let second = raw.len();
+    raw.extend(nodes(new.0, new.1, model).into_iter().map(|it| Raw {
+        keywords: it.keywords.iter().map(|keyword| keyword.map(|node| node + second)).collect(),
+        pointer: it.pointer,
+    }));
+    let nodes = intern::intern(&raw, model);
+    Read { raw, nodes, roots: [0, second] }
+}
+
+/// The raw nodes of a schema; the first is the root.
+fn nodes(source: Source<'_, '_>, mode: Mode, model: &mut Model) -> Vec<Raw> {
+    let mut reader = Reader { source, model, raw: Vec::new(), known: HashMap::new(), unread: Vec::new() };
+    reader.node(0, mode);
+    while let Some((node, mode, raw)) = reader.unread.pop() {
+        reader.raw[raw].keywords = reader.keywords(node, mode);
+    }
+    reader.raw
+}
+
+impl<'a> Reader<'a, '_, '_> {
+    /// The raw node of a subschema.
+    fn node(&mut self, node: Node, mode: Mode) -> RawId {
+        if let Some(known) = self.known.get(&(node, mode)) {
+            return *known;
+        }
+        let pointer = self.source.document.subschemas[node].pointer.clone();
+        let raw = self.push(Vec::new(), pointer);
+        self.known.insert((node, mode), raw);
+        self.unread.push((node, mode, raw));
+        raw
+    }
+
+    /// The raw node of the subschema that a value is.
+    fn at(&mut self, value: &'a Value, mode: Mode) -> Option<RawId> {
+        self.source.document.node_of(value).map(|node| self.node(node, mode))
+    }
+
+    fn push(&mut self, keywords: Vec<Keyword>, pointer: String) -> RawId {
+        self.raw.push(Raw { keywords, pointer });
+        self.raw.len() - 1
+    }
+
+    /// A raw node that has no place of its own.
+    fn made(&mut self, keywords: Vec<Keyword>, like: Node) -> RawId {
+        let pointer = self.source.document.subschemas[like].pointer.clone();
+        self.push(keywords, pointer)
+    }
+
+    fn keywords(&mut self, node: Node, mode: Mode) -> Vec<Keyword> {
+        let document = self.source.document;
+        let subschema = &document.subschemas[node];
+        let mut out = Vec::new();
+        let map = match subschema.value {
+            Value::Bool(false) => return vec![Keyword::Never],
+            Value::Object(map) => map,
+            _ => return out,
+        };
+        for reference in &subschema.references {
+            match self.is_static(reference) {
+                true => out.push(Keyword::AllOf(vec![self.node(reference.to, mode)])),
+                false => out.push(self.other(node, reference.keyword.as_str())),
+            }
+        }
+        if Document::is_only_a_reference(subschema.draft, subschema.value) {
+            return out;
+        }
+        let mut members = Members::default();
+        for (name, value) in map {
+            self.keyword(node, mode, map, name, value, &mut members, &mut out);
+        }
+        if !members.named.is_empty() || !members.patterns.is_empty() || members.additional.is_some() {
+            members.patterns.sort_unstable();
+            out.push(Keyword::Properties(members));
+        }
+        out
+    }
+
+    /// Whether a reference leads to the same place however it is reached.
+    fn is_static(&self, reference: &Reference<'_>) -> bool {
+        let document = self.source.document;
+        let resources = 0..document.resources.len();
+        match reference.keyword {
+            ReferenceKeyword::Ref => true,
+            ReferenceKeyword::DynamicRef => reference.dynamic.is_none_or(|name| {
+                resources.flat_map(|it| document.dynamic_anchors(it)).filter(|(it, _)| *it == name).count()
+                    <= 1
+            }),
+            ReferenceKeyword::RecursiveRef => {
+                resources.filter(|resource| document.resources[*resource].recursive).count() <= 1
+            }
+        }
+    }
+
+    /// A keyword that is not modelled. Two are the same where all that they may depend on is the same text.
+    fn other(&self, node: Node, keyword: &'static str) -> Keyword {
+        let document = self.source.document;
+        let mut content = format!("{} {}", keyword, self.source.format_assertion);
+        let mut seen = std::collections::HashSet::new();
+        let mut unseen = vec![node];
+        while let Some(next) = unseen.pop() {
+            if !seen.insert(next) {
+                continue;
+            }
+            let subschema = &document.subschemas[next];
+            // A parent's text has the text of its children, but not of what they refer to.
+            if next == node || !subschema.references.is_empty() || seen.len() == 1 {
+                content.push_str(&format!("\n{:?} {}", subschema.draft, subschema.value));
+            }
+            for reference in &subschema.references {
+                let target = &document.subschemas[reference.to];
+                content.push_str(&format!("\n{} {:?} {}", target.pointer, target.draft, target.value));
+                unseen.push(reference.to);
+            }
+            unseen.extend(subschema.children.iter().map(|edge| edge.to));
+        }
+        Keyword::Other { keyword, content }
+    }
+}
