@@ -16,6 +16,7 @@ mod composer;
 mod document;
 mod json;
 mod scalar;
+mod writer;
 
 use std::borrow::Cow;
 
@@ -25,6 +26,7 @@ use composer::Composer;
 use document::Positions;
 pub use document::{Advice, Ambiguous, Document, Mark, YamlError, YamlErrorKind};
 pub use scalar::ScalarError;
+pub use writer::write;
 
 /// The documents of a text, each read only when it is needed. An error stands for the rest of its document; the ones
 /// after the next `---` are read all the same. Empty documents are left out.
