@@ -1,5 +1,6 @@
 //! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
+mod catalogue;
 mod crds;
 mod dev;
 mod exit;
@@ -36,6 +37,7 @@ enum Command {
     Validate(validate::Arguments),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
+    Catalogue(catalogue::Arguments),
     Release(release::Arguments),
     Crds(crds::Arguments),
     Reference(reference::Arguments),
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
+        Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
         Command::Reference(reference::Arguments {}) => reference::run(&Arguments::command()),
