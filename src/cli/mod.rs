@@ -1,8 +1,11 @@
 //! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
+mod apply;
 mod catalogue;
+mod changes;
 mod crds;
 mod dev;
+mod diff;
 mod exit;
 mod gateway;
 mod payload_file;
@@ -35,6 +38,8 @@ enum Command {
     Run(run::Arguments),
     Dev(dev::Arguments),
     Validate(validate::Arguments),
+    Diff(Box<diff::Arguments>),
+    Apply(Box<apply::Arguments>),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
     Catalogue(catalogue::Arguments),
@@ -50,6 +55,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Diff(arguments) => diff::run(*arguments),
+        Command::Apply(arguments) => apply::run(*arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),

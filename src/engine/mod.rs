@@ -21,6 +21,7 @@ mod policy;
 mod queue;
 mod reconcile;
 mod registry;
+mod review;
 mod scratch;
 mod session;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use host::{Host, HostError, ReferenceError, SecretWrite};
 pub(crate) use object::dispatch;
 pub use object::{Kind, Mode, Object, ObjectKey, Resource, Status, SvixResource};
 pub use registry::Readiness;
+pub use review::{Proposal, Reviewer};
 
 /// The engine: takes in objects, and keeps Svix in sync with them while it [runs](Self::run).
 ///
