@@ -5,7 +5,6 @@
 pub mod access;
 pub mod channels;
 pub mod claims;
-pub mod decimal;
 mod difference;
 pub mod digest;
 pub mod endpoint;

@@ -3,12 +3,16 @@
 //! A schema is Draft 7 unless its `$schema` says otherwise (Svix itself compiles each as Draft 7). Nothing
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
-mod breadth;
+mod bounds;
+pub mod decimal;
 mod document;
 mod draft;
 pub mod draft7;
+mod effort;
 mod error;
+mod exact;
 mod formats;
+mod instance;
 mod keywords;
 mod limits;
 mod messages;
@@ -16,6 +20,7 @@ mod patterns;
 mod payload;
 mod pointer;
 mod rewrite;
+mod rounded;
 mod size;
 mod text;
 mod validator;
@@ -26,10 +31,13 @@ mod work;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use breadth::Breadth;
 use document::Document;
 use draft::draft;
+pub use effort::Effort;
+use effort::MAX_STEPS;
 pub use error::InvalidSchema;
+pub use exact::Payload;
+use instance::{Instance, Meter, Metered, Weights};
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS};
 use patterns::Patterns;
 pub use payload::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, parse, parts};
@@ -38,17 +46,25 @@ pub use violation::{Violation, describe};
 pub use warnings::{Warning, warnings};
 
 /// A schema ready to judge payloads.
-#[derive(Debug)]
 pub struct Compiled {
-    validator: Validator,
+    validator: Validator<Metered>,
     /// Patterns as their author wrote them, for messages.
     patterns: Patterns,
     /// Payloads that are nested deeper would be too much work.
     deepest: usize,
-    /// Payloads with more text would be too much work for the patterns.
-    longest: usize,
-    /// What each value of a payload may cost.
-    breadth: Breadth,
+    /// What the schema does with text.
+    weights: Weights,
+}
+
+/// How a payload violates a schema.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The first violations. None: the payload matches.
+    pub violations: Vec<Violation>,
+    /// How many there are beyond them.
+    pub more: usize,
+    /// The steps that were counted.
+    pub steps: u64,
 }
 
 impl Compiled {
@@ -59,14 +75,34 @@ impl Compiled {
         let deepest = work::deepest_payload(&document)?;
         let patterns = Patterns::of(&document)?;
         let validator = validator::build(&document, &patterns, format_assertion)?;
-        let longest = patterns.longest_payload();
-        Ok(Self { validator, patterns, deepest, longest, breadth: Breadth::of(&document) })
+        let weights = Weights {
+            text: if format_assertion { formats::weight(&document) } else { 0 },
+            name: patterns.states_of_names() as u64,
+        };
+        Ok(Self { validator, patterns, deepest, weights })
     }
 
     /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it
     /// matches. The payload is one that a parser read: nested no deeper than [`MAX_PAYLOAD_DEPTH`].
     #[must_use]
     pub fn violations(&self, payload: &Value) -> (Vec<Violation>, usize) {
+        let findings = self.judged(payload, std::iter::empty(), Effort::Full).unwrap_or_default();
+        (findings.violations, findings.more)
+    }
+
+    /// Judges a payload. `None`: it takes more work than the effort allows, which is never so with [`Effort::Full`], by
+    /// which a payload that takes too much work is one that violates the schema.
+    #[must_use]
+    pub fn judge(&self, payload: &Payload, effort: Effort) -> Option<Findings> {
+        self.judged(payload.value(), payload.rounded(), effort)
+    }
+
+    fn judged<'p>(
+        &self,
+        payload: &'p Value,
+        rounded: impl Iterator<Item = (&'p Value, &'p str)>,
+        effort: Effort,
+    ) -> Option<Findings> {
         // No parser lets a payload through that is nested deeper, so most schemas need no check.
         if self.deepest < MAX_PAYLOAD_DEPTH
             && let Some(pointer) = size::deeper_than(payload, self.deepest)
@@ -75,51 +111,66 @@ impl Compiled {
                 "nested deeper than {} levels, which is all that this schema can judge in bounded time",
                 self.deepest
             );
-            return (vec![Violation { pointer, message }], 0);
+            return Some(one(Violation { pointer, message }, 0));
         }
-        if self.longest < MAX_PAYLOAD_BYTES
-            && let Some(found) = size::text_beyond(payload, self.longest)
-        {
-            let message = format!(
-                "found {found} bytes of text or more, expected at most {}, which is all that the patterns of this schema \
-                 can judge in bounded time",
-                self.longest
-            );
-            return (vec![Violation { pointer: String::new(), message }], 0);
-        }
-        let most = self.breadth.most_values();
-        if most < MAX_PAYLOAD_BYTES && size::values(payload) > most {
-            let message = format!(
-                "found more than {most} values, expected fewer, which is all that the enums of this schema can judge in \
-                 bounded time"
-            );
-            return (vec![Violation { pointer: String::new(), message }], 0);
+        let mut meter = Meter::new(effort.steps(), self.weights);
+        for (number, digits) in rounded {
+            meter = meter.with_digits(number, digits);
         }
         // Most payloads match, and the way to one bit is shorter than the way to all errors.
-        if self.validator.is_valid(payload) {
-            return (Vec::new(), 0);
+        let is_valid = self.validator.is_valid(Instance { value: payload, meter: &meter });
+        let steps = meter.spent();
+        match meter.stopped() {
+            Some(_) if effort != Effort::Full => None,
+            Some(address) => {
+                let message = format!(
+                    "judging this payload by its schema takes more than {MAX_STEPS} steps, and was given up here; make the \
+                     payload smaller, or the schema simpler"
+                );
+                Some(one(Violation { pointer: size::place_of(payload, address), message }, steps))
+            }
+            None if is_valid => Some(Findings { steps, ..Findings::default() }),
+            None => self.found(payload, meter.restarted(effort.finding_steps()), effort, steps),
         }
-        if size::values(payload) > self.breadth.most_collected() {
-            let cheap = self.breadth.first_is_cheap();
-            let first = if cheap { self.validator.validate(payload).err() } else { None };
-            let message = match &first {
-                Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
-                None => "found a payload that does not match, and is too large to say where",
-            };
-            let rest = Violation { pointer: String::new(), message: message.to_owned() };
-            return (
-                first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect(),
-                0,
-            );
-        }
-        let mut errors = self.validator.iter_errors(payload);
-        let reported = errors
-            .by_ref()
-            .take(MAX_VIOLATIONS)
-            .map(|error| messages::violation(&error, &self.patterns))
-            .collect();
-        (reported, errors.take(MAX_COUNTED).count())
     }
+
+    /// What is wrong with a payload that does not match.
+    fn found(&self, payload: &Value, meter: Meter, effort: Effort, steps: u64) -> Option<Findings> {
+        let errors = self.validator.iter_errors(Instance { value: payload, meter: &meter });
+        let spent = meter.spent();
+        if meter.stopped().is_none() {
+            let mut errors = errors;
+            let first = errors.by_ref().take(MAX_VIOLATIONS);
+            let violations = first.map(|error| messages::violation(&error, &self.patterns)).collect();
+            let more = errors.take(MAX_COUNTED).count();
+            return Some(Findings { violations, more, steps: steps + spent });
+        }
+        if effort != Effort::Full {
+            return None;
+        }
+        drop(errors);
+        let meter = meter.restarted(effort.finding_steps());
+        let first = self.validator.validate(Instance { value: payload, meter: &meter }).err();
+        let first = first.filter(|_| meter.stopped().is_none());
+        let message = match &first {
+            Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
+            None => "found a payload that does not match, and is too large to say where",
+        };
+        let rest = Violation { pointer: String::new(), message: message.to_owned() };
+        let violations =
+            first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect();
+        Some(Findings { violations, more: 0, steps: steps + spent + meter.spent() })
+    }
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiled").field("deepest", &self.deepest).finish_non_exhaustive()
+    }
+}
+
+fn one(violation: Violation, steps: u64) -> Findings {
+    Findings { violations: vec![violation], more: 0, steps }
 }
 
 #[cfg(test)]
