@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
-    schema::{self, Compiled, InvalidSchema, Violation},
+    schema::{Compiled, Effort, InvalidSchema, Payload, Violation},
 };
 
 /// How many schemas stay compiled unless something else is asked for.
@@ -117,7 +117,8 @@ impl Catalogue {
         let Some((entry, compiled)) = self.found(connection, event_type) else {
             return Judgement::Undeclared;
         };
-        entry.judged(&compiled, payload)
+        let (violations, more) = compiled.violations(payload);
+        entry.judged(violations, more)
     }
 
     /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema, and no policy
@@ -127,8 +128,11 @@ impl Catalogue {
         let Some((entry, compiled)) = self.found(connection, event_type) else {
             return Judgement::Undeclared;
         };
-        match schema::parse(payload) {
-            Ok(payload) => entry.judged(&compiled, &payload),
+        match Payload::parse(payload) {
+            Ok(payload) => {
+                let found = compiled.judge(&payload, Effort::Full).unwrap_or_default();
+                entry.judged(found.violations, found.more)
+            }
             Err(violation) => {
                 Judgement::Invalid { policy: PayloadPolicy::Enforce, violations: vec![violation], more: 0 }
             }
@@ -281,9 +285,8 @@ impl Entry {
         Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false) }
     }
 
-    /// Judges a payload by this entry's schema, which is the compiled one.
-    fn judged(&self, compiled: &Compiled, payload: &Value) -> Judgement {
-        let (violations, more) = compiled.violations(payload);
+    /// What is said of a payload that violates this entry's schema so.
+    fn judged(&self, violations: Vec<Violation>, more: usize) -> Judgement {
         if violations.is_empty() {
             Judgement::Valid
         } else {

@@ -96,7 +96,7 @@ fn each_attack_is_given_up() {
     let numbers: Vec<String> = (0..150_000).map(|i| (i * 7).to_string()).collect();
     let numbers = format!("[{}]", numbers.join(","));
     let not: Vec<_> = (0..4_898).map(|i| json!({"not": {"const": i}})).collect();
-    let hash: Vec<String> = nested(11).into_iter().take(40_000).collect();
+    let hash: Vec<String> = nested(11).into_iter().take(30_000).collect();
     let with = |schema: Value| json!({"properties": {"a": schema}});
     let mut all = vec![
         ("media types", with(json!({"allOf": media})), text),
@@ -146,7 +146,7 @@ fn each_attack_is_given_up() {
         ("names", r"\k<".repeat(300_000)),
         ("group names", "(?<a".repeat(200_000)),
     ] {
-        all.push((name, with(json!({"format": "regex"})), json!({ "a": pattern }).to_string()));
+        all.push((name, with(json!({"format": "regex"})), json!({ "a": cut(&pattern) }).to_string()));
     }
     for format in [
         "idn-hostname",
@@ -175,13 +175,23 @@ fn each_attack_is_given_up() {
             "\u{0300}".repeat(400_000),
             "/~0".repeat(300_000),
         ] {
-            all.push((format, with(json!({"format": format})), json!({ "a": text }).to_string()));
+            all.push((format, with(json!({"format": format})), json!({ "a": cut(&text) }).to_string()));
         }
     }
     for (name, schema, text) in &all {
         let findings = judge(name, schema, text);
-        assert!(findings.steps < 100_000_000);
+        assert!(findings.steps <= 60_000_000, "{name}: {findings:?}");
     }
+}
+
+/// As much of a text as a payload may have.
+fn cut(text: &str) -> String {
+    let mut bytes = 0;
+    let is_within = |c: &char| {
+        bytes += if *c == '\\' { 2 } else { c.len_utf8() };
+        bytes < 1_000_000
+    };
+    text.chars().take_while(is_within).collect()
 }
 
 /// Arrays of nothing but arrays, all of one number of brackets.

@@ -99,9 +99,9 @@ impl Meter {
         self.stopped.get().copied()
     }
 
-    /// How many steps were counted.
+    /// How many steps were taken.
     pub fn spent(&self) -> u64 {
-        self.budget.saturating_sub(self.left.get()).unsigned_abs()
+        self.budget.saturating_sub(self.left.get().max(0)).unsigned_abs()
     }
 
     /// Works with what was spent on a pattern.

@@ -60,7 +60,7 @@ pub(super) async fn judge<H: Host>(
     if ctx.catalogue.put(connection, name, declared).is_err() {
         return Err(not_there(Next::Settled));
     }
-    let (policy, violations, more) = match ctx.catalogue.judge(connection, name, &desired.payload) {
+    let (policy, violations, more) = match ctx.catalogue.judge_text(connection, name, desired.payload_text.as_bytes()) {
         Judgement::Undeclared => return Err(not_there(Next::Settled)),
         Judgement::Valid => {
             ctx.waiters.remove(connection, awaited, &object.key());
