@@ -60,11 +60,11 @@ fn catalogue() -> Catalogue {
     });
     let catalogue = Catalogue::default();
     let schema = JsonObject::from_value(&schema).unwrap();
-    let declared = Declared { schema, format_assertion: true, policy: PayloadPolicy::Enforce };
+    let declared = Declared { schema: Some(schema), format_assertion: true, policy: PayloadPolicy::Enforce };
     catalogue.put("default", "bench.event", declared).unwrap();
     // What parses and validates nothing.
     let any = Declared {
-        schema: JsonObject::parse("{}").unwrap(),
+        schema: Some(JsonObject::parse("{}").unwrap()),
         format_assertion: true,
         policy: PayloadPolicy::Enforce,
     };

@@ -73,7 +73,7 @@ pub fn payload() -> Value {
 
 fn declared(title: &str) -> Declared {
     Declared {
-        schema: JsonObject::from_value(&schema(title)).unwrap(),
+        schema: Some(JsonObject::from_value(&schema(title)).unwrap()),
         format_assertion: true,
         policy: PayloadPolicy::Enforce,
     }

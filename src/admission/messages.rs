@@ -13,17 +13,16 @@ const MAX_PROBLEM: usize = 1024;
 
 /// An error in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    /// The field, as a JSON Pointer into the object; empty: the whole object.
-    pub field: String,
+pub struct Problem {
+    /// The field of the object.
+    pub field: JsonPointer,
     /// What was found, and what was expected.
     pub message: String,
 }
 
 impl Problem {
     pub(super) fn new(field: impl Into<JsonPointer>, message: impl Display) -> Self {
-        let field: JsonPointer = field.into();
-        Self { field: plain(field.as_str(), MAX_PROBLEM), message: plain(&message.to_string(), MAX_PROBLEM) }
+        Self { field: field.into(), message: plain(&message.to_string(), MAX_PROBLEM) }
     }
 
     /// A violation by a payload that is part of the object, in this field.
@@ -40,6 +39,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The field as text that is safe to print; `/` for the whole object.
+    pub(super) fn printable_field(&self) -> String {
+        if self.field.is_root() { "/".to_owned() } else { plain(self.field.as_str(), MAX_PROBLEM) }
+    }
+}
+
 impl From<ReconcileError> for Problem {
     fn from(error: ReconcileError) -> Self {
         Self::new(error.field.clone().unwrap_or_default(), error.detail())
@@ -48,10 +54,10 @@ impl From<ReconcileError> for Problem {
 
 impl Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.field.as_str() {
-            "" => f.write_str(&self.message),
-            field => write!(f, "{field}: {}", self.message),
+        if !self.field.is_root() {
+            write!(f, "{}: ", self.printable_field())?;
         }
+        f.write_str(&self.message)
     }
 }
 
@@ -74,12 +80,12 @@ pub(super) fn plain(text: &str, most: usize) -> String {
 }
 
 /// Warnings as the API server passes them on: each of at most 256 characters, all of at most 4096.
-pub(super) fn bounded(warnings: Vec<String>) -> Vec<String> {
+pub(super) fn bounded(warnings: &[Problem]) -> Vec<String> {
     let count = warnings.len();
     let mut left = MAX_WARNINGS;
     let mut kept = Vec::new();
-    for (index, warning) in warnings.into_iter().enumerate() {
-        let mut warning = plain(&warning, MAX_WARNING);
+    for (index, warning) in warnings.iter().enumerate() {
+        let mut warning = plain(&warning.to_string(), MAX_WARNING);
         // What was escaped has become longer.
         if let Some((end, _)) = warning.char_indices().nth(MAX_WARNING) {
             warning.truncate(end);
@@ -127,10 +133,10 @@ mod tests {
 
     #[test]
     fn warnings_stay_within_the_api_servers_bounds() {
-        let many = bounded(vec!["é\n".repeat(300); 100]);
+        let many = bounded(&vec![Problem::new("/spec", "é\n".repeat(300)); 100]);
         assert!(many.iter().all(|warning| warning.chars().count() <= 256), "{many:?}");
         assert!(many.iter().map(|warning| warning.chars().count()).sum::<usize>() <= 4096);
         assert!(many.last().is_some_and(|last| last.ends_with("more warnings")), "{many:?}");
-        assert_eq!(bounded(vec!["one".to_owned()]), ["one"]);
+        assert_eq!(bounded(&[Problem::new("", "one")]), ["one"]);
     }
 }

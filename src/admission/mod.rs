@@ -1,11 +1,11 @@
 //! The admission webhook: validates objects before the API server stores them.
 //!
 //! [`review()`] is pure: it takes a request and the known state of the cluster, and returns the response. [`server`] serves
-//! it over HTTPS, and [`certificates`] manages the server's certificate. This module does not call the Kubernetes API;
-//! `controller` does.
+//! it over HTTPS, and [`certificates`] manages the server's certificate. [`judge`] has the rules, for those that have the
+//! objects already. This module does not call the Kubernetes API; `controller` does.
 
 pub mod certificates;
-mod judge;
+pub mod judge;
 mod messages;
 mod review;
 pub mod server;
@@ -15,6 +15,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::catalogue::{Catalogue, Directory};
 
+pub use messages::Problem;
 pub use review::{Outcome, Reviewed, review};
 
 /// The state of the cluster that reviews need. Cheap to clone; others keep it up to date.

@@ -154,7 +154,7 @@ fn review_object<K: Reviewable>(
     if !findings.problems.is_empty() {
         return refused(request, kind, findings);
     }
-    let warnings = messages::bounded(std::mem::take(&mut findings.warnings));
+    let warnings = messages::bounded(&findings.warnings);
     let outcome = if warnings.is_empty() { Outcome::Admitted } else { Outcome::Warned };
     let violated = findings.violated;
     Reviewed { violated, ..answered(kind, outcome, admission(request.uid, warnings)) }
@@ -165,16 +165,16 @@ fn refused(request: Request, kind: &'static str, findings: Findings) -> Reviewed
     let all: Vec<_> = problems.into_iter().chain(more).collect();
     let message = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     // kubectl prints the causes of an `Invalid`, one a line; other clients print the message.
-    let causes = all.into_iter().map(|Problem { field, message }| Cause {
+    let causes = all.into_iter().map(|problem| Cause {
         reason: "FieldValueInvalid",
-        message,
-        field: if field.is_empty() { "/".to_owned() } else { field },
+        field: problem.printable_field(),
+        message: problem.message,
     });
     let details =
         Details { name: request.name.unwrap_or_default(), group: GROUP, kind, causes: causes.collect() };
     let status = Status { status: "Failure", code: 422, reason: "Invalid", message, details: Some(details) };
     let mut response = refusal(request.uid, status);
-    response.warnings = messages::bounded(warnings);
+    response.warnings = messages::bounded(&warnings);
     Reviewed { violated, ..answered(kind, Outcome::Refused, response) }
 }
 

@@ -1,7 +1,8 @@
 //! The HTTPS server of the admission webhook: `POST /validate`, called by the API server.
 //!
 //! Everything is limited: the time of the handshake, of the headers and of the whole request, the size of bodies, and the
-//! number of connections and of concurrent reviews. A new certificate is used for new connections and does not affect open
+//! number of connections and of concurrent reviews. Reviews of large bodies run few at once and have permits of their own;
+//! callers take turns, and the namespaces of a caller do. A new certificate is used for new connections and does not affect open
 //! ones.
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
     http::{Request, StatusCode, header},
@@ -21,22 +22,23 @@ use axum::{
     routing::post,
 };
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, rustls};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::telemetry::AdmissionMetrics;
+use crate::{
+    connections::{self, Connection, HeadLimits, serve_http1},
+    telemetry::AdmissionMetrics,
+    turns::{self, Caller, Permit, Permits},
+};
 
-use super::{Known, Outcome, certificates::ServingCertificate, review};
+use super::{Known, Outcome, certificates::ServingCertificate, review, wire::namespace_of};
 
 /// Time after which an idle connection is closed. Go's clients close theirs after 90 seconds; a server that waits for longer
 /// never closes a connection on which a request is on its way.
@@ -60,8 +62,10 @@ pub struct Limits {
     pub handshake: Duration,
     /// Maximum number of open connections.
     pub connections: usize,
-    /// Maximum number of concurrent reviews; further ones wait.
+    /// Maximum number of concurrent reviews of bodies of up to 64 KiB; further ones wait.
     pub reviews: usize,
+    /// The same of larger bodies.
+    pub large_reviews: usize,
     /// Time for requests in flight to end when the server stops.
     pub stop: Duration,
 }
@@ -76,8 +80,36 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             connections: 1024,
             reviews: 64,
+            large_reviews: turns::heavy_tasks(),
             stop: Duration::from_secs(4),
         }
+    }
+}
+
+/// The permits of reviews. Those of small and of large bodies are apart, so that small ones never wait for large ones; in
+/// both, callers and namespaces take turns. Cheap to clone.
+#[derive(Clone)]
+pub struct ReviewTurns {
+    small: Permits,
+    large: Permits,
+}
+
+impl ReviewTurns {
+    /// Returns as many permits as the limits say.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self { small: Permits::new(limits.reviews), large: Permits::new(limits.large_reviews) }
+    }
+
+    /// Returns how long requests have waited without any of them being reviewed.
+    #[must_use]
+    pub fn without_turn(&self) -> Duration {
+        self.small.without_turn().max(self.large.without_turn())
+    }
+
+    async fn acquire(&self, caller: Caller, body: &[u8]) -> Permit {
+        let permits = if body.len() > LARGE_BODY { &self.large } else { &self.small };
+        permits.acquire(caller, &namespace_of(body)).await
     }
 }
 
@@ -85,7 +117,7 @@ impl Default for Limits {
 struct Shared {
     known: Known,
     metrics: AdmissionMetrics,
-    reviews: Arc<Semaphore>,
+    turns: ReviewTurns,
     /// One permit per KiB of body.
     bodies: Arc<Semaphore>,
     limits: Limits,
@@ -103,6 +135,22 @@ pub async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) -> Result<(), rustls::Error> {
+    serve_in_turns(listener, certificate, known, metrics, limits, ReviewTurns::new(&limits), stop).await
+}
+
+/// The same with permits that somebody else observes.
+///
+/// # Errors
+/// When TLS cannot be set up. No input causes this.
+pub async fn serve_in_turns(
+    listener: TcpListener,
+    certificate: ServingCertificate,
+    known: Known,
+    metrics: AdmissionMetrics,
+    limits: Limits,
+    turns: ReviewTurns,
+    stop: CancellationToken,
+) -> Result<(), rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -110,65 +158,41 @@ pub async fn serve(
         .with_cert_resolver(Arc::new(certificate));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let reviews = Arc::new(Semaphore::new(limits.reviews));
     let bodies = Arc::new(Semaphore::new(limits.bodies.max(limits.body) / 1024));
-    let router = router(Shared { known, metrics, reviews, bodies, limits });
-    let connections = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = async {
-            // Beyond the limit, connections wait in the queue of the operating system.
-            let permit = connections.clone().acquire_owned().await.ok()?;
-            match listener.accept().await {
-                Ok((stream, _)) => Some((stream, permit)),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    None
-                }
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = accepted => if let Some((stream, permit)) = accepted {
-                let watcher = graceful.watcher();
-                tokio::spawn(connection(stream, permit, acceptor.clone(), router.clone(), limits, watcher));
-            },
-        }
-    }
-    drop(listener);
-    if timeout(limits.stop, graceful.shutdown()).await.is_err() {
-        tracing::warn!("the grace period is over; requests in flight are aborted");
-    }
+    let router = router(Shared { known, metrics, turns, bodies, limits });
+    let bounds = connections::Limits::new(limits.connections, IDLE);
+    connections::serve(listener, bounds, limits.stop, stop, Handler { acceptor, router, limits }).await;
     Ok(())
 }
 
-async fn connection(
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+/// Serves the connections of API servers.
+#[derive(Clone)]
+struct Handler {
     acceptor: TlsAcceptor,
     router: Router,
     limits: Limits,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    // Small responses must not wait for the client's acknowledgements.
-    let _ = stream.set_nodelay(true);
-    let stream = match timeout(limits.handshake, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
-        Err(_) => return tracing::debug!("TLS handshake timed out"),
-    };
-    let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(respond(router, request, limits.request).await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        // Also the timeout of an idle connection.
-        .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(stream), service);
-    // An error means that the client went away.
-    let _ = watcher.watch(connection).await;
+}
+
+impl connections::Handler for Handler {
+    async fn serve(&self, stream: TcpStream, connection: Arc<Connection>, stop: CancellationToken) {
+        let accepted = tokio::select! {
+            accepted = timeout(self.limits.handshake, self.acceptor.accept(stream)) => accepted,
+            () = connection.expired() => return,
+            () = stop.cancelled() => return,
+        };
+        let stream = match accepted {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => return tracing::debug!("TLS handshake timed out"),
+        };
+        let caller = connection.caller();
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(caller);
+            let (router, max_duration) = (self.router.clone(), self.limits.request);
+            async move { Ok::<_, Infallible>(respond(router, request, max_duration).await) }
+        });
+        serve_http1(TokioIo::new(stream), service, connection, HeadLimits::default(), stop).await;
+    }
 }
 
 async fn respond(router: Router, request: Request<Incoming>, max_duration: Duration) -> Response {
@@ -198,13 +222,15 @@ async fn reserve_body(State(shared): State<Shared>, request: Request<Body>, next
     }
 }
 
-async fn validate(State(shared): State<Shared>, body: Bytes) -> Response {
+async fn validate(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Response {
     let started = Instant::now();
     // An event must not be admitted without validation because this process has just started.
     shared.known.catalogue.wait_loaded().await;
-    let Ok(permit) = shared.reviews.clone().acquire_owned().await else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    };
+    let permit = shared.turns.acquire(caller, &body).await;
     let known = shared.known.clone();
     let size = body.len();
     // A panic, a defect of this program or of a library, fails this request and no other.

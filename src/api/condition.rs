@@ -106,6 +106,8 @@ pub enum Reason {
     FieldsIgnored,
     /// Svix is unreachable or returns a temporary error.
     SvixUnavailable,
+    /// Svix fails with 5xx on this object again and again, while other calls of the connection succeed.
+    SvixFailsOnObject,
     /// Svix asks to slow down (429).
     Throttled,
     /// The Secret with the token does not exist, or its key is missing or empty.
@@ -122,6 +124,8 @@ pub enum Reason {
     InvalidPayload,
     /// The payload matches the schema of its event type.
     PayloadValid,
+    /// The event type is declared without a schema, so any payload passes.
+    PayloadNotValidated,
     /// The payload does not match, and the policy of the event type lets it pass.
     PayloadMismatch,
     /// The event is being sent.

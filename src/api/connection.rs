@@ -142,6 +142,8 @@ pub enum ChannelEncoding {
     /// Those that Svix does not accept as they are.
     #[default]
     WhenNeeded,
+    /// Those that Svix Cloud does not accept as they are: unlike the open-source server, it accepts `:` and `+`.
+    WhenNeededOnCloud,
     /// All of them, as swh-webhooks does.
     Always,
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Adoption, Condition, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonPointer, ManagementPolicy,
-    RESERVED_METADATA_PREFIX, SecretKeyRef, SigningKeyStatus, SigningSecret, SpecRule, SvixConnectionSpec,
-    Violation, rule,
+    RESERVED_METADATA_PREFIX, SecretKeyRef, SigningKeyStatus, SigningSecret, SpecRule, Summary,
+    SvixConnectionSpec, Violation, rule,
 };
 
 /// An endpoint in Svix.
@@ -36,8 +36,8 @@ use super::{
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
-    printcolumn(name = "Event Types", type_ = "string", json_path = ".spec.eventTypes"),
-    printcolumn(name = "Channels", type_ = "string", json_path = ".spec.channels", priority = 1),
+    printcolumn(name = "Event Types", type_ = "string", json_path = ".status.summary.eventTypes"),
+    printcolumn(name = "Channels", type_ = "string", json_path = ".status.summary.channels", priority = 1),
     printcolumn(name = "Application", type_ = "string", json_path = ".status.svix.application"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.svix.id", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -77,7 +77,7 @@ pub struct WebhookEndpointSpec {
     pub event_types: Vec<String>,
 
     /// Receive only events on one of these channels. Any text; what Svix does not accept as it is, is mapped
-    /// to a UUID. Left out: every event of the types when it is made, and never touched afterwards.
+    /// to a UUID. Left out: every event of the types; a filter on channels that is set in Svix is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 2048)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -325,6 +325,9 @@ pub struct WebhookEndpointStatus {
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
+    /// The event types and channels of the spec as text, for `kubectl get`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     /// Messages of the last four weeks, when the spec asks for statistics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Statistics>,

@@ -7,8 +7,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, JsonPointer, SpecRule, SvixConnectionSpec,
-    Violation, duration, rule,
+    Condition, ConnectionRef, DEFAULT_CONNECTION, JsonObject, JsonPointer, SpecRule, Summary,
+    SvixConnectionSpec, Violation, duration, rule,
 };
 
 /// An event.
@@ -41,7 +41,7 @@ use super::{
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(name = "Event Type", type_ = "string", json_path = ".spec.eventType"),
-    printcolumn(name = "Channels", type_ = "string", json_path = ".spec.channels", priority = 1),
+    printcolumn(name = "Channels", type_ = "string", json_path = ".status.summary.channels", priority = 1),
     printcolumn(name = "Id", type_ = "string", json_path = ".status.messageId", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
@@ -72,9 +72,10 @@ pub struct WebhookEventSpec {
     pub payload_text: Option<String>,
 
     /// The channels of the event: endpoints without a channel receive it, too, endpoints with channels only when
-    /// they share one. Any text; what Svix does not accept as it is, is mapped to a UUID.
+    /// they share one. Any text; what Svix does not accept as it is, is mapped to a UUID. Svix Cloud accepts ten, the
+    /// open-source server five.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5), inner(length(min = 1, max = 2048)))]
+    #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 2048)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub channels: Option<Vec<String>>,
 
@@ -176,6 +177,9 @@ pub struct WebhookEventStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64), extend("format" = "date-time"))]
     pub finished_at: Option<Timestamp>,
+    /// The channels of the spec as text, for `kubectl get`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     /// How many endpoints it was, is being, or could not be delivered to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Attempts>,

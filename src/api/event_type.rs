@@ -1,5 +1,7 @@
 //! `WebhookEventType`: a name, a description, and the JSON Schema of the payloads of its events.
 
+use std::collections::BTreeSet;
+
 use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,7 @@ use super::{
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Event Type", type_ = "string", json_path = ".status.svix.name"),
+    printcolumn(name = "Validation", type_ = "string", json_path = ".status.payloadValidation"),
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.svix.connection", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
@@ -38,8 +41,12 @@ use super::{
         priority = 1
     )
 )]
-#[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() == 1")
+#[x_kube(validation = Rule::new("[has(self.schema), has(self.schemaText), has(self.schemaFrom)].filter(x, x).size() <= 1")
     .message(SpecRule::SchemaSource))]
+#[x_kube(validation = Rule::new("!has(self.examples) || size(self.examples) == 0 || has(self.schema) || has(self.schemaText) || has(self.schemaFrom)")
+    .message(SpecRule::ExamplesNeedSchema))]
+#[x_kube(validation = Rule::new("!has(self.featureFlag) || !has(self.featureFlags)")
+    .message(SpecRule::FeatureFlagSource))]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEventTypeSpec {
     /// Name of the event type in Svix, `<group>.<event>`, such as `origin.create`. Default: the object's
@@ -54,7 +61,8 @@ pub struct WebhookEventTypeSpec {
     pub description: Option<String>,
 
     /// The JSON Schema of the payload, as YAML. A key with the value `null` does not survive a client-side
-    /// `kubectl apply`; use `schemaText` for such a schema.
+    /// `kubectl apply`; use `schemaText` for such a schema. Without `schema`, `schemaText` and `schemaFrom`, the event
+    /// type takes any payload, and the schemas that Svix has for it are left as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<JsonObject>,
 
@@ -69,7 +77,7 @@ pub struct WebhookEventTypeSpec {
     pub schema_from: Option<SchemaSource>,
 
     /// Example payloads, each of which must match the schema. Svix shows them to subscribers, and sends the
-    /// first as its example message.
+    /// first as its example message. They are written as part of the schema, so they need one.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 20))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -88,10 +96,20 @@ pub struct WebhookEventTypeSpec {
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub group_name: Option<String>,
 
-    /// The feature flag that a consumer must have to see the event type.
+    /// The feature flag that a consumer must have to see the event type. The same as `featureFlags` with one entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub feature_flag: Option<String>,
+
+    /// The feature flags with which a consumer sees the event type. The open-source server has only one; Svix Cloud has a
+    /// list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 25),
+        inner(length(min = 1, max = 256), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub feature_flags: Option<Vec<String>>,
 
     /// Whether the event type is marked as deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,6 +166,8 @@ pub struct Example {
 /// The schema of an event type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeclaredSchema<'a> {
+    /// None: any payload is valid, and the schemas in Svix are not managed.
+    None,
     /// In the object.
     Inline(&'a JsonObject),
     /// In the object, as JSON text.
@@ -183,6 +203,19 @@ pub enum EventTypeDeletionPolicy {
     Expunge,
     /// Leave it as it is.
     Retain,
+}
+
+/// How the payloads of an event type are validated: its policy, or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PayloadValidation {
+    /// A payload that does not match the schema is refused.
+    Enforce,
+    /// It passes, and the sender gets a warning.
+    Warn,
+    /// It passes, and is counted.
+    Audit,
+    /// No schema is declared: any payload passes.
+    None,
 }
 
 /// What happens to an event whose payload does not match the schema. Default: `Enforce`.
@@ -226,21 +259,36 @@ impl WebhookEventTypeSpec {
     #[must_use]
     pub fn validate(&self) -> Vec<Violation> {
         let mut violations = Vec::from_iter(self.schema().err().map(|rule| rule.at(JsonPointer::SPEC)));
+        let needs_schema = !self.examples.is_empty() && self.schema() == Ok(DeclaredSchema::None);
+        violations.extend(SpecRule::ExamplesNeedSchema.check(!needs_schema, JsonPointer::SPEC));
         for (index, example) in self.examples.iter().enumerate() {
             let field = || JsonPointer::from_static("/spec/examples").index(index);
             violations.extend(example.payload().err().map(|rule| rule.at(field())));
         }
+        let is_one = self.feature_flag.is_none() || self.feature_flags.is_none();
+        violations.extend(SpecRule::FeatureFlagSource.check(is_one, JsonPointer::SPEC));
         violations
     }
 
-    /// The schema, which is in one place.
+    /// The schema, which is in one place, if there is one.
     pub fn schema(&self) -> Result<DeclaredSchema<'_>, SpecRule> {
         let text = self.schema_text.as_deref().map(DeclaredSchema::Text);
         match (&self.schema, text, &self.schema_from) {
             (Some(schema), None, None) => Ok(DeclaredSchema::Inline(schema)),
             (None, Some(text), None) => Ok(text),
             (None, None, Some(source)) => Ok(DeclaredSchema::ConfigMap(&source.config_map_key_ref)),
+            (None, None, None) => Ok(DeclaredSchema::None),
             _ => Err(SpecRule::SchemaSource),
+        }
+    }
+
+    /// The feature flags, in whichever form the spec has them.
+    #[must_use]
+    pub fn feature_flags(&self) -> Option<BTreeSet<String>> {
+        match (&self.feature_flag, &self.feature_flags) {
+            (Some(flag), _) => Some(BTreeSet::from([flag.clone()])),
+            (None, Some(flags)) => Some(flags.iter().cloned().collect()),
+            (None, None) => None,
         }
     }
 
@@ -268,6 +316,17 @@ impl WebhookEventTypeSpec {
         self.payload_policy.unwrap_or_default()
     }
 
+    /// How payloads are validated. Without a schema they are not, whatever the policy.
+    #[must_use]
+    pub fn payload_validation(&self) -> PayloadValidation {
+        match (self.schema(), self.payload_policy()) {
+            (Ok(DeclaredSchema::None), _) => PayloadValidation::None,
+            (_, PayloadPolicy::Enforce) => PayloadValidation::Enforce,
+            (_, PayloadPolicy::Warn) => PayloadValidation::Warn,
+            (_, PayloadPolicy::Audit) => PayloadValidation::Audit,
+        }
+    }
+
     /// Whether formats and content encodings are enforced.
     #[must_use]
     pub fn format_assertion(&self) -> bool {
@@ -289,6 +348,10 @@ pub struct WebhookEventTypeStatus {
     /// The event type in Svix that this object owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EventTypeInSvix>,
+    /// How the payloads of events are validated: `Enforce`, `Warn` or `Audit`, as `payloadPolicy` says, or `None`: no
+    /// schema is declared, and any payload passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_validation: Option<PayloadValidation>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,

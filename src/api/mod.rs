@@ -20,6 +20,7 @@ mod policy;
 mod reference;
 mod rule;
 mod signing;
+mod summary;
 
 pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
@@ -35,7 +36,7 @@ pub use endpoint::{
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
     DeclaredSchema, EventTypeDeletionPolicy, EventTypeInSvix, Example, ExamplePayload, PayloadPolicy,
-    SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
+    PayloadValidation, SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
 pub use pointer::JsonPointer;
@@ -46,6 +47,7 @@ pub use policy::{
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
 pub use rule::{ID_PREFIXES, SpecRule, Violation};
 pub use signing::{DEFAULT_SIGNING_KEY, SigningKeySource, SigningKeyStatus, SigningSecret, ToSecret};
+pub use summary::Summary;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
@@ -59,6 +61,8 @@ pub const FINALIZER: &str = "svix-operator.dev/cleanup";
 /// Annotation that records, before the first write to Svix, which event type this object is about to
 /// create: `<metadata.uid> <connection>/<name> <digest>`. It names the object's own uid, so a copy of the manifest or
 /// a restored backup does not carry the claim along; the digest is keyed with the token, so nobody else can make one.
+/// Of an endpoint: `<metadata.uid> <connection>/<application>/<uid>`, which only says where to look; the mark in Svix is
+/// the proof.
 pub const CLAIM_ANNOTATION: &str = "svix-operator.dev/claim";
 
 /// Key in the metadata of an endpoint in Svix that names the object that declares it:

@@ -15,9 +15,15 @@ pub enum SpecRule {
     /// A header has one value.
     #[error("exactly one of value and valueFrom must be given")]
     HeaderSource,
-    /// An event type has one schema.
-    #[error("exactly one of schema, schemaText and schemaFrom must be given")]
+    /// An event type has one schema, or none.
+    #[error("at most one of schema, schemaText and schemaFrom may be given")]
     SchemaSource,
+    /// Svix keeps examples in the schema.
+    #[error("examples need schema, schemaText or schemaFrom: Svix keeps examples in the schema")]
+    ExamplesNeedSchema,
+    /// The feature flags are given in one form.
+    #[error("at most one of featureFlag and featureFlags can be given")]
+    FeatureFlagSource,
     /// An example has one payload.
     #[error("exactly one of value and text must be given")]
     ExampleSource,

@@ -20,8 +20,9 @@ pub const DEFAULT_SIGNING_KEY: &str = "signingKey";
     .message(SpecRule::RotateAfterNeedsToSecret))]
 #[serde(rename_all = "camelCase")]
 pub struct SigningSecret {
-    /// Use the key in a Secret of the same namespace: `whsec_` and 24 to 75 bytes of base64. A change of the Secret
-    /// is followed.
+    /// Use the key in a Secret of the same namespace: `whsec_` and the base64 of 24 to 75 bytes; or, for signatures that
+    /// receivers verify with a public key, `whsk_` and the base64 of an ed25519 key pair, the seed and then the public
+    /// key, 64 bytes. A change of the Secret is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_secret: Option<SecretKeyRef>,
 

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
-    schema::{Compiled, Effort, InvalidSchema, Payload, Violation},
+    schema::{Compiled, InvalidSchema, Payload, Violation},
 };
 
 /// How many schemas stay compiled unless something else is asked for.
@@ -33,8 +33,8 @@ pub const DEFAULT_COMPILED: usize = 1024;
 /// The schema of an event type, as it is declared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declared {
-    /// The schema.
-    pub schema: JsonObject,
+    /// The schema; `None`: any payload passes.
+    pub schema: Option<JsonObject>,
     /// Whether formats and content encodings are enforced.
     pub format_assertion: bool,
     /// What happens to a payload that does not match.
@@ -46,6 +46,8 @@ pub struct Declared {
 pub enum Judgement {
     /// It matches.
     Valid,
+    /// The event type is declared without a schema.
+    NotValidated,
     /// It does not.
     Invalid {
         /// What is to happen to it.
@@ -74,6 +76,16 @@ struct Inner {
     writer: Mutex<()>,
     compiled: Mutex<Clock>,
     loaded: watch::Sender<bool>,
+}
+
+/// What the catalogue has of an event type.
+enum Found {
+    /// Nothing that can be used.
+    Nothing,
+    /// A declaration without a schema.
+    WithoutSchema,
+    /// A declaration with its compiled schema.
+    Schema(Arc<Entry>, Arc<Compiled>),
 }
 
 /// One event type.
@@ -114,23 +126,41 @@ impl Catalogue {
     /// Judges a payload by the schema of an event type.
     #[must_use]
     pub fn judge(&self, connection: &str, event_type: &str, payload: &Value) -> Judgement {
-        let Some((entry, compiled)) = self.found(connection, event_type) else {
-            return Judgement::Undeclared;
-        };
-        let (violations, more) = compiled.violations(payload);
-        entry.judged(violations, more)
+        match self.found(connection, event_type) {
+            Found::Nothing => Judgement::Undeclared,
+            Found::WithoutSchema => Judgement::NotValidated,
+            Found::Schema(entry, compiled) => {
+                let (violations, more) = compiled.violations(payload);
+                entry.judged(violations, more)
+            }
+        }
+    }
+
+    /// Judges a payload that was read from text, with its numbers as they are written there.
+    #[must_use]
+    pub fn judge_payload(&self, connection: &str, event_type: &str, payload: &Payload) -> Judgement {
+        match self.found(connection, event_type) {
+            Found::Nothing => Judgement::Undeclared,
+            Found::WithoutSchema => Judgement::NotValidated,
+            Found::Schema(entry, compiled) => {
+                let found = compiled.judge(payload);
+                entry.judged(found.violations, found.more)
+            }
+        }
     }
 
     /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema, and no policy
-    /// lets it pass, since nobody can say what receivers will see.
+    /// lets it pass, since nobody can say what receivers will see. Without a schema the text is not read at all.
     #[must_use]
     pub fn judge_text(&self, connection: &str, event_type: &str, payload: &[u8]) -> Judgement {
-        let Some((entry, compiled)) = self.found(connection, event_type) else {
-            return Judgement::Undeclared;
+        let (entry, compiled) = match self.found(connection, event_type) {
+            Found::Nothing => return Judgement::Undeclared,
+            Found::WithoutSchema => return Judgement::NotValidated,
+            Found::Schema(entry, compiled) => (entry, compiled),
         };
         match Payload::parse(payload) {
             Ok(payload) => {
-                let found = compiled.judge(&payload, Effort::Full).unwrap_or_default();
+                let found = compiled.judge(&payload);
                 entry.judged(found.violations, found.more)
             }
             Err(violation) => {
@@ -165,7 +195,7 @@ impl Catalogue {
             return Ok(());
         }
         let entry = Arc::new(Entry::new(declared));
-        self.compile(&entry)?;
+        self.check(&entry)?;
         self.change(connection, |table| {
             table.insert(name.into(), entry);
         });
@@ -196,8 +226,8 @@ impl Catalogue {
                 Some(before) if before.declared == declared => before.clone(),
                 _ => {
                     let entry = Arc::new(Entry::new(declared));
-                    match (self.compile(&entry), before) {
-                        (Ok(_), _) => entry,
+                    match (self.check(&entry), before) {
+                        (Ok(()), _) => entry,
                         (Err(error), before) => {
                             broken.push((name.clone(), error));
                             let Some(before) = before else { continue };
@@ -235,11 +265,16 @@ impl Catalogue {
         self.inner.loaded.receiver_count()
     }
 
-    /// An event type that is declared, with its compiled schema.
-    fn found(&self, connection: &str, event_type: &str) -> Option<(Arc<Entry>, Arc<Compiled>)> {
-        let entry = self.entry(connection, event_type)?;
-        let compiled = self.compiled(&entry)?;
-        Some((entry, compiled))
+    /// The entry of an event type, with its compiled schema.
+    fn found(&self, connection: &str, event_type: &str) -> Found {
+        let Some(entry) = self.entry(connection, event_type) else { return Found::Nothing };
+        if entry.declared.schema.is_none() {
+            return Found::WithoutSchema;
+        }
+        match self.compiled(&entry) {
+            Some(compiled) => Found::Schema(entry, compiled),
+            None => Found::Nothing,
+        }
     }
 
     fn entry(&self, connection: &str, name: &str) -> Option<Arc<Entry>> {
@@ -268,15 +303,21 @@ impl Catalogue {
         if let Some(compiled) = entry.compiled.load_full() {
             return Some(compiled);
         }
-        self.compile(entry).ok()
+        self.compile(entry).ok().flatten()
     }
 
-    fn compile(&self, entry: &Arc<Entry>) -> Result<Arc<Compiled>, InvalidSchema> {
+    /// Checks that the schema of an entry can be used, if it has one.
+    fn check(&self, entry: &Arc<Entry>) -> Result<(), InvalidSchema> {
+        self.compile(entry).map(|_| ())
+    }
+
+    fn compile(&self, entry: &Arc<Entry>) -> Result<Option<Arc<Compiled>>, InvalidSchema> {
         let Declared { schema, format_assertion, policy: _ } = &entry.declared;
+        let Some(schema) = schema else { return Ok(None) };
         let compiled = Arc::new(Compiled::new(&schema.to_value(), *format_assertion)?);
         entry.compiled.store(Some(compiled.clone()));
         self.inner.compiled.lock().insert(entry.clone());
-        Ok(compiled)
+        Ok(Some(compiled))
     }
 }
 

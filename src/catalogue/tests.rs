@@ -5,7 +5,7 @@ use super::*;
 
 fn declared(schema: &Value) -> Declared {
     Declared {
-        schema: JsonObject::from_value(schema).unwrap(),
+        schema: Some(JsonObject::from_value(schema).unwrap()),
         format_assertion: true,
         policy: PayloadPolicy::Enforce,
     }
@@ -111,4 +111,21 @@ async fn it_is_loaded_once_it_is_said_so() {
     catalogue.loaded();
     waiting.await.unwrap();
     assert!(catalogue.is_loaded());
+}
+
+#[test]
+fn without_a_schema_any_text_passes() {
+    let catalogue = Catalogue::default();
+    let declared = Declared { schema: None, ..integer() };
+    catalogue.put("c", "a.b", declared.clone()).unwrap();
+
+    assert!(catalogue.contains("c", "a.b"));
+    assert_eq!(catalogue.judge("c", "a.b", &json!({"a": "x"})), Judgement::NotValidated);
+    for text in [r#"{"a":1,"a":"x"}"#, "<xml/>", "\u{feff}"] {
+        assert_eq!(catalogue.judge_text("c", "a.b", text.as_bytes()), Judgement::NotValidated, "{text}");
+    }
+
+    assert_eq!(catalogue.replace("c", [("a.c".to_owned(), declared)]), Vec::new());
+    assert_eq!(catalogue.judge("c", "a.c", &json!({})), Judgement::NotValidated);
+    assert_eq!(catalogue.judge("c", "a.b", &json!({})), Judgement::Undeclared);
 }

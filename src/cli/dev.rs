@@ -27,6 +27,7 @@ use crate::{
 use super::{
     runtime::{self, Threads},
     signals::shutdown_on_signals,
+    svix_server,
 };
 
 use console::Output;
@@ -68,7 +69,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 
-    /// Use this Svix server, with the token in SVIX_TOKEN, instead of the embedded one. The serverUrl of connections is
+    /// Use this Svix server, with the token in SVIX_TOKEN or SVIX_AUTH_TOKEN, instead of the embedded one. The serverUrl of connections is
     /// ignored.
     #[arg(long, value_name = "URL")]
     svix_url: Option<String>,
@@ -76,6 +77,16 @@ pub struct Arguments {
     /// Address at which the embedded Svix listens; port 0: a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "svix_url")]
     listen: SocketAddr,
+
+    /// Token of the embedded Svix. Default: another random one in each run, which is printed. Not used with --svix-url.
+    #[arg(
+        long,
+        env = "SVIX_OPERATOR_DEV_TOKEN",
+        value_name = "TOKEN",
+        value_parser = embedded_token,
+        hide_env_values = true
+    )]
+    token: Option<String>,
 
     /// Sign deliveries of the embedded Svix with the header names of Standard Webhooks (webhook-id, webhook-timestamp,
     /// webhook-signature) instead of svix-id, svix-timestamp and svix-signature.
@@ -95,6 +106,16 @@ pub struct Arguments {
     output: Output,
 }
 
+/// A token that cannot be printed in a shell command as it is.
+#[derive(Debug, thiserror::Error)]
+#[error("expected one or more letters, digits, `-`, `.`, `_`, `~`, `+`, `/` and `=`")]
+struct InvalidToken;
+
+fn embedded_token(text: &str) -> Result<String, InvalidToken> {
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_valid) { Ok(text.to_owned()) } else { Err(InvalidToken) }
+}
+
 /// Runs until everything has settled (`--once`), or until SIGINT or SIGTERM.
 pub fn run(arguments: Arguments) -> ExitCode {
     // Events are printed for people; the log is for errors.
@@ -111,7 +132,12 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
         true => HeaderNames::StandardWebhooks,
         false => HeaderNames::Svix,
     };
-    let server = SvixServer::start(arguments.svix_url.as_deref(), arguments.listen, header_names).await?;
+    let server =
+        SvixServer::start(arguments.svix_url.as_deref(), arguments.listen, arguments.token, header_names)
+            .await?;
+    if server.embedded.is_none() {
+        svix_server::warnings(None, true).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
     // Starts before the first reading, so that no change is missed.
     let watch = (!arguments.once).then(|| FolderWatch::start(&arguments.dir)).transpose()?;
     let lines: Arc<Lines> = Arc::default();
@@ -225,6 +251,11 @@ impl Workspace {
         let loaded = manifests::load(&self.dir);
         for warning in &loaded.warnings {
             eprintln!("warning: {warning}");
+        }
+        if self.server.embedded.is_none() {
+            for warning in manifests::unreachable_endpoints(&loaded) {
+                eprintln!("warning: {warning}");
+            }
         }
         if let Some(front) = &mut self.front {
             front.update(&loaded);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{ChannelEncoding, DEFAULT_CONNECTION, PayloadPolicy, SvixConnectionSpec},
     catalogue::Catalogue,
-    gateway::{self, Limits, Undeclared, catalogue_source},
+    gateway::{self, Limits, Scope, Surface, Undeclared, catalogue_source},
     manifests::{
         self, CatalogueSource,
         watch::{FolderWatch, WatchError},
@@ -40,7 +40,7 @@ pub struct SourceArguments {
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
 
-    /// Take event types from Svix, with the token in SVIX_TOKEN.
+    /// Take event types from Svix, with the token in SVIX_TOKEN or SVIX_AUTH_TOKEN.
     #[arg(long)]
     pub from_svix: bool,
 
@@ -65,7 +65,7 @@ pub struct GatewayArguments {
     #[arg(long, env = "SVIX_OPERATOR_GATEWAY_ADDR", value_name = "ADDR", default_value = "127.0.0.1:8071")]
     pub listen: SocketAddr,
 
-    /// Address of the Svix server. In a cluster, the gateway runs only if this is set.
+    /// Address of the Svix server. Default: SVIX_SERVER_URL. In a cluster, the gateway runs only if one of them is set.
     #[arg(long, env = "SVIX_URL", value_name = "URL")]
     pub svix_url: Option<String>,
 
@@ -77,9 +77,18 @@ pub struct GatewayArguments {
     #[arg(long, value_enum, value_name = "POLICY", default_value = "refuse")]
     pub undeclared: UndeclaredArgument,
 
+    /// Whose operations of Svix's API are forwarded.
+    #[arg(long, value_enum, value_name = "SURFACE", default_value = "open-source")]
+    pub surface: SurfaceArgument,
+
     /// Forward only the creation of messages.
     #[arg(long)]
     pub only_sending: bool,
+
+    /// Forward changes of event types, too. The sending of examples is then rejected, because an example could be replaced
+    /// between its validation and its delivery.
+    #[arg(long, conflicts_with_all = ["from_svix", "only_sending"])]
+    pub allow_event_type_writes: bool,
 
     /// Maximum size of a payload in bytes.
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
@@ -107,6 +116,8 @@ pub struct GatewayArguments {
 pub enum Encoding {
     /// Map only channels that Svix does not accept.
     WhenNeeded,
+    /// Map only channels that Svix Cloud does not accept.
+    WhenNeededOnCloud,
     /// Map every channel, as swh-webhooks does.
     Always,
 }
@@ -129,6 +140,24 @@ pub enum UndeclaredArgument {
     Refuse,
     /// Forward them to Svix without validation.
     Pass,
+}
+
+/// [`Surface`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SurfaceArgument {
+    /// Those of the open-source server.
+    OpenSource,
+    /// Those of Svix Cloud.
+    Cloud,
+}
+
+impl From<SurfaceArgument> for Surface {
+    fn from(surface: SurfaceArgument) -> Self {
+        match surface {
+            SurfaceArgument::OpenSource => Self::OpenSource,
+            SurfaceArgument::Cloud => Self::Cloud,
+        }
+    }
 }
 
 impl From<Policy> for PayloadPolicy {
@@ -155,6 +184,7 @@ impl SourceArguments {
     pub fn encoding(&self, connection: Option<&SvixConnectionSpec>) -> ChannelEncoding {
         match self.channel_encoding {
             Some(Encoding::WhenNeeded) => ChannelEncoding::WhenNeeded,
+            Some(Encoding::WhenNeededOnCloud) => ChannelEncoding::WhenNeededOnCloud,
             Some(Encoding::Always) => ChannelEncoding::Always,
             None => connection.map(SvixConnectionSpec::channel_encoding).unwrap_or_default(),
         }
@@ -176,7 +206,8 @@ impl GatewayArguments {
             connection: source.connection.clone(),
             channel_encoding,
             undeclared: self.undeclared.into(),
-            only_sending: self.only_sending,
+            scope: Scope { surface: self.surface.into(), only_sending: self.only_sending },
+            allow_event_type_writes: self.allow_event_type_writes,
             limits: Limits {
                 max_payload: usize::try_from(self.max_payload).unwrap_or(usize::MAX),
                 max_in_flight: usize::try_from(self.max_in_flight).unwrap_or(usize::MAX),

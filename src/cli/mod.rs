@@ -10,6 +10,7 @@ mod runtime;
 mod send;
 mod signals;
 mod svix_server;
+mod validate;
 mod version;
 mod webhook;
 
@@ -29,6 +30,7 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Dev(dev::Arguments),
+    Validate(validate::Arguments),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
     Release(release::Arguments),
@@ -42,6 +44,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
         Command::Release(arguments) => release::run(arguments),

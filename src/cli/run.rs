@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use kube::{Api, Client};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    runtime::{self, Threads},
+    runtime::{self, ControlError, ControlThread, Threads},
     signals::{SignalError, shutdown_on_signals},
 };
 
@@ -82,6 +82,10 @@ enum RunError {
     Client(#[source] kube::Error),
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("the thread for health and the Lease failed: {0}")]
+    Panicked(#[from] JoinError),
     #[error("the lease is lost; this process ends, and a new one waits for its turn")]
     LeaseLost,
 }
@@ -91,14 +95,21 @@ async fn work(arguments: Arguments) -> Result<ExitCode, RunError> {
     let metrics = Metrics::default();
     let readiness = Readiness::default();
     let gates = KINDS.map(|name| readiness.register(name));
-    let (address, _) =
-        telemetry::serve(arguments.health_addr, readiness.clone(), metrics.clone(), CancellationToken::new())
-            .await
-            .map_err(|source| RunError::Health { address: arguments.health_addr, source })?;
+    let control = ControlThread::start()?;
+    readiness.watch_workers();
+    let health =
+        telemetry::serve(arguments.health_addr, readiness.clone(), metrics.clone(), CancellationToken::new());
+    let (address, _) = control
+        .run(health)
+        .await?
+        .map_err(|source| RunError::Health { address: arguments.health_addr, source })?;
 
     let config = kube::Config::infer().await.map_err(RunError::NoCluster)?;
     let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config).map_err(RunError::Client)?;
+    let client = Client::try_from(config.clone()).map_err(RunError::Client)?;
+    // A client works on the runtime on which it is created.
+    let lease_client =
+        control.run(async move { Client::try_from(config) }).await?.map_err(RunError::Client)?;
     let pod = std::env::var("POD_NAME")
         .or_else(|_| std::env::var("HOSTNAME"))
         .unwrap_or_else(|_| "local".to_owned());
@@ -115,8 +126,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, RunError> {
     let engine = Engine::new(host, options, metrics.clone());
     count_objects(&metrics, &engine);
     let watches = start_watches(&client, &engine, &namespace, watched, gates);
-    let replica = Replica { engine, metrics, readiness, shutdown };
-    let code = replica.run(&arguments, client, &namespace, &pod).await;
+    let replica = Replica { engine, metrics, readiness, shutdown, control };
+    let code = replica.run(&arguments, lease_client, &namespace, &pod).await;
     watches.iter().for_each(JoinHandle::abort);
     code
 }
@@ -171,6 +182,8 @@ struct Replica {
     metrics: Metrics,
     readiness: Readiness,
     shutdown: CancellationToken,
+    /// Where the Lease is renewed.
+    control: ControlThread,
 }
 
 impl Replica {
@@ -188,18 +201,18 @@ impl Replica {
                 let election = LeaderElection::new(client, lease_config(arguments, namespace, pod))?;
                 tokio::select! {
                     () = self.shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
-                    leadership = election.acquire() => Some(leadership),
+                    leadership = self.control.run(async move { election.acquire().await }) => Some(leadership?),
                 }
             }
         };
         self.caches_filled().await;
         self.metrics.leading(true);
-        let is_lost = self.reconcile(leadership.as_ref()).await;
+        let is_lost = self.reconcile(leadership.as_ref()).await?;
         if is_lost {
             return Err(RunError::LeaseLost);
         }
         if let Some(leadership) = leadership
-            && let Err(error) = leadership.release().await
+            && let Err(error) = self.control.run(leadership.release()).await?
         {
             tracing::warn!(%error, "cannot release the lease; it runs out by itself");
         }
@@ -209,7 +222,7 @@ impl Replica {
 
     /// Waits for the first lists: an object that is not listed yet would be taken for one that nobody declares.
     async fn caches_filled(&self) {
-        while !self.readiness.missing().is_empty() {
+        while !self.readiness.not_passed().is_empty() {
             tokio::select! {
                 () = self.shutdown.cancelled() => break,
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
@@ -218,28 +231,34 @@ impl Replica {
     }
 
     /// Runs the engine. Returns whether the Lease was lost.
-    async fn reconcile(&self, leadership: Option<&Leadership>) -> bool {
-        let term = leadership.map(Leadership::term);
+    async fn reconcile(&self, leadership: Option<&Leadership>) -> Result<bool, JoinError> {
         let lost = async {
-            match &term {
+            match leadership.map(Leadership::term) {
                 Some(term) => {
-                    term.lost().await;
+                    let engine = self.engine.clone();
+                    self.control
+                        .run(async move {
+                            term.lost().await;
+                            // Nothing is written from here on: another replica can have begun.
+                            engine.abort();
+                        })
+                        .await
                 }
                 None => std::future::pending().await,
             }
         };
         let mut working = tokio::spawn(self.engine.clone().run(self.shutdown.clone()));
         let is_lost = tokio::select! {
-            () = lost => true,
+            // The Lease counts even if both are over.
+            biased;
+            lost = lost => lost.map(|()| true)?,
             _ = &mut working => false,
         };
         self.metrics.leading(false);
         if is_lost {
-            // Nothing is written from here on: another replica can have begun.
-            self.engine.abort();
             let _ = working.await;
         }
-        is_lost
+        Ok(is_lost)
     }
 }
 

@@ -9,9 +9,12 @@ use std::{
 use crate::{
     api::SvixConnectionSpec,
     catalogue::{Catalogue, Judgement},
-    gateway::catalogue_source,
+    gateway::{catalogue_source, message},
     manifests::{self, CatalogueSource},
-    plan::{self, channels, event::Desired},
+    plan::{
+        self, channels,
+        event::{Desired, Message},
+    },
     schema::{self, MAX_PAYLOAD_BYTES},
     svix::{Client, Error, ErrorKind, SendMessage},
     telemetry::{self, LogFormat, Metrics},
@@ -20,7 +23,7 @@ use crate::{
 use super::{
     gateway::SourceArguments,
     runtime::{self, Threads},
-    svix_server::{SvixServerError, ca_bundle, client, origin},
+    svix_server::{SvixServerError, address, ca_bundle, client, origin, warnings},
 };
 
 /// Send one event, after checking its payload against the schema.
@@ -51,14 +54,15 @@ pub struct Arguments {
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<String>,
 
-    /// An id for the event. Svix accepts an id once: the same event is not sent again, another one is an error.
+    /// An id for the event. Svix is searched for it first: the same event is not sent again, another one is an error.
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
 
     #[command(flatten)]
     source: SourceArguments,
 
-    /// Address of the Svix server. Default: that of the connection in --from, else that of the token's region.
+    /// Address of the Svix server. Default: SVIX_SERVER_URL, else that of the connection in --from, else that of the
+    /// token's region.
     #[arg(long, env = "SVIX_URL", value_name = "URL")]
     svix_url: Option<String>,
 
@@ -100,11 +104,20 @@ enum SendError {
     Server(#[from] SvixServerError),
 }
 
-async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
+async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
+    arguments.svix_url = address(arguments.svix_url);
+    if !arguments.dry_run || arguments.source.from_svix {
+        let warnings = warnings(arguments.svix_url.as_deref(), true);
+        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
     if arguments.source.from.is_none() && !arguments.source.from_svix {
         return Err(SendError::NoSource);
     }
     let payload = read_payload(&arguments.file)?;
+    if let Err(error) = message::check_encoding(&payload) {
+        eprintln!("/: {error}");
+        return Ok(ExitCode::FAILURE);
+    }
     let (catalogue, metrics) = (Catalogue::default(), Metrics::default());
     let name = &arguments.source.connection;
     let mut connection: Option<SvixConnectionSpec> = None;
@@ -130,8 +143,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
             Err(error) => return Ok(failed(&error, &client)),
         }
     }
+    let mut is_validated = true;
     match catalogue.judge_text(name, &arguments.event_type, &payload) {
         Judgement::Valid => {}
+        Judgement::NotValidated => is_validated = false,
         Judgement::Invalid { policy, violations, more } => {
             violations.iter().for_each(|violation| eprintln!("{violation}"));
             if more > 0 {
@@ -151,7 +166,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
         }
     }
     if arguments.dry_run {
-        println!("{}: the payload matches; nothing is sent", arguments.event_type);
+        let what =
+            if is_validated { "the payload matches" } else { "no schema is declared, so any payload passes" };
+        println!("{}: {what}; nothing is sent", arguments.event_type);
         return Ok(ExitCode::SUCCESS);
     }
     let encoding = arguments.source.encoding(connection.as_ref());
@@ -170,13 +187,29 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
     let message =
         SendMessage { event_type: &arguments.event_type, event_id, payload_text, channels: &channels };
     let client = client(url.as_deref(), ca.as_deref(), metrics)?;
+    // Svix Cloud checks only for a day that an id is not used again, but it finds the message by its id after that, too.
+    if let Some(event_id) = event_id {
+        match client.get_message(application, event_id).await {
+            Ok(Some(found)) => return sent_before(found, application, &message),
+            Ok(None) => {}
+            Err(error) => return Ok(failed(&error, &client)),
+        }
+    }
     match client.send_message(application, &message).await {
         Ok(id) => {
             println!("{id}");
             Ok(ExitCode::SUCCESS)
         }
         Err(Error { kind: ErrorKind::Conflict { .. }, .. }) if event_id.is_some() => {
-            sent_before(&client, application, &message).await
+            let event_id = event_id.unwrap_or_default();
+            match client.get_message(application, event_id).await {
+                Ok(Some(found)) => sent_before(found, application, &message),
+                Ok(None) => {
+                    eprintln!("error: Svix accepts no event with id {event_id}, and has none; try again");
+                    Ok(ExitCode::from(SVIX_FAILED))
+                }
+                Err(error) => Ok(failed(&error, &client)),
+            }
         }
         Err(Error { kind: ErrorKind::NotFound, .. }) => {
             let application = plan::quoted(application);
@@ -189,21 +222,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, SendError> {
     }
 }
 
-/// Finds out which event has the id. It can be this one, if the response to an earlier attempt was lost.
-async fn sent_before(
-    client: &Client,
-    application: &str,
-    message: &SendMessage<'_>,
-) -> Result<ExitCode, SendError> {
+/// Compares the message with the one that Svix has under its id. They are the same event if it was sent before, for example
+/// if the response to an earlier attempt was lost.
+fn sent_before(found: Message, application: &str, message: &SendMessage<'_>) -> Result<ExitCode, SendError> {
     let event_id = message.event_id.unwrap_or_default();
-    let found = match client.get_message(application, event_id).await {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            eprintln!("error: Svix accepts no event with id {event_id}, and has none; try again");
-            return Ok(ExitCode::from(SVIX_FAILED));
-        }
-        Err(error) => return Ok(failed(&error, client)),
-    };
     let payload = schema::parse(message.payload_text.as_bytes()).map_err(SendError::Payload)?;
     let channels = (!message.channels.is_empty()).then(|| message.channels.iter().cloned().collect());
     let desired = Desired {
@@ -222,7 +244,7 @@ async fn sent_before(
         }
         Err(differs) => {
             eprintln!(
-                "error: another event with id {event_id} is in Svix (message {}): {differs}. Svix accepts an id once: \
+                "error: another event with id {event_id} is in Svix (message {}): {differs}. An id stands for one event: \
                  send it under another --event-id",
                 found.id
             );

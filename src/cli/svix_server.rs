@@ -1,4 +1,5 @@
-//! The Svix server that commands name with `--svix-url`, `--svix-ca` and `SVIX_TOKEN`.
+//! The Svix server that commands name with `--svix-url`, `--svix-ca` and environment variables: our own, `SVIX_TOKEN` and
+//! `SVIX_URL`, and those that Svix's command line reads, `SVIX_AUTH_TOKEN` and `SVIX_SERVER_URL`. Ours take precedence.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    plan::single_line::{self, InvalidLine},
     svix::{Budget, Client, ClientOptions, InvalidConnection},
     telemetry::Metrics,
 };
@@ -21,8 +23,18 @@ pub enum SvixServerError {
     #[error("--svix-url: found scheme {0:?}, expected {EXPECTED_URL}")]
     Scheme(String),
     /// There is no token.
-    #[error("the environment variable SVIX_TOKEN: expected the token of the Svix server")]
+    #[error(
+        "the environment variables {TOKEN} and {OTHER_TOKEN}: found neither, expected the token of the Svix server"
+    )]
     NoToken,
+    /// The token is not one line of text.
+    #[error("the environment variable {variable}, expected the token of the Svix server: {source}")]
+    Token {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        source: InvalidLine,
+    },
     /// The file of certificates cannot be read.
     #[error("{}: {source}", path.display())]
     CaBundle {
@@ -47,13 +59,77 @@ pub fn ca_bundle(file: Option<&Path>) -> Result<Option<String>, SvixServerError>
     file.map(read).transpose()
 }
 
+/// The environment variable of the token.
+pub const TOKEN: &str = "SVIX_TOKEN";
+/// The one that Svix's command line reads.
+const OTHER_TOKEN: &str = "SVIX_AUTH_TOKEN";
+/// The environment variable of the address.
+const URL: &str = "SVIX_URL";
+/// The one that Svix's command line reads.
+const OTHER_URL: &str = "SVIX_SERVER_URL";
+
+/// The value of an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub variable: &'static str,
+    /// Its value, without white space at its ends.
+    pub value: String,
+}
+
 /// Returns the token in the environment.
-pub fn token() -> Result<String, SvixServerError> {
-    let token = std::env::var("SVIX_TOKEN").unwrap_or_default();
-    if token.trim().is_empty() {
-        return Err(SvixServerError::NoToken);
+pub fn token() -> Result<Variable, SvixServerError> {
+    let found = first_of([TOKEN, OTHER_TOKEN], environment).ok_or(SvixServerError::NoToken)?;
+    match single_line::check(&found.value) {
+        Ok(_) => Ok(found),
+        Err(source) => Err(SvixServerError::Token { variable: found.variable, source }),
     }
-    Ok(token.trim().to_owned())
+}
+
+/// Returns the address of the server, given that of `--svix-url` or `SVIX_URL`.
+pub fn address(argument: Option<String>) -> Option<String> {
+    let argument = argument.filter(|address| !address.trim().is_empty());
+    argument.or_else(|| first_of([OTHER_URL], environment).map(|found| found.value))
+}
+
+/// Returns the warnings about variables that have different values. `address` is the one in use, if the command takes it
+/// from the environment; `uses_token`: whether it uses a token. Values are not shown: both may contain a credential.
+pub fn warnings(address: Option<&str>, uses_token: bool) -> Vec<String> {
+    warnings_of(address, uses_token, environment)
+}
+
+fn warnings_of(
+    address: Option<&str>,
+    uses_token: bool,
+    read: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let differ = |used: &'static str, other: &'static str| {
+        let (used_value, other_value) = (first_of([used], &read)?.value, first_of([other], &read)?.value);
+        (used_value != other_value).then_some((used_value, format!(
+            "the environment variables {used} and {other} have different values; {used} is used, unset one of them"
+        )))
+    };
+    let token = differ(TOKEN, OTHER_TOKEN).filter(|_| uses_token).map(|(_, warning)| warning);
+    // With --svix-url, neither variable is used.
+    let is_from_environment = |value: &str| address.is_some_and(|address| address.trim() == value);
+    let url =
+        differ(URL, OTHER_URL).filter(|(value, _)| is_from_environment(value)).map(|(_, warning)| warning);
+    token.into_iter().chain(url).collect()
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Returns the first of these variables that has a value.
+fn first_of<const N: usize>(
+    names: [&'static str; N],
+    read: impl Fn(&str) -> Option<String>,
+) -> Option<Variable> {
+    names.into_iter().find_map(|variable| {
+        let value = read(variable)?.trim().to_owned();
+        (!value.is_empty()).then_some(Variable { variable, value })
+    })
 }
 
 /// Creates a client of the Svix server.
@@ -63,7 +139,7 @@ pub fn client(
     metrics: Metrics,
 ) -> Result<Client, SvixServerError> {
     server_url.map_or(Ok(()), check_url)?;
-    let token = token()?;
+    let token = token()?.value;
     let timeout = Duration::from_secs(15);
     let options = ClientOptions { server_url, token: &token, ca_bundle, timeout };
     Ok(Client::new(&options, Arc::new(Budget::new(None)), metrics)?)
@@ -82,4 +158,52 @@ pub fn check_url(url: &str) -> Result<(), SvixServerError> {
 /// Returns the address of a server for messages: without path and user.
 pub fn origin(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| "(no URL)".to_owned(), |url| url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(set: &[(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
+        let set = set.to_vec();
+        move |name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn our_variables_take_precedence() {
+        for (set, expected) in [
+            (&[(TOKEN, "a"), (OTHER_TOKEN, "b")][..], Some((TOKEN, "a"))),
+            (&[(TOKEN, " "), (OTHER_TOKEN, " b\n")], Some((OTHER_TOKEN, "b"))),
+            (&[(OTHER_TOKEN, "b")], Some((OTHER_TOKEN, "b"))),
+            (&[(TOKEN, ""), (OTHER_TOKEN, "")], None),
+            (&[], None),
+        ] {
+            let found = first_of([TOKEN, OTHER_TOKEN], read(set));
+            let expected = expected.map(|(variable, value)| Variable { variable, value: value.to_owned() });
+            assert_eq!(found, expected, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn different_values_are_reported_without_the_values() {
+        let set = [
+            (TOKEN, "secret-a"),
+            (OTHER_TOKEN, "secret-b"),
+            (URL, "http://u:p@a"),
+            (OTHER_URL, "http://u:p@b"),
+        ];
+
+        let both = warnings_of(Some("http://u:p@a"), true, read(&set));
+        let by_flag = warnings_of(Some("http://c"), true, read(&set));
+        let same =
+            warnings_of(Some("http://a"), true, read(&[(TOKEN, "a"), (OTHER_TOKEN, "a"), (URL, "http://a")]));
+
+        assert!(
+            both.len() == 2 && both[0].contains("SVIX_TOKEN is used") && both[1].contains("SVIX_URL is used"),
+            "{both:?}"
+        );
+        assert!(!both.concat().contains("secret") && !both.concat().contains("u:p"), "{both:?}");
+        assert_eq!((by_flag.len(), same.len()), (1, 0), "{by_flag:?} {same:?}");
+        assert_eq!(warnings_of(None, false, read(&set)), [""; 0]);
+    }
 }

@@ -6,6 +6,7 @@ mod cluster;
 
 use std::{collections::BTreeSet, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,8 +17,9 @@ use crate::{
 
 use super::{
     gateway::{GatewayArguments, GatewayError, SourceArguments, start_error, start_feed},
-    runtime::{Threads, block_on},
+    runtime::{ControlError, ControlThread, Threads, block_on},
     signals::{SignalError, shutdown_on_signals},
+    svix_server::{address, warnings},
 };
 
 use cluster::{ClusterError, connect, start_watches};
@@ -111,7 +113,8 @@ impl Arguments {
 }
 
 /// Runs until SIGTERM or SIGINT. Requests in flight are completed.
-pub fn run(arguments: Arguments) -> ExitCode {
+pub fn run(mut arguments: Arguments) -> ExitCode {
+    arguments.gateway.svix_url = address(arguments.gateway.svix_url);
     if arguments.in_cluster() && arguments.no_admission && arguments.gateway.svix_url.is_none() {
         eprintln!("error: nothing to serve: --no-admission without --svix-url");
         return ExitCode::from(2);
@@ -121,6 +124,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         return ExitCode::from(2);
     }
     telemetry::init_logs(arguments.log_format, "info");
+    let warnings = warnings(arguments.gateway.svix_url.as_deref(), arguments.source.from_svix);
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     block_on(Threads::Many, work(arguments), ExitCode::FAILURE)
 }
 
@@ -137,6 +142,10 @@ enum WebhookError {
     Gateway(#[source] StartError),
     #[error(transparent)]
     Admission(#[from] admission::AdmissionError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("the thread for health and the Lease failed: {0}")]
+    Panicked(#[from] JoinError),
     #[error("cannot serve health at {address}: {source}; --health-addr sets another address")]
     Health { address: SocketAddr, source: std::io::Error },
 }
@@ -144,6 +153,8 @@ enum WebhookError {
 async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     let shutdown = shutdown_on_signals()?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    let control = ControlThread::start()?;
+    readiness.watch_workers();
     let known = Known { namespaces: arguments.watched(), ..Known::default() };
     let ended = CancellationToken::new();
     let (encoding, cluster) = if arguments.in_cluster() {
@@ -161,23 +172,28 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
             Gateway::start(options, known.catalogue.clone(), metrics.clone(), shutdown.clone()).await;
         let gateway = started.map_err(WebhookError::Gateway)?;
         tracing::info!(gateway = %gateway.address(), "the gateway listens");
+        let turns = gateway.turns();
+        readiness.watch("gateway", "no large message had a turn", move || turns.without_turn());
         Some(gateway)
     } else {
         None
     };
     let stop = CancellationToken::new();
     let admission = match cluster {
-        Some((client, namespace)) if !arguments.no_admission => {
+        Some((_, namespace)) if !arguments.no_admission => {
+            // A client works on the runtime on which it is created.
+            let configured = arguments.namespace.clone();
+            let (client, _) = control.run(async move { connect(configured.as_deref()).await }).await??;
             let parts = (known, &metrics, &readiness, stop.clone());
             Some(
                 admission::start(
                     &arguments.admission,
-                    client,
-                    &namespace,
+                    (client, &namespace),
                     parts.0,
                     parts.1,
                     parts.2,
                     parts.3,
+                    &control,
                 )
                 .await?,
             )
@@ -185,8 +201,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
         _ => None,
     };
     let health_addr = arguments.health_addr(std::env::var_os("KUBERNETES_SERVICE_HOST").is_some());
-    let (health, _) = telemetry::serve(health_addr, readiness, metrics, ended.clone())
-        .await
+    let (health, _) = control
+        .run(telemetry::serve(health_addr, readiness, metrics, ended.clone()))
+        .await?
         .map_err(|source| WebhookError::Health { address: health_addr, source })?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %health, "serving");
     let code = match admission {

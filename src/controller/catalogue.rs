@@ -10,7 +10,7 @@ mod declarations;
 mod schema;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -40,7 +40,8 @@ use super::{
 type List = BTreeMap<NamespacedName, Option<WebhookEventType>>;
 
 /// Keeps the catalogue and the owners in the directory up to date, forever. Calls `synced` when the first list is
-/// complete, and marks the catalogue as loaded then.
+/// complete, and marks the catalogue as loaded then. `watched` are those that the operator watches, `None` all: nobody
+/// reconciles an object elsewhere, so none judges messages.
 ///
 /// # Assumptions
 /// The connections and the namespaces are in the directory already: they say who may have which event type.
@@ -48,8 +49,11 @@ pub async fn feed_event_types(
     client: Client,
     catalogue: Catalogue,
     directory: Directory,
+    watched: Option<Arc<BTreeSet<String>>>,
     synced: impl FnOnce() + Send,
 ) {
+    let is_watched =
+        |name: &NamespacedName| watched.as_ref().is_none_or(|watched| watched.contains(&*name.namespace));
     let api: Api<Readable<WebhookEventType>> = Api::all(client.clone());
     let log = WatchLog::new("WebhookEventType", None);
     let mut watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
@@ -69,8 +73,10 @@ pub async fn feed_event_types(
         tokio::select! {
             change = watch.next() => match change {
                 Change::Listed(object) => {
-                    let (name, object) = decoded(object);
-                    list.insert(name, object);
+                    if is_watched(&NamespacedName::of(object.meta())) {
+                        let (name, object) = decoded(object);
+                        list.insert(name, object);
+                    }
                 }
                 Change::Synced(names) => {
                     // A list that failed half-way may have left some that were deleted since.
@@ -82,7 +88,9 @@ pub async fn feed_event_types(
                     }
                 }
                 Change::Applied(object) => {
-                    if let (name, Some(object)) = decoded(object) {
+                    if is_watched(&NamespacedName::of(object.meta()))
+                        && let (name, Some(object)) = decoded(object)
+                    {
                         feed.apply(name, object).await;
                     }
                 }

@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::{ClusterResourceScope, NamespaceResourceScope, Request},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,7 +22,11 @@ use serde_json::{Value, json};
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status, dispatch},
-    plan::secrets::{SecretData, SecretOwner},
+    plan::{
+        secrets::{SecretData, SecretOwner},
+        signing::ENDPOINT_UID_LABEL,
+        single_line,
+    },
 };
 
 use super::{
@@ -134,13 +138,9 @@ impl Host for KubernetesHost {
             .data
             .and_then(|mut data| data.remove(&reference.key))
             .ok_or_else(|| ReferenceError::Incomplete(format!("{place} has no key {:?}", reference.key)))?;
-        match String::from_utf8(bytes.0) {
-            Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
-            _ => Err(ReferenceError::Incomplete(format!(
-                "{place} key {:?} is empty or not a text",
-                reference.key
-            ))),
-        }
+        single_line::trimmed(&bytes.0).map(str::to_owned).map_err(|problem| {
+            ReferenceError::Incomplete(format!("{place} key {:?}: {problem}", reference.key))
+        })
     }
 
     async fn config_map(
@@ -171,6 +171,16 @@ impl Host for KubernetesHost {
         Ok(secret.map(secret_data))
     }
 
+    async fn signing_key_secrets(&self, endpoint: &Object) -> Result<Vec<String>, ReferenceError> {
+        let namespace = endpoint.namespace();
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let of_endpoint = ListParams::default().labels(&format!("{ENDPOINT_UID_LABEL}={}", endpoint.uid()));
+        let place = format!("the Secrets of {} in namespace {namespace}", endpoint.key());
+        let found =
+            api.list_metadata(&of_endpoint).await.map_err(|error| unreadable_secret(&place, &error))?;
+        Ok(found.items.into_iter().filter_map(|secret| secret.metadata.name).collect())
+    }
+
     async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {
         // No `..`: a new part must be thought of here.
         let SecretWrite { name, resource_version, own, data, annotations, labels } = write;
@@ -178,18 +188,16 @@ impl Host for KubernetesHost {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let bytes = |text: &crate::plan::secrets::Sensitive| ByteString(text.expose().as_bytes().to_vec());
         let owners = own.then(|| vec![owner_reference(owner)]);
-        let managed = (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
-        // Labels of the spec take precedence over our own.
-        let labels: BTreeMap<_, _> = [managed].into_iter().chain(labels).collect();
+        let mut labels = labels;
+        // A label of the spec takes precedence over our own.
+        labels.entry(MANAGED_BY_LABEL.to_owned()).or_default().get_or_insert_with(|| MANAGER.to_owned());
         let written = match resource_version {
             None => {
                 let created = Secret {
                     metadata: ObjectMeta {
                         name: Some(name.clone()),
-                        labels: Some(labels),
-                        annotations: Some(
-                            annotations.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
-                        ),
+                        labels: Some(without_none(labels)),
+                        annotations: Some(without_none(annotations)),
                         owner_references: owners,
                         ..ObjectMeta::default()
                     },
@@ -218,22 +226,15 @@ impl Host for KubernetesHost {
                 api.patch(&name, &params, &Patch::Merge(patch)).await
             }
         };
-        written.map(secret_data).map_err(|error| match &error {
-            kube::Error::Api(status) if status.code == 403 => HostError::Forbidden(format!(
-                "Secret {namespace}/{name} cannot be written: {}; allow the operator to write Secrets in this namespace \
-                 (docs/security.md)",
-                status.message
-            )),
-            // An invalid label or name, or an immutable Secret. Kubernetes names fields and keys, never their
-            // values.
-            kube::Error::Api(status) if status.code == 422 => HostError::Refused(format!(
-                "/spec/signingSecret/toSecret: Kubernetes refuses Secret {namespace}/{name}: {}",
-                status.message
-            )),
-            error => shell_error(error),
-        })
+        written
+            .map(secret_data)
+            .map_err(|error| unwritable_secret(&format!("Secret {namespace}/{name}"), &error))
     }
 }
+
+/// The cause that the API server gives for a namespace that is being deleted
+/// (`NamespaceTerminatingCause` in `k8s.io/api/core/v1`).
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 
 /// The label of the Secrets that are written here.
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
@@ -345,6 +346,40 @@ fn unreadable_secret(place: &str, error: &kube::Error) -> ReferenceError {
         }
         _ => ReferenceError::Failed(message),
     }
+}
+
+/// Returns why a Secret cannot be written.
+fn unwritable_secret(place: &str, error: &kube::Error) -> HostError {
+    match error {
+        kube::Error::Api(status) if status.code == 403 && is_terminating(status) => {
+            HostError::Forbidden(format!(
+                "{place} cannot be created, since its namespace is being deleted: {}; the endpoint is deleted with the \
+                 namespace, so there is nothing to do",
+                status.message
+            ))
+        }
+        kube::Error::Api(status) if status.code == 403 => HostError::Forbidden(format!(
+            "{place} cannot be written: {}; allow the operator to write Secrets in this namespace (docs/security.md)",
+            status.message
+        )),
+        // An invalid label or name, or an immutable Secret. Kubernetes names fields and keys, never their values.
+        kube::Error::Api(status) if status.code == 422 => HostError::Refused(format!(
+            "/spec/signingSecret/toSecret: Kubernetes refuses {place}: {}",
+            status.message
+        )),
+        error => shell_error(error),
+    }
+}
+
+/// Whether the API server refuses to create something because its namespace is being deleted.
+fn is_terminating(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
+}
+
+/// Returns the entries that have a value.
+fn without_none(entries: BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
+    entries.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 fn shell_error(error: &kube::Error) -> HostError {

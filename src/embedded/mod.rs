@@ -6,6 +6,9 @@
 //! 1.100. In addition it injects faults ([`Faults`]), records calls ([`Call`]) and shows everything that it stores
 //! ([`Snapshot`]). Nothing is written to disk, and two servers in a process share nothing.
 //!
+//! It is for programs on the same machine: requests that a web page makes are refused
+//! ([`local_requests`](crate::local_requests)), although the real server accepts them.
+//!
 //! `api` handles requests, `store` has the data, `delivery` sends messages to endpoints, `faults` injects failures;
 //! `serve` accepts connections, and `server` is the state that these share.
 
@@ -52,7 +55,7 @@ impl EmbeddedSvix {
         let address = listener.local_addr()?;
         let token = token.unwrap_or_else(|| format!("testsk_{}", uuid::Uuid::new_v4().simple()));
         let server = Arc::new(Server::new(token, Sender::new(delivery), Recorder::new(record_calls)));
-        server.tasks.spawn(serve::accept(listener, Arc::clone(&server)));
+        server.tasks.spawn(serve::accept(listener, address.ip(), Arc::clone(&server)));
         Ok(Self { address, server })
     }
 

@@ -1,10 +1,12 @@
-//! Connections: accepts them, injects faults, records calls, and passes requests to the routes.
+//! Connections: accepts them, refuses requests of web pages, injects faults, records calls, and passes requests to the routes.
 //!
 //! hyper serves them rather than `axum::serve`, because closing a connection without a response is one of the
 //! faults: hyper does so when a service returns an error.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,52 +17,72 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::connections::{self, Connection, HeadLimits, Limits, serve_http1};
 use crate::embedded::api::{operations, routes};
 use crate::embedded::calls::Call;
 use crate::embedded::faults::injector::{Decision, Fault};
 use crate::embedded::server::Shared;
+use crate::local_requests;
+
+/// Maximum number of connections.
+const CONNECTIONS: usize = 4096;
+/// Time after which an idle connection is closed. Clients that keep connections close them after 90 seconds.
+const IDLE: Duration = Duration::from_secs(150);
 
 /// The connection is to be closed without a response.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped, as the faults ask for")]
 struct Dropped;
 
-pub(super) async fn accept(listener: TcpListener, svix: Shared) {
+/// Accepts connections. `listen` is the address that the listener has.
+pub(super) async fn accept(listener: TcpListener, listen: IpAddr, svix: Shared) {
     let router = routes::router(&svix);
-    let shutdown = svix.shutdown.clone();
-    shutdown
-        .run_until_cancelled(async {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) if !svix.faults.is_down() => {
-                        svix.tasks.spawn(serve(stream, Arc::clone(&svix), router.clone()));
-                    }
-                    Ok(_) => {}
-                    // Most likely out of file descriptors: some become free when other connections end.
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::task::yield_now().await;
-                    }
-                }
-            }
-        })
-        .await;
+    let stop = svix.shutdown.clone();
+    // Requests in progress are aborted at the end.
+    connections::serve(
+        listener,
+        Limits::new(CONNECTIONS, IDLE),
+        Duration::ZERO,
+        stop,
+        Handler { router, listen, svix },
+    )
+    .await;
 }
 
-async fn serve(stream: TcpStream, svix: Shared, router: Router) {
-    let shutdown = svix.shutdown.clone();
-    // Small responses must not wait for the client's acknowledgements.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| respond(Arc::clone(&svix), router.clone(), request));
-    let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // An error is a client that disconnected, or a connection that was dropped on purpose.
-    let _ = shutdown.run_until_cancelled(connection).await;
+/// Serves the connections of Svix's clients.
+#[derive(Clone)]
+struct Handler {
+    router: Router,
+    listen: IpAddr,
+    svix: Shared,
 }
 
-async fn respond(svix: Shared, router: Router, mut request: Request<Incoming>) -> Result<Response, Dropped> {
+impl connections::Handler for Handler {
+    async fn serve(&self, stream: TcpStream, connection: Arc<Connection>, stop: CancellationToken) {
+        if self.svix.faults.is_down() {
+            return;
+        }
+        let service =
+            service_fn(|request| respond(Arc::clone(&self.svix), self.listen, self.router.clone(), request));
+        let served =
+            serve_http1(TokioIo::new(stream), service, connection, HeadLimits::default(), stop.clone());
+        stop.run_until_cancelled(served).await;
+    }
+}
+
+async fn respond(
+    svix: Shared,
+    listen: IpAddr,
+    router: Router,
+    mut request: Request<Incoming>,
+) -> Result<Response, Dropped> {
+    if let Err(refusal) = local_requests::check(request.uri(), request.headers(), listen) {
+        let body = serde_json::json!({"code": refusal.code(), "detail": refusal.to_string()});
+        return Ok((refusal.status(), axum::Json(body)).into_response());
+    }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let operation = operations::name(&method, &path);
     if let Some(trimmed) = routes::trim(request.uri()) {

@@ -166,6 +166,7 @@ impl<H: Host> Context<H> {
             let resource = match change {
                 Changed::EventType(name) => {
                     self.release_waiters(connection, &Awaited::EventType(name.clone()));
+                    self.check_event_type_live(connection, name);
                     SvixResource::EventType(name.clone())
                 }
                 Changed::Endpoint { application, uid: Some(uid), .. } => {
@@ -178,10 +179,23 @@ impl<H: Host> Context<H> {
         }
     }
 
+    /// Has the endpoints that subscribe to an event type notice when it is archived or removed.
+    pub fn check_event_type_live(&self, connection: &str, name: &str) {
+        if self.sessions.get(connection).is_ok_and(|session| !session.mirror.event_type_live(name)) {
+            self.sessions.event_type_gone(connection, name);
+        }
+    }
+
     /// Stores an object as our own write left it, and wakes it for what else the response brought.
     pub fn store(&self, object: Object) {
         let key = object.key();
-        if self.registry.store_own_write(object) == Change::None {
+        let was_refused = self.registry.is_refused(&key);
+        let change = self.registry.store_own_write(object);
+        if self.registry.is_refused(&key) != was_refused {
+            // Who owns what it declares, and whom the owner names, depends on it.
+            self.wake_all(self.registry.declarers_beside(&key));
+        }
+        if change == Change::None {
             return;
         }
         self.references.send_replace(());
@@ -213,7 +227,10 @@ impl<H: Host> Context<H> {
 
     fn lane(&self, object: &Object) -> Lane {
         let needs_no_svix = (object.is_deleting() && self.retains(object)) || self.is_orphaned(object);
-        policy::lane(object, !needs_no_svix)
+        if needs_no_svix {
+            return Lane::WithoutSvix;
+        }
+        policy::lane(object, |connection| self.registry.connection(connection).is_some())
     }
 
     /// Returns the session of a connection, or why it cannot be used.

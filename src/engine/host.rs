@@ -85,6 +85,16 @@ pub trait Host: Send + Sync + 'static {
         name: &str,
     ) -> impl Future<Output = Result<Option<SecretData>, ReferenceError>> + Send;
 
+    /// Returns the names of the Secrets in the namespace of an endpoint that have the label
+    /// [`ENDPOINT_UID_LABEL`](crate::plan::signing::ENDPOINT_UID_LABEL) with its uid. By default there are none.
+    fn signing_key_secrets(
+        &self,
+        endpoint: &Object,
+    ) -> impl Future<Output = Result<Vec<String>, ReferenceError>> + Send {
+        let _ = endpoint;
+        async { Ok(Vec::new()) }
+    }
+
     /// Writes a Secret that belongs to an object, in the object's namespace. Returns it as stored.
     fn write_secret(
         &self,
@@ -106,8 +116,8 @@ pub struct SecretWrite {
     pub data: BTreeMap<String, Option<Sensitive>>,
     /// Annotations; likewise.
     pub annotations: BTreeMap<String, Option<String>>,
-    /// Labels that it must have.
-    pub labels: BTreeMap<String, String>,
+    /// Labels; likewise.
+    pub labels: BTreeMap<String, Option<String>>,
 }
 
 impl SecretWrite {
@@ -133,7 +143,12 @@ impl SecretWrite {
                 None => secret.annotations.remove(&key),
             };
         }
-        secret.labels.extend(labels);
+        for (key, value) in labels {
+            match value {
+                Some(value) => secret.labels.insert(key, value),
+                None => secret.labels.remove(&key),
+            };
+        }
         if own {
             secret.owners = vec![SecretOwner {
                 uid: owner.uid().to_owned(),

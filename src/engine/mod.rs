@@ -4,8 +4,7 @@
 //! when it changes, when what it refers to changes, and when Svix turns out to differ; the plan says what to do, the Svix
 //! client does it, and the [`Host`] records it. One driver for each connection lists Svix.
 //!
-//! The files, from the bottom up; each imports only from those before it: `backoff`, `object`, `events`, `host`,
-//! `policy`, `queue`, `outcome`, `waiters`, `drift`, `scratch`, `registry`, `session`, `context`, `reconcile`, `driver`.
+//! `docs/architecture.md` lists the files from the bottom up; each imports only from those before it.
 //!
 //! kube's own `Controller` is not used: it knows one kind and has no lanes, and `dev` has no cluster.
 
@@ -14,6 +13,7 @@ mod context;
 mod drift;
 mod driver;
 mod events;
+mod failing;
 mod host;
 mod object;
 mod outcome;
@@ -227,7 +227,7 @@ impl<H: Host> Engine<H> {
         self.ctx.queue.idle()
     }
 
-    /// The same, but events that are to be followed do not count: what their receivers do takes its time.
+    /// The same, but events that are followed do not count.
     #[must_use]
     pub fn is_idle_except_events(&self) -> bool {
         self.ctx.queue.idle_but_for(|key| key.kind == Kind::Event)

@@ -10,10 +10,10 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp
 use crate::{
     api::{
         self, Adoption, Condition, ConditionStatus, ConditionType, FINALIZER, ManagementPolicy,
-        RECONCILE_AT_ANNOTATION, SvixConnection, SvixConnectionStatus, WebhookEndpoint,
+        RECONCILE_AT_ANNOTATION, Reason, SvixConnection, SvixConnectionStatus, WebhookEndpoint,
         WebhookEndpointStatus, WebhookEvent, WebhookEventStatus, WebhookEventType, WebhookEventTypeStatus,
     },
-    plan::{ReconcileError, access::Grants},
+    plan::{ReconcileError, access::Grants, claims},
 };
 
 /// Makes [`Kind`], [`Object`] and [`Status`] from the list of kinds, and the macro `dispatch!`, which calls a generic
@@ -254,6 +254,11 @@ pub trait Resource: Send + Sync {
         None
     }
 
+    /// Returns the id that Svix gave to what status records, if it has one beside its name.
+    fn recorded_id(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns the names of the Secrets that it takes values from or writes to.
     fn secret_names(&self) -> Vec<&str> {
         Vec::new()
@@ -341,6 +346,13 @@ impl Object {
         (self.observed_generation() == self.generation()).then_some(ready.status == ConditionStatus::True)
     }
 
+    /// Whether its `Ready` condition has this reason.
+    #[must_use]
+    pub fn has_ready_reason(&self, reason: Reason) -> bool {
+        let ready = self.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready);
+        ready.is_some_and(|ready| ready.reason == reason.as_str())
+    }
+
     /// Returns how far the operator goes with it, as its own spec says.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -393,6 +405,17 @@ impl Object {
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {
         self.meta().creation_timestamp.as_ref().map(|time| time.0)
+    }
+
+    /// Returns the connection on which the object may have created something whose end nobody recorded: the one in its
+    /// claim, unless it is the one that it is reconciled through, or status records what is in Svix.
+    #[must_use]
+    pub fn half_created_on(&self) -> Option<&str> {
+        if self.recorded_connection().is_some() {
+            return None;
+        }
+        let (connection, _) = claims::claimed(self.meta())?;
+        (connection != self.connection_name()).then_some(connection)
     }
 
     /// Returns the name of the connection through which status records something in Svix.

@@ -13,6 +13,8 @@ pub enum Lane {
     Connection(Arc<str>),
     /// Without Svix: objects that are released without a call never wait for one.
     WithoutSvix,
+    /// With the other objects that name a connection which does not exist, however many names there are.
+    WithoutConnection,
 }
 
 /// Returns how far the operator goes with an object: the greater restraint of its own spec and its connection's.
@@ -44,10 +46,15 @@ pub fn is_orphaned(object: &Object, connection: Option<&SvixConnection>) -> bool
     object.kind() != Kind::Connection && !is_recorded_elsewhere && connection.is_some_and(is_orphaning)
 }
 
-/// Returns the lane of an object that is released without a call to Svix, or not.
+/// Returns the lane of an object whose reconcile needs Svix: that of its connection, or of the one through which it is in
+/// Svix.
 #[must_use]
-pub fn lane(object: &Object, needs_svix: bool) -> Lane {
-    if needs_svix { Lane::Connection(object.connection_name().into()) } else { Lane::WithoutSvix }
+pub fn lane(object: &Object, exists: impl Fn(&str) -> bool) -> Lane {
+    let connections = std::iter::once(object.connection_name()).chain(object.recorded_connection());
+    connections
+        .into_iter()
+        .find(|name| exists(name))
+        .map_or(Lane::WithoutConnection, |name| Lane::Connection(name.into()))
 }
 
 #[cfg(test)]
@@ -94,6 +101,14 @@ mod tests {
         assert_eq!(effective_mode(&endpoint(json!({})), None), Mode::Manage);
         assert_eq!(effective_mode(&endpoint(json!({})), Some(&observed)), Mode::Observe);
         assert_eq!(effective_mode(&endpoint(json!({"suspend": true})), Some(&observed)), Mode::Suspended);
+    }
+
+    #[test]
+    fn unknown_connections_share_one_lane() {
+        let other = endpoint(json!({"connectionRef": {"name": "other"}}));
+
+        assert_eq!(lane(&other, |name| name == "other"), Lane::Connection("other".into()));
+        assert_eq!(lane(&other, |_| false), Lane::WithoutConnection);
     }
 
     #[test]

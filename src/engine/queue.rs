@@ -3,16 +3,22 @@
 //! - An object is reconciled by one task at a time; woken meanwhile, it is reconciled once more.
 //! - Each connection has a lane of its own with a bound on tasks, so that a Svix that does not respond delays only its
 //!   own objects.
+//! - In a lane, namespaces take turns, and one namespace never uses all tasks: 100,000 objects of one namespace delay the
+//!   object of another by one turn.
 //! - A failure delays the object that failed and no other, longer each time, by a random part.
+//!
+//! The time of each operation grows with the logarithm of the number of objects.
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
+
+use crate::turns::{Turns, may_use_more};
 
 use super::{
     backoff::{exponential, half_random},
@@ -58,15 +64,19 @@ pub struct Queue {
 struct Inner {
     lanes: HashMap<Lane, LaneState>,
     keys: HashMap<ObjectKey, State>,
-    delayed: BinaryHeap<Reverse<(Instant, ObjectKey)>>,
+    /// When objects are due: exactly those whose state has `due`.
+    delayed: BTreeSet<(Instant, ObjectKey)>,
     ready: usize,
     running: usize,
 }
 
 #[derive(Default)]
 struct LaneState {
-    ready: VecDeque<ObjectKey>,
+    /// The objects whose turn it is, by namespace.
+    ready: Turns<Arc<str>, ObjectKey>,
     running: usize,
+    /// The tasks of each namespace that has one.
+    running_of: HashMap<Arc<str>, usize>,
 }
 
 #[derive(Default)]
@@ -95,7 +105,6 @@ impl Queue {
         if state.lane.as_ref() != Some(&lane) && state.queued.is_none() {
             state.lane = Some(lane);
         }
-        state.due = None;
         if state.running {
             state.again = true;
         } else {
@@ -116,9 +125,8 @@ impl Queue {
             if state.lane.as_ref() != Some(&lane) {
                 state.lane = Some(lane);
             }
-            state.due = Some(due);
             state.later = false;
-            inner.delayed.push(Reverse((due, key)));
+            inner.delay(key, due);
         }
         drop(inner);
         self.changed.notify_one();
@@ -151,7 +159,7 @@ impl Queue {
         let mut inner = self.lock();
         inner.running = inner.running.saturating_sub(1);
         if let Some(lane) = inner.lanes.get_mut(&work.lane) {
-            lane.running = lane.running.saturating_sub(1);
+            lane.end_task(&work.key.namespace);
             if lane.running == 0 && lane.ready.is_empty() {
                 inner.lanes.remove(&work.lane);
             }
@@ -178,9 +186,7 @@ impl Queue {
                 // Woken meanwhile. That ends the delay of a failing object at most once.
                 (true, _) => inner.enqueue(work.key.clone()),
                 (false, Some(delay)) => {
-                    let due = Instant::now() + delay;
-                    state.due = Some(due);
-                    inner.delayed.push(Reverse((due, work.key.clone())));
+                    inner.delay(work.key.clone(), Instant::now() + delay);
                 }
                 (false, None) => {
                     inner.keys.remove(&work.key);
@@ -225,31 +231,39 @@ impl Inner {
         }
         state.queued = Some(Instant::now());
         state.later = false;
-        state.due = None;
+        if let Some(due) = state.due.take() {
+            self.delayed.remove(&(due, key.clone()));
+        }
         let lane = state.lane.clone().unwrap_or(Lane::WithoutSvix);
-        self.lanes.entry(lane).or_default().ready.push_back(key);
+        self.lanes.entry(lane).or_default().ready.push(key.namespace.clone(), key);
         self.ready += 1;
+    }
+
+    /// Sets when an object is due, in place of what was set before.
+    fn delay(&mut self, key: ObjectKey, due: Instant) {
+        let Some(state) = self.keys.get_mut(&key) else { return };
+        if let Some(before) = state.due.replace(due) {
+            self.delayed.remove(&(before, key.clone()));
+        }
+        self.delayed.insert((due, key));
     }
 
     /// Returns an object to reconcile, or when the next is due.
     fn pop(&mut self, lane_limit: usize, now: Instant) -> (Option<Work>, Option<Instant>) {
-        while let Some(Reverse((due, _))) = self.delayed.peek() {
+        while let Some((due, _)) = self.delayed.first() {
             if *due > now {
                 break;
             }
-            let Some(Reverse((due, key))) = self.delayed.pop() else { break };
-            // Woken or rescheduled meanwhile: this entry is void.
-            if self.keys.get(&key).is_some_and(|state| state.due == Some(due)) {
-                self.enqueue(key);
-            }
+            let Some((_, key)) = self.delayed.pop_first() else { break };
+            self.enqueue(key);
         }
-        // The lane with the fewest tasks first, so that none starves.
+        // The lane with the fewest tasks first, so that none starves. The lane of a namespace that may not have another
+        // task now is asked in vain, and the next lane follows.
         let free = self.lanes.iter().filter(|(_, lane)| !lane.ready.is_empty() && lane.running < lane_limit);
-        let name = free.min_by_key(|(_, lane)| lane.running).map(|(name, _)| name.clone());
-        let work = name.and_then(|name| {
-            let lane = self.lanes.get_mut(&name)?;
-            let key = lane.ready.pop_front()?;
-            lane.running += 1;
+        let mut free: Vec<_> = free.map(|(name, lane)| (lane.running, name.clone())).collect();
+        free.sort_unstable_by_key(|(running, _)| *running);
+        let work = free.into_iter().find_map(|(_, name)| {
+            let key = self.lanes.get_mut(&name)?.start_task(lane_limit)?;
             self.ready -= 1;
             self.running += 1;
             let state = self.keys.entry(key.clone()).or_default();
@@ -258,7 +272,29 @@ impl Inner {
                 state.queued.take().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued));
             Some(Work { key, waited, lane: name })
         });
-        (work, self.delayed.peek().map(|Reverse((due, _))| *due))
+        (work, self.delayed.first().map(|(due, _)| *due))
+    }
+}
+
+impl LaneState {
+    /// Takes the next object of a namespace that may have another task.
+    fn start_task(&mut self, limit: usize) -> Option<ObjectKey> {
+        let free = limit.saturating_sub(self.running);
+        let used = |namespace: &Arc<str>| self.running_of.get(namespace).copied().unwrap_or_default();
+        let (namespace, key) = self.ready.pop_if(|namespace| may_use_more(used(namespace), free))?;
+        self.running += 1;
+        *self.running_of.entry(namespace).or_default() += 1;
+        Some(key)
+    }
+
+    fn end_task(&mut self, namespace: &Arc<str>) {
+        self.running = self.running.saturating_sub(1);
+        if let Some(running) = self.running_of.get_mut(namespace) {
+            *running -= 1;
+            if *running == 0 {
+                self.running_of.remove(namespace);
+            }
+        }
     }
 }
 
@@ -268,117 +304,4 @@ fn delay(failures: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::object::Kind, *};
-
-    fn key(name: &str) -> ObjectKey {
-        ObjectKey { kind: Kind::Endpoint, namespace: "ns".into(), name: name.into() }
-    }
-
-    fn lane(name: &str) -> Lane {
-        Lane::Connection(name.into())
-    }
-
-    async fn none_now(queue: &Queue) -> bool {
-        tokio::time::timeout(Duration::from_millis(1), queue.next()).await.is_err()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_object_woken_twice_runs_once_and_once_more() {
-        let queue = Queue::new(8);
-        queue.wake(key("a"), lane("c"));
-        queue.wake(key("a"), lane("c"));
-        let work = queue.next().await;
-        assert!(none_now(&queue).await);
-        queue.wake(key("a"), lane("c"));
-        queue.wake(key("a"), lane("c"));
-        assert!(none_now(&queue).await, "never two at once");
-        queue.done(&work, Next::Settled);
-        let work = queue.next().await;
-        queue.done(&work, Next::Settled);
-        assert!(none_now(&queue).await);
-        assert!(queue.idle());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_lane_does_not_delay_another() {
-        let queue = Queue::new(2);
-        for name in ["a", "b", "c"] {
-            queue.wake(key(name), lane("slow"));
-        }
-        let _first = (queue.next().await, queue.next().await);
-        assert!(none_now(&queue).await);
-        queue.wake(key("d"), lane("fast"));
-        assert_eq!(queue.next().await.key, key("d"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn failures_delay_only_the_object_that_failed() {
-        let queue = Queue::new(8);
-        queue.wake(key("bad"), lane("c"));
-        let mut delays = Vec::new();
-        for _ in 0..12 {
-            let begun = Instant::now();
-            let work = queue.next().await;
-            delays.push(begun.elapsed());
-            queue.done(&work, Next::Failed);
-            queue.wake(key("good"), lane("c"));
-            let good = queue.next().await;
-            assert_eq!(good.key, key("good"));
-            queue.done(&good, Next::Settled);
-        }
-        assert!(delays[1] >= FIRST_DELAY / 2 && delays[1] <= FIRST_DELAY, "{delays:?}");
-        assert!(delays[4] > delays[1] * 3, "{delays:?}");
-        assert!(delays[11] >= LONGEST_DELAY / 2 && delays[11] <= LONGEST_DELAY, "{delays:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_due_later_counts_as_settled_until_then() {
-        let queue = Queue::new(8);
-        queue.wake(key("a"), lane("c"));
-        let work = queue.next().await;
-        assert!(!queue.idle());
-        queue.done(&work, Next::Later(Duration::from_secs(60)));
-        assert!(queue.idle());
-        let begun = Instant::now();
-        let work = queue.next().await;
-        assert_eq!(begun.elapsed(), Duration::from_secs(60));
-        assert!(!queue.idle());
-        queue.wake(key("a"), lane("c"));
-        queue.done(&work, Next::Later(Duration::from_secs(60)));
-        assert!(!queue.idle(), "woken meanwhile");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waking_within_a_time_never_delays_an_object() {
-        let second = Duration::from_secs(1);
-        for (failing, within, expected) in [(60, 2, 2), (1, 2, 1)] {
-            let queue = Queue::new(8);
-            queue.wake(key("a"), lane("c"));
-            let work = queue.next().await;
-            queue.done(&work, Next::After(failing * second));
-            let begun = Instant::now();
-            queue.wake_within(key("a"), lane("c"), within * second);
-            let work = queue.next().await;
-            assert_eq!(begun.elapsed(), expected * second);
-            queue.done(&work, Next::Settled);
-            tokio::time::advance(61 * second).await;
-            assert!(none_now(&queue).await, "the other time is void");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waking_an_object_overrides_its_delay() {
-        let queue = Queue::new(8);
-        queue.wake(key("a"), lane("c"));
-        let work = queue.next().await;
-        queue.done(&work, Next::After(Duration::from_secs(600)));
-        queue.wake(key("a"), lane("c"));
-        let begun = Instant::now();
-        let work = queue.next().await;
-        assert_eq!(begun.elapsed(), Duration::ZERO);
-        queue.done(&work, Next::Settled);
-        tokio::time::advance(Duration::from_secs(601)).await;
-        assert!(none_now(&queue).await, "the overridden delay is void");
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::plan::Field;
 
-use super::{drift::DriftLimiter, object::ObjectKey};
+use super::{drift::DriftLimiter, failing::Failing, object::ObjectKey};
 
 /// What is remembered of one object.
 #[derive(Debug, Default, PartialEq)]
@@ -16,16 +16,33 @@ pub struct Scratch {
     pub waiting_since: Option<Instant>,
     /// Fields that the server ignored, of this generation of the spec.
     pub ignored_fields: Option<(Option<i64>, Vec<Field>)>,
+    /// A digest of a write whose values the server stored otherwise, and of what Svix holds since: writing the same again
+    /// changes nothing.
+    pub altered: Option<u64>,
     /// The connection on which it takes over what an object that went left in Svix.
     pub taken_over_via: Option<Box<str>>,
     /// Since when the sending of an event has been delayed for the endpoints that are to receive it.
     pub delayed_since: Option<Instant>,
     /// The headers of an endpoint as this process wrote them.
     pub headers: Option<WrittenHeaders>,
+    /// Its calls that Svix failed with 5xx.
+    pub failing: Option<Failing>,
+    /// The failed call that status names while Svix is not available: the first of them, since the next one may fail
+    /// otherwise.
+    pub failed_call: Option<FailedCall>,
     /// The drift that was repaired.
     pub drift: DriftLimiter,
     /// Who else declares the same in Svix, as it was published.
     pub other_declarers: Vec<ObjectKey>,
+}
+
+/// A call that failed: its operation and, if Svix responded, the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedCall {
+    /// The operation.
+    pub operation: &'static str,
+    /// The HTTP status; `None`: there was no response.
+    pub status: Option<u16>,
 }
 
 /// Headers as this process wrote them.

@@ -30,11 +30,7 @@ impl EventTypeListing {
             return;
         }
         let schema = schemas.as_ref().and_then(|schemas| schemas.get(plan::event_type::SCHEMA_VERSION));
-        let schema = match schema.filter(|schema| !schema.is_null()) {
-            Some(schema) => JsonObject::from_value(schema),
-            None => JsonObject::parse("{}"),
-        };
-        match schema {
+        match schema.filter(|schema| !schema.is_null()).map(JsonObject::from_value).transpose() {
             Ok(schema) => {
                 let declared = Declared { schema, format_assertion: true, policy };
                 self.declared.push((observed.name, declared));

@@ -4,14 +4,17 @@ use crate::{
     api::{ChannelEncoding, PayloadPolicy},
     catalogue::{Catalogue, Judgement},
     plan,
-    schema::Violation,
+    schema::{self, Violation},
     telemetry::GatewayOutcome,
 };
 
 use super::{
-    message::{self, Rewrite},
+    example,
+    message::{self, MessageError, Rewrite},
+    operations::Surface,
     options::Undeclared,
     rejection::{FieldError, Rejection},
+    stream_events,
 };
 
 /// Size from which on no further JSON Pointers are listed, in bytes.
@@ -83,40 +86,135 @@ impl Mismatch {
 pub fn message(body: &[u8], rules: &Rules<'_>) -> Decision {
     let message = match message::read(body) {
         Ok(message) => message,
-        Err(error) => {
-            let field = FieldError::new(keys(error.field()), error.to_string());
-            return Decision::Reject(Rejection::fields(GatewayOutcome::Refused, vec![field]));
-        }
+        Err(error) => return Decision::Reject(malformed(&error)),
     };
-    if message.delivered.len() > rules.max_payload {
-        return Decision::Reject(Rejection::too_large(rules.max_payload));
-    }
     let rewrite = || message.rewrite_channels(body, rules.channel_encoding);
-    match rules.catalogue.judge_text(rules.connection, &message.event_type, message.delivered.as_bytes()) {
-        Judgement::Valid => Decision::Forward { rewrite: rewrite(), mismatch: None },
-        Judgement::Undeclared if rules.undeclared == Undeclared::Pass => {
-            Decision::Forward { rewrite: rewrite(), mismatch: None }
+    match delivered(&message.event_type, message.delivered.as_bytes(), rules) {
+        Delivered::Passes(mismatch) => Decision::Forward { rewrite: rewrite(), mismatch },
+        Delivered::Undeclared => {
+            Decision::Reject(undeclared(&["eventType"], &message.event_type, rules.undeclared_advice))
         }
-        Judgement::Undeclared => Decision::Reject(undeclared(&message.event_type, rules.undeclared_advice)),
-        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more } => {
+        Delivered::TooLarge(rejection) => Decision::Reject(rejection),
+        Delivered::Violates(violations, more) => {
             Decision::Reject(invalid_payload(message.delivered_from, &violations, more))
-        }
-        Judgement::Invalid { policy, violations, more } => {
-            let event_type = message.event_type.clone();
-            Decision::Forward {
-                rewrite: rewrite(),
-                mismatch: Some(Mismatch { event_type, policy, violations, more }),
-            }
         }
     }
 }
 
-fn undeclared(event_type: &str, advice: &str) -> Rejection {
+/// Judges the body of a request that adds events to a stream. All events have to pass. If several of them pass although
+/// they do not match, the decision contains the first of them.
+#[must_use]
+pub fn events(body: &[u8], rules: &Rules<'_>) -> Decision {
+    let events = match stream_events::read(body) {
+        Ok(events) => events,
+        Err(error) => {
+            let field = FieldError::new(error.field(), error.to_string());
+            return Decision::Reject(Rejection::fields(GatewayOutcome::Refused, vec![field]));
+        }
+    };
+    let mut first_mismatch = None;
+    for (index, event) in events.iter().enumerate() {
+        let index = index.to_string();
+        match delivered(&event.event_type, event.delivered.as_bytes(), rules) {
+            Delivered::Passes(mismatch) => first_mismatch = first_mismatch.or(mismatch),
+            Delivered::Undeclared => {
+                let place = ["events", &index, "eventType"];
+                return Decision::Reject(undeclared(&place, &event.event_type, rules.undeclared_advice));
+            }
+            Delivered::TooLarge(rejection) => return Decision::Reject(rejection),
+            Delivered::Violates(violations, more) => {
+                let place = ["events", &index, "payload"];
+                return Decision::Reject(invalid_payload(&place, &violations, more));
+            }
+        }
+    }
+    Decision::Forward { rewrite: None, mismatch: first_mismatch }
+}
+
+/// Judges what Svix delivers as an example of an event type, given the event type as Svix returns it. Every example that
+/// Svix may choose has to pass.
+#[must_use]
+pub fn example(event_type: &str, document: &[u8], surface: Surface, rules: &Rules<'_>) -> Decision {
+    let reject = |outcome, message: String| {
+        let field = FieldError::new(keys(&["eventType"]), message);
+        Decision::Reject(Rejection::fields(outcome, vec![field]))
+    };
+    let candidates = match example::candidates(document, surface) {
+        Ok(candidates) => candidates,
+        Err(error) => return reject(GatewayOutcome::Refused, error.to_string()),
+    };
+    let name = plan::quoted(event_type);
+    if candidates.is_empty() {
+        let message = format!(
+            "found {name}, whose schema in Svix has no examples, expected at least one, so that what Svix sends can be \
+             validated"
+        );
+        return reject(GatewayOutcome::Refused, message);
+    }
+    let mut first_mismatch = None;
+    for (index, text) in candidates.iter().enumerate() {
+        match delivered(event_type, text.get().as_bytes(), rules) {
+            Delivered::Passes(mismatch) => first_mismatch = first_mismatch.or(mismatch),
+            Delivered::Undeclared => {
+                return Decision::Reject(undeclared(&["eventType"], event_type, rules.undeclared_advice));
+            }
+            Delivered::TooLarge(rejection) => return Decision::Reject(rejection),
+            Delivered::Violates(violations, more) => {
+                let violations = schema::describe(&violations, more);
+                let message = format!(
+                    "found {name}, whose example {index} in Svix does not match its schema, expected examples that match: \
+                     {violations}"
+                );
+                return reject(GatewayOutcome::Invalid, message);
+            }
+        }
+    }
+    Decision::Forward { rewrite: None, mismatch: first_mismatch }
+}
+
+/// Returns the rejection of a body that is not a message.
+#[must_use]
+pub fn malformed(error: &MessageError) -> Rejection {
+    let field = FieldError::new(keys(error.field()), error.to_string());
+    Rejection::fields(GatewayOutcome::Refused, vec![field])
+}
+
+/// Whether a text may be delivered as a payload of an event type.
+enum Delivered {
+    /// It may; possibly although it does not match.
+    Passes(Option<Mismatch>),
+    /// Its event type is not declared.
+    Undeclared,
+    /// It is larger than the limit.
+    TooLarge(Rejection),
+    /// It violates its schema: the first violations, and how many further ones there are.
+    Violates(Vec<Violation>, usize),
+}
+
+fn delivered(event_type: &str, text: &[u8], rules: &Rules<'_>) -> Delivered {
+    if text.len() > rules.max_payload {
+        return Delivered::TooLarge(Rejection::payload_too_large(text.len(), rules.max_payload));
+    }
+    match rules.catalogue.judge_text(rules.connection, event_type, text) {
+        Judgement::Valid | Judgement::NotValidated => Delivered::Passes(None),
+        Judgement::Undeclared if rules.undeclared == Undeclared::Pass => Delivered::Passes(None),
+        Judgement::Undeclared => Delivered::Undeclared,
+        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more } => {
+            Delivered::Violates(violations, more)
+        }
+        Judgement::Invalid { policy, violations, more } => {
+            let event_type = event_type.to_owned();
+            Delivered::Passes(Some(Mismatch { event_type, policy, violations, more }))
+        }
+    }
+}
+
+fn undeclared(place: &[&str], event_type: &str, advice: &str) -> Rejection {
     let message = format!(
         "found {}, which is not declared, expected a declared event type; declare it as a WebhookEventType{advice}",
         plan::quoted(event_type)
     );
-    let field = FieldError::new(keys(&["eventType"]), message);
+    let field = FieldError::new(keys(place), message);
     Rejection::fields(GatewayOutcome::Undeclared, vec![field])
 }
 
@@ -152,21 +250,28 @@ mod tests {
     use super::*;
     use crate::{api::JsonObject, catalogue::Declared, gateway::rejection::RejectionBody};
 
-    fn decide(policy: PayloadPolicy, body: &str) -> Decision {
+    fn catalogue(policy: PayloadPolicy) -> Catalogue {
         let catalogue = Catalogue::default();
         let schema =
             json!({"type": "object", "required": ["id"], "properties": {"a/b": {"type": "integer"}}});
-        let schema = JsonObject::from_value(&schema).unwrap();
+        let schema = Some(JsonObject::from_value(&schema).unwrap());
         catalogue.put("c", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
-        let rules = Rules {
-            catalogue: &catalogue,
+        catalogue
+    }
+
+    fn rules(catalogue: &Catalogue) -> Rules<'_> {
+        Rules {
+            catalogue,
             connection: "c",
             channel_encoding: ChannelEncoding::WhenNeeded,
             undeclared: Undeclared::Refuse,
             undeclared_advice: "",
             max_payload: 100,
-        };
-        message(body.as_bytes(), &rules)
+        }
+    }
+
+    fn decide(policy: PayloadPolicy, body: &str) -> Decision {
+        message(body.as_bytes(), &rules(&catalogue(policy)))
     }
 
     const BAD: &str = r#"{"eventType":"a.b","payload":{"a/b":"x"}}"#;
@@ -193,6 +298,65 @@ mod tests {
             let twice = r#"{"eventType":"a.b","payload":{"id":1,"id":2}}"#;
             assert!(matches!(decide(policy, twice), Decision::Reject(_)));
         }
+    }
+
+    #[test]
+    fn without_a_schema_any_payload_is_forwarded() {
+        let catalogue = Catalogue::default();
+        let declared = Declared { schema: None, format_assertion: true, policy: PayloadPolicy::Enforce };
+        catalogue.put("c", "a.b", declared).unwrap();
+        let rules = rules(&catalogue);
+
+        let raw = r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":"<xml/>"}}"#;
+        for body in [BAD, raw] {
+            assert_eq!(message(body.as_bytes(), &rules), Decision::Forward { rewrite: None, mismatch: None });
+        }
+    }
+
+    #[test]
+    fn every_event_of_a_stream_has_to_match() {
+        let events = |payload: &str| {
+            format!(
+                r#"{{"events":[{{"eventType":"a.b","payload":"{{\"id\":1}}"}},{{"eventType":"a.b","payload":"{payload}"}}]}}"#
+            )
+        };
+        let decide = |policy, body: &str| super::events(body.as_bytes(), &rules(&catalogue(policy)));
+
+        let good = decide(PayloadPolicy::Enforce, &events(r#"{\"id\":2}"#));
+        let bad = decide(PayloadPolicy::Enforce, &events("{}"));
+        let warned = decide(PayloadPolicy::Warn, &events("{}"));
+
+        assert_eq!(good, Decision::Forward { rewrite: None, mismatch: None });
+        let Decision::Reject(Rejection { body: RejectionBody::Fields(fields), .. }) = bad else {
+            panic!("{bad:?}")
+        };
+        assert_eq!(fields[0].location, ["body", "events", "1", "payload"]);
+        assert!(matches!(warned, Decision::Forward { mismatch: Some(_), .. }), "{warned:?}");
+    }
+
+    #[test]
+    fn every_example_that_svix_may_send_has_to_match() {
+        let decide = |policy, examples: &str| {
+            let document = format!(r#"{{"schemas":{{"1":{{"examples":{examples}}}}}}}"#);
+            example("a.b", document.as_bytes(), Surface::OpenSource, &rules(&catalogue(policy)))
+        };
+
+        let good = decide(PayloadPolicy::Enforce, r#"[{"id":1}]"#);
+        let bad = decide(PayloadPolicy::Enforce, r#"[{"id":1},{"a/b":1}]"#);
+        let warned = decide(PayloadPolicy::Warn, r#"[{}]"#);
+        let none = decide(PayloadPolicy::Audit, "[]");
+
+        assert_eq!(good, Decision::Forward { rewrite: None, mismatch: None });
+        let Decision::Reject(Rejection { body: RejectionBody::Fields(fields), .. }) = bad else {
+            panic!("{bad:?}")
+        };
+        assert_eq!(fields[0].location, ["body", "eventType"]);
+        assert!(
+            fields[0].message.contains("example 1") && fields[0].message.contains("\"id\""),
+            "{fields:?}"
+        );
+        assert!(matches!(warned, Decision::Forward { mismatch: Some(_), .. }), "{warned:?}");
+        assert!(matches!(none, Decision::Reject(_)), "{none:?}");
     }
 
     #[test]

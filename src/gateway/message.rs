@@ -32,12 +32,23 @@ pub enum MessageError {
     /// A byte order mark precedes the JSON text.
     #[error("found a byte order mark, expected JSON from the first byte on")]
     ByteOrderMark,
+    /// The body is UTF-16 or UTF-32.
+    #[error("found {0} text, expected JSON in UTF-8; Svix reads nothing else")]
+    Encoding(&'static str),
     /// The body is empty.
     #[error("found nothing, expected a JSON object")]
     Empty,
-    /// The body is not a JSON object.
-    #[error("found another type, expected a JSON object")]
-    NotAnObject,
+    /// The text begins like no JSON value; the byte is the first one that is not white space.
+    #[error("found {} at byte {at}, expected a JSON object, which begins with {{", shown(*.byte))]
+    NotJson {
+        /// The byte.
+        byte: u8,
+        /// Its offset.
+        at: usize,
+    },
+    /// The body is another JSON value.
+    #[error("found {0}, expected a JSON object")]
+    NotAnObject(&'static str),
     /// The body, or an object in it, is not JSON or has a duplicate key.
     #[error("{}", violation.message)]
     Json {
@@ -50,8 +61,11 @@ pub enum MessageError {
     #[error("found none, expected the name of the event type of this message")]
     NoEventType,
     /// The event type is not a string.
-    #[error("found another type, expected a string, the name of an event type")]
-    EventTypeNotAString,
+    #[error("found {0}, expected a string, the name of an event type")]
+    EventTypeNotAString(&'static str),
+    /// The payload of a stream's event is not a string.
+    #[error("found {0}, expected the payload as a string")]
+    PayloadNotAString(&'static str),
     /// There is no payload.
     #[error("found none, expected the payload, a JSON object")]
     NoPayload,
@@ -59,11 +73,39 @@ pub enum MessageError {
     #[error("found both `payload` and `data`, which are two names of the same field; remove one of them")]
     TwoPayloads,
     /// `transformationsParams` is not an object.
-    #[error("found another type, expected an object or null")]
-    ParamsNotAnObject,
+    #[error("found {0}, expected an object or null")]
+    ParamsNotAnObject(&'static str),
     /// `rawPayload` is not a string.
-    #[error("found another type, expected the payload as a string, or null")]
-    RawPayloadNotAString,
+    #[error("found {0}, expected the payload as a string, or null")]
+    RawPayloadNotAString(&'static str),
+}
+
+/// Returns a byte for a message.
+fn shown(byte: u8) -> String {
+    if byte.is_ascii_graphic() {
+        format!("the character {:?}", char::from(byte))
+    } else {
+        format!("the byte 0x{byte:02x}")
+    }
+}
+
+/// Returns the type of a JSON text that begins with this byte, for a message; `None`: no JSON value begins so.
+fn type_of(first: u8) -> Option<&'static str> {
+    Some(match first {
+        b'{' => "an object",
+        b'[' => "an array",
+        b'"' => "a string",
+        b't' | b'f' => "a boolean",
+        b'n' => "null",
+        b'-' | b'0'..=b'9' => "a number",
+        _ => return None,
+    })
+}
+
+/// Returns the type of a JSON value for a message.
+pub(super) fn type_name(value: &RawValue) -> &'static str {
+    // serde_json has read the value, so it begins as one.
+    value.get().bytes().next().and_then(type_of).unwrap_or("another type")
 }
 
 const PARAMS: &[&str] = &["transformationsParams"];
@@ -74,28 +116,56 @@ impl MessageError {
     #[must_use]
     pub fn field(&self) -> &'static [&'static str] {
         match self {
-            Self::ByteOrderMark | Self::Empty | Self::NotAnObject => &[],
+            Self::ByteOrderMark
+            | Self::Encoding(_)
+            | Self::Empty
+            | Self::NotJson { .. }
+            | Self::NotAnObject(_) => &[],
             Self::Json { field, .. } => field,
-            Self::NoEventType | Self::EventTypeNotAString => &["eventType"],
-            Self::NoPayload | Self::TwoPayloads => &["payload"],
-            Self::ParamsNotAnObject => PARAMS,
-            Self::RawPayloadNotAString => RAW_PAYLOAD,
+            Self::NoEventType | Self::EventTypeNotAString(_) => &["eventType"],
+            Self::NoPayload | Self::TwoPayloads | Self::PayloadNotAString(_) => &["payload"],
+            Self::ParamsNotAnObject(_) => PARAMS,
+            Self::RawPayloadNotAString(_) => RAW_PAYLOAD,
         }
     }
 }
 
+/// Checks that a text can be JSON in UTF-8, which is all that Svix reads: neither UTF-16 nor UTF-32, and without a byte order
+/// mark. That the rest is UTF-8 is checked where it is read.
+pub fn check_encoding(text: &[u8]) -> Result<(), MessageError> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => Err(MessageError::ByteOrderMark),
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [_, 0, 0, 0, ..] | [0, 0, 0, _, ..] => {
+            Err(MessageError::Encoding("UTF-32"))
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
+            Err(MessageError::Encoding("UTF-16"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the keys of a body that is one JSON object, each with its value as it stands in the text.
+pub(super) fn object(body: &[u8]) -> Result<Vec<(String, &RawValue)>, MessageError> {
+    check_encoding(body)?;
+    // The white space of JSON, which is less than that of ASCII.
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    let at = body.iter().position(|byte| !is_space(byte)).ok_or(MessageError::Empty)?;
+    match body[at] {
+        b'{' => schema::parts(body).map_err(|violation| MessageError::Json { field: &[], violation }),
+        byte => Err(type_of(byte).map_or(MessageError::NotJson { byte, at }, MessageError::NotAnObject)),
+    }
+}
+
+/// Returns the event type that a body names, given the value of its key.
+pub(super) fn event_type(value: Option<&RawValue>) -> Result<String, MessageError> {
+    let value = value.ok_or(MessageError::NoEventType)?;
+    serde_json::from_str(value.get()).map_err(|_| MessageError::EventTypeNotAString(type_name(value)))
+}
+
 /// Reads the body of a request that creates a message.
 pub fn read(body: &[u8]) -> Result<Message<'_>, MessageError> {
-    if body.starts_with(b"\xef\xbb\xbf") {
-        return Err(MessageError::ByteOrderMark);
-    }
-    if body.is_empty() {
-        return Err(MessageError::Empty);
-    }
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(MessageError::NotAnObject);
-    }
-    let parts = schema::parts(body).map_err(|violation| MessageError::Json { field: &[], violation })?;
+    let parts = object(body)?;
     let (mut event_type, mut payload, mut data, mut params, mut channels) = (None, None, None, None, None);
     for (key, value) in parts {
         match key.as_str() {
@@ -107,9 +177,7 @@ pub fn read(body: &[u8]) -> Result<Message<'_>, MessageError> {
             _ => {}
         }
     }
-    let event_type = event_type.ok_or(MessageError::NoEventType)?;
-    let event_type: String =
-        serde_json::from_str(event_type.get()).map_err(|_| MessageError::EventTypeNotAString)?;
+    let event_type = self::event_type(event_type)?;
     let (payload, delivered_from): (_, &[&str]) = match (payload, data) {
         (Some(_), Some(_)) => return Err(MessageError::TwoPayloads),
         (Some(payload), None) => (payload, &["payload"]),
@@ -132,12 +200,12 @@ fn raw_payload(params: &RawValue) -> Result<Option<String>, MessageError> {
         Some(b'n') => return Ok(None),
         Some(b'{') => {}
         // Svix's reader would take the first item of a list for `rawPayload`.
-        _ => return Err(MessageError::ParamsNotAnObject),
+        _ => return Err(MessageError::ParamsNotAnObject(type_name(params))),
     }
     let parts = schema::parts(params.get().as_bytes())
         .map_err(|violation| MessageError::Json { field: PARAMS, violation })?;
     let Some((_, raw)) = parts.into_iter().find(|(key, _)| key == "rawPayload") else { return Ok(None) };
-    serde_json::from_str(raw.get()).map_err(|_| MessageError::RawPayloadNotAString)
+    serde_json::from_str(raw.get()).map_err(|_| MessageError::RawPayloadNotAString(type_name(raw)))
 }
 
 /// A range of a body and its replacement.
@@ -225,16 +293,16 @@ mod tests {
             (r#"["id","a.b",{}]"#, "expected a JSON object"),
             ("", "found nothing"),
             ("\u{feff}{}", "byte order mark"),
-            (r#"{"eventType":["a.b"],"payload":{}}"#, "/eventType: found another type, expected a string"),
+            (r#"{"eventType":["a.b"],"payload":{}}"#, "/eventType: found an array, expected a string"),
             (r#"{"payload":{}}"#, "/eventType: found none"),
             (r#"{"eventType":"a.b"}"#, "/payload: found none"),
             (
                 r#"{"eventType":"a.b","payload":{},"transformationsParams":["{}"]}"#,
-                "/transformationsParams: found another type, expected an object",
+                "/transformationsParams: found an array, expected an object",
             ),
             (
                 r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":1}}"#,
-                "/transformationsParams/rawPayload: found another type",
+                "/transformationsParams/rawPayload: found a number",
             ),
             (
                 r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":"{}","rawPayload":null}}"#,
@@ -244,6 +312,44 @@ mod tests {
             assert!(error_of(body).contains(expected), "{body}: {}", error_of(body));
         }
         assert!(read(b"{\"eventType\":\"\xff\"}").unwrap_err().to_string().contains("UTF-8"));
+    }
+
+    #[test]
+    fn a_body_in_another_encoding_is_named() {
+        let text = r#"{"eventType":"a.b","payload":{}}"#;
+        let with_mark = || std::iter::once('\u{feff}').chain(text.chars());
+        let utf_16 = || text.encode_utf16();
+        let marked = || "\u{feff}".encode_utf16().chain(text.encode_utf16());
+        for (body, encoding) in [
+            (utf_16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(), "UTF-16"),
+            (utf_16().flat_map(u16::to_be_bytes).collect(), "UTF-16"),
+            (marked().flat_map(u16::to_le_bytes).collect(), "UTF-16"),
+            (marked().flat_map(u16::to_be_bytes).collect(), "UTF-16"),
+            (text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect(), "UTF-32"),
+            (text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(), "UTF-32"),
+            (with_mark().flat_map(|c| u32::from(c).to_le_bytes()).collect(), "UTF-32"),
+            (with_mark().flat_map(|c| u32::from(c).to_be_bytes()).collect(), "UTF-32"),
+        ] {
+            assert_eq!(read(&body).unwrap_err(), MessageError::Encoding(encoding), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_named() {
+        for (body, found) in [
+            ("[]", "found an array, expected a JSON object"),
+            (" \"x\"", "found a string, expected a JSON object"),
+            ("null", "found null, expected a JSON object"),
+            ("-1", "found a number, expected a JSON object"),
+            ("true", "found a boolean, expected a JSON object"),
+            (" \n ", "found nothing, expected a JSON object"),
+            ("payload=x", "found the character 'p' at byte 0, expected a JSON object"),
+            ("  <n/>", "found the character '<' at byte 2, expected a JSON object"),
+            ("\u{1f}\u{8b}", "found the byte 0x1f at byte 0, expected a JSON object"),
+        ] {
+            let message = error_of(body);
+            assert!(message.starts_with(&format!("/: {found}")), "{message}");
+        }
     }
 
     #[test]

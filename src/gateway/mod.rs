@@ -12,6 +12,7 @@ mod body;
 mod buffer;
 pub mod catalogue_source;
 mod connection;
+mod example;
 mod headers;
 pub mod judge;
 pub mod message;
@@ -24,6 +25,7 @@ mod report;
 mod request_guard;
 mod response;
 mod service;
+mod stream_events;
 mod upstream;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -31,12 +33,14 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{catalogue::Catalogue, telemetry::Metrics};
+use crate::{catalogue::Catalogue, connections, telemetry::Metrics, turns::Permits};
 
 use service::Service;
 
+pub use operations::Surface;
 pub use options::{Limits, MAX_BODY, Options, Undeclared};
 pub use outcome::{Listener, MessageOutcome, MessageReport};
+pub use paths::Scope;
 pub use rejection::{FieldError, Rejection, RejectionBody};
 pub use upstream::InvalidUpstream;
 
@@ -60,6 +64,7 @@ pub enum StartError {
 pub struct Gateway {
     address: SocketAddr,
     task: JoinHandle<()>,
+    turns: Permits,
 }
 
 impl Gateway {
@@ -77,15 +82,23 @@ impl Gateway {
         let failed = |source| StartError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let handler = move |guard, request| service.clone().handle(guard, request);
-        let task = tokio::spawn(connection::accept(listener, handler, metrics, limits, stop));
-        Ok(Self { address, task })
+        let turns = service.turns();
+        let bounds = connections::Limits::new(limits.max_connections, limits.idle_timeout);
+        let handler = connection::Handler { service, metrics, limits };
+        let task = tokio::spawn(connections::serve(listener, bounds, limits.grace, stop, handler));
+        Ok(Self { address, task, turns })
     }
 
     /// Returns the address that the gateway listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the permits of large messages, for `/readyz`.
+    #[must_use]
+    pub fn turns(&self) -> Permits {
+        self.turns.clone()
     }
 
     /// Returns `http://<address>`, without a slash at the end.

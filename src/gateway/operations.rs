@@ -1,46 +1,26 @@
-//! The operations of Svix's API that are forwarded: those in the specification of the open-source server.
+//! The operations of Svix's API that are forwarded, and what each of them can cause.
 //!
-//! This is an allow list. An operation that a later server adds could carry a payload that is not validated; it is not
-//! forwarded until it is added here.
+//! These are allow lists. An operation that a later version of Svix adds could carry a payload that is not judged; it is not
+//! forwarded until it is listed here with its [`Effect`]. docs/gateway.md has the same as a table.
 
-/// Paths below `/api/v1/`, with `*` for an id, uid or name, and the methods of each.
-const OPERATIONS: [(&str, &[&str]); 26] = [
-    ("app", &["GET", "POST"]),
-    ("app/*", &["GET", "PUT", "PATCH", "DELETE"]),
-    ("app/*/attempt/endpoint/*", &["GET"]),
-    ("app/*/attempt/msg/*", &["GET"]),
-    ("app/*/endpoint", &["GET", "POST"]),
-    ("app/*/endpoint/*", &["GET", "PUT", "PATCH", "DELETE"]),
-    ("app/*/endpoint/*/headers", &["GET", "PUT", "PATCH"]),
-    ("app/*/endpoint/*/msg", &["GET"]),
-    ("app/*/endpoint/*/recover", &["POST"]),
-    ("app/*/endpoint/*/secret", &["GET"]),
-    ("app/*/endpoint/*/secret/rotate", &["POST"]),
-    ("app/*/endpoint/*/send-example", &["POST"]),
-    ("app/*/endpoint/*/stats", &["GET"]),
-    ("app/*/msg", &["GET", "POST"]),
-    ("app/*/msg/*", &["GET"]),
-    ("app/*/msg/*/attempt/*", &["GET"]),
-    ("app/*/msg/*/attempt/*/content", &["DELETE"]),
-    ("app/*/msg/*/content", &["DELETE"]),
-    ("app/*/msg/*/endpoint", &["GET"]),
-    ("app/*/msg/*/endpoint/*/resend", &["POST"]),
-    ("auth/app-portal-access/*", &["POST"]),
-    ("auth/logout", &["POST"]),
-    ("event-type", &["GET", "POST"]),
-    ("event-type/*", &["GET", "PUT", "PATCH", "DELETE"]),
-    ("health", &["GET", "HEAD"]),
-    ("health/ping", &["GET", "HEAD"]),
-];
+mod cloud;
+mod effect;
+mod open_source;
 
-/// Returns every operation as method and path, with `*` for an id, uid or name.
-pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    OPERATIONS.iter().flat_map(|(path, methods)| methods.iter().map(move |method| (*method, *path)))
+pub use effect::{Effect, Operation, Surface};
+
+/// Returns the operations of a surface.
+pub fn all(surface: Surface) -> impl Iterator<Item = &'static Operation> {
+    let more: &[Operation] = match surface {
+        Surface::OpenSource => &[],
+        Surface::Cloud => &cloud::OPERATIONS,
+    };
+    open_source::OPERATIONS.iter().chain(more)
 }
 
-/// Returns the methods of a path below `/api/v1/`; `None` if there is no such path.
-pub(super) fn methods(path: &str) -> Option<&'static [&'static str]> {
-    OPERATIONS.iter().find(|(known, _)| matches(known, path)).map(|(_, methods)| *methods)
+/// Returns the operations that a path has.
+pub(super) fn at_path(surface: Surface, path: &str) -> impl Iterator<Item = &'static Operation> {
+    all(surface).filter(move |operation| matches(operation.path, path))
 }
 
 fn matches(known: &str, path: &str) -> bool {
@@ -51,6 +31,32 @@ fn matches(known: &str, path: &str) -> bool {
             (Some("*"), Some(part)) if !part.is_empty() => {}
             (Some(known), Some(part)) if known == part => {}
             _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_overlap_have_the_same_effect() {
+        // `stream/event-type` is a path of its own and a stream with that name: which of them Svix means does not matter.
+        for first in all(Surface::Cloud) {
+            for second in all(Surface::Cloud).filter(|second| second.method == first.method) {
+                let parts = || first.path.split('/').zip(second.path.split('/'));
+                let overlap = first.path.split('/').count() == second.path.split('/').count()
+                    && parts().all(|(a, b)| a == b || a == "*" || b == "*");
+                assert!(!overlap || first.effect == second.effect, "{first:?} {second:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_stands_for_one_name() {
+        assert!(matches("/api/v1/app/*/msg", "/api/v1/app/a/msg"));
+        for other in ["/api/v1/app//msg", "/api/v1/app/a/b/msg", "/api/v1/app/a", "/api/v1/app/a/msg/x"] {
+            assert!(!matches("/api/v1/app/*/msg", other), "{other}");
         }
     }
 }

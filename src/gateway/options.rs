@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::{api::ChannelEncoding, schema};
 
-use super::outcome::Listener;
+use super::{outcome::Listener, paths::Scope};
 
 /// Maximum size of a request body in bytes, as in Svix.
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
@@ -36,8 +36,14 @@ pub struct Options {
     pub channel_encoding: watch::Receiver<ChannelEncoding>,
     /// Policy for messages whose event type is not declared.
     pub undeclared: Undeclared,
-    /// Whether only the creation of messages is forwarded.
-    pub only_sending: bool,
+    /// Which operations are forwarded.
+    pub scope: Scope,
+    /// Whether operations that change event types in Svix are forwarded. The sending of examples is then rejected: an example
+    /// could be replaced between its validation and its delivery. Must not be set if event types come from Svix.
+    pub allow_event_type_writes: bool,
+    /// Whether requests that a web page makes are refused, as [`local_requests`](crate::local_requests) defines them: for a
+    /// gateway on a workstation.
+    pub local_only: bool,
     /// What to advise for an undeclared event type besides declaring it; may be empty.
     pub undeclared_advice: &'static str,
     /// Receives the outcome of each message.
@@ -57,7 +63,9 @@ impl Options {
             connection: crate::api::DEFAULT_CONNECTION.to_owned(),
             channel_encoding: watch::channel(ChannelEncoding::WhenNeeded).1,
             undeclared: Undeclared::Refuse,
-            only_sending: false,
+            scope: Scope::default(),
+            allow_event_type_writes: false,
+            local_only: false,
             undeclared_advice: ", or start the gateway with --undeclared pass",
             listener: None,
             limits: Limits::default(),

@@ -63,10 +63,21 @@ impl Rejection {
         Self { outcome, status: StatusCode::UNPROCESSABLE_ENTITY, body: RejectionBody::Fields(errors) }
     }
 
-    /// The body or the payload is larger than `max` bytes.
+    /// The body of the request is larger than `max` bytes.
     pub(super) fn too_large(max: usize) -> Self {
-        let detail = format!("Request payload is too large: expected at most {max} bytes.");
+        let detail = format!("The body of the request is too large: expected at most {max} bytes.");
         Self::code(GatewayOutcome::Refused, StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+    }
+
+    /// The payload is larger than `max` bytes.
+    pub(super) fn payload_too_large(found: usize, max: usize) -> Self {
+        let detail = format!("The payload is too large: found {found} bytes, expected at most {max} bytes.");
+        Self::code(GatewayOutcome::Refused, StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+    }
+
+    /// The gateway does not forward this operation.
+    pub(super) fn forbidden(detail: &str) -> Self {
+        Self::code(GatewayOutcome::Refused, StatusCode::FORBIDDEN, "not_allowed", detail)
     }
 
     /// The body did not arrive in time.

@@ -19,16 +19,20 @@ use hyper::{
 use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
+    local_requests,
+    plan::{self, ids},
     schema,
     telemetry::{GatewayMetrics, GatewayOutcome},
+    turns::{self, Caller, Permits},
 };
 
 use super::{
-    body::Body,
+    body::{Body, BodyError},
     buffer::{self, BufferBudget, BufferPermit},
-    headers,
+    example, headers,
     judge::{self, Decision, Mismatch, Rules},
     message,
+    operations::Effect,
     options::{MAX_BODY, Options},
     paths::{self, Target},
     rejection::Rejection,
@@ -40,6 +44,8 @@ use super::{
 
 /// Bodies from this size on are judged on a thread of their own, so that other requests do not wait for them.
 const LARGE_BODY: usize = 64 * 1024;
+/// Maximum size of an event type that is read from Svix for its examples.
+const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
 
 /// Handles the requests of a gateway.
 ///
@@ -58,7 +64,9 @@ const LARGE_BODY: usize = 64 * 1024;
 ///    [`MessageReport`](super::MessageReport). The guard is dropped when
 ///    the last byte of the response has been sent.
 ///
-/// Other operations of Svix go from step 2 to step 5, with their bodies streamed. `POST /validate/{eventType}` ends after
+/// Other operations that create messages go the same way. For the sending of an example, the event type is read from Svix
+/// between steps 3 and 4, and its examples are judged. Changes of event types are rejected in step 2 unless they are
+/// allowed. All other operations of Svix go from step 2 to step 5, with their bodies streamed. `POST /validate/{eventType}` ends after
 /// step 4, without step 5.
 ///
 /// # Guarantees
@@ -76,6 +84,8 @@ const LARGE_BODY: usize = 64 * 1024;
 ///
 /// # Caveats
 /// - After a 504 Svix may have accepted the message. Callers that retry should send an `eventId` or an idempotency key.
+/// - Messages that Svix has already can be delivered again, and are not judged again: `DeliversStored` in
+///   [`operations`](super::operations).
 /// - Messages are judged before Svix checks the token, so callers without a valid token learn from the violations what a
 ///   schema expects.
 pub(super) struct Service {
@@ -85,6 +95,8 @@ pub(super) struct Service {
     metrics: GatewayMetrics,
     in_flight: Arc<InFlight>,
     budget: BufferBudget,
+    /// Large messages are judged few at once, and callers take turns.
+    turns: Permits,
     is_loaded: AtomicBool,
 }
 
@@ -99,6 +111,7 @@ impl Service {
         Ok(Self {
             budget: BufferBudget::new(options.limits.max_buffered),
             in_flight: Arc::new(InFlight::new(metrics.clone())),
+            turns: Permits::new(turns::heavy_tasks()),
             is_loaded: AtomicBool::new(false),
             options,
             catalogue,
@@ -111,9 +124,10 @@ impl Service {
     pub(super) async fn handle(
         self: Arc<Self>,
         mut guard: RequestGuard,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Response<Body> {
         let started = Instant::now();
+        request.extensions_mut().insert(guard.caller());
         let handled = if guard.enter(&self.in_flight, self.options.limits.max_in_flight) {
             self.route(request).await
         } else {
@@ -128,18 +142,22 @@ impl Service {
     }
 
     async fn route(self: &Arc<Self>, request: Request<Incoming>) -> Handled {
+        if self.options.local_only {
+            let listen = self.options.listen.ip();
+            local_requests::check(request.uri(), request.headers(), listen)
+                .map_err(|refusal| refused(refusal.status(), refusal.code(), refusal.to_string()))?;
+        }
         if !headers::has_plain_framing(request.headers()) {
             let detail = "Transfer-Encoding: expected only chunked.";
             return Err(refused(StatusCode::BAD_REQUEST, "bad_request", detail));
         }
-        match paths::read(request.method().as_str(), request.uri().path(), self.options.only_sending) {
-            Target::Send => self.send(request).await,
-            Target::Pass => self.pass(request).await,
+        match paths::read(request.method().as_str(), request.uri().path(), self.options.scope) {
+            Target::Operation(effect) => self.operation(effect, request).await,
             Target::Check(event_type) => {
                 let event_type = event_type.to_owned();
                 self.check(&event_type, request).await
             }
-            Target::Methods(methods) => Ok((GatewayOutcome::Checked, response::allowed_methods(methods))),
+            Target::Methods(methods) => Ok((GatewayOutcome::Checked, response::allowed_methods(&methods))),
             Target::Unknown => Err(refused(
                 StatusCode::NOT_FOUND,
                 "not_found",
@@ -151,18 +169,36 @@ impl Service {
         }
     }
 
-    /// Handles the creation of a message, and reports its outcome to the listener.
-    async fn send(self: &Arc<Self>, request: Request<Incoming>) -> Handled {
+    /// Handles an operation of Svix's API, by what it can cause.
+    async fn operation(self: &Arc<Self>, effect: Effect, request: Request<Incoming>) -> Handled {
         let mut details = MessageDetails::default();
-        let handled = self.judge_and_forward(request, &mut details).await;
+        let handled = match effect {
+            Effect::CreatesMessage => self.judge_and_forward(judge::message, request, &mut details).await,
+            Effect::CreatesEvents => self.judge_and_forward(judge::events, request, &mut details).await,
+            Effect::SendsExample => self.send_example(request, &mut details).await,
+            Effect::ChangesEventTypes if !self.options.allow_event_type_writes => {
+                return Err(Rejection::forbidden(
+                    "This gateway does not forward changes of event types, since they contain the examples that \
+                     send-example delivers, and possibly the schemas that it validates by. Send the request to Svix itself, \
+                     or start the gateway with --allow-event-type-writes.",
+                ));
+            }
+            Effect::NoDelivery
+            | Effect::ChangesEventTypes
+            | Effect::DeliversStored
+            | Effect::TransformsPayloads
+            | Effect::GrantsAccess => return self.pass(request).await,
+        };
         match &self.options.listener {
             Some(listener) => report(listener, details, handled).await,
             None => handled,
         }
     }
 
+    /// Judges the body of a request that creates messages, and forwards it if it passes.
     async fn judge_and_forward(
         self: &Arc<Self>,
+        judge: fn(&[u8], &Rules<'_>) -> Decision,
         request: Request<Incoming>,
         details: &mut MessageDetails,
     ) -> Handled {
@@ -171,11 +207,72 @@ impl Service {
         if self.options.listener.is_some() {
             details.event_type = message::read(&body).ok().map(|message| message.event_type);
         }
-        let decision = self.run_judge(body.len(), {
+        let decision = self.run_judge(caller_of(&parts), body.len(), {
             let (this, body) = (self.clone(), body.clone());
-            move || judge::message(&body, &this.rules())
+            move || judge(&body, &this.rules())
         });
-        let (rewrite, mismatch) = match decision.await? {
+        self.decided(decision.await?, parts, body, details).await
+    }
+
+    /// Handles the sending of an example. What Svix delivers is not in the request: it is read from Svix and judged.
+    async fn send_example(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        details: &mut MessageDetails,
+    ) -> Handled {
+        if self.options.allow_event_type_writes {
+            return Err(Rejection::forbidden(
+                "This gateway does not forward send-example, since it was started with --allow-event-type-writes: an \
+                 example could be replaced between its validation and its delivery. Send the request to Svix itself.",
+            ));
+        }
+        let (parts, incoming) = request.into_parts();
+        let (body, _permit) = self.read_body(&parts.headers, incoming).await?;
+        let event_type = example::event_type(&body).map_err(|error| judge::malformed(&error))?;
+        details.event_type = Some(event_type.clone());
+        let (document, _document_permit) = match example::known_document(&event_type) {
+            Some(document) => (Bytes::from_static(document), None),
+            None => {
+                let response = self.event_type(&parts.headers, &event_type).await?;
+                if response.status() != StatusCode::OK {
+                    // Svix has no such event type, or does not accept the token. It would respond so to this request, too.
+                    return Ok((GatewayOutcome::Forwarded, self.upstream.forwarded(response)));
+                }
+                let timeout = self.options.limits.upstream_timeout;
+                let read = buffer::read_to_end(response.into_body(), MAX_DOCUMENT, timeout, &self.budget);
+                let (document, permit) = read.await.map_err(unreadable_document)?;
+                (document, Some(permit))
+            }
+        };
+        let decision = self.run_judge(caller_of(&parts), document.len(), {
+            let this = self.clone();
+            move || judge::example(&event_type, &document, this.options.scope.surface, &this.rules())
+        });
+        self.decided(decision.await?, parts, body, details).await
+    }
+
+    /// Reads an event type from Svix, with the credentials of a request.
+    async fn event_type(
+        &self,
+        headers: &hyper::HeaderMap,
+        name: &str,
+    ) -> Result<Response<Incoming>, Rejection> {
+        if !ids::is_name(name) {
+            let detail = format!("Event type {} does not exist.", plan::quoted(name));
+            return Err(refused(StatusCode::NOT_FOUND, "not_found", detail));
+        }
+        Ok(self.upstream.get(&format!("/api/v1/event-type/{name}"), headers).await?)
+    }
+
+    /// Forwards or rejects a request as it was decided.
+    async fn decided(
+        &self,
+        decision: Decision,
+        parts: request::Parts,
+        body: Bytes,
+        details: &mut MessageDetails,
+    ) -> Handled {
+        let (rewrite, mismatch) = match decision {
             Decision::Forward { rewrite, mismatch } => (rewrite, mismatch),
             Decision::Reject(rejection) => {
                 if rejection.outcome == GatewayOutcome::Invalid {
@@ -240,14 +337,15 @@ impl Service {
         let (parts, incoming) = request.into_parts();
         let (body, _permit) = self.read_body(&parts.headers, incoming).await?;
         if body.len() > self.options.limits.max_payload {
-            return Err(Rejection::too_large(self.options.limits.max_payload));
+            return Err(Rejection::payload_too_large(body.len(), self.options.limits.max_payload));
         }
-        let judgement = self.run_judge(body.len(), {
+        message::check_encoding(&body).map_err(|error| judge::malformed(&error))?;
+        let judgement = self.run_judge(caller_of(&parts), body.len(), {
             let (this, event_type) = (self.clone(), event_type.to_owned());
             move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)
         });
         match judgement.await? {
-            Judgement::Valid => Ok((GatewayOutcome::Checked, response::valid())),
+            Judgement::Valid | Judgement::NotValidated => Ok((GatewayOutcome::Checked, response::valid())),
             Judgement::Invalid { policy, violations, more } => {
                 self.metrics.violated(policy.as_str());
                 Ok((GatewayOutcome::Invalid, response::invalid(policy, &violations, more)))
@@ -285,15 +383,30 @@ impl Service {
         Ok(buffer::read_to_end(incoming, MAX_BODY, timeout, &self.budget).await?)
     }
 
-    /// Runs `judge`, for a large body on a thread of its own. A panic, a defect of this program or of a library, rejects
+    /// Returns the permits of large bodies.
+    pub(super) fn turns(&self) -> Permits {
+        self.turns.clone()
+    }
+
+    /// Runs `judge`, for a large body on a thread of its own, few of them at once and in turns by caller. A panic, a defect of this program or of a library, rejects
     /// this request and no other.
     async fn run_judge<T: Send + 'static>(
         &self,
+        caller: Option<Caller>,
         body_size: usize,
         judge: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Rejection> {
         let judge = move || catch_unwind(AssertUnwindSafe(judge)).ok();
         let judged = if body_size > LARGE_BODY {
+            // Without a permit only in a test without a connection.
+            let permit = match caller {
+                Some(caller) => Some(self.turns.acquire(caller, "").await),
+                None => None,
+            };
+            let judge = move || {
+                let _permit = permit;
+                judge()
+            };
             tokio::task::spawn_blocking(judge).await.ok().flatten()
         } else {
             judge()
@@ -315,6 +428,26 @@ impl Service {
             max_payload: self.options.limits.max_payload,
         }
     }
+}
+
+fn caller_of(parts: &request::Parts) -> Option<Caller> {
+    parts.extensions.get::<Caller>().copied()
+}
+
+/// Returns the rejection for an event type that Svix returned and that could not be read to its end.
+fn unreadable_document(error: BodyError) -> Rejection {
+    let reason = match error {
+        BodyError::TooLarge => "the event type is larger than the gateway reads",
+        BodyError::TooSlow => "the event type did not arrive in time",
+        BodyError::Connection(_) => "the connection failed",
+        BodyError::BudgetExceeded => return error.into(),
+    };
+    Rejection::code(
+        GatewayOutcome::UpstreamFailed,
+        StatusCode::BAD_GATEWAY,
+        "upstream_failed",
+        format!("The example cannot be read from Svix, so it is not sent: {reason}."),
+    )
 }
 
 fn refused(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Rejection {

@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response, StatusCode, Uri, Version,
-    body::Incoming,
-    header::HeaderValue,
+    body::{Bytes, Incoming},
+    header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT, VIA},
     http::{
         request,
         uri::{Authority, PathAndQuery, Scheme},
@@ -109,12 +109,39 @@ impl Upstream {
         parts.uri = uri.ok_or(UpstreamError::Path)?;
         parts.version = Version::HTTP_11;
         headers::to_upstream(&mut parts.headers, &self.host);
-        let response = self.send(Request::from_parts(parts, body)).await?;
+        Ok(self.forwarded(self.send(Request::from_parts(parts, body)).await?))
+    }
+
+    /// Returns the response of the server as it is forwarded to the caller. Its body follows as it arrives.
+    pub(super) fn forwarded(&self, response: Response<Incoming>) -> Response<Body> {
         let (mut parts, incoming) = response.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
         parts.headers.remove(headers::WARNING);
         parts.version = Version::HTTP_11;
-        Ok(Response::from_parts(parts, Body::stream(incoming, u64::MAX, self.timeout)))
+        Response::from_parts(parts, Body::stream(incoming, u64::MAX, self.timeout))
+    }
+
+    /// Reads a path with the credentials of a request, and returns the response when its headers have arrived.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        asked: &HeaderMap,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        if headers::hops(asked) >= MAX_HOPS {
+            return Err(UpstreamError::Loop);
+        }
+        let uri =
+            PathAndQuery::try_from(path).ok().and_then(|path| self.uri(&path)).ok_or(UpstreamError::Path)?;
+        let mut request = Request::new(Body::full(Bytes::new()));
+        *request.uri_mut() = uri;
+        // No other headers: a content coding that the caller accepts would have to be decoded here.
+        for name in [AUTHORIZATION, USER_AGENT, VIA] {
+            for value in asked.get_all(&name) {
+                request.headers_mut().append(name.clone(), value.clone());
+            }
+        }
+        headers::to_upstream(request.headers_mut(), &self.host);
+        self.send(request).await
     }
 
     /// Returns the URI of a path on the server.

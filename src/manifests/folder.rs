@@ -3,8 +3,9 @@
 //! A broken document does not hide the others. All of this blocks on the file system: call it where that is allowed.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
+    collections::{BTreeMap, HashMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
 };
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -26,30 +27,49 @@ use super::{
     yaml::{self, Ambiguous, Document, Mark},
 };
 
+/// Where manifests are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A folder, or one file.
+    Path(PathBuf),
+    /// A text that was read already, such as the standard input, with the name that positions in it have.
+    Text {
+        /// The name.
+        name: String,
+        /// The text.
+        text: String,
+    },
+}
+
 /// Reads a folder, or one file.
 #[must_use]
 pub fn load(root: &Path) -> Loaded {
+    load_all(&[Input::Path(root.to_owned())])
+}
+
+/// Reads several folders, files and texts as if they were one folder. A file that is reached twice is read once.
+#[must_use]
+pub fn load_all(inputs: &[Input]) -> Loaded {
     let mut loader = Loader {
         checker: Checker::new(),
         loaded: Loaded::default(),
         seen: HashMap::new(),
         ignored: BTreeMap::new(),
-        file: root.display().to_string(),
+        file: String::new(),
     };
     if let Err(error) = &loader.checker {
         let message = error.to_string();
-        loader.file_problem(root, message);
+        loader.file_problem(Path::new(""), message);
         return loader.loaded;
     }
-    let found = walk::files(root);
-    for (path, error) in found.failures {
-        loader.file_problem(&path, error.to_string());
-    }
-    loader.loaded.files = found.files.len();
-    for path in found.files {
-        match walk::read(&path) {
-            Ok(text) => loader.file(&path, &text),
-            Err(error) => loader.file_problem(&path, error.to_string()),
+    let mut visited = HashSet::new();
+    for input in inputs {
+        match input {
+            Input::Path(root) => loader.path(root, &mut visited),
+            Input::Text { name, text } => {
+                loader.loaded.files += 1;
+                loader.file(Path::new(name), text);
+            }
         }
     }
     loader.finish()
@@ -87,6 +107,24 @@ impl Loader {
     fn file_problem(&mut self, path: &Path, message: String) {
         let position = Position { file: path.display().to_string(), line: None, column: None };
         self.loaded.problems.push(Problem { position, object: None, pointer: JsonPointer::ROOT, message });
+    }
+
+    fn path(&mut self, root: &Path, visited: &mut HashSet<PathBuf>) {
+        let found = walk::files(root);
+        for (path, error) in found.failures {
+            self.file_problem(&path, error.to_string());
+        }
+        for path in found.files {
+            // A file that cannot be resolved cannot be read either, which is reported below.
+            if !visited.insert(fs::canonicalize(&path).unwrap_or_else(|_| path.clone())) {
+                continue;
+            }
+            self.loaded.files += 1;
+            match walk::read(&path) {
+                Ok(text) => self.file(&path, &text),
+                Err(error) => self.file_problem(&path, error.to_string()),
+            }
+        }
     }
 
     fn file(&mut self, path: &Path, text: &str) {

@@ -9,7 +9,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, JsonPointer, SvixConnection},
     engine::{EventRecord, Host, HostError, Object, ObjectKey, ReferenceError, SecretWrite, Status},
-    plan::secrets::SecretData,
+    plan::{secrets::SecretData, signing::ENDPOINT_UID_LABEL},
 };
 
 use super::loaded::ConfigMapTexts;
@@ -163,6 +163,17 @@ impl Host for ManifestHost {
 
     async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
         Ok(self.find_secret(&(namespace.to_owned(), name.to_owned())))
+    }
+
+    async fn signing_key_secrets(&self, endpoint: &Object) -> Result<Vec<String>, ReferenceError> {
+        let of_endpoint = |namespace: &str, secret: &SecretData| {
+            namespace == endpoint.namespace()
+                && secret.labels.get(ENDPOINT_UID_LABEL).is_some_and(|uid| uid == endpoint.uid())
+        };
+        let (references, written) = (self.references(), self.written_secrets.read());
+        let secrets = references.secrets.iter().chain(written.iter());
+        let secrets = secrets.filter(|((namespace, _), secret)| of_endpoint(namespace, secret));
+        Ok(secrets.map(|((_, name), _)| name.clone()).collect())
     }
 
     async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {

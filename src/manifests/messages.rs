@@ -19,7 +19,9 @@ pub(super) fn found(value: &Value) -> String {
 /// Returns a text in quotes, at most sixty characters of it; of a URL, only scheme and host.
 fn quoted(text: &str) -> String {
     if text.contains("://") {
-        return host_only(text);
+        return host(text).unwrap_or_else(|| {
+            format!("a text of {} characters (not shown: it may hold a credential)", text.chars().count())
+        });
     }
     match text.char_indices().nth(60) {
         None => format!("{text:?}"),
@@ -30,12 +32,14 @@ fn quoted(text: &str) -> String {
 /// Returns scheme and host of a URL: the path, the query and the user can be credentials.
 #[must_use]
 pub fn host_only(text: &str) -> String {
-    match url::Url::parse(text.trim()) {
-        Ok(url) if url.host_str().is_some() => {
-            format!("{}://{}/...", url.scheme(), url.host_str().unwrap_or_default())
-        }
-        _ => "a text that is no URL (not shown: it may hold a credential)".into(),
-    }
+    host(text).unwrap_or_else(|| "a text that is no URL (not shown: it may hold a credential)".into())
+}
+
+/// Scheme and host of a URL; the scheme in the letters that it is written in, since patterns distinguish them.
+fn host(text: &str) -> Option<String> {
+    let url = url::Url::parse(text.trim()).ok()?;
+    let written = text.trim().get(..url.scheme().len()).filter(|it| it.eq_ignore_ascii_case(url.scheme()));
+    Some(format!("{}://{}/...", written.unwrap_or(url.scheme()), url.host_str()?))
 }
 
 /// Names a JSON Schema type, with its article.
@@ -54,9 +58,12 @@ pub(super) fn kind(name: &str) -> &str {
 /// Describes what a pattern of our CRDs requires. A test fails for a pattern without a description.
 pub(super) fn pattern(pattern: &str) -> Option<&'static str> {
     Some(match pattern {
-        r"^https?://[^\s/?#]+([/?#][^\s]*)?$" => "an address that begins with http:// or https://",
+        r"^https?://[^\s/?#]+([/?#][^\s]*)?$" => {
+            "an address that begins with http:// or https:// in lower case, without white space"
+        }
         r"^https?://[^\s/?#@]+(/[^\s?#]*)?$" => {
-            "an address that begins with http:// or https://, without user, query and fragment"
+            "an address that begins with http:// or https:// in lower case, without white space, user, query and \
+             fragment"
         }
         "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$" => "a duration such as 90s, 10m or 1h30m",
         "^[a-zA-Z0-9_.-]+$" | "^[-._a-zA-Z0-9]+$" => "letters, digits, -, _ and . only",
@@ -85,6 +92,10 @@ mod tests {
             "https://hooks.example.org/..."
         );
         assert!(!found(&json!("ht tp://secret")).contains("secret"));
+        // Patterns distinguish the letters of a scheme.
+        assert_eq!(host_only("HTTPS://hooks.example.org/secret"), "HTTPS://hooks.example.org/...");
+        let schema = format!("{{\"$id\": \"https://secret\"}}{}", " ".repeat(80));
+        assert_eq!(found(&json!(schema)), "a text of 105 characters (not shown: it may hold a credential)");
         assert_eq!(found(&json!("a".repeat(70))), format!("\"{}\"... (70 characters)", "a".repeat(60)));
     }
 }

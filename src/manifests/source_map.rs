@@ -3,7 +3,7 @@
 //! Only file and line of each object are kept. The line of a field is found when it is needed: at ten thousand objects,
 //! the lines of all fields would take more memory than the objects.
 
-use std::{collections::HashMap, path::Path};
+use std::{borrow::Cow, collections::HashMap, path::Path};
 
 use kube::Resource;
 use serde_json::Value;
@@ -14,31 +14,45 @@ use crate::{
 };
 
 use super::{
+    folder::Input,
     loaded::Loaded,
-    problem::{Located, Origin},
+    problem::{Located, Origin, Position},
     walk,
-    yaml::{self, Document},
+    yaml::{self, Document, Mark},
 };
 
 /// The origins of a folder's objects.
 #[derive(Debug, Default)]
-pub(super) struct SourceMap {
+pub struct SourceMap {
     origins: HashMap<ObjectKey, Origin>,
-    /// The lines of fields that were found before. They are valid until the folder is read again.
-    found: HashMap<(ObjectKey, JsonPointer), usize>,
+    /// The texts of inputs that are no files, by name.
+    texts: HashMap<String, String>,
+    /// The positions of fields that were found before. They are valid until the folder is read again.
+    found: HashMap<(ObjectKey, JsonPointer), Mark>,
     /// The file that was read last, for the other objects in it.
     open: Option<(String, Vec<Document>)>,
 }
 
 impl SourceMap {
     /// The map of a folder that was read just now.
-    pub(super) fn new(loaded: &Loaded) -> Self {
+    #[must_use]
+    pub fn new(loaded: &Loaded) -> Self {
         let mut map = Self::default();
         map.add(Kind::Connection, &loaded.connections);
         map.add(Kind::EventType, &loaded.event_types);
         map.add(Kind::Endpoint, &loaded.endpoints);
         map.add(Kind::Event, &loaded.events);
         map
+    }
+
+    /// The same, with the texts of inputs that are no files.
+    #[must_use]
+    pub fn with_texts(self, inputs: &[Input]) -> Self {
+        let texts = inputs.iter().filter_map(|input| match input {
+            Input::Path(_) => None,
+            Input::Text { name, text } => Some((name.clone(), text.clone())),
+        });
+        Self { texts: texts.collect(), ..self }
     }
 
     fn add<T: Resource>(&mut self, kind: Kind, all: &[Located<T>]) {
@@ -57,26 +71,39 @@ impl SourceMap {
 
     /// Returns the origin of a field; that of the object if the field cannot be found.
     pub(super) fn field(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<Origin> {
+        let (file, mark) = self.locate(key, pointer)?;
+        Some(Origin { file, line: mark.line })
+    }
+
+    /// Returns the position of a field; that of the object if the field cannot be found. `None`: no file declares the
+    /// object.
+    pub fn position(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<Position> {
+        let (file, Mark { line, column }) = self.locate(key, pointer)?;
+        Some(Position { file, line: Some(line), column: Some(column) })
+    }
+
+    fn locate(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<(String, Mark)> {
         let origin = self.origins.get(key)?.clone();
         let field = (key.clone(), pointer.clone());
-        if let Some(line) = self.found.get(&field) {
-            return Some(Origin { line: *line, ..origin });
+        if let Some(mark) = self.found.get(&field) {
+            return Some((origin.file, *mark));
         }
         if self.open.as_ref().is_none_or(|(file, _)| *file != origin.file) {
             // A file that cannot be read any more could be read a moment ago; the next reading reports it.
-            let text = walk::read(Path::new(&origin.file)).unwrap_or_default();
+            let read = || walk::read(Path::new(&origin.file)).unwrap_or_default();
+            let text = self.texts.get(&origin.file).map_or_else(|| Cow::Owned(read()), Cow::from);
             self.open = Some((origin.file.clone(), yaml::documents(&text).filter_map(Result::ok).collect()));
         }
         let documents = self.open.iter().flat_map(|(_, documents)| documents);
-        let line = documents
+        let mark = documents
             .filter_map(|document| {
                 let base = object_at(document, JsonPointer::ROOT, &document.value, origin.line)?;
-                Some(document.locate(&base.join(pointer.as_str())).line)
+                Some(document.locate(&base.join(pointer.as_str())))
             })
             .next()
-            .unwrap_or(origin.line);
-        self.found.insert(field, line);
-        Some(Origin { line, ..origin })
+            .unwrap_or(Mark { line: origin.line, column: 1 });
+        self.found.insert(field, mark);
+        Some((origin.file, mark))
     }
 
     /// Drops the file that was read last.

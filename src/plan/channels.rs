@@ -17,9 +17,12 @@ pub const MAX_CHANNEL: usize = 128;
 #[must_use]
 pub fn encode(channel: &str, encoding: ChannelEncoding) -> String {
     match encoding {
-        ChannelEncoding::WhenNeeded if is_svix_channel(channel) => channel.to_owned(),
+        ChannelEncoding::WhenNeeded if is_svix_channel(channel, "-_.") => channel.to_owned(),
+        ChannelEncoding::WhenNeededOnCloud if is_svix_channel(channel, "-_.:+") => channel.to_owned(),
         ChannelEncoding::Always if is_mapped(channel) => channel.to_owned(),
-        ChannelEncoding::WhenNeeded | ChannelEncoding::Always => uuid_of(channel),
+        ChannelEncoding::WhenNeeded | ChannelEncoding::WhenNeededOnCloud | ChannelEncoding::Always => {
+            uuid_of(channel)
+        }
     }
 }
 
@@ -52,11 +55,11 @@ fn is_mapped(channel: &str) -> bool {
             .is_ok_and(|uuid| uuid.get_version_num() == 5 && uuid.to_string() == channel)
 }
 
-/// Svix's alphabet for channels; Cloud adds `:` and `+`, which are mapped so that both servers see the same.
-fn is_svix_channel(channel: &str) -> bool {
+/// Whether Svix accepts a channel, given the characters that it accepts beside letters and digits.
+fn is_svix_channel(channel: &str, punctuation: &str) -> bool {
     !channel.is_empty()
         && channel.len() <= MAX_CHANNEL
-        && channel.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && channel.chars().all(|c| c.is_ascii_alphanumeric() || punctuation.contains(c))
 }
 
 #[cfg(test)]
@@ -72,12 +75,20 @@ mod tests {
             assert_eq!(encode(mapped, ChannelEncoding::WhenNeeded), uuid_of(mapped));
         }
         assert_eq!(encode("my-channel", ChannelEncoding::Always), uuid_of("my-channel"));
+        for plain in ["my-channel", "project:1", "a+b", "a:b+c.d_e-f", &"x".repeat(128)] {
+            assert_eq!(encode(plain, ChannelEncoding::WhenNeededOnCloud), plain);
+        }
+        for mapped in ["https://example.org/repo", "a b", "ü", "a,b", "a;b", &"x".repeat(129), ""] {
+            assert_eq!(encode(mapped, ChannelEncoding::WhenNeededOnCloud), uuid_of(mapped));
+        }
     }
 
     #[test]
     fn what_is_mapped_already_is_not_mapped_again() {
         let mapped = uuid_of("https://example.org/repo");
-        for encoding in [ChannelEncoding::WhenNeeded, ChannelEncoding::Always] {
+        let encodings =
+            [ChannelEncoding::WhenNeeded, ChannelEncoding::WhenNeededOnCloud, ChannelEncoding::Always];
+        for encoding in encodings {
             assert_eq!(encode(&mapped, encoding), mapped);
         }
         // A random UUID is a channel like any other, and so is one in another spelling.

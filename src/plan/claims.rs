@@ -129,6 +129,22 @@ pub fn claim_value(key: &[u8], object_uid: &str, resource_name: &str, content: D
     format!("{object_uid} {resource_name} {digest}")
 }
 
+/// The value of the claim annotation of an endpoint: where it is created. In Svix, the owner mark proves whose it is, so
+/// this needs no digest.
+#[must_use]
+pub fn endpoint_claim(object_uid: &str, connection: &str, application: &str, uid: &str) -> String {
+    format!("{object_uid} {connection}/{application}/{uid}")
+}
+
+/// Returns the connection, and what is named behind it, in the claim of this very object: of the name of an event type, or
+/// of `<application>/<uid>`. Those who may write the object may have written it.
+#[must_use]
+pub fn claimed(meta: &ObjectMeta) -> Option<(&str, &str)> {
+    let value = meta.annotations.as_ref()?.get(CLAIM_ANNOTATION)?;
+    let resource = value.strip_prefix(meta.uid.as_deref()?)?.strip_prefix(' ')?;
+    resource.split(' ').next()?.split_once('/')
+}
+
 /// Whether an object's annotations carry exactly this claim.
 #[must_use]
 pub fn is_claimed(annotations: Option<&std::collections::BTreeMap<String, String>>, value: &str) -> bool {

@@ -39,6 +39,8 @@ pub enum Field {
     GroupName,
     /// The feature flag of an event type.
     FeatureFlag,
+    /// The feature flags of an event type, where a spec names them as a list.
+    FeatureFlags,
 }
 
 impl Field {
@@ -149,6 +151,7 @@ mod tests {
                 "deprecated",
                 "groupName",
                 "featureFlag",
+                "featureFlags",
             ]
         );
     }

@@ -2,6 +2,7 @@
 
 mod desired;
 mod observed;
+mod reachability;
 mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,11 @@ use super::{Difference, Field, ReconcileError, channels};
 
 pub use desired::{Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, resolve};
 pub use observed::{Observed, Ownership, ownership};
+pub use reachability::{Unreachable, unreachable};
 pub use url::{InvalidUrl, host_of, normal_url};
 
 /// The fields of an endpoint to write; a field that is `None` is left as it is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Change {
     /// Uid.
     pub uid: Option<String>,
@@ -68,8 +70,8 @@ pub fn merge_metadata(desired: &Desired, observed: Option<&Observed>) -> BTreeMa
         .filter(|(key, value)| {
             !desired.forgotten_metadata.contains(&**key)
                 && &**key != PREPARING_METADATA_KEY
-                // The text of a channel that is no longer in the spec, while the channels are managed.
-                && (desired.channels.is_none() || !channels::is_mapping(key, value))
+                // The text of a channel; those in the spec are added below.
+                && !channels::is_mapping(key, value)
         })
         .map(|(key, value)| (key.to_string(), value.to_string()))
         .collect();
@@ -126,15 +128,13 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         differs(Field::Description, super::quoted(&observed.description), super::quoted(expected));
         change.description = Some(expected.clone());
     }
-    if let Some(expected) =
-        channels.as_ref().filter(|set| !is_same(observed.channels.as_deref(), set.as_ref()))
-    {
+    if !is_same(observed.channels.as_deref(), channels.as_ref()) {
         differs(
             Field::Channels,
             display_observed(observed.channels.as_deref()),
-            display_set(expected.as_ref()),
+            display_set(channels.as_ref()),
         );
-        change.channels = Some(expected.clone());
+        change.channels = Some(channels.clone());
     }
     if let Some(expected) = throttle_rate.filter(|expected| *expected != observed.throttle_rate) {
         let display = |rate: Option<u16>| rate.map_or_else(|| "none".into(), |rate| rate.to_string());

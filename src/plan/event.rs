@@ -11,9 +11,12 @@ mod step;
 mod violations;
 
 pub use conditions::conditions;
-pub use deliveries::{Delivery, EARLIEST_NONE, FOLLOW_LIMIT, Progress, expected, next_poll, progress};
+pub use deliveries::{
+    Delivery, EARLIEST_NONE, FOLLOW_LIMIT, Progress, expected, has_failures, next_poll, progress, with_cause,
+};
 pub use message::{
-    Desired, EventDifference, Message, OtherEvent, channels_in_svix, check_same, desired, payload,
+    Desired, EventDifference, MAX_CHANNELS, Message, OtherEvent, channels_in_svix, check_same, desired,
+    payload,
 };
 pub use missed::{Missed, is_for, is_in_sync, missed, missed_message};
 pub use step::{EventStep, SENDING_LIMIT, is_over, since, step};

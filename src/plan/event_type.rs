@@ -1,5 +1,7 @@
 //! Event types: the next step, from the desired and the observed event type.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::api::{
@@ -18,22 +20,31 @@ pub const SCHEMA_VERSION: &str = "1";
 pub struct Desired {
     /// The name in Svix.
     pub name: String,
-    /// The schema with its examples, for version `"1"`.
-    pub schema: Value,
-    /// The digest of `schema`.
-    pub schema_digest: Digest,
-    /// The field of the spec that contains the schema.
-    pub schema_field: JsonPointer,
+    /// The schema; `None`: the spec has none, and those in Svix are not managed.
+    pub schema: Option<DesiredSchema>,
     /// The description.
     pub description: Option<String>,
     /// Whether deprecated.
     pub deprecated: Option<bool>,
     /// The group; `Some(None)`: none.
     pub group_name: Option<Option<String>>,
-    /// The feature flag; `Some(None)`: none.
-    pub feature_flag: Option<Option<String>>,
+    /// The feature flags; empty: none.
+    pub feature_flags: Option<BTreeSet<String>>,
+    /// The field of the spec that contains the feature flags.
+    pub feature_flags_field: Field,
     /// The optional fields that the spec names, for status: one that it stops naming is set back.
     pub named: Vec<Field>,
+}
+
+/// The schema that an object declares, with its examples, for version `"1"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredSchema {
+    /// The schema.
+    pub value: Value,
+    /// The digest of `value`.
+    pub digest: Digest,
+    /// The field of the spec that contains the schema.
+    pub field: JsonPointer,
 }
 
 impl Desired {
@@ -41,7 +52,21 @@ impl Desired {
     #[must_use]
     pub fn content_digest(&self) -> Digest {
         let description = self.description.as_deref().unwrap_or_default();
-        content_digest(description, self.deprecated.unwrap_or(false), Some(self.schema_digest))
+        let schema = self.schema.as_ref().map(|schema| schema.digest);
+        content_digest(description, self.deprecated.unwrap_or(false), schema)
+    }
+
+    /// The event type as it is created: a field that the spec does not name has Svix's default. An archived event type that
+    /// is unarchived becomes this, and keeps nothing of its earlier life but schemas that are not managed.
+    #[must_use]
+    pub fn with_defaults(self) -> Self {
+        Self {
+            description: self.description.or_else(|| Some(String::new())),
+            deprecated: self.deprecated.or(Some(false)),
+            group_name: self.group_name.or(Some(None)),
+            feature_flags: self.feature_flags.or_else(|| Some(BTreeSet::new())),
+            ..self
+        }
     }
 
     /// Stops managing a field, because the server ignores it: writing it again would change nothing.
@@ -51,8 +76,8 @@ impl Desired {
             Field::Description => self.description = None,
             Field::Deprecated => self.deprecated = None,
             Field::GroupName => self.group_name = None,
-            Field::FeatureFlag => self.feature_flag = None,
-            // An event type cannot be without it.
+            Field::FeatureFlag | Field::FeatureFlags => self.feature_flags = None,
+            // Every server knows it.
             Field::Schema
             // Fields of endpoints.
             | Field::Uid
@@ -70,7 +95,7 @@ impl Desired {
 }
 
 /// An event type in Svix, as the mirror keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     /// The name.
     pub name: String,
@@ -84,8 +109,8 @@ pub struct Observed {
     pub schema_digest: Option<Digest>,
     /// The group.
     pub group_name: Option<String>,
-    /// The feature flag.
-    pub feature_flag: Option<String>,
+    /// The feature flags.
+    pub feature_flags: BTreeSet<String>,
 }
 
 impl Observed {
@@ -123,11 +148,11 @@ pub enum EventTypeStep {
 
 /// Builds the event type that an object declares.
 ///
-/// `schema` is the schema that the object names, wherever it is kept; `examples` are its parsed examples;
+/// `schema` is the schema that the object names, wherever it is kept, if it names one; `examples` are its parsed examples;
 /// `owned` are the optional fields that an earlier spec named.
 pub fn desired(
     object: &WebhookEventType,
-    schema: Value,
+    schema: Option<Value>,
     examples: Vec<Value>,
     names: EventTypeNames,
     owned: &[String],
@@ -143,6 +168,7 @@ pub fn desired(
         examples: _,
         group_name: _,
         feature_flag: _,
+        feature_flags: _,
         deprecated: _,
         // Not written to Svix.
         format_assertion: _,
@@ -167,15 +193,22 @@ pub fn desired(
     fn or_reset<T>(named: Option<T>, was_named: bool, default: T) -> Option<T> {
         named.or_else(|| was_named.then_some(default))
     }
-    let schema = with_examples(schema, examples);
+    let schema = schema.map(|schema| with_examples(schema, examples)).map(|value| DesiredSchema {
+        digest: Digest::of_json(&value),
+        field: schema_source::field(object),
+        value,
+    });
     Ok(Desired {
-        schema_digest: Digest::of_json(&schema),
-        schema_field: schema_source::field(object),
         schema,
         description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
         deprecated: or_reset(spec.deprecated, was_named(Field::Deprecated), false),
         group_name: or_reset(spec.group_name.clone().map(Some), was_named(Field::GroupName), None),
-        feature_flag: or_reset(spec.feature_flag.clone().map(Some), was_named(Field::FeatureFlag), None),
+        feature_flags: or_reset(
+            spec.feature_flags(),
+            was_named(Field::FeatureFlag) || was_named(Field::FeatureFlags),
+            BTreeSet::new(),
+        ),
+        feature_flags_field: feature_flags_field(spec, was_named(Field::FeatureFlags)),
         named: Field::ALL.iter().copied().filter(|field| is_named(spec, *field)).collect(),
         name,
     })
@@ -198,7 +231,8 @@ fn is_named(spec: &WebhookEventTypeSpec, field: Field) -> bool {
         Field::Deprecated => spec.deprecated.is_some(),
         Field::GroupName => spec.group_name.is_some(),
         Field::FeatureFlag => spec.feature_flag.is_some(),
-        // Always managed.
+        Field::FeatureFlags => spec.feature_flags.is_some(),
+        // One that the spec stops naming stays in Svix, and is not managed any more.
         Field::Schema => false,
         // Fields of endpoints.
         Field::Uid
@@ -211,6 +245,12 @@ fn is_named(spec: &WebhookEventTypeSpec, field: Field) -> bool {
         | Field::Headers
         | Field::SigningSecret => false,
     }
+}
+
+/// The field of the spec that contains the feature flags, or contained them.
+fn feature_flags_field(spec: &WebhookEventTypeSpec, was_list: bool) -> Field {
+    let is_list = spec.feature_flags.is_some() || (spec.feature_flag.is_none() && was_list);
+    if is_list { Field::FeatureFlags } else { Field::FeatureFlag }
 }
 
 /// The schema with `examples` in it, where Svix reads them. Examples that the object declares replace
@@ -228,17 +268,16 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     // No `..`: a new field must be handled here.
     let Desired {
         name: _,
-        schema: _,
-        schema_digest,
-        schema_field: _,
+        schema,
         description,
         deprecated,
         group_name,
-        feature_flag,
+        feature_flags,
+        feature_flags_field,
         named: _,
     } = desired;
     let mut found = Vec::new();
-    if observed.schema_digest != Some(*schema_digest) {
+    if schema.as_ref().is_some_and(|schema| observed.schema_digest != Some(schema.digest)) {
         found.push(Difference {
             field: Field::Schema,
             found: if observed.schema_digest.is_some() { "another schema".into() } else { "missing".into() },
@@ -259,14 +298,24 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
             expected: expected.to_string(),
         });
     }
-    for (field, expected, observed) in [
-        (Field::GroupName, group_name, &observed.group_name),
-        (Field::FeatureFlag, feature_flag, &observed.feature_flag),
-    ] {
-        if let Some(expected) = expected.as_ref().filter(|expected| *expected != observed) {
-            let display = |value: &Option<String>| value.as_deref().map_or_else(|| "none".into(), quoted);
-            found.push(Difference { field, found: display(observed), expected: display(expected) });
-        }
+    if let Some(expected) = group_name.as_ref().filter(|expected| **expected != observed.group_name) {
+        let display = |value: &Option<String>| value.as_deref().map_or_else(|| "none".into(), quoted);
+        found.push(Difference {
+            field: Field::GroupName,
+            found: display(&observed.group_name),
+            expected: display(expected),
+        });
+    }
+    if let Some(expected) = feature_flags.as_ref().filter(|expected| **expected != observed.feature_flags) {
+        let display = |flags: &BTreeSet<String>| match flags.len() {
+            0 => "none".to_owned(),
+            _ => flags.iter().map(|flag| quoted(flag)).collect::<Vec<_>>().join(", "),
+        };
+        found.push(Difference {
+            field: *feature_flags_field,
+            found: display(&observed.feature_flags),
+            expected: display(expected),
+        });
     }
     found
 }
@@ -281,8 +330,8 @@ pub fn locate(
 ) -> Vec<Difference> {
     let found = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
     let schema = differences.iter_mut().find(|difference| difference.field == Field::Schema);
-    if let (Some(difference), Some(found)) = (schema, found)
-        && let Some(first) = json_difference::first(found, &desired.schema)
+    if let (Some(difference), Some(found), Some(declared)) = (schema, found, &desired.schema)
+        && let Some(first) = json_difference::first(found, &declared.value)
     {
         let place = if first.pointer.is_empty() { "/" } else { &first.pointer };
         difference.found = format!("{} at {place}", first.found);
@@ -294,8 +343,8 @@ pub fn locate(
 /// Returns the next step, given the observed event type and whether it is ours.
 ///
 /// Event types carry no mark in Svix; `is_ours` comes from Kubernetes (status, or the claim that was written before
-/// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. A schema that
-/// Svix would refuse is not written. `schemas` are the schemas in Svix by version, where they were read: then a
+/// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. So it is compared
+/// with what a create would write ([`Desired::with_defaults`]). A schema that Svix would refuse is not written. `schemas` are the schemas in Svix by version, where they were read: then a
 /// difference says where they differ.
 #[must_use]
 pub fn plan(
@@ -306,12 +355,14 @@ pub fn plan(
     adoption: Adoption,
 ) -> EventTypeStep {
     let step = compare(desired, observed, schemas, is_ours, adoption);
-    if !writes_schema(&step) {
-        return step;
-    }
-    match schema_source::check_draft7(&desired.schema_field, &desired.schema) {
-        Ok(()) => step,
-        Err(error) => EventTypeStep::Refuse(error),
+    match &desired.schema {
+        Some(schema) if writes_schema(&step) => {
+            match schema_source::check_draft7(&schema.field, &schema.value) {
+                Ok(()) => step,
+                Err(error) => EventTypeStep::Refuse(error),
+            }
+        }
+        _ => step,
     }
 }
 
@@ -335,12 +386,15 @@ fn compare(
     adoption: Adoption,
 ) -> EventTypeStep {
     let Some(observed) = observed else { return EventTypeStep::Create };
-    let differences = locate(differences(desired, observed), desired, schemas);
-    match (observed.archived, is_ours, differences.is_empty()) {
-        (true, ..) => EventTypeStep::Revive(differences),
-        (false, true, true) => EventTypeStep::InSync,
-        (false, true, false) => EventTypeStep::Change(differences),
-        (false, false, equal) => match adoption {
+    let located = |desired: &Desired| locate(differences(desired, observed), desired, schemas);
+    if observed.archived {
+        return EventTypeStep::Revive(located(&desired.clone().with_defaults()));
+    }
+    let differences = located(desired);
+    match (is_ours, differences.is_empty()) {
+        (true, true) => EventTypeStep::InSync,
+        (true, false) => EventTypeStep::Change(differences),
+        (false, equal) => match adoption {
             // The message shows nothing of an event type to an object that may not adopt it.
             Adoption::Never => EventTypeStep::Refuse(ReconcileError::new(
                 Reason::NotOurs,
@@ -379,15 +433,16 @@ pub fn what_if(step: &EventTypeStep) -> Option<(Action, &[Difference])> {
     }
 }
 
-/// The whole `schemas` value to write: the observed one, with our version replaced.
+/// The whole `schemas` value to write: the observed one, with our version replaced; `None`: no schema is declared.
 #[must_use]
-pub fn merge_schemas(desired: &Desired, observed: Option<&Value>) -> Value {
+pub fn merge_schemas(desired: &Desired, observed: Option<&Value>) -> Option<Value> {
+    let declared = desired.schema.as_ref()?;
     let mut schemas = match observed {
         Some(Value::Object(map)) => map.clone(),
         _ => Map::new(),
     };
-    schemas.insert(SCHEMA_VERSION.to_owned(), desired.schema.clone());
-    Value::Object(schemas)
+    schemas.insert(SCHEMA_VERSION.to_owned(), declared.value.clone());
+    Some(Value::Object(schemas))
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ pub enum InvalidHeaderValue {
     /// It is too long.
     #[error("found {0} bytes, expected at most {MAX_VALUE}")]
     Length(usize),
+    /// It has a byte order mark.
+    #[error(
+        "found a byte order mark (U+FEFF); expected text without it: save the file in UTF-8 without the mark"
+    )]
+    ByteOrderMark,
     /// It has a character that HTTP does not allow.
     #[error("found a control character at byte {0}, which no HTTP header can carry")]
     ControlCharacter(usize),
@@ -136,6 +141,10 @@ fn check_name(name: &str) -> Result<(), InvalidHeaderName> {
 fn check_value(value: &str) -> Result<(), InvalidHeaderValue> {
     if value.len() > MAX_VALUE {
         return Err(InvalidHeaderValue::Length(value.len()));
+    }
+    // HTTP allows it, and no receiver expects it.
+    if value.contains('\u{feff}') {
+        return Err(InvalidHeaderValue::ByteOrderMark);
     }
     // The rule of the http crate, which Svix sends with.
     match value.bytes().position(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
@@ -246,14 +255,22 @@ mod tests {
             {"name": "Svix-Id", "value": "a"},
             {"name": "x-team", "value": "b"},
             {"name": "X-Break", "value": "a\nb"},
+            {"name": "X-Mark", "value": "\u{feff}a"},
         ])));
         let places: Vec<_> = found.iter().map(|(place, _)| place.as_str()).collect();
         assert_eq!(
             places,
-            ["/spec/headers/1/name", "/spec/headers/2/name", "/spec/headers/3/name", "/spec/headers/4/value"]
+            [
+                "/spec/headers/1/name",
+                "/spec/headers/2/name",
+                "/spec/headers/3/name",
+                "/spec/headers/4/value",
+                "/spec/headers/5/value",
+            ]
         );
         assert_eq!(found[3].1, InvalidHeaderValue::ControlCharacter(1).into());
         assert!(found[3].1.to_string().contains("at byte 1"), "{found:?}");
+        assert_eq!(found[4].1, InvalidHeaderValue::ByteOrderMark.into());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! No clock, no I/O, no Kubernetes client, no Svix client. `run` and `dev` share it, so both do the same.
 
 pub mod access;
+pub mod adopt_id;
 pub mod channels;
 pub mod claims;
 mod difference;
@@ -17,6 +18,7 @@ pub mod json_difference;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;
+pub mod single_line;
 pub mod status;
 pub mod storable;
 pub mod suggest;

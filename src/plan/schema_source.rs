@@ -18,15 +18,19 @@ use super::{ReconcileError, storable};
 /// Where a schema is kept.
 #[derive(Debug)]
 pub enum Source<'a> {
+    /// Nowhere: the object declares no schema.
+    None,
     /// In the object.
     Inline(JsonObject),
     /// In a ConfigMap of the object's namespace.
     ConfigMap(&'a ConfigMapKeyRef),
 }
 
-/// Returns the schema of an event type, or the ConfigMap that it is kept in.
+/// Returns the schema of an event type, or the ConfigMap that it is kept in, or that it has none.
 pub fn schema_text(event_type: &WebhookEventType) -> Result<Source<'_>, ReconcileError> {
     match event_type.spec.schema().map_err(|rule| rule.at(JsonPointer::SPEC))? {
+        DeclaredSchema::None if event_type.spec.examples.is_empty() => Ok(Source::None),
+        DeclaredSchema::None => Err(SpecRule::ExamplesNeedSchema.at(JsonPointer::SPEC).into()),
         DeclaredSchema::Inline(schema) => Ok(Source::Inline(schema.clone())),
         DeclaredSchema::Text(text) => parse_schema(event_type, text).map(Source::Inline),
         DeclaredSchema::ConfigMap(reference) => Ok(Source::ConfigMap(reference)),
@@ -109,24 +113,24 @@ enum InvalidExample {
 
 /// Returns the value of an example that matches the schema.
 fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Value, InvalidExample> {
-    let value = match example.payload()? {
-        ExamplePayload::Inline(value) => value.to_value(),
+    let payload = match example.payload()? {
+        ExamplePayload::Inline(value) => schema::Payload::from(value.to_value()),
         ExamplePayload::Text(text) => {
-            let value = schema::parse(text.as_bytes())
+            let payload = schema::Payload::parse(text.as_bytes())
                 .map_err(|violation| InvalidExample::Text(within_text(&violation)))?;
             // Svix's payloads are objects.
-            JsonObject::from_value(&value)?;
-            value
+            JsonObject::from_value(payload.value())?;
+            payload
         }
     };
-    if let Some(pointer) = storable::find_nul(&value) {
+    if let Some(pointer) = storable::find_nul(payload.value()) {
         return Err(InvalidExample::NotStorable { pointer });
     }
-    let (violations, more) = compiled.violations(&value);
-    if violations.is_empty() {
-        return Ok(value);
+    let found = compiled.judge(&payload);
+    if found.violations.is_empty() {
+        return Ok(payload.into_value());
     }
-    Err(InvalidExample::Mismatch(schema::describe(&violations, more)))
+    Err(InvalidExample::Mismatch(schema::describe(&found.violations, found.more)))
 }
 
 /// The field of a schema that is part of the object.

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::api::{JsonPointer, Reason, SecretKeyRef, SecretVersion};
 
-use super::ReconcileError;
+use super::{
+    ReconcileError,
+    single_line::{self, InvalidLine},
+};
 
 /// A text that appears in no message, log or status.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,10 +65,16 @@ impl fmt::Debug for SecretData {
 }
 
 impl SecretData {
-    /// A text in the data, without the line break that editors leave at its end.
+    /// A value of one line in the data, without the white space at its ends; `None`: there is none under this key.
+    #[must_use]
+    pub fn line(&self, key: &str) -> Option<Result<&str, InvalidLine>> {
+        self.data.get(key).map(|bytes| single_line::trimmed(bytes))
+    }
+
+    /// A value of one line in the data; `None`: there is none under this key that is one.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
-        std::str::from_utf8(self.data.get(key)?).ok().map(|text| text.trim_end_matches(['\r', '\n']))
+        self.line(key)?.ok()
     }
 }
 
@@ -82,7 +91,8 @@ pub fn versions(secrets: &Secrets) -> Vec<SecretVersion> {
     secrets.iter().filter_map(version).collect()
 }
 
-/// Returns the text that a reference names. `field` is the place of the reference; the message never contains the value.
+/// Returns the line of text that a reference names. `field` is the place of the reference; the message never contains the
+/// value.
 pub fn value(
     secrets: &Secrets,
     reference: &SecretKeyRef,
@@ -94,21 +104,14 @@ pub fn value(
     let secret = secrets.get(name).and_then(Option::as_ref).ok_or_else(|| {
         missing(format!("Secret {namespace}/{name} is not there; create it, or correct the name"))
     })?;
-    if !secret.data.contains_key(key) {
+    let Some(line) = secret.line(key) else {
         let known: Vec<_> = secret.data.keys().take(10).map(String::as_str).collect();
         return Err(missing(format!(
             "Secret {namespace}/{name} has no key {key:?}; it has {}",
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
         )));
-    }
-    match secret.text(key) {
-        Some(text) if !text.is_empty() => Ok(Sensitive::new(text)),
-        _ => Err(ReconcileError::at(
-            Reason::InvalidSecret,
-            field.clone(),
-            format_args!("key {key:?} of Secret {namespace}/{name} is empty or not a text"),
-        )),
-    }
+    };
+    line.map(Sensitive::new).map_err(|problem| invalid(reference, field, namespace, &problem))
 }
 
 /// An error in the value that a reference names; the message names the key and the Secret.

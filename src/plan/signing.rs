@@ -6,10 +6,14 @@
 
 mod journal;
 mod key;
+mod publication;
 mod rotation;
 
-pub use journal::{ENDPOINT_ANNOTATION, Journal, check_ownership, is_owned, key_for_recreation};
+pub use journal::{ENDPOINT_ANNOTATION, Journal, check_ownership, is_owned};
 pub use key::{InvalidKey, NEW_KEY, as_returned, check_key, new_key};
+pub use publication::{
+    ENDPOINT_UID_LABEL, SecretChange, content, entry, is_current, key_for_recreation, retirement,
+};
 pub use rotation::{Schedule, SigningKeyStep, TooManyKeys, check_rotation, plan};
 
 #[cfg(test)]

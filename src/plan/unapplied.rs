@@ -14,14 +14,15 @@ pub struct Unapplied {
 }
 
 /// Whether a supported server may not know a field. Such a server accepts a write with it and drops it: the open-source
-/// server drops `groupName`, one before 1.99 `eventTypes`, one before 1.90 `throttleRate`.
+/// server drops `groupName` and several `featureFlags`, one before 1.99 `eventTypes`, one before 1.90 `throttleRate`.
 fn may_be_unknown(field: Field) -> bool {
     match field {
         Field::EventTypes
         | Field::ThrottleRate
         | Field::Deprecated
         | Field::GroupName
-        | Field::FeatureFlag => true,
+        | Field::FeatureFlag
+        | Field::FeatureFlags => true,
         Field::Uid
         | Field::Url
         | Field::Schema

@@ -84,7 +84,7 @@ impl Decimal {
         let modulus = u128::from(divisor_digits);
         let fold = |rest: u128, digit: u8| (rest * 10 + u128::from(digit - b'0')) % modulus;
         let rest = self.digits.bytes().fold(0, fold);
-        rest * power_of_ten(zeros, modulus) % modulus == 0
+        (rest * power_of_ten(zeros, modulus)).is_multiple_of(modulus)
     }
 
     /// The number, if it is a whole one of at most 38 digits.

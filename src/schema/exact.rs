@@ -47,6 +47,13 @@ impl Payload {
     }
 }
 
+/// A value that nothing is known of but itself.
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self { value, rounded: Vec::new() }
+    }
+}
+
 fn has_float(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_f64(),

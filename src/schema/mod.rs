@@ -33,8 +33,7 @@ use serde_json::Value;
 
 use document::Document;
 use draft::draft;
-pub use effort::Effort;
-use effort::MAX_STEPS;
+use effort::{MAX_FINDING_STEPS, MAX_STEPS};
 pub use error::InvalidSchema;
 pub use exact::Payload;
 use instance::{Instance, Meter, Metered, Weights};
@@ -86,23 +85,21 @@ impl Compiled {
     /// matches. The payload is one that a parser read: nested no deeper than [`MAX_PAYLOAD_DEPTH`].
     #[must_use]
     pub fn violations(&self, payload: &Value) -> (Vec<Violation>, usize) {
-        let findings = self.judged(payload, std::iter::empty(), Effort::Full).unwrap_or_default();
+        let findings = self.judged(payload, std::iter::empty());
         (findings.violations, findings.more)
     }
 
-    /// Judges a payload. `None`: it takes more work than the effort allows, which is never so with [`Effort::Full`], by
-    /// which a payload that takes too much work is one that violates the schema.
+    /// Judges a payload, with its numbers as they are written. One that takes too much work violates the schema.
     #[must_use]
-    pub fn judge(&self, payload: &Payload, effort: Effort) -> Option<Findings> {
-        self.judged(payload.value(), payload.rounded(), effort)
+    pub fn judge(&self, payload: &Payload) -> Findings {
+        self.judged(payload.value(), payload.rounded())
     }
 
     fn judged<'p>(
         &self,
         payload: &'p Value,
         rounded: impl Iterator<Item = (&'p Value, &'p str)>,
-        effort: Effort,
-    ) -> Option<Findings> {
+    ) -> Findings {
         // No parser lets a payload through that is nested deeper, so most schemas need no check.
         if self.deepest < MAX_PAYLOAD_DEPTH
             && let Some(pointer) = size::deeper_than(payload, self.deepest)
@@ -111,9 +108,9 @@ impl Compiled {
                 "nested deeper than {} levels, which is all that this schema can judge in bounded time",
                 self.deepest
             );
-            return Some(one(Violation { pointer, message }, 0));
+            return Findings { violations: vec![Violation { pointer, message }], ..Findings::default() };
         }
-        let mut meter = Meter::new(effort.steps(), self.weights);
+        let mut meter = Meter::new(MAX_STEPS, self.weights);
         for (number, digits) in rounded {
             meter = meter.with_digits(number, digits);
         }
@@ -121,35 +118,30 @@ impl Compiled {
         let is_valid = self.validator.is_valid(Instance { value: payload, meter: &meter });
         let steps = meter.spent();
         match meter.stopped() {
-            Some(_) if effort != Effort::Full => None,
             Some(address) => {
                 let message = format!(
                     "judging this payload by its schema takes more than {MAX_STEPS} steps, and was given up here; make the \
                      payload smaller, or the schema simpler"
                 );
-                Some(one(Violation { pointer: size::place_of(payload, address), message }, steps))
+                let violation = Violation { pointer: size::place_of(payload, address), message };
+                Findings { violations: vec![violation], more: 0, steps }
             }
-            None if is_valid => Some(Findings { steps, ..Findings::default() }),
-            None => self.found(payload, meter.restarted(effort.finding_steps()), effort, steps),
+            None if is_valid => Findings { steps, ..Findings::default() },
+            None => self.found(payload, meter.restarted(MAX_FINDING_STEPS), steps),
         }
     }
 
     /// What is wrong with a payload that does not match.
-    fn found(&self, payload: &Value, meter: Meter, effort: Effort, steps: u64) -> Option<Findings> {
-        let errors = self.validator.iter_errors(Instance { value: payload, meter: &meter });
-        let spent = meter.spent();
+    fn found(&self, payload: &Value, meter: Meter, steps: u64) -> Findings {
+        let mut errors = self.validator.iter_errors(Instance { value: payload, meter: &meter });
+        let steps = steps + meter.spent();
         if meter.stopped().is_none() {
-            let mut errors = errors;
             let first = errors.by_ref().take(MAX_VIOLATIONS);
             let violations = first.map(|error| messages::violation(&error, &self.patterns)).collect();
-            let more = errors.take(MAX_COUNTED).count();
-            return Some(Findings { violations, more, steps: steps + spent });
-        }
-        if effort != Effort::Full {
-            return None;
+            return Findings { violations, more: errors.take(MAX_COUNTED).count(), steps };
         }
         drop(errors);
-        let meter = meter.restarted(effort.finding_steps());
+        let meter = meter.restarted(MAX_FINDING_STEPS);
         let first = self.validator.validate(Instance { value: payload, meter: &meter }).err();
         let first = first.filter(|_| meter.stopped().is_none());
         let message = match &first {
@@ -159,7 +151,7 @@ impl Compiled {
         let rest = Violation { pointer: String::new(), message: message.to_owned() };
         let violations =
             first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect();
-        Some(Findings { violations, more: 0, steps: steps + spent + meter.spent() })
+        Findings { violations, more: 0, steps: steps + meter.spent() }
     }
 }
 
@@ -167,10 +159,6 @@ impl std::fmt::Debug for Compiled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Compiled").field("deepest", &self.deepest).finish_non_exhaustive()
     }
-}
-
-fn one(violation: Violation, steps: u64) -> Findings {
-    Findings { violations: vec![violation], more: 0, steps }
 }
 
 #[cfg(test)]
@@ -200,6 +188,47 @@ mod tests {
         let payload: serde_json::Map<_, _> = (0..1000).map(|i| (format!("k{i}"), json!("x"))).collect();
         let text = violations(&schema, &Value::Object(payload));
         assert!(text.ends_with("; and at least 990 more") && text.len() < 1000, "{text}");
+    }
+
+    #[test]
+    fn numbers_are_judged_by_their_digits() {
+        for (schema, text, expected) in [
+            (
+                json!({"maximum": 100}),
+                "100.0000000000000000000001",
+                Some("at most 100, not 100.0000000000000000000001"),
+            ),
+            (json!({"maximum": 100}), "100.0000000000000000000000", None),
+            (json!({"exclusiveMinimum": 99.99}), "99.990000000000000000001", None),
+            (json!({"minimum": -1}), "-1.0000000000000000000001", Some("at least -1")),
+            (json!({"exclusiveMaximum": 1}), "0.99999999999999999999999", None),
+            (json!({"multipleOf": 3}), "12345678901234567890123", None),
+            (json!({"multipleOf": 3}), "12345678901234567890124", Some("a multiple of 3")),
+            (json!({"type": "integer"}), "12345678901234567890123", None),
+            (json!({"type": "integer"}), "1.0000000000000000000001", Some("an integer")),
+            (json!({"const": 100}), "100.0000000000000000000001", Some("100")),
+            (json!({"enum": [100, 1]}), "1e2", None),
+            (json!({"enum": [100.0, 1]}), "100.0000000000000000000001", Some("one of")),
+            (json!({"format": "int64"}), "9007199254740993.0", None),
+            (json!({"format": "int32"}), "2147483647.00000000000000000001", Some("32 bits")),
+            (json!({"type": "number"}), "100.0000000000000000000001", None),
+        ] {
+            let payload = Payload::parse(format!(r#"{{"a": [{text}]}}"#).as_bytes()).unwrap();
+            let schema = json!({"properties": {"a": {"items": schema}}});
+            let found = Compiled::new(&schema, true).unwrap().judge(&payload).violations;
+            match expected {
+                None => assert_eq!(found, [], "{schema} {text}"),
+                Some(expected) => {
+                    assert!(found[0].message.contains(expected), "{schema} {text}: {found:?}");
+                    assert_eq!(found[0].pointer, "/a/0");
+                }
+            }
+        }
+        let unique = Compiled::new(&json!({"uniqueItems": true}), true).unwrap();
+        let payload = |text: &str| Payload::parse(text.as_bytes()).unwrap();
+        assert_eq!(unique.judge(&payload("[100, 100.0000000000000000000001, 3]")).violations, []);
+        assert_eq!(unique.judge(&payload("[1e-400, 3, 0.1e-399]")).violations.len(), 1);
+        assert_eq!(unique.judge(&payload("[9007199254740993.0, 3, 9007199254740993]")).violations.len(), 1);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 mod budget;
 mod client;
 mod errors;
+mod health;
 mod mirror;
 
-pub use budget::Budget;
 pub(crate) use budget::jitter;
+pub use budget::{Budget, on_behalf_of};
 pub use client::{Client, ClientOptions, EventTypeDocument, InvalidConnection, Page, SendMessage};
 pub use errors::{Class, Error, ErrorKind};
+pub use health::Health;
 pub use mirror::{Changed, Listing, Mirror};

@@ -9,6 +9,6 @@ mod metrics;
 
 pub use admission::AdmissionMetrics;
 pub use gateway::{GatewayMetrics, GatewayOutcome};
-pub use health::{Gate, Readiness, serve};
+pub use health::{Gate, Readiness, STALLED, serve};
 pub use logs::{LogFormat, init_logs};
 pub use metrics::{Metrics, ObjectCount};

@@ -193,3 +193,73 @@ async fn bodies_wait_for_memory() {
         assert_eq!(one.await.unwrap(), 200);
     }
 }
+
+#[tokio::test]
+async fn idle_connections_do_not_shut_out_callers() {
+    let bundle = new_bundle();
+    let server = Server::start(&bundle, Limits::default()).await;
+    server.known.catalogue.loaded();
+    let mut idle = Vec::new();
+    for _ in 0..1100 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+
+    assert!(allowed(&client(&bundle), &server.url()).await.unwrap());
+
+    // The first one made room.
+    let read = tokio::time::timeout(PATIENCE, idle[0].read(&mut [0; 8])).await.expect("it to be closed");
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+}
+
+#[tokio::test]
+async fn small_reviews_never_wait_behind_large_ones() {
+    const LARGE: usize = 256;
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, bodies: 256 * 1024 * 1024, ..Limits::default() };
+    let server = Server::start(&bundle, limits).await;
+    let payload: std::collections::BTreeMap<_, _> = (0..10_000).map(|n| (format!("key{n}"), n)).collect();
+    let large = json!({"request": {
+        "uid": "u", "namespace": "flood", "operation": "CREATE",
+        "kind": {"group": "svix-operator.dev", "kind": "WebhookEvent"},
+        "object": {
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEvent",
+            "metadata": {"name": "e", "namespace": "flood"},
+            "spec": {"eventType": "a.b", "payload": payload},
+        },
+    }});
+    let large = hyper::body::Bytes::from(large.to_string());
+    let (done, mut finished) = tokio::sync::mpsc::unbounded_channel();
+    let send = |body: hyper::body::Bytes, number: usize| {
+        let (client, url, done) = (client(&bundle), server.url(), done.clone());
+        tokio::spawn(async move {
+            let status = client.post(url).body(body).send().await.unwrap().status();
+            done.send((number, status.as_u16())).unwrap();
+        })
+    };
+    let catalogue = &server.known.catalogue;
+    let all_wait = async |number: usize| {
+        crate::support::wait::eventually("all requests to be read", PATIENCE, async || {
+            let waiting = catalogue.waiting();
+            if waiting == number { Ok(()) } else { Err(waiting.to_string()) }
+        })
+        .await;
+    };
+    for number in 0..LARGE {
+        send(large.clone(), number);
+    }
+    all_wait(LARGE).await;
+    send(review().to_string().into(), LARGE);
+    all_wait(LARGE + 1).await;
+
+    catalogue.loaded();
+
+    let mut before = 0;
+    while let Some((number, status)) = finished.recv().await {
+        assert_eq!(status, 200);
+        if number == LARGE {
+            break;
+        }
+        before += 1;
+    }
+    assert!(before < LARGE / 2, "{before} of {LARGE} large reviews came before the small one");
+}

@@ -60,7 +60,15 @@ fn dev(dir: &Path, arguments: &[&str], other: Option<&OtherSvix>) -> Command {
 
 /// Starts `dev` on a folder, and collects what it prints.
 fn start(dir: &Path, other: Option<&OtherSvix>) -> (tokio::process::Child, Arc<Mutex<String>>) {
-    let mut child = tokio::process::Command::from(dev(dir, &[], other))
+    start_with(dir, &[], other)
+}
+
+fn start_with(
+    dir: &Path,
+    arguments: &[&str],
+    other: Option<&OtherSvix>,
+) -> (tokio::process::Child, Arc<Mutex<String>>) {
+    let mut child = tokio::process::Command::from(dev(dir, arguments, other))
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -93,6 +101,103 @@ fn examples_are_in_sync() {
         assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
         assert!(text.ends_with("6 objects: 6 in sync\n"), "{text}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+/// The addresses and the token that `dev` prints.
+struct Printed {
+    svix: String,
+    gateway: String,
+    token: String,
+}
+
+/// Starts `dev` on a folder with an event type, and waits until it has printed its addresses.
+async fn start_printed(arguments: &[&str]) -> (tokio::process::Child, tempfile::TempDir, Printed) {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one")]);
+    let (child, printed) = start_with(dir.path(), arguments, None);
+    wait_for_output(&printed, "Ctrl-C ends.").await;
+    let text = printed.lock().unwrap().clone();
+    let between = |start: &str, end: &str| {
+        let rest = text.split(start).nth(1).unwrap_or_else(|| panic!("{text}"));
+        rest.split(end).next().unwrap().to_owned()
+    };
+    let printed = Printed {
+        svix: between("Svix is at ", ","),
+        token: between(", token ", ".\n"),
+        gateway: between("The gateway is at ", ": "),
+    };
+    (child, dir, printed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_run_has_a_token_of_its_own_or_the_given_one() {
+    let (_first, _dir, first) = start_printed(&[]).await;
+    let (_second, _dir, second) = start_printed(&[]).await;
+    let (_given, _dir, given) = start_printed(&["--token", "chosen-1"]).await;
+    let list = async |url: &str, token: &str| {
+        let get = reqwest::Client::new().get(format!("{url}/api/v1/event-type")).bearer_auth(token);
+        get.send().await.unwrap().status().as_u16()
+    };
+
+    assert!(first.token.starts_with("testsk_") && first.token.len() > 30, "{}", first.token);
+    assert_ne!(first.token, second.token);
+    assert_eq!(given.token, "chosen-1");
+    for url in [&first.svix, &first.gateway] {
+        assert_eq!((list(url, &first.token).await, list(url, &second.token).await), (200, 401), "{url}");
+        assert_eq!(list(url, "testsk_embedded").await, 401, "{url}");
+    }
+    assert_eq!(list(&given.gateway, "chosen-1").await, 200);
+
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one")]);
+    let from_environment = dev(dir.path(), &["--once"], None).env("SVIX_OPERATOR_DEV_TOKEN", "a b").output();
+    let refused = from_environment.unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("expected one or more letters"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_web_pages_are_refused() {
+    let (_child, _dir, printed) = start_printed(&[]).await;
+    let request = async |url: &str, path: &str, header: Option<(&str, &str)>| {
+        let body = json!({"eventType": "a.one", "payload": {}});
+        let mut post =
+            reqwest::Client::new().post(format!("{url}{path}")).bearer_auth(&printed.token).json(&body);
+        if let Some((name, value)) = header {
+            post = post.header(name, value);
+        }
+        let response = post.send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+
+    for (url, path, good) in [
+        // There is no application, so that nothing is created.
+        (&printed.svix, "/api/v1/app/none/msg", 404),
+        (&printed.gateway, "/api/v1/app/none/msg", 404),
+        (&printed.gateway, "/validate/a.one", 200),
+    ] {
+        let port = url.rsplit(':').next().unwrap();
+        for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), "[::1]".to_owned()] {
+            assert_eq!(request(url, path, Some(("host", &host))).await.0, good, "{url}{path} {host}");
+        }
+        for host in [&format!("rebound.example:{port}"), "rebound.example", "127.0.0.1.rebound.example"] {
+            let (status, body) = request(url, path, Some(("host", host))).await;
+            assert_eq!((status, &body["code"]), (421, &json!("misdirected_request")), "{url}{path} {host}");
+            assert!(body["detail"].as_str().unwrap().contains(host), "{body}");
+        }
+        for (name, value) in [
+            ("origin", "https://page.example"),
+            ("origin", "null"),
+            ("origin", url.as_str()),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            let (status, body) = request(url, path, Some((name, value))).await;
+            assert_eq!((status, &body["code"]), (403, &json!("page_request")), "{url}{path} {name}: {value}");
+        }
+        assert_eq!(request(url, path, Some(("sec-fetch-site", "none"))).await.0, good);
+        assert_eq!(request(url, path, None).await.0, good);
     }
 }
 
@@ -516,7 +621,7 @@ async fn an_object_with_mistakes_is_one_row() {
             "address",
             36,
             "/spec/url",
-            "36:3: /spec/url: found a text that is no URL (not shown: it may hold a credential), expected an address that begins with http:// or https://",
+            "36:3: /spec/url: found a text that is no URL (not shown: it may hold a credential), expected an address that begins with http:// or https:// in lower case, without white space",
         ),
     ] {
         let row = row(&report, name);

@@ -22,3 +22,4 @@ mod properties;
 mod reasons;
 mod svix_client;
 mod svix_contract;
+mod validate;

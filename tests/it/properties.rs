@@ -214,14 +214,15 @@ proptest! {
                 // What the spec does not name, and never named, is as it was.
                 let names = |field: &str| spec.get(field).is_some() || owned.fields.iter().any(|owned| owned == field);
                 prop_assert!(names("description") || now.description == held.description);
-                prop_assert!(names("channels") || now.channels == held.channels);
+                // Channels that the spec does not name are declared to be none.
+                prop_assert!(names("channels") || now.channels.is_none());
                 prop_assert!(names("throttleRate") || now.throttle_rate == held.throttle_rate);
                 prop_assert!(names("disabled") || now.disabled == held.disabled);
                 let (was, is) = (metadata(&held), metadata(&now));
                 for (key, value) in was {
                     let ours = key == OWNER_METADATA_KEY || spec["metadata"].get(key).is_some()
                         || owned.metadata_keys.iter().any(|owned| owned == key)
-                        || (names("channels") && channels::is_mapping(key, value));
+                        || channels::is_mapping(key, value);
                     prop_assert!(ours || is.get(key) == Some(&value), "{} went", key);
                 }
             }
@@ -237,12 +238,13 @@ prop_compose! {
         description in option::of("[xy]?"),
         deprecated in option::of(any::<bool>()),
         group in option::of("[gh]"),
-        flag in option::of("[fe]"),
+        flags in option::of(collection::btree_set("[fe]", 1..3)), is_list in any::<bool>(),
     ) -> Value {
+        let flag = flags.iter().flatten().next().filter(|_| !is_list);
         let mut spec = json!({"schema": {"title": title}});
         let fields = [
             ("description", json!(description)), ("deprecated", json!(deprecated)), ("groupName", json!(group)),
-            ("featureFlag", json!(flag)),
+            ("featureFlag", json!(flag)), ("featureFlags", json!(flags.as_ref().filter(|_| is_list))),
         ];
         for (field, value) in fields {
             if !value.is_null() {
@@ -259,18 +261,19 @@ fn desired_event_type(spec: &Value, owned: &[String]) -> event_type::Desired {
         "metadata": {"name": "a.one", "namespace": "team"}, "spec": spec,
     }))
     .unwrap();
-    event_type::desired(&object, spec["schema"].clone(), Vec::new(), EventTypeNames::Grouped, owned).unwrap()
+    event_type::desired(&object, Some(spec["schema"].clone()), Vec::new(), EventTypeNames::Grouped, owned)
+        .unwrap()
 }
 
 prop_compose! {
     fn held_event_type()(
         description in "[xy]?", archived in any::<bool>(), deprecated in any::<bool>(), title in option::of("[st]"),
-        group in option::of("[gh]"), flag in option::of("[fe]"),
+        group in option::of("[gh]"), feature_flags in collection::btree_set("[fe]", 0..3),
     ) -> event_type::Observed {
         event_type::Observed {
             name: "a.one".to_owned(), description, archived, deprecated,
             schema_digest: title.map(|title| Digest::of_json(&json!({"title": title}))),
-            group_name: group, feature_flag: flag,
+            group_name: group, feature_flags,
         }
     }
 }
@@ -304,20 +307,23 @@ proptest! {
         prop_assert_eq!(revive, held.archived);
         let fields: BTreeSet<Field> = fields.iter().map(|difference| difference.field).collect();
         let mut now = event_type::Observed { archived: false, ..held.clone() };
+        // A revival is a creation: what the spec does not name is Svix's default.
+        let written = if revive { desired.clone().with_defaults() } else { desired.clone() };
         for field in &fields {
             match *field {
-                Field::Schema => now.schema_digest = Some(desired.schema_digest),
-                Field::Description => now.description = desired.description.clone().unwrap(),
-                Field::Deprecated => now.deprecated = desired.deprecated.unwrap(),
-                Field::GroupName => now.group_name = desired.group_name.clone().unwrap(),
-                Field::FeatureFlag => now.feature_flag = desired.feature_flag.clone().unwrap(),
+                Field::Schema => now.schema_digest = desired.schema.as_ref().map(|schema| schema.digest),
+                Field::Description => now.description = written.description.clone().unwrap(),
+                Field::Deprecated => now.deprecated = written.deprecated.unwrap(),
+                Field::GroupName => now.group_name = written.group_name.clone().unwrap(),
+                Field::FeatureFlag | Field::FeatureFlags => now.feature_flags = written.feature_flags.clone().unwrap(),
                 field => return Err(TestCaseError::fail(field.as_str())),
             }
         }
         prop_assert_eq!(event_type::plan(&desired, Some(&now), None, true, adoption), event_type::EventTypeStep::InSync);
         let names = |field: &str| spec.get(field).is_some() || owned.iter().any(|owned| owned == field);
-        for field in [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag] {
-            prop_assert!(names(field.as_str()) || !fields.contains(&field), "{} is not ours", field);
+        for field in [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag, Field::FeatureFlags] {
+            let is_ours = names(field.as_str()) || revive;
+            prop_assert!(is_ours || !fields.contains(&field), "{} is not ours", field);
         }
     }
 }
@@ -357,7 +363,7 @@ fn observed(name: usize, value: u8) -> event_type::Observed {
         deprecated: false,
         schema_digest: None,
         group_name: None,
-        feature_flag: None,
+        feature_flags: std::collections::BTreeSet::new(),
     }
 }
 

@@ -61,6 +61,7 @@ fn states(type_: ConditionType) -> Vec<(ConditionStatus, Reason, Reason)> {
     match type_ {
         ConditionType::Accepted => vec![
             of(True, Reason::PayloadValid),
+            of(True, Reason::PayloadNotValidated),
             of(True, Reason::PayloadMismatch),
             of(False, Reason::InvalidPayload),
         ],

@@ -4,7 +4,8 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{Address, DEFAULT_CONNECTION, JsonPointer, SvixConnectionSpec, WebhookEndpoint},
     plan::{
-        endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url},
+        adopt_id::{self, IgnoredAdoptId},
+        endpoint::{Owned, Resolved, check_metadata, desired, merge_metadata, normal_url, unreachable},
         headers, ids,
         signing::{self, TooManyKeys},
     },
@@ -16,14 +17,16 @@ use super::Findings;
 const MAX_CHANNELS: usize = 10;
 
 /// Validates an endpoint before it is stored.
-pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
+#[must_use]
+pub fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
     findings.violations(spec.validate());
-    if let Ok(Address::Url(url)) = spec.address()
-        && let Err(error) = normal_url(url)
-    {
-        findings.problem("/spec/url", error);
+    if let Ok(Address::Url(url)) = spec.address() {
+        if let Err(error) = normal_url(url) {
+            findings.problem("/spec/url", error);
+        }
+        findings.warnings.extend(unreachable(url).map(|why| Problem::new("/spec/url", why)));
     }
     for (field, error) in headers::check(spec.headers.as_deref().unwrap_or_default()) {
         findings.problem(field, error);
@@ -37,19 +40,23 @@ pub(in crate::admission) fn endpoint(object: &WebhookEndpoint, known: &Known) ->
     let namespace = object.metadata.namespace.as_deref();
     let not_permitted = super::not_permitted(known, connection, namespace, object);
     for (index, name) in spec.event_types.iter().enumerate() {
+        let field = JsonPointer::from_static("/spec/eventTypes").index(index);
         if !ids::is_name(name) {
-            let field = JsonPointer::from_static("/spec/eventTypes").index(index);
             findings.problem(field, "expected the name of an event type");
         } else if not_permitted.is_none()
             && known.directory.connection(connection).is_some()
             && known.directory.holder(connection, name).is_none()
         {
-            findings.warnings.push(format!(
-                "/spec/eventTypes/{index}: no WebhookEventType declares {name:?} through connection {connection:?}; \
-                 the endpoint waits until it is in Svix"
-            ));
+            let message = format!(
+                "no WebhookEventType declares {name:?} through connection {connection:?}; the endpoint waits until \
+                 it is in Svix"
+            );
+            findings.warnings.push(Problem::new(field, message));
         }
     }
+    findings.warnings.extend(
+        adopt_id::ignored(&object.metadata).map(|error| Problem::new(IgnoredAdoptId::field(), error)),
+    );
     findings.warnings.extend(not_permitted);
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
     if findings.problems.is_empty() {

@@ -1,22 +1,18 @@
 //! WebhookEvents: the payload against the schema of its event type, and the fields that Svix validates.
 
-use serde_json::Value;
-
 use crate::{
     admission::{Known, messages::Problem},
     api::{JsonPointer, PayloadPolicy, WebhookEvent},
     catalogue::Judgement,
-    plan::ids,
-    schema::{self, Violation},
+    plan::{event::MAX_CHANNELS, ids},
+    schema::{Payload, Violation},
 };
 
 use super::Findings;
 
-/// Most channels of one event.
-const MAX_CHANNELS: usize = 5;
-
 /// Validates an event before it is stored.
-pub(in crate::admission) fn event(object: &WebhookEvent, known: &Known) -> Findings {
+#[must_use]
+pub fn event(object: &WebhookEvent, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
     findings.violations(spec.validate());
@@ -47,53 +43,50 @@ fn payload_field(object: &WebhookEvent) -> (JsonPointer, fn(&JsonPointer, &Viola
 }
 
 /// The payload, if it is a JSON object.
-fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
+fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Payload> {
     let spec = &object.spec;
     let (field, problem) = payload_field(object);
     // That there is one is a rule of the CRD.
     let text = spec.payload().ok()?;
-    match schema::parse(text.as_bytes()) {
-        Ok(payload) if payload.is_object() => return Some(payload),
+    match Payload::parse(text.as_bytes()) {
+        Ok(payload) if payload.value().is_object() => return Some(payload),
         Ok(_) => findings.problem(field, "expected a JSON object"),
         Err(violation) => findings.problems.push(problem(&field, &violation)),
     }
     None
 }
 
-fn validate_payload(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
+fn validate_payload(object: &WebhookEvent, payload: &Payload, known: &Known, findings: &mut Findings) {
     let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
-    match known.catalogue.judge(connection, name, payload) {
-        Judgement::Valid => {}
+    match known.catalogue.judge_payload(connection, name, payload) {
+        Judgement::Valid | Judgement::NotValidated => {}
         // There is a warning about the connection already.
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
         Judgement::Undeclared => {
             let then = "the event waits, and is validated before it is sent";
-            findings.warnings.push(match known.directory.holder(connection, name) {
-                None => format!(
-                    "/spec/eventType: no WebhookEventType declares {name:?} through connection {connection:?}; {then}"
-                ),
-                Some(holder) => format!(
-                    "/spec/eventType: {name:?} is declared by {holder}, but its schema cannot be used; {then}"
-                ),
-            });
+            let message = match known.directory.holder(connection, name) {
+                None => {
+                    format!("no WebhookEventType declares {name:?} through connection {connection:?}; {then}")
+                }
+                Some(holder) => {
+                    format!("{name:?} is declared by {holder}, but its schema cannot be used; {then}")
+                }
+            };
+            findings.warnings.push(Problem::new("/spec/eventType", message));
         }
         Judgement::Invalid { policy, violations, more } => {
             findings.violated = Some(policy);
-            let mut problems: Vec<_> =
-                violations.iter().map(|violation| problem(&field, violation)).collect();
+            let problems = violations.iter().map(|violation| problem(&field, violation));
             // Violations are counted up to a bound, so this is not an exact number.
-            let rest =
-                (more > 0).then(|| Problem::new(field, format!("and {more} or more other violations")));
+            let rest = (more > 0)
+                .then(|| Problem::new(field.clone(), format!("and {more} or more other violations")));
             match policy {
                 PayloadPolicy::Enforce => {
-                    findings.problems.append(&mut problems);
+                    findings.problems.extend(problems);
                     findings.more = rest;
                 }
-                PayloadPolicy::Warn => {
-                    let all = problems.iter().chain(&rest).map(ToString::to_string);
-                    findings.warnings.extend(all);
-                }
+                PayloadPolicy::Warn => findings.warnings.extend(problems.chain(rest)),
                 PayloadPolicy::Audit => {}
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     admission::{Known, messages::Problem},
-    api::{EventTypeNames, WebhookEventType},
+    api::{EventTypeNames, JsonPointer, WebhookEventType},
     plan::{
         event_type, ids,
         schema_source::{self, Source},
@@ -13,7 +13,8 @@ use super::Findings;
 
 /// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
 /// object.
-pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
+#[must_use]
+pub fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
     let mut findings = Findings::default();
     let (connection, name) = (object.connection_name(), object.event_type_name());
     // A connection that is not known yet may have been applied together with this object: the operator checks the name
@@ -33,14 +34,14 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
                 // Payloads are validated by its own draft all the same, so the object is of use where nothing is written.
                 Ok((schema, _)) => {
                     let error = schema_source::check_draft7(&schema_source::field(object), &schema).err();
-                    findings.warnings.extend(error.map(|error| error.message));
+                    findings.warnings.extend(error.map(Problem::from));
                 }
                 Err((first, others)) => {
                     findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
                 }
             }
         }
-        Ok(Source::ConfigMap(_)) => {}
+        Ok(Source::None | Source::ConfigMap(_)) => {}
         Err(error) => findings.problems.push(error.into()),
     }
     let namespace = object.metadata.namespace.as_deref();
@@ -52,13 +53,16 @@ pub(in crate::admission) fn event_type(object: &WebhookEventType, known: &Known)
         let is_same = metadata.namespace.as_deref() == Some(&holder.namespace)
             && metadata.name.as_deref() == Some(&holder.name);
         if !is_same {
-            findings.warnings.push(format!(
+            let message = format!(
                 "{name:?} is declared by {holder} already, which owns it; this object waits until that one is deleted"
-            ));
+            );
+            findings.warnings.push(Problem::new(JsonPointer::ROOT, message));
         }
     }
     // Last: there may be many, and the API server passes on only so much.
-    let of_schema = of_schema.into_iter().map(|warning| format!("{}: {}", warning.pointer, warning.message));
+    let of_schema = of_schema
+        .into_iter()
+        .map(|warning| Problem::new(JsonPointer::ROOT.join(&warning.pointer), warning.message));
     findings.warnings.extend(of_schema);
     findings
 }

@@ -16,19 +16,19 @@ use crate::{
 
 use super::{Known, messages::Problem};
 
-pub(super) use endpoint::endpoint;
-pub(super) use event::event;
-pub(super) use event_type::event_type;
+pub use endpoint::endpoint;
+pub use event::event;
+pub use event_type::event_type;
 
 /// The findings about one object.
-#[derive(Default)]
-pub(super) struct Findings {
+#[derive(Debug, Default)]
+pub struct Findings {
     /// The errors that it is refused for.
     pub problems: Vec<Problem>,
     /// The number of errors beyond those, and their place.
     pub more: Option<Problem>,
     /// Warnings, whether it is admitted or refused.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Problem>,
     /// The policy for the payload, where it does not match its schema.
     pub violated: Option<PayloadPolicy>,
 }
@@ -56,32 +56,33 @@ impl Findings {
 
 /// The warning for an object in a namespace that no operator watches. It is stored nevertheless: the list of namespaces may
 /// change with the next upgrade.
-pub(super) fn unwatched(known: &Known, namespace: Option<&str>) -> Option<String> {
+#[must_use]
+pub fn unwatched(known: &Known, namespace: Option<&str>) -> Option<Problem> {
     let (watched, namespace) = (known.namespaces.as_ref()?, namespace?);
     (!watched.contains(namespace)).then(|| {
-        format!(
+        let message = format!(
             "no operator of this release watches namespace {namespace:?}; nothing will come of this object"
-        )
+        );
+        Problem::new(JsonPointer::ROOT, message)
     })
 }
 
 /// The warning about the connection that an object names: it does not exist, or is being deleted. The latter concerns new
 /// objects alone, since the connection stays until the others are deleted.
-pub(super) fn connection_warning(known: &Known, connection: &str, is_new: bool) -> Option<String> {
+#[must_use]
+pub fn connection_warning(known: &Known, connection: &str, is_new: bool) -> Option<Problem> {
+    let warning = |message| Problem::new("/spec/connectionRef", message);
     let directory = &known.directory;
     if directory.connection(connection).is_none() {
         let names = directory.connections();
         let meant = suggest::closest(connection, names.iter().map(String::as_str));
         let meant = meant.map(|meant| format!(" (did you mean {meant:?}?)")).unwrap_or_default();
-        return Some(format!(
-            "/spec/connectionRef: there is no SvixConnection {connection:?}{meant}; this object waits for it"
-        ));
+        return Some(warning(format!(
+            "there is no SvixConnection {connection:?}{meant}; this object waits for it"
+        )));
     }
-    (is_new && directory.is_going(connection)).then(|| {
-        format!(
-            "/spec/connectionRef: SvixConnection {connection:?} is being deleted; name another connection"
-        )
-    })
+    (is_new && directory.is_going(connection))
+        .then(|| warning(format!("SvixConnection {connection:?} is being deleted; name another connection")))
 }
 
 /// The warning for an object that the connection's `access` does not permit. The object is stored nevertheless, since
@@ -92,11 +93,11 @@ fn not_permitted(
     connection: &str,
     namespace: Option<&str>,
     object: &impl Declares,
-) -> Option<String> {
+) -> Option<Problem> {
     let connection = known.directory.connection(connection)?;
     let (namespace, labels) = (namespace?, known.directory.namespace(namespace?)?);
     let denied = access::check(object, namespace, Some(&connection), Some(&labels)).err()?;
-    Some(format!("{}: {denied}", denied.reason.as_str()))
+    Some(Problem::new(JsonPointer::ROOT, format!("{}: {denied}", denied.reason.as_str())))
 }
 
 /// Checks a list of channels.

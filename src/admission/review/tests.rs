@@ -11,7 +11,7 @@ use crate::{
 fn known(policy: PayloadPolicy) -> Known {
     let known = Known::default();
     let schema = json!({"required": ["a"], "properties": {"a": {"type": "integer"}}});
-    let schema = JsonObject::from_value(&schema).unwrap();
+    let schema = Some(JsonObject::from_value(&schema).unwrap());
     known.catalogue.put("default", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
     let holder = Holder { namespace: "team".to_owned(), name: "a.b".to_owned() };
     known.directory.set_holder("default", "a.b", Some(holder));
@@ -364,4 +364,30 @@ fn an_invalid_draft_7_schema_gets_a_warning() {
     let spec = json!({"schema": draft2020, "name": name});
     let (_, answer) = self::answer(&known, &request("CREATE", "WebhookEventType", &spec));
     assert_eq!(answer["warnings"], Value::Null, "a reference by place is one in every draft");
+}
+
+#[test]
+fn an_endpoint_that_is_never_reached_gets_a_warning() {
+    for url in ["http://2130706433/", "https://[::ffff:10.0.0.1]/", "http://receiver.team.svc:8080/x"] {
+        let spec = json!({"url": url, "eventTypes": ["a.b"]});
+
+        let known = known(PayloadPolicy::Enforce);
+        let (_, response) = answer(&known, &request("CREATE", "WebhookEndpoint", &spec));
+
+        assert_eq!(response["allowed"], true, "{url}: {response}");
+        let warning = response["warnings"][0].as_str().unwrap();
+        assert!(warning.starts_with("/spec/url: ") && warning.ends_with("that Svix can reach"), "{warning}");
+    }
+}
+
+#[test]
+fn an_event_type_may_have_no_schema() {
+    let known = known(PayloadPolicy::Enforce);
+    let plain = json!({"name": "a.b", "description": "d"});
+    let (_, response) = answer(&known, &request("CREATE", "WebhookEventType", &plain));
+    assert_eq!(response["allowed"], true, "{response}");
+
+    let examples = json!({"name": "a.b", "examples": [{"name": "one", "value": {}}]});
+    let (_, response) = answer(&known, &request("CREATE", "WebhookEventType", &examples));
+    assert_eq!(response["allowed"], false, "{response}");
 }

@@ -14,10 +14,8 @@ pub(super) enum DevError {
     NoFolder(PathBuf),
     #[error(transparent)]
     NoManifests(#[from] NoManifests),
-    #[error("--svix-url needs the server's token in the environment variable SVIX_TOKEN")]
-    NoToken,
     #[error(transparent)]
-    SvixUrl(SvixServerError),
+    Server(SvixServerError),
     #[error("the embedded Svix cannot listen at {address}: {source}")]
     EmbeddedSvix { address: SocketAddr, source: io::Error },
     #[error("{}", start_error(.0, "--gateway"))]

@@ -34,6 +34,7 @@ impl GatewayFront {
         let options = gateway::Options {
             listen,
             channel_encoding,
+            local_only: true,
             undeclared_advice: " in the folder",
             listener: lines
                 .map(|lines| gateway::Listener::new(move |message| traffic::add_message(&lines, &message))),

@@ -13,9 +13,10 @@ use crate::{
     admission::{
         Known,
         certificates::{Policy, ServingCertificate, files},
-        server::{self, Limits},
+        server::{self, Limits, ReviewTurns},
     },
     api::parse_duration,
+    cli::runtime::ControlThread,
     controller::{
         CertificateConfig, keep_certificates,
         lease::{self, LeaseConfig, LeaseError},
@@ -161,12 +162,12 @@ impl Running {
 /// Starts the server and the management of certificates. The caller keeps `known` up to date.
 pub async fn start(
     arguments: &AdmissionArguments,
-    client: Client,
-    namespace: &str,
+    (client, namespace): (Client, &str),
     known: Known,
     metrics: &Metrics,
     readiness: &Readiness,
     stop: CancellationToken,
+    control: &ControlThread,
 ) -> Result<Running, AdmissionError> {
     if arguments.ca_lifetime < arguments.tls_lifetime * 2 {
         return Err(AdmissionError::Lifetimes);
@@ -192,7 +193,7 @@ pub async fn start(
             );
             let (serving, metrics, stop) = (serving.clone(), metrics.admission(), stop.clone());
             let kept = keep_certificates(client, config, serving, metrics, registered, stop);
-            tokio::spawn(async move { Ok(kept.await?) })
+            control.runtime().spawn(async move { Ok(kept.await?) })
         }
     };
     let waiting = serving.clone();
@@ -200,7 +201,11 @@ pub async fn start(
         waiting.wait().await;
         gate.ready();
     });
-    let served = server::serve(listener, serving, known, metrics.admission(), Limits::default(), stop);
+    let limits = Limits::default();
+    let turns = ReviewTurns::new(&limits);
+    let watched = turns.clone();
+    readiness.watch("reviews", "no review had a turn", move || watched.without_turn());
+    let served = server::serve_in_turns(listener, serving, known, metrics.admission(), limits, turns, stop);
     let server = tokio::spawn(async move { Ok(served.await?) });
     tracing::info!(%address, "the admission webhook listens");
     Ok(Running { server, certificates })

@@ -70,10 +70,13 @@ pub fn start_watches(
         let _ = namespaces_tx.send(());
         namespaces_gate.ready();
     });
-    let event_types =
-        feed_event_types(client.clone(), known.catalogue.clone(), directory.clone(), move || {
-            event_types_gate.ready();
-        });
+    let event_types = feed_event_types(
+        client.clone(),
+        known.catalogue.clone(),
+        directory.clone(),
+        known.namespaces.clone(),
+        move || event_types_gate.ready(),
+    );
     let _: [JoinHandle<()>; 3] = [
         tokio::spawn(connections),
         tokio::spawn(namespaces),

@@ -43,9 +43,11 @@ pub(super) async fn declared(client: &Client, object: &WebhookEventType) -> Opti
     }
 }
 
-async fn schema_of(client: &Client, object: &WebhookEventType) -> Result<JsonObject, SchemaError> {
+/// Returns the schema that an object declares; `None`: it declares none.
+async fn schema_of(client: &Client, object: &WebhookEventType) -> Result<Option<JsonObject>, SchemaError> {
     let reference = match schema_source::schema_text(object)? {
-        Source::Inline(schema) => return Ok(schema),
+        Source::None => return Ok(None),
+        Source::Inline(schema) => return Ok(Some(schema)),
         Source::ConfigMap(reference) => reference,
     };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -53,5 +55,5 @@ async fn schema_of(client: &Client, object: &WebhookEventType) -> Result<JsonObj
     let found = api.get_opt(&reference.name).await.map_err(KubernetesError::from)?;
     let text = found.and_then(|map| map.data?.remove(&reference.key));
     let text = text.ok_or_else(|| SchemaError::NoSuchKey(reference.clone()))?;
-    Ok(schema_source::parse_schema(object, &text)?)
+    Ok(Some(schema_source::parse_schema(object, &text)?))
 }

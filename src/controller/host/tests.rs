@@ -119,3 +119,36 @@ async fn a_contended_removal_is_a_conflict() {
     assert!(matches!(error, HostError::Failed(_)), "{error}");
     assert_eq!(away.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn a_namespace_that_is_being_deleted_is_no_missing_permission() {
+    for (causes, expected) in [
+        (
+            json!([{"reason": "NamespaceTerminating", "message": "m", "field": "metadata.namespace"}]),
+            "is being deleted",
+        ),
+        (json!([]), "allow the operator to write Secrets"),
+    ] {
+        // The text names the other one: no text decides.
+        let host = responding(
+            403,
+            json!({
+                "kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden",
+                "message": "NamespaceTerminating", "details": {"causes": causes},
+            }),
+        );
+        let owner = Object::Endpoint(Arc::new(endpoint("1", &[])));
+        let write = SecretWrite {
+            name: "keys".to_owned(),
+            resource_version: None,
+            own: true,
+            data: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        };
+
+        let error = host.write_secret(&owner, write).await.unwrap_err();
+
+        assert!(matches!(&error, HostError::Forbidden(message) if message.contains(expected)), "{error}");
+    }
+}

@@ -176,7 +176,7 @@ pub(super) async fn create(
         let days = u64::try_from(payload_retention_period).unwrap_or_default();
         let new = Message { channels, ..Message::new(event_id, event_type, text, days) };
         let (out, message) = (Out::of(&new, params.with_content), new.id.clone());
-        let recipients = app.add_message(new, None)?;
+        let recipients = app.add_message(new, None, svix.faults.accepts_used_event_ids())?;
         (out, Job::of_message(&app.id, &recipients, &message))
     };
     worker::start(&svix, jobs);

@@ -46,7 +46,7 @@ pub(super) async fn send_example(
         let new = Message::new(None, event_type, &text, 90);
         let (out, message) = (Out::of(&new, false), new.id.clone());
         let app = store.application_mut(&app)?;
-        let recipients = app.add_message(new, Some(&endpoint))?;
+        let recipients = app.add_message(new, Some(&endpoint), false)?;
         (out, Job::of_message(&app.id, &recipients, &message))
     };
     worker::start(&svix, jobs);

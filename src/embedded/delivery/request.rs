@@ -97,9 +97,12 @@ impl Request {
             Ok(response) => (response.status().as_u16(), read_body(response).await, None),
             Err(error) if error.is_timeout() => {
                 let why = format!("no answer within {} s", sender.options.timeout.as_secs_f32());
-                (0, error.to_string(), Some(why))
+                (0, why.clone(), Some(why))
             }
-            Err(error) => (0, error.to_string(), Some(root_cause(&error))),
+            Err(error) => {
+                let why = root_cause(&error);
+                (0, why.clone(), Some(why))
+            }
         };
         Outcome { status, response, error, duration: started.elapsed(), at }
     }

@@ -17,6 +17,7 @@ pub struct Faults {
 #[derive(Default)]
 struct State {
     down: bool,
+    accepts_used_event_ids: bool,
     plan: Option<(FaultPlan, StdRng)>,
 }
 
@@ -58,6 +59,15 @@ impl Faults {
     /// While down, the server closes every connection without a response and without effect.
     pub fn down(&self, down: bool) {
         self.state().down = down;
+    }
+
+    /// While set, a message may have an event id that an earlier message has, as in Svix Cloud after a day.
+    pub fn accept_used_event_ids(&self, accept: bool) {
+        self.state().accepts_used_event_ids = accept;
+    }
+
+    pub(crate) fn accepts_used_event_ids(&self) -> bool {
+        self.state().accepts_used_event_ids
     }
 
     pub(crate) fn is_down(&self) -> bool {

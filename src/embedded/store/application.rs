@@ -136,10 +136,16 @@ impl Application {
         self.messages.get_mut(id).ok_or(StoreError::NotFound)
     }
 
-    /// Stores a message and returns the ids of the endpoints that receive it, of `only` at most if that is given.
-    pub(crate) fn add_message(&mut self, message: Message, only: Option<&str>) -> StoreResult<Vec<String>> {
+    /// Stores a message and returns the ids of the endpoints that receive it, of `only` at most if that is given. An event id
+    /// that another message has is a conflict, unless that is allowed; the id then stands for the new message.
+    pub(crate) fn add_message(
+        &mut self,
+        message: Message,
+        only: Option<&str>,
+        allow_used_id: bool,
+    ) -> StoreResult<Vec<String>> {
         if let Some(event_id) = &message.event_id {
-            if self.event_ids.contains_key(event_id) {
+            if !allow_used_id && self.event_ids.contains_key(event_id) {
                 return Err(StoreError::Conflict);
             }
             self.event_ids.insert(event_id.clone(), message.id.clone());

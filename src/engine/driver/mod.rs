@@ -7,7 +7,7 @@ mod sync;
 mod sync_outcome;
 mod users;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::time::Instant;
@@ -16,10 +16,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::Reason,
     plan::{ReconcileError, status::ReadyState},
-    svix::jitter,
+    svix::{self, jitter},
 };
 
-use super::{backoff::Backoff, context::Context, host::Host, session::ConnectionHandle};
+use super::{
+    backoff::Backoff,
+    context::Context,
+    host::Host,
+    session::{ConnectionHandle, Session},
+};
 
 use status::report;
 use sync_outcome::SyncOutcome;
@@ -29,6 +34,8 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_s
 /// How long after the last sync began Svix is listed again when somebody asks for it: at first, and when it was for
 /// nothing again and again.
 const RELIST: Backoff = Backoff::new(Duration::from_secs(3), Duration::from_secs(60));
+/// How long to wait between two calls that find out whether Svix responds.
+const PROBE_PAUSE: Duration = Duration::from_millis(200);
 /// How long to wait, at most, until it is checked whether all objects of a connection are released.
 const LONGEST_RELEASE_CHECK: Duration = Duration::from_secs(2);
 /// How long to wait for a Secret or a token that a person has to correct, when no change is noticed.
@@ -49,18 +56,28 @@ pub async fn run<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandl
 ///
 /// 1. One pass connects and lists, or cleans up ([`sync::sync`]).
 /// 2. What came of it becomes status, once a failure has lasted.
-/// 3. The next pass follows after the interval or a back-off; at once when it is triggered; soon when somebody asks for a
-///    listing.
+/// 3. The next pass follows after the interval or a back-off; at once when it is triggered, or calls of objects succeed
+///    again; soon when somebody asks for a listing.
+/// 4. Calls of objects that fail are noticed in between ([`find_outage`]).
 async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle) {
     let mut retry = RETRY;
     let mut relist = RELIST;
     let mut was_relisted = false;
     let mut failing_since: Option<Instant> = None;
+    let mut outage: Option<Outage> = None;
     loop {
         let began = Instant::now();
-        // What was asked for before is answered by this pass.
-        let _ = handle.relist_requested().now_or_never();
-        let outcome = sync::sync(ctx, name, handle).await;
+        let outcome = match outage.take() {
+            Some(Outage { since, session, error }) => {
+                failing_since.get_or_insert(since);
+                sync::unreachable(ctx, name, handle, &session, error)
+            }
+            None => {
+                // What was asked for before is answered by this pass.
+                let _ = handle.relist_requested().now_or_never();
+                sync::sync(ctx, name, handle).await
+            }
+        };
         let Some(connection) = ctx.registry.connection(name) else {
             ctx.sessions.remove(name);
             return;
@@ -93,15 +110,15 @@ async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle)
             SyncOutcome::Listed => {
                 failing_since = None;
                 handle.set_last_error(None);
-                let message = "Svix answers and accepts the token".to_owned();
+                let message = "Svix responds and accepts the token".to_owned();
                 let ready = ReadyState::Ready(Reason::Connected, message);
                 report(ctx, &connection, handle, ready).await;
             }
             SyncOutcome::Retry(error) => {
-                let cause = error.clone();
-                set_error(ctx, name, handle, error);
-                // What passes within a moment is not worth a write.
+                // What passes within a moment is not worth a write, of its objects neither.
                 if has_lasted() {
+                    let cause = error.clone();
+                    set_error(ctx, name, handle, error);
                     report(ctx, &connection, handle, ReadyState::Waiting(cause)).await;
                 }
             }
@@ -126,7 +143,57 @@ async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle)
                 tokio::time::sleep_until(began + relist.current()).await;
             } => true,
             () = tokio::time::sleep(pause) => false,
+            () = wake_subscribers(ctx, name, handle) => false,
+            found = find_outage(handle, ctx.options.settle), if failing_since.is_none() => {
+                outage = Some(found);
+                false
+            }
+            // A call of an object succeeds: the connection works again.
+            () = async {
+                recovered(handle).await;
+                tokio::time::sleep_until(began + RELIST.current()).await;
+            }, if failing_since.is_some() => false,
         };
+    }
+}
+
+/// Wakes the endpoints that subscribe to event types which go from Svix: perhaps nothing reaches them any more. Never
+/// returns.
+async fn wake_subscribers<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle) {
+    loop {
+        let gone = handle.gone_event_types(ctx.options.settle).await;
+        ctx.wake_all(ctx.registry.subscribers(name, &gone));
+    }
+}
+
+/// Svix does not respond to the calls of a connection that worked before.
+struct Outage {
+    since: Instant,
+    session: Arc<Session>,
+    error: svix::Error,
+}
+
+/// Waits until the calls of a connection have failed for a while, and one of the driver's own fails, too: calls that fail
+/// because of their content are no outage. That costs one call for each `settle` in which calls fail and none succeeds.
+async fn find_outage(handle: &ConnectionHandle, settle: Duration) -> Outage {
+    let Some(session) = handle.session() else { return std::future::pending().await };
+    loop {
+        let since = session.client.health().failing_for(settle).await;
+        match session.client.probe().await {
+            Err(error) if session.client.health().failing_since().is_some() => {
+                return Outage { since, session, error };
+            }
+            // With 429, neither is known.
+            _ => tokio::time::sleep(PROBE_PAUSE).await,
+        }
+    }
+}
+
+/// Waits until calls of a connection succeed.
+async fn recovered(handle: &ConnectionHandle) {
+    match handle.session() {
+        Some(session) => session.client.health().recovered().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -145,6 +145,20 @@ impl<H: Host> OnListed for Wakes<'_, H> {
     }
 }
 
+/// Returns what follows when Svix does not respond to calls in between.
+pub(super) fn unreachable<H: Host>(
+    ctx: &Context<H>,
+    name: &str,
+    handle: &ConnectionHandle,
+    session: &Session,
+    error: Error,
+) -> SyncOutcome {
+    match ctx.registry.connection(name) {
+        Some(connection) => listing_failed(ctx, &connection, handle, session, error),
+        None => SyncOutcome::Gone,
+    }
+}
+
 /// Returns what follows from a listing that failed.
 fn listing_failed<H: Host>(
     ctx: &Context<H>,
@@ -169,7 +183,7 @@ fn listing_failed<H: Host>(
     let message = match error.kind {
         // Every Svix has a list of event types.
         ErrorKind::NotFound => format!(
-            "{server} answers 404 where a Svix lists its event types; is this a Svix server? \
+            "{server} returns 404 for the list of event types, which every Svix has; is this a Svix server? \
              /spec/serverUrl ends before /api/v1"
         ),
         kind => format!("cannot list {server}: {kind}"),

@@ -265,3 +265,22 @@ async fn a_connection_that_does_not_exist_has_nothing_to_do() {
 
     assert!(matches!(outcome, SyncOutcome::Gone));
 }
+
+#[tokio::test]
+async fn failing_calls_are_noticed_without_a_listing() {
+    let fixture = declaring(|it| it).await;
+    drive_until(&fixture, "Connected").await;
+    fixture.svix().faults().down(true);
+    let session = fixture.session();
+    let user = async {
+        loop {
+            let _ = session.client.get_event_type("a.one").await;
+            tokio::task::yield_now().await;
+        }
+    };
+
+    tokio::select! {
+        () = user => unreachable!(),
+        () = drive_until(&fixture, "SvixUnavailable") => {}
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::{
     api::Reason,
     plan::ReconcileError,
@@ -10,10 +12,12 @@ use crate::{
 
 use super::super::{
     context::Context,
+    failing::Failing,
     host::{Host, HostError},
     object::{Kind, Object},
     outcome::{Error, Outcome},
     queue::Next,
+    scratch::FailedCall,
 };
 
 /// How long to wait for a token that Svix does not accept, when no change of the Secret is noticed.
@@ -49,16 +53,18 @@ pub fn svix_failure<H: Host>(
 ) -> Outcome {
     ctx.metrics.reconcile_error(object.kind().as_str(), error.label());
     tracing::debug!(object = %object.key(), %error, "a call to Svix failed");
+    if let Some(outcome) = failure_of_its_own(ctx, object, connection, error) {
+        return outcome;
+    }
     if error.class() == Class::Transient && !matches!(error.kind, ErrorKind::Conflict { .. }) {
         ctx.sessions.request_relist(connection);
     }
-    // Messages in status do not name the cause of the moment: they would change with every try.
     let waiting =
         |reason, message: String, next| Outcome::waiting(ReconcileError::new(reason, message), next);
     match error.class() {
         Class::Transient => waiting(
             Reason::SvixUnavailable,
-            format!("Svix fails or does not respond ({}); the operator keeps trying", error.operation),
+            format!("{}; the operator keeps trying", first_failed_call(ctx, object, error)),
             Next::Failed,
         ),
         Class::Throttled => waiting(
@@ -76,12 +82,68 @@ pub fn svix_failure<H: Host>(
             )
         }
         Class::Terminal => {
-            let advice = match object.kind() {
-                Kind::Event => "create another WebhookEvent",
-                _ => "change the spec",
-            };
-            Outcome::stalled(ReconcileError::new(Reason::RefusedBySvix, format!("{error}; {advice}")))
+            let message = format!("{error}; {}", advice(object));
+            Outcome::stalled(ReconcileError::new(Reason::RefusedBySvix, message))
         }
+    }
+}
+
+/// Returns what follows when Svix fails on this object again and again and not on others; `None`: that is not known.
+fn failure_of_its_own<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    connection: &str,
+    error: &svix::Error,
+) -> Option<Outcome> {
+    let ErrorKind::Server { status } = error.kind else { return None };
+    let last_success =
+        ctx.sessions.get(connection).ok().and_then(|session| session.client.health().last_success());
+    let generation = object.generation();
+    // A restart is no reason to report something else meanwhile.
+    let is_known_alone = object.ready() == Some(false) && object.has_ready_reason(Reason::SvixFailsOnObject);
+    let failing = ctx.scratch.with(&object.key(), |scratch| {
+        let failing =
+            Failing::record(scratch.failing, Instant::now(), generation, last_success, is_known_alone);
+        *scratch.failing.insert(failing)
+    });
+    if !failing.is_alone() {
+        return None;
+    }
+    let message = format!(
+        "{}: Svix fails with status {status} on this object, while other calls of the connection succeed; {}, or look \
+         for the cause in the log of the Svix server. The operator tries again at growing intervals of up to ten \
+         minutes, and at once when the object changes",
+        error.operation,
+        advice(object)
+    );
+    let cause = ReconcileError::new(Reason::SvixFailsOnObject, message);
+    Some(Outcome { next: Next::Later(failing.delay()), ..Outcome::stalled(cause) })
+}
+
+/// Returns how the first call failed since Svix was available last: messages in status do not change with every try.
+fn first_failed_call<H: Host>(ctx: &Context<H>, object: &Object, error: &svix::Error) -> String {
+    let status = match error.kind {
+        ErrorKind::Transport(_) => None,
+        ErrorKind::Answer { status, .. }
+        | ErrorKind::Server { status }
+        | ErrorKind::Refused { status, .. } => Some(status),
+        _ => return error.to_string(),
+    };
+    let now = FailedCall { operation: error.operation, status };
+    let FailedCall { operation, status } =
+        ctx.scratch.with(&object.key(), |scratch| *scratch.failed_call.get_or_insert(now));
+    match status {
+        Some(status @ 500..) => format!("{operation}: Svix fails with status {status}"),
+        Some(status) => format!("{operation}: Svix responds with status {status}, and not as expected"),
+        None => format!("{operation}: Svix does not respond"),
+    }
+}
+
+/// Returns what a person can do about content that Svix does not accept.
+fn advice(object: &Object) -> &'static str {
+    match object.kind() {
+        Kind::Event => "create another WebhookEvent",
+        _ => "change the spec",
     }
 }
 

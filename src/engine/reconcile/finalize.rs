@@ -14,8 +14,9 @@ use super::{
         context::Context,
         events::EventReason,
         host::{Host, HostError},
-        object::{Mode, Object, dispatch},
+        object::{Mode, Object, SvixResource, dispatch},
         outcome::{Error, Outcome, RemoteRef},
+        policy,
         queue::Next,
     },
     failure::{outcome_of, svix_failure},
@@ -76,23 +77,7 @@ pub async fn leave_connection<H: Host>(ctx: &Context<H>, object: &Object, mode: 
     // released those without our finalizer; on one that exists, they are those that retained what they had until now.
     let is_released = !object.has_finalizer() && ctx.registry.connection(before).is_none();
     if !is_released && !ctx.retains(object) {
-        dispatch!(object, |it| it.clean_up(ctx, object).await).map_err(|error| {
-            let outcome = match error {
-                Error::Svix(error) => svix_failure(ctx, object, before, &error),
-                error @ (Error::Host(_) | Error::Requeue(_)) => return error,
-                error => match outcome_of(ctx, object, error) {
-                    Ok(outcome) => outcome,
-                    Err(next) => return Error::Requeue(next),
-                },
-            };
-            let message = format!(
-                "it is cleaned up on SvixConnection {before:?} before it is created on {:?}: {}",
-                object.connection_name(),
-                outcome.ready.message()
-            );
-            let ready = ReadyState::Waiting(ReconcileError::new(Reason::Moving, message));
-            Error::Report(Box::new(Outcome { ready, ..outcome }))
-        })?;
+        clean_up_before_moving(ctx, object, before).await?;
     }
     ctx.publish(object, EventReason::Moved, format!("from SvixConnection {before}"));
     // Objects that declare the same there may have it now.
@@ -105,6 +90,52 @@ pub async fn leave_connection<H: Host>(ctx: &Context<H>, object: &Object, mode: 
     })))
 }
 
+/// Cleans up what a reconcile that did not come to its end may have created on another connection, which the claim names.
+pub async fn leave_claimed<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    claimed: &str,
+    mode: Mode,
+) -> Result<(), Error> {
+    // Once status speaks of the present spec, it was done; the claim stays until something is created.
+    let is_done =
+        object.observed_generation() == object.generation() && !object.has_ready_reason(Reason::Moving);
+    if is_done || mode != Mode::Manage || object.retains() {
+        return Ok(());
+    }
+    match ctx.registry.connection(claimed) {
+        // It was left as it is, or released, with all that it had.
+        None => Ok(()),
+        Some(connection) if policy::retains(object, Some(&connection)) => Ok(()),
+        Some(_) => clean_up_before_moving(ctx, object, claimed).await,
+    }
+}
+
+/// Cleans up on the connection that an object leaves.
+async fn clean_up_before_moving<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    before: &str,
+) -> Result<(), Error> {
+    dispatch!(object, |it| it.clean_up(ctx, object).await).map_err(|error| {
+        let outcome = match error {
+            Error::Svix(error) => svix_failure(ctx, object, before, &error),
+            error @ (Error::Host(_) | Error::Requeue(_)) => return error,
+            error => match outcome_of(ctx, object, error) {
+                Ok(outcome) => outcome,
+                Err(next) => return Error::Requeue(next),
+            },
+        };
+        let message = format!(
+            "it is cleaned up on SvixConnection {before:?} before it is created on {:?}: {}",
+            object.connection_name(),
+            outcome.ready.message()
+        );
+        let ready = ReadyState::Waiting(ReconcileError::new(Reason::Moving, message));
+        Error::Report(Box::new(Outcome { ready, ..outcome }))
+    })
+}
+
 /// What an object does whose clean-up needs a connection that cannot be used: it waits, and when the API server says
 /// that the connection or its token does not exist, it is released after a while. `Ok`: release it.
 pub fn await_connection<H: Host>(
@@ -115,16 +146,56 @@ pub fn await_connection<H: Host>(
     let waited = waited_for_deletion(object, Timestamp::now());
     let orphan_after = ctx.options.orphan_after;
     if unusable.cause.is_some() && waited >= orphan_after {
-        let message = format!("released without clean-up in Svix, since {}", unusable.message);
+        let message = format!(
+            "released without clean-up {} after its deletion, since {}. {} stays in Svix; delete it there if it is not needed",
+            in_words(orphan_after),
+            unusable.message,
+            left_in_svix(object)
+        );
         ctx.publish_warning(object, EventReason::Orphaned.as_str(), message);
         return Ok(());
     }
-    let message = format!("clean-up in Svix waits: {}. {}", unusable.message, way_out(object));
+    let limit = match unusable.cause {
+        Some(_) => {
+            format!(" The object is released without clean-up {} after its deletion.", in_words(orphan_after))
+        }
+        None => String::new(),
+    };
+    let message = format!("clean-up in Svix waits: {}.{limit} {}", unusable.message, way_out(object));
     let next = match unusable.cause {
         Some(_) => Next::After(orphan_after.saturating_sub(waited)),
         None => Next::Settled,
     };
     Err(Error::Waiting(ReconcileError::new(Reason::Deleting, message), next))
+}
+
+/// Names what an object has, or may have, in Svix.
+fn left_in_svix(object: &Object) -> String {
+    let resource = object.resource();
+    let connection = resource.connection_name();
+    let (connection, left) = match resource.recorded() {
+        Some((connection, left)) => (connection, Some(left)),
+        None => (connection, None),
+    };
+    let what = match (left, resource.recorded_id()) {
+        (Some(SvixResource::EventType(name)), _) => format!("event type {name}"),
+        (Some(SvixResource::Endpoint(application, uid)), Some(id)) => {
+            format!("endpoint {id} (uid {uid}) in application {application}")
+        }
+        (Some(SvixResource::Endpoint(application, uid)), None) => {
+            format!("the endpoint with uid {uid} in application {application}")
+        }
+        (None, _) => "what the object may have created".to_owned(),
+    };
+    format!("On SvixConnection {connection:?}, {what}")
+}
+
+/// Returns a duration as people say it.
+fn in_words(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= 120 && seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
+    }
 }
 
 /// Returns how long ago an object was deleted.

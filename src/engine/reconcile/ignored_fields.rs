@@ -1,4 +1,6 @@
-//! Fields that the server did not apply: those that it ignores are not written again and again, and status names all.
+//! Fields that the server did not apply: status names them, and they are not written again and again. Of those that the
+//! server ignores, none is compared again; those that it stores with another value are written again when anything
+//! differs from what the last write left in Svix.
 
 use crate::plan::{Field, unapplied::Unapplied};
 
@@ -15,6 +17,17 @@ pub fn known<H: Host>(ctx: &Context<H>, object: &Object) -> Vec<Field> {
         Some((generation, fields)) if *generation == object.generation() => fields.clone(),
         _ => Vec::new(),
     })
+}
+
+/// Whether this write was made before, and Svix holds what it left: the server stores other values. `write` is a digest of
+/// what is written and of what Svix holds.
+pub fn is_in_vain<H: Host>(ctx: &Context<H>, object: &Object, write: u64) -> bool {
+    ctx.scratch.with(&object.key(), |scratch| scratch.altered == Some(write))
+}
+
+/// Remembers a write whose values the server stores otherwise; `None`: there is none. `write` is as in [`is_in_vain`].
+pub fn remember_altered<H: Host>(ctx: &Context<H>, object: &Object, write: Option<u64>) {
+    ctx.scratch.with(&object.key(), |scratch| scratch.altered = write);
 }
 
 /// Returns that an object is in sync, except for what the server did not apply, and remembers the fields that it ignores.

@@ -22,7 +22,7 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 
 use futures::FutureExt as _;
 
-use crate::plan::status::ReadyState;
+use crate::{plan::status::ReadyState, svix::on_behalf_of};
 
 use super::{
     context::Context,
@@ -44,7 +44,8 @@ use kind::Reconcile as _;
 ///
 /// A panic, a defect of ours or of a library, costs this object its turn and no other anything.
 pub async fn reconcile<H: Host>(ctx: &Context<H>, work: &Work) -> Next {
-    AssertUnwindSafe(reconcile_and_report(ctx, work)).catch_unwind().await.unwrap_or_else(|_| {
+    let reconciled = on_behalf_of(work.key.namespace.clone(), reconcile_and_report(ctx, work));
+    AssertUnwindSafe(reconciled).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(object = %work.key, "a defect: the reconcile of this object panicked; it is tried again");
         ctx.metrics.reconcile_error(work.key.kind.as_str(), "panic");
         Next::Failed
@@ -70,6 +71,9 @@ async fn reconcile_and_report<H: Host>(ctx: &Context<H>, work: &Work) -> Next {
     } else {
         dispatch!(&object, |it| it.reconcile(ctx, &object).await)
     };
+    if result.is_ok() {
+        ctx.scratch.with(&work.key, |scratch| (scratch.failing, scratch.failed_call) = (None, None));
+    }
     let outcome = match result.or_else(|error| failure::outcome_of(ctx, &object, error)) {
         Ok(outcome) => outcome,
         Err(next) => return next,

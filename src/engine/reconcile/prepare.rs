@@ -16,6 +16,9 @@ use super::{
     finalize,
 };
 
+/// How long to wait for a connection that is being connected; the first listing wakes all of its objects.
+const CONNECTING: Duration = Duration::from_secs(60);
+
 /// A connection that may be used for an object.
 pub struct Prepared {
     /// The connection.
@@ -40,8 +43,9 @@ pub enum AccessCheck {
 /// 1. Its connection exists; else it waits for it.
 /// 2. A connection that is being deleted and orphans its objects releases it.
 /// 3. Its namespace may have what it declares.
-/// 4. The connection has a session; else it waits for one.
-/// 5. What it still has on another connection is cleaned up there first.
+/// 4. The connection has a session; else it waits for one. While the connection is being connected and nothing is known
+///    to be wrong with it, as after each start, what status says of the present spec stays.
+/// 5. What it still has on another connection, or may have created there before a crash, is cleaned up there first.
 pub async fn prepare<H: Host>(
     ctx: &Context<H>,
     object: &Object,
@@ -55,10 +59,16 @@ pub async fn prepare<H: Host>(
     if access == AccessCheck::Required {
         ctx.registry.check_access(object)?;
     }
-    let session = ctx.session(name).map_err(|error| Error::Waiting(error, Next::Settled))?;
+    let session = ctx.session(name).map_err(|error| match object.ready() {
+        Some(_) if ctx.sessions.is_connecting(name) => Error::Requeue(Next::After(CONNECTING)),
+        _ => Error::Waiting(error, Next::Settled),
+    })?;
     let mode = ctx.mode(object);
     if object.recorded_connection().is_some_and(|recorded| recorded != name) {
         finalize::leave_connection(ctx, object, mode).await?;
+    }
+    if let Some(claimed) = object.half_created_on() {
+        finalize::leave_claimed(ctx, object, claimed, mode).await?;
     }
     Ok(Prepared { connection, session, mode })
 }

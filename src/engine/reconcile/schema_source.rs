@@ -34,20 +34,21 @@ impl From<SchemaError> for Error {
     }
 }
 
-/// Reads the schema that an event type names.
+/// Reads the schema that an event type names; `None`: it declares none.
 pub async fn read<H: Host>(
     ctx: &Context<H>,
     event_type: &WebhookEventType,
-) -> Result<JsonObject, SchemaError> {
+) -> Result<Option<JsonObject>, SchemaError> {
     let text = match schema_source::schema_text(event_type).map_err(SchemaError::Refused)? {
-        Source::Inline(schema) => return Ok(schema),
+        Source::None => return Ok(None),
+        Source::Inline(schema) => return Ok(Some(schema)),
         Source::ConfigMap(reference) => {
             let namespace = event_type.metadata.namespace.as_deref().unwrap_or_default();
             ctx.host.config_map(namespace, reference).await
         }
     };
     match text {
-        Ok(text) => schema_source::parse_schema(event_type, &text).map_err(SchemaError::Refused),
+        Ok(text) => schema_source::parse_schema(event_type, &text).map(Some).map_err(SchemaError::Refused),
         Err(ReferenceError::NotFound(message) | ReferenceError::Incomplete(message)) => {
             Err(SchemaError::Refused(ReconcileError::at(
                 Reason::SchemaSourceNotFound,

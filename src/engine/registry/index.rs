@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    api::{ConditionType, SvixConnection, WebhookEndpoint},
-    plan::{ReconcileError, access::Grants, claims},
+    api::{ConditionType, Reason, SvixConnection, WebhookEndpoint},
+    plan::{self, ReconcileError, access::Grants, claims, ids},
 };
 
 use super::super::object::{Kind, Mode, Object, ObjectKey, ResourceKey, SvixResource};
@@ -61,8 +61,16 @@ impl Index {
         connection: &str,
     ) -> Option<&'a ObjectKey> {
         let known: Vec<_> = keys.filter_map(|key| Some((key, self.objects.get(key)?))).collect();
-        let declarers: Vec<_> =
-            known.iter().map(|(key, object)| self.declarer(key, object, connection)).collect();
+        // One that cannot be carried out keeps a name from nobody else.
+        let may_own = |object: &Object| known.len() == 1 || !self.is_refused(object);
+        let declarers: Vec<_> = known
+            .iter()
+            .map(|(key, object)| {
+                let declarer = self.declarer(key, object, connection);
+                let is_permitted = declarer.is_permitted && (declarer.is_owner || may_own(object));
+                claims::Declarer { is_permitted, ..declarer }
+            })
+            .collect();
         claims::owner(&declarers).and_then(|index| known.get(index)).map(|(key, _)| *key)
     }
 
@@ -78,6 +86,36 @@ impl Index {
         }
     }
 
+    /// Whether an object cannot be carried out as its spec is: status says so, or it shows without Svix.
+    pub(super) fn is_refused(&self, object: &Object) -> bool {
+        let ready = object.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready);
+        let is_invalid =
+            |reason: &str| reason == Reason::InvalidSpec.as_str() || reason == Reason::InvalidSchema.as_str();
+        if object.ready() == Some(false) && ready.is_some_and(|ready| is_invalid(&ready.reason)) {
+            return true;
+        }
+        let connection = self.connection(object.connection_name());
+        match object {
+            Object::EventType(event_type) => {
+                let names = connection.map(|connection| connection.spec.event_type_names());
+                let name = event_type.event_type_name();
+                !event_type.spec.validate().is_empty()
+                    || names.is_some_and(|names| ids::check_event_type_name(&name, names).is_err())
+            }
+            Object::Endpoint(endpoint) => {
+                let spec = &endpoint.spec;
+                let has_invalid_uid = [spec.uid.as_ref(), spec.application.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .any(|uid| ids::check_uid(uid).is_err());
+                let has_invalid_url =
+                    spec.url.as_deref().is_some_and(|url| plan::endpoint::normal_url(url).is_err());
+                !spec.validate().is_empty() || has_invalid_uid || has_invalid_url
+            }
+            Object::Connection(_) | Object::Event(_) => false,
+        }
+    }
+
     pub(super) fn other_declarers(
         &self,
         connection: &str,
@@ -86,7 +124,10 @@ impl Index {
     ) -> Vec<ObjectKey> {
         let declarers = self.declarers.get(&(connection.into(), resource.clone())).into_iter().flatten();
         let may_own = |object: &Object| {
-            !object.is_deleting() && object.mode() != Mode::Observe && self.check_access(object).is_ok()
+            !object.is_deleting()
+                && object.mode() != Mode::Observe
+                && self.check_access(object).is_ok()
+                && !self.is_refused(object)
         };
         declarers
             .filter(|other| *other != key && self.objects.get(*other).is_some_and(may_own))
@@ -189,7 +230,11 @@ impl Index {
     fn connections_of(&self, object: &Object) -> Vec<Arc<str>> {
         let name = object.connection_name();
         let recorded = object.recorded_connection().filter(|recorded| *recorded != name);
-        std::iter::once(name).chain(recorded).map(|name| self.shared_connection_name(name)).collect()
+        std::iter::once(name)
+            .chain(recorded)
+            .chain(object.half_created_on())
+            .map(|name| self.shared_connection_name(name))
+            .collect()
     }
 
     /// Returns the name of a connection, in the one copy that there is.

@@ -3,7 +3,7 @@
 mod index;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -227,6 +227,20 @@ impl Registry {
             .collect()
     }
 
+    /// Returns the endpoints of a connection that subscribe to one of these event types. It looks at all of them.
+    #[must_use]
+    pub fn subscribers(&self, connection: &str, event_types: &HashSet<Box<str>>) -> Vec<ObjectKey> {
+        let index = self.index.lock();
+        let users = index.by_connection.get(connection).into_iter().flatten();
+        let subscribes = |key: &&ObjectKey| match index.objects.get(*key) {
+            Some(Object::Endpoint(endpoint)) => {
+                endpoint.spec.event_types.iter().any(|name| event_types.contains(name.as_str()))
+            }
+            _ => false,
+        };
+        users.filter(subscribes).cloned().collect()
+    }
+
     /// Returns the endpoints of a connection that are not ready yet and do not wait for a person.
     #[must_use]
     pub fn pending_endpoints(&self, connection: &str) -> Vec<Arc<WebhookEndpoint>> {
@@ -250,6 +264,14 @@ impl Registry {
         key: &ObjectKey,
     ) -> Vec<ObjectKey> {
         self.index.lock().other_declarers(connection, resource, key)
+    }
+
+    /// Whether an object cannot be carried out as its spec is. Then it owns nothing that another object declares, and is
+    /// not named in the status of others.
+    #[must_use]
+    pub fn is_refused(&self, key: &ObjectKey) -> bool {
+        let index = self.index.lock();
+        index.objects.get(key).is_some_and(|object| index.is_refused(object))
     }
 
     /// Returns the objects that declare the same as this one, without it, whether they may or not.

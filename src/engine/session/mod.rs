@@ -7,7 +7,11 @@ mod application;
 pub mod listing;
 mod locks;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, OwnedMutexGuard};
@@ -89,6 +93,8 @@ pub struct ConnectionHandle {
     last_error: Mutex<Option<ReconcileError>>,
     trigger: Notify,
     relist: Arc<Notify>,
+    gone: Mutex<HashSet<Box<str>>>,
+    has_gone: Notify,
     shutdown: CancellationToken,
 }
 
@@ -126,6 +132,15 @@ impl ConnectionHandle {
     /// Waits until somebody asks for a listing.
     pub async fn relist_requested(&self) {
         self.relist.notified().await;
+    }
+
+    /// Waits until event types went from Svix, and a little longer, so that many are returned at once.
+    pub async fn gone_event_types(&self, delay: Duration) -> HashSet<Box<str>> {
+        while self.gone.lock().is_empty() {
+            self.has_gone.notified().await;
+        }
+        tokio::time::sleep(delay).await;
+        std::mem::take(&mut *self.gone.lock())
     }
 
     /// Ends the driver.
@@ -179,6 +194,14 @@ impl Sessions {
         }
     }
 
+    /// Has the endpoints of a connection notice that an event type was archived or removed.
+    pub fn event_type_gone(&self, connection: &str, name: &str) {
+        if let Some(handle) = self.handle(connection) {
+            handle.gone.lock().insert(name.into());
+            handle.has_gone.notify_one();
+        }
+    }
+
     /// Returns the session of a connection that exists, or why it cannot be used.
     pub fn get(&self, name: &str) -> Result<Arc<Session>, ReconcileError> {
         let handle = self.handle(name);
@@ -197,6 +220,11 @@ impl Sessions {
             Some(cause) => error.with_cause(cause),
             None => error,
         })
+    }
+
+    /// Whether a connection that exists has no session yet, and nothing is known to be wrong with it.
+    pub fn is_connecting(&self, name: &str) -> bool {
+        self.handle(name).is_none_or(|handle| handle.session().is_none() && handle.last_error().is_none())
     }
 
     fn handle(&self, name: &str) -> Option<Arc<ConnectionHandle>> {

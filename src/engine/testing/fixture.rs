@@ -203,6 +203,11 @@ impl Fixture {
         self.svix().faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
     }
 
+    /// Has all operations of Svix fail with status 500, without effect.
+    pub fn fail_all_of_svix(&self) {
+        self.svix().faults().set(FaultPlan { errors: 1.0, ..FaultPlan::default() });
+    }
+
     /// Has an operation of Svix take effect, and its response get lost.
     pub fn lose_responses(&self, operation: &str) {
         let only = Some(vec![operation.to_owned()]);

@@ -13,7 +13,7 @@ use crate::{
         host::{Host, HostError, ReferenceError, SecretWrite},
         object::{Object, ObjectKey, Status},
     },
-    plan::secrets::SecretData,
+    plan::{secrets::SecretData, signing::ENDPOINT_UID_LABEL},
 };
 
 /// A kind of write.
@@ -111,6 +111,27 @@ impl FakeHost {
         secret.data.insert(key.to_owned(), value.as_bytes().to_vec());
     }
 
+    /// Returns the keys in the data of a Secret in namespace `default`.
+    pub fn secret_entries(&self, name: &str) -> Vec<String> {
+        let state = self.state.lock();
+        let secret = state.secrets.get(&("default".to_owned(), name.to_owned()));
+        secret.into_iter().flat_map(|secret| secret.data.keys().cloned()).collect()
+    }
+
+    /// Returns the labels of a Secret in namespace `default`.
+    pub fn secret_labels(&self, name: &str) -> BTreeMap<String, String> {
+        let state = self.state.lock();
+        let secret = state.secrets.get(&("default".to_owned(), name.to_owned()));
+        secret.map(|secret| secret.labels.clone()).unwrap_or_default()
+    }
+
+    /// Labels a Secret in namespace `default`.
+    pub fn label_secret(&self, name: &str, label: &str, value: &str) {
+        let mut state = self.state.lock();
+        let secret = state.secrets.entry(("default".to_owned(), name.to_owned())).or_default();
+        secret.labels.insert(label.to_owned(), value.to_owned());
+    }
+
     /// Has reading any Secret fail from now on.
     pub fn fail_secrets(&self, error: ReferenceError) {
         self.state.lock().secret_failure = Some(error);
@@ -202,6 +223,15 @@ impl Host for FakeHost {
             Some(error) => Err(error.clone()),
             None => Ok(state.secrets.get(&(namespace.to_owned(), name.to_owned())).cloned()),
         }
+    }
+
+    async fn signing_key_secrets(&self, endpoint: &Object) -> Result<Vec<String>, ReferenceError> {
+        let state = self.state.lock();
+        let of_endpoint = |secret: &SecretData| {
+            secret.labels.get(ENDPOINT_UID_LABEL).is_some_and(|uid| uid == endpoint.uid())
+        };
+        let secrets = state.secrets.iter().filter(|(_, secret)| of_endpoint(secret));
+        Ok(secrets.map(|((_, name), _)| name.clone()).collect())
     }
 
     async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {

@@ -34,8 +34,8 @@ pub struct Desired {
     pub event_types: BTreeSet<String>,
     /// The description.
     pub description: Option<String>,
-    /// The channels as Svix sees them; `Some(None)`: none.
-    pub channels: Option<Option<BTreeSet<String>>>,
+    /// The channels as Svix sees them; `None`: no filter, so that it receives every event of its types.
+    pub channels: Option<BTreeSet<String>>,
     /// Messages per second; `Some(None)`: no limit.
     pub throttle_rate: Option<Option<u16>>,
     /// Whether disabled.
@@ -80,7 +80,8 @@ impl Desired {
             | Field::Schema
             | Field::Deprecated
             | Field::GroupName
-            | Field::FeatureFlag => {}
+            | Field::FeatureFlag
+            | Field::FeatureFlags => {}
         }
         self
     }
@@ -119,7 +120,7 @@ pub fn resolve(
         Address::Secret(reference) => {
             let field = JsonPointer::from_static("/spec/urlFrom/secretKeyRef");
             let text = secrets::value(secrets, reference, &field, namespace)?;
-            let url = text.expose().trim().to_owned();
+            let url = text.expose().to_owned();
             normal_url(&url).map_err(|problem| secrets::invalid(reference, &field, namespace, &problem))?;
             url
         }
@@ -129,7 +130,6 @@ pub fn resolve(
     let key = from.map(|reference| {
         let field = JsonPointer::from_static("/spec/signingSecret/fromSecret");
         let key = secrets::value(secrets, reference, &field, namespace)?;
-        let key = Sensitive::new(key.expose().trim());
         signing::check_key(key.expose())
             .map_err(|problem| secrets::invalid(reference, &field, namespace, &problem))?;
         Ok::<_, ReconcileError>(key)
@@ -218,7 +218,8 @@ pub fn desired(
     for (key, channel) in channels::metadata(spec.channels.as_deref().unwrap_or_default(), encoding) {
         metadata.entry(key).or_insert(channel);
     }
-    let encoded: Option<BTreeSet<_>> = spec
+    // Left out, they are declared to be none: a filter that somebody adds in Svix would lose events.
+    let channels: Option<BTreeSet<_>> = spec
         .channels
         .as_ref()
         .map(|channels| channels.iter().map(|channel| channels::encode(channel, encoding)).collect());
@@ -237,7 +238,7 @@ pub fn desired(
         url: url.map_err(|error| invalid("/spec/url".into(), &error))?.unwrap_or_default(),
         event_types: spec.event_types.iter().cloned().collect(),
         description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
-        channels: or_reset(encoded.map(Some), was_named(Field::Channels), None),
+        channels,
         throttle_rate: or_reset(throttle_rate.map(Some), was_named(Field::ThrottleRate), None),
         disabled: or_reset(spec.disabled, was_named(Field::Disabled), false),
         forgotten_metadata: owned
@@ -283,7 +284,9 @@ fn is_named(spec: &WebhookEndpointSpec, field: Field) -> bool {
         // A signing key stays as it is when the spec stops naming it.
         Field::SigningSecret => false,
         // Fields of event types.
-        Field::Schema | Field::Deprecated | Field::GroupName | Field::FeatureFlag => false,
+        Field::Schema | Field::Deprecated | Field::GroupName | Field::FeatureFlag | Field::FeatureFlags => {
+            false
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::api::{OWNER_METADATA_KEY, PREPARING_METADATA_KEY};
 
 /// An endpoint in Svix, as the mirror keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
     /// Id, given by Svix.
     pub id: Box<str>,

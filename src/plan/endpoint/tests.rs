@@ -45,7 +45,7 @@ fn created(desired: &Desired) -> Observed {
         url: desired.url.as_str().into(),
         description: desired.description.as_deref().unwrap_or_default().into(),
         event_types: Some(boxed(&desired.event_types)),
-        channels: desired.channels.clone().flatten().as_ref().map(boxed),
+        channels: desired.channels.as_ref().map(boxed),
         throttle_rate: desired.throttle_rate.flatten(),
         disabled: desired.disabled.unwrap_or(false),
         metadata: merge_metadata(desired, None)
@@ -90,19 +90,63 @@ fn a_created_endpoint_is_in_sync() {
 #[test]
 fn a_change_has_only_managed_fields_that_differ() {
     let desired = desire(json!({"description": "new"}));
-    let observed = Observed {
-        description: "old".into(),
-        disabled: true,
-        throttle_rate: Some(3),
-        channels: Some(Box::new(["x".into()])),
-        ..created(&desired)
-    };
+    let observed =
+        Observed { description: "old".into(), disabled: true, throttle_rate: Some(3), ..created(&desired) };
     let EndpointStep::Change(change, differences) = plan(&desired, Some(&observed), Ownership::Ours, MATCH)
     else {
         panic!()
     };
     assert_eq!(change, Change { description: Some("new".into()), ..Change::default() });
     assert_eq!(super::super::describe(&differences), r#"description is "old" in Svix, declared "new""#);
+}
+
+#[test]
+fn a_filter_on_channels_differs_from_none() {
+    let desired = desire(json!({}));
+    let filtered = Observed { channels: Some(Box::new(["x".into()])), ..created(&desired) };
+
+    let EndpointStep::Change(change, differences) = plan(&desired, Some(&filtered), Ownership::Ours, MATCH)
+    else {
+        panic!()
+    };
+    assert_eq!(change, Change { channels: Some(None), ..Change::default() });
+    assert_eq!(super::super::describe(&differences), r#"channels is "x" in Svix, declared all"#);
+
+    let EndpointStep::Refuse(error) = plan(&desired, Some(&filtered), Ownership::Nobody, MATCH) else {
+        panic!()
+    };
+    assert_eq!(error.reason, Reason::NotOurs);
+    assert!(error.message.contains("channels is \"x\" in Svix"), "{error}");
+}
+
+#[test]
+fn values_of_secrets_are_one_line() {
+    let object = endpoint(json!({"url": null, "urlFrom": {"secretKeyRef": {"name": "s", "key": "url"}}}));
+    let with_url = |url: &[u8]| {
+        let data = BTreeMap::from([("url".to_owned(), url.to_vec())]);
+        let secret = crate::plan::secrets::SecretData { data, ..Default::default() };
+        resolve(&object.spec, &Secrets::from([("s".to_owned(), Some(secret))]), "team")
+    };
+
+    let resolved = with_url(b" https://a.example/hunter2\r\n").unwrap();
+    assert_eq!(resolved.url.as_deref(), Some("https://a.example/hunter2"));
+    for (url, problem) in [
+        (&b"https://a.example/hunter2\nhttps://b.example/"[..], "found 2 lines"),
+        (b"https://a.example/\r\nhunter2\n", "found 2 lines"),
+        (b"\xef\xbb\xbfhttps://a.example/hunter2", "found a byte order mark"),
+        (b"\xff\xfeh\0t\0", "found text in UTF-16"),
+        (b"\n", "found an empty value"),
+        (b"https://a.example/ hunter2", "found white space inside"),
+        (b"\"https://a.example/hunter2\"", "found an address in quotes"),
+        (b"URL=https://a.example/hunter2", "found NAME=value"),
+        (b"a.example/hunter2", "found a text without http:// or https://"),
+        (b"ftp://a.example/hunter2", "found scheme \"ftp\""),
+    ] {
+        let error = with_url(url).unwrap_err();
+        assert_eq!(error.reason, Reason::InvalidSecret);
+        assert!(error.message.contains(problem) && error.message.contains("Secret team/s"), "{error}");
+        assert!(!error.message.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]

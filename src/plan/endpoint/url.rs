@@ -2,12 +2,29 @@
 
 use url::Url;
 
+use crate::plan::single_line::{self, InvalidLine};
+
 /// An address that an endpoint cannot have. No message contains it: it may be a credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
+    /// It is not one line of text. The URL parser removes line breaks, and some invisible characters from a host.
+    #[error(transparent)]
+    Line(#[from] InvalidLine),
+    /// It has white space inside.
+    #[error("found white space inside; {EXPECTED_URL}: remove it, or encode a space as %20")]
+    WhiteSpace,
+    /// It is in quotes.
+    #[error("found an address in quotes; {EXPECTED_URL}: remove the quotes")]
+    Quotes,
+    /// It is a line of a file of variables.
+    #[error("found NAME=value; {EXPECTED_URL}: remove the name and the equals sign")]
+    Assignment,
+    /// It does not begin with a scheme.
+    #[error("found a text without http:// or https:// at its beginning; {EXPECTED_URL}")]
+    NoScheme,
     /// It does not parse.
     #[error("not a URL ({0}); {EXPECTED_URL}")]
-    Syntax(#[from] url::ParseError),
+    Syntax(#[source] url::ParseError),
     /// It has no host.
     #[error("the URL has no host; {EXPECTED_URL}")]
     NoHost,
@@ -21,11 +38,32 @@ const EXPECTED_URL: &str = "expected an absolute http or https URL";
 /// Returns a URL in the form in which Svix keeps it (`https://a.example` becomes `https://a.example/`): Svix parses
 /// it by the same WHATWG rules.
 pub fn normal_url(text: &str) -> Result<String, InvalidUrl> {
-    let url = Url::parse(text)?;
+    single_line::check(text)?;
+    if text.contains(char::is_whitespace) {
+        return Err(InvalidUrl::WhiteSpace);
+    }
+    let url = Url::parse(text).map_err(|error| syntax(text, error))?;
     match (url.scheme(), url.host_str()) {
         ("http" | "https", Some(host)) if !host.is_empty() => Ok(url.into()),
         ("http" | "https", _) => Err(InvalidUrl::NoHost),
         (scheme, _) => Err(InvalidUrl::Scheme(scheme.to_owned())),
+    }
+}
+
+/// Finds the mistake in a text that the URL parser refuses.
+fn syntax(text: &str, error: url::ParseError) -> InvalidUrl {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    match error {
+        _ if text.starts_with(['"', '\'', '`', '\u{201c}', '\u{2018}', '<']) => InvalidUrl::Quotes,
+        url::ParseError::RelativeUrlWithoutBase
+            if text.split_once('=').is_some_and(|(name, _)| is_name(name)) =>
+        {
+            InvalidUrl::Assignment
+        }
+        url::ParseError::RelativeUrlWithoutBase => InvalidUrl::NoScheme,
+        other => InvalidUrl::Syntax(other),
     }
 }
 

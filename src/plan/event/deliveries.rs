@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::api::{Attempts, Reason};
+use crate::{
+    api::{Attempts, Reason},
+    plan::quoted,
+};
 
 /// How long deliveries are followed. Svix's own schedule of retries ends after 28 hours.
 pub const FOLLOW_LIMIT: Duration = Duration::from_secs(36 * 3600);
@@ -21,8 +24,10 @@ const LONGEST_POLL: Duration = Duration::from_secs(3600);
 pub enum Delivery {
     /// It arrived.
     Succeeded,
-    /// It is tried, or will be again.
+    /// It is tried for the first time.
     Pending,
+    /// An attempt failed, and Svix will try again.
+    Retrying,
     /// Svix gave up.
     Failed,
 }
@@ -59,7 +64,7 @@ pub fn progress(tried: &[Delivery], expected: usize, since_sent: Duration) -> Pr
     let untried = i32::try_from(expected.saturating_sub(tried.len())).unwrap_or(i32::MAX);
     let mut attempts = Attempts {
         succeeded: count(Delivery::Succeeded),
-        pending: count(Delivery::Pending),
+        pending: count(Delivery::Pending).saturating_add(count(Delivery::Retrying)),
         failed: count(Delivery::Failed),
     };
     let late_limit = if tried.is_empty() { FIRST_ATTEMPT_LIMIT } else { LATE_LIMIT };
@@ -105,6 +110,23 @@ pub fn progress(tried: &[Delivery], expected: usize, since_sent: Duration) -> Pr
         (Some(Reason::Delivered), format!("delivered to {succeeded} {endpoints}"))
     };
     Progress { attempts, ended, message }
+}
+
+/// Whether an attempt failed, so that Svix can say why.
+#[must_use]
+pub fn has_failures(tried: &[Delivery]) -> bool {
+    tried.iter().any(|delivery| matches!(delivery, Delivery::Retrying | Delivery::Failed))
+}
+
+/// Puts in front of a message why an attempt got no response, as Svix says it: an address that Svix does not deliver to, a name that
+/// does not resolve, a timeout. A text with a URL is not shown, since the URL can be a credential.
+#[must_use]
+pub fn with_cause(message: String, cause: Option<&str>) -> String {
+    match cause.map(str::trim) {
+        None | Some("") => message,
+        Some(cause) if cause.contains("://") => format!("an attempt got no response; {message}"),
+        Some(cause) => format!("an attempt got no response: {}; {message}", quoted(cause)),
+    }
 }
 
 /// How long to wait before deliveries are read again, at this time after sending.

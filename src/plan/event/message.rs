@@ -10,6 +10,9 @@ use crate::{
     schema,
 };
 
+/// Most channels of a message in Svix Cloud. The open-source server accepts five, and refuses more itself.
+pub const MAX_CHANNELS: usize = 10;
+
 /// The message that an object declares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -61,8 +64,11 @@ pub fn desired(object: &WebhookEvent, connection: &SvixConnectionSpec) -> Result
         ));
     }
     let channels = channels_in_svix(object, connection);
-    if let Some(found) = channels.as_ref().map(BTreeSet::len).filter(|found| !(1..=5).contains(found)) {
-        return Err(invalid("/spec/channels", &format_args!("found {found} channels, expected 1 to 5")));
+    if let Some(found) =
+        channels.as_ref().map(BTreeSet::len).filter(|found| !(1..=MAX_CHANNELS).contains(found))
+    {
+        let expected = format_args!("found {found} channels, expected 1 to {MAX_CHANNELS}");
+        return Err(invalid("/spec/channels", &expected));
     }
     let (payload, payload_text) = payload(object)?;
     // An event that was tried under an id keeps that id, even if another would be derived now: the connection may

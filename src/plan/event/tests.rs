@@ -85,13 +85,25 @@ fn an_invalid_event_is_refused_with_its_field() {
             "/spec/application: found \"a/b\"",
         ),
         (
-            json!({"eventType": "a.b", "payload": {}, "channels": ["1", "2", "3", "4", "5", "6"]}),
-            "/spec/channels: found 6 channels",
+            json!({"eventType": "a.b", "payload": {}, "channels": ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]}),
+            "/spec/channels: found 11 channels, expected 1 to 10",
         ),
     ] {
         let error = desired(&event(spec), &connection()).unwrap_err();
         assert!(error.message.starts_with(expected), "{error}");
     }
+}
+
+#[test]
+fn an_event_may_have_the_channels_that_the_cloud_accepts() {
+    let channels: Vec<String> = (0..10).map(|number| format!("project:{number}+x")).collect();
+    let event = event(json!({"eventType": "a.b", "payload": {}, "channels": channels}));
+    let mut connection = connection();
+    connection.channel_encoding = Some(crate::api::ChannelEncoding::WhenNeededOnCloud);
+
+    let desired = desired(&event, &connection).unwrap();
+
+    assert_eq!(desired.channels, Some(channels.into_iter().collect()));
 }
 
 #[test]
@@ -285,4 +297,27 @@ fn endpoints_declared_before_sending_missed_the_event() {
         "{text}"
     );
     assert!(endpoints.iter().map(is_in_sync).eq([false, false, true, true, true, true, true, true]));
+}
+
+#[test]
+fn the_cause_of_a_missing_response_shows_no_url() {
+    let message = || "sent".to_owned();
+
+    assert_eq!(with_cause(message(), None), "sent");
+    assert_eq!(with_cause(message(), Some(" ")), "sent");
+    assert_eq!(
+        with_cause(message(), Some("requests to this IP range are blocked (see the server configuration)")),
+        "an attempt got no response: \"requests to this IP range are blocked (see the server configuration)\"; sent"
+    );
+    let url = with_cause(message(), Some("error for url (https://a.example/hunter2)"));
+    assert_eq!(url, "an attempt got no response; sent");
+}
+
+#[test]
+fn only_failed_attempts_have_a_cause() {
+    assert!(!has_failures(&[Delivery::Succeeded, Delivery::Pending]));
+    assert!(has_failures(&[Delivery::Succeeded, Delivery::Retrying]));
+    assert!(has_failures(&[Delivery::Failed]));
+    let progress = progress(&[Delivery::Retrying, Delivery::Pending], 2, Duration::from_secs(1));
+    assert_eq!(progress.attempts.pending, 2);
 }

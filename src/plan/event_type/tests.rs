@@ -13,7 +13,7 @@ fn object(spec: Value) -> WebhookEventType {
 
 fn desire(spec: Value, owned: &[&str]) -> Desired {
     let object = object(spec);
-    let schema = object.spec.schema.as_ref().unwrap().to_value();
+    let schema = object.spec.schema.as_ref().map(crate::api::JsonObject::to_value);
     let owned: Vec<_> = owned.iter().map(ToString::to_string).collect();
     desired(&object, schema, vec![], EventTypeNames::Grouped, &owned).unwrap()
 }
@@ -24,9 +24,9 @@ fn observed(desired: &Desired) -> Observed {
         description: desired.description.clone().unwrap_or_default(),
         archived: false,
         deprecated: false,
-        schema_digest: Some(desired.schema_digest),
+        schema_digest: desired.schema.as_ref().map(|schema| schema.digest),
         group_name: None,
-        feature_flag: None,
+        feature_flags: BTreeSet::new(),
     }
 }
 
@@ -83,7 +83,7 @@ fn only_fields_that_the_spec_names_are_ours() {
         description: "by hand".into(),
         deprecated: true,
         group_name: Some("g".into()),
-        feature_flag: Some("f".into()),
+        feature_flags: ["f".into()].into(),
         ..observed(&desired)
     };
     assert_eq!(plan(&desired, Some(&touched), None, true, Adoption::Match), EventTypeStep::InSync);
@@ -96,7 +96,7 @@ fn a_field_that_is_no_longer_named_is_reset() {
         description: "d".into(),
         deprecated: true,
         group_name: Some("g".into()),
-        feature_flag: Some("f".into()),
+        feature_flags: ["f".into()].into(),
         ..observed(&desired)
     };
     let EventTypeStep::Change(differences) = plan(&desired, Some(&before), None, true, Adoption::Match)
@@ -123,26 +123,31 @@ fn an_archived_event_type_is_revived() {
 fn other_versions_of_the_schema_are_kept() {
     let desired = desire(json!({"schema": {"a": 1}}), &[]);
     let observed = json!({"1": {"old": true}, "2": {"kept": true}});
-    assert_eq!(merge_schemas(&desired, Some(&observed)), json!({"1": {"a": 1}, "2": {"kept": true}}));
-    assert_eq!(merge_schemas(&desired, None), json!({"1": {"a": 1}}));
+    assert_eq!(merge_schemas(&desired, Some(&observed)), Some(json!({"1": {"a": 1}, "2": {"kept": true}})));
+    assert_eq!(merge_schemas(&desired, None), Some(json!({"1": {"a": 1}})));
 }
 
 #[test]
 fn examples_go_into_the_schema() {
     let object = object(json!({"schema": {"type": "object"}}));
-    let desired =
-        desired(&object, json!({"type": "object"}), vec![json!({"a": 1})], EventTypeNames::Grouped, &[])
-            .unwrap();
-    assert_eq!(desired.schema, json!({"type": "object", "examples": [{"a": 1}]}));
+    let desired = desired(
+        &object,
+        Some(json!({"type": "object"})),
+        vec![json!({"a": 1})],
+        EventTypeNames::Grouped,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(desired.schema.unwrap().value, json!({"type": "object", "examples": [{"a": 1}]}));
 }
 
 #[test]
 fn an_invalid_name_is_refused_with_its_field() {
     let object = object(json!({"schema": {}, "name": "nodot"}));
-    let error = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
+    let error = desired(&object, Some(json!({})), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
     assert!(error.message.starts_with("/spec/name: found \"nodot\", expected `<group>.<event>`"), "{error}");
     assert_eq!(error.field, Some("/spec/name".into()));
-    assert!(desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).is_ok());
+    assert!(desired(&object, Some(json!({})), vec![], EventTypeNames::Any, &[]).is_ok());
 }
 
 #[test]
@@ -150,7 +155,7 @@ fn a_name_from_metadata_is_refused_at_metadata() {
     let mut object = object(json!({"schema": {}}));
     object.metadata.name = Some("nodot".into());
 
-    let error = desired(&object, json!({}), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
+    let error = desired(&object, Some(json!({})), vec![], EventTypeNames::Grouped, &[]).unwrap_err();
 
     assert_eq!(error.field, Some("/metadata/name".into()));
     assert!(error.message.starts_with("/metadata/name (spec.name is not given): found "), "{error}");
@@ -172,6 +177,43 @@ fn each_optional_field_can_be_named_and_left_out() {
 
     let reset = desire(json!({"schema": {}}), &[]);
     assert_eq!(Desired { named: vec![], ..desired }, reset);
+}
+
+#[test]
+fn feature_flags_are_compared_as_a_set() {
+    let desired = desire(json!({"schema": {}, "featureFlags": ["b", "a"]}), &[]);
+    let with = |flags: &[&str]| Observed {
+        feature_flags: flags.iter().map(ToString::to_string).collect(),
+        ..observed(&desired)
+    };
+
+    assert_eq!(differences(&desired, &with(&["a", "b"])), []);
+    let [one] = &differences(&desired, &with(&["a"]))[..] else { unreachable!() };
+    assert_eq!(
+        (one.field, one.found.as_str(), one.expected.as_str()),
+        (Field::FeatureFlags, r#""a""#, r#""a", "b""#,)
+    );
+    // A spec with one flag does not accept a second one, which would show the event type to others.
+    let single = desire(json!({"schema": {}, "featureFlag": "a"}), &[]);
+    let [more] = &differences(&single, &with(&["a", "b"]))[..] else { unreachable!() };
+    assert_eq!(more.field, Field::FeatureFlag);
+    assert_eq!(differences(&single, &with(&["a"])), []);
+}
+
+#[test]
+fn flags_that_are_no_longer_named_are_reset() {
+    let before =
+        |desired: &Desired| Observed { feature_flags: ["a".into(), "b".into()].into(), ..observed(desired) };
+    for (owned, field) in [("featureFlag", Field::FeatureFlag), ("featureFlags", Field::FeatureFlags)] {
+        let desired = desire(json!({"schema": {}}), &[owned]);
+        let [reset] = &differences(&desired, &before(&desired))[..] else { unreachable!() };
+        assert_eq!((reset.field, reset.expected.as_str()), (field, "none"));
+    }
+    // From one form to the other, without a change.
+    let list = desire(json!({"schema": {}, "featureFlags": ["a", "b"]}), &["featureFlag"]);
+    assert_eq!(differences(&list, &before(&list)), []);
+    let untouched = desire(json!({"schema": {}}), &[]);
+    assert_eq!(differences(&untouched, &before(&untouched)), []);
 }
 
 #[test]
@@ -225,8 +267,63 @@ fn a_difference_of_the_schema_can_be_located() {
 fn a_description_that_svix_can_never_store_is_refused() {
     let object = object(json!({"schema": {}, "description": "a\0b"}));
 
-    let error = desired(&object, json!({}), vec![], EventTypeNames::Any, &[]).unwrap_err();
+    let error = desired(&object, Some(json!({})), vec![], EventTypeNames::Any, &[]).unwrap_err();
 
     assert_eq!(error.reason, Reason::InvalidSpec);
     assert_eq!(error.message, format!("/spec/description: {}", storable::NUL));
+}
+
+fn without_schema(spec: Value) -> Desired {
+    desired(&object(spec), None, vec![], EventTypeNames::Grouped, &[]).unwrap()
+}
+
+#[test]
+fn schemas_in_svix_are_not_compared_without_one() {
+    let desired = without_schema(json!({"description": "d"}));
+    let theirs =
+        Observed { schema_digest: Some(Digest::of_json(&json!({"type": "object"}))), ..observed(&desired) };
+
+    for adoption in [Adoption::Match, Adoption::Override] {
+        assert_eq!(plan(&desired, Some(&theirs), None, false, adoption), EventTypeStep::Adopt);
+    }
+    assert_eq!(plan(&desired, Some(&theirs), None, true, Adoption::Match), EventTypeStep::InSync);
+    assert_eq!(plan(&desired, None, None, false, Adoption::Match), EventTypeStep::Create);
+    assert_eq!(merge_schemas(&desired, Some(&json!({"1": {}}))), None);
+}
+
+#[test]
+fn what_was_created_without_a_schema_is_recognized() {
+    let desired = without_schema(json!({"description": "d"}));
+
+    assert_eq!(desired.content_digest(), observed(&desired).content_digest());
+}
+
+#[test]
+fn a_revival_sets_what_the_spec_does_not_name_to_defaults() {
+    let earlier = |desired: &Desired| Observed {
+        archived: true,
+        description: "earlier".into(),
+        deprecated: true,
+        group_name: Some("earlier".into()),
+        feature_flags: ["earlier".to_owned()].into(),
+        ..observed(desired)
+    };
+    for desired in [desire(json!({"schema": {}}), &[]), without_schema(json!({}))] {
+        for is_ours in [false, true] {
+            let step = plan(&desired, Some(&earlier(&desired)), None, is_ours, Adoption::Match);
+
+            let EventTypeStep::Revive(differences) = step else { unreachable!() };
+            let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
+            assert_eq!(fields, [Field::Description, Field::Deprecated, Field::GroupName, Field::FeatureFlag]);
+        }
+    }
+    // What the spec names is compared with that.
+    let named = desire(json!({"schema": {}, "description": "earlier", "groupName": "earlier"}), &[]);
+    let EventTypeStep::Revive(differences) =
+        plan(&named, Some(&earlier(&named)), None, false, Adoption::Match)
+    else {
+        unreachable!()
+    };
+    let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
+    assert_eq!(fields, [Field::Deprecated, Field::FeatureFlag]);
 }

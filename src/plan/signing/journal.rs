@@ -12,14 +12,20 @@ use crate::{
     },
 };
 
-use super::key::check_key;
-
 /// Annotation of a Secret that a signing key was written to: the name of the endpoint.
 pub const ENDPOINT_ANNOTATION: &str = "svix-operator.dev/endpoint";
 const SINCE_ANNOTATION: &str = "svix-operator.dev/signing-key-since";
 const PREVIOUS_UNTIL_ANNOTATION: &str = "svix-operator.dev/previous-key-valid-until";
 const ROTATING_FOR_ANNOTATION: &str = "svix-operator.dev/rotating-for";
 const ROTATED_FOR_ANNOTATION: &str = "svix-operator.dev/rotated-for";
+/// The annotations of a journal.
+pub(super) const JOURNAL_ANNOTATIONS: [&str; 5] = [
+    ENDPOINT_ANNOTATION,
+    SINCE_ANNOTATION,
+    PREVIOUS_UNTIL_ANNOTATION,
+    ROTATING_FOR_ANNOTATION,
+    ROTATED_FOR_ANNOTATION,
+];
 
 /// The state of a rotation, as the Secret records it that the signing key is written to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +50,7 @@ impl Journal {
     /// Reads the Secret; `key` is the key in its data.
     #[must_use]
     pub fn read(secret: &SecretData, key: &str) -> Self {
-        let text = |key: &str| secret.text(key).filter(|text| !text.is_empty()).map(Sensitive::new);
+        let text = |key: &str| secret.text(key).map(Sensitive::new);
         let annotation = |key: &str| secret.annotations.get(key).cloned();
         let time = |key: &str| annotation(key).and_then(|text| text.parse().ok());
         Self {
@@ -94,6 +100,11 @@ impl Journal {
     }
 }
 
+/// The entries of the data that a journal may have.
+pub(super) fn entries(key: &str) -> [String; 3] {
+    [key.to_owned(), next_name(key), previous_name(key)]
+}
+
 fn next_name(key: &str) -> String {
     format!("{key}.next")
 }
@@ -130,12 +141,4 @@ pub fn check_ownership(
              it is not touched; name another, or delete it"
         ),
     ))
-}
-
-/// The key that an endpoint is created again with, so that its receivers keep theirs: the current one of the Secret
-/// that it was written to. `None`: there is none that Svix would accept, or the Secret is not this endpoint's.
-#[must_use]
-pub fn key_for_recreation(secret: &SecretData, endpoint: &WebhookEndpoint, key: &str) -> Option<Sensitive> {
-    check_ownership(secret, endpoint, JsonPointer::ROOT).ok()?;
-    Journal::read(secret, key).current.filter(|current| check_key(current.expose()).is_ok())
 }

@@ -14,6 +14,9 @@ pub const NEW_KEY: usize = 32;
 /// A signing key that Svix would refuse. No message contains the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
+    /// It is the public half of a key pair.
+    #[error("found a public key (whpk_), which cannot sign; {EXPECTED_KEY}")]
+    Public,
     /// It has none of the known prefixes.
     #[error("found a text that does not begin with whsec_; {EXPECTED_KEY}")]
     Prefix,
@@ -33,6 +36,7 @@ pub fn check_key(key: &str) -> Result<(), InvalidKey> {
     let (text, is_asymmetric) = match (key.strip_prefix("whsec_"), key.strip_prefix("whsk_")) {
         (Some(text), _) => (text, false),
         (None, Some(text)) => (text, true),
+        (None, None) if key.starts_with("whpk") => return Err(InvalidKey::Public),
         (None, None) => return Err(InvalidKey::Prefix),
     };
     let length = STANDARD.decode(text).map_err(InvalidKey::Encoding)?.len();

@@ -125,7 +125,7 @@ pub fn plan(
     let next_rotation = schedule.rotate_after.map(|duration| after(since, duration));
     let due = asked.is_some() || next_rotation.is_some_and(|time| time <= now);
     match (due, &journal.next) {
-        (true, _) if in_svix.expose().starts_with("whpk_") => SigningKeyStep::Refuse(ReconcileError::at(
+        (true, _) if in_svix.expose().starts_with("whpk") => SigningKeyStep::Refuse(ReconcileError::at(
             Reason::InvalidSpec,
             "/spec/signingSecret",
             "the endpoint has an asymmetric key, which is not replaced by itself; take rotateAfter \

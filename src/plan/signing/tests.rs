@@ -41,7 +41,16 @@ fn settle(journal: &mut Option<Journal>, svix: &mut Sensitive, schedule: Schedul
 #[test]
 fn keys_are_checked_without_being_repeated() {
     assert_eq!(check_key(key("a").expose()), Ok(()));
-    for bad in ["", "secret", "whsec_", "whsec_####", "whsec_c2hvcnQ=", "whsk_c2hvcnQ="] {
+    for bad in [
+        "",
+        "secret",
+        "whsec_",
+        "whsec_####",
+        "whsec_c2hvcnQ=",
+        "whsk_c2hvcnQ=",
+        "whpk_c2hvcnQ=",
+        "whpk1_c2hvcnQ=",
+    ] {
         let message = check_key(bad).unwrap_err().to_string();
         assert!(message.contains("expected whsec_"), "{message}");
         assert!(!message.contains("c2hvcnQ"), "{message}");

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::{error::InvalidSchema, keywords::Applies};
 pub(super) use graph::{Document, Node, Reference, ReferenceKeyword, Subschema};
+pub(super) use resolve::percent_decoded;
 
 impl<'a> Document<'a> {
     /// Reads a schema whose depth is bounded. An error names a reference that leads out of the document, or one that leads

@@ -241,7 +241,7 @@ fn meta_schema(address: &str) -> Option<(&'static str, &'static [&'static str])>
 }
 
 /// A fragment without percent encoding: `%25` is `%`.
-fn percent_decoded(text: &str) -> String {
+pub(in crate::schema) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

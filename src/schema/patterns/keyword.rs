@@ -97,11 +97,11 @@ impl Matcher {
         instance.meter.matching(self.index, |matching| {
             if matching.simple_steps.saturating_add(steps) <= MAX_SIMPLE_STEPS {
                 matching.simple_steps += steps;
-            } else if let Some(dfa) = self.dfa.get_or_init(|| self.dfa()) {
-                if let Some(found) = count(dfa, matching, instance, text) {
-                    return found;
-                }
-                // The table cannot go on, which a text alone never brings about.
+            } else if let Some(dfa) = self.dfa.get_or_init(|| self.dfa())
+                // A table that cannot go on, which a text alone never brings about, is left.
+                && let Some(found) = count(dfa, matching, instance, text)
+            {
+                return found;
             }
             !instance.charge(1 + steps) || self.regex.is_match(text)
         })

@@ -18,6 +18,12 @@ impl Client {
         Ok(page(list, |listed| listed.0))
     }
 
+    /// Checks that Svix responds, with the smallest listing.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let request = self.request(Method::GET, &["event-type"]).query(&[("limit", "1")]);
+        self.send("event-type.list", request).await.map(drop)
+    }
+
     /// Returns one page of the event types with all versions of their schemas, including archived ones.
     pub async fn list_event_type_documents(
         &self,

@@ -35,6 +35,20 @@ impl Client {
         none_if_not_found(self.read::<wire::MessageOut>("message.get", request).await.map(Into::into))
     }
 
+    /// Returns why the last attempt to deliver a message that got no response failed, in the words of Svix; `None`: each of
+    /// the last attempts that failed got a response, or the message does not exist.
+    pub async fn no_response(&self, application: &str, message: &str) -> Result<Option<String>, Error> {
+        // Newest first; one page is enough for an explanation.
+        let request = self
+            .request(Method::GET, &["app", application, "attempt", "msg", message])
+            .query(&[("status", "2"), ("limit", PAGE)]);
+        let list =
+            self.read::<wire::List<wire::MessageAttemptOut>>("message-attempt.list-by-msg", request).await;
+        let attempts = none_if_not_found(list)?.map(|list| list.data).unwrap_or_default();
+        let unanswered = attempts.into_iter().find(|attempt| attempt.response_status_code == 0);
+        Ok(unanswered.map(|attempt| attempt.response))
+    }
+
     /// Returns the deliveries of a message, one for each endpoint that was tried; `None`: the message or its application
     /// does not exist.
     pub async fn deliveries(

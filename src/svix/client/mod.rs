@@ -21,6 +21,7 @@ use url::Url;
 use super::{
     budget::Budget,
     errors::{Error, ErrorKind},
+    health::Health,
 };
 use crate::{api::JsonPointer, telemetry::Metrics};
 
@@ -122,6 +123,7 @@ struct Inner {
     /// Changes with the Secret; the next call uses it.
     authorization: RwLock<header::HeaderValue>,
     budget: Arc<Budget>,
+    health: Health,
     metrics: Metrics,
 }
 
@@ -166,6 +168,7 @@ impl Client {
                 base,
                 authorization: RwLock::new(authorization(options.token)?),
                 budget,
+                health: Health::default(),
                 metrics,
             }),
         })
@@ -175,6 +178,12 @@ impl Client {
     #[must_use]
     pub fn server_url(&self) -> &str {
         &self.inner.base
+    }
+
+    /// Returns whether its calls succeed.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.inner.health
     }
 
     /// Uses another token from the next call on.
@@ -253,6 +262,7 @@ impl Client {
                 Err(ErrorKind::from_answer(status.as_u16(), retry_after, &body))
             }
         };
+        self.inner.health.record(result.as_ref().err());
         let result = result.map_err(|kind| Error { operation, kind });
         if let Err(Error { kind: ErrorKind::Throttled { retry_after }, .. }) = &result {
             self.inner.budget.pause(*retry_after);

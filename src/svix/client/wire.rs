@@ -33,7 +33,7 @@ pub(super) struct EventTypeOut {
     schemas: Option<Value>,
     group_name: Option<String>,
     feature_flag: Option<String>,
-    feature_flags: Option<Vec<String>>,
+    feature_flags: Option<BTreeSet<String>>,
 }
 
 impl From<EventTypeOut> for EventTypeDocument {
@@ -47,7 +47,11 @@ impl From<EventTypeOut> for EventTypeDocument {
                 archived: out.archived,
                 deprecated: out.deprecated,
                 group_name: out.group_name,
-                feature_flag: out.feature_flag.or_else(|| out.feature_flags.map(|flags| flags.join(","))),
+                // Svix Cloud may return the first of several as `featureFlag`, too.
+                feature_flags: match out.feature_flags.filter(|flags| !flags.is_empty()) {
+                    Some(flags) => flags,
+                    None => out.feature_flag.into_iter().collect(),
+                },
             },
             schemas: out.schemas,
         }
@@ -120,21 +124,20 @@ pub(super) fn event_type_in(desired: &event_type::Desired) -> Value {
         name,
         // It is merged into the schemas.
         schema: _,
-        schema_field: _,
-        schema_digest: _,
         description,
         deprecated,
         group_name,
-        feature_flag,
+        feature_flags,
+        feature_flags_field: _,
         named: _,
     } = desired;
     let mut body = svix::models::EventTypeIn::new(name.clone(), description.clone().unwrap_or_default());
     body.deprecated = *deprecated;
-    body.schemas = Some(event_type::merge_schemas(desired, None));
+    body.schemas = event_type::merge_schemas(desired, None);
     body.group_name = group_name.clone().flatten();
-    body.feature_flags = feature_flag.clone().flatten().map(|flag| BTreeSet::from([flag]));
+    body.feature_flags = feature_flags.clone().filter(|flags| !flags.is_empty());
     let mut body = serde_json::to_value(body).unwrap_or_default();
-    add_feature_flag(&mut body, feature_flag.as_ref().filter(|flag| flag.is_some()));
+    add_feature_flag(&mut body, feature_flags.as_ref().filter(|flags| !flags.is_empty()));
     body
 }
 
@@ -147,19 +150,22 @@ pub(super) fn event_type_patch(
 ) -> Value {
     let mut body = svix::models::EventTypePatch::new();
     body.archived = revive.then_some(false);
-    let mut flag = None;
+    let mut flags = None;
     for field in fields {
         match field {
             Field::Description => body.description.clone_from(&desired.description),
             Field::Deprecated => body.deprecated = desired.deprecated,
-            Field::Schema => body.schemas = JsOption::Some(event_type::merge_schemas(desired, observed)),
+            Field::Schema => {
+                body.schemas =
+                    event_type::merge_schemas(desired, observed).map_or(JsOption::Undefined, JsOption::Some);
+            }
             Field::GroupName => {
                 body.group_name = desired.group_name.clone().map_or(JsOption::Undefined, nullable);
             }
-            Field::FeatureFlag => {
-                flag = desired.feature_flag.as_ref();
-                let flags = flag.cloned().map(|flag| nullable(flag.map(|flag| BTreeSet::from([flag]))));
-                body.feature_flags = flags.unwrap_or(JsOption::Undefined);
+            Field::FeatureFlag | Field::FeatureFlags => {
+                flags = desired.feature_flags.as_ref();
+                let value = |flags: &BTreeSet<String>| nullable((!flags.is_empty()).then(|| flags.clone()));
+                body.feature_flags = flags.map_or(JsOption::Undefined, value);
             }
             // Fields of endpoints.
             Field::Uid
@@ -174,14 +180,17 @@ pub(super) fn event_type_patch(
         }
     }
     let mut body = serde_json::to_value(body).unwrap_or_default();
-    add_feature_flag(&mut body, flag);
+    add_feature_flag(&mut body, flags);
     body
 }
 
-/// Adds the open-source server's `featureFlag`, which the SDK's model does not have.
-fn add_feature_flag(body: &mut Value, flag: Option<&Option<String>>) {
-    if let (Some(flag), Some(body)) = (flag, body.as_object_mut()) {
-        body.insert("featureFlag".to_owned(), flag.clone().into());
+/// Adds the open-source server's `featureFlag`, which the SDK's model does not have. That server cannot have several, so it
+/// gets none of them then: one alone would show the event type to other consumers than the spec says.
+fn add_feature_flag(body: &mut Value, flags: Option<&BTreeSet<String>>) {
+    if let (Some(flags), Some(body)) = (flags, body.as_object_mut())
+        && flags.len() <= 1
+    {
+        body.insert("featureFlag".to_owned(), flags.first().cloned().into());
     }
 }
 
@@ -211,7 +220,7 @@ pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::Endpoint
     body.uid = Some(uid.clone());
     body.description.clone_from(description);
     body.event_types = Some(event_types.clone());
-    body.channels = channels.clone().flatten();
+    body.channels.clone_from(channels);
     body.throttle_rate = throttle_rate.flatten();
     body.secret = signing_key.as_ref().map(|key| key.expose().to_owned());
     let mut metadata = endpoint::merge_metadata(desired, None);
@@ -358,7 +367,78 @@ impl From<MessageEndpointOut> for event::Delivery {
         match (out.status, out.next_attempt) {
             (0, _) => Self::Succeeded,
             (2, None) => Self::Failed,
+            (2, Some(_)) | (1, Some(_)) => Self::Retrying,
             _ => Self::Pending,
+        }
+    }
+}
+
+/// `MessageAttemptOut`, of which only the response is read. Without a response its status is 0 and its text is the error.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageAttemptOut {
+    pub response: String,
+    pub response_status_code: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{EventTypeNames, WebhookEventType};
+
+    fn desired(spec: &Value) -> event_type::Desired {
+        let object: WebhookEventType = serde_json::from_value(json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
+            "metadata": {"name": "a.b", "namespace": "ns"}, "spec": spec,
+        }))
+        .unwrap();
+        let owned = ["featureFlag".to_owned()];
+        event_type::desired(&object, Some(json!({})), vec![], EventTypeNames::Grouped, &owned).unwrap()
+    }
+
+    #[test]
+    fn feature_flags_are_written_for_both_kinds_of_servers() {
+        for (spec, one, list) in [
+            (json!({"schema": {}, "featureFlag": "a"}), json!("a"), json!(["a"])),
+            (json!({"schema": {}, "featureFlags": ["a"]}), json!("a"), json!(["a"])),
+            // The open-source server cannot have both, and gets neither.
+            (json!({"schema": {}, "featureFlags": ["b", "a"]}), Value::Null, json!(["a", "b"])),
+        ] {
+            let desired = desired(&spec);
+            let created = event_type_in(&desired);
+            let patched = event_type_patch(&desired, &[desired.feature_flags_field], false, None);
+
+            for body in [&created, &patched] {
+                assert_eq!((&body["featureFlag"], &body["featureFlags"]), (&one, &list), "{body}");
+            }
+            assert_eq!(patched.get("featureFlag").is_some(), !one.is_null(), "{patched}");
+        }
+        let reset = desired(&json!({"schema": {}}));
+        let patched = event_type_patch(&reset, &[reset.feature_flags_field], false, None);
+        assert_eq!(patched, json!({"featureFlag": null, "featureFlags": null}));
+        assert_eq!(event_type_in(&reset).get("featureFlag"), None);
+    }
+
+    #[test]
+    fn feature_flags_are_read_from_both_kinds_of_servers() {
+        for (out, flags) in [
+            (json!({"featureFlag": "a"}), &["a"][..]),
+            (json!({"featureFlags": ["b", "a"]}), &["a", "b"]),
+            (json!({"featureFlag": "a", "featureFlags": ["a", "b"]}), &["a", "b"]),
+            (json!({"featureFlag": "a", "featureFlags": []}), &["a"]),
+            (json!({"featureFlag": null, "featureFlags": null}), &[]),
+            (json!({}), &[]),
+        ] {
+            let mut document = json!({"name": "a.b"});
+            document.as_object_mut().unwrap().extend(out.as_object().unwrap().clone());
+            let read: EventTypeOut = serde_json::from_value(document).unwrap();
+
+            let observed = EventTypeDocument::from(read).observed;
+
+            assert!(observed.feature_flags.iter().eq(flags), "{out}: {:?}", observed.feature_flags);
         }
     }
 }

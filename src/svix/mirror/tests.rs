@@ -10,7 +10,7 @@ fn event_type(name: &str, description: &str) -> event_type::Observed {
         deprecated: false,
         schema_digest: None,
         group_name: None,
-        feature_flag: None,
+        feature_flags: std::collections::BTreeSet::new(),
     }
 }
 

@@ -78,3 +78,46 @@ async fn twenty_random_kills_leave_what_is_declared() {
     assert_eq!((endpoints.len(), uids.len()), (250, 250), "no duplicate, nothing missing");
     assert_eq!(held.applications.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_before_a_slow_listing_writes_nothing() {
+    // Given objects in sync, and no operator
+    let control_plane = ControlPlane::start().await;
+    install(&control_plane).await;
+    let resync = |connection: Manifest| connection.with("resyncInterval", "1h");
+    let tenant = TestNamespace::with_connection(&control_plane, "restart", resync).await;
+    let first = Operator::start(&control_plane, &["--no-leader-election"]);
+    first.ready().await;
+    tenant.apply([event_type("a.one"), event_type("a.two"), endpoint("hook", &["a.one"])]).await;
+    tenant.all_ready(3).await;
+    drop(first);
+    let objects = async || {
+        let mut versions = Vec::new();
+        for (kind, name) in
+            [("webhookeventtype", "a.one"), ("webhookeventtype", "a.two"), ("webhookendpoint", "hook")]
+        {
+            let object = tenant.get(kind, name).await.unwrap();
+            versions.push(object["metadata"]["resourceVersion"].clone());
+        }
+        versions
+    };
+    let before = objects().await;
+
+    // When another one begins, and its first listing takes longer than anything waits before it is reported
+    let latency = Duration::from_millis(2500);
+    tenant.svix.faults().set(FaultPlan { latency, ..FaultPlan::default() });
+    tenant.svix.clear_calls();
+    let second = Operator::start(&control_plane, &["--no-leader-election"]);
+    second.ready().await;
+    eventually("the listing", Duration::from_secs(60), async || {
+        tenant.svix.calls().iter().any(|call| call.operation == "endpoint.list").then_some(())
+    })
+    .await;
+    tenant.svix.faults().clear();
+    tenant.apply([event_type("a.three")]).await;
+    tenant.wait_for_reason("webhookeventtype", "a.three", "InSync").await;
+
+    // Then no object was written.
+    assert_eq!(objects().await, before);
+    assert!(!second.log_text().contains("not ready"), "{}", second.log_text());
+}

@@ -83,8 +83,18 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
     let many: Vec<_> = (0..501).map(|i| format!("a.e{i}")).collect();
     let eleven: Vec<_> = (0..11).map(|i| format!("c{i}")).collect();
     let cases: Vec<(Manifest, &str)> = vec![
-        (kind().with("schemaText", "{}"), "exactly one of schema, schemaText and schemaFrom"),
-        (kind().with("schema", json!(null)), "exactly one of schema, schemaText and schemaFrom"),
+        (kind().with("schemaText", "{}"), "at most one of schema, schemaText and schemaFrom"),
+        (
+            kind().with("schema", json!(null)).with("examples", json!([{"name": "one", "value": {}}])),
+            "examples need schema, schemaText or schemaFrom",
+        ),
+        (
+            kind().with("featureFlag", "a").with("featureFlags", json!(["a"])),
+            "at most one of featureFlag and featureFlags",
+        ),
+        (kind().with("featureFlags", json!([])), "spec.featureFlags"),
+        (kind().with("featureFlags", json!(["a", "a"])), "spec.featureFlags"),
+        (kind().with("featureFlags", json!(["a b"])), "spec.featureFlags"),
         (kind().with("name", "with space"), "spec.name"),
         (kind().with("name", long.as_str()), "spec.name"),
         (kind().with("schema", json!("text")), "spec.schema"),
@@ -156,7 +166,7 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
         (sent().with("payloadText", "{}"), "exactly one of payload and payloadText"),
         (sent().with("payload", json!([1])), "spec.payload"),
         (sent().with("channels", json!([])), "spec.channels"),
-        (sent().with("channels", json!(["1", "2", "3", "4", "5", "6"])), "spec.channels"),
+        (sent().with("channels", json!(eleven)), "spec.channels"),
         (sent().with("eventId", "msg_1"), "must not start with app_"),
         (sent().with("application", "ep_1"), "must not start with app_"),
         (sent().with("ttlAfterFinished", "1d"), "spec.ttlAfterFinished"),

@@ -1,6 +1,9 @@
 //! What is declared becomes what Svix holds, in any order, and then nothing is written any more.
 
+use std::time::Duration;
+
 use serde_json::json;
+use svix_operator::{embedded::FaultPlan, engine::Kind};
 
 use crate::support::{
     harness::{Harness, PATIENCE},
@@ -253,4 +256,59 @@ async fn a_rewritten_number_is_in_sync() {
     harness.declare([event_type("a.one").with("schema", schema)]);
     harness.wait_until_in_sync().await;
     assert_eq!(harness.writes_while_listed(2).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_slow_first_listing_leaves_ready_objects_alone() {
+    // Given objects in sync, and an engine that ended
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let names: Vec<_> = (0..20).map(|n| format!("a.n{n}")).collect();
+    harness.declare(names.iter().map(|name| event_type(name)));
+    harness.declare([endpoint("hook", &["a.n0"])]);
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    let objects = || names.iter().map(|name| event_type(name).key()).chain([endpoint("hook", &[]).key()]);
+    let before: Vec<_> = objects().map(|key| harness.object(&key).unwrap()).collect();
+    let published = harness.all_published().len();
+
+    // When another one begins with a listing that takes longer than anything waits before it is reported
+    let latency = Duration::from_millis(1500);
+    harness.svix.faults().set(FaultPlan { latency, ..FaultPlan::default() });
+    harness.crash_and_restart().await;
+    harness.wait_until_idle().await;
+
+    // Then nothing is written, published or claimed.
+    for (key, before) in objects().zip(before) {
+        let now = harness.object(&key).unwrap();
+        assert_eq!(now.conditions(), before.conditions(), "{key}");
+        assert_eq!(now.observed_generation(), before.observed_generation(), "{key}");
+    }
+    let about_objects = |(key, _): &&(_, _)| objects().any(|object| object == *key);
+    assert_eq!(harness.all_published()[published..].iter().filter(about_objects).count(), 0);
+}
+
+#[tokio::test]
+async fn a_spec_that_changed_during_a_restart_is_not_claimed() {
+    // Given an object in sync whose spec changes while no engine runs
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let kind = event_type("a.one");
+    harness.declare([kind.clone()]);
+    harness.wait_until_in_sync().await;
+    let latency = Duration::from_millis(1500);
+    harness.svix.faults().set(FaultPlan { latency, ..FaultPlan::default() });
+
+    // When an engine begins with the new spec
+    harness
+        .restart_with(|mut object| {
+            if object.kind() == Kind::EventType {
+                object.meta_mut().generation = Some(2);
+            }
+            object
+        })
+        .await;
+
+    // Then the object is not ready until that is carried out.
+    let ready = harness.wait_for_reason(&kind.key(), "ConnectionNotReady").await;
+    assert_eq!(ready.observed_generation, Some(2));
+    harness.wait_for_reason(&kind.key(), "InSync").await;
 }

@@ -299,3 +299,49 @@ async fn an_invalid_draft_7_schema_is_not_sent() {
     assert!(ready.message.starts_with(place), "{}", ready.message);
     assert_eq!(harness.writes(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn an_outage_shows_on_the_connection_within_seconds() {
+    // Given a connection that works, and lists Svix once an hour
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    harness.declare([event_type("a.one")]);
+    harness.wait_until_in_sync().await;
+
+    // When Svix goes, and an object needs it
+    harness.svix.faults().down(true);
+    let begun = Instant::now();
+    harness.declare([event_type("a.two")]);
+    harness.wait_for_reason(&connection("").key(), "SvixUnavailable").await;
+
+    // Then the connection says so soon, and that it is back, too.
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    harness.svix.faults().down(false);
+    harness.wait_for_reason(&connection("").key(), "Connected").await;
+    harness.wait_until_in_sync().await;
+}
+
+#[tokio::test]
+async fn an_object_that_svix_fails_on_leaves_the_connection_connected() {
+    // Given a Svix that fails with every change of an endpoint
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let hook = endpoint("hook", &["a.one"]);
+    harness.declare([event_type("a.one"), hook.clone()]);
+    harness.wait_until_in_sync().await;
+    let only = Some(vec!["endpoint.patch".to_owned()]);
+    harness.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
+
+    // When one changes
+    harness.declare([hook.clone().with("description", "another")]);
+    let ready = harness.wait_for_reason(&hook.key(), "SvixFailsOnObject").await;
+
+    // Then it says so, and nothing else does;
+    assert!(ready.message.contains("endpoint.patch: Svix fails with status 500"), "{}", ready.message);
+    let others = [connection("").key(), event_type("a.one").key()];
+    for key in &others {
+        assert!(!harness.published(key).contains(&"SvixUnavailable"), "{key}");
+    }
+    // and it recovers at once when it changes to what Svix takes.
+    harness.svix.faults().clear();
+    harness.declare([hook.with("description", "a third")]);
+    harness.wait_until_in_sync().await;
+}

@@ -180,6 +180,11 @@ async fn send_judges_and_then_sends() {
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
     assert_eq!(again.stdout, sent.stdout, "the same message");
     assert!(text(&again).contains("already sent: an event with id e-1 is in Svix"), "{}", text(&again));
+    svix.faults().accept_used_event_ids(true);
+    let days_later = send(&svix, &["--from", from, "--channel", "a b", "--event-id", "e-1"], payload);
+    assert_eq!(days_later.stdout, sent.stdout, "the same message, although Svix would accept another");
+    assert_eq!(svix.snapshot().applications["app"].messages.len(), 1);
+    svix.faults().accept_used_event_ids(false);
     let other = send(&svix, &["--from", from, "--channel", "a b", "--event-id", "e-1"], r#"{"n": 2}"#);
     assert_eq!(other.status.code(), Some(4), "{}", text(&other));
     assert!(text(&other).contains("payload differs"), "{}", text(&other));
@@ -190,6 +195,12 @@ async fn send_judges_and_then_sends() {
     assert_eq!((bad.status.code(), text(&bad).as_str()), (Some(1), "/: found no \"n\", which is required\n"));
     let broken = send(&svix, &["--from", from], "{");
     assert!(broken.status.code() == Some(1) && text(&broken).contains("not JSON"), "{}", text(&broken));
+    let marked = send(&svix, &["--from", from], &format!("\u{feff}{payload}"));
+    assert!(
+        marked.status.code() == Some(1) && text(&marked).contains("byte order mark"),
+        "{}",
+        text(&marked)
+    );
     let dry = send(&svix, &["--from", from, "--dry-run"], payload);
     assert!(dry.status.code() == Some(0) && text(&dry).contains("nothing is sent"), "{}", text(&dry));
     let undeclared = send(&svix, &["--from-svix"], payload);
@@ -213,6 +224,56 @@ async fn send_judges_and_then_sends() {
     assert_eq!(gone.status.code(), Some(3));
     let stated = format!("no answer from Svix at {url}: ");
     assert!(text(&gone).contains(&stated) && text(&gone).contains("--svix-url"), "{}", text(&gone));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_of_the_command_line_of_svix_are_accepted() {
+    let svix = svix_server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[requiring("n")]);
+    let payload = dir.path().join("payload.txt");
+    std::fs::write(&payload, "{\"n\": 1}").unwrap();
+    let app = json!({"name": "default", "uid": "default"});
+    let url = format!("{}/api/v1/app", svix.url());
+    reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&app).send().await.unwrap();
+    let (url, token) = (svix.url(), svix.token().to_owned());
+    let send = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(PROGRAM);
+        for name in ["SVIX_TOKEN", "SVIX_AUTH_TOKEN", "SVIX_URL", "SVIX_SERVER_URL"] {
+            command.env_remove(name);
+        }
+        command.args(["send", "a.one", "--from"]).arg(dir.path()).arg("-f").arg(&payload);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+
+    let theirs = send(&[("SVIX_AUTH_TOKEN", &token), ("SVIX_SERVER_URL", &url)]);
+    let ours = [("SVIX_TOKEN", token.as_str()), ("SVIX_URL", &url)];
+    let both = send(
+        &[&ours[..], &[("SVIX_AUTH_TOKEN", "other-secret"), ("SVIX_SERVER_URL", "http://other")]].concat(),
+    );
+    let equal = send(&[&ours[..], &[("SVIX_AUTH_TOKEN", &token), ("SVIX_SERVER_URL", &url)]].concat());
+    let neither = send(&[("SVIX_SERVER_URL", &url)]);
+
+    assert_eq!(theirs, (Some(0), String::new()));
+    assert_eq!(equal, (Some(0), String::new()));
+    assert_eq!(both.0, Some(0), "{}", both.1);
+    assert!(both.1.contains("SVIX_TOKEN is used") && both.1.contains("SVIX_URL is used"), "{}", both.1);
+    assert!(!both.1.contains("other-secret"), "{}", both.1);
+    assert!(neither.0 == Some(2) && neither.1.contains("SVIX_TOKEN and SVIX_AUTH_TOKEN"), "{neither:?}");
+}
+
+#[test]
+fn with_event_types_from_svix_they_cannot_be_written() {
+    let output = Command::new(PROGRAM)
+        .args(["webhook", "--from-svix", "--svix-url", "http://127.0.0.1:9", "--allow-event-type-writes"])
+        .env("SVIX_TOKEN", "t")
+        .output()
+        .unwrap();
+
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("--allow-event-type-writes") && text.contains("--from-svix"), "{text}");
 }
 
 #[tokio::test]
@@ -263,4 +324,22 @@ async fn the_gateway_uses_the_proxy_of_the_environment() {
     assert_eq!(sent.status(), 202, "{}", sent.text().await.unwrap());
     assert!(asked.lock().unwrap()[0].starts_with("CONNECT svix.invalid:8443 "), "{asked:?}");
     assert!(server.requests()[0].contains("host: svix.invalid:8443"), "{:?}", server.requests());
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_shut_out_callers() {
+    let svix = svix_server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[requiring("n")]);
+    let (listen, health) = (free_address(), free_address());
+    let _child = webhook(&["--from", dir.path().to_str().unwrap()], listen, health, &svix);
+    ready(health).await;
+    // Kept open; the gateway closes the oldest ones to make room.
+    let mut idle = Vec::new();
+    for _ in 0..8_300 {
+        idle.push(tokio::net::TcpStream::connect(listen).await.unwrap());
+    }
+
+    assert_eq!(check(listen, json!({"n": 1})).await, 200);
+    assert_eq!(get(health, "/livez").await.map(|(status, _)| status), Some(200));
 }

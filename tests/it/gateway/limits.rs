@@ -41,7 +41,16 @@ async fn payloads_and_bodies_have_a_maximum_size() {
     );
     gateway.post(SEND, &[], &body).await.expect_code(413, "payload_too_large");
     gateway.post("/validate/a.enforce", &[], &body).await.expect_code(413, "payload_too_large");
-    gateway.post("/api/v1/event-type", &[], &body).await.expect_code(413, "payload_too_large");
+    gateway.post("/api/v1/app", &[], &body).await.expect_code(413, "payload_too_large");
+
+    // The two limits have messages of their own.
+    let payload = gateway.send("a.enforce", &padded(1024 * 1024 + 1)).await.body;
+    assert!(
+        payload.contains("The payload is too large: found 1048577 bytes, expected at most 1048576"),
+        "{payload}"
+    );
+    let whole = gateway.post(SEND, &[], &body).await.body;
+    assert!(whole.contains("The body of the request is too large: expected at most 2097152"), "{whole}");
 
     // A chunked body has no announced length.
     let mut chunked =

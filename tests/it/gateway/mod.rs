@@ -3,6 +3,7 @@
 mod bypasses;
 mod commands;
 mod limits;
+mod operations;
 mod policies;
 mod sdks;
 mod wire;
@@ -38,13 +39,28 @@ struct ReceivedRequest {
     body: Vec<u8>,
 }
 
-/// A server that accepts every request and records it.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<ReceivedRequest>>>);
+/// A server that responds alike to every request and records it.
+#[derive(Clone)]
+struct Recorder {
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
+    status: hyper::StatusCode,
+    body: &'static str,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { requests: Arc::default(), status: hyper::StatusCode::ACCEPTED, body: r#"{"id": "msg_1"}"# }
+    }
+}
 
 impl Recorder {
+    /// A server that responds with 200 and this body.
+    fn responding(body: &'static str) -> Self {
+        Self { status: hyper::StatusCode::OK, body, ..Self::default() }
+    }
+
     async fn start(&self) -> SocketAddr {
-        let requests = self.0.clone();
+        let (requests, status, response) = (self.requests.clone(), self.status, self.body);
         let app = axum::Router::new().fallback(async move |request: axum::extract::Request| {
             let (parts, body) = request.into_parts();
             let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
@@ -56,7 +72,7 @@ impl Recorder {
                 ("connection", "x-hop"),
                 ("x-hop", "1"),
             ];
-            (hyper::StatusCode::ACCEPTED, headers, r#"{"id": "msg_1"}"#)
+            (status, headers, response)
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -65,7 +81,7 @@ impl Recorder {
     }
 
     fn requests(&self) -> Vec<ReceivedRequest> {
-        self.0.lock().unwrap().clone()
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -84,7 +100,7 @@ fn schema() -> Value {
 }
 
 fn declared(schema: &Value, policy: PayloadPolicy) -> Declared {
-    Declared { schema: JsonObject::from_value(schema).unwrap(), format_assertion: true, policy }
+    Declared { schema: Some(JsonObject::from_value(schema).unwrap()), format_assertion: true, policy }
 }
 
 fn catalogue() -> Catalogue {

@@ -83,6 +83,9 @@ async fn validate_forwards_nothing() {
     assert_eq!((good.status, good.body.as_str()), (200, r#"{"valid":true}"#));
 
     assert_eq!(gateway.post("/validate/a.enforce", &[], "not json").await.status, 422);
+    let utf_16: Vec<u8> = GOOD.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let other_encoding = gateway.post("/validate/a.enforce", &[], utf_16).await;
+    assert!(other_encoding.expect_invalid("body").starts_with("found UTF-16 text, expected JSON in UTF-8"));
     gateway
         .post("/validate/a.enforce", &["content-encoding: gzip"], GOOD)
         .await

@@ -13,7 +13,7 @@ use super::{Harness, Recorder};
 use crate::support::{harness::PATIENCE, operator::free_address, svix_server, wait::eventually};
 
 /// The token of the Svix in `dev`.
-const DEV_TOKEN: &str = "testsk_embedded";
+const DEV_TOKEN: &str = "testsk_of_this_test";
 const PYTHON: &str = "svix==2.9.1";
 const JAVASCRIPT: &str = "svix@2.5.0";
 const GO: &str = "github.com/svix/svix-webhooks@v1.96.1";
@@ -221,7 +221,7 @@ async fn the_receiver_of_the_example() {
         .unwrap();
     let mut dev = Command::new(env!("CARGO_BIN_EXE_svix-operator"));
     let _dev = dev
-        .args(["dev", "--gateway", &gateway])
+        .args(["dev", "--gateway", &gateway, "--token", DEV_TOKEN])
         .arg(folder.path())
         .stdout(std::process::Stdio::null())
         .kill_on_drop(true)

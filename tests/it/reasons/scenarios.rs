@@ -188,8 +188,15 @@ pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
             boxed(async move { alone(kind().with("groupName", "group"), Stalled).await })
         }
         Reason::SvixUnavailable => boxed(async move {
+            let mut harness = Harness::new().await;
+            harness.wait_for_reason(&connection("").key(), "Connected").await;
+            harness.svix.faults().set(FaultPlan { errors: 1.0, ..FaultPlan::default() });
+            harness.declare([kind()]);
+            Scenario::of(harness, &kind(), Waiting)
+        }),
+        Reason::SvixFailsOnObject => boxed(async move {
             let faults = FaultPlan { errors: 1.0, ..FaultPlan::default() };
-            under("event-type.create", faults, vec![kind()], Waiting).await
+            under("event-type.create", faults, vec![kind()], Stalled).await
         }),
         Reason::Throttled => boxed(async move {
             let faults = FaultPlan { throttled: 1.0, ..FaultPlan::default() };
@@ -232,6 +239,11 @@ pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
         Reason::PayloadValid => boxed(async move {
             let sent = event("e", "a.one");
             Scenario::of(declaring([strict("Enforce"), sent.clone()]).await, &sent, Accepted)
+        }),
+        Reason::PayloadNotValidated => boxed(async move {
+            let sent = event("e", "a.one");
+            let without_schema = kind().with("schema", serde_json::Value::Null);
+            Scenario::of(declaring([without_schema, sent.clone()]).await, &sent, Accepted)
         }),
         Reason::PayloadMismatch => {
             boxed(async move { Scenario::of(declaring([strict("Warn"), wrong()]).await, &wrong(), Accepted) })

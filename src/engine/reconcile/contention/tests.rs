@@ -65,6 +65,29 @@ fn others_are_named_and_published_once() {
 }
 
 #[test]
+fn an_invalid_object_owns_nothing_and_is_not_named() {
+    // The older one has no valid name, or status says that its schema is invalid.
+    let older = |manifest: Manifest| {
+        manifest.changed(|it| it["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z".into())
+    };
+    for invalid in [
+        older(other("bad")).with("schemaText", "{}").with("schema", serde_json::json!({})),
+        older(other("bad")).with_ready(false, "InvalidSchema", "not a schema"),
+        older(other("bad")).with_ready(false, "InvalidSpec", "no name"),
+    ] {
+        let fixture = Fixture::new().with(connection()).with(event_type("a.one")).with(invalid);
+        let object = fixture.stored(&event_type("a.one").key());
+        let mut message = "in sync".to_owned();
+
+        let owns = require_ownership(&fixture.ctx, &object, || "event type a.one".to_owned());
+        name_other_declarers(&fixture.ctx, &object, &mut message);
+
+        assert_eq!((owns, message.as_str()), (Ok(()), "in sync"));
+        assert!(fixture.events(&object.key()).is_empty());
+    }
+}
+
+#[test]
 fn of_many_others_three_are_named() {
     let many = ["b", "c", "d", "e", "f"].map(other);
     let fixture = many.into_iter().fold(Fixture::new().with(event_type("a.one")), Fixture::with);

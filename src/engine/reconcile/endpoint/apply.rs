@@ -1,9 +1,15 @@
 //! Carrying out the plan for an endpoint, until Svix holds what its lists show.
 
-use crate::plan::endpoint::{self, Desired, EndpointStep, Ownership};
+use crate::plan::{
+    endpoint::{self, Change, Desired, EndpointStep, Ownership},
+    unapplied::unapplied,
+};
 
 use super::{
-    super::super::{host::Host, outcome::Error},
+    super::{
+        super::{host::Host, outcome::Error},
+        ignored_fields,
+    },
     ownership::ownership,
     pass::Pass,
     progress::{Applied, Progress},
@@ -62,8 +68,19 @@ async fn carry_out<H: Host>(
         }
         EndpointStep::Refuse(cause) => Err(cause.into()),
         EndpointStep::Create => writes::create(pass, progress).await,
+        EndpointStep::Change(change, differences) if is_in_vain(pass, progress, &change) => {
+            let observed = progress.observed.take().map(Applied::unchanged);
+            Ok(observed.map(|applied| Applied { unapplied: unapplied(differences), ..applied }))
+        }
         EndpointStep::Adopt(change, differences) | EndpointStep::Change(change, differences) => {
             writes::change(pass, progress, &change, &differences, ownership).await
         }
     }
+}
+
+/// Whether the last write made the same change, and the server stored other values. A reconcile that somebody asks for
+/// tries it again.
+fn is_in_vain<H: Host>(pass: &Pass<'_, H>, progress: &Progress, change: &Change) -> bool {
+    let Some(observed) = progress.observed.as_ref().filter(|_| !pass.reads_svix) else { return false };
+    ignored_fields::is_in_vain(pass.ctx, pass.object, writes::digest_of(pass.ctx, change, observed))
 }

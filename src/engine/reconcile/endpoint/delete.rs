@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    api::{ADOPT_ID_ANNOTATION, OWNER_METADATA_KEY, WebhookEndpoint, annotation},
+    api::{OWNER_METADATA_KEY, WebhookEndpoint},
     plan::{
+        adopt_id, claims,
         endpoint::{Change, Observed},
         ids, signing,
     },
@@ -33,25 +34,36 @@ pub(super) async fn delete<H: Host>(
 ) -> Result<(), Error> {
     let key = object.key();
     let recorded = in_svix(endpoint);
-    let name = recorded.map_or_else(|| endpoint.connection_name(), |svix| svix.connection.as_str());
+    // Without status, a create may have gone through whose end nobody saw: on the connection that the claim names.
+    let claimed = recorded.is_none().then(|| claims::claimed(&endpoint.metadata)).flatten();
+    let name = match (recorded, claimed) {
+        (Some(svix), _) => svix.connection.as_str(),
+        (None, Some((connection, _))) => connection,
+        (None, None) => endpoint.connection_name(),
+    };
     let session = match ctx.session(name) {
         Ok(session) => session,
         Err(unusable) => return finalize::await_connection(ctx, object, unusable),
     };
     let Some(connection) = ctx.registry.connection(name) else { return Ok(()) };
     let owner_id = &connection.spec.owner_id;
-    // Without status, a create may have gone through whose end nobody saw.
     let (application, id, uid) = match recorded {
         Some(svix) => (svix.application.clone(), svix.id.clone(), svix.uid.clone()),
         None => {
-            let uid = endpoint.spec.uid.clone().unwrap_or_else(|| default_uid(endpoint, &connection));
-            let application = endpoint.spec.application(&connection.spec);
+            let (application, uid) = match claimed.and_then(|(_, resource)| resource.split_once('/')) {
+                Some((application, uid)) => (application, uid.to_owned()),
+                None => {
+                    let uid = endpoint.spec.uid.clone();
+                    let uid = uid.unwrap_or_else(|| default_uid(endpoint, &connection));
+                    (endpoint.spec.application(&connection.spec), uid)
+                }
+            };
             // Nothing was ever created for one that Svix would refuse, or that another object owns.
-            let is_others = ctx.registry.other_owner(&key).is_some();
+            let is_others = name == endpoint.connection_name() && ctx.registry.other_owner(&key).is_some();
             if is_others || !ids::is_uid(&uid) || !ids::is_uid(application) {
                 return Ok(());
             }
-            let named = annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).filter(|id| ids::is_name(id));
+            let named = adopt_id::named(&endpoint.metadata);
             (application.to_owned(), named.map_or_else(|| uid.clone(), str::to_owned), uid)
         }
     };
@@ -69,7 +81,8 @@ pub(super) async fn delete<H: Host>(
     }
     let resource = SvixResource::Endpoint(application.as_str().into(), uid.into());
     if let Some(next_owner) = ctx.registry.next_owner(name, &resource, &key) {
-        hand_over(&session, &application, &observed, owner_id, &key, &next_owner).await?;
+        let mark = ids::owner_mark(owner_id, &next_owner.namespace, &next_owner.name);
+        hand_over(ctx, &session, object, &application, &observed, (&next_owner, mark)).await?;
         let message = format!("the endpoint stays in Svix for {next_owner}");
         ctx.publish(object, EventReason::HandedOver, message);
         return Ok(());
@@ -83,27 +96,43 @@ pub(super) async fn delete<H: Host>(
 
 /// Hands an endpoint to the next object that declares it. With that one's mark on it, it is that one's, whatever happens
 /// to either of the two.
-async fn hand_over(
+async fn hand_over<H: Host>(
+    ctx: &Context<H>,
     session: &Session,
+    object: &Object,
     application: &str,
     observed: &Observed,
-    owner_id: &str,
-    from: &ObjectKey,
-    to: &ObjectKey,
+    (to, mark): (&ObjectKey, String),
 ) -> Result<(), Error> {
     // What the endpoint of one namespace sends and is signed with is not another's: that one could give it another
     // address, or have the key written to a Secret.
-    if to.namespace != from.namespace {
+    if *to.namespace != *object.namespace() {
         session.client.put_headers(application, &observed.id, &BTreeMap::new()).await?;
         let new = signing::new_key(rand::random());
         session.client.rotate_signing_key(application, &observed.id, &new, Duration::ZERO).await?;
+        publish_lost_credentials(ctx, object, observed, to);
     }
     let mut metadata: BTreeMap<_, _> =
         observed.metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    let mark = ids::owner_mark(owner_id, &to.namespace, &to.name);
     metadata.insert(OWNER_METADATA_KEY.to_owned(), mark);
     let change = Change { metadata: Some(metadata), ..Change::default() };
     let now = session.client.patch_endpoint(application, &observed.id, &change).await?;
     session.mirror.put_endpoint(application, now);
     Ok(())
+}
+
+/// Publishes, on both objects, that an endpoint passes to another namespace without its headers and its signing key.
+fn publish_lost_credentials<H: Host>(ctx: &Context<H>, object: &Object, observed: &Observed, to: &ObjectKey) {
+    let (id, from, reason) = (&observed.id, object.key(), EventReason::SigningKeyChanged.as_str());
+    let lost = "its headers were removed and its signing key was replaced without a grace period, since they belong to \
+                the namespace that it leaves; receivers refuse what it sends until they have the new key";
+    let message = format!("endpoint {id} passes to {to} in another namespace: {lost}");
+    ctx.publish_warning(object, reason, message);
+    if let Some(next_owner) = ctx.registry.get(to) {
+        let message = format!(
+            "endpoint {id} passes to this object from {from} in another namespace: {lost}. Headers of this object are \
+             written next; spec.signingSecret sets the key, or writes it to a Secret"
+        );
+        ctx.publish_warning(&next_owner, reason, message);
+    }
 }

@@ -22,6 +22,7 @@ use super::{
         outcome::Error,
         queue::Next,
     },
+    former_secrets,
     headers::sync_headers,
     pass::Pass,
     progress::Applied,
@@ -64,7 +65,9 @@ pub(super) async fn sync_details<H: Host>(
     wanted: &Desired,
 ) -> Result<SyncedDetails, Error> {
     let signing = pass.endpoint.spec.signing_secret.as_ref();
+    let former = former_secrets::find(pass).await?;
     if wanted.headers.is_none() && signing.is_none() {
+        former_secrets::retire(pass, former).await?;
         let handled_rotate_at = handle_useless_rotate_at(pass);
         return Ok(SyncedDetails { handled_rotate_at, ..SyncedDetails::default() });
     }
@@ -74,9 +77,10 @@ pub(super) async fn sync_details<H: Host>(
     }
     let mut synced = SyncedDetails::default();
     if let Some(signing) = signing {
-        synced = sync_signing_key(pass, applied, wanted, signing, is_verified).await?;
+        synced = sync_signing_key(pass, applied, wanted, signing, &former, is_verified).await?;
     }
     if synced.blocked.is_none() {
+        former_secrets::retire(pass, former).await?;
         synced.verified = Some(Verified {
             updated_at: Timestamp::from_microsecond(applied.observed.updated_at)
                 .unwrap_or(Timestamp::UNIX_EPOCH)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     api::Reason,
-    plan::{Field, suggest},
+    plan::{Field, ReconcileError, status::ReadyState, suggest},
     svix,
 };
 
@@ -30,23 +30,65 @@ pub(super) fn require<H: Host>(
     session: &Session,
     event_types: &BTreeSet<String>,
 ) -> Result<(), Error> {
+    let missing = await_missing(ctx, object, session, event_types);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (names, advice) = (list(&missing), advice(ctx, object.connection_name(), &missing));
+    Err(Error::waiting(Reason::WaitingForEventType, format!("not in Svix yet: {names}; {advice}")))
+}
+
+/// Says of an endpoint in sync that it does not receive events of these types, or nothing at all, if they are not in Svix
+/// any more. It waits for them, too.
+pub(super) fn check<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    session: &Session,
+    event_types: &BTreeSet<String>,
+    ready: &mut ReadyState,
+) {
+    let ReadyState::Ready(_, message) = ready else { return };
+    let missing = await_missing(ctx, object, session, event_types);
+    if missing.is_empty() {
+        return;
+    }
+    let (names, advice) = (list(&missing), advice(ctx, object.connection_name(), &missing));
+    if missing.len() < event_types.len() {
+        message.push_str(&format!(
+            "; it receives no events of types that are not in Svix, or archived: {names}; {advice}"
+        ));
+        return;
+    }
+    let message = format!(
+        "the endpoint receives nothing, since all of its event types are missing or archived in Svix: {names}; {advice}"
+    );
+    *ready =
+        ReadyState::Waiting(ReconcileError::at(Reason::WaitingForEventType, "/spec/eventTypes", message));
+}
+
+/// Returns those of these event types that are not in Svix, or archived. The object waits for them.
+fn await_missing<'a, H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    session: &Session,
+    event_types: &'a BTreeSet<String>,
+) -> Vec<&'a str> {
     let (key, connection) = (object.key(), object.connection_name());
     let is_missing = |name: &&String| !session.mirror.event_type_live(name);
     // The object waits before the check that decides: what comes in between wakes it.
     for name in event_types.iter().filter(is_missing) {
         ctx.waiters.add(connection, Awaited::EventType(name.as_str().into()), &key);
     }
-    let missing: Vec<_> = event_types.iter().filter(is_missing).map(String::as_str).collect();
-    if missing.is_empty() {
-        return Ok(());
+    event_types.iter().filter(is_missing).map(String::as_str).collect()
+}
+
+/// Returns the first names, and how many more there are.
+fn list(names: &[&str]) -> String {
+    let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
-    let names = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    let more = match missing.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let advice = advice(ctx, connection, &missing);
-    Err(Error::waiting(Reason::WaitingForEventType, format!("not in Svix yet: {names}{more}; {advice}")))
 }
 
 /// Returns what to do about event types that are not in Svix.

@@ -1,7 +1,9 @@
 //! `WebhookEndpoint` as a kind.
 
 use crate::{
-    api::{Adoption, EndpointDeletionPolicy, SvixConnection, WebhookEndpoint, WebhookEndpointStatus},
+    api::{
+        Adoption, EndpointDeletionPolicy, Summary, SvixConnection, WebhookEndpoint, WebhookEndpointStatus,
+    },
     plan::{
         ReconcileError,
         access::{Declares as _, Grants},
@@ -61,6 +63,10 @@ impl Resource for WebhookEndpoint {
         Some((&svix.connection, resource))
     }
 
+    fn recorded_id(&self) -> Option<&str> {
+        in_svix(self).map(|svix| svix.id.as_str())
+    }
+
     fn secret_names(&self) -> Vec<&str> {
         self.spec.secret_names().collect()
     }
@@ -113,6 +119,7 @@ impl Reconcile for WebhookEndpoint {
             signing_key,
             difference: difference.filter(|_| !report.is_managed),
             statistics,
+            summary: Summary::of(&self.spec.event_types, self.spec.channels.as_deref()),
             conditions,
         }))
     }

@@ -4,6 +4,7 @@ mod apply;
 mod delete;
 mod details;
 mod event_types;
+mod former_secrets;
 mod headers;
 mod hidden;
 mod kind;

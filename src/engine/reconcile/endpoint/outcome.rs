@@ -3,7 +3,7 @@
 use crate::{
     api::{ConditionStatus, ConditionType, EndpointInSvix, Reason, Statistics},
     plan::{
-        Field, ReconcileError,
+        Field, ReconcileError, adopt_id,
         endpoint::Desired,
         status::{ExtraCondition, ReadyState},
     },
@@ -19,6 +19,7 @@ use super::{
         contention::name_other_declarers,
         ignored_fields,
     },
+    event_types,
     pass::Pass,
     progress::Applied,
     synced::SyncedDetails,
@@ -50,6 +51,7 @@ pub(super) fn outcome<H: Host>(
     let is_disabled = applied.observed.disabled && pass.endpoint.spec.disabled != Some(true);
     let mut outcome =
         ignored_fields::in_sync_except(pass.ctx, pass.object, ignored, applied.unapplied, remote);
+    let (is_blocked, before) = (synced.blocked.is_some(), pass.endpoint.status.as_ref());
     if let (Some(blocked), true) = (synced.blocked, outcome.ready.is_ready()) {
         outcome.ready = blocked;
     }
@@ -63,9 +65,13 @@ pub(super) fn outcome<H: Host>(
                 *reason = Reason::DisabledInSvix;
                 DISABLED.clone_into(message);
             }
+            if let Some(error) = adopt_id::ignored(&pass.endpoint.metadata) {
+                message.push_str(&format!("; {error}"));
+            }
             name_other_declarers(pass.ctx, pass.object, message);
         }
     }
+    event_types::check(pass.ctx, pass.object, pass.session, &wanted.event_types, &mut outcome.ready);
     let resync = pass.connection.spec.resync_interval().unwrap_or_default();
     let for_statistics = (pass.endpoint.spec.statistics == Some(true)).then_some(resync);
     outcome.next = match (&outcome.ready, synced.next.into_iter().chain(for_statistics).min()) {
@@ -82,7 +88,8 @@ pub(super) fn outcome<H: Host>(
     outcome.details = Some(Box::new(Details {
         extra_conditions: Vec::from_iter(disabled_condition),
         statistics,
-        signing_key: synced.signing_key,
+        // What stands in the way says nothing of the key that was written before.
+        signing_key: synced.signing_key.or_else(|| before.filter(|_| is_blocked)?.signing_key.clone()),
         handled_rotate_at: synced.handled_rotate_at,
         ..Details::default()
     }));

@@ -1,10 +1,10 @@
 //! What every step of one endpoint's reconcile is given.
 
 use crate::{
-    api::{ADOPT_ID_ANNOTATION, Adoption, EndpointInSvix, SvixConnection, WebhookEndpoint, annotation},
+    api::{Adoption, EndpointInSvix, SvixConnection, WebhookEndpoint},
     plan::{
+        adopt_id,
         endpoint::{AdoptionRequest, Desired, Observed},
-        ids,
         secrets::{Secrets, Sensitive},
         signing::key_for_recreation,
     },
@@ -54,7 +54,7 @@ impl<'a, H: Host> Pass<'a, H> {
             session: &prepared.session,
             secrets,
             recorded: recorded(endpoint),
-            adopt_id: annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).filter(|id| ids::is_name(id)),
+            adopt_id: adopt_id::named(&endpoint.metadata),
             adoption: ctx.registry.granted_adoption(object, &prepared.connection),
             reads_svix: object.pending_reconcile_request().is_some(),
         }
@@ -84,11 +84,11 @@ impl<'a, H: Host> Pass<'a, H> {
     pub fn published_key(&self) -> Option<Sensitive> {
         let to = self.endpoint.spec.signing_secret.as_ref()?.to_secret.as_ref()?;
         let secret = self.secrets.get(&to.name)?.as_ref()?;
-        key_for_recreation(secret, self.endpoint, to.key())
+        key_for_recreation(secret, self.endpoint, to)
     }
 
     /// Whether this generation of the spec was carried out before.
-    fn was_carried_out(&self) -> bool {
+    pub fn was_carried_out(&self) -> bool {
         self.recorded
             .is_some_and(|svix| svix.generation.is_some() && svix.generation == self.object.generation())
     }

@@ -10,7 +10,7 @@ use crate::{
         ReconcileError,
         endpoint::Desired,
         secrets::{SecretData, Sensitive},
-        signing::{self, Journal, Schedule, SigningKeyStep},
+        signing::{self, Journal, Schedule, SecretChange, SigningKeyStep},
         status::ReadyState,
     },
     svix::ErrorKind,
@@ -22,6 +22,7 @@ use super::{
         host::{Host, HostError, SecretWrite},
         outcome::Error,
     },
+    former_secrets::FormerSecret,
     pass::Pass,
     progress::Applied,
     read::reread,
@@ -39,6 +40,7 @@ pub(super) async fn sync_signing_key<H: Host>(
     applied: &mut Applied,
     wanted: &Desired,
     spec: &SigningSecret,
+    former: &[FormerSecret],
     is_verified: bool,
 ) -> Result<SyncedDetails, Error> {
     match (&wanted.signing_key, &spec.to_secret) {
@@ -54,7 +56,7 @@ pub(super) async fn sync_signing_key<H: Host>(
             Ok(SyncedDetails { handled_rotate_at, blocked, next, ..SyncedDetails::default() })
         }
         (None, Some(to)) => {
-            let publication = Publication { application: &wanted.application, spec, to, is_verified };
+            let publication = Publication { application: &wanted.application, spec, to, former, is_verified };
             publication.run(pass, applied).await
         }
         (None, None) => Ok(SyncedDetails::default()),
@@ -107,6 +109,8 @@ struct Publication<'a> {
     application: &'a str,
     spec: &'a SigningSecret,
     to: &'a ToSecret,
+    /// Secrets that the key was written to before.
+    former: &'a [FormerSecret],
     is_verified: bool,
 }
 
@@ -116,7 +120,7 @@ impl Publication<'_> {
         pass: &mut Pass<'_, H>,
         applied: &mut Applied,
     ) -> Result<SyncedDetails, Error> {
-        let Self { application, spec, to, is_verified } = *self;
+        let Self { application, spec, to, former: _, is_verified } = *self;
         let Pass { ctx, session, object, endpoint, .. } = *pass;
         let id = applied.observed.id.clone();
         let rotate_at = pending_rotate_at(endpoint);
@@ -126,6 +130,14 @@ impl Publication<'_> {
             rotate_at,
         };
         let mut secret = pass.secrets.get(&to.name).cloned().flatten();
+        // A Secret of another name goes on where the one before ends.
+        let carried_over = match &secret {
+            Some(_) => None,
+            None => self.former.iter().find_map(|former| {
+                let journal = Journal::read(&former.secret, signing::entry(&former.secret, to));
+                journal.current.is_some().then_some(journal)
+            }),
+        };
         if let Some(secret) = &secret
             && let Err(cause) =
                 signing::check_ownership(secret, endpoint, "/spec/signingSecret/toSecret/name")
@@ -137,7 +149,10 @@ impl Publication<'_> {
         // Unread while nothing says that it is another one.
         let mut in_svix: Option<Sensitive> = None;
         for _ in 0..MAX_ATTEMPTS {
-            let journal = secret.as_ref().map(|secret| Journal::read(secret, to.key()));
+            let journal = match &secret {
+                Some(secret) => Some(Journal::read(secret, signing::entry(secret, to))),
+                None => carried_over.clone(),
+            };
             let now = Timestamp::now();
             let assumed = journal.as_ref().and_then(|journal| journal.current.clone());
             let present = match (&in_svix, is_verified, assumed) {
@@ -154,7 +169,9 @@ impl Publication<'_> {
             };
             let write = match signing::plan(journal.as_ref(), &present, schedule, now) {
                 // The Secret was lost: what is asked for now was not done with the one that is gone.
-                SigningKeyStep::Write(journal) if secret.is_none() && was_published => {
+                SigningKeyStep::Write(journal)
+                    if secret.is_none() && carried_over.is_none() && was_published =>
+                {
                     Journal { rotated_for: None, ..journal }
                 }
                 SigningKeyStep::Write(journal) => journal,
@@ -181,9 +198,11 @@ impl Publication<'_> {
                 SigningKeyStep::Refuse(cause) => return Ok(SyncedDetails::stalled(cause)),
                 SigningKeyStep::Keep(until) => {
                     let Some(journal) = journal else { continue };
-                    if let Some(secret) = &secret
-                        && (lacks_labels(secret, to) || !signing::is_owned(secret, endpoint))
-                        && let Err(error) = self.write(pass, Some(secret), &journal).await
+                    let is_current =
+                        secret.as_ref().is_some_and(|secret| signing::is_current(secret, endpoint, to));
+                    // Once: somebody else may remove a label again.
+                    if !is_current
+                        && let Err(error) = self.write_and_publish(pass, &mut secret, &journal, &id).await
                     {
                         return not_writable(error);
                     }
@@ -198,14 +217,8 @@ impl Publication<'_> {
                     });
                 }
             };
-            let is_new = secret.is_none();
-            match self.write(pass, secret.as_ref(), &write).await {
-                Ok(written) => secret = Some(written),
-                Err(error) => return not_writable(error),
-            }
-            if is_new {
-                let message = format!("the signing key of endpoint {id} is in Secret {}", to.name);
-                ctx.publish(object, EventReason::SigningKeyWritten, message);
+            if let Err(error) = self.write_and_publish(pass, &mut secret, &write, &id).await {
+                return not_writable(error);
             }
         }
         Err(Error::unsteady("endpoint.get-secret"))
@@ -216,6 +229,23 @@ impl Publication<'_> {
         key.ok_or_else(|| Error::vanished("endpoint.get-secret"))
     }
 
+    /// Writes the journal to the Secret, and publishes it when the Secret is a new one.
+    async fn write_and_publish<H: Host>(
+        &self,
+        pass: &mut Pass<'_, H>,
+        secret: &mut Option<SecretData>,
+        journal: &Journal,
+        id: &str,
+    ) -> Result<(), HostError> {
+        let is_new = secret.is_none();
+        *secret = Some(self.write(pass, secret.as_ref(), journal).await?);
+        if is_new {
+            let message = format!("the signing key of endpoint {id} is in Secret {}", self.to.name);
+            pass.ctx.publish(pass.object, EventReason::SigningKeyWritten, message);
+        }
+        Ok(())
+    }
+
     /// Writes the journal to the Secret. Returns the Secret as stored.
     async fn write<H: Host>(
         &self,
@@ -224,13 +254,15 @@ impl Publication<'_> {
         journal: &Journal,
     ) -> Result<SecretData, HostError> {
         let to = self.to;
+        let SecretChange { data, annotations, labels } =
+            signing::content(present, journal, pass.endpoint, to);
         let write = SecretWrite {
             name: to.name.clone(),
             resource_version: present.map(|secret| secret.resource_version.clone()),
             own: present.is_none_or(|secret| !signing::is_owned(secret, pass.endpoint)),
-            data: journal.data(to.key()),
-            annotations: journal.annotations(pass.object.name()),
-            labels: to.labels.clone().unwrap_or_default(),
+            data,
+            annotations,
+            labels,
         };
         let written = pass.ctx.host.write_secret(pass.object, write).await?;
         pass.secrets.insert(to.name.clone(), Some(written.clone()));
@@ -243,10 +275,6 @@ fn pending_rotate_at(endpoint: &WebhookEndpoint) -> Option<&str> {
     let handled = endpoint.status.as_ref().and_then(|status| status.last_handled_rotate_at.as_deref());
     annotation(&endpoint.metadata, ROTATE_AT_ANNOTATION)
         .filter(|asked| asked.len() <= 4096 && Some(*asked) != handled)
-}
-
-fn lacks_labels(secret: &SecretData, to: &ToSecret) -> bool {
-    to.labels.iter().flatten().any(|(key, value)| secret.labels.get(key) != Some(value))
 }
 
 /// Svix accepts no other key yet; any other error stays one.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     api::{ADOPT_ID_ANNOTATION, Adoption, Reason},
     plan::{
-        Difference, Field, ReconcileError, describe,
+        Difference, Field, ReconcileError, claims, describe,
         endpoint::{self, Change, Desired, Observed, Ownership},
         unapplied::unapplied,
     },
@@ -16,9 +16,13 @@ use crate::{
 
 use super::{
     super::{
-        super::{drift::is_drift, events::EventReason, host::Host, object::Object, outcome::Error},
+        super::{
+            context::Context, drift::is_drift, events::EventReason, host::Host, object::Object,
+            outcome::Error,
+        },
         application::ensure_application,
         contention::admit_repair,
+        ignored_fields,
     },
     event_types, headers,
     hidden::hidden_differences,
@@ -39,7 +43,7 @@ pub(super) async fn create<H: Host>(
     }
     event_types::require(ctx, &progress.object, session, &progress.wanted.event_types)?;
     ensure_application(ctx, &progress.object, pass.connection, session, &application).await?;
-    progress.object = ctx.claim(&progress.object, None).await?;
+    progress.object = claim(pass, progress).await?;
 
     let (object, wanted) = (&progress.object, &progress.wanted);
     let asked = Instant::now();
@@ -85,6 +89,18 @@ pub(super) async fn create<H: Host>(
     }
 }
 
+/// Records, before the first write, where the endpoint is: a connection that the spec names before status does is cleaned
+/// up. Returns the object as stored.
+async fn claim<H: Host>(pass: &Pass<'_, H>, progress: &Progress) -> Result<Object, Error> {
+    let Progress { object, wanted, .. } = progress;
+    // Nothing would be cleaned up, and of what status records, status says where it is.
+    let is_needed = pass.recorded.is_none() && !pass.ctx.retains(object);
+    let connection = object.connection_name();
+    let value =
+        is_needed.then(|| claims::endpoint_claim(object.uid(), connection, &wanted.application, &wanted.uid));
+    Ok(pass.ctx.claim(object, value.as_deref()).await?)
+}
+
 /// Reads the endpoint that `adopt-id` names; there must be one.
 async fn find_named<H: Host>(pass: &Pass<'_, H>, progress: &mut Progress, id: &str) -> Result<(), Error> {
     let application = &progress.wanted.application;
@@ -127,7 +143,10 @@ pub(super) async fn change<H: Host>(
             return Err(endpoint::refuse_adoption(&progress.wanted, &observed, &hidden).into());
         }
     }
-    progress.object = ctx.claim(&progress.object, None).await?;
+    progress.object = match ownership {
+        Ownership::Ours => ctx.claim(&progress.object, None).await?,
+        Ownership::Nobody | Ownership::OtherObject | Ownership::OtherOwner => claim(pass, progress).await?,
+    };
 
     let (object, wanted) = (&progress.object, &progress.wanted);
     // Nothing is sent without its headers.
@@ -185,7 +204,7 @@ async fn accept<H: Host>(
 ) -> Result<Applied, Error> {
     let session = pass.session;
     let application = wanted.application.as_str();
-    let (_, differences) = endpoint::change(wanted, &response);
+    let (left, differences) = endpoint::change(wanted, &response);
     if write == Write::Create && differences.iter().any(|difference| difference.field == Field::EventTypes) {
         // A server before 1.99 drops the field and creates an endpoint that receives everything. That must not stay.
         session.client.delete_endpoint(application, &response.id).await?;
@@ -195,7 +214,15 @@ async fn accept<H: Host>(
         return Err(ReconcileError::new(Reason::FieldsIgnored, message).into());
     }
     session.mirror.put_endpoint(application, response.clone());
-    Ok(Applied { unapplied: unapplied(differences), ..Applied::unchanged(response) })
+    let unapplied = unapplied(differences);
+    let altered = (!unapplied.altered.is_empty()).then(|| digest_of(pass.ctx, &left, &response));
+    ignored_fields::remember_altered(pass.ctx, pass.object, altered);
+    Ok(Applied { unapplied, ..Applied::unchanged(response) })
+}
+
+/// Returns a digest of a change and of what Svix holds, but for when that changed.
+pub(super) fn digest_of<H: Host>(ctx: &Context<H>, change: &Change, observed: &Observed) -> u64 {
+    ctx.digest(&(change, &Observed { updated_at: 0, ..observed.clone() }))
 }
 
 /// Publishes that an endpoint was created again and signs with a key that nobody has yet.

@@ -125,6 +125,10 @@ async fn read_progress<H: Host>(
             "sent; no endpoint is tried yet".clone_into(&mut progress_now.message);
         }
     }
+    if event::has_failures(&tried) {
+        let cause = session.client.no_response(application, message_id.unwrap_or_default()).await?;
+        progress_now.message = event::with_cause(progress_now.message, cause.as_deref());
+    }
     let is_unmatched = progress_now.ended == Some(Reason::NoEndpointMatched);
     Ok((progress_now, if is_unmatched { missed } else { Vec::new() }))
 }

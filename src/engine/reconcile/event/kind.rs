@@ -1,7 +1,7 @@
 //! `WebhookEvent` as a kind.
 
 use crate::{
-    api::{SvixConnection, WebhookEvent, WebhookEventStatus},
+    api::{Summary, SvixConnection, WebhookEvent, WebhookEventStatus},
     plan::{
         ReconcileError,
         access::{Declares as _, Grants},
@@ -63,6 +63,12 @@ impl Reconcile for WebhookEvent {
         let accepted = accepted.as_ref().map(|(reason, message)| (*reason, message.as_str()));
         let Report { ready, generation, now, .. } = report;
         let conditions = event::conditions(ready, &status, accepted, before, generation, now, is_missed);
-        Status::Event(Box::new(WebhookEventStatus { observed_generation: generation, conditions, ..status }))
+        let summary = Summary::of(&[], self.spec.channels.as_deref());
+        Status::Event(Box::new(WebhookEventStatus {
+            observed_generation: generation,
+            summary,
+            conditions,
+            ..status
+        }))
     }
 }

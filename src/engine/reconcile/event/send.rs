@@ -57,8 +57,8 @@ pub(super) async fn send<H: Host>(
     session.ensure_listed(application).await?;
     ensure_application(ctx, object, connection, session, application).await?;
     let event = record_attempt(ctx, object, event, desired, &accepted).await?;
-    // It may have been sent by an object of the same name before. Svix itself may forget an id after a day, but not the
-    // message.
+    // It may have been sent by an object of the same name before, such as one that is restored from a backup. Svix Cloud
+    // refuses an id that is used only for a day, but finds the message by its id after that, too.
     if step == EventStep::Send
         && let Some(found) = session.client.get_message(application, &desired.event_id).await?
     {

@@ -3,7 +3,7 @@
 use crate::{
     plan::{
         Difference, claims, describe,
-        event_type::{self, Desired, EventTypeStep},
+        event_type::{self, Desired, EventTypeStep, Observed},
         unapplied::{Unapplied, unapplied},
     },
     svix::{ErrorKind, EventTypeDocument},
@@ -16,6 +16,7 @@ use super::{
             outcome::Error, session::Session, waiters::Awaited,
         },
         contention::admit_repair,
+        ignored_fields,
     },
     claim::{Claim, is_ours},
 };
@@ -59,12 +60,27 @@ pub(super) async fn apply<H: Host>(
                 return Ok(Unapplied::default());
             }
             EventTypeStep::Refuse(cause) => return Err(cause.into()),
+            EventTypeStep::Change(differences)
+                if !claim.reads_svix
+                    && observed.as_ref().is_some_and(|observed| {
+                        ignored_fields::is_in_vain(
+                            ctx,
+                            &object,
+                            digest_of(ctx, wanted, &differences, observed),
+                        )
+                    }) =>
+            {
+                return Ok(unapplied(differences));
+            }
             EventTypeStep::Create => create(ctx, &mut object, session, wanted).await?,
             EventTypeStep::Revive(ref differences) | EventTypeStep::Change(ref differences) => {
                 let is_revived = observed.as_ref().is_some_and(|observed| observed.archived);
                 if !is_revived {
                     admit_repair(ctx, &object, differences)?;
                 }
+                // A revival is a creation: fields that the spec does not name get Svix's defaults.
+                let revived = is_revived.then(|| wanted.clone().with_defaults());
+                let wanted = revived.as_ref().unwrap_or(wanted);
                 let write = Write { wanted, differences, is_revived, is_overwritten: false };
                 write.patch(ctx, &mut object, session, document.as_ref()).await?
             }
@@ -196,9 +212,24 @@ fn accept<H: Host>(
 ) -> Unapplied {
     let differences = event_type::differences(wanted, &response.observed);
     let differences = event_type::locate(differences, wanted, response.schemas.as_ref());
+    let digest = digest_of(ctx, wanted, &differences, &response.observed);
     session.mirror.put_event_type(response.observed);
     release_waiters(ctx, object, &wanted.name);
-    unapplied(differences)
+    let unapplied = unapplied(differences);
+    ignored_fields::remember_altered(ctx, object, (!unapplied.altered.is_empty()).then_some(digest));
+    unapplied
+}
+
+/// Returns a digest of what is written and of what Svix holds.
+fn digest_of<H: Host>(
+    ctx: &Context<H>,
+    wanted: &Desired,
+    differences: &[Difference],
+    observed: &Observed,
+) -> u64 {
+    let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
+    let content = wanted.content_digest().to_string();
+    ctx.digest(&(fields, content, &wanted.group_name, &wanted.feature_flags, observed))
 }
 
 /// Reads an event type from Svix into the mirror.

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{CLAIM_ANNOTATION, EventTypeDeletionPolicy, WebhookEventType, annotation},
-    plan::event_type::Observed,
+    plan::{claims, event_type::Observed},
 };
 
 use super::{
@@ -27,9 +27,15 @@ pub(super) async fn delete<H: Host>(
 ) -> Result<(), Error> {
     let key = object.key();
     let recorded = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
-    let connection = recorded.map_or_else(|| event_type.connection_name(), |svix| svix.connection.as_str());
+    // Without status, a create may have gone through whose end nobody saw: on the connection that the claim names.
+    let connection = match (recorded, claims::claimed(&event_type.metadata)) {
+        (Some(svix), _) => svix.connection.as_str(),
+        (None, Some((connection, _))) => connection,
+        (None, None) => event_type.connection_name(),
+    };
     let name = recorded.map_or_else(|| event_type.event_type_name(), |svix| svix.name.clone());
-    if recorded.is_none() && ctx.registry.other_owner(&key).is_some() {
+    let is_elsewhere = connection != event_type.connection_name();
+    if recorded.is_none() && !is_elsewhere && ctx.registry.other_owner(&key).is_some() {
         return Ok(());
     }
     let resource = SvixResource::EventType(name.as_str().into());
@@ -64,6 +70,7 @@ pub(super) async fn delete<H: Host>(
         } else {
             session.mirror.put_event_type(Observed { archived: true, ..document.observed });
         }
+        ctx.check_event_type_live(connection, &name);
         let reason = if expunge { EventReason::Expunged } else { EventReason::Archived };
         ctx.publish(object, reason, format!("event type {name}"));
     }

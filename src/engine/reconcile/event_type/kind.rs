@@ -99,6 +99,7 @@ impl Reconcile for WebhookEventType {
                 Some(RemoteRef::None) => None,
                 _ => before.and_then(|status| status.svix.clone()),
             },
+            payload_validation: Some(self.spec.payload_validation()),
             difference: match report.details {
                 _ if report.is_managed => None,
                 Some(details) => details.difference,

@@ -40,13 +40,13 @@ async fn sync<H: Host>(
     let prepared = prepare(ctx, object, AccessCheck::Required).await?;
     let session = &*prepared.session;
 
-    // 2. No other object owns it.
+    // 2. What Svix is to hold.
+    let desired = desired(ctx, event_type, &prepared.connection).await?;
+
+    // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.
     if prepared.mode == Mode::Manage {
         require_ownership(ctx, object, || format!("event type {}", event_type.event_type_name()))?;
     }
-
-    // 3. What Svix is to hold, without what this server ignores.
-    let desired = desired(ctx, event_type, &prepared.connection).await?;
     let ignored = ignored_fields::known(ctx, object);
     let wanted = ignored.iter().fold(desired, |desired, field| desired.without(*field));
 
@@ -67,6 +67,9 @@ async fn sync<H: Host>(
     });
     let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, unapplied, remote);
     if let ReadyState::Ready(_, message) = &mut outcome.ready {
+        if wanted.schema.is_none() {
+            message.push_str("; no schema is declared, so any payload passes");
+        }
         name_other_declarers(ctx, object, message);
     }
     outcome.details = Some(Box::<Details>::default());
@@ -81,8 +84,13 @@ async fn desired<H: Host>(
 ) -> Result<Desired, Error> {
     let recorded = event_type.status.as_ref().and_then(|status| status.svix.as_ref());
     let owned_fields = recorded.map_or(&[][..], |svix| &svix.fields);
-    let schema = schema_source::read(ctx, event_type).await?;
-    let (schema, examples) = validate(event_type, schema.to_value())?;
+    let (schema, examples) = match schema_source::read(ctx, event_type).await? {
+        Some(schema) => {
+            let (schema, examples) = validate(event_type, schema.to_value())?;
+            (Some(schema), examples)
+        }
+        None => (None, Vec::new()),
+    };
     let names = connection.spec.event_type_names();
     Ok(event_type::desired(event_type, schema, examples, names, owned_fields)?)
 }
@@ -97,7 +105,11 @@ async fn observe_only(
     let session = &*prepared.session;
     let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
     let mut schemas = None;
-    if claim.reads_svix {
+    // The mirror has no schemas, only their digests: where they differ is read.
+    let differs_in_schema = wanted.schema.as_ref().is_some_and(|schema| {
+        observed.as_ref().is_some_and(|observed| observed.schema_digest != Some(schema.digest))
+    });
+    if claim.reads_svix || differs_in_schema {
         let document = apply::read(session, &wanted.name).await?;
         (observed, schemas) = document.map(|document| (document.observed, document.schemas)).unzip();
     }

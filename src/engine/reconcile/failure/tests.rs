@@ -4,7 +4,7 @@
 use crate::{
     engine::{
         outcome::RemoteRef,
-        testing::{Fixture, event, event_type},
+        testing::{Fixture, connection, event, event_type},
     },
     plan::status::ReadyState,
 };
@@ -72,6 +72,93 @@ fn a_svix_that_fails_is_waited_for() {
         assert_eq!((outcome.ready.reason(), outcome.next), (Reason::SvixUnavailable, Next::Failed));
         assert!(!outcome.ready.message().contains("reset"), "it changes with every try");
     }
+}
+
+#[test]
+fn the_first_failed_call_is_named_with_its_status() {
+    let fixture = Fixture::new();
+    let message = |kind| {
+        let outcome = outcome_of(&fixture.ctx, &object(), svix(kind).into()).unwrap();
+        outcome.ready.message().to_owned()
+    };
+
+    let first = message(ErrorKind::Server { status: 503 });
+    let second = message(ErrorKind::Transport("reset".to_owned()));
+
+    assert_eq!(first, "event-type.create: Svix fails with status 503; the operator keeps trying");
+    assert_eq!(second, first, "status does not change with every try");
+}
+
+/// Fails a reconcile of `a.one` with 500 while the connection works in between. Returns when it is tried again.
+async fn fail_alone(fixture: &Fixture, times: u32) -> Next {
+    fixture.fail_svix("event-type.create");
+    let mut next = Next::Settled;
+    for _ in 0..times {
+        next = fixture.reconcile(&object().key()).await;
+        fixture.session().client.probe().await.unwrap();
+    }
+    next
+}
+
+async fn connected() -> Fixture {
+    Fixture::new().with(connection()).with(event_type("a.one")).connected().await
+}
+
+#[tokio::test]
+async fn an_object_that_fails_alone_says_so() {
+    let fixture = connected().await;
+
+    let at_first = fail_alone(&fixture, 3).await;
+    let (reason, _) = (fixture.reason(&object().key()), fail_alone(&fixture, 1).await);
+
+    assert_eq!((reason.as_str(), at_first), ("SvixUnavailable", Next::Failed));
+    assert_eq!(fixture.reason(&object().key()), "SvixFailsOnObject");
+    let message = fixture.message(&object().key());
+    assert!(message.starts_with("event-type.create: Svix fails with status 500 on this object"), "{message}");
+}
+
+#[tokio::test]
+async fn an_object_that_fails_alone_backs_off_beyond_a_minute() {
+    let fixture = connected().await;
+
+    let Next::Later(delay) = fail_alone(&fixture, 20).await else { unreachable!("it is tried again") };
+
+    assert!((Duration::from_secs(300)..=Duration::from_secs(600)).contains(&delay), "{delay:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_failed_alone_recovers_when_it_changes() {
+    let fixture = connected().await;
+    fail_alone(&fixture, 5).await;
+    fixture.recover_svix();
+    fixture.declare(event_type("a.one").with("description", "another"));
+
+    fixture.reconcile(&object().key()).await;
+
+    assert_eq!(fixture.reason(&object().key()), "InSync");
+}
+
+#[tokio::test]
+async fn a_restart_keeps_what_is_known_of_an_object_that_fails_alone() {
+    let fixture = connected().await;
+    fail_alone(&fixture, 5).await;
+    fixture.ctx.scratch.forget(&object().key());
+
+    fail_alone(&fixture, 1).await;
+
+    assert_eq!(fixture.events(&object().key()), ["SvixUnavailable", "SvixFailsOnObject"]);
+}
+
+#[tokio::test]
+async fn an_outage_is_no_failure_of_an_object() {
+    let fixture = connected().await;
+    fixture.fail_all_of_svix();
+
+    for _ in 0..10 {
+        fixture.reconcile(&object().key()).await;
+    }
+
+    assert_eq!(fixture.reason(&object().key()), "SvixUnavailable");
 }
 
 #[test]

@@ -78,6 +78,23 @@ async fn a_missing_connection_is_waited_for_ten_minutes() {
     assert!(left <= Duration::from_secs(540) && left > Duration::from_secs(530), "{left:?}");
     assert_eq!(fixture.reason(&hook().key()), "Deleting");
     assert!(fixture.message(&hook().key()).contains("deletionPolicy: Retain"));
+    let limit = "The object is released without clean-up 10 minutes after its deletion";
+    assert!(fixture.message(&hook().key()).contains(limit), "{}", fixture.message(&hook().key()));
+}
+
+#[tokio::test]
+async fn an_orphaned_object_names_what_it_leaves_in_svix() {
+    for (manifest, left) in [
+        (hook(), "endpoint ep_1 (uid test.default.hook) in application default stays in Svix"),
+        (recorded_event_type(), "event type a.one stays in Svix"),
+    ] {
+        let fixture = Fixture::new().with(manifest.clone().deleted(ELEVEN_MINUTES));
+
+        fixture.reconcile(&manifest.key()).await;
+
+        let message = fixture.ctx.host.events(&manifest.key()).remove(0).message;
+        assert!(message.contains(left), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -110,3 +110,40 @@ async fn an_object_leaves_its_former_connection_first() {
     let Error::Report(outcome) = error else { unreachable!("{error:?}") };
     assert_eq!(outcome.ready.reason(), Reason::Moving);
 }
+
+#[tokio::test]
+async fn a_start_leaves_what_status_says_of_the_present_spec() {
+    for is_ready in [true, false] {
+        let known = event_type("a.one").with_ready(is_ready, "InSync", "before");
+        let fixture = Fixture::new().with(connection()).with(known);
+        let key = event_type("a.one").key();
+
+        let next = fixture.reconcile(&key).await;
+
+        assert!(matches!(next, Next::After(_)), "it is not settled yet: {next:?}");
+        assert_eq!((fixture.ctx.host.writes(&key), fixture.events(&key)), (Vec::new(), Vec::new()));
+    }
+}
+
+#[tokio::test]
+async fn a_start_does_not_claim_that_a_new_spec_is_reconciled() {
+    let changed = event_type("a.one").with_ready(true, "InSync", "before").of_generation(2);
+    let fixture = Fixture::new().with(connection()).with(changed);
+
+    let (waits, error) = why_not(&fixture).await;
+
+    assert_eq!((waits, error.reason), (true, Reason::ConnectionNotReady));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_known_to_be_wrong_is_reported() {
+    let known = event_type("a.one").with_ready(true, "InSync", "before");
+    let fixture = Fixture::new().with(connection()).with(known);
+    let (handle, _) = fixture.ctx.sessions.ensure("default");
+    handle.set_last_error(Some(ReconcileError::new(Reason::SvixUnavailable, "no response")));
+
+    let (waits, error) = why_not(&fixture).await;
+
+    assert_eq!((waits, error.reason), (true, Reason::ConnectionNotReady));
+    assert!(error.message.contains("SvixUnavailable: no response"), "{error}");
+}

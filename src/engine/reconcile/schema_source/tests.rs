@@ -18,7 +18,10 @@ fn referring() -> Manifest {
     })
 }
 
-async fn schema(manifest: Manifest, text: Result<&str, ReferenceError>) -> Result<JsonObject, SchemaError> {
+async fn schema(
+    manifest: Manifest,
+    text: Result<&str, ReferenceError>,
+) -> Result<Option<JsonObject>, SchemaError> {
     let fixture = Fixture::new();
     fixture.ctx.host.set_config_map(text);
     let Object::EventType(event_type) = manifest.object() else { unreachable!("it is one") };
@@ -33,14 +36,25 @@ async fn error_of(text: Result<&str, ReferenceError>) -> Error {
 async fn a_schema_in_the_spec_needs_no_host() {
     let schema = schema(event_type("a.one"), Err(ReferenceError::Failed("500".to_owned()))).await;
 
-    assert_eq!(schema.ok().unwrap().to_value()["title"], "a.one");
+    assert_eq!(schema.ok().flatten().unwrap().to_value()["title"], "a.one");
+}
+
+#[tokio::test]
+async fn without_a_schema_nothing_is_read() {
+    let manifest = event_type("a.one").changed(|it| {
+        it["spec"].as_object_mut().unwrap().remove("schema");
+    });
+
+    let schema = schema(manifest, Err(ReferenceError::Failed("500".to_owned()))).await;
+
+    assert_eq!(schema.ok().unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_schema_is_read_from_a_config_map() {
     let schema = schema(referring(), Ok(r#"{"title": "elsewhere"}"#)).await;
 
-    assert_eq!(schema.ok().unwrap().to_value()["title"], "elsewhere");
+    assert_eq!(schema.ok().flatten().unwrap().to_value()["title"], "elsewhere");
 }
 
 #[tokio::test]

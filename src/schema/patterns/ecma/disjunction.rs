@@ -131,7 +131,11 @@ fn merge(names: &mut BTreeSet<String>, mut others: BTreeSet<String>) -> bool {
     if names.len() < others.len() {
         std::mem::swap(names, &mut others);
     }
-    others.into_iter().fold(false, |is_twice, name| !names.insert(name) || is_twice)
+    let mut is_twice = false;
+    for name in others {
+        is_twice |= !names.insert(name);
+    }
+    is_twice
 }
 
 /// Appends a character that stands for itself.

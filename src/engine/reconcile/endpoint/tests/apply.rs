@@ -1,6 +1,7 @@
 //! What is created, changed and waited for.
 
 use super::*;
+use crate::plan::endpoint::Change;
 
 #[tokio::test]
 async fn it_is_created_and_recorded() {
@@ -200,4 +201,95 @@ async fn disabled_false_enables_it_with_the_next_spec() {
 
     assert_eq!(before, ("DisabledInSvix".to_owned(), Some(false)));
     assert!(!fixture.endpoint_in_svix(UID).unwrap().disabled);
+}
+
+async fn archive(fixture: &Fixture, event_type: &str) {
+    fixture.by_hand("DELETE", &format!("/event-type/{event_type}"), Value::Null).await;
+    fixture.connect("default").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_can_receive_nothing_says_so() {
+    let fixture = synced(hook()).await;
+    archive(&fixture, "a.one").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.reason(&key()), "WaitingForEventType");
+    let message = fixture.message(&key());
+    assert!(message.starts_with("/spec/eventTypes: the endpoint receives nothing"), "{message}");
+    assert!(fixture.condition(&key(), ConditionType::Reconciling).is_some());
+    assert_eq!(fixture.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_endpoint_recovers_with_its_event_type() {
+    let fixture = synced(hook()).await;
+    archive(&fixture, "a.one").await;
+    fixture.reconcile(&key()).await;
+
+    fixture.reconcile(&event_type("a.one").key()).await;
+    let woken = fixture.woken();
+    fixture.reconcile(&key()).await;
+
+    assert!(woken.contains("hook"), "{woken:?}");
+    assert_eq!(
+        (fixture.reason(&key()), fixture.message(&key())),
+        ("InSync".into(), "Svix holds what is declared".into())
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_receives_some_types_stays_ready() {
+    let both = hook().with("eventTypes", json!(["a.one", "a.two"]));
+    let fixture = declaring(both).await.with(event_type("a.two"));
+    fixture.reconcile(&event_type("a.two").key()).await;
+    fixture.reconcile(&key()).await;
+    archive(&fixture, "a.two").await;
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.reason(&key()), "InSync");
+    assert!(fixture.message(&key()).contains("archived: a.two"), "{}", fixture.message(&key()));
+}
+
+#[tokio::test]
+async fn endpoints_notice_that_their_event_type_is_deleted() {
+    let fixture = synced(hook()).await;
+    let (handle, _) = fixture.ctx.sessions.ensure("default");
+    fixture.edit(&event_type("a.one").key(), |it| {
+        it["metadata"]["deletionTimestamp"] = "2026-02-01T00:00:00Z".into()
+    });
+
+    fixture.reconcile(&event_type("a.one").key()).await;
+
+    let gone = tokio::time::timeout(Duration::from_secs(30), handle.gone_event_types(Duration::ZERO));
+    let gone = gone.await.unwrap();
+    assert_eq!(fixture.ctx.registry.subscribers("default", &gone), [key()]);
+}
+
+#[tokio::test]
+async fn a_value_that_the_server_alters_is_not_rewritten() {
+    // Given a server that took a write, and stores another value
+    let fixture = synced(hook().with("description", "declared")).await;
+    let path = format!("/app/default/endpoint/{UID}");
+    fixture.by_hand("PATCH", &path, json!({"description": "altered"})).await;
+    fixture.connect("default").await;
+    let observed = fixture.session().mirror.endpoint("default", None, UID).unwrap();
+    let change = Change { description: Some("declared".to_owned()), ..Change::default() };
+    let written = super::super::writes::digest_of(&fixture.ctx, &change, &observed);
+    fixture.ctx.scratch.with(&key(), |scratch| scratch.altered = Some(written));
+
+    // When the object is reconciled
+    fixture.reconcile(&key()).await;
+
+    // Then that is reported and not written again,
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("Differs".to_owned(), Vec::new()));
+    // but when anything else differs, too, it is.
+    fixture
+        .by_hand("PATCH", &path, json!({"description": "altered", "url": "https://other.example.org"}))
+        .await;
+    fixture.connect("default").await;
+    fixture.reconcile(&key()).await;
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("InSync".to_owned(), vec!["endpoint.patch"]));
 }

@@ -66,6 +66,7 @@ async fn within_a_namespace_it_is_handed_over_whole() {
     assert_eq!((kept.metadata[OWNER].as_str(), kept.secret), ("test/default/next", secret));
     assert_eq!(kept.headers.len(), 1);
     assert_eq!(fixture.events(&key()), ["Created", "HandedOver"]);
+    assert_eq!(fixture.events(&next_owner("default").key()), [""; 0]);
 }
 
 #[tokio::test]
@@ -77,6 +78,54 @@ async fn across_namespaces_it_is_handed_over_without_secrets() {
     assert_eq!(fixture.writes(), ["endpoint.update-headers", "endpoint.rotate-secret", "endpoint.patch"]);
     assert_eq!((kept.metadata[OWNER].as_str(), kept.headers.len()), ("test/billing/next", 0));
     assert_ne!(kept.secret, secret);
+}
+
+#[tokio::test]
+async fn across_namespaces_both_objects_are_warned() {
+    let next = next_owner("billing");
+    let (fixture, _) = handed_over(&next).await;
+
+    let warned = |key: &ObjectKey| {
+        let events = fixture.ctx.host.events(key);
+        events.into_iter().find(|event| event.reason == "SigningKeyChanged").unwrap()
+    };
+
+    assert_eq!(fixture.events(&key()), ["Created", "SigningKeyChanged", "HandedOver"]);
+    for (of, other) in [(key(), next.key()), (next.key(), key())] {
+        let event = warned(&of);
+        assert!(event.warning && event.message.contains(&other.to_string()), "{event:?}");
+        assert!(!event.message.contains("whsec_") && !event.message.contains("X-Team"), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_half_created_elsewhere_is_deleted_there() {
+    let fixture = declaring(hook()).await.with(connection().named("other"));
+    fixture.connect("other").await;
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("crash".to_owned()));
+    fixture.reconcile(&key()).await;
+    fixture.ctx.host.recover();
+    assert!(fixture.status(&key()).is_null() && fixture.endpoint_in_svix(UID).is_some());
+    fixture.svix().clear_calls();
+    fixture.declare(hook().with("connectionRef", json!({"name": "other"})));
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.writes(), ["endpoint.delete", "endpoint.create"]);
+    assert_eq!(fixture.reason(&key()), "InSync");
+    assert_eq!(fixture.status(&key())["svix"]["connection"], "other");
+}
+
+#[tokio::test]
+async fn a_connection_with_something_half_created_is_in_use() {
+    let fixture = declaring(hook()).await;
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("crash".to_owned()));
+    fixture.reconcile(&key()).await;
+    fixture.declare(hook().with("connectionRef", json!({"name": "other"})));
+
+    let users = fixture.ctx.registry.users_of("default");
+
+    assert!(users.contains(&key()), "{users:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod apply;
 mod delete;
 mod details;
+mod former_secrets;
 mod ownership;
 
 use std::{collections::BTreeSet, time::Duration};

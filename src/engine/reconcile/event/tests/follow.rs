@@ -93,3 +93,24 @@ async fn a_finished_event_is_deleted_after_its_time() {
     assert!(matches!(before, Next::Later(_)), "{before:?}");
     assert!(!fixture.exists(&key()));
 }
+
+#[tokio::test]
+async fn an_attempt_without_a_response_says_why() {
+    // Nobody listens at the port of a listener that is gone.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hunter2", listener.local_addr().unwrap());
+    drop(listener);
+    let hook = endpoint("hook").with("url", url);
+    let fixture = declaring(event("e")).await;
+    fixture.declare(hook.clone());
+    fixture.reconcile(&hook.key()).await;
+    let deliveries = fixture.deliveries();
+    fixture.reconcile(&key()).await;
+    tokio::time::timeout(PATIENCE, deliveries.notified()).await.unwrap();
+
+    fixture.reconcile(&key()).await;
+
+    let message = fixture.message(&key());
+    assert!(message.starts_with("an attempt got no response: "), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+}

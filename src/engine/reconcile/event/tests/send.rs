@@ -74,6 +74,25 @@ async fn an_id_that_is_taken_is_not_sent_over() {
 }
 
 #[tokio::test]
+async fn restored_after_days_it_is_found() {
+    // Given an event that was sent, to a Svix that does not remember its id any more
+    let fixture = declaring(event("e")).await;
+    fixture.reconcile(&key()).await;
+    let sent = fixture.status(&key())["messageId"].clone();
+    fixture.svix().faults().accept_used_event_ids(true);
+
+    // When a backup without statuses is restored
+    fixture.edit(&key(), |it| it["status"] = Value::Null);
+    assert_eq!(fixture.status(&key()), Value::Null);
+    fixture.reconcile(&key()).await;
+
+    // Then it is found
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("Sent".to_owned(), vec!["message.create"]));
+    assert_eq!(fixture.status(&key())["messageId"], sent);
+    assert_eq!(fixture.messages_in_svix().len(), 1);
+}
+
+#[tokio::test]
 async fn an_attempt_of_yesterday_is_not_repeated() {
     let fixture = declaring(event("e")).await;
     let day = Duration::from_secs(25 * 3600);

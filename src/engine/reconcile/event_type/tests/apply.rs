@@ -243,3 +243,74 @@ async fn a_request_has_svix_read_although_it_seems_equal() {
     assert_eq!(description(&fixture), "mine");
     assert_eq!(fixture.status(&key())["lastHandledReconcileAt"], "now");
 }
+
+#[tokio::test]
+async fn an_observed_schema_that_differs_is_located() {
+    let observed = kind().with("managementPolicy", "Observe").with("adoption", "Override");
+    let fixture = beside(observed.with("schema", json!({"type": "array"})), "mine").await;
+
+    fixture.reconcile(&key()).await;
+
+    let difference = fixture.status(&key())["difference"].to_string();
+    assert!(difference.contains(" at /title") || difference.contains(" at /type"), "{difference}");
+}
+
+/// The kind without a schema.
+fn without_schema() -> Manifest {
+    kind().changed(|it| {
+        it["spec"].as_object_mut().unwrap().remove("schema");
+    })
+}
+
+#[tokio::test]
+async fn schemas_in_svix_stay_when_none_is_declared() {
+    let fixture = beside(without_schema(), "mine").await;
+    let before = fixture.svix().snapshot().event_types["a.one"].schemas.clone();
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("InSync".to_owned(), Vec::new()));
+    assert_eq!(fixture.events(&key()), ["Adopted"]);
+    assert_eq!(fixture.status(&key())["payloadValidation"], "None");
+    assert!(before.is_some());
+    assert_eq!(fixture.svix().snapshot().event_types["a.one"].schemas, before);
+}
+
+#[tokio::test]
+async fn without_a_schema_it_is_created_and_changed_without() {
+    let fixture = synced(without_schema()).await;
+    fixture.declare(without_schema().with("description", "another"));
+
+    fixture.reconcile(&key()).await;
+
+    let in_svix = fixture.svix().snapshot().event_types["a.one"].clone();
+    assert_eq!((in_svix.description.as_str(), in_svix.schemas), ("another", None));
+    assert!(fixture.message(&key()).contains("no schema is declared"), "{}", fixture.message(&key()));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_no_longer_declared_stays() {
+    let fixture = synced(kind()).await;
+    fixture.declare(without_schema());
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("InSync".to_owned(), Vec::new()));
+    assert!(fixture.svix().snapshot().event_types["a.one"].schemas.is_some());
+}
+
+#[tokio::test]
+async fn a_revival_keeps_nothing_that_is_not_declared() {
+    let fixture = beside(event_type("a.one"), "earlier").await;
+    let earlier = json!({"deprecated": true, "featureFlag": "earlier"});
+    fixture.by_hand("PATCH", "/event-type/a.one", earlier).await;
+    fixture.by_hand("DELETE", "/event-type/a.one", Value::Null).await;
+    fixture.connect("default").await;
+
+    fixture.reconcile(&key()).await;
+
+    let in_svix = fixture.svix().snapshot().event_types["a.one"].clone();
+    assert_eq!((in_svix.description.as_str(), in_svix.deprecated, in_svix.feature_flag), ("", false, None));
+    assert!(!in_svix.archived);
+    assert_eq!(fixture.reason(&key()), "InSync");
+}

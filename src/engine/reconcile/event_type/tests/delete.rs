@@ -64,3 +64,41 @@ async fn the_next_owner_takes_over_without_a_write() {
     assert_eq!((fixture.reason(&next.key()), fixture.writes()), ("InSync".to_owned(), Vec::new()));
     assert_eq!(fixture.events(&key()), ["Created", "HandedOver"]);
 }
+
+#[tokio::test]
+async fn what_was_half_created_elsewhere_is_archived_there() {
+    // Given an event type whose creation was not recorded
+    let fixture = declaring(kind()).await.with(connection().permissive().named("other"));
+    fixture.connect("other").await;
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("crash".to_owned()));
+    fixture.reconcile(&key()).await;
+    fixture.ctx.host.recover();
+    fixture.svix().clear_calls();
+
+    // When it names another connection
+    fixture.declare(kind().with("connectionRef", json!({"name": "other"})));
+    fixture.reconcile(&key()).await;
+
+    // Then it is archived on the first one before it is created on the other.
+    assert_eq!(fixture.writes(), ["event-type.delete", "event-type.create"]);
+    assert_eq!(fixture.status(&key())["svix"]["connection"], "other");
+}
+
+#[tokio::test]
+async fn a_claim_of_another_content_is_not_cleaned_up_elsewhere() {
+    // Given a claim on one connection, on which somebody else created the event type meanwhile
+    let fixture = declaring(kind()).await.with(connection().permissive().named("other"));
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("crash".to_owned()));
+    fixture.reconcile(&key()).await;
+    fixture.ctx.host.recover();
+    fixture.by_hand("PATCH", "/event-type/a.one", json!({"description": "theirs"})).await;
+    fixture.connect("other").await;
+
+    // When the object names another connection
+    fixture.declare(kind().with("connectionRef", json!({"name": "other"})));
+    fixture.reconcile(&key()).await;
+
+    // Then the event type stays.
+    assert!(!fixture.svix().snapshot().event_types["a.one"].archived);
+    assert_eq!(description(&fixture), "theirs");
+}

@@ -1,0 +1,72 @@
+//! Checks manifests without a cluster and without Svix: everything that an API server and the admission webhook would
+//! refuse or warn of, with its position in the files.
+//!
+//! The way of a check:
+//!
+//! 1. [`manifests::load_all`] reads the files, and checks each object as an API server does.
+//! 2. [`known`] makes what the admission webhook would know of a cluster from the objects that were read.
+//! 3. [`objects`] runs the webhook's rules on each object, and [`references`] checks what objects refer to.
+//! 4. [`payloads`] checks payload files against event types.
+//! 5. [`acceptance`] takes out the warnings that were accepted.
+//! 6. The result is a [`Report`]; [`output`] formats it.
+//!
+//! What was not read is not known to be missing: a connection, a Secret or a ConfigMap may be in the cluster, or in another
+//! repository. So an object that refers to such a one is not refused for it.
+
+pub mod acceptance;
+mod finding;
+mod known;
+mod objects;
+pub mod output;
+mod payloads;
+mod references;
+mod report;
+
+use crate::manifests::{self, Input, SourceMap};
+
+use acceptance::Acceptances;
+use finding::Unplaced;
+pub use finding::{Finding, Rule, STANDARD_INPUT, Severity};
+pub use payloads::{Payload, PayloadFile};
+pub use report::{Report, Totals};
+
+/// What to check.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Payloads to check against an event type.
+    pub payloads: Vec<PayloadFile>,
+    /// The warnings that were accepted.
+    pub acceptances: Acceptances,
+}
+
+/// Checks the manifests in these inputs. Reads files, so it blocks.
+#[must_use]
+pub fn validate(inputs: &[Input], options: &Options) -> Report {
+    let loaded = manifests::load_all(inputs);
+    let mut places = Places { sources: SourceMap::new(&loaded).with_texts(inputs) };
+    let known = known::known(&loaded, options.payloads.iter().map(PayloadFile::event_type));
+    let mut findings: Vec<Finding> = loaded.problems.iter().cloned().map(Finding::error).collect();
+    findings.extend(loaded.warnings.iter().cloned().map(Finding::warning));
+    findings.extend(places.locate(objects::check(&loaded, &known)));
+    findings.extend(places.locate(references::check(&loaded, &known)));
+    findings.extend(options.payloads.iter().flat_map(|file| payloads::check(file, &known, &loaded)));
+    findings.sort();
+    // The rules of admission repeat some of those that the reading of manifests has.
+    findings.dedup_by(|second, first| first.is_same(second));
+    let accepted = options.acceptances.apply(&mut findings);
+    Report::new(&loaded, options.payloads.len(), findings, accepted)
+}
+
+/// Finds the position of findings.
+struct Places {
+    sources: SourceMap,
+}
+
+impl Places {
+    fn locate(&mut self, findings: Vec<Unplaced>) -> impl Iterator<Item = Finding> {
+        findings.into_iter().filter_map(|Unplaced { key, severity, rule, pointer, message }| {
+            let position = self.sources.position(&key, &pointer)?;
+            Some(Finding { position, object: Some(finding::id_of(&key)), pointer, severity, rule, message })
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! What objects refer to, as far as it was read, and endpoints that two objects declare.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::{
+    admission::Known,
+    api::{DEFAULT_CONNECTION, JsonPointer, SvixConnectionSpec, WebhookEndpoint, WebhookEventType},
+    engine::Kind,
+    manifests::{ConfigMapTexts, Loaded, Located, Origin},
+    plan::{
+        ids,
+        schema_source::{self, Source},
+        suggest,
+    },
+};
+
+use super::finding::{Keyed, Rule, Severity, Unplaced, id_of, may_lack};
+
+/// Checks all objects.
+pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {
+    let mut findings = Vec::new();
+    config_maps(loaded, &mut findings);
+    secrets(loaded, &mut findings);
+    event_types(loaded, known, &mut findings);
+    same_endpoints(&loaded.endpoints, known, &mut findings);
+    findings
+}
+
+fn unplaced(object: &impl Keyed, severity: Severity, pointer: JsonPointer, message: String) -> Unplaced {
+    Unplaced { key: object.key(), severity, rule: Rule::Reference, pointer, message }
+}
+
+/// Schemas in ConfigMaps that were read.
+fn config_maps(loaded: &Loaded, findings: &mut Vec<Unplaced>) {
+    let texts = loaded.config_map_texts();
+    let names: HashSet<_> = loaded
+        .config_maps
+        .iter()
+        .map(|map| (map.object.metadata.namespace.as_deref(), map.object.metadata.name.as_deref()))
+        .collect();
+    for event_type in &loaded.event_types {
+        let object = &event_type.object;
+        let Ok(Source::ConfigMap(reference)) = schema_source::schema_text(object) else { continue };
+        if !names.contains(&(object.metadata.namespace.as_deref(), Some(reference.name.as_str()))) {
+            continue;
+        }
+        findings.extend(schema_in_config_map(object, &reference.name, &reference.key, &texts));
+    }
+}
+
+fn schema_in_config_map(
+    object: &WebhookEventType,
+    name: &str,
+    key: &str,
+    texts: &ConfigMapTexts,
+) -> Vec<Unplaced> {
+    let field = schema_source::field(object);
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let Some(text) = texts.get(&(namespace, name.to_owned(), key.to_owned())) else {
+        let message =
+            format!("ConfigMap {name:?} has no key {key:?}, expected the text of a schema: add the key");
+        return vec![unplaced(object, Severity::Error, field, message)];
+    };
+    let errors = match schema_source::parse_schema(object, text) {
+        Err(error) => vec![error],
+        Ok(schema) => match schema_source::validate_all(object, schema.to_value()) {
+            Ok(_) => Vec::new(),
+            Err((first, others)) => std::iter::once(first).chain(others).collect(),
+        },
+    };
+    errors
+        .into_iter()
+        .map(|error| {
+            let pointer = error.field.clone().unwrap_or_else(|| field.clone());
+            unplaced(object, Severity::Error, pointer, error.detail().to_owned())
+        })
+        .collect()
+}
+
+/// Secrets that were read, and lack the key that an endpoint names.
+fn secrets(loaded: &Loaded, findings: &mut Vec<Unplaced>) {
+    let keys: HashMap<_, _> = loaded
+        .secrets
+        .iter()
+        .map(|secret| {
+            let metadata = &secret.object.metadata;
+            ((metadata.namespace.as_deref(), metadata.name.as_deref()), secret.object.data.as_ref())
+        })
+        .collect();
+    for endpoint in &loaded.endpoints {
+        let object = &endpoint.object;
+        for (pointer, name, key) in secret_references(object) {
+            let Some(data) = keys.get(&(object.metadata.namespace.as_deref(), Some(name))) else { continue };
+            if data.is_none_or(|data| !data.contains_key(key)) {
+                let message = format!("Secret {name:?} has no key {key:?}: add the key, or name another one");
+                findings.push(unplaced(object, Severity::Error, pointer, message));
+            }
+        }
+    }
+}
+
+/// The keys of Secrets that an endpoint reads, each with its field.
+fn secret_references(object: &WebhookEndpoint) -> Vec<(JsonPointer, &str, &str)> {
+    let spec = &object.spec;
+    let mut found = Vec::new();
+    if let Some(source) = &spec.url_from {
+        let reference = &source.secret_key_ref;
+        found.push((
+            "/spec/urlFrom/secretKeyRef/key".into(),
+            reference.name.as_str(),
+            reference.key.as_str(),
+        ));
+    }
+    for (index, header) in spec.headers.iter().flatten().enumerate() {
+        if let Some(source) = &header.value_from {
+            let pointer = JsonPointer::from_static("/spec/headers").index(index);
+            let reference = &source.secret_key_ref;
+            let pointer = pointer.join("/valueFrom/secretKeyRef/key");
+            found.push((pointer, reference.name.as_str(), reference.key.as_str()));
+        }
+    }
+    if let Some(reference) = spec.signing_secret.as_ref().and_then(|secret| secret.from_secret.as_ref()) {
+        let pointer = "/spec/signingSecret/fromSecret/key".into();
+        found.push((pointer, reference.name.as_str(), reference.key.as_str()));
+    }
+    found
+}
+
+/// Event types that endpoints and events name, through connections that were not read; admission warns of the others.
+fn event_types(loaded: &Loaded, known: &Known, findings: &mut Vec<Unplaced>) {
+    if may_lack(loaded, Kind::EventType) {
+        return;
+    }
+    let mut by_connection: BTreeMap<&str, HashSet<String>> = BTreeMap::new();
+    for event_type in &loaded.event_types {
+        let object = &event_type.object;
+        by_connection.entry(object.connection_name()).or_default().insert(object.event_type_name());
+    }
+    let undeclared = |connection: &str, name: &str| {
+        if known.directory.connection(connection).is_some() {
+            return None;
+        }
+        let declared = by_connection.get(connection);
+        if declared.is_some_and(|names| names.contains(name)) {
+            return None;
+        }
+        let meant = suggest::closest(name, declared.into_iter().flatten().map(String::as_str));
+        let meant = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
+        Some(format!(
+            "no WebhookEventType that was read declares {name:?} through connection {connection:?}{meant}"
+        ))
+    };
+    // Endpoints alone are most likely kept apart from the event types; an event alone cannot be checked.
+    let endpoints = if loaded.event_types.is_empty() { &[][..] } else { &loaded.endpoints };
+    for endpoint in endpoints {
+        let object = &endpoint.object;
+        for (index, name) in object.spec.event_types.iter().enumerate() {
+            let pointer = JsonPointer::from_static("/spec/eventTypes").index(index);
+            let message = undeclared(object.connection_name(), name);
+            findings.extend(message.map(|message| unplaced(object, Severity::Warning, pointer, message)));
+        }
+    }
+    for event in &loaded.events {
+        let object = &event.object;
+        let message = undeclared(object.connection_name(), &object.spec.event_type);
+        findings.extend(message.map(|message| {
+            let message = format!("{message}; its payload was not checked");
+            unplaced(object, Severity::Warning, "/spec/eventType".into(), message)
+        }));
+    }
+}
+
+/// Endpoints that are one endpoint in Svix.
+fn same_endpoints(endpoints: &[Located<WebhookEndpoint>], known: &Known, findings: &mut Vec<Unplaced>) {
+    let mut first: HashMap<(String, String, String), (&WebhookEndpoint, &Origin)> = HashMap::new();
+    for Located { object, origin } in endpoints {
+        let connection = object.connection_name().to_owned();
+        let settings = known.directory.connection(&connection);
+        // Stands for a connection that was not read.
+        let defaults =
+            SvixConnectionSpec { owner_id: DEFAULT_CONNECTION.to_owned(), ..SvixConnectionSpec::default() };
+        let settings = settings.as_deref().unwrap_or(&defaults);
+        let application = object.spec.application(settings).to_owned();
+        let uid = object.spec.uid.clone().unwrap_or_else(|| {
+            let key = object.key();
+            ids::default_uid(&settings.owner_id, &key.namespace, &key.name)
+        });
+        match first.entry((connection, application, uid)) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert((object, origin));
+            }
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                let (_, application, uid) = entry.key();
+                let (other, place) = entry.get();
+                let message = format!(
+                    "{} at {place} declares endpoint {uid:?} of application {application:?}, too: one of the two waits \
+                     until the other is deleted; give one of them another uid",
+                    id_of(&other.key()),
+                );
+                let (key, pointer) = (object.key(), "/spec/uid".into());
+                let (severity, rule) = (Severity::Warning, Rule::Ownership);
+                findings.push(Unplaced { key, severity, rule, pointer, message });
+            }
+        }
+    }
+}
