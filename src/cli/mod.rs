@@ -3,6 +3,7 @@
 mod crds;
 mod dev;
 mod exit;
+mod export;
 mod gateway;
 mod payload_file;
 mod reference;
@@ -36,6 +37,7 @@ enum Command {
     Validate(validate::Arguments),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
+    Export(Box<export::Arguments>),
     Release(release::Arguments),
     Crds(crds::Arguments),
     Reference(reference::Arguments),
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
+        Command::Export(arguments) => export::run(*arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
         Command::Reference(reference::Arguments {}) => reference::run(&Arguments::command()),
