@@ -8,6 +8,7 @@ pub mod harness;
 pub mod inbox;
 pub mod objects;
 pub mod operator;
+pub mod packages;
 pub mod ports;
 pub mod process;
 pub mod raw_server;
