@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod engine;
 pub mod export;
 pub mod gateway;
+pub mod interchange;
 pub mod local_requests;
 pub mod manifests;
 pub mod memory;

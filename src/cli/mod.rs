@@ -1,5 +1,6 @@
 //! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
+mod catalogue;
 mod crds;
 mod dev;
 mod exit;
@@ -38,6 +39,7 @@ enum Command {
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
     Export(Box<export::Arguments>),
+    Catalogue(catalogue::Arguments),
     Release(release::Arguments),
     Crds(crds::Arguments),
     Reference(reference::Arguments),
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
         Command::Export(arguments) => export::run(*arguments),
+        Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
         Command::Reference(reference::Arguments {}) => reference::run(&Arguments::command()),

@@ -79,7 +79,7 @@ pub enum Limitation {
     )]
     AllEventTypes,
     /// An endpoint of another owner.
-    #[error("/metadata: its mark is of ownerId {}; --owner-id {} exports what that owner has", quoted(.0), quoted(.0))]
+    #[error("/metadata: its mark is of ownerId {0}; --owner-id {0} exports what that owner has")]
     OtherOwner(String),
     /// A mark that no operator makes.
     #[error(

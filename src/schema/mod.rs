@@ -11,7 +11,7 @@ mod error;
 pub mod evolution;
 mod exclusive;
 mod formats;
-mod keywords;
+pub(crate) mod keywords;
 mod limits;
 mod messages;
 mod patterns;

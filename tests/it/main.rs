@@ -6,6 +6,7 @@ mod schema_suite;
 mod support;
 
 mod admission_server;
+mod catalogue_files;
 mod chart;
 mod cluster;
 mod control_plane;
