@@ -4,6 +4,7 @@ mod catalogue;
 mod crds;
 mod dev;
 mod exit;
+mod export;
 mod gateway;
 mod payload_file;
 mod reference;
@@ -37,6 +38,7 @@ enum Command {
     Validate(validate::Arguments),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
+    Export(Box<export::Arguments>),
     Catalogue(catalogue::Arguments),
     Release(release::Arguments),
     Crds(crds::Arguments),
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
+        Command::Export(arguments) => export::run(*arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
