@@ -9,6 +9,7 @@ pub mod connections;
 pub mod controller;
 pub mod embedded;
 pub mod engine;
+pub mod export;
 pub mod gateway;
 pub mod interchange;
 pub mod local_requests;

@@ -7,6 +7,7 @@ mod crds;
 mod dev;
 mod diff;
 mod exit;
+mod export;
 mod gateway;
 mod payload_file;
 mod reference;
@@ -42,6 +43,7 @@ enum Command {
     Apply(Box<apply::Arguments>),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
+    Export(Box<export::Arguments>),
     Catalogue(catalogue::Arguments),
     Release(release::Arguments),
     Crds(crds::Arguments),
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Apply(arguments) => apply::run(*arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
+        Command::Export(arguments) => export::run(*arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),

@@ -16,6 +16,7 @@ mod ecma_262;
 mod embedded_faults;
 mod engine;
 mod examples;
+mod export;
 mod gateway;
 mod image;
 mod kubectl_yaml;

@@ -3,7 +3,7 @@
 //! The Rust SDK always; the Python, JavaScript and Go ones are installed into the user's cache once. Where their tools
 //! or registries are missing, that is reported and the test passes, unless `SVIX_OPERATOR_REQUIRE_SDKS` is set.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use svix_operator::{embedded::EmbeddedSvix, plan::digest::Digest};
@@ -13,7 +13,7 @@ use super::{Harness, Recorder};
 use crate::support::{
     harness::PATIENCE,
     operator::free_address,
-    packages::{installed, run},
+    packages::{installed, python_package, run},
     svix_server,
     wait::eventually,
 };
@@ -76,20 +76,9 @@ assert len(svix.message.list("default").data) == 1
 print("good")
 "#;
 
-/// The folder with the Python SDK.
-async fn python_sdk() -> Option<PathBuf> {
-    installed(&PYTHON.replace("==", "-py-"), async |scratch| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON, "--target"])
-            .arg(scratch);
-        run(pip).await.map(drop)
-    })
-    .await
-}
-
 #[tokio::test]
 async fn the_python_sdk() {
-    let Some(place) = python_sdk().await else { return };
+    let Some(place) = python_package(PYTHON).await else { return };
     let (svix, gateway) = harness().await;
     let mut python = Command::new("python3");
     python
@@ -167,7 +156,7 @@ async fn the_go_sdk() {
 /// As docs/dev.md has it: the receiver of the example takes what `dev` sends, and nothing unsigned.
 #[tokio::test]
 async fn the_receiver_of_the_example() {
-    let Some(place) = python_sdk().await else { return };
+    let Some(place) = python_package(PYTHON).await else { return };
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/receiver");
     let manifests = std::fs::read_to_string(example.join("receiver.yaml")).unwrap();
     let key = manifests.split("signing-key: ").last().unwrap().trim();

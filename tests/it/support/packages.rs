@@ -58,3 +58,14 @@ pub async fn npm(package: &str, version: &str) -> Option<PathBuf> {
     });
     Some(place.await?.join("node_modules").join(package))
 }
+
+/// Installs a package of PyPI, such as `svix==2.9.1`, and returns the folder for `PYTHONPATH`.
+pub async fn python_package(package: &str) -> Option<PathBuf> {
+    installed(&package.replace("==", "-py-"), async |scratch| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package, "--target"])
+            .arg(scratch);
+        run(pip).await.map(drop)
+    })
+    .await
+}
