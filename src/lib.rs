@@ -9,6 +9,7 @@ pub mod controller;
 pub mod embedded;
 pub mod engine;
 pub mod gateway;
+pub mod judging;
 pub mod local_requests;
 pub mod manifests;
 pub mod memory;

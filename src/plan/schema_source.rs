@@ -52,6 +52,12 @@ fn example_texts(event_type: &WebhookEventType) -> impl Iterator<Item = (usize, 
     })
 }
 
+/// Returns the size of all examples together, in bytes.
+#[must_use]
+pub fn examples_size(event_type: &WebhookEventType) -> usize {
+    example_texts(event_type).map(|(_, text)| text.len()).sum()
+}
+
 /// Refuses examples whose trees together take more memory than one value may.
 fn check_examples_weight(event_type: &WebhookEventType) -> Result<(), ReconcileError> {
     let mut left = schema::MAX_WEIGHT;
@@ -95,25 +101,31 @@ fn within_text(violation: &schema::Violation) -> String {
     if violation.pointer.is_empty() { violation.message.clone() } else { violation.to_string() }
 }
 
-/// Validates the schema and the examples, and returns both; else the first error.
-pub fn validate(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), ReconcileError> {
-    validate_all(event_type, schema).map_err(|(first, _)| first)
+/// Validates the schema and the examples, and returns both; else the first error. Where the effort is exceeded, what is
+/// returned says nothing.
+pub fn validate(
+    event_type: &WebhookEventType,
+    schema: Value,
+    effort: &schema::Effort,
+) -> Result<(Value, Vec<Value>), ReconcileError> {
+    validate_all(event_type, schema, effort).map_err(|(first, _)| first)
 }
 
 /// As [`validate`], but returns every error: the first and the others.
 pub fn validate_all(
     event_type: &WebhookEventType,
     schema: Value,
+    effort: &schema::Effort,
 ) -> Result<(Value, Vec<Value>), (ReconcileError, Vec<ReconcileError>)> {
     if let Some(pointer) = storable::find_nul(&schema) {
         return Err((in_schema(&field(event_type), &pointer, storable::NUL), Vec::new()));
     }
-    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
+    let compiled = schema::Compiled::new_within(&schema, event_type.spec.format_assertion(), effort)
         .map_err(|error| (invalid_schema(event_type, &error), Vec::new()))?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
     let mut errors = Vec::new();
     for (index, example) in event_type.spec.examples.iter().enumerate() {
-        match validate_example(&compiled, example) {
+        match validate_example(&compiled, example, effort) {
             Ok(value) => examples.push(value),
             Err(error) => {
                 let field = JsonPointer::from_static("/spec/examples").index(index);
@@ -157,7 +169,11 @@ enum InvalidExample {
 }
 
 /// Returns the value of an example that matches the schema.
-fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Value, InvalidExample> {
+fn validate_example(
+    compiled: &schema::Compiled,
+    example: &Example,
+    effort: &schema::Effort,
+) -> Result<Value, InvalidExample> {
     let payload = match example.payload()? {
         ExamplePayload::Inline(value) => schema::Payload::from(value.to_value()),
         ExamplePayload::Text(text) => {
@@ -171,7 +187,7 @@ fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Va
     if let Some(pointer) = storable::find_nul(payload.value()) {
         return Err(InvalidExample::NotStorable { pointer });
     }
-    let found = compiled.judge(&payload);
+    let found = compiled.judge_within(&payload, effort);
     if found.violations.is_empty() {
         return Ok(payload.into_value());
     }
@@ -238,7 +254,7 @@ mod tests {
 
     /// The field and the message of the first error.
     fn error(spec: Value, schema: Value) -> (String, String) {
-        let error = validate(&event_type(spec), schema).unwrap_err();
+        let error = validate(&event_type(spec), schema, &schema::Effort::full()).unwrap_err();
         (error.field.clone().unwrap().to_string(), error.message)
     }
 
