@@ -1,8 +1,10 @@
 //! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
+mod catalogue;
 mod crds;
 mod dev;
 mod exit;
+mod export;
 mod gateway;
 mod payload_file;
 mod reference;
@@ -36,6 +38,8 @@ enum Command {
     Validate(validate::Arguments),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
+    Export(Box<export::Arguments>),
+    Catalogue(catalogue::Arguments),
     Release(release::Arguments),
     Crds(crds::Arguments),
     Reference(reference::Arguments),
@@ -50,6 +54,8 @@ pub fn main() -> ExitCode {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
+        Command::Export(arguments) => export::run(*arguments),
+        Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
         Command::Reference(reference::Arguments {}) => reference::run(&Arguments::command()),

@@ -47,4 +47,4 @@ pub use runner::ManifestRunner;
 pub use source_map::SourceMap;
 pub use status_rows::{StatusRows, state};
 pub use unreachable::unreachable_endpoints;
-pub use walk::{ReadError, read as read_text};
+pub use walk::{ReadError, find as files, read as read_text};

@@ -62,6 +62,12 @@ pub(super) fn files(root: &Path) -> Files {
     found
 }
 
+/// Returns the YAML and JSON files of a folder; else the first place that cannot be read, and why.
+pub fn find(root: &Path) -> Result<Vec<PathBuf>, (PathBuf, ReadError)> {
+    let found = files(root);
+    found.failures.into_iter().next().map_or(Ok(found.files), Err)
+}
+
 fn folder(path: &Path, visited: &mut HashSet<PathBuf>, found: &mut Files) {
     let entries = fs::canonicalize(path).and_then(|canonical| {
         if !visited.insert(canonical) {

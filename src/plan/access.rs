@@ -11,6 +11,7 @@ use crate::api::{
 };
 
 use pattern::any_matches;
+pub use pattern::matches as matches_pattern;
 pub use selector::{NAME_LABEL, selects};
 
 use super::{ReconcileError, claims::Declaration, quoted};

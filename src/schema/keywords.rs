@@ -132,6 +132,43 @@ pub(super) fn children<'a>(draft: Draft, schema: &'a Map<String, Value>, mut eac
     }
 }
 
+/// Returns a schema in which each subschema under a keyword is replaced by what `each` returns for it. `each` is given the
+/// keyword, and the key or index under it.
+pub(crate) fn map_children<E>(
+    draft: Draft,
+    schema: &Map<String, Value>,
+    mut each: impl FnMut(&[&str], &Value) -> Result<Value, E>,
+) -> Result<Map<String, Value>, E> {
+    let mut mapped = Map::new();
+    for (name, value) in schema {
+        let shape = find(draft, name).map(|keyword| keyword.shape);
+        let value = match (shape, value) {
+            (Some(Shape::List | Shape::OneOrList), Value::Array(items)) => {
+                let items = items.iter().enumerate();
+                items
+                    .map(|(index, item)| each(&[name, &index.to_string()], item))
+                    .collect::<Result<_, _>>()?
+            }
+            (Some(Shape::One | Shape::OneOrList), value) => each(&[name], value)?,
+            (Some(Shape::Map), Value::Object(entries)) => {
+                let entries = entries.iter();
+                let entries = entries.map(|(key, entry)| Ok((key.clone(), each(&[name, key], entry)?)));
+                Value::Object(entries.collect::<Result<_, E>>()?)
+            }
+            (Some(Shape::Dependencies), Value::Object(entries)) => {
+                let entries = entries.iter().map(|(key, entry)| match entry {
+                    Value::Array(_) => Ok((key.clone(), entry.clone())),
+                    entry => Ok((key.clone(), each(&[name, key], entry)?)),
+                });
+                Value::Object(entries.collect::<Result<_, E>>()?)
+            }
+            (_, value) => value.clone(),
+        };
+        mapped.insert(name.clone(), value);
+    }
+    Ok(mapped)
+}
+
 /// Whether the value of a keyword contains subschemas in a draft.
 pub(super) fn holds_schemas(draft: Draft, name: &str) -> bool {
     find(draft, name).is_some()

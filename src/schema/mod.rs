@@ -15,7 +15,7 @@ mod exact;
 mod exclusive;
 mod formats;
 mod instance;
-mod keywords;
+pub(crate) mod keywords;
 mod limits;
 mod messages;
 mod patterns;

@@ -8,7 +8,10 @@ mod mirror;
 
 pub(crate) use budget::jitter;
 pub use budget::{Budget, on_behalf_of};
-pub use client::{Client, ClientOptions, EventTypeDocument, InvalidConnection, Page, SendMessage};
+pub use client::{
+    Application, Client, ClientOptions, EventTypeDocument, EventTypeText, InvalidConnection, Page,
+    SendMessage,
+};
 pub use errors::{Class, Error, ErrorKind};
 pub use health::Health;
 pub use mirror::{Changed, Listing, Mirror};

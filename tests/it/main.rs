@@ -6,6 +6,7 @@ mod schema_suite;
 mod support;
 
 mod admission_server;
+mod catalogue_files;
 mod chart;
 mod cluster;
 mod control_plane;
@@ -15,6 +16,7 @@ mod ecma_262;
 mod embedded_faults;
 mod engine;
 mod examples;
+mod export;
 mod gateway;
 mod image;
 mod kubectl_yaml;

@@ -174,6 +174,7 @@ fn block(out: &mut String, text: &str, depth: usize) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -7,7 +7,8 @@ pub(super) fn any_matches(patterns: &[String], text: &str) -> bool {
 
 /// Whether a text matches a pattern in which `*` stands for any text. The time is bounded by the product of both
 /// lengths.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     // The place of the last star, and the end of the text that it stands for.

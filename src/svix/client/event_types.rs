@@ -9,7 +9,9 @@ use crate::{
     svix::errors::Error,
 };
 
-use super::{Client, EventTypeDocument, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire};
+use super::{
+    Client, EventTypeDocument, EventTypeText, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire,
+};
 
 impl Client {
     /// Returns one page of the event types with their schemas, including archived ones.
@@ -30,6 +32,12 @@ impl Client {
         from: Option<&str>,
     ) -> Result<Page<EventTypeDocument>, Error> {
         let list = self.event_type_page::<wire::EventTypeOut>(from).await?;
+        Ok(page(list, Into::into))
+    }
+
+    /// Returns one page of the event types with the text of all versions of their schemas, including archived ones.
+    pub async fn list_event_type_texts(&self, from: Option<&str>) -> Result<Page<EventTypeText>, Error> {
+        let list = self.event_type_page::<wire::EventTypeTextOut>(from).await?;
         Ok(page(list, Into::into))
     }
 

@@ -2,6 +2,7 @@
 //! through reqwest, since the transport of the SDK drops Retry-After and accepts no private CA. No call is repeated here:
 //! the engine decides that.
 
+mod applications;
 mod endpoints;
 mod event_types;
 mod messages;
@@ -15,7 +16,6 @@ use std::{
 use parking_lot::RwLock;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use url::Url;
 
 use super::{
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{api::JsonPointer, telemetry::Metrics};
 
-pub use wire::{EventTypeDocument, SendMessage};
+pub use wire::{Application, EventTypeDocument, EventTypeText, SendMessage};
 
 /// The size of a page: the most that Svix allows.
 const PAGE: &str = "250";
@@ -200,15 +200,6 @@ impl Client {
     pub fn with_token<T>(&self, with: impl FnOnce(&[u8]) -> T) -> T {
         let authorization = self.inner.authorization.read();
         with(authorization.as_bytes())
-    }
-
-    /// Creates an application of this uid, unless it exists.
-    pub async fn create_application(&self, uid: &str) -> Result<(), Error> {
-        let request = self
-            .request(Method::POST, &["app"])
-            .query(&[("get_if_exists", "true")])
-            .json(&json!({"uid": uid, "name": uid}));
-        self.send("application.create", request).await.map(drop)
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {

@@ -70,6 +70,108 @@ impl From<EventTypeOut> for ListedEventType {
     }
 }
 
+/// An event type with its schemas as Svix wrote them, with every digit of their numbers.
+#[derive(Clone, Debug)]
+pub struct EventTypeText {
+    /// The fields that the mirror keeps.
+    pub observed: event_type::Observed,
+    /// The JSON text of each version of its schema.
+    pub schemas: BTreeMap<String, Box<RawValue>>,
+}
+
+/// `EventTypeOut`, whose schemas are not parsed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventTypeTextOut {
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    archived: bool,
+    #[serde(default)]
+    deprecated: bool,
+    schemas: Option<BTreeMap<String, Box<RawValue>>>,
+    group_name: Option<String>,
+    feature_flag: Option<String>,
+    feature_flags: Option<BTreeSet<String>>,
+}
+
+impl From<EventTypeTextOut> for EventTypeText {
+    fn from(out: EventTypeTextOut) -> Self {
+        let EventTypeTextOut {
+            name,
+            description,
+            archived,
+            deprecated,
+            schemas,
+            group_name,
+            feature_flag,
+            feature_flags,
+        } = out;
+        let schemas = schemas.unwrap_or_default();
+        // A text that does not parse is like no other.
+        let digest = |text: &RawValue| {
+            serde_json::from_str::<Value>(text.get()).map_or_else(
+                |_| Some(Digest::of_text(text.get())),
+                |schema| (!schema.is_null()).then(|| Digest::of_json(&schema)),
+            )
+        };
+        let schema_digest = schemas.get(event_type::SCHEMA_VERSION).and_then(|text| digest(text));
+        let document = EventTypeDocument::from(EventTypeOut {
+            name,
+            description,
+            archived,
+            deprecated,
+            schemas: None,
+            group_name,
+            feature_flag,
+            feature_flags,
+        });
+        Self { observed: event_type::Observed { schema_digest, ..document.observed }, schemas }
+    }
+}
+
+/// An application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Its id.
+    pub id: String,
+    /// Its uid.
+    pub uid: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Messages per second.
+    pub throttle_rate: Option<u16>,
+    /// Whether it has metadata.
+    pub has_metadata: bool,
+}
+
+/// `ApplicationOut`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ApplicationOut {
+    id: String,
+    uid: Option<String>,
+    #[serde(default)]
+    name: String,
+    throttle_rate: Option<u16>,
+    rate_limit: Option<u16>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+impl From<ApplicationOut> for Application {
+    fn from(out: ApplicationOut) -> Self {
+        Self {
+            id: out.id,
+            uid: out.uid,
+            name: out.name,
+            throttle_rate: out.throttle_rate.or(out.rate_limit),
+            has_metadata: !out.metadata.is_empty(),
+        }
+    }
+}
+
 /// `EndpointOut`. Servers before 1.99 say `filterTypes` where later ones say `eventTypes`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

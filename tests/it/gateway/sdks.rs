@@ -3,14 +3,20 @@
 //! The Rust SDK always; the Python, JavaScript and Go ones are installed into the user's cache once. Where their tools
 //! or registries are missing, that is reported and the test passes, unless `SVIX_OPERATOR_REQUIRE_SDKS` is set.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use svix_operator::{embedded::EmbeddedSvix, plan::digest::Digest};
 use tokio::process::Command;
 
 use super::{Harness, Recorder};
-use crate::support::{harness::PATIENCE, operator::free_address, svix_server, wait::eventually};
+use crate::support::{
+    harness::PATIENCE,
+    operator::free_address,
+    packages::{installed, python_package, run},
+    svix_server,
+    wait::eventually,
+};
 
 /// The token of the Svix in `dev`.
 const DEV_TOKEN: &str = "testsk_of_this_test";
@@ -53,44 +59,6 @@ async fn the_rust_sdk() {
     assert_eq!(client.message().list("default".to_owned(), None).await.unwrap().data.len(), 1);
 }
 
-fn cache(key: &str) -> PathBuf {
-    let home = || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    let cache =
-        std::env::var_os("XDG_CACHE_HOME").filter(|it| !it.is_empty()).map_or_else(home, PathBuf::from);
-    cache.join("svix-operator/sdk").join(key)
-}
-
-/// Installs into a folder of the cache, unless it is there; whole or not at all. `None`: it cannot be had.
-async fn installed(key: &str, install: impl AsyncFnOnce(&Path) -> Result<(), String>) -> Option<PathBuf> {
-    let place = cache(key);
-    if place.exists() {
-        return Some(place);
-    }
-    let parent = place.parent().unwrap();
-    std::fs::create_dir_all(parent).unwrap();
-    let scratch = tempfile::tempdir_in(parent).unwrap();
-    if let Err(error) = install(scratch.path()).await {
-        assert!(std::env::var_os("SVIX_OPERATOR_REQUIRE_SDKS").is_none(), "{key}: {error}");
-        eprintln!("not tested: {key} cannot be installed: {error}");
-        return None;
-    }
-    // Somebody else may have been first.
-    let _ = std::fs::rename(scratch.keep(), &place);
-    Some(place)
-}
-
-async fn run(mut command: Command) -> Result<String, String> {
-    let limit = std::time::Duration::from_secs(300);
-    let output = tokio::time::timeout(limit, command.kill_on_drop(true).output()).await;
-    let output = output.map_err(|_| "too slow".to_owned())?.map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stdout) + &text(&output.stderr))
-    }
-}
-
 const SCRIPT_PY: &str = r#"
 import os
 from svix.api import Svix, SvixOptions, MessageIn
@@ -108,20 +76,9 @@ assert len(svix.message.list("default").data) == 1
 print("good")
 "#;
 
-/// The folder with the Python SDK.
-async fn python_sdk() -> Option<PathBuf> {
-    installed(&PYTHON.replace("==", "-py-"), async |scratch| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON, "--target"])
-            .arg(scratch);
-        run(pip).await.map(drop)
-    })
-    .await
-}
-
 #[tokio::test]
 async fn the_python_sdk() {
-    let Some(place) = python_sdk().await else { return };
+    let Some(place) = python_package(PYTHON).await else { return };
     let (svix, gateway) = harness().await;
     let mut python = Command::new("python3");
     python
@@ -199,7 +156,7 @@ async fn the_go_sdk() {
 /// As docs/dev.md has it: the receiver of the example takes what `dev` sends, and nothing unsigned.
 #[tokio::test]
 async fn the_receiver_of_the_example() {
-    let Some(place) = python_sdk().await else { return };
+    let Some(place) = python_package(PYTHON).await else { return };
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/receiver");
     let manifests = std::fs::read_to_string(example.join("receiver.yaml")).unwrap();
     let key = manifests.split("signing-key: ").last().unwrap().trim();

@@ -9,6 +9,7 @@ pub mod hostile;
 pub mod inbox;
 pub mod objects;
 pub mod operator;
+pub mod packages;
 pub mod ports;
 pub mod process;
 pub mod raw_server;

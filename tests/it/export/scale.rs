@@ -1,0 +1,1 @@
+//! Many endpoints in bounded memory.

@@ -1,0 +1,1 @@
+//! An environment that swh-webhooks itself made.
