@@ -15,7 +15,7 @@ use crate::{
     catalogue::{self, Catalogue, Unknown},
     engine::Kind,
     plan::{ReconcileError, access, ids, schema_source},
-    schema::{Effort, InvalidSchema},
+    schema::InvalidSchema,
 };
 
 use super::{
@@ -254,7 +254,7 @@ fn resolve(
     let declared = declared(object, config_maps)?;
     // Svix gets only schemas that pass this, so no other one judges payloads here.
     if let Some(schema) = &declared.schema {
-        schema_source::validate(object, schema.to_value(), &Effort::full())?;
+        schema_source::validate(object, schema.to_value())?;
     }
     Ok(declared)
 }

@@ -101,9 +101,13 @@ fn within_text(violation: &schema::Violation) -> String {
     if violation.pointer.is_empty() { violation.message.clone() } else { violation.to_string() }
 }
 
-/// Validates the schema and the examples, and returns both; else the first error. Where the effort is exceeded, what is
-/// returned says nothing.
-pub fn validate(
+/// Validates the schema and the examples, and returns both; else the first error.
+pub fn validate(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), ReconcileError> {
+    validate_within(event_type, schema, &schema::Effort::full())
+}
+
+/// As [`validate`], within an effort. Where it is exceeded, what is returned says nothing.
+pub fn validate_within(
     event_type: &WebhookEventType,
     schema: Value,
     effort: &schema::Effort,
@@ -111,7 +115,7 @@ pub fn validate(
     validate_all(event_type, schema, effort).map_err(|(first, _)| first)
 }
 
-/// As [`validate`], but returns every error: the first and the others.
+/// As [`validate_within`], but returns every error: the first and the others.
 pub fn validate_all(
     event_type: &WebhookEventType,
     schema: Value,
@@ -254,7 +258,7 @@ mod tests {
 
     /// The field and the message of the first error.
     fn error(spec: Value, schema: Value) -> (String, String) {
-        let error = validate(&event_type(spec), schema, &schema::Effort::full()).unwrap_err();
+        let error = validate(&event_type(spec), schema).unwrap_err();
         (error.field.clone().unwrap().to_string(), error.message)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     plan::{
         Field,
         event_type::{self, Desired, EventTypeStep},
-        schema_source::{examples_size, memory, validate},
+        schema_source::{examples_size, memory, validate_within},
         status::ReadyState,
     },
     schema::Effort,
@@ -91,7 +91,7 @@ async fn desired<H: Host>(
         Some(schema) => {
             let bytes = schema.as_str().len() + examples_size(event_type);
             let owned = event_type.clone();
-            let validate = move |effort: &Effort| validate(&owned, schema.to_value(), effort);
+            let validate = move |effort: &Effort| validate_within(&owned, schema.to_value(), effort);
             let (schema, examples) = ctx.judge(object, bytes, validate).await?;
             (Some(schema), examples)
         }
