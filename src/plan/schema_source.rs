@@ -221,7 +221,24 @@ pub fn warnings(event_type: &WebhookEventType, schema: &Value) -> Vec<schema::Wa
         Some(_) => schema::Warning { pointer: format!("{field}{pointer}"), message },
         None => schema::Warning { pointer: field.to_string(), message: format!("{pointer}: {message}") },
     });
-    placed.collect()
+    placed.chain(rounded_numbers(event_type)).collect()
+}
+
+/// The numbers in a schema that is text which a 64-bit number cannot represent. Of an inline schema they are rounded before
+/// anybody can find them.
+fn rounded_numbers(event_type: &WebhookEventType) -> Vec<schema::Warning> {
+    /// As many are listed; each is the same mistake.
+    const MOST: usize = 3;
+    let text = event_type.spec.schema_text.as_deref().unwrap_or_default();
+    let Ok(schema) = schema::Payload::parse(text.as_bytes()) else { return Vec::new() };
+    let numbers = schema.rounded_numbers().take(MOST).map(|(pointer, digits, number)| {
+        let message = format!(
+            "{pointer}: found {digits}, which is read as {number}, since numbers of a schema are 64-bit numbers; write a number \
+             that is one"
+        );
+        schema::Warning { pointer: field(event_type).to_string(), message }
+    });
+    numbers.collect()
 }
 
 /// An error in a schema, with the field that contains it in front of the place in it.
@@ -342,6 +359,20 @@ mod tests {
 
             assert_eq!(message, format!("{expected}{}", storable::NUL));
         }
+    }
+
+    #[test]
+    fn a_number_that_is_rounded_causes_a_warning() {
+        let text = r#"{"maximum": 100.0000000000000000000001, "minimum": 1.0}"#;
+        let event_type = event_type(json!({"schemaText": text}));
+        let schema = serde_json::from_str(text).unwrap();
+
+        let warnings = warnings(&event_type, &schema);
+
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert_eq!(warnings[0].pointer, "/spec/schemaText");
+        let expected = "/maximum: found 100.0000000000000000000001, which is read as 100.0, ";
+        assert!(warnings[0].message.starts_with(expected), "{warnings:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Payloads whose validation takes long: others do not wait, and it is given up.
 
+use serde_json::json;
 use svix_operator::engine::Object;
 
 use crate::support::{
@@ -44,6 +45,24 @@ async fn a_validation_that_is_given_up_says_where() {
     assert!(ready.message.contains("more than 40000000 steps"), "{}", ready.message);
 
     // Another schema validates it again.
-    harness.declare([event_type("a.heavy").with("schema", serde_json::json!({"type": "object"}))]);
+    harness.declare([event_type("a.heavy").with("schema", json!({"type": "object"}))]);
     harness.wait_for_reason(&heavy("one").key(), "NoEndpointMatched").await;
+}
+
+#[tokio::test]
+async fn numbers_are_compared_as_they_are_written() {
+    let mut harness = Harness::new().await;
+    let kind = event_type("a.number").with("schema", json!({"properties": {"n": {"multipleOf": 3}}}));
+    let number = |name: &str, digits: &str| {
+        event(name, "a.number")
+            .with("payload", serde_json::Value::Null)
+            .with("payloadText", format!(r#"{{"n": {digits}}}"#))
+    };
+    let (multiple, other) =
+        (number("multiple", "12345678901234567890123"), number("other", "12345678901234567890124"));
+    harness.declare([kind, multiple.clone(), other.clone()]);
+
+    harness.wait_for_reason(&multiple.key(), "NoEndpointMatched").await;
+    let ready = harness.wait_for_reason(&other.key(), "InvalidPayload").await;
+    assert!(ready.message.contains("a multiple of 3, not 12345678901234567890124"), "{}", ready.message);
 }
