@@ -26,7 +26,7 @@ pub use unknown::Unknown;
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
-    schema::{self, Compiled, InvalidSchema, Violation},
+    schema::{self, Compiled, InvalidSchema, Payload, Violation},
 };
 
 /// How many schemas stay compiled unless something else is asked for.
@@ -150,7 +150,23 @@ impl Catalogue {
         match self.found(connection, event_type) {
             Found::Nothing => Judgement::Undeclared,
             Found::WithoutSchema => Judgement::NotValidated,
-            Found::Schema(entry, compiled) => entry.judged(&compiled, payload),
+            Found::Schema(entry, compiled) => {
+                let (violations, more) = compiled.violations(payload);
+                entry.judged(violations, more)
+            }
+        }
+    }
+
+    /// Judges a payload that was read from text, with its numbers as they are written there.
+    #[must_use]
+    pub fn judge_payload(&self, connection: &str, event_type: &str, payload: &Payload) -> Judgement {
+        match self.found(connection, event_type) {
+            Found::Nothing => Judgement::Undeclared,
+            Found::WithoutSchema => Judgement::NotValidated,
+            Found::Schema(entry, compiled) => {
+                let found = compiled.judge(payload);
+                entry.judged(found.violations, found.more)
+            }
         }
     }
 
@@ -163,8 +179,11 @@ impl Catalogue {
             Found::WithoutSchema => return Judgement::NotValidated,
             Found::Schema(entry, compiled) => (entry, compiled),
         };
-        match schema::parse(payload) {
-            Ok(payload) => entry.judged(&compiled, &payload),
+        match Payload::parse(payload) {
+            Ok(payload) => {
+                let found = compiled.judge(&payload);
+                entry.judged(found.violations, found.more)
+            }
             Err(violation) => {
                 Judgement::Invalid { policy: PayloadPolicy::Enforce, violations: vec![violation], more: 0 }
             }
@@ -347,9 +366,8 @@ impl Entry {
         Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false), size }
     }
 
-    /// Judges a payload by this entry's schema, which is the compiled one.
-    fn judged(&self, compiled: &Compiled, payload: &Value) -> Judgement {
-        let (violations, more) = compiled.violations(payload);
+    /// What is said of a payload that violates this entry's schema so.
+    fn judged(&self, violations: Vec<Violation>, more: usize) -> Judgement {
         if violations.is_empty() {
             Judgement::Valid
         } else {

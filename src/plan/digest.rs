@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use super::decimal;
+use crate::schema::decimal;
 
 /// Deepest nesting of JSON text that is compared by value.
 const MAX_DEPTH: usize = 128;

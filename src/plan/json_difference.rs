@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{decimal, quoted};
+use super::quoted;
+use crate::schema::decimal;
 
 /// The first place at which two JSON values differ.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@ pub mod access;
 pub mod adopt_id;
 pub mod channels;
 pub mod claims;
-pub mod decimal;
 mod difference;
 pub mod digest;
 pub mod endpoint;

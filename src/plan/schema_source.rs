@@ -158,24 +158,24 @@ enum InvalidExample {
 
 /// Returns the value of an example that matches the schema.
 fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Value, InvalidExample> {
-    let value = match example.payload()? {
-        ExamplePayload::Inline(value) => value.to_value(),
+    let payload = match example.payload()? {
+        ExamplePayload::Inline(value) => schema::Payload::from(value.to_value()),
         ExamplePayload::Text(text) => {
-            let value = schema::parse(text.as_bytes())
+            let payload = schema::Payload::parse(text.as_bytes())
                 .map_err(|violation| InvalidExample::Text(within_text(&violation)))?;
             // Svix's payloads are objects.
-            JsonObject::from_value(&value)?;
-            value
+            JsonObject::from_value(payload.value())?;
+            payload
         }
     };
-    if let Some(pointer) = storable::find_nul(&value) {
+    if let Some(pointer) = storable::find_nul(payload.value()) {
         return Err(InvalidExample::NotStorable { pointer });
     }
-    let (violations, more) = compiled.violations(&value);
-    if violations.is_empty() {
-        return Ok(value);
+    let found = compiled.judge(&payload);
+    if found.violations.is_empty() {
+        return Ok(payload.into_value());
     }
-    Err(InvalidExample::Mismatch(schema::describe(&violations, more)))
+    Err(InvalidExample::Mismatch(schema::describe(&found.violations, found.more)))
 }
 
 /// The field of a schema that is part of the object.

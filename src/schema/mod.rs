@@ -3,14 +3,18 @@
 //! A schema is Draft 7 unless its `$schema` says otherwise (Svix itself compiles each as Draft 7). Nothing
 //! leaves the document: a reference to another is an error, and no file or address is ever read.
 
-mod breadth;
+mod bounds;
+pub mod decimal;
 mod document;
 mod draft;
 pub mod draft7;
+mod effort;
 mod error;
 pub mod evolution;
+mod exact;
 mod exclusive;
 mod formats;
+mod instance;
 pub(crate) mod keywords;
 mod limits;
 mod messages;
@@ -18,6 +22,7 @@ mod patterns;
 mod payload;
 mod pointer;
 mod rewrite;
+mod rounded;
 mod size;
 mod text;
 mod validator;
@@ -29,10 +34,12 @@ mod work;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use breadth::Breadth;
 use document::Document;
 use draft::draft;
+use effort::{FEW_FINDING_STEPS, MAX_FINDING_STEPS, MAX_STEPS};
 pub use error::InvalidSchema;
+pub use exact::Payload;
+use instance::{Instance, Meter, Metered, Weights};
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS, check_text as check_schema_text};
 use patterns::Patterns;
 pub use payload::{parse, parts};
@@ -43,17 +50,25 @@ pub use warnings::{Warning, warnings};
 pub use weight::{MAX_WEIGHT, check as check_weight, compiled_size, weigh};
 
 /// A schema ready to judge payloads.
-#[derive(Debug)]
 pub struct Compiled {
-    validator: Validator,
+    validator: Validator<Metered>,
     /// Patterns as their author wrote them, for messages.
     patterns: Patterns,
     /// Payloads that are nested deeper would be too much work.
     deepest: usize,
-    /// Payloads with more text would be too much work for the patterns.
-    longest: usize,
-    /// What each value of a payload may cost.
-    breadth: Breadth,
+    /// What the schema does with text.
+    weights: Weights,
+}
+
+/// How a payload violates a schema.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The first violations. None: the payload matches.
+    pub violations: Vec<Violation>,
+    /// How many there are beyond them.
+    pub more: usize,
+    /// The steps that were counted.
+    pub steps: u64,
 }
 
 impl Compiled {
@@ -65,26 +80,40 @@ impl Compiled {
         let deepest = work::deepest_payload(&document)?;
         let patterns = Patterns::of(&document)?;
         let validator = validator::build(&document, &patterns, format_assertion)?;
-        let longest = patterns.longest_payload();
-        Ok(Self { validator, patterns, deepest, longest, breadth: Breadth::of(&document) })
+        let weights = Weights {
+            text: if format_assertion { formats::weight(&document) } else { 0 },
+            name: patterns.states_of_names() as u64,
+        };
+        Ok(Self { validator, patterns, deepest, weights })
     }
 
     /// Whether a payload matches the schema. Cheaper than [`Compiled::violations`] for one that does not.
     fn permits(&self, payload: &Value) -> bool {
-        self.is_within_bounds(payload) && self.validator.is_valid(payload)
-    }
-
-    fn is_within_bounds(&self, payload: &Value) -> bool {
-        let most = self.breadth.most_values();
+        let meter = Meter::new(MAX_STEPS, self.weights);
         size::deeper_than(payload, self.deepest).is_none()
-            && (self.longest >= MAX_PAYLOAD_BYTES || size::text_beyond(payload, self.longest).is_none())
-            && (most >= MAX_PAYLOAD_BYTES || size::values(payload) <= most)
+            && self.validator.is_valid(Instance { value: payload, meter: &meter })
+            && meter.stopped().is_none()
     }
 
     /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it
     /// matches. The payload is one that a parser read: nested no deeper than [`MAX_PAYLOAD_DEPTH`].
     #[must_use]
     pub fn violations(&self, payload: &Value) -> (Vec<Violation>, usize) {
+        let findings = self.judged(payload, std::iter::empty());
+        (findings.violations, findings.more)
+    }
+
+    /// Judges a payload, with its numbers as they are written. One that takes too much work violates the schema.
+    #[must_use]
+    pub fn judge(&self, payload: &Payload) -> Findings {
+        self.judged(payload.value(), payload.rounded())
+    }
+
+    fn judged<'p>(
+        &self,
+        payload: &'p Value,
+        rounded: impl Iterator<Item = (&'p Value, &'p str)>,
+    ) -> Findings {
         // No parser lets a payload through that is nested deeper, so most schemas need no check.
         if self.deepest < MAX_PAYLOAD_DEPTH
             && let Some(pointer) = size::deeper_than(payload, self.deepest)
@@ -93,52 +122,70 @@ impl Compiled {
                 "nested deeper than {} levels, which is all that this schema can judge in bounded time",
                 self.deepest
             );
-            return (vec![Violation { pointer, message }], 0);
+            return Findings { violations: vec![Violation { pointer, message }], ..Findings::default() };
         }
-        if self.longest < MAX_PAYLOAD_BYTES
-            && let Some(found) = size::text_beyond(payload, self.longest)
-        {
-            let message = format!(
-                "found {found} bytes of text or more, expected at most {}, which is all that the patterns of this schema \
-                 can judge in bounded time",
-                self.longest
-            );
-            return (vec![Violation { pointer: String::new(), message }], 0);
-        }
-        let most = self.breadth.most_values();
-        if most < MAX_PAYLOAD_BYTES && size::values(payload) > most {
-            let message = format!(
-                "found more than {most} values, expected fewer, which is all that the enums of this schema can judge in \
-                 bounded time"
-            );
-            return (vec![Violation { pointer: String::new(), message }], 0);
+        let mut meter = Meter::new(MAX_STEPS, self.weights);
+        for (number, digits) in rounded {
+            meter = meter.with_digits(number, digits);
         }
         // Most payloads match, and the way to one bit is shorter than the way to all errors.
-        if self.validator.is_valid(payload) {
-            return (Vec::new(), 0);
+        let is_valid = self.validator.is_valid(Instance { value: payload, meter: &meter });
+        let steps = meter.spent();
+        match meter.stopped() {
+            Some(address) => {
+                let message = format!(
+                    "judging this payload by its schema takes more than {MAX_STEPS} steps, and was given up here; make the \
+                     payload smaller, or the schema simpler"
+                );
+                let violation = Violation { pointer: size::place_of(payload, address), message };
+                Findings { violations: vec![violation], more: 0, steps }
+            }
+            None if is_valid => Findings { steps, ..Findings::default() },
+            None => self.found(payload, meter, steps),
         }
-        if size::values(payload) > self.breadth.most_collected() {
-            let cheap = self.breadth.first_is_cheap();
-            let _guard = exclusive::enter();
-            let first = if cheap { self.validator.validate(payload).err() } else { None };
-            let message = match &first {
-                Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
-                None => "found a payload that does not match, and is too large to say where",
-            };
-            let rest = Violation { pointer: String::new(), message: message.to_owned() };
-            return (
-                first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect(),
-                0,
-            );
+    }
+
+    /// Returns what is wrong with a payload that does not match.
+    fn found(&self, payload: &Value, meter: Meter, mut steps: u64) -> Findings {
+        // Few violations take little memory. Many are collected for one payload at a time.
+        let meter = meter.restarted(FEW_FINDING_STEPS);
+        if let Some(findings) = self.collected(payload, &meter, &mut steps) {
+            return findings;
         }
-        let _guard = (size::values(payload) > self.breadth.few_collected()).then(exclusive::enter);
-        let mut errors = self.validator.iter_errors(payload);
-        let reported = errors
-            .by_ref()
-            .take(MAX_VIOLATIONS)
-            .map(|error| messages::violation(&error, &self.patterns))
-            .collect();
-        (reported, errors.take(MAX_COUNTED).count())
+        let _guard = exclusive::enter();
+        let meter = meter.restarted(MAX_FINDING_STEPS);
+        if let Some(findings) = self.collected(payload, &meter, &mut steps) {
+            return findings;
+        }
+        let meter = meter.restarted(MAX_FINDING_STEPS);
+        let first = self.validator.validate(Instance { value: payload, meter: &meter }).err();
+        let first = first.filter(|_| meter.stopped().is_none());
+        let message = match &first {
+            Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
+            None => "found a payload that does not match, and is too large to say where",
+        };
+        let rest = Violation { pointer: String::new(), message: message.to_owned() };
+        let violations =
+            first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect();
+        Findings { violations, more: 0, steps: steps + meter.spent() }
+    }
+
+    /// Collects all violations, unless that takes more steps than are left.
+    fn collected(&self, payload: &Value, meter: &Meter, steps: &mut u64) -> Option<Findings> {
+        let mut errors = self.validator.iter_errors(Instance { value: payload, meter });
+        *steps += meter.spent();
+        if meter.stopped().is_some() {
+            return None;
+        }
+        let first = errors.by_ref().take(MAX_VIOLATIONS);
+        let violations = first.map(|error| messages::violation(&error, &self.patterns)).collect();
+        Some(Findings { violations, more: errors.take(MAX_COUNTED).count(), steps: *steps })
+    }
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiled").field("deepest", &self.deepest).finish_non_exhaustive()
     }
 }
 
@@ -169,6 +216,47 @@ mod tests {
         let payload: serde_json::Map<_, _> = (0..1000).map(|i| (format!("k{i}"), json!("x"))).collect();
         let text = violations(&schema, &Value::Object(payload));
         assert!(text.ends_with("; and at least 990 more") && text.len() < 1000, "{text}");
+    }
+
+    #[test]
+    fn numbers_are_judged_by_their_digits() {
+        for (schema, text, expected) in [
+            (
+                json!({"maximum": 100}),
+                "100.0000000000000000000001",
+                Some("at most 100, not 100.0000000000000000000001"),
+            ),
+            (json!({"maximum": 100}), "100.0000000000000000000000", None),
+            (json!({"exclusiveMinimum": 99.99}), "99.990000000000000000001", None),
+            (json!({"minimum": -1}), "-1.0000000000000000000001", Some("at least -1")),
+            (json!({"exclusiveMaximum": 1}), "0.99999999999999999999999", None),
+            (json!({"multipleOf": 3}), "12345678901234567890123", None),
+            (json!({"multipleOf": 3}), "12345678901234567890124", Some("a multiple of 3")),
+            (json!({"type": "integer"}), "12345678901234567890123", None),
+            (json!({"type": "integer"}), "1.0000000000000000000001", Some("an integer")),
+            (json!({"const": 100}), "100.0000000000000000000001", Some("100")),
+            (json!({"enum": [100, 1]}), "1e2", None),
+            (json!({"enum": [100.0, 1]}), "100.0000000000000000000001", Some("one of")),
+            (json!({"format": "int64"}), "9007199254740993.0", None),
+            (json!({"format": "int32"}), "2147483647.00000000000000000001", Some("32 bits")),
+            (json!({"type": "number"}), "100.0000000000000000000001", None),
+        ] {
+            let payload = Payload::parse(format!(r#"{{"a": [{text}]}}"#).as_bytes()).unwrap();
+            let schema = json!({"properties": {"a": {"items": schema}}});
+            let found = Compiled::new(&schema, true).unwrap().judge(&payload).violations;
+            match expected {
+                None => assert_eq!(found, [], "{schema} {text}"),
+                Some(expected) => {
+                    assert!(found[0].message.contains(expected), "{schema} {text}: {found:?}");
+                    assert_eq!(found[0].pointer, "/a/0");
+                }
+            }
+        }
+        let unique = Compiled::new(&json!({"uniqueItems": true}), true).unwrap();
+        let payload = |text: &str| Payload::parse(text.as_bytes()).unwrap();
+        assert_eq!(unique.judge(&payload("[100, 100.0000000000000000000001, 3]")).violations, []);
+        assert_eq!(unique.judge(&payload("[1e-400, 3, 0.1e-399]")).violations.len(), 1);
+        assert_eq!(unique.judge(&payload("[9007199254740993.0, 3, 9007199254740993]")).violations.len(), 1);
     }
 
     #[test]

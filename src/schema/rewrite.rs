@@ -5,6 +5,7 @@
 //! pointer leads to in the draft of the document's root. Where a schema has dynamic references, each schema resource
 //! becomes one as well: the validator notes the documents that it enters, and no identifier has to stay.
 
+mod counted;
 mod keys;
 
 use std::collections::HashMap;
@@ -174,9 +175,19 @@ impl<'a, 'd> Rewriter<'a, 'd> {
                 (Some(_), Copy::Declared) => self.declared_member(key, value, unit),
                 (None, _) => Some(self.value(value, unit, copy)),
             };
-            if let Some(member) = member {
+            if let Some(mut member) = member {
+                if copy == Copy::Judged
+                    && node.is_some()
+                    && matches!(key.as_str(), "allOf" | "anyOf" | "oneOf")
+                {
+                    counted::add_looks_to_list(&mut member);
+                }
                 out.insert(key.clone(), member);
             }
+        }
+        if let (Some(node), Copy::Judged) = (node, copy) {
+            let subschema = &self.document.subschemas[node];
+            counted::add_look(subschema.draft, subschema.value, &mut out);
         }
         out
     }
@@ -249,8 +260,10 @@ impl<'a, 'd> Rewriter<'a, 'd> {
 
     /// A reference as it is written in a unit.
     fn reference(&self, reference: &Reference<'_>, from: usize) -> String {
-        let target = &self.document.subschemas[reference.to];
-        let (mut text, pointer) = match self.places.get(&reference.to) {
+        let to =
+            if self.is_dynamic { reference.to } else { counted::end_of_chain(self.document, reference.to) };
+        let target = &self.document.subschemas[to];
+        let (mut text, pointer) = match self.places.get(&to) {
             Some((unit, pointer)) if *unit == from && !self.is_dynamic => (String::new(), pointer),
             Some((unit, pointer)) => (address(*unit), pointer),
             None => (self.document.document_of(target.resource).to_owned(), &target.pointer),

@@ -1,4 +1,4 @@
-//! The size of a payload: its depth, its text and the number of its values.
+//! The size of a payload: its depth and the number of its values.
 
 use serde_json::Value;
 
@@ -46,25 +46,33 @@ pub(super) fn deeper_than(payload: &Value, levels: usize) -> Option<String> {
     Some(pointer)
 }
 
-/// Returns the number of bytes of text in keys and strings, counted only until it exceeds `most`; `None` if it does not.
-/// The depth is bounded by then.
-pub(super) fn text_beyond(payload: &Value, most: usize) -> Option<usize> {
-    fn walk(value: &Value, found: &mut usize, most: usize) -> bool {
-        match value {
-            Value::String(text) => *found += text.len(),
-            Value::Array(items) => return items.iter().any(|item| walk(item, found, most)),
-            Value::Object(map) => {
-                return map.iter().any(|(key, item)| {
-                    *found += key.len();
-                    walk(item, found, most)
-                });
-            }
-            _ => {}
+/// Returns the JSON Pointer of the value at an address; that of the payload, if it has no such value.
+pub(super) fn place_of(payload: &Value, address: usize) -> String {
+    fn find(value: &Value, address: usize, pointer: &mut String) -> bool {
+        if std::ptr::from_ref(value) as usize == address {
+            return true;
         }
-        *found > most
+        let length = pointer.len();
+        let mut within = |part: &str, inner: &Value| {
+            pointer.truncate(length);
+            push_part(pointer, part);
+            find(inner, address, pointer)
+        };
+        let is_found = match value {
+            Value::Object(map) => map.iter().any(|(key, inner)| within(key, inner)),
+            Value::Array(items) => {
+                items.iter().enumerate().any(|(index, inner)| within(&index.to_string(), inner))
+            }
+            _ => false,
+        };
+        if !is_found {
+            pointer.truncate(length);
+        }
+        is_found
     }
-    let mut found = 0;
-    walk(payload, &mut found, most).then_some(found)
+    let mut pointer = String::new();
+    find(payload, address, &mut pointer);
+    pointer
 }
 
 /// Returns the number of values of a payload: itself and all within.
@@ -85,5 +93,15 @@ mod tests {
     #[test]
     fn values_are_counted_at_every_depth() {
         assert_eq!(values(&json!({"a": [1, {"b": null}], "c": "x"})), 6);
+    }
+
+    #[test]
+    fn values_are_found_by_their_address() {
+        let payload = json!({"a": [1, {"b/c": null}], "d": "x"});
+        for pointer in ["", "/a", "/a/1", "/a/1/b~1c", "/d"] {
+            let address = payload.pointer(pointer).map_or(0, |value| std::ptr::from_ref(value) as usize);
+            assert_eq!(place_of(&payload, address), pointer);
+        }
+        assert_eq!(place_of(&payload, 1), "");
     }
 }

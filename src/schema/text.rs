@@ -41,6 +41,14 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
+/// Returns text, of which no more than [`MAX_VALUE`] characters are shown.
+pub(super) fn beginning(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 /// Returns a message, cut after 200 characters.
 pub(super) fn shortened(message: &str) -> String {
     match message.char_indices().nth(200) {

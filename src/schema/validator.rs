@@ -5,10 +5,13 @@ use referencing::SPECIFICATIONS;
 use serde_json::json;
 
 use super::{
+    bounds,
     document::Document,
     error::{InvalidSchema, beyond},
-    formats, messages,
-    patterns::Patterns,
+    formats,
+    instance::Metered,
+    messages,
+    patterns::{self, Patterns},
     rewrite::{self, Rewriter, Unit},
     size,
     text::shortened,
@@ -24,7 +27,7 @@ pub(super) fn build(
     document: &Document<'_>,
     patterns: &Patterns,
     format_assertion: bool,
-) -> Result<Validator, InvalidSchema> {
+) -> Result<Validator<Metered>, InvalidSchema> {
     let rewriter = Rewriter::new(document, patterns, format_assertion);
     for Unit { draft, value, pointer, .. } in rewriter.declared() {
         let meta = meta_schema(draft);
@@ -49,7 +52,12 @@ pub(super) fn build(
         .and_then(|registry| registry.prepare())
         .map_err(|error| beyond(shortened(&error.to_string())))?;
     let drafts: Vec<Draft> = units.iter().map(|unit| unit.draft).collect();
-    formats::register(jsonschema::options(), &drafts)
+    let mut options = formats::register(jsonschema::options_for::<Metered>(), &drafts)
+        .with_keyword("pattern", patterns::factory(patterns.originals()));
+    for name in bounds::KEYWORDS {
+        options = options.with_keyword(name, bounds::keyword(name));
+    }
+    options
         .with_draft(root.draft)
         .should_validate_formats(format_assertion)
         // Linear time: a payload cannot make a pattern backtrack forever.

@@ -1,7 +1,9 @@
-//! What judging a payload may cost has a bound: beyond it less is reported, or nothing is judged.
+//! What judging a payload may cost has a bound: beyond it less is reported, or the judgement is given up.
+
+use std::time::Instant;
 
 use serde_json::{Value, json};
-use svix_operator::schema::{Compiled, parse};
+use svix_operator::schema::{Compiled, Findings, Payload, parse};
 
 /// A hundred thousand objects, none of which has what ten keys ask for: jsonschema collects all violations before it
 /// tells the first, which takes more than a hundred megabytes here.
@@ -37,7 +39,173 @@ fn too_many_enum_comparisons_are_refused() {
     let compiled = Compiled::new(&json!({"properties": {"a": {"items": {"enum": numbers}}}}), true).unwrap();
     let payload = parse(format!(r#"{{"a":[{}59999.5]}}"#, "59999.5,".repeat(8_000)).as_bytes()).unwrap();
     let (reported, _) = compiled.violations(&payload);
-    assert!(reported[0].message.contains("all that the enums of this schema can judge"), "{reported:?}");
+    assert!(reported[0].message.contains("more than 40000000 steps"), "{reported:?}");
+    assert!(reported[0].pointer.starts_with("/a/"), "{reported:?}");
     let (reported, _) = compiled.violations(&json!({"a": [1]}));
     assert!(reported[0].message.starts_with("found 1, expected one of 0.5"), "{reported:?}");
+}
+
+/// Judges a payload, and prints what it took.
+fn judge(name: &str, schema: &Value, text: &str) -> Findings {
+    let begun = Instant::now();
+    let compiled = Compiled::new(schema, true).unwrap();
+    let compile = begun.elapsed();
+    let begun = Instant::now();
+    let payload = Payload::parse(text.as_bytes()).unwrap();
+    let read = begun.elapsed();
+    let begun = Instant::now();
+    let findings = compiled.judge(&payload);
+    println!(
+        "{name}: compiled in {compile:.0?}, read in {read:.0?}, judged in {:.0?}, {} steps, {}",
+        begun.elapsed(),
+        findings.steps,
+        findings
+            .violations
+            .first()
+            .map(|first| first.message.chars().take(50).collect::<String>())
+            .unwrap_or_default()
+    );
+    findings
+}
+
+fn list(item: &str, times: usize) -> String {
+    format!("[{}{item}]", format!("{item},").repeat(times - 1))
+}
+
+/// Texts without a pattern in them, so that no two states fall together.
+fn bits(length: u32) -> String {
+    let bit = |i: u32| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 1 { 'a' } else { 'b' };
+    (0..length).map(bit).collect()
+}
+
+/// Definitions, each of which asks twice for the one before.
+fn doubling(levels: usize, leaf: &Value) -> Value {
+    let mut definitions = serde_json::Map::new();
+    definitions.insert("d0".to_owned(), leaf.clone());
+    for level in 1..=levels {
+        let below = json!({"$ref": format!("#/definitions/d{}", level - 1)});
+        definitions.insert(format!("d{level}"), json!({"allOf": [below, below]}));
+    }
+    json!({"allOf": [{"$ref": format!("#/definitions/d{levels}")}], "definitions": definitions})
+}
+
+#[test]
+fn each_attack_is_given_up() {
+    let media: Vec<_> = (0..4_900).map(|_| json!({"contentMediaType": "application/json"})).collect();
+    let text = json!({"a": list("1", 200_000)}).to_string();
+    let numbers: Vec<String> = (0..150_000).map(|i| (i * 7).to_string()).collect();
+    let numbers = format!("[{}]", numbers.join(","));
+    let not: Vec<_> = (0..4_898).map(|i| json!({"not": {"const": i}})).collect();
+    let hash: Vec<String> = nested(11).into_iter().take(30_000).collect();
+    let with = |schema: Value| json!({"properties": {"a": schema}});
+    let mut all = vec![
+        ("media types", with(json!({"allOf": media})), text),
+        ("unique items", doubling(14, &json!({"uniqueItems": true})), numbers.clone()),
+        ("pattern", with(json!({"pattern": "a[ab]{2000}c|d$"})), json!({"a": bits(900_000)}).to_string()),
+        (
+            "pattern of names",
+            json!({"patternProperties": {"a[ab]{2000}c|d$": {}}}),
+            json!({bits(900_000): 1}).to_string(),
+        ),
+        ("not const", json!({"items": {"allOf": not}}), list("9", 500_000)),
+        (
+            "nothing to see",
+            json!({"items": doubling(14, &json!({})), "definitions": doubling(14, &json!({}))["definitions"]}),
+            list("9", 500_000),
+        ),
+        (
+            "booleans",
+            json!({"items": {"anyOf": (0..9_000).map(|_| json!(false)).chain([json!(true)]).collect::<Vec<_>>()}}),
+            list("9", 500_000),
+        ),
+        ("colliding digests", json!({"uniqueItems": true}), format!("[{}]", hash.join(","))),
+    ];
+    for (name, pattern) in [
+        ("back references", r"(a)".to_owned() + &r"\1".repeat(400_000)),
+        ("named references", format!("(?<a>b){}", r"\k<a>".repeat(150_000))),
+        (
+            "nested names",
+            format!(
+                "{}{}{}",
+                "(".repeat(190),
+                (0..60_000).map(|i| format!("(?<n{i}>)")).collect::<String>(),
+                ")".repeat(190)
+            ),
+        ),
+        ("negated sets", r"\W".repeat(400_000)),
+        ("properties", r"\p{L}".repeat(150_000)),
+        ("negated properties", r"\P{Lu}".repeat(140_000)),
+        ("classes", r"[\p{L}\p{N}\w]".repeat(60_000)),
+        ("braces", "{".repeat(900_000)),
+        ("braces with digits", "a{1".repeat(300_000)),
+        ("numbers", "a{1,11111}".repeat(90_000)),
+        ("modifiers", "(?i:a)".repeat(150_000)),
+        ("octal", r"\9".repeat(400_000)),
+        ("open classes", "[".repeat(900_000)),
+        ("long number", format!(r"\{}", "1".repeat(900_000))),
+        ("names", r"\k<".repeat(300_000)),
+        ("group names", "(?<a".repeat(200_000)),
+    ] {
+        all.push((name, with(json!({"format": "regex"})), json!({ "a": cut(&pattern) }).to_string()));
+    }
+    for format in [
+        "idn-hostname",
+        "idn-email",
+        "hostname",
+        "email",
+        "uri",
+        "iri",
+        "uri-template",
+        "uri-reference",
+        "date-time",
+        "duration",
+        "json-pointer",
+        "ipv6",
+        "byte",
+        "uuid",
+        "time",
+    ] {
+        for text in [
+            "ü.".repeat(300_000),
+            "a.".repeat(500_000),
+            "xn--a.".repeat(150_000),
+            format!("a@{}", "b.".repeat(400_000)),
+            format!("http://[{}", ":1".repeat(400_000)),
+            "{a}".repeat(300_000),
+            "\u{0300}".repeat(400_000),
+            "/~0".repeat(300_000),
+        ] {
+            all.push((format, with(json!({"format": format})), json!({ "a": cut(&text) }).to_string()));
+        }
+    }
+    for (name, schema, text) in &all {
+        let findings = judge(name, schema, text);
+        assert!(findings.steps <= 60_000_000, "{name}: {findings:?}");
+    }
+}
+
+/// As much of a text as a payload may have.
+fn cut(text: &str) -> String {
+    let mut bytes = 0;
+    let is_within = |c: &char| {
+        bytes += if *c == '\\' { 2 } else { c.len_utf8() };
+        bytes < 1_000_000
+    };
+    text.chars().take_while(is_within).collect()
+}
+
+/// Arrays of nothing but arrays, all of one number of brackets.
+fn nested(pairs: usize) -> Vec<String> {
+    if pairs == 0 {
+        return vec![String::new()];
+    }
+    let mut all = Vec::new();
+    for inner in 0..pairs {
+        for first in nested(inner) {
+            for rest in nested(pairs - 1 - inner) {
+                all.push(if rest.is_empty() { format!("[{first}]") } else { format!("[{first}],{rest}") });
+            }
+        }
+    }
+    if pairs == 11 { all.into_iter().map(|it| format!("[{it}]")).collect() } else { all }
 }

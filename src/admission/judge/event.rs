@@ -1,13 +1,11 @@
 //! WebhookEvents: the payload against the schema of its event type, and the fields that Svix validates.
 
-use serde_json::Value;
-
 use crate::{
     admission::{Known, messages::Problem},
     api::{JsonPointer, PayloadPolicy, WebhookEvent},
     catalogue::Judgement,
     plan::{event::MAX_CHANNELS, ids},
-    schema::{self, Violation},
+    schema::{Payload, Violation},
 };
 
 use super::Findings;
@@ -45,23 +43,23 @@ fn payload_field(object: &WebhookEvent) -> (JsonPointer, fn(&JsonPointer, &Viola
 }
 
 /// The payload, if it is a JSON object.
-fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Value> {
+fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Payload> {
     let spec = &object.spec;
     let (field, problem) = payload_field(object);
     // That there is one is a rule of the CRD.
     let text = spec.payload().ok()?;
-    match schema::parse(text.as_bytes()) {
-        Ok(payload) if payload.is_object() => return Some(payload),
+    match Payload::parse(text.as_bytes()) {
+        Ok(payload) if payload.value().is_object() => return Some(payload),
         Ok(_) => findings.problem(field, "expected a JSON object"),
         Err(violation) => findings.problems.push(problem(&field, &violation)),
     }
     None
 }
 
-fn validate_payload(object: &WebhookEvent, payload: &Value, known: &Known, findings: &mut Findings) {
+fn validate_payload(object: &WebhookEvent, payload: &Payload, known: &Known, findings: &mut Findings) {
     let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
-    match known.catalogue.judge(connection, name, payload) {
+    match known.catalogue.judge_payload(connection, name, payload) {
         Judgement::Valid | Judgement::NotValidated => {}
         // There is a warning about the connection already.
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}

@@ -155,12 +155,6 @@ impl<'a> Document<'a> {
         self.resources[subschema.resource].document == 0
     }
 
-    /// The meta-schemas that were read, each whole.
-    pub fn meta_schemas(&self) -> impl Iterator<Item = &'a Value> {
-        let documents = self.resources.iter().enumerate().filter(|(index, it)| it.document == *index);
-        documents.skip(1).map(|(_, resource)| resource.root.value)
-    }
-
     /// The address of the document that a resource is part of.
     pub fn document_of(&self, resource: usize) -> &str {
         let resource = &self.resources[resource];

@@ -4,8 +4,15 @@ use base64::{
     Engine as _, alphabet,
     engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig},
 };
-use jsonschema::{Keyword, ValidationError, paths::Location};
+use jsonschema::{
+    Keyword, ValidationError,
+    json::{JsonNumber as _, Node as _},
+    paths::Location,
+};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
+
+use crate::schema::instance::{Instance, Metered};
 
 /// RFC 9562: five groups of hexadecimal digits.
 pub(super) fn is_uuid(text: &str) -> bool {
@@ -47,6 +54,11 @@ pub(super) fn is_base64(text: &str) -> bool {
     BASE64.decode(text).is_ok()
 }
 
+/// JSON, of which no tree is made.
+pub(super) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
 /// The keyword that takes the place of `format: int32` and `format: int64`: formats of jsonschema are of strings alone.
 pub(in crate::schema) const INTEGER_KEYWORD: &str = "x-svix-operator-integer";
 
@@ -64,7 +76,7 @@ pub(in crate::schema) fn integer_keyword<'a>(
     _: &'a Map<String, Value>,
     bits: &'a Value,
     _: Location,
-) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+) -> Result<Box<dyn for<'i> Keyword<'i, Metered>>, ValidationError<'a>> {
     Ok(Box::new(Integer { is_32: bits == &Value::from(32) }))
 }
 
@@ -72,25 +84,24 @@ struct Integer {
     is_32: bool,
 }
 
-impl<'i> Keyword<'i> for Integer {
-    fn validate(&self, value: &'i Value) -> Result<(), ValidationError<'i>> {
-        match Keyword::is_valid(self, value) {
+impl<'i> Keyword<'i, Metered> for Integer {
+    fn validate(&self, instance: Instance<'i>) -> Result<(), ValidationError<'i>> {
+        match Keyword::is_valid(self, instance) {
             true => Ok(()),
             false if self.is_32 => Err(ValidationError::custom("an integer of 32 bits (format int32)")),
             false => Err(ValidationError::custom("an integer of 64 bits (format int64)")),
         }
     }
 
-    fn is_valid(&self, value: &'i Value) -> bool {
-        let Value::Number(number) = value else { return true };
-        match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => !self.is_32 || i32::try_from(number).is_ok(),
+    fn is_valid(&self, instance: Instance<'i>) -> bool {
+        let Some(number) = instance.as_number() else { return true };
+        let integer = match number.as_i64() {
+            Some(integer) => Some(integer),
             // Beyond 64 bits, or written with a point or an exponent.
-            (None, Some(number)) => {
-                let most = if self.is_32 { 2f64.powi(31) } else { 2f64.powi(63) };
-                number.fract() == 0.0 && (-most..most).contains(&number)
+            None => {
+                number.decimal().and_then(|decimal| decimal.to_i128()).and_then(|it| i64::try_from(it).ok())
             }
-            (None, None) => false,
-        }
+        };
+        integer.is_some_and(|integer| !self.is_32 || i32::try_from(integer).is_ok())
     }
 }

@@ -12,8 +12,6 @@ use crate::schema::error::InvalidSchema;
 const MAX_SIZE: usize = 1_000_000;
 /// Longest translation of one pattern, in bytes.
 const MAX_LENGTH: usize = 1024 * 1024;
-/// Most steps that judging the text of one payload may take: some seconds in the worst case.
-pub(in crate::schema) const MAX_STEPS: usize = 2_000_000_000;
 
 /// What one pattern costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,15 +19,18 @@ pub(super) struct Cost {
     /// The size of its program.
     size: usize,
     /// The states that one character may meet.
-    pub states: usize,
+    states: usize,
 }
 
 impl Cost {
-    /// Adds what a translated pattern costs, or says that the patterns up to it take too much memory.
-    pub fn add(&mut self, translation: &str, pointer: &str) -> Result<(), InvalidSchema> {
+    /// Adds what a translated pattern costs and returns its states, or says that the patterns up to it take too much
+    /// memory.
+    pub fn add(&mut self, translation: &str, pointer: &str) -> Result<usize, InvalidSchema> {
+        let mut own = Self::default();
         // Reading a long one would take much memory by itself.
         if translation.len() <= MAX_LENGTH {
-            *self = self.plus(cost(translation));
+            own = cost(translation);
+            *self = self.plus(own);
         }
         if self.size > MAX_SIZE || translation.len() > MAX_LENGTH {
             return Err(InvalidSchema::Limit {
@@ -39,7 +40,7 @@ impl Cost {
                     .to_owned(),
             });
         }
-        Ok(())
+        Ok(own.states)
     }
 
     fn plus(self, other: Self) -> Self {
@@ -49,6 +50,11 @@ impl Cost {
     fn times(self, factor: usize) -> Self {
         Self { size: self.size.saturating_mul(factor), states: self.states.saturating_mul(factor) }
     }
+}
+
+/// The states that one character may meet, of a pattern that compiles.
+pub(super) fn states(translation: &str) -> usize {
+    cost(translation).states
 }
 
 fn cost(translation: &str) -> Cost {

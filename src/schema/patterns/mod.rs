@@ -3,6 +3,7 @@
 
 mod cost;
 pub(super) mod ecma;
+mod keyword;
 
 use std::{
     borrow::Cow,
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{document::Document, error::InvalidSchema, pointer::push_part, text::quoted};
 use cost::Cost;
-pub(super) use cost::MAX_STEPS;
+pub(super) use keyword::factory;
 
 /// The patterns of a schema and their translations.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub(super) struct Patterns {
     /// The same in reverse. No two patterns become one.
     original: HashMap<String, String>,
     cost: Cost,
+    /// The most states of one key of `patternProperties`.
+    states_of_names: usize,
 }
 
 /// A pattern of a schema, and where it stands.
@@ -31,6 +34,8 @@ pub(super) struct Found<'a> {
     pub pointer: String,
     /// Whether it may be matched with a part of a payload.
     is_used: bool,
+    /// Whether it is a key of `patternProperties`.
+    is_of_names: bool,
 }
 
 /// All patterns of a schema, in the order of the subschemas.
@@ -39,13 +44,13 @@ pub(super) fn all<'a>(document: &Document<'a>) -> Vec<Found<'a>> {
     for subschema in document.subschemas.iter().filter(|subschema| document.is_inside(subschema)) {
         if let Some(Value::String(pattern)) = subschema.value.get("pattern") {
             let pointer = format!("{}/pattern", subschema.pointer);
-            found.push(Found { pattern, pointer, is_used: subschema.is_used });
+            found.push(Found { pattern, pointer, is_used: subschema.is_used, is_of_names: false });
         }
         if let Some(Value::Object(properties)) = subschema.value.get("patternProperties") {
             for pattern in properties.keys() {
                 let mut pointer = format!("{}/patternProperties", subschema.pointer);
                 push_part(&mut pointer, pattern);
-                found.push(Found { pattern, pointer, is_used: subschema.is_used });
+                found.push(Found { pattern, pointer, is_used: subschema.is_used, is_of_names: true });
             }
         }
     }
@@ -62,9 +67,12 @@ impl Patterns {
         // A translation may be the text of another pattern, which then keeps it.
         let mut number = 0usize;
         let mut taken: HashSet<Cow<'_, str>> = all.iter().map(|found| found.pattern.into()).collect();
-        for Found { pattern, pointer, is_used } in all {
+        for Found { pattern, pointer, is_used, is_of_names } in all {
             let Some(translation) = translation(pattern, &pointer, is_used)? else { continue };
-            patterns.cost.add(&translation, &pointer)?;
+            let states = patterns.cost.add(&translation, &pointer)?;
+            if is_of_names {
+                patterns.states_of_names = patterns.states_of_names.max(states);
+            }
             if !known.insert(pattern) || translation == pattern {
                 continue;
             }
@@ -124,9 +132,14 @@ impl Patterns {
         }
     }
 
-    /// The most bytes of text that a payload may have for the patterns to judge it in bounded time.
-    pub fn longest_payload(&self) -> usize {
-        MAX_STEPS / self.cost.states.max(1)
+    /// The patterns as their author wrote them, by translation.
+    pub fn originals(&self) -> HashMap<String, String> {
+        self.original.clone()
+    }
+
+    /// The most states of one pattern for names of members.
+    pub fn states_of_names(&self) -> usize {
+        self.states_of_names
     }
 }
 

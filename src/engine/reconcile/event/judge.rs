@@ -60,20 +60,21 @@ pub(super) async fn judge<H: Host>(
     if ctx.catalogue.put(connection, name, declared).is_err() {
         return Err(not_there(Next::Settled));
     }
-    let (policy, violations, more) = match ctx.catalogue.judge(connection, name, &desired.payload) {
-        Judgement::Undeclared => return Err(not_there(Next::Settled)),
-        Judgement::Valid => {
-            ctx.waiters.remove(connection, awaited, &object.key());
-            let message = format!("the payload matches the schema of {owner_key}");
-            return Ok((Reason::PayloadValid, message));
-        }
-        Judgement::NotValidated => {
-            ctx.waiters.remove(connection, awaited, &object.key());
-            let message = format!("{owner_key} declares no schema, so any payload passes");
-            return Ok((Reason::PayloadNotValidated, message));
-        }
-        Judgement::Invalid { policy, violations, more } => (policy, violations, more),
-    };
+    let (policy, violations, more) =
+        match ctx.catalogue.judge_text(connection, name, desired.payload_text.as_bytes()) {
+            Judgement::Undeclared => return Err(not_there(Next::Settled)),
+            Judgement::Valid => {
+                ctx.waiters.remove(connection, awaited, &object.key());
+                let message = format!("the payload matches the schema of {owner_key}");
+                return Ok((Reason::PayloadValid, message));
+            }
+            Judgement::NotValidated => {
+                ctx.waiters.remove(connection, awaited, &object.key());
+                let message = format!("{owner_key} declares no schema, so any payload passes");
+                return Ok((Reason::PayloadNotValidated, message));
+            }
+            Judgement::Invalid { policy, violations, more } => (policy, violations, more),
+        };
     ctx.metrics.payload_mismatch(policy.as_str());
     let text = event::describe_violations(event, &violations, more);
     let message = format!("the payload does not match the schema of {owner_key}: {text}");

@@ -28,8 +28,7 @@ impl Parser {
     pub(super) fn disjunction(&mut self) -> Result<BTreeSet<String>, SyntaxError> {
         let mut all = BTreeSet::new();
         loop {
-            let names = self.alternative()?;
-            all.extend(names);
+            merge(&mut all, self.alternative()?);
             if !self.eat('|') {
                 return Ok(all);
             }
@@ -47,10 +46,8 @@ impl Parser {
             let term = match c {
                 '(' => {
                     let (term, inner) = self.group()?;
-                    for name in inner {
-                        if !names.insert(name) {
-                            return Err(self.error_at(Problem::GroupName, begin));
-                        }
+                    if merge(&mut names, inner) {
+                        return Err(self.error_at(Problem::GroupName, begin));
                     }
                     term
                 }
@@ -126,6 +123,19 @@ impl Parser {
             set.write(&mut self.out);
         }
     }
+}
+
+/// Adds names to others; whether one is in both. The smaller set is added to the larger one: each level of a pattern hands
+/// its names to the level around it, and there may be many of both.
+fn merge(names: &mut BTreeSet<String>, mut others: BTreeSet<String>) -> bool {
+    if names.len() < others.len() {
+        std::mem::swap(names, &mut others);
+    }
+    let mut is_twice = false;
+    for name in others {
+        is_twice |= !names.insert(name);
+    }
+    is_twice
 }
 
 /// Appends a character that stands for itself.

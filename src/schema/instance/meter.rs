@@ -1,0 +1,128 @@
+//! Counts the steps of one judgement.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::HashMap,
+};
+
+use serde_json::Value;
+
+use super::matching::Matching;
+
+/// Bytes of text that are read in one step.
+const BYTES_PER_STEP: usize = 64;
+
+/// Returns the steps that reading a text takes.
+#[inline]
+pub(super) fn reading(bytes: usize) -> u64 {
+    (bytes / BYTES_PER_STEP) as u64
+}
+
+/// What a schema does with text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::schema) struct Weights {
+    /// Sixteenths of a step for each byte of a text that is checked for a format or an encoding.
+    pub text: u64,
+    /// Steps for each byte of a name that is matched with a pattern.
+    pub name: u64,
+}
+
+impl Weights {
+    #[inline]
+    pub(super) fn of_text(self, bytes: usize) -> u64 {
+        1 + (bytes as u64 * self.text) / 16
+    }
+
+    #[inline]
+    pub(super) fn of_name(self, bytes: usize) -> u64 {
+        if self.name == 0 { 0 } else { (bytes as u64 + 1).saturating_mul(self.name) }
+    }
+}
+
+/// The steps that are left for a judgement.
+pub(in crate::schema) struct Meter {
+    left: Cell<i64>,
+    budget: i64,
+    weights: Weights,
+    /// The address of the value at which the steps were used up.
+    stopped: OnceCell<usize>,
+    /// The digits of numbers that a float rounds, by the address of the value.
+    digits: HashMap<usize, Box<str>>,
+    /// What was spent on each pattern.
+    matching: RefCell<Vec<Matching>>,
+}
+
+impl Meter {
+    /// A meter for so many steps.
+    pub fn new(budget: u64, weights: Weights) -> Self {
+        let budget = i64::try_from(budget).unwrap_or(i64::MAX);
+        Self {
+            left: Cell::new(budget),
+            budget,
+            weights,
+            stopped: OnceCell::new(),
+            digits: HashMap::new(),
+            matching: RefCell::default(),
+        }
+    }
+
+    /// The meter for the next pass over the same payload.
+    pub fn restarted(self, budget: u64) -> Self {
+        Self { digits: self.digits, ..Self::new(budget, self.weights) }
+    }
+
+    /// Has a number of the payload be judged by its digits.
+    pub fn with_digits(mut self, number: &Value, digits: &str) -> Self {
+        self.digits.insert(std::ptr::from_ref(number) as usize, digits.into());
+        self
+    }
+
+    #[inline]
+    pub(super) fn charge(&self, at: &Value, steps: u64) -> bool {
+        let left = self.left.get().saturating_sub_unsigned(steps);
+        self.left.set(left);
+        if left >= 0 {
+            return true;
+        }
+        self.stop(at);
+        false
+    }
+
+    #[cold]
+    fn stop(&self, at: &Value) {
+        // Only the first counts.
+        let _ = self.stopped.set(std::ptr::from_ref(at) as usize);
+    }
+
+    /// The address of the value at which the steps were used up, if they were.
+    pub fn stopped(&self) -> Option<usize> {
+        self.stopped.get().copied()
+    }
+
+    /// How many steps were taken.
+    pub fn spent(&self) -> u64 {
+        self.budget.saturating_sub(self.left.get().max(0)).unsigned_abs()
+    }
+
+    /// Works with what was spent on a pattern.
+    pub fn matching<T>(&self, pattern: usize, with: impl FnOnce(&mut Matching) -> T) -> T {
+        let mut all = self.matching.borrow_mut();
+        if all.len() <= pattern {
+            all.resize_with(pattern + 1, Matching::default);
+        }
+        with(&mut all[pattern])
+    }
+
+    #[inline]
+    pub(super) fn weights(&self) -> Weights {
+        self.weights
+    }
+
+    #[inline]
+    pub(super) fn digits(&self, number: &Value) -> Option<&str> {
+        if self.digits.is_empty() {
+            return None;
+        }
+        self.digits.get(&(std::ptr::from_ref(number) as usize)).map(AsRef::as_ref)
+    }
+}

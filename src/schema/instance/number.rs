@@ -1,0 +1,70 @@
+//! Numbers of a payload, by their digits where a float would round them.
+
+use std::borrow::Cow;
+
+use jsonschema::json::JsonNumber;
+
+use crate::schema::decimal::Decimal;
+
+/// A number of a payload.
+pub(in crate::schema) struct Number<'a> {
+    pub(super) number: &'a serde_json::Number,
+    /// The number as it is written, if neither an integer nor a float of 64 bits is that number.
+    pub(super) digits: Option<&'a str>,
+}
+
+impl Number<'_> {
+    /// The number as a decimal, if a float would round it.
+    pub fn rounded(&self) -> Option<&str> {
+        self.digits
+    }
+
+    /// The number as a decimal.
+    pub fn decimal(&self) -> Option<Decimal> {
+        match self.digits {
+            Some(digits) => Decimal::parse(digits),
+            None => Decimal::parse(&self.number.to_string()),
+        }
+    }
+}
+
+impl JsonNumber for Number<'_> {
+    #[inline]
+    fn as_u64(&self) -> Option<u64> {
+        if self.digits.is_some() { None } else { self.number.as_u64() }
+    }
+
+    #[inline]
+    fn as_i64(&self) -> Option<i64> {
+        if self.digits.is_some() { None } else { self.number.as_i64() }
+    }
+
+    /// No float, rather than the rounded one.
+    #[inline]
+    fn as_f64(&self) -> Option<f64> {
+        if self.digits.is_some() { None } else { self.number.as_f64() }
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        match self.digits {
+            Some(digits) => Cow::Borrowed(digits),
+            None => Cow::Owned(self.number.to_string()),
+        }
+    }
+
+    fn to_number(&self) -> Cow<'_, serde_json::Number> {
+        Cow::Borrowed(self.number)
+    }
+
+    #[inline]
+    fn is_integer(&self) -> bool {
+        match self.digits {
+            Some(digits) => Decimal::parse(digits).is_some_and(|decimal| decimal.is_integer()),
+            None => {
+                self.number.is_u64()
+                    || self.number.is_i64()
+                    || self.number.as_f64().is_some_and(|it| it.fract() == 0.0)
+            }
+        }
+    }
+}
