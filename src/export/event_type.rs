@@ -183,3 +183,6 @@ impl Options {
         (!is_default).then(|| ConnectionRef { name: self.connection.clone() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,11 +140,8 @@ async fn its_environment_is_adopted_with_the_marks_alone() {
         assert!(name.starts_with(&format!("{}.", spec.event_types[0])), "{name}");
         let header = &spec.headers.as_ref().unwrap()[0];
         assert_eq!((header.name.as_str(), header.value.as_ref()), ("X-Swh-Event", spec.event_types.first()));
-        let channels = spec.channels.iter().flatten();
-        assert!(
-            channels.cloned().all(|channel| channel == "plain" || channel.starts_with("https://git.")),
-            "{name}"
-        );
+        let mut channels = spec.channels.iter().flatten();
+        assert!(channels.all(|channel| channel == "plain" || channel.starts_with("https://git.")), "{name}");
     }
     // adopted with the marks as the only writes,
     assert_eq!(writes.len(), 4, "{writes:?}");
