@@ -14,6 +14,7 @@ mod reference;
 mod release;
 mod run;
 mod runtime;
+mod schema;
 mod send;
 mod signals;
 mod svix_server;
@@ -45,6 +46,7 @@ enum Command {
     Send(Box<send::Arguments>),
     Export(Box<export::Arguments>),
     Catalogue(catalogue::Arguments),
+    Schema(schema::Arguments),
     Release(release::Arguments),
     Crds(crds::Arguments),
     Reference(reference::Arguments),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
         Command::Export(arguments) => export::run(*arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),
