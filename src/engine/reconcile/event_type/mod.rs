@@ -10,9 +10,10 @@ use crate::{
     plan::{
         Field,
         event_type::{self, Desired, EventTypeStep},
-        schema_source::{memory, validate},
+        schema_source::{examples_size, memory, validate_within},
         status::ReadyState,
     },
+    schema::Effort,
 };
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
         host::Host,
         object::{Mode, Object},
         outcome::{Details, Error, Outcome, RemoteRef},
+        review::Proposal,
     },
     contention::{name_other_declarers, require_ownership},
     ignored_fields, observe,
@@ -42,7 +44,7 @@ async fn sync<H: Host>(
 
     // 2. What Svix is to hold, and memory for it.
     let _memory = ctx.memory.reserve(memory(event_type)).await;
-    let desired = desired(ctx, event_type, &prepared.connection).await?;
+    let desired = desired(ctx, object, event_type, &prepared.connection).await?;
 
     // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.
     if prepared.mode == Mode::Manage {
@@ -54,7 +56,7 @@ async fn sync<H: Host>(
     // 4. Only compared, if the object or its connection says so.
     let claim = claim_of(ctx, object, event_type, &prepared, &wanted.name);
     if prepared.mode != Mode::Manage {
-        return observe_only(object, &prepared, &wanted, claim).await;
+        return observe_only(ctx, object, &prepared, &wanted, claim).await;
     }
 
     // 5. Svix is made to hold it.
@@ -80,6 +82,7 @@ async fn sync<H: Host>(
 /// Returns what Svix is to hold.
 async fn desired<H: Host>(
     ctx: &Context<H>,
+    object: &Object,
     event_type: &WebhookEventType,
     connection: &SvixConnection,
 ) -> Result<Desired, Error> {
@@ -87,7 +90,10 @@ async fn desired<H: Host>(
     let owned_fields = recorded.map_or(&[][..], |svix| &svix.fields);
     let (schema, examples) = match schema_source::read(ctx, event_type).await? {
         Some(schema) => {
-            let (schema, examples) = validate(event_type, schema.to_value())?;
+            let bytes = schema.as_str().len() + examples_size(event_type);
+            let owned = event_type.clone();
+            let validate = move |effort: &Effort| validate_within(&owned, schema.to_value(), effort);
+            let (schema, examples) = ctx.judge(object, bytes, validate).await?;
             (Some(schema), examples)
         }
         None => (None, Vec::new()),
@@ -97,7 +103,8 @@ async fn desired<H: Host>(
 }
 
 /// Compares an event type with Svix; writes nothing.
-async fn observe_only(
+async fn observe_only<H: Host>(
+    ctx: &Context<H>,
     object: &Object,
     prepared: &Prepared,
     wanted: &Desired,
@@ -117,6 +124,15 @@ async fn observe_only(
     let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
     let step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
+    ctx.propose(
+        object,
+        Proposal::EventType {
+            desired: wanted,
+            observed: observed.as_ref(),
+            schemas: schemas.as_ref(),
+            step: &step,
+        },
+    );
     let refusal = match &step {
         EventTypeStep::Refuse(refusal) => Some(refusal),
         _ => None,
