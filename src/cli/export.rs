@@ -35,7 +35,7 @@ const PRINTED_NOTES: usize = 20;
 ///
 /// The operator adopts what is exported: it writes its mark to each endpoint and nothing else. Nothing is written to Svix. DIR gets
 /// the manifests, kustomization.yaml, and not-exported.md with what manifests cannot say. Without --with-secrets, no manifest has a
-/// signing key, the value of a header or an address with a credential. Exit codes: 0 exported; 2 wrong arguments, or DIR
+/// signing key, an address with a credential, or the value of a header other than those of --plain-header. Exit codes: 0 exported; 2 wrong arguments, or DIR
 /// cannot be written; 3 Svix failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
