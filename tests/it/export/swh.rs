@@ -52,7 +52,8 @@ for event_type in webhooks.event_types_list():
         for channel in [repository, "plain"]
         for e in webhooks.endpoints_list(event_type.name, channel, ascending_order=True)
     ]
-    listed[event_type.name] = [event_type.description, event_type.schema, found]
+    # In any order: a copy is created by several requests at a time.
+    listed[event_type.name] = [event_type.description, event_type.schema, sorted(found, key=str)]
 secrets = [webhooks.endpoint_get_secret(endpoint) for endpoint in endpoints]
 visit = {"origin_url": repository, "visit_type": "git", "visit_date": "2024-01-01T00:00:00Z", "visit_status": "full",
          "snapshot_swhid": "swh:1:snp:" + "0" * 40}
