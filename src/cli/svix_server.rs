@@ -8,7 +8,10 @@ use std::{
 };
 
 use crate::{
-    plan::single_line::{self, InvalidLine},
+    plan::{
+        endpoint::{InvalidUrl, normal_url},
+        single_line::{self, InvalidLine},
+    },
     svix::{Budget, Client, ClientOptions, InvalidConnection},
     telemetry::Metrics,
 };
@@ -17,11 +20,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum SvixServerError {
     /// The address is not a URL.
-    #[error("--svix-url: found no URL ({0}), expected {EXPECTED_URL}")]
-    Url(#[source] url::ParseError),
-    /// The URL has another scheme.
-    #[error("--svix-url: found scheme {0:?}, expected {EXPECTED_URL}")]
-    Scheme(String),
+    #[error("--svix-url: {0}, such as https://api.eu.svix.com")]
+    Url(#[from] InvalidUrl),
     /// There is no token.
     #[error(
         "the environment variables {TOKEN} and {OTHER_TOKEN}: found neither, expected the token of the Svix server"
@@ -47,8 +47,6 @@ pub enum SvixServerError {
     #[error(transparent)]
     Client(#[from] InvalidConnection),
 }
-
-const EXPECTED_URL: &str = "an http or https URL such as https://api.eu.svix.com";
 
 /// Returns the text of a file of certificates.
 pub fn ca_bundle(file: Option<&Path>) -> Result<Option<String>, SvixServerError> {
@@ -147,12 +145,9 @@ pub fn client(
 
 /// Checks that an address can be that of a Svix server.
 pub fn check_url(url: &str) -> Result<(), SvixServerError> {
-    // The URL may contain a credential, also if it is not valid, so no error shows it.
-    let parsed = url::Url::parse(url).map_err(SvixServerError::Url)?;
-    match (parsed.scheme(), parsed.host_str()) {
-        ("http" | "https", Some(_)) => Ok(()),
-        (scheme, _) => Err(SvixServerError::Scheme(scheme.to_owned())),
-    }
+    // No error shows the URL, which may contain a credential.
+    normal_url(url)?;
+    Ok(())
 }
 
 /// Returns the address of a server for messages: without path and user.

@@ -216,12 +216,8 @@ pub fn desired(
 
 /// Refuses a description that Svix can never store.
 pub fn check_description(object: &WebhookEventType) -> Result<(), ReconcileError> {
-    match object.spec.description.as_deref() {
-        Some(text) if storable::has_nul(text) => {
-            Err(ReconcileError::at(Reason::InvalidSpec, "/spec/description", storable::NUL))
-        }
-        _ => Ok(()),
-    }
+    let checked = object.spec.description.as_deref().map_or(Ok(()), storable::check_description);
+    checked.map_err(|error| ReconcileError::at(Reason::InvalidSpec, "/spec/description", error))
 }
 
 /// Whether a spec names a field that it may leave out. A field that it stops naming is set back to Svix's default.

@@ -1,4 +1,5 @@
-//! What Svix can never store: its database has no U+0000 in JSON, and each write with one fails with 500.
+//! What Svix can never store: its database has no U+0000 in JSON, and each write with one fails with 500. Descriptions must not
+//! have the control characters up to U+0008 either: the server refuses them with 422 (`validate_no_control_characters`).
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,26 @@ pub fn has_nul(text: &str) -> bool {
     text.contains('\0')
 }
 
+/// A control character that Svix refuses in a description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDescription {
+    /// U+0000.
+    #[error("{NUL}")]
+    Nul,
+    /// U+0001 to U+0008.
+    #[error("found the control character U+{:04X}, which Svix refuses in descriptions: remove it", u32::from(*.0))]
+    ControlCharacter(char),
+}
+
+/// Checks the description of an event type or endpoint.
+pub fn check_description(text: &str) -> Result<(), InvalidDescription> {
+    match text.chars().find(|character| *character <= '\u{8}') {
+        None => Ok(()),
+        Some('\0') => Err(InvalidDescription::Nul),
+        Some(character) => Err(InvalidDescription::ControlCharacter(character)),
+    }
+}
+
 /// A key as a part of a pointer that can be shown.
 fn part(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1").replace('\0', "\\u0000")
@@ -46,6 +67,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn control_characters_in_descriptions() {
+        assert_eq!(check_description("tab\there\r\n\u{1b}"), Ok(()));
+        assert_eq!(check_description("a\0"), Err(InvalidDescription::Nul));
+        let error = check_description("a\u{3}b").map_err(|error| error.to_string());
+        let expected = "found the control character U+0003, which Svix refuses in descriptions: remove it";
+        assert_eq!(error, Err(expected.to_owned()));
+        assert_eq!(check_description("\u{8}"), Err(InvalidDescription::ControlCharacter('\u{8}')));
+        assert_eq!(check_description("\u{9}"), Ok(()));
+    }
 
     #[test]
     fn the_place_of_nul_is_a_pointer() {

@@ -332,7 +332,8 @@ async fn svix_url_replaces_the_embedded_server() {
     let output = dev.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.starts_with("error: --svix-url: found no URL"), "{text}");
+    let expected = "error: --svix-url: found a text without http:// or https:// at its beginning";
+    assert!(text.starts_with(expected), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -258,8 +258,8 @@ pub fn desired(
 /// Refuses texts that Svix can never store. The text of a mapped channel is stored in metadata.
 fn check_storable(spec: &WebhookEndpointSpec) -> Result<(), ReconcileError> {
     let nul = |field: JsonPointer| Err(ReconcileError::at(Reason::InvalidSpec, field, storable::NUL));
-    if spec.description.as_deref().is_some_and(storable::has_nul) {
-        return nul("/spec/description".into());
+    if let Some(Err(error)) = spec.description.as_deref().map(storable::check_description) {
+        return Err(ReconcileError::at(Reason::InvalidSpec, "/spec/description", error));
     }
     if let Some(pointer) = spec.metadata.as_ref().and_then(storable::find_nul_in_metadata) {
         return nul(JsonPointer::from_static("/spec/metadata").join(&pointer));

@@ -16,14 +16,17 @@ use std::{
 use parking_lot::RwLock;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde::de::DeserializeOwned;
-use url::Url;
 
 use super::{
     budget::Budget,
     errors::{Error, ErrorKind},
     health::Health,
 };
-use crate::{api::JsonPointer, telemetry::Metrics};
+use crate::{
+    api::JsonPointer,
+    plan::endpoint::{InvalidUrl, normal_url},
+    telemetry::Metrics,
+};
 
 pub use wire::{Application, EventTypeDocument, EventTypeText, SendMessage};
 
@@ -53,8 +56,8 @@ pub struct ClientOptions<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidConnection {
     /// The address is not an http or https URL.
-    #[error("/spec/serverUrl: not an http or https URL: {0}")]
-    ServerUrl(#[source] ServerUrlError),
+    #[error("/spec/serverUrl: {0}")]
+    ServerUrl(#[source] InvalidUrl),
     /// The CA bundle contains no certificates.
     #[error("/spec/caBundle: expected PEM certificates: {0}")]
     CaBundle(#[source] CaBundleError),
@@ -66,17 +69,6 @@ pub enum InvalidConnection {
     /// The HTTP client could not be made.
     #[error("cannot make an HTTP client: {}", root_cause(.0))]
     Client(#[source] reqwest::Error),
-}
-
-/// Why the address of a server is invalid.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerUrlError {
-    /// It is not a URL.
-    #[error(transparent)]
-    Parse(#[from] url::ParseError),
-    /// It has another scheme than http and https.
-    #[error("found scheme {0:?}")]
-    Scheme(String),
 }
 
 /// Why a CA bundle is invalid.
@@ -141,7 +133,7 @@ impl Client {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => region_url(options.token).to_owned(),
         };
-        check_server_url(&base).map_err(InvalidConnection::ServerUrl)?;
+        normal_url(&base).map_err(InvalidConnection::ServerUrl)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("svix-operator/", env!("CARGO_PKG_VERSION")))
             .timeout(options.timeout)
@@ -312,13 +304,6 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     }
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default())
-}
-
-fn check_server_url(url: &str) -> Result<(), ServerUrlError> {
-    match Url::parse(url)?.scheme() {
-        "http" | "https" => Ok(()),
-        scheme => Err(ServerUrlError::Scheme(scheme.to_owned())),
-    }
 }
 
 /// Returns the innermost message of an error: those of reqwest only say that something failed.

@@ -131,7 +131,7 @@ async fn a_plan_is_carried_out_or_refused() {
     folder.on(&svix, &["apply", "m", "--yes"]).await;
     folder.write(
         "m/endpoint.yaml",
-        &ENDPOINT.replace("orders\n", "new\n").replace("name: orders", "name: orders"),
+        &ENDPOINT.replace("org/orders", "org/new"),
     );
     folder.write("m/event-type.yaml", &EVENT_TYPE.replace("An order was placed.", "New."));
     let planned = folder.on(&svix, &["diff", "m", "--out", "plan.json"]).await;
