@@ -38,7 +38,7 @@ use crate::{
     turns::{self, Caller, Permit, Permits},
 };
 
-use super::{Known, Outcome, certificates::ServingCertificate, review, wire::namespace_of};
+use super::{Known, Outcome, certificates::ServingCertificate, may_compare, review, wire::namespace_of};
 
 /// Time after which an idle connection is closed. Go's clients close theirs after 90 seconds; a server that waits for longer
 /// never closes a connection on which a request is on its way.
@@ -236,14 +236,14 @@ async fn validate(
     let permit = shared.turns.acquire(caller, &body).await;
     let memory = shared.memory.reserve(super::memory(&body)).await;
     let known = shared.known.clone();
-    let size = body.len();
+    let is_long = body.len() > LARGE_BODY || may_compare(&body);
     // A panic, a defect of this program or of a library, fails this request and no other.
     let run = move || {
         let _permits = (permit, memory);
         catch_unwind(AssertUnwindSafe(|| review(&body, &known))).ok()
     };
     let reviewed =
-        if size > LARGE_BODY { tokio::task::spawn_blocking(run).await.ok().flatten() } else { run() };
+        if is_long { tokio::task::spawn_blocking(run).await.ok().flatten() } else { run() };
     let Some(reviewed) = reviewed else {
         shared.metrics.reviewed("other", "panicked", started.elapsed());
         return (StatusCode::INTERNAL_SERVER_ERROR, "internal error in svix-operator; see its log\n")

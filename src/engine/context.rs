@@ -8,7 +8,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use crate::{
     api::Reason,
@@ -30,6 +33,9 @@ use super::{
     session::{Session, Sessions},
     waiters::{Awaited, Waiters},
 };
+
+/// How many comparisons of two schemas run at a time.
+const COMPARISONS: usize = 2;
 
 /// How many schemas stay compiled: each takes about a hundred kilobytes, and all of them at most so many bytes.
 const COMPILED_SCHEMAS: usize = 32;
@@ -103,6 +109,8 @@ pub struct Context<H: Host> {
     pub catalogue: Catalogue,
     /// The memory that reconcilers take for large objects.
     pub memory: MemoryBudget,
+    /// How many comparisons of two schemas may run at a time.
+    pub comparisons: Arc<Semaphore>,
     /// The connections in use.
     pub sessions: Sessions,
     /// Objects that exist and cannot be decoded.
@@ -126,6 +134,7 @@ impl<H: Host> Context<H> {
             scratch: Scratches::default(),
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
+            comparisons: Arc::new(Semaphore::new(COMPARISONS)),
             sessions: Sessions::default(),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),
