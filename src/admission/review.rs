@@ -103,12 +103,16 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
     let write = create || request.operation == "UPDATE";
     match request.kind.kind.as_str() {
         // The CRD refuses every change of an event's spec.
-        "WebhookEvent" if is_ours && create => review_object(request, known, "WebhookEvent", |event, _, known| judge::event(event, known)),
+        "WebhookEvent" if is_ours && create => {
+            review_object(request, known, "WebhookEvent", |event, _, known| judge::event(event, known))
+        }
         "WebhookEventType" if is_ours && write => {
             review_object(request, known, "WebhookEventType", judge::event_type)
         }
         "WebhookEndpoint" if is_ours && write => {
-            review_object(request, known, "WebhookEndpoint", |endpoint, _, known| judge::endpoint(endpoint, known))
+            review_object(request, known, "WebhookEndpoint", |endpoint, _, known| {
+                judge::endpoint(endpoint, known)
+            })
         }
         _ => answered("other", Outcome::Ignored, admission(request.uid, Vec::new())),
     }

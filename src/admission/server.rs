@@ -242,8 +242,7 @@ async fn validate(
         let _permits = (permit, memory);
         catch_unwind(AssertUnwindSafe(|| review(&body, &known))).ok()
     };
-    let reviewed =
-        if is_long { tokio::task::spawn_blocking(run).await.ok().flatten() } else { run() };
+    let reviewed = if is_long { tokio::task::spawn_blocking(run).await.ok().flatten() } else { run() };
     let Some(reviewed) = reviewed else {
         shared.metrics.reviewed("other", "panicked", started.elapsed());
         return (StatusCode::INTERNAL_SERVER_ERROR, "internal error in svix-operator; see its log\n")

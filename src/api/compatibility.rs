@@ -48,7 +48,9 @@ impl CompatibilityLevel {
 }
 
 /// What happens when a change of a schema breaks compatibility. Default: `Warn`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum CompatibilityAction {
     /// It is written, with a warning.
     #[default]

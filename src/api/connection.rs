@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessRule, Compatibility, Condition, JsonPointer, ManagementPolicy, SecretKeyRef, SpecRule, Violation, duration, rule,
+    AccessRule, Compatibility, Condition, JsonPointer, ManagementPolicy, SecretKeyRef, SpecRule, Violation,
+    duration, rule,
 };
 
 /// A Svix environment and how resources are reconciled into it.

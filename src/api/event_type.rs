@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Compatibility, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonObject,
-    JsonPointer, ManagementPolicy, SpecRule, Violation, rule,
+    Adoption, Compatibility, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference,
+    JsonObject, JsonPointer, ManagementPolicy, SpecRule, Violation, rule,
 };
 
 /// An event type in Svix.

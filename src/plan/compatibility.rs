@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityLevel, JsonPointer, Reason,
-        SvixConnectionSpec, WebhookEventType, annotation,
+        ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityLevel, JsonPointer,
+        Reason, SvixConnectionSpec, WebhookEventType, annotation,
     },
     schema::evolution::{self, Breaking, Change, Level, Obstruction, Rule, Side, Verdict, Version},
 };
@@ -217,7 +217,9 @@ fn shown(payload: &Value) -> String {
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
             plain.extend(c.escape_unicode());
         } else {
             plain.push(c);

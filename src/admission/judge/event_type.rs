@@ -91,7 +91,9 @@ fn assess_change(
         return Assessment::Compatible;
     }
     let any = || Value::Object(Map::new());
-    let (Some(Some(old)), Some(new)) = (schema_of(before), schema_of(object)) else { return Assessment::Compatible };
+    let (Some(Some(old)), Some(new)) = (schema_of(before), schema_of(object)) else {
+        return Assessment::Compatible;
+    };
     // Without a schema any payload passes.
     let new = new.unwrap_or_else(any);
     let old = Schema { value: &old, format_assertion: before.spec.format_assertion() };

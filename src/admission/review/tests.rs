@@ -499,7 +499,8 @@ fn the_annotation_admits_the_change() {
     let digest = crate::plan::compatibility::digest(&old["schema"], &new["schema"]);
     let mut request = changed(&old, &new);
     let allowed = format!("{digest} agreed");
-    request["request"]["object"]["metadata"]["annotations"] = json!({"svix-operator.dev/allow-breaking": allowed});
+    request["request"]["object"]["metadata"]["annotations"] =
+        json!({"svix-operator.dev/allow-breaking": allowed});
 
     let (_, answer) = answer(&Known::default(), &request);
 

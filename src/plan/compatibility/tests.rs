@@ -33,8 +33,7 @@ fn refused(assessment: Assessment) -> String {
 }
 
 fn object(compatibility: Value) -> WebhookEventType {
-    let spec: WebhookEventTypeSpec =
-        serde_json::from_value(json!({"compatibility": compatibility})).unwrap();
+    let spec: WebhookEventTypeSpec = serde_json::from_value(json!({"compatibility": compatibility})).unwrap();
     WebhookEventType::new("a.one", spec)
 }
 
@@ -49,7 +48,9 @@ fn connection(compatibility: Value) -> SvixConnectionSpec {
 fn a_refusal_shows_rules_and_a_payload() {
     let message = refused(assessed(&integer(), &number(), &enforced(Level::ConsumerSafe), None));
 
-    for part in ["ConsumerSafe", "{\"n\":", "at /n", "type: \"number\"", "type: \"integer\"", "/properties/n/type"] {
+    for part in
+        ["ConsumerSafe", "{\"n\":", "at /n", "type: \"number\"", "type: \"integer\"", "/properties/n/type"]
+    {
         assert!(message.contains(part), "{part}: {message}");
     }
 }
@@ -86,7 +87,8 @@ fn the_annotation_needs_a_reason() {
 fn the_refusal_prints_the_annotation() {
     let message = refused(assessed(&integer(), &number(), &enforced(Level::ConsumerSafe), None));
 
-    let annotation = format!("svix-operator.dev/allow-breaking: \"{} <reason>\"", digest(&integer(), &number()));
+    let annotation =
+        format!("svix-operator.dev/allow-breaking: \"{} <reason>\"", digest(&integer(), &number()));
     assert!(message.contains(&annotation), "{message}");
 }
 

@@ -45,7 +45,8 @@ async fn the_annotation_lets_that_change_through() {
     change_schema(&fixture, number());
     fixture.reconcile(&key()).await;
     let message = fixture.message(&key());
-    let digest = message.split(&format!("{ALLOW_BREAKING_ANNOTATION}: \"")).nth(1).unwrap().split(' ').next().unwrap();
+    let digest =
+        message.split(&format!("{ALLOW_BREAKING_ANNOTATION}: \"")).nth(1).unwrap().split(' ').next().unwrap();
     let allowed = format!("{digest} agreed with all receivers");
     fixture.edit(&key(), |it| it["metadata"]["annotations"][ALLOW_BREAKING_ANNOTATION] = allowed.into());
 
