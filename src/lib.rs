@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod api;
 pub mod catalogue;
+pub mod changes;
 pub mod cli;
 pub mod connections;
 pub mod controller;
@@ -11,6 +12,7 @@ pub mod engine;
 pub mod export;
 pub mod gateway;
 pub mod interchange;
+pub mod judging;
 pub mod local_requests;
 pub mod manifests;
 pub mod memory;

@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::catalogue::{Catalogue, Directory};
 
 pub use messages::Problem;
-pub use review::{Outcome, Reviewed, may_compare, memory, review};
+pub use review::{Outcome, Reviewed, memory, review};
 
 /// The state of the cluster that reviews need. Cheap to clone; others keep it up to date.
 #[derive(Clone, Default)]

@@ -10,7 +10,7 @@ use crate::{
         GROUP, JsonPointer, PayloadPolicy, WebhookEndpoint, WebhookEvent, WebhookEventType,
         without_managed_fields,
     },
-    schema,
+    schema::{self, Effort},
 };
 
 use super::{
@@ -82,6 +82,12 @@ pub fn may_compare(body: &[u8]) -> bool {
 /// Reviews a request of the API server. There is a response to any text, with the request's uid if it has one.
 #[must_use]
 pub fn review(body: &[u8], known: &Known) -> Reviewed {
+    review_within(body, known, &Effort::full())
+}
+
+/// As [`review()`], within an effort. Where it is exceeded, the response says nothing.
+#[must_use]
+pub fn review_within(body: &[u8], known: &Known, effort: &Effort) -> Reviewed {
     let request = match serde_json::from_slice::<Review<'_>>(body) {
         Ok(review) => review.request,
         Err(error) => {
@@ -104,10 +110,14 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
     match request.kind.kind.as_str() {
         // The CRD refuses every change of an event's spec.
         "WebhookEvent" if is_ours && create => {
-            review_object(request, known, "WebhookEvent", |event, _, known| judge::event(event, known))
+            review_object(request, known, "WebhookEvent", |object, _, known| {
+                judge::event(object, known, effort)
+            })
         }
         "WebhookEventType" if is_ours && write => {
-            review_object(request, known, "WebhookEventType", judge::event_type)
+            review_object(request, known, "WebhookEventType", |object, before, known| {
+                judge::event_type(object, before, known, effort)
+            })
         }
         "WebhookEndpoint" if is_ours && write => {
             review_object(request, known, "WebhookEndpoint", |endpoint, _, known| {
@@ -155,7 +165,7 @@ fn review_object<K: Reviewable>(
     request: Request<'_>,
     known: &Known,
     kind: &'static str,
-    judge: impl Fn(&K, Option<&K>, &Known) -> Findings,
+    judge: impl FnOnce(&K, Option<&K>, &Known) -> Findings,
 ) -> Reviewed {
     let text = request.object.map(|object| without_managed_fields(object.get()));
     // Before anything is built of it.

@@ -35,7 +35,7 @@ const PRINTED_NOTES: usize = 20;
 ///
 /// The operator adopts what is exported: it writes its mark to each endpoint and nothing else. Nothing is written to Svix. DIR gets
 /// the manifests, kustomization.yaml, and not-exported.md with what manifests cannot say. Without --with-secrets, no manifest has a
-/// signing key, the value of a header or an address with a credential. Exit codes: 0 exported; 2 wrong arguments, or DIR
+/// signing key, an address with a credential, or the value of a header other than those of --plain-header. Exit codes: 0 exported; 2 wrong arguments, or DIR
 /// cannot be written; 3 Svix failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -179,7 +179,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, CommandError> {
         writeln!(out, "{} in {}", report.summary(), arguments.output.display())?;
         let notes = report.notes_with(Effect::NotExported).chain(report.notes_with(Effect::PartLeftOut));
         for note in notes.take(PRINTED_NOTES) {
-            writeln!(out, "not exported: {}", printable(&note.to_string()))?;
+            let effect = match note.limitation.effect() {
+                Effect::NotExported => "not exported",
+                Effect::PartLeftOut => "note",
+            };
+            writeln!(out, "{effect}: {}", printable(&note.to_string()))?;
         }
         if report.notes.len() > PRINTED_NOTES {
             let more = report.notes.len() - PRINTED_NOTES;

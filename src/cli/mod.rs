@@ -1,8 +1,11 @@
 //! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
+mod apply;
 mod catalogue;
+mod changes;
 mod crds;
 mod dev;
+mod diff;
 mod exit;
 mod export;
 mod gateway;
@@ -11,6 +14,7 @@ mod reference;
 mod release;
 mod run;
 mod runtime;
+mod schema;
 mod send;
 mod signals;
 mod svix_server;
@@ -36,10 +40,13 @@ enum Command {
     Run(run::Arguments),
     Dev(dev::Arguments),
     Validate(validate::Arguments),
+    Diff(Box<diff::Arguments>),
+    Apply(Box<apply::Arguments>),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
     Export(Box<export::Arguments>),
     Catalogue(catalogue::Arguments),
+    Schema(schema::Arguments),
     Release(release::Arguments),
     Crds(crds::Arguments),
     Reference(reference::Arguments),
@@ -52,9 +59,12 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Diff(arguments) => diff::run(*arguments),
+        Command::Apply(arguments) => apply::run(*arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
         Command::Export(arguments) => export::run(*arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
         Command::Crds(arguments) => crds::run(&arguments),

@@ -8,18 +8,18 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{
-    sync::{Semaphore, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    api::Reason,
+    api::{Adoption, Reason, SvixConnection},
     catalogue::Catalogue,
+    judging::{self, Panicked},
     memory::MemoryBudget,
     plan::{Cause, ReconcileError, claims},
+    schema::Effort,
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
+    turns::{Caller, Permits, heavy_tasks},
 };
 
 use super::{
@@ -29,13 +29,11 @@ use super::{
     policy::{self, Lane},
     queue::Queue,
     registry::{Change, Registry},
+    review::{Proposal, Reviewer},
     scratch::Scratches,
     session::{Session, Sessions},
     waiters::{Awaited, Waiters},
 };
-
-/// How many comparisons of two schemas run at a time.
-const COMPARISONS: usize = 2;
 
 /// How many schemas stay compiled: each takes about a hundred kilobytes, and all of them at most so many bytes.
 const COMPILED_SCHEMAS: usize = 32;
@@ -61,6 +59,8 @@ pub struct Options {
     /// The namespaces whose objects are handed in; `None`: all. Of others nothing is known, so an endpoint in Svix with
     /// the mark of one is never taken.
     pub namespaces: Option<BTreeSet<String>>,
+    /// Who sees the steps before they are carried out, if anybody does.
+    pub reviewer: Option<Arc<dyn Reviewer>>,
 }
 
 impl Default for Options {
@@ -72,6 +72,7 @@ impl Default for Options {
             settle: Duration::from_secs(1),
             orphan_after: Duration::from_secs(600),
             namespaces: None,
+            reviewer: None,
         }
     }
 }
@@ -109,8 +110,8 @@ pub struct Context<H: Host> {
     pub catalogue: Catalogue,
     /// The memory that reconcilers take for large objects.
     pub memory: MemoryBudget,
-    /// How many comparisons of two schemas may run at a time.
-    pub comparisons: Arc<Semaphore>,
+    /// Judgements that take long are made few at once, and namespaces take turns.
+    pub judging: Permits,
     /// The connections in use.
     pub sessions: Sessions,
     /// Objects that exist and cannot be decoded.
@@ -134,7 +135,7 @@ impl<H: Host> Context<H> {
             scratch: Scratches::default(),
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
-            comparisons: Arc::new(Semaphore::new(COMPARISONS)),
+            judging: Permits::new(heavy_tasks()),
             sessions: Sessions::default(),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),
@@ -221,10 +222,47 @@ impl<H: Host> Context<H> {
         }
     }
 
-    /// Returns how far the operator goes with an object, its connection included.
+    /// Returns how far the operator goes with an object, its connection included. In a preview, nothing is written.
     pub fn mode(&self, object: &Object) -> Mode {
+        let is_preview = self.reviewer().is_some_and(Reviewer::is_preview);
+        self.declared_mode(object).max(if is_preview { Mode::Observe } else { Mode::Manage })
+    }
+
+    /// Returns how far the operator goes with an object, as it and its connection say.
+    fn declared_mode(&self, object: &Object) -> Mode {
         let connection = self.registry.connection(object.connection_name());
         policy::effective_mode(object, connection.as_deref())
+    }
+
+    /// Returns who sees the steps before they are carried out.
+    pub fn reviewer(&self) -> Option<&dyn Reviewer> {
+        self.options.reviewer.as_deref()
+    }
+
+    /// Returns the `adoption` that an object may have. A person who approves a step stands in for a claim.
+    pub fn adoption(&self, object: &Object, connection: &SvixConnection) -> Adoption {
+        match self.registry.granted_adoption(object, connection) {
+            Adoption::Match if self.options.reviewer.is_some() => Adoption::Override,
+            granted => granted,
+        }
+    }
+
+    /// Shows the reviewer what would be done for an object that is only compared.
+    pub fn propose(&self, object: &Object, proposal: Proposal<'_>) {
+        if let Some(reviewer) = self.reviewer() {
+            reviewer.propose(object, self.declared_mode(object), proposal);
+        }
+    }
+
+    /// Refuses a step that the reviewer did not approve.
+    pub fn require_approval(&self, object: &Object, proposal: Proposal<'_>) -> Result<(), ReconcileError> {
+        match self.reviewer() {
+            Some(reviewer) if !reviewer.permits(&object.key(), proposal) => Err(ReconcileError::new(
+                Reason::Differs,
+                "Svix is not as it was when the change was approved, so it is not carried out; compare again",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether deleting the object leaves Svix as it is.
@@ -300,6 +338,24 @@ impl<H: Host> Context<H> {
         Ok(object)
     }
 
+    /// Runs `judge` for an object: at once where that takes little, else on another thread. `bytes`: the size of what it
+    /// reads.
+    pub async fn judge<T: Send + 'static>(
+        &self,
+        object: &Object,
+        bytes: usize,
+        judge: impl Fn(&Effort) -> T + Send + 'static,
+    ) -> T {
+        if bytes <= judging::LARGE
+            && let Some(judged) = judging::briefly(&judge).unwrap_or_else(unwind)
+        {
+            return judged;
+        }
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let permit = self.judging.acquire(Caller::INTERNAL, namespace).await;
+        judging::thoroughly(permit, judge).await.unwrap_or_else(unwind)
+    }
+
     /// Publishes that something was done for an object.
     pub fn publish(&self, object: &Object, reason: EventReason, message: impl Into<String>) {
         let message = message.into();
@@ -324,4 +380,9 @@ impl<H: Host> Context<H> {
     pub fn digest(&self, of: &impl Hash) -> u64 {
         self.seed.hash_one(of)
     }
+}
+
+/// Fails the reconcile as if it had panicked itself.
+fn unwind<T>(panicked: Panicked) -> T {
+    std::panic::resume_unwind(Box::new(panicked))
 }

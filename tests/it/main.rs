@@ -1,12 +1,14 @@
 //! The integration tests: one binary, a module per topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
+mod schema_check;
 mod schema_costs;
 mod schema_suite;
 mod support;
 
 mod admission_server;
 mod catalogue_files;
+mod changes;
 mod chart;
 mod cluster;
 mod control_plane;

@@ -18,6 +18,7 @@ mod read;
 mod solve;
 mod verdict;
 mod version;
+mod widen;
 mod witness;
 
 use super::{document::Document, draft::draft, patterns::Patterns};
@@ -26,6 +27,7 @@ use read::{Mode, Source};
 use solve::{Outcome, Solver};
 pub use verdict::{Breaking, Change, Level, Obstruction, Rule, Side, Verdict};
 pub use version::Version;
+pub use widen::{CannotWiden, widen};
 
 /// Compares two versions of a schema.
 #[must_use]

@@ -4,11 +4,14 @@ use serde_json::Value;
 
 use crate::{
     api::{SvixConnection, WebhookEventType},
+    judging::{self, Panicked},
     plan::{
         ReconcileError,
         compatibility::{self, Assessment, Schema},
         event_type::{Desired, EventTypeStep, SCHEMA_VERSION, writes_schema},
     },
+    schema::Effort,
+    turns::Caller,
 };
 
 use super::super::super::{context::Context, host::Host};
@@ -40,20 +43,20 @@ impl Gate<'_> {
         let format_assertion = self.event_type.spec.format_assertion();
         let allowed = compatibility::allowed(self.event_type).map(str::to_owned);
         let (old, new) = (old.clone(), schema.value.clone());
-        // Few at once, and not on a thread that serves others. The semaphore is never closed.
-        let permit = ctx.comparisons.clone().acquire_owned().await.ok();
-        let assess = move || {
-            let _permit = permit;
+        // Few at once, and not on a thread that serves others.
+        let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
+        let permit = ctx.judging.acquire(Caller::INTERNAL, namespace).await;
+        let assess = move |_: &Effort| {
             let of = |value| Schema { value, format_assertion };
             compatibility::assess(of(&old), of(&new), &policies, allowed.as_deref())
         };
-        match tokio::task::spawn_blocking(assess).await {
+        match judging::thoroughly(permit, assess).await {
             Ok(Assessment::Compatible) => Ok(None),
             Ok(Assessment::Warn(message)) => Ok(Some(message)),
             Ok(Assessment::Refuse(message)) => Err(compatibility::refusal(&schema.field, &message)),
             // A panic, a defect of this program: as what is not decided.
-            Err(error) => {
-                tracing::error!(%error, "the comparison of two schemas failed");
+            Err(Panicked(_)) => {
+                tracing::error!("the comparison of two schemas failed");
                 let message = "not decided whether the schema breaks compatibility: the comparison failed";
                 Ok(Some(message.to_owned()))
             }

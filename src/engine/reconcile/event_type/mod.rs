@@ -11,9 +11,10 @@ use crate::{
     plan::{
         Field,
         event_type::{self, Desired, EventTypeStep},
-        schema_source::{memory, validate},
+        schema_source::{examples_size, memory, validate_within},
         status::ReadyState,
     },
+    schema::Effort,
 };
 
 use super::{
@@ -22,6 +23,7 @@ use super::{
         host::Host,
         object::{Mode, Object},
         outcome::{Details, Error, Outcome, RemoteRef},
+        review::Proposal,
     },
     contention::{name_other_declarers, require_ownership},
     ignored_fields, observe,
@@ -44,7 +46,7 @@ async fn sync<H: Host>(
 
     // 2. What Svix is to hold, and memory for it.
     let _memory = ctx.memory.reserve(memory(event_type)).await;
-    let desired = desired(ctx, event_type, &prepared.connection).await?;
+    let desired = desired(ctx, object, event_type, &prepared.connection).await?;
 
     // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.
     if prepared.mode == Mode::Manage {
@@ -83,6 +85,7 @@ async fn sync<H: Host>(
 /// Returns what Svix is to hold.
 async fn desired<H: Host>(
     ctx: &Context<H>,
+    object: &Object,
     event_type: &WebhookEventType,
     connection: &SvixConnection,
 ) -> Result<Desired, Error> {
@@ -90,7 +93,10 @@ async fn desired<H: Host>(
     let owned_fields = recorded.map_or(&[][..], |svix| &svix.fields);
     let (schema, examples) = match schema_source::read(ctx, event_type).await? {
         Some(schema) => {
-            let (schema, examples) = validate(event_type, schema.to_value())?;
+            let bytes = schema.as_str().len() + examples_size(event_type);
+            let owned = event_type.clone();
+            let validate = move |effort: &Effort| validate_within(&owned, schema.to_value(), effort);
+            let (schema, examples) = ctx.judge(object, bytes, validate).await?;
             (Some(schema), examples)
         }
         None => (None, Vec::new()),
@@ -125,6 +131,15 @@ async fn observe_only<H: Host>(
     if let Err(error) = gate.check(ctx, wanted, &step, schemas.as_ref()).await {
         step = EventTypeStep::Refuse(error);
     }
+    ctx.propose(
+        object,
+        Proposal::EventType {
+            desired: wanted,
+            observed: observed.as_ref(),
+            schemas: schemas.as_ref(),
+            step: &step,
+        },
+    );
     let refusal = match &step {
         EventTypeStep::Refuse(refusal) => Some(refusal),
         _ => None,
