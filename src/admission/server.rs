@@ -41,7 +41,7 @@ use crate::{
 use super::{
     Known, Outcome,
     certificates::ServingCertificate,
-    review::{Reviewed, review_within},
+    review::{Reviewed, may_compare, review_within},
     wire::namespace_of,
 };
 
@@ -256,7 +256,7 @@ async fn validate(
 
 /// Reviews a request: at once where that takes little, else on another thread.
 async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Reviewed, Panicked> {
-    if body.len() <= judging::LARGE {
+    if body.len() <= judging::LARGE && !may_compare(&body) {
         let _permit = shared.turns.acquire_small(caller, &body).await;
         let _memory = shared.memory.reserve(super::memory(&body)).await;
         let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, effort))?;

@@ -106,6 +106,8 @@ pub enum Reason {
     FieldsIgnored,
     /// Svix is unreachable or returns a temporary error.
     SvixUnavailable,
+    /// The new schema breaks compatibility, which is enforced; Svix keeps the schema that it has.
+    BreakingChange,
     /// Svix fails with 5xx on this object again and again, while other calls of the connection succeed.
     SvixFailsOnObject,
     /// Svix asks to slow down (429).

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessRule, Condition, JsonPointer, ManagementPolicy, SecretKeyRef, SpecRule, Violation, duration, rule,
+    AccessRule, Compatibility, Condition, JsonPointer, ManagementPolicy, SecretKeyRef, SpecRule, Violation,
+    duration, rule,
 };
 
 /// A Svix environment and how resources are reconciled into it.
@@ -105,6 +106,11 @@ pub struct SvixConnectionSpec {
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub access: Option<Vec<AccessRule>>,
+
+    /// What a change of the schema of every event type must not do, besides what the event type itself says. An event type
+    /// can be stricter, never less strict. Left out: each event type's own `compatibility` alone counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compatibility: Option<Compatibility>,
 
     /// `Observe`: nothing is written to Svix through this connection; each object's status shows how Svix differs.
     /// Default: `Manage`.

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference, JsonObject,
-    JsonPointer, ManagementPolicy, SpecRule, Violation, rule,
+    Adoption, Compatibility, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference,
+    JsonObject, JsonPointer, ManagementPolicy, SpecRule, Violation, rule,
 };
 
 /// An event type in Svix.
@@ -90,6 +90,11 @@ pub struct WebhookEventTypeSpec {
     /// What happens to an event whose payload does not match the schema. Default: `Enforce`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload_policy: Option<PayloadPolicy>,
+
+    /// What a change of the schema must not do to those who receive the events, and what happens when it does. Default: a
+    /// change after which a payload is permitted that was refused before is written with a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compatibility: Option<Compatibility>,
 
     /// The group that Svix Cloud shows the event type in. The open-source server has no groups.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod access;
+mod compatibility;
 mod condition;
 mod connection;
 mod duration;
@@ -24,6 +25,7 @@ mod signing;
 mod summary;
 
 pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
+pub use compatibility::{ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityLevel};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use connection::{
     ChannelEncoding, CreateApplications, EventTypeNames, SvixConnection, SvixConnectionSpec,

@@ -93,6 +93,7 @@ fn spec(observed: &Observed, options: &Options, limitations: &mut Vec<Limitation
         examples: Vec::new(),
         format_assertion: None,
         payload_policy: None,
+        compatibility: None,
         group_name,
         feature_flag,
         feature_flags,

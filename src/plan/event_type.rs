@@ -173,6 +173,7 @@ pub fn desired(
         // Not written to Svix.
         format_assertion: _,
         payload_policy: _,
+        compatibility: _,
         deletion_policy: _,
         adoption: _,
         management_policy: _,
@@ -251,7 +252,8 @@ fn feature_flags_field(spec: &WebhookEventTypeSpec, was_list: bool) -> Field {
 
 /// The schema with `examples` in it, where Svix reads them. Examples that the object declares replace
 /// those that the schema itself has.
-fn with_examples(mut schema: Value, examples: Vec<Value>) -> Value {
+#[must_use]
+pub fn with_examples(mut schema: Value, examples: Vec<Value>) -> Value {
     if let (Value::Object(map), false) = (&mut schema, examples.is_empty()) {
         map.insert("examples".to_owned(), Value::Array(examples));
     }
@@ -362,7 +364,9 @@ pub fn plan(
     }
 }
 
-fn writes_schema(step: &EventTypeStep) -> bool {
+/// Whether a step writes the schema.
+#[must_use]
+pub fn writes_schema(step: &EventTypeStep) -> bool {
     match step {
         EventTypeStep::Create => true,
         EventTypeStep::Overwrite(differences)

@@ -6,6 +6,7 @@ pub mod access;
 pub mod adopt_id;
 pub mod channels;
 pub mod claims;
+pub mod compatibility;
 mod difference;
 pub mod digest;
 pub mod endpoint;

@@ -1,9 +1,12 @@
 //! WebhookEventTypes: the name, the schema and its examples, by the rules of the operator.
 
+use serde_json::{Map, Value};
+
 use crate::{
     admission::{Known, messages::Problem},
-    api::{EventTypeNames, JsonPointer, WebhookEventType},
+    api::{EventTypeNames, JsonPointer, SvixConnectionSpec, WebhookEventType},
     plan::{
+        compatibility::{self, Assessment, Schema},
         event_type, ids,
         schema_source::{self, Source},
     },
@@ -13,9 +16,14 @@ use crate::{
 use super::Findings;
 
 /// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
-/// object. Where the effort is exceeded, the findings say nothing.
+/// object. `before` is the object that it replaces. Where the effort is exceeded, the findings say nothing.
 #[must_use]
-pub fn event_type(object: &WebhookEventType, known: &Known, effort: &Effort) -> Findings {
+pub fn event_type(
+    object: &WebhookEventType,
+    before: Option<&WebhookEventType>,
+    known: &Known,
+    effort: &Effort,
+) -> Findings {
     let mut findings = Findings::default();
     let (connection, name) = (object.connection_name(), object.event_type_name());
     // A connection that is not known yet may have been applied together with this object: the operator checks the name
@@ -45,6 +53,15 @@ pub fn event_type(object: &WebhookEventType, known: &Known, effort: &Effort) -> 
         Ok(Source::None | Source::ConfigMap(_)) => {}
         Err(error) => findings.problems.push(error.into()),
     }
+    let before = before.filter(|_| findings.problems.is_empty());
+    let spec = known.directory.connection(connection);
+    match before.map(|before| assess_change(before, object, spec.as_deref())) {
+        None | Some(Assessment::Compatible) => {}
+        Some(Assessment::Warn(message)) => {
+            findings.warnings.push(Problem::new(schema_source::field(object), message));
+        }
+        Some(Assessment::Refuse(message)) => findings.problem(schema_source::field(object), message),
+    }
     let namespace = object.metadata.namespace.as_deref();
     // An object that may not declare it learns nothing of the one that does.
     if let Some(warning) = super::not_permitted(known, connection, namespace, object) {
@@ -66,4 +83,39 @@ pub fn event_type(object: &WebhookEventType, known: &Known, effort: &Effort) -> 
         .map(|warning| Problem::new(JsonPointer::ROOT.join(&warning.pointer), warning.message));
     findings.warnings.extend(of_schema);
     findings
+}
+
+/// Assesses the change from one object to another. The operator compares with what Svix has, which may be something else; a
+/// schema in a ConfigMap is left to it.
+fn assess_change(
+    before: &WebhookEventType,
+    object: &WebhookEventType,
+    connection: Option<&SvixConnectionSpec>,
+) -> Assessment {
+    let policies = compatibility::policies(object, connection);
+    if policies.is_empty() {
+        return Assessment::Compatible;
+    }
+    let any = || Value::Object(Map::new());
+    let (Some(Some(old)), Some(new)) = (schema_of(before), schema_of(object)) else {
+        return Assessment::Compatible;
+    };
+    // Without a schema any payload passes.
+    let new = new.unwrap_or_else(any);
+    let old = Schema { value: &old, format_assertion: before.spec.format_assertion() };
+    let new = Schema { value: &new, format_assertion: object.spec.format_assertion() };
+    compatibility::assess(old, new, &policies, compatibility::allowed(object))
+}
+
+/// Returns the schema as the operator writes it, with the examples; `None`: it is not known here; `Some(None)`: none is
+/// declared.
+fn schema_of(object: &WebhookEventType) -> Option<Option<Value>> {
+    match schema_source::schema_text(object).ok()? {
+        Source::None => Some(None),
+        Source::ConfigMap(_) => None,
+        Source::Inline(schema) => {
+            let (schema, examples) = schema_source::validate(object, schema.to_value()).ok()?;
+            Some(Some(event_type::with_examples(schema, examples)))
+        }
+    }
 }

@@ -475,3 +475,89 @@ fn an_event_type_may_have_no_schema() {
     let (_, response) = answer(&known, &request("CREATE", "WebhookEventType", &examples));
     assert_eq!(response["allowed"], false, "{response}");
 }
+
+/// An update of an event type from one spec to another.
+fn changed(old: &Value, new: &Value) -> Value {
+    let mut request = request("UPDATE", "WebhookEventType", new);
+    request["request"]["oldObject"] = request["request"]["object"].clone();
+    request["request"]["oldObject"]["spec"] = old.clone();
+    request
+}
+
+fn typed(kind: &str, compatibility: &Value) -> Value {
+    json!({
+        "name": "a.b", "compatibility": compatibility,
+        "schema": {"type": "object", "properties": {"n": {"type": kind}}},
+    })
+}
+
+#[test]
+fn a_breaking_change_is_refused_where_enforced() {
+    let enforced = json!({"action": "Enforce"});
+    let request = changed(&typed("integer", &enforced), &typed("number", &enforced));
+
+    let (reviewed, answer) = answer(&Known::default(), &request);
+
+    assert_eq!(reviewed.outcome, Outcome::Refused);
+    assert_eq!(answer["status"]["details"]["causes"][0]["field"], "/spec/schema");
+    let message = answer["status"]["message"].as_str().unwrap();
+    assert!(message.contains("svix-operator.dev/allow-breaking: \""), "{message}");
+}
+
+#[test]
+fn a_breaking_change_is_a_warning_by_default() {
+    let request = changed(&typed("integer", &Value::Null), &typed("number", &Value::Null));
+
+    let (_, answer) = answer(&known(PayloadPolicy::Enforce), &request);
+
+    assert_eq!(answer["allowed"], true);
+    let warnings = answer["warnings"].to_string();
+    assert!(warnings.contains("the schema breaks compatibility (ConsumerSafe)"), "{warnings}");
+}
+
+#[test]
+fn the_annotation_admits_the_change() {
+    let enforced = json!({"action": "Enforce"});
+    let (old, new) = (typed("integer", &enforced), typed("number", &enforced));
+    let digest = crate::plan::compatibility::digest(&old["schema"], &new["schema"]);
+    let mut request = changed(&old, &new);
+    let allowed = format!("{digest} agreed");
+    request["request"]["object"]["metadata"]["annotations"] =
+        json!({"svix-operator.dev/allow-breaking": allowed});
+
+    let (_, answer) = answer(&Known::default(), &request);
+
+    assert_eq!(answer["allowed"], true);
+}
+
+#[test]
+fn a_schema_that_is_removed_breaks() {
+    let enforced = json!({"action": "Enforce"});
+    let request = changed(&typed("integer", &enforced), &json!({"name": "a.b", "compatibility": enforced}));
+
+    let (reviewed, _) = answer(&Known::default(), &request);
+
+    assert_eq!(reviewed.outcome, Outcome::Refused);
+}
+
+#[test]
+fn a_connection_enforces_compatibility() {
+    let known = known(PayloadPolicy::Enforce);
+    let spec = json!({
+        "ownerId": "o", "tokenSecretRef": {"name": "t", "key": "t"}, "compatibility": {"action": "Enforce"},
+    });
+    known.directory.set_connection("default", Some(serde_json::from_value(spec).unwrap()));
+    let none = json!({"level": "None"});
+
+    let (reviewed, _) = answer(&known, &changed(&typed("integer", &none), &typed("number", &none)));
+
+    assert_eq!(reviewed.outcome, Outcome::Refused);
+}
+
+#[test]
+fn only_changes_of_event_types_may_compare() {
+    let update = changed(&typed("integer", &Value::Null), &typed("number", &Value::Null));
+
+    assert!(may_compare(update.to_string().as_bytes()));
+    assert!(!may_compare(event(&json!({"a": 1})).to_string().as_bytes()));
+}

@@ -194,6 +194,16 @@ pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
             harness.declare([kind()]);
             Scenario::of(harness, &kind(), Waiting)
         }),
+        Reason::BreakingChange => boxed(async move {
+            let of = |kind: &str| {
+                let schema = json!({"type": "object", "properties": {"n": {"type": kind}}});
+                event_type("a.one").with("schema", schema).with("compatibility", json!({"action": "Enforce"}))
+            };
+            let mut harness = declaring([of("integer")]).await;
+            harness.wait_for_reason(&of("integer").key(), "InSync").await;
+            harness.declare([of("number")]);
+            Scenario::of(harness, &of("number"), Stalled)
+        }),
         Reason::SvixFailsOnObject => boxed(async move {
             let faults = FaultPlan { errors: 1.0, ..FaultPlan::default() };
             under("event-type.create", faults, vec![kind()], Stalled).await

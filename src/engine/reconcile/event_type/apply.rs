@@ -1,6 +1,7 @@
 //! Carrying out the plan for an event type, until Svix holds what is declared.
 
 use crate::{
+    api::Reason,
     plan::{
         Difference, claims, describe,
         event_type::{self, Desired, EventTypeStep, Observed},
@@ -19,6 +20,7 @@ use super::{
         ignored_fields,
     },
     claim::{Claim, is_ours},
+    compatibility::Gate,
 };
 
 /// More attempts than any sequence of surprises takes; then the object is reconciled again later.
@@ -31,6 +33,7 @@ pub(super) async fn apply<H: Host>(
     session: &Session,
     wanted: &Desired,
     claim: Claim,
+    gate: Gate<'_>,
 ) -> Result<Unapplied, Error> {
     let mut object = object.clone();
     let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
@@ -46,6 +49,8 @@ pub(super) async fn apply<H: Host>(
             observed = document.as_ref().map(|document| document.observed.clone());
             continue;
         }
+        // Nothing is written that breaks receivers, where that is enforced.
+        let warning = gate.check(ctx, wanted, &step, schemas).await?;
         let is_write =
             !matches!(step, EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Refuse(_));
         if is_write {
@@ -90,12 +95,12 @@ pub(super) async fn apply<H: Host>(
                 // A revival is a creation: fields that the spec does not name get Svix's defaults.
                 let revived = is_revived.then(|| wanted.clone().with_defaults());
                 let wanted = revived.as_ref().unwrap_or(wanted);
-                let write = Write { wanted, differences, is_revived, is_overwritten: false };
+                let write = Write { wanted, differences, is_revived, is_overwritten: false, warning };
                 write.patch(ctx, &mut object, session, document.as_ref()).await?
             }
             EventTypeStep::Overwrite(ref differences) => {
                 let is_revived = observed.as_ref().is_some_and(|observed| observed.archived);
-                let write = Write { wanted, differences, is_revived, is_overwritten: true };
+                let write = Write { wanted, differences, is_revived, is_overwritten: true, warning };
                 write.patch(ctx, &mut object, session, document.as_ref()).await?
             }
         };
@@ -160,6 +165,8 @@ struct Write<'a> {
     is_revived: bool,
     /// Whether it was not ours before.
     is_overwritten: bool,
+    /// What is to be reported about the new schema.
+    warning: Option<String>,
 }
 
 impl Write<'_> {
@@ -170,13 +177,16 @@ impl Write<'_> {
         session: &Session,
         document: Option<&EventTypeDocument>,
     ) -> Result<Written, Error> {
-        let Self { wanted, differences, is_revived, is_overwritten: _ } = *self;
+        let Self { wanted, differences, is_revived, .. } = *self;
         *object = ctx.claim(object, None).await?;
         let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
         let schemas = document.and_then(|document| document.schemas.as_ref());
         match session.client.patch_event_type(wanted, &fields, is_revived, schemas).await {
             Ok(response) => {
                 self.publish(ctx, object);
+                if let Some(warning) = &self.warning {
+                    ctx.publish_warning(object, Reason::BreakingChange.as_str(), warning.clone());
+                }
                 Ok(Written::Done(Box::new(response)))
             }
             // Expunged since it was read.

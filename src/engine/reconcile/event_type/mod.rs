@@ -2,6 +2,7 @@
 
 mod apply;
 mod claim;
+mod compatibility;
 mod delete;
 mod kind;
 
@@ -31,6 +32,7 @@ use super::{
 };
 
 use claim::{Claim, claim_of, is_ours};
+use compatibility::Gate;
 
 /// Makes Svix hold what an event type declares.
 async fn sync<H: Host>(
@@ -55,12 +57,13 @@ async fn sync<H: Host>(
 
     // 4. Only compared, if the object or its connection says so.
     let claim = claim_of(ctx, object, event_type, &prepared, &wanted.name);
+    let gate = Gate { event_type, connection: &prepared.connection };
     if prepared.mode != Mode::Manage {
-        return observe_only(ctx, object, &prepared, &wanted, claim).await;
+        return observe_only(ctx, object, &prepared, &wanted, claim, gate).await;
     }
 
     // 5. Svix is made to hold it.
-    let unapplied = apply::apply(ctx, object, session, &wanted, claim).await?;
+    let unapplied = apply::apply(ctx, object, session, &wanted, claim, gate).await?;
 
     // 6. What status says.
     let remote = RemoteRef::EventType(EventTypeInSvix {
@@ -109,6 +112,7 @@ async fn observe_only<H: Host>(
     prepared: &Prepared,
     wanted: &Desired,
     claim: Claim,
+    gate: Gate<'_>,
 ) -> Result<Outcome, Error> {
     let session = &*prepared.session;
     let mut observed = session.mirror.event_type(&wanted.name).map(|observed| (*observed).clone());
@@ -123,7 +127,10 @@ async fn observe_only<H: Host>(
     }
     let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
-    let step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
+    let mut step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
+    if let Err(error) = gate.check(ctx, wanted, &step, schemas.as_ref()).await {
+        step = EventTypeStep::Refuse(error);
+    }
     ctx.propose(
         object,
         Proposal::EventType {

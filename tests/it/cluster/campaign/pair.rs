@@ -10,12 +10,13 @@ use super::tokens::{self, Tokens};
 use crate::support::objects::{Manifest, endpoint, event_type};
 
 /// Every field of an event type's spec that changes. The three places of a schema are one.
-pub const OF_EVENT_TYPES: [&str; 12] = [
+pub const OF_EVENT_TYPES: [&str; 13] = [
     "schema",
     "description",
     "examples",
     "formatAssertion",
     "payloadPolicy",
+    "compatibility",
     "groupName",
     "featureFlag",
     "deprecated",
@@ -236,6 +237,11 @@ impl Pair {
             "examples" => self.examples(),
             "formatAssertion" | "deprecated" | "suspend" => json!(self.chance(0.5)),
             "payloadPolicy" => json!(self.pick(&["Enforce", "Warn", "Audit"])),
+            // What is enforced may stall the object, which is tested elsewhere.
+            "compatibility" => {
+                let level = self.pick(&["ConsumerSafe", "Strict", "Backward", "Full", "None"]);
+                json!({"level": level, "action": "Warn"})
+            }
             // Ignored by the open-source server, which is reported; so it is rare.
             "groupName" if self.chance(0.8) => Value::Null,
             "groupName" => json!("group"),

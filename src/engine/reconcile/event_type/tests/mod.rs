@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod apply;
+mod compatibility;
 mod delete;
 
 use serde_json::{Value, json};
