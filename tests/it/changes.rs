@@ -1,0 +1,3 @@
+//! `diff` and `apply`: what is shown is what is done.
+
+mod credentials;
