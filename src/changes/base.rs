@@ -10,10 +10,11 @@ use crate::{
     embedded::{self, EmbeddedSvix},
     engine::{Kind, Object, ObjectKey},
     manifests::{Loaded, Server, SourceMap},
+    plan::Field,
 };
 
 use super::{
-    model::{Action, Change, ChangeSet},
+    model::{Action, Change, ChangeSet, Side},
     preview::Preview,
     run::{CannotCompare, Run, Target, run},
 };
@@ -58,6 +59,7 @@ pub async fn compare(
     let after = run(manifests, &target, how(Some(preview.clone())), shutdown, |_, _| ()).await?;
     let mut changes =
         preview.change_set(&after.objects, |key| sources.origin(key).map(ToString::to_string)).changes;
+    hide_addresses(&mut changes, &before.objects);
     let is_declared = |key: &ObjectKey| after.objects.iter().any(|object| object.key() == *key);
     let deleted = before.objects.iter().filter(|object| !is_declared(&object.key()));
     changes.extend(deleted.filter_map(deletion));
@@ -67,6 +69,22 @@ pub async fn compare(
         change.fingerprint = None;
     }
     Ok(ChangeSet::new(changes))
+}
+
+/// Hides the addresses that the base takes from a Secret, where the manifests have them in the object.
+fn hide_addresses(changes: &mut [Change], base: &[Object]) {
+    for object in base {
+        let Object::Endpoint(endpoint) = object else { continue };
+        if endpoint.spec.url_from.is_none() {
+            continue;
+        }
+        let named = Change::of(object).key();
+        let fields = changes.iter_mut().filter(|change| change.key() == named).flat_map(|it| &mut it.fields);
+        for field in fields.filter(|field| field.field == Field::Url.as_str() && field.before != Side::Absent)
+        {
+            field.before = Side::Hidden;
+        }
+    }
 }
 
 /// What becomes of an object that is not declared any more.
