@@ -17,8 +17,8 @@ pub(super) fn violations(error: &ValidationError<'_>, schema: &Value) -> Vec<Vio
     let found = match (error.instance().as_ref(), shown(&pointer)) {
         (Value::String(text), Shown::Host) => messages::host_only(text),
         (Value::String(_) | Value::Number(_), Shown::Nothing) => "a value (not shown)".to_owned(),
-        // A whole header line in place of a name.
-        (Value::String(text), Shown::Name) if text.contains(':') => "a value (not shown)".to_owned(),
+        // A whole header line or a variable in place of a name.
+        (Value::String(text), Shown::Name) if text.contains([':', '=']) => "a value (not shown)".to_owned(),
         (value, _) => messages::found(value),
     };
     let message = match error.kind() {

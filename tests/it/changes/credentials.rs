@@ -67,7 +67,7 @@ impl Case {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hook", "namespace": "shop"},
             "stringData": {
-                "address": self.secret_url(), "other": self.secret_url(), "header": self.credential(),
+                "address": self.secret_url(), "other": self.url("moved.example.org"), "header": self.credential(),
                 "key": self.signing_key(), "unused": self.credential(),
             },
             "data": {"binary": base64::engine::general_purpose::STANDARD.encode(self.credential())},
@@ -115,7 +115,8 @@ impl Case {
                     "signingSecret": {"fromSecret": {"name": "hook", "key": "key"}},
                 }),
             ),
-            // In one folder in the manifest, in the other one in a Secret.
+            // In one folder in the manifest, in the other one in a Secret. Svix does not record where an address came
+            // from, so the host of the one that it has is shown beside the one in the manifest.
             endpoint(
                 "moved",
                 match path_of_url {
