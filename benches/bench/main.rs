@@ -2,8 +2,8 @@
 //!
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
-//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `gateway`, `admission`
-//! and `memory`.
+//! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `hostile`, `gateway`,
+//! `admission` and `memory`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
@@ -13,6 +13,7 @@ mod admission;
 mod cluster;
 mod converge;
 mod gateway;
+mod hostile;
 mod memory;
 mod process;
 mod table;
@@ -46,6 +47,9 @@ fn main() {
         }
         if runs("validate") {
             validate::run(&mut table);
+        }
+        if runs("hostile") {
+            hostile::run(&mut table);
         }
         if runs("gateway") {
             gateway::run(&mut table).await;

@@ -10,7 +10,7 @@ use crate::{
         GROUP, JsonPointer, PayloadPolicy, WebhookEndpoint, WebhookEvent, WebhookEventType,
         without_managed_fields,
     },
-    schema,
+    schema::{self, Effort},
 };
 
 use super::{
@@ -75,6 +75,12 @@ pub fn memory(body: &[u8]) -> usize {
 /// Reviews a request of the API server. There is a response to any text, with the request's uid if it has one.
 #[must_use]
 pub fn review(body: &[u8], known: &Known) -> Reviewed {
+    review_within(body, known, &Effort::full())
+}
+
+/// As [`review()`], within an effort. Where it is exceeded, the response says nothing.
+#[must_use]
+pub fn review_within(body: &[u8], known: &Known, effort: &Effort) -> Reviewed {
     let request = match serde_json::from_slice::<Review<'_>>(body) {
         Ok(review) => review.request,
         Err(error) => {
@@ -96,9 +102,13 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
     let write = create || request.operation == "UPDATE";
     match request.kind.kind.as_str() {
         // The CRD refuses every change of an event's spec.
-        "WebhookEvent" if is_ours && create => review_object(request, known, "WebhookEvent", judge::event),
+        "WebhookEvent" if is_ours && create => {
+            review_object(request, known, "WebhookEvent", |object, known| judge::event(object, known, effort))
+        }
         "WebhookEventType" if is_ours && write => {
-            review_object(request, known, "WebhookEventType", judge::event_type)
+            review_object(request, known, "WebhookEventType", |object, known| {
+                judge::event_type(object, known, effort)
+            })
         }
         "WebhookEndpoint" if is_ours && write => {
             review_object(request, known, "WebhookEndpoint", judge::endpoint)
@@ -144,7 +154,7 @@ fn review_object<K: Reviewable>(
     request: Request<'_>,
     known: &Known,
     kind: &'static str,
-    judge: fn(&K, &Known) -> Findings,
+    judge: impl FnOnce(&K, &Known) -> Findings,
 ) -> Reviewed {
     let text = request.object.map(|object| without_managed_fields(object.get()));
     // Before anything is built of it.

@@ -7,7 +7,6 @@
 
 use std::{
     convert::Infallible,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,20 +32,22 @@ use tower::ServiceExt as _;
 
 use crate::{
     connections::{self, Connection, HeadLimits, serve_http1},
+    judging::{self, Panicked},
     memory::{self, MemoryBudget},
     telemetry::AdmissionMetrics,
     turns::{self, Caller, Permit, Permits},
 };
 
-use super::{Known, Outcome, certificates::ServingCertificate, review, wire::namespace_of};
+use super::{
+    Known, Outcome,
+    certificates::ServingCertificate,
+    review::{Reviewed, review_within},
+    wire::namespace_of,
+};
 
 /// Time after which an idle connection is closed. Go's clients close theirs after 90 seconds; a server that waits for longer
 /// never closes a connection on which a request is on its way.
 const IDLE: Duration = Duration::from_secs(150);
-
-/// Bodies from this size on are reviewed on a thread of their own, so that other requests do not wait for them. For smaller
-/// ones, the hand-over takes longer than the review.
-const LARGE_BODY: usize = 64 * 1024;
 
 /// Limits and timeouts.
 #[derive(Clone, Copy, Debug)]
@@ -66,9 +67,9 @@ pub struct Limits {
     pub handshake: Duration,
     /// Maximum number of open connections.
     pub connections: usize,
-    /// Maximum number of concurrent reviews of bodies of up to 64 KiB; further ones wait.
+    /// Maximum number of concurrent reviews of bodies of up to 64 KiB that take about a millisecond; further ones wait.
     pub reviews: usize,
-    /// The same of larger bodies.
+    /// The same of larger bodies, and of reviews that take longer.
     pub large_reviews: usize,
     /// Time for requests in flight to end when the server stops.
     pub stop: Duration,
@@ -91,8 +92,9 @@ impl Default for Limits {
     }
 }
 
-/// The permits of reviews. Those of small and of large bodies are apart, so that small ones never wait for large ones; in
-/// both, callers and namespaces take turns. Cheap to clone.
+/// The permits of reviews. Those of small and of large ones are apart, so that small ones never wait for large ones; in
+/// both, callers and namespaces take turns. A review that begins as a small one and takes long is begun again as a large one.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct ReviewTurns {
     small: Permits,
@@ -112,9 +114,12 @@ impl ReviewTurns {
         self.small.without_turn().max(self.large.without_turn())
     }
 
-    async fn acquire(&self, caller: Caller, body: &[u8]) -> Permit {
-        let permits = if body.len() > LARGE_BODY { &self.large } else { &self.small };
-        permits.acquire(caller, &namespace_of(body)).await
+    async fn acquire_small(&self, caller: Caller, body: &[u8]) -> Permit {
+        self.small.acquire(caller, &namespace_of(body)).await
+    }
+
+    async fn acquire_large(&self, caller: Caller, body: &[u8]) -> Permit {
+        self.large.acquire(caller, &namespace_of(body)).await
     }
 }
 
@@ -233,18 +238,8 @@ async fn validate(
     let started = Instant::now();
     // An event must not be admitted without validation because this process has just started.
     shared.known.catalogue.wait_loaded().await;
-    let permit = shared.turns.acquire(caller, &body).await;
-    let memory = shared.memory.reserve(super::memory(&body)).await;
-    let known = shared.known.clone();
-    let size = body.len();
     // A panic, a defect of this program or of a library, fails this request and no other.
-    let run = move || {
-        let _permits = (permit, memory);
-        catch_unwind(AssertUnwindSafe(|| review(&body, &known))).ok()
-    };
-    let reviewed =
-        if size > LARGE_BODY { tokio::task::spawn_blocking(run).await.ok().flatten() } else { run() };
-    let Some(reviewed) = reviewed else {
+    let Ok(reviewed) = reviewed(&shared, caller, body).await else {
         shared.metrics.reviewed("other", "panicked", started.elapsed());
         return (StatusCode::INTERNAL_SERVER_ERROR, "internal error in svix-operator; see its log\n")
             .into_response();
@@ -257,4 +252,20 @@ async fn validate(
         tracing::warn!("a request is not a valid AdmissionReview; it was denied");
     }
     ([(header::CONTENT_TYPE, "application/json")], reviewed.answer).into_response()
+}
+
+/// Reviews a request: at once where that takes little, else on another thread.
+async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Reviewed, Panicked> {
+    if body.len() <= judging::LARGE {
+        let _permit = shared.turns.acquire_small(caller, &body).await;
+        let _memory = shared.memory.reserve(super::memory(&body)).await;
+        let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, effort))?;
+        if let Some(reviewed) = reviewed {
+            return Ok(reviewed);
+        }
+    }
+    let permit = shared.turns.acquire_large(caller, &body).await;
+    let memory = shared.memory.reserve(super::memory(&body)).await;
+    let known = shared.known.clone();
+    judging::thoroughly((permit, memory), move |effort| review_within(&body, &known, effort)).await
 }

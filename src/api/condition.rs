@@ -122,6 +122,8 @@ pub enum Reason {
     Deleting,
     /// The payload does not match the schema of its event type.
     InvalidPayload,
+    /// Whether the payload matches the schema of its event type takes too much work to find out.
+    ValidationLimitExceeded,
     /// The payload matches the schema of its event type.
     PayloadValid,
     /// The event type is declared without a schema, so any payload passes.

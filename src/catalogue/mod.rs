@@ -26,7 +26,7 @@ pub use unknown::Unknown;
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
-    schema::{self, Compiled, InvalidSchema, Payload, Violation},
+    schema::{self, Compiled, Effort, Findings, InvalidSchema, Payload, Violation},
 };
 
 /// How many schemas stay compiled unless something else is asked for.
@@ -62,6 +62,9 @@ pub enum Judgement {
         violations: Vec<Violation>,
         /// How many there are beyond them.
         more: usize,
+        /// Whether nobody knows if it matches, since finding out takes too much work. The one violation says where that was
+        /// given up.
+        is_given_up: bool,
     },
     /// Nobody declares this event type.
     Undeclared,
@@ -147,46 +150,52 @@ impl Catalogue {
     /// Judges a payload by the schema of an event type.
     #[must_use]
     pub fn judge(&self, connection: &str, event_type: &str, payload: &Value) -> Judgement {
-        match self.found(connection, event_type) {
+        match self.found(connection, event_type, &Effort::full()) {
             Found::Nothing => Judgement::Undeclared,
             Found::WithoutSchema => Judgement::NotValidated,
-            Found::Schema(entry, compiled) => {
-                let (violations, more) = compiled.violations(payload);
-                entry.judged(violations, more)
-            }
+            Found::Schema(entry, compiled) => entry.judged(compiled.judge_value(payload)),
         }
     }
 
     /// Judges a payload that was read from text, with its numbers as they are written there.
     #[must_use]
-    pub fn judge_payload(&self, connection: &str, event_type: &str, payload: &Payload) -> Judgement {
-        match self.found(connection, event_type) {
+    pub fn judge_payload(
+        &self,
+        connection: &str,
+        event_type: &str,
+        payload: &Payload,
+        effort: &Effort,
+    ) -> Judgement {
+        match self.found(connection, event_type, effort) {
             Found::Nothing => Judgement::Undeclared,
             Found::WithoutSchema => Judgement::NotValidated,
-            Found::Schema(entry, compiled) => {
-                let found = compiled.judge(payload);
-                entry.judged(found.violations, found.more)
-            }
+            Found::Schema(entry, compiled) => entry.judged(compiled.judge_within(payload, effort)),
         }
     }
 
     /// Judges a payload as it stands in a text: one that cannot be read for certain breaks every schema, and no policy
     /// lets it pass, since nobody can say what receivers will see. Without a schema the text is not read at all.
     #[must_use]
-    pub fn judge_text(&self, connection: &str, event_type: &str, payload: &[u8]) -> Judgement {
-        let (entry, compiled) = match self.found(connection, event_type) {
+    pub fn judge_text(
+        &self,
+        connection: &str,
+        event_type: &str,
+        payload: &[u8],
+        effort: &Effort,
+    ) -> Judgement {
+        let (entry, compiled) = match self.found(connection, event_type, effort) {
             Found::Nothing => return Judgement::Undeclared,
             Found::WithoutSchema => return Judgement::NotValidated,
             Found::Schema(entry, compiled) => (entry, compiled),
         };
         match Payload::parse(payload) {
-            Ok(payload) => {
-                let found = compiled.judge(&payload);
-                entry.judged(found.violations, found.more)
-            }
-            Err(violation) => {
-                Judgement::Invalid { policy: PayloadPolicy::Enforce, violations: vec![violation], more: 0 }
-            }
+            Ok(payload) => entry.judged(compiled.judge_within(&payload, effort)),
+            Err(violation) => Judgement::Invalid {
+                policy: PayloadPolicy::Enforce,
+                violations: vec![violation],
+                more: 0,
+                is_given_up: false,
+            },
         }
     }
 
@@ -212,15 +221,34 @@ impl Catalogue {
 
     /// Sets the declaration of an event type. If its schema does not compile, the one before it stays.
     pub fn put(&self, connection: &str, name: &str, declared: Declared) -> Result<(), InvalidSchema> {
-        if self.entry(connection, name).is_some_and(|entry| entry.declared == declared) {
+        self.put_within(connection, name, declared, &Effort::full())
+    }
+
+    /// As [`Catalogue::put`], if that takes no more than the effort. Otherwise it is exceeded, and nothing changes.
+    pub fn put_within(
+        &self,
+        connection: &str,
+        name: &str,
+        declared: Declared,
+        effort: &Effort,
+    ) -> Result<(), InvalidSchema> {
+        if self.has(connection, name, &declared) {
             return Ok(());
         }
         let entry = Arc::new(Entry::new(declared));
-        self.check(&entry)?;
+        self.check(&entry, effort)?;
+        if effort.is_exceeded() {
+            return Ok(());
+        }
         self.change(connection, |table| {
             table.insert(name.into(), entry);
         });
         Ok(())
+    }
+
+    /// Whether an event type is declared like this already.
+    fn has(&self, connection: &str, name: &str, declared: &Declared) -> bool {
+        self.entry(connection, name).is_some_and(|entry| entry.declared == *declared)
     }
 
     /// Removes an event type that no object declares any more.
@@ -247,7 +275,7 @@ impl Catalogue {
                 Some(before) if before.declared == declared => before.clone(),
                 _ => {
                     let entry = Arc::new(Entry::new(declared));
-                    match (self.check(&entry), before) {
+                    match (self.check(&entry, &Effort::full()), before) {
                         (Ok(()), _) => entry,
                         (Err(error), before) => {
                             broken.push((name.clone(), error));
@@ -304,12 +332,12 @@ impl Catalogue {
     }
 
     /// The entry of an event type, with its compiled schema.
-    fn found(&self, connection: &str, event_type: &str) -> Found {
+    fn found(&self, connection: &str, event_type: &str, effort: &Effort) -> Found {
         let Some(entry) = self.entry(connection, event_type) else { return Found::Nothing };
         if entry.declared.schema.is_none() {
             return Found::WithoutSchema;
         }
-        match self.compiled(&entry) {
+        match self.compiled(&entry, effort) {
             Some(compiled) => Found::Schema(entry, compiled),
             None => Found::Nothing,
         }
@@ -333,7 +361,7 @@ impl Catalogue {
     }
 
     /// The compiled schema of an entry, compiled now if it is not. It did compile when it was taken in.
-    fn compiled(&self, entry: &Arc<Entry>) -> Option<Arc<Compiled>> {
+    fn compiled(&self, entry: &Arc<Entry>, effort: &Effort) -> Option<Arc<Compiled>> {
         // Writing to what is read by all would make the processors wait for each other.
         if !entry.used.load(Ordering::Relaxed) {
             entry.used.store(true, Ordering::Relaxed);
@@ -341,19 +369,27 @@ impl Catalogue {
         if let Some(compiled) = entry.compiled.load_full() {
             return Some(compiled);
         }
-        self.compile(entry).ok().flatten()
+        self.compile(entry, effort).ok().flatten()
     }
 
     /// Checks that the schema of an entry can be used, if it has one.
-    fn check(&self, entry: &Arc<Entry>) -> Result<(), InvalidSchema> {
-        self.compile(entry).map(|_| ())
+    fn check(&self, entry: &Arc<Entry>, effort: &Effort) -> Result<(), InvalidSchema> {
+        self.compile(entry, effort).map(|_| ())
     }
 
-    fn compile(&self, entry: &Arc<Entry>) -> Result<Option<Arc<Compiled>>, InvalidSchema> {
+    /// `None`: it has no schema, or the effort is exceeded.
+    fn compile(&self, entry: &Arc<Entry>, effort: &Effort) -> Result<Option<Arc<Compiled>>, InvalidSchema> {
         let Declared { schema, format_assertion, policy: _ } = &entry.declared;
         let Some(schema) = schema else { return Ok(None) };
         schema::check_schema_text(schema.as_str())?;
-        let compiled = Arc::new(Compiled::new(&schema.to_value(), *format_assertion)?);
+        if !effort.allows_schema(schema.as_str().len()) {
+            return Ok(None);
+        }
+        let compiled = Compiled::new_within(&schema.to_value(), *format_assertion, effort);
+        if effort.is_exceeded() {
+            return Ok(None);
+        }
+        let compiled = Arc::new(compiled?);
         entry.compiled.store(Some(compiled.clone()));
         self.inner.compiled.lock().insert(entry.clone());
         Ok(Some(compiled))
@@ -366,12 +402,13 @@ impl Entry {
         Self { declared, compiled: ArcSwapOption::empty(), used: AtomicBool::new(false), size }
     }
 
-    /// What is said of a payload that violates this entry's schema so.
-    fn judged(&self, violations: Vec<Violation>, more: usize) -> Judgement {
+    /// What is said of a payload of which this entry's schema says so.
+    fn judged(&self, findings: Findings) -> Judgement {
+        let Findings { violations, more, is_given_up, steps: _ } = findings;
         if violations.is_empty() {
             Judgement::Valid
         } else {
-            Judgement::Invalid { policy: self.declared.policy, violations, more }
+            Judgement::Invalid { policy: self.declared.policy, violations, more, is_given_up }
         }
     }
 }

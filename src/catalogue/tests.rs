@@ -138,7 +138,11 @@ fn without_a_schema_any_text_passes() {
     assert!(catalogue.contains("c", "a.b"));
     assert_eq!(catalogue.judge("c", "a.b", &json!({"a": "x"})), Judgement::NotValidated);
     for text in [r#"{"a":1,"a":"x"}"#, "<xml/>", "\u{feff}"] {
-        assert_eq!(catalogue.judge_text("c", "a.b", text.as_bytes()), Judgement::NotValidated, "{text}");
+        assert_eq!(
+            catalogue.judge_text("c", "a.b", text.as_bytes(), &Effort::full()),
+            Judgement::NotValidated,
+            "{text}"
+        );
     }
 
     assert_eq!(catalogue.replace("c", [("a.c".to_owned(), declared)]), Vec::new());

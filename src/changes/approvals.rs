@@ -32,7 +32,9 @@ impl Approvals {
     #[must_use]
     pub fn new(changes: &ChangeSet, token: &str, write_hidden_headers: bool) -> Self {
         let approved = changes.changes.iter().filter_map(|change| {
-            let details = |field: &str| field == "signingSecret" || field.starts_with("headers/");
+            // When the address moves to another host, headers are withheld and written again.
+            let details =
+                |field: &str| matches!(field, "signingSecret" | "url") || field.starts_with("headers/");
             let writes_details = matches!(change.action, Action::Create | Action::Adopt)
                 || change.fields.iter().any(|field| details(&field.field))
                 // The creation that was interrupted.

@@ -15,7 +15,8 @@ use crate::{
 
 use super::{
     model::{Action, Change, ChangeSet, Side},
-    preview::Preview,
+    placeholders,
+    preview::{HiddenHeaders, Preview},
     run::{CannotCompare, Run, Target, run},
 };
 
@@ -49,13 +50,16 @@ pub async fn compare(
     sources: &SourceMap,
     shutdown: &CancellationToken,
 ) -> Result<ChangeSet, CannotCompareBase> {
+    let (mut base, mut manifests) = (base, manifests);
+    placeholders::add(&mut base);
+    placeholders::add(&mut manifests);
     let svix = EmbeddedSvix::start(embedded::Options::default()).await?;
     let url = svix.url();
     let server = Server { url: &url, token: svix.token(), token_source: None, is_embedded: true };
     let target = Target { server, connection, requests_per_second: None };
     let how = |reviewer| Run { reviewer, concurrency: CONCURRENCY, timeout: TIMEOUT };
     let before = run(base, &target, how(None), shutdown, |_, _| ()).await.map_err(CannotCompareBase::Base)?;
-    let preview = Arc::new(Preview::new(svix.token(), false));
+    let preview = Arc::new(Preview::new(svix.token(), HiddenHeaders::Ignored));
     let after = run(manifests, &target, how(Some(preview.clone())), shutdown, |_, _| ()).await?;
     let mut changes =
         preview.change_set(&after.objects, |key| sources.origin(key).map(ToString::to_string)).changes;

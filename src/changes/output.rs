@@ -2,11 +2,14 @@
 
 mod lines;
 mod markdown;
+mod summary;
 mod text;
 
 use std::io::{self, Write};
 
-use super::model::{Action, ChangeSet};
+use super::model::ChangeSet;
+
+pub use summary::summary;
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,22 +31,5 @@ pub fn write(changes: &ChangeSet, format: Format, color: bool, out: &mut impl Wr
             writeln!(out)
         }
         Format::Markdown => out.write_all(markdown::write(changes).as_bytes()),
-    }
-}
-
-/// What is done, in one line.
-#[must_use]
-pub fn summary(changes: &ChangeSet) -> String {
-    let totals = changes.totals();
-    let words = totals.iter().filter(|(action, _)| **action != Action::Nothing);
-    let mut words: Vec<_> = words.map(|(action, count)| format!("{count} to {}", action.verb())).collect();
-    if let Some(refused) = totals.get(&Action::Refuse) {
-        words.pop();
-        words.push(format!("{refused} refused"));
-    }
-    let same = totals.get(&Action::Nothing).copied().unwrap_or(0);
-    match words.as_slice() {
-        [] => format!("no differences ({same} compared)"),
-        words => format!("{}, {same} without differences", words.join(", ")),
     }
 }

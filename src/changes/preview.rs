@@ -21,12 +21,22 @@ use super::{
     model::{Action, Change, ChangeSet, FieldChange, Refusal, Side},
 };
 
+/// What becomes of headers whose values Svix hides, so that nobody knows whether they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HiddenHeaders {
+    /// They are left as they are, and the change set says so.
+    Left,
+    /// They are written.
+    Written,
+    /// They are not mentioned.
+    Ignored,
+}
+
 /// Takes in the steps of the engine, and writes nothing.
 pub struct Preview {
     /// The key of fingerprints: the token.
     key: Vec<u8>,
-    /// Whether headers whose values Svix hides are written.
-    write_hidden_headers: bool,
+    hidden_headers: HiddenHeaders,
     changes: Mutex<BTreeMap<ObjectKey, Change>>,
 }
 
@@ -39,8 +49,8 @@ impl fmt::Debug for Preview {
 impl Preview {
     /// A preview without steps. `token`: that of the Svix server.
     #[must_use]
-    pub fn new(token: &str, write_hidden_headers: bool) -> Self {
-        Self { key: token.as_bytes().to_vec(), write_hidden_headers, changes: Mutex::default() }
+    pub fn new(token: &str, hidden_headers: HiddenHeaders) -> Self {
+        Self { key: token.as_bytes().to_vec(), hidden_headers, changes: Mutex::default() }
     }
 
     /// Returns the changes of these objects. One for which the engine decided on no step is refused; its status says why.
@@ -108,8 +118,16 @@ impl Preview {
                 change.fields = vec![fields::owner_mark(desired, observed)];
                 change.fields.extend(fields::changed_endpoint(desired, observed, differences));
             }
-            EndpointStep::Change(_, differences) => {
+            EndpointStep::Change(changed, differences) => {
                 change.action = Action::Change;
+                if desired.headers.is_some()
+                    && observed.is_some_and(|observed| endpoint::goes_to_another_host(changed, observed))
+                {
+                    change.notes.push(
+                        "the address moves to another host: headers are removed first, and written again afterwards"
+                            .to_owned(),
+                    );
+                }
                 change.fields = fields::changed_endpoint(desired, observed, differences);
                 if observed.is_some_and(endpoint::Observed::is_preparing) {
                     change.notes.push("its creation was interrupted, and is completed".to_owned());
@@ -123,11 +141,13 @@ impl Preview {
         let unknown: Vec<_> =
             unknown_headers.iter().filter(|name| !is_named(&details, name)).cloned().collect();
         if !unknown.is_empty() && change.action != Action::Refuse {
-            if self.write_hidden_headers {
-                details.extend(fields::unknown_headers(&unknown));
-            } else {
-                let names = unknown.join(", ");
-                change.notes.push(format!("headers that Svix hides cannot be compared: {names}"));
+            match self.hidden_headers {
+                HiddenHeaders::Written => details.extend(fields::unknown_headers(&unknown)),
+                HiddenHeaders::Left => {
+                    let names = unknown.join(", ");
+                    change.notes.push(format!("headers that Svix hides cannot be compared: {names}"));
+                }
+                HiddenHeaders::Ignored => {}
             }
         }
         if !details.is_empty() && change.action == Action::Nothing {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -87,16 +88,43 @@ pub async fn run(
     };
     let runner = ManifestRunner::start(References::default(), options, Metrics::default(), on_event);
     runner.declare(objects, references);
-    Settling::new(how.timeout, Deliveries::Ignored).wait(&runner, shutdown).await;
+    let mut settling = Settling::new(how.timeout, Deliveries::Ignored);
+    tokio::select! {
+        () = settling.wait(&runner, shutdown) => {}
+        () = outage(&runner) => {}
+    }
     let objects = runner.objects();
     runner.stop().await;
     let broken_connection = objects.iter().find_map(|object| match object {
-        Object::Connection(_) if state(object) == State::Problem => {
+        Object::Connection(_) if is_broken(object) => {
             object.ready_condition().map(|condition| condition.message.clone())
         }
         _ => None,
     });
     Ok(Finished { objects, broken_connection, left_out })
+}
+
+/// How long a connection may fail before the run ends.
+const OUTAGE: Duration = Duration::from_secs(5);
+/// The interval at which this is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Returns when the connection has not worked for a while.
+async fn outage(runner: &ManifestRunner) {
+    let mut since: Option<Instant> = None;
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        let connections = runner.connections();
+        if !connections.iter().any(is_broken) {
+            since = None;
+        } else if since.get_or_insert_with(Instant::now).elapsed() >= OUTAGE {
+            return;
+        }
+    }
+}
+
+fn is_broken(connection: &Object) -> bool {
+    state(connection) == State::Problem || connection.ready() == Some(false)
 }
 
 /// The objects that take part, and the others.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
-    changes::{ChangeSet, Finished, Preview, Run, Target, run},
+    changes::{ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, run},
     engine::{EventRecord, Object, Reviewer},
     manifests::{self, Input, Loaded, Located, NoManifests, Origin, Server, SourceMap},
     svix::Client,
@@ -220,7 +220,8 @@ impl SvixTarget {
         sources: &SourceMap,
         shutdown: &CancellationToken,
     ) -> Result<Result<ChangeSet, String>, crate::changes::CannotCompare> {
-        let preview = Arc::new(Preview::new(&self.token, self.write_hidden_headers));
+        let hidden = if self.write_hidden_headers { HiddenHeaders::Written } else { HiddenHeaders::Left };
+        let preview = Arc::new(Preview::new(&self.token, hidden));
         let finished = self.run(loaded, preview.clone(), shutdown, |_, _| ()).await?;
         if finished.left_out > 0 {
             let left_out = manifests::counted(finished.left_out, "object");

@@ -11,7 +11,7 @@ use crate::{
         self, channels,
         event::{Desired, Message},
     },
-    schema,
+    schema::{self, Effort},
     svix::{Client, Error, ErrorKind, SendMessage},
     telemetry::{self, LogFormat, Metrics},
 };
@@ -144,10 +144,10 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
         }
     }
     let mut is_validated = true;
-    match catalogue.judge_text(name, &arguments.event_type, &payload) {
+    match catalogue.judge_text(name, &arguments.event_type, &payload, &Effort::full()) {
         Judgement::Valid => {}
         Judgement::NotValidated => is_validated = false,
-        Judgement::Invalid { policy, violations, more } => {
+        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
             violations.iter().for_each(|violation| eprintln!("{violation}"));
             if more > 0 {
                 eprintln!("and {more} more");

@@ -13,10 +13,13 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     api::{Adoption, Reason, SvixConnection},
     catalogue::Catalogue,
+    judging::{self, Panicked},
     memory::MemoryBudget,
     plan::{Cause, ReconcileError, claims},
+    schema::Effort,
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
+    turns::{Caller, Permits, heavy_tasks},
 };
 
 use super::{
@@ -107,6 +110,8 @@ pub struct Context<H: Host> {
     pub catalogue: Catalogue,
     /// The memory that reconcilers take for large objects.
     pub memory: MemoryBudget,
+    /// Judgements that take long are made few at once, and namespaces take turns.
+    pub judging: Permits,
     /// The connections in use.
     pub sessions: Sessions,
     /// Objects that exist and cannot be decoded.
@@ -130,6 +135,7 @@ impl<H: Host> Context<H> {
             scratch: Scratches::default(),
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
+            judging: Permits::new(heavy_tasks()),
             sessions: Sessions::default(),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),
@@ -332,6 +338,24 @@ impl<H: Host> Context<H> {
         Ok(object)
     }
 
+    /// Runs `judge` for an object: at once where that takes little, else on another thread. `bytes`: the size of what it
+    /// reads.
+    pub async fn judge<T: Send + 'static>(
+        &self,
+        object: &Object,
+        bytes: usize,
+        judge: impl Fn(&Effort) -> T + Send + 'static,
+    ) -> T {
+        if bytes <= judging::LARGE
+            && let Some(judged) = judging::briefly(&judge).unwrap_or_else(unwind)
+        {
+            return judged;
+        }
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let permit = self.judging.acquire(Caller::INTERNAL, namespace).await;
+        judging::thoroughly(permit, judge).await.unwrap_or_else(unwind)
+    }
+
     /// Publishes that something was done for an object.
     pub fn publish(&self, object: &Object, reason: EventReason, message: impl Into<String>) {
         let message = message.into();
@@ -356,4 +380,9 @@ impl<H: Host> Context<H> {
     pub fn digest(&self, of: &impl Hash) -> u64 {
         self.seed.hash_one(of)
     }
+}
+
+/// Fails the reconcile as if it had panicked itself.
+fn unwind<T>(panicked: Panicked) -> T {
+    std::panic::resume_unwind(Box::new(panicked))
 }

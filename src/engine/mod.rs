@@ -5,8 +5,6 @@
 //! client does it, and the [`Host`] records it. One driver for each connection lists Svix.
 //!
 //! `docs/architecture.md` lists the files from the bottom up; each imports only from those before it.
-//!
-//! kube's own `Controller` is not used: it knows one kind and has no lanes, and `dev` has no cluster.
 
 mod backoff;
 mod context;

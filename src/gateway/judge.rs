@@ -4,7 +4,7 @@ use crate::{
     api::{ChannelEncoding, PayloadPolicy},
     catalogue::{Catalogue, Judgement},
     plan,
-    schema::{self, Violation},
+    schema::{self, Effort, Violation},
     telemetry::GatewayOutcome,
 };
 
@@ -38,6 +38,8 @@ pub struct Rules<'a> {
     pub undeclared_advice: &'static str,
     /// Maximum size of a payload in bytes.
     pub max_payload: usize,
+    /// The work that judging all payloads of a request may take.
+    pub effort: &'a Effort,
 }
 
 /// What to do with a message.
@@ -203,7 +205,7 @@ fn delivered(event_type: &str, text: &[u8], rules: &Rules<'_>) -> Delivered {
     if text.len() > rules.max_payload {
         return Delivered::TooLarge(Rejection::payload_too_large(text.len(), rules.max_payload));
     }
-    match rules.catalogue.judge_text(rules.connection, event_type, text) {
+    match rules.catalogue.judge_text(rules.connection, event_type, text, rules.effort) {
         Judgement::Valid | Judgement::NotValidated => Delivered::Passes(None),
         Judgement::Undeclared
             if rules.undeclared == Undeclared::Pass
@@ -213,10 +215,10 @@ fn delivered(event_type: &str, text: &[u8], rules: &Rules<'_>) -> Delivered {
         }
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => Delivered::Passes(None),
         Judgement::Undeclared => Delivered::Undeclared,
-        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more } => {
+        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more, is_given_up: _ } => {
             Delivered::Violates(violations, more)
         }
-        Judgement::Invalid { policy, violations, more } => {
+        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
             let event_type = event_type.to_owned();
             Delivered::Passes(Some(Mismatch { event_type, policy, violations, more }))
         }
@@ -273,7 +275,7 @@ mod tests {
         catalogue
     }
 
-    fn rules(catalogue: &Catalogue) -> Rules<'_> {
+    fn rules<'a>(catalogue: &'a Catalogue, effort: &'a Effort) -> Rules<'a> {
         Rules {
             catalogue,
             connection: "c",
@@ -281,11 +283,12 @@ mod tests {
             undeclared: Undeclared::Refuse,
             undeclared_advice: "",
             max_payload: 100,
+            effort,
         }
     }
 
     fn decide(policy: PayloadPolicy, body: &str) -> Decision {
-        message(body.as_bytes(), &rules(&catalogue(policy)))
+        message(body.as_bytes(), &rules(&catalogue(policy), &Effort::full()))
     }
 
     const BAD: &str = r#"{"eventType":"a.b","payload":{"a/b":"x"}}"#;
@@ -319,7 +322,8 @@ mod tests {
         let catalogue = Catalogue::default();
         let declared = Declared { schema: None, format_assertion: true, policy: PayloadPolicy::Enforce };
         catalogue.put("c", "a.b", declared).unwrap();
-        let rules = rules(&catalogue);
+        let effort = Effort::full();
+        let rules = rules(&catalogue, &effort);
 
         let raw = r#"{"eventType":"a.b","payload":{},"transformationsParams":{"rawPayload":"<xml/>"}}"#;
         for body in [BAD, raw] {
@@ -334,7 +338,8 @@ mod tests {
                 r#"{{"events":[{{"eventType":"a.b","payload":"{{\"id\":1}}"}},{{"eventType":"a.b","payload":"{payload}"}}]}}"#
             )
         };
-        let decide = |policy, body: &str| super::events(body.as_bytes(), &rules(&catalogue(policy)));
+        let decide =
+            |policy, body: &str| super::events(body.as_bytes(), &rules(&catalogue(policy), &Effort::full()));
 
         let good = decide(PayloadPolicy::Enforce, &events(r#"{\"id\":2}"#));
         let bad = decide(PayloadPolicy::Enforce, &events("{}"));
@@ -349,10 +354,34 @@ mod tests {
     }
 
     #[test]
+    fn all_payloads_of_a_request_share_its_effort() {
+        let event = r#"{"eventType":"a.b","payload":"{\"id\":1}"}"#;
+        let body = format!(r#"{{"events":[{event},{event},{event}]}}"#);
+        let catalogue = catalogue(PayloadPolicy::Enforce);
+        let decide = |steps| {
+            let effort = Effort::of(steps);
+            events(body.as_bytes(), &rules(&catalogue, &effort))
+        };
+
+        let enough = (1..1000).find(|steps| matches!(decide(*steps), Decision::Forward { .. })).unwrap();
+        let Decision::Reject(Rejection { body: RejectionBody::Fields(fields), .. }) = decide(enough - 1)
+        else {
+            panic!("forwarded")
+        };
+
+        assert_eq!(fields[0].location[..4], ["body", "events", "2", "payload"], "{fields:?}");
+    }
+
+    #[test]
     fn every_example_that_svix_may_send_has_to_match() {
         let decide = |policy, examples: &str| {
             let document = format!(r#"{{"schemas":{{"1":{{"examples":{examples}}}}}}}"#);
-            example("a.b", document.as_bytes(), Surface::OpenSource, &rules(&catalogue(policy)))
+            example(
+                "a.b",
+                document.as_bytes(),
+                Surface::OpenSource,
+                &rules(&catalogue(policy), &Effort::full()),
+            )
         };
 
         let good = decide(PayloadPolicy::Enforce, r#"[{"id":1}]"#);
@@ -382,7 +411,7 @@ mod tests {
 
     #[test]
     fn an_event_type_that_may_be_declared_does_not_pass() {
-        let catalogue = Catalogue::default();
+        let (catalogue, effort) = (Catalogue::default(), Effort::full());
         let rules = Rules {
             catalogue: &catalogue,
             connection: "c",
@@ -390,6 +419,7 @@ mod tests {
             undeclared: Undeclared::Pass,
             undeclared_advice: "",
             max_payload: 100,
+            effort: &effort,
         };
         let forwards = || matches!(message(BAD.as_bytes(), &rules), Decision::Forward { .. });
         assert!(forwards());

@@ -1,7 +1,6 @@
 //! Handles one request at a time for all connections: asks [`paths`] and [`judge`] what to do, and does it.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,10 +18,10 @@ use hyper::{
 use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
-    local_requests,
-    memory::MemoryBudget,
+    judging, local_requests,
+    memory::{MemoryBudget, MemoryPermit},
     plan::{self, ids},
-    schema,
+    schema::{self, Effort},
     telemetry::{GatewayMetrics, GatewayOutcome},
     turns::{self, Caller, Permits},
 };
@@ -43,8 +42,6 @@ use super::{
     upstream::{InvalidUpstream, Upstream},
 };
 
-/// Bodies from this size on are judged on a thread of their own, so that other requests do not wait for them.
-const LARGE_BODY: usize = 64 * 1024;
 /// Maximum size of an event type that is read from Svix for its examples.
 const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
 
@@ -97,7 +94,7 @@ pub(super) struct Service {
     in_flight: Arc<InFlight>,
     budget: BufferBudget,
     memory: MemoryBudget,
-    /// Large messages are judged few at once, and callers take turns.
+    /// Judgements that take long are made few at once, and callers take turns.
     turns: Permits,
     is_loaded: AtomicBool,
 }
@@ -212,7 +209,7 @@ impl Service {
         }
         let decision = self.run_judge(caller_of(&parts), &body, {
             let (this, body) = (self.clone(), body.clone());
-            move || judge(&body, &this.rules())
+            move |effort: &Effort| judge(&body, &this.rules(effort))
         });
         self.decided(decision.await?, parts, body, details).await
     }
@@ -249,7 +246,9 @@ impl Service {
         };
         let decision = self.run_judge(caller_of(&parts), &document, {
             let (this, document) = (self.clone(), document.clone());
-            move || judge::example(&event_type, &document, this.options.scope.surface, &this.rules())
+            move |effort: &Effort| {
+                judge::example(&event_type, &document, this.options.scope.surface, &this.rules(effort))
+            }
         });
         self.decided(decision.await?, parts, body, details).await
     }
@@ -345,11 +344,13 @@ impl Service {
         message::check_encoding(&body).map_err(|error| judge::malformed(&error))?;
         let judgement = self.run_judge(caller_of(&parts), &body, {
             let (this, event_type, body) = (self.clone(), event_type.to_owned(), body.clone());
-            move || this.catalogue.judge_text(&this.options.connection, &event_type, &body)
+            move |effort: &Effort| {
+                this.catalogue.judge_text(&this.options.connection, &event_type, &body, effort)
+            }
         });
         match judgement.await? {
             Judgement::Valid | Judgement::NotValidated => Ok((GatewayOutcome::Checked, response::valid())),
-            Judgement::Invalid { policy, violations, more } => {
+            Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
                 self.metrics.violated(policy.as_str());
                 Ok((GatewayOutcome::Invalid, response::invalid(policy, &violations, more)))
             }
@@ -386,44 +387,43 @@ impl Service {
         Ok(buffer::read_to_end(incoming, MAX_BODY, timeout, &self.budget).await?)
     }
 
-    /// Returns the permits of large bodies.
+    /// Returns the permits of judgements that take long.
     pub(super) fn turns(&self) -> Permits {
         self.turns.clone()
     }
 
-    /// Runs `judge`, for a large body on a thread of its own, few of them at once and in turns by caller. A panic, a defect of this program or of a library, rejects
-    /// this request and no other.
+    /// Runs `judge`: at once where that takes little, else on another thread, few of them at once and in turns by caller. A
+    /// panic, a defect of this program or of a library, rejects this request and no other.
     async fn run_judge<T: Send + 'static>(
         &self,
         caller: Option<Caller>,
         body: &Bytes,
-        judge: impl FnOnce() -> T + Send + 'static,
+        judge: impl Fn(&Effort) -> T + Send + 'static,
     ) -> Result<T, Rejection> {
+        if body.len() <= judging::LARGE {
+            let _memory = self.reserve(body).await?;
+            if let Some(judged) = judging::briefly(&judge).map_err(internal_error)? {
+                return Ok(judged);
+            }
+        }
         // A permit comes before memory: a request that has memory waits for nothing else.
-        let is_large = body.len() > LARGE_BODY;
-        let turn = match caller.filter(|_| is_large) {
+        let turn = match caller {
             Some(caller) => Some(self.turns.acquire(caller, "").await),
-            // Without a permit only in a test without a connection.
+            // Only in a test without a connection.
             None => None,
         };
-        // Most bodies are judged without having to wait.
-        let reserve = self.memory.reserve(message::memory(body));
-        let Ok(memory) = tokio::time::timeout(self.options.limits.body_timeout, reserve).await else {
-            return Err(Rejection::overloaded("Too many large payloads are judged; try again later."));
-        };
-        let judge = move || {
-            let _permits = (turn, memory);
-            catch_unwind(AssertUnwindSafe(judge)).ok()
-        };
-        let judged = if is_large { tokio::task::spawn_blocking(judge).await.ok().flatten() } else { judge() };
-        judged.ok_or_else(|| {
-            tracing::error!("the validation of a payload panicked; the request is rejected");
-            let detail = "The payload could not be validated.";
-            refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
-        })
+        let memory = self.reserve(body).await?;
+        judging::thoroughly((turn, memory), judge).await.map_err(internal_error)
     }
 
-    fn rules(&self) -> Rules<'_> {
+    /// Waits for the memory that judging a body takes. Most bodies do not have to wait.
+    async fn reserve(&self, body: &Bytes) -> Result<MemoryPermit, Rejection> {
+        let reserve = self.memory.reserve(message::memory(body));
+        let reserved = tokio::time::timeout(self.options.limits.body_timeout, reserve).await;
+        reserved.map_err(|_| Rejection::overloaded("Too many large payloads are judged; try again later."))
+    }
+
+    fn rules<'a>(&'a self, effort: &'a Effort) -> Rules<'a> {
         Rules {
             catalogue: &self.catalogue,
             connection: &self.options.connection,
@@ -431,8 +431,15 @@ impl Service {
             undeclared: self.options.undeclared,
             undeclared_advice: self.options.undeclared_advice,
             max_payload: self.options.limits.max_payload,
+            effort,
         }
     }
+}
+
+fn internal_error(_: judging::Panicked) -> Rejection {
+    tracing::error!("the validation of a payload panicked; the request is rejected");
+    let detail = "The payload could not be validated.";
+    refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
 }
 
 fn caller_of(parts: &request::Parts) -> Option<Caller> {

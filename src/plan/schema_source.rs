@@ -52,6 +52,12 @@ fn example_texts(event_type: &WebhookEventType) -> impl Iterator<Item = (usize, 
     })
 }
 
+/// Returns the size of all examples together, in bytes.
+#[must_use]
+pub fn examples_size(event_type: &WebhookEventType) -> usize {
+    example_texts(event_type).map(|(_, text)| text.len()).sum()
+}
+
 /// Refuses examples whose trees together take more memory than one value may.
 fn check_examples_weight(event_type: &WebhookEventType) -> Result<(), ReconcileError> {
     let mut left = schema::MAX_WEIGHT;
@@ -97,23 +103,33 @@ fn within_text(violation: &schema::Violation) -> String {
 
 /// Validates the schema and the examples, and returns both; else the first error.
 pub fn validate(event_type: &WebhookEventType, schema: Value) -> Result<(Value, Vec<Value>), ReconcileError> {
-    validate_all(event_type, schema).map_err(|(first, _)| first)
+    validate_within(event_type, schema, &schema::Effort::full())
 }
 
-/// As [`validate`], but returns every error: the first and the others.
+/// As [`validate`], within an effort. Where it is exceeded, what is returned says nothing.
+pub fn validate_within(
+    event_type: &WebhookEventType,
+    schema: Value,
+    effort: &schema::Effort,
+) -> Result<(Value, Vec<Value>), ReconcileError> {
+    validate_all(event_type, schema, effort).map_err(|(first, _)| first)
+}
+
+/// As [`validate_within`], but returns every error: the first and the others.
 pub fn validate_all(
     event_type: &WebhookEventType,
     schema: Value,
+    effort: &schema::Effort,
 ) -> Result<(Value, Vec<Value>), (ReconcileError, Vec<ReconcileError>)> {
     if let Some(pointer) = storable::find_nul(&schema) {
         return Err((in_schema(&field(event_type), &pointer, storable::NUL), Vec::new()));
     }
-    let compiled = schema::Compiled::new(&schema, event_type.spec.format_assertion())
+    let compiled = schema::Compiled::new_within(&schema, event_type.spec.format_assertion(), effort)
         .map_err(|error| (invalid_schema(event_type, &error), Vec::new()))?;
     let mut examples = Vec::with_capacity(event_type.spec.examples.len());
     let mut errors = Vec::new();
     for (index, example) in event_type.spec.examples.iter().enumerate() {
-        match validate_example(&compiled, example) {
+        match validate_example(&compiled, example, effort) {
             Ok(value) => examples.push(value),
             Err(error) => {
                 let field = JsonPointer::from_static("/spec/examples").index(index);
@@ -157,7 +173,11 @@ enum InvalidExample {
 }
 
 /// Returns the value of an example that matches the schema.
-fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Value, InvalidExample> {
+fn validate_example(
+    compiled: &schema::Compiled,
+    example: &Example,
+    effort: &schema::Effort,
+) -> Result<Value, InvalidExample> {
     let payload = match example.payload()? {
         ExamplePayload::Inline(value) => schema::Payload::from(value.to_value()),
         ExamplePayload::Text(text) => {
@@ -171,7 +191,7 @@ fn validate_example(compiled: &schema::Compiled, example: &Example) -> Result<Va
     if let Some(pointer) = storable::find_nul(payload.value()) {
         return Err(InvalidExample::NotStorable { pointer });
     }
-    let found = compiled.judge(&payload);
+    let found = compiled.judge_within(&payload, effort);
     if found.violations.is_empty() {
         return Ok(payload.into_value());
     }
@@ -201,7 +221,24 @@ pub fn warnings(event_type: &WebhookEventType, schema: &Value) -> Vec<schema::Wa
         Some(_) => schema::Warning { pointer: format!("{field}{pointer}"), message },
         None => schema::Warning { pointer: field.to_string(), message: format!("{pointer}: {message}") },
     });
-    placed.collect()
+    placed.chain(rounded_numbers(event_type)).collect()
+}
+
+/// The numbers in a schema that is text which a 64-bit number cannot represent. Of an inline schema they are rounded before
+/// anybody can find them.
+fn rounded_numbers(event_type: &WebhookEventType) -> Vec<schema::Warning> {
+    /// As many are listed; each is the same mistake.
+    const MOST: usize = 3;
+    let text = event_type.spec.schema_text.as_deref().unwrap_or_default();
+    let Ok(schema) = schema::Payload::parse(text.as_bytes()) else { return Vec::new() };
+    let numbers = schema.rounded_numbers().take(MOST).map(|(pointer, digits, number)| {
+        let message = format!(
+            "{pointer}: found {digits}, which is read as {number}, since numbers of a schema are 64-bit numbers; write a number \
+             that is one"
+        );
+        schema::Warning { pointer: field(event_type).to_string(), message }
+    });
+    numbers.collect()
 }
 
 /// An error in a schema, with the field that contains it in front of the place in it.
@@ -322,6 +359,20 @@ mod tests {
 
             assert_eq!(message, format!("{expected}{}", storable::NUL));
         }
+    }
+
+    #[test]
+    fn a_number_that_is_rounded_causes_a_warning() {
+        let text = r#"{"maximum": 100.0000000000000000000001, "minimum": 1.0}"#;
+        let event_type = event_type(json!({"schemaText": text}));
+        let schema = serde_json::from_str(text).unwrap();
+
+        let warnings = warnings(&event_type, &schema);
+
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert_eq!(warnings[0].pointer, "/spec/schemaText");
+        let expected = "/maximum: found 100.0000000000000000000001, which is read as 100.0, ";
+        assert!(warnings[0].message.starts_with(expected), "{warnings:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{payload, rounded, rounded::Rounded, violation::Violation};
+use super::{payload, rounded, rounded::Rounded, text::beginning, violation::Violation};
 
 /// A payload, to be judged.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,13 @@ impl Payload {
     #[must_use]
     pub fn into_value(self) -> Value {
         self.value
+    }
+
+    /// The numbers that reading rounded: where each is, how it is written, and what it was read as. Long ones are shortened.
+    pub fn rounded_numbers(&self) -> impl Iterator<Item = (&str, String, &Value)> {
+        self.rounded.iter().filter_map(|Rounded { pointer, digits }| {
+            Some((pointer.as_str(), beginning(digits), self.value.pointer(pointer)?))
+        })
     }
 
     pub(super) fn rounded(&self) -> impl Iterator<Item = (&Value, &str)> {

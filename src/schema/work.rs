@@ -11,12 +11,8 @@ mod parts;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{
-    document::Document,
-    error::{InvalidSchema, beyond},
-    size::MAX_PAYLOAD_DEPTH,
-};
-use parts::{MAX_STEPS, Node, Part};
+use super::{document::Document, error::InvalidSchema, size::MAX_PAYLOAD_DEPTH};
+use parts::{Node, Part};
 
 /// Most visits of subschemas that one place of a payload may cost.
 const MAX_VISITS: u64 = 100_000;
@@ -25,9 +21,10 @@ const MAX_VISITS: u64 = 100_000;
 const MAX_CHAIN: u64 = 400;
 
 /// Returns how deep a payload may be that the schema validates; refuses a schema that is too much work for any payload.
-pub(super) fn deepest_payload(document: &Document<'_>) -> Result<usize, InvalidSchema> {
-    let parts = parts::read(document)?;
-    Counter { document, parts: &parts, steps: 0 }.deepest()
+/// `max_steps`: most steps of finding that out.
+pub(super) fn deepest_payload(document: &Document<'_>, max_steps: usize) -> Result<usize, InvalidSchema> {
+    let parts = parts::read(document, max_steps)?;
+    Counter { document, parts: &parts, steps: 0, max_steps }.deepest()
 }
 
 /// Counts visits.
@@ -35,6 +32,7 @@ struct Counter<'a, 'd> {
     document: &'d Document<'a>,
     parts: &'d [Part<'a>],
     steps: usize,
+    max_steps: usize,
 }
 
 impl Counter<'_, '_> {
@@ -106,7 +104,7 @@ impl Counter<'_, '_> {
                 let mut sum: BTreeMap<Node, u64> = BTreeMap::from([(node, 1)]);
                 for child in children {
                     for (judge, times) in done[*child].iter().flatten() {
-                        self.step()?;
+                        self.step(node)?;
                         let total = sum.entry(*judge).or_default();
                         *total = total.saturating_add(*times);
                     }
@@ -147,7 +145,7 @@ impl Counter<'_, '_> {
         let parts = self.parts;
         for (judge, times) in judges {
             let part = &parts[*judge];
-            self.step()?;
+            self.step(*judge)?;
             for node in &part.elements {
                 add(&mut elements, *node, *times);
             }
@@ -158,7 +156,7 @@ impl Counter<'_, '_> {
                 add(&mut others, *node, *times);
             }
             for (name, node) in &part.members {
-                self.step()?;
+                self.step(*judge)?;
                 add(named.entry(name).or_default(), *node, *times);
             }
         }
@@ -168,12 +166,14 @@ impl Counter<'_, '_> {
         Ok(members.max(elements))
     }
 
-    fn step(&mut self) -> Result<(), InvalidSchema> {
+    /// Counts a step at a part.
+    fn step(&mut self, node: Node) -> Result<(), InvalidSchema> {
         self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return Err(beyond(format!(
-                "the schema is too intricate: it takes more than {MAX_STEPS} steps to find out how its parts refer \
-                 to each other; let fewer of them do so"
+        let max = self.max_steps;
+        if self.steps > max {
+            return Err(self.limit(node, format!(
+                "the schema is too intricate: it takes more than {max} steps to find out how its parts refer to each \
+                 other, which was given up at this part; let fewer parts refer to each other"
             )));
         }
         Ok(())

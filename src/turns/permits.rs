@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
     time::Duration,
 };
@@ -17,6 +17,9 @@ use super::Turns;
 pub struct Caller(IpAddr);
 
 impl Caller {
+    /// This process itself, for what no host asked for.
+    pub const INTERNAL: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+
     /// Returns the caller at this address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
@@ -183,7 +186,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{net::Ipv4Addr, pin::pin, task::Poll};
+    use std::{pin::pin, task::Poll};
 
     use futures::{FutureExt as _, poll};
 

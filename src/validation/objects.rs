@@ -9,6 +9,7 @@ use crate::{
     },
     engine::{Kind, ObjectKey},
     manifests::{Loaded, Located},
+    schema::Effort,
 };
 
 use super::finding::{Keyed, Rule, Severity, Unplaced};
@@ -18,14 +19,15 @@ pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {
     // The connections of a folder without one are elsewhere.
     let knows_connections = !loaded.connections.is_empty() && !loaded.may_lack(Kind::Connection.as_str());
     let context = Context { known, knows_connections };
-    let mut findings = context
-        .all(&loaded.event_types, |object| (judge::event_type(object, known), object.connection_name()));
+    let mut findings = context.all(&loaded.event_types, |object| {
+        (judge::event_type(object, known, &Effort::full()), object.connection_name())
+    });
     findings.extend(
         context.all(&loaded.endpoints, |object| (judge::endpoint(object, known), object.connection_name())),
     );
-    findings.extend(
-        context.all(&loaded.events, |object| (judge::event(object, known), object.connection_name())),
-    );
+    findings.extend(context.all(&loaded.events, |object| {
+        (judge::event(object, known, &Effort::full()), object.connection_name())
+    }));
     findings
 }
 

@@ -6,7 +6,7 @@ use crate::{
     catalogue::Judgement,
     manifests::{Loaded, Position, yaml},
     plan::{quoted, suggest},
-    schema,
+    schema::{self, Effort},
 };
 
 use super::{
@@ -59,13 +59,13 @@ pub(super) fn check(file: &PayloadFile, known: &Known, loaded: &Loaded) -> Vec<F
             return vec![finding(Severity::Error, JsonPointer::ROOT, why.clone(), whole())];
         }
     };
-    match known.catalogue.judge_text(&file.connection, &file.name, bytes) {
+    match known.catalogue.judge_text(&file.connection, &file.name, bytes, &Effort::full()) {
         Judgement::Valid | Judgement::NotValidated => Vec::new(),
         Judgement::Undeclared => {
             let message = undeclared(file, known, loaded);
             vec![finding(Severity::Error, JsonPointer::ROOT, message, whole())]
         }
-        Judgement::Invalid { policy, violations, more } => {
+        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
             let severity = match policy {
                 PayloadPolicy::Enforce => Severity::Error,
                 PayloadPolicy::Warn | PayloadPolicy::Audit => Severity::Warning,

@@ -12,6 +12,7 @@ use crate::{
         schema_source::{self, Source},
         suggest,
     },
+    schema::Effort,
 };
 
 use super::finding::{Keyed, Rule, Severity, Unplaced, id_of};
@@ -62,7 +63,7 @@ fn schema_in_config_map(
     };
     let errors = match schema_source::parse_schema(object, text) {
         Err(error) => vec![error],
-        Ok(schema) => match schema_source::validate_all(object, schema.to_value()) {
+        Ok(schema) => match schema_source::validate_all(object, schema.to_value(), &Effort::full()) {
             Ok(_) => Vec::new(),
             Err((first, others)) => std::iter::once(first).chain(others).collect(),
         },

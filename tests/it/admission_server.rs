@@ -9,6 +9,8 @@ use svix_operator::{
         certificates::{CertificateBundle, Policy, ServingCertificate, Step, apply_step},
         server::{self, Limits},
     },
+    api::{JsonObject, PayloadPolicy},
+    catalogue::Declared,
     telemetry::Metrics,
 };
 use tokio::{
@@ -17,6 +19,8 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::support::hostile;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -267,4 +271,40 @@ async fn small_reviews_never_wait_behind_large_ones() {
         before += 1;
     }
     assert!(before < LARGE / 2, "{before} of {LARGE} large reviews came before the small one");
+}
+
+/// The test runs on one thread, so a review on it would let nothing else happen.
+#[tokio::test]
+async fn a_small_review_that_is_much_work_delays_no_other() {
+    let bundle = new_bundle();
+    let server = Server::start(&bundle, Limits { request: PATIENCE, ..Limits::default() }).await;
+    let schema = JsonObject::from_value(&hostile::heavy_schema()).unwrap();
+    let declared = Declared { schema: Some(schema), format_assertion: true, policy: PayloadPolicy::Enforce };
+    server.known.catalogue.put("default", "a.heavy", declared).unwrap();
+    server.known.catalogue.loaded();
+    let heavy = json!({"request": {
+        "uid": "u", "namespace": "flood", "operation": "CREATE",
+        "kind": {"group": "svix-operator.dev", "kind": "WebhookEvent"},
+        "object": {
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEvent",
+            "metadata": {"name": "e", "namespace": "flood"},
+            "spec": {"eventType": "a.heavy", "payload": hostile::heavy_payload()},
+        },
+    }});
+    let order = std::sync::Mutex::new(Vec::new());
+    let send = async |name: &'static str, review: &Value| {
+        let response = client(&bundle).post(server.url()).json(review).send().await.unwrap();
+        let review: Value = response.json().await.unwrap();
+        order.lock().unwrap().push(name);
+        review["response"].clone()
+    };
+
+    let small = review();
+    let (given_up, _) = tokio::join!(send("heavy", &heavy), send("small", &small));
+
+    assert_eq!(*order.lock().unwrap(), ["small", "heavy"]);
+    assert_eq!(given_up["allowed"], false);
+    let cause = &given_up["status"]["details"]["causes"][0];
+    assert!(cause["field"].as_str().unwrap().starts_with("/spec/payload/a/"), "{cause}");
+    assert!(cause["message"].as_str().unwrap().contains("more than 40000000 steps"), "{cause}");
 }

@@ -5,6 +5,7 @@ mod convergence;
 mod drift;
 mod events;
 mod failures;
+mod judging;
 mod lifecycle;
 mod policy;
 mod races;

@@ -64,6 +64,7 @@ fn states(type_: ConditionType) -> Vec<(ConditionStatus, Reason, Reason)> {
             of(True, Reason::PayloadNotValidated),
             of(True, Reason::PayloadMismatch),
             of(False, Reason::InvalidPayload),
+            of(False, Reason::ValidationLimitExceeded),
         ],
         ConditionType::Sent => vec![
             of(True, Reason::Sent),

@@ -5,14 +5,14 @@ use crate::{
     api::{JsonPointer, PayloadPolicy, WebhookEvent},
     catalogue::Judgement,
     plan::{event::MAX_CHANNELS, ids},
-    schema::{Payload, Violation},
+    schema::{Effort, Payload, Violation},
 };
 
 use super::Findings;
 
-/// Validates an event before it is stored.
+/// Validates an event before it is stored. Where the effort is exceeded, the findings say nothing.
 #[must_use]
-pub fn event(object: &WebhookEvent, known: &Known) -> Findings {
+pub fn event(object: &WebhookEvent, known: &Known, effort: &Effort) -> Findings {
     let mut findings = Findings::default();
     let spec = &object.spec;
     findings.violations(spec.validate());
@@ -28,7 +28,7 @@ pub fn event(object: &WebhookEvent, known: &Known) -> Findings {
     match not_permitted {
         // It is never sent, and the violations would show the schema of an event type that is another team's.
         Some(warning) => findings.warnings.push(warning),
-        None => validate_payload(object, &payload, known, &mut findings),
+        None => validate_payload(object, &payload, known, effort, &mut findings),
     }
     findings
 }
@@ -56,10 +56,16 @@ fn payload(object: &WebhookEvent, findings: &mut Findings) -> Option<Payload> {
     None
 }
 
-fn validate_payload(object: &WebhookEvent, payload: &Payload, known: &Known, findings: &mut Findings) {
+fn validate_payload(
+    object: &WebhookEvent,
+    payload: &Payload,
+    known: &Known,
+    effort: &Effort,
+    findings: &mut Findings,
+) {
     let (field, problem) = payload_field(object);
     let (connection, name) = (object.connection_name(), &object.spec.event_type);
-    match known.catalogue.judge_payload(connection, name, payload) {
+    match known.catalogue.judge_payload(connection, name, payload, effort) {
         Judgement::Valid | Judgement::NotValidated => {}
         // There is a warning about the connection already.
         Judgement::Undeclared if known.directory.connection(connection).is_none() => {}
@@ -75,7 +81,7 @@ fn validate_payload(object: &WebhookEvent, payload: &Payload, known: &Known, fin
             };
             findings.warnings.push(Problem::new("/spec/eventType", message));
         }
-        Judgement::Invalid { policy, violations, more } => {
+        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
             findings.violated = Some(policy);
             let problems = violations.iter().map(|violation| problem(&field, violation));
             // Violations are counted up to a bound, so this is not an exact number.

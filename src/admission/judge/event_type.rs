@@ -7,14 +7,15 @@ use crate::{
         event_type, ids,
         schema_source::{self, Source},
     },
+    schema::Effort,
 };
 
 use super::Findings;
 
 /// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
-/// object.
+/// object. Where the effort is exceeded, the findings say nothing.
 #[must_use]
-pub fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
+pub fn event_type(object: &WebhookEventType, known: &Known, effort: &Effort) -> Findings {
     let mut findings = Findings::default();
     let (connection, name) = (object.connection_name(), object.event_type_name());
     // A connection that is not known yet may have been applied together with this object: the operator checks the name
@@ -30,7 +31,7 @@ pub fn event_type(object: &WebhookEventType, known: &Known) -> Findings {
         Ok(Source::Inline(schema)) => {
             let schema = schema.to_value();
             of_schema = schema_source::warnings(object, &schema);
-            match schema_source::validate_all(object, schema) {
+            match schema_source::validate_all(object, schema, effort) {
                 // Payloads are validated by its own draft all the same, so the object is of use where nothing is written.
                 Ok((schema, _)) => {
                     let error = schema_source::check_draft7(&schema_source::field(object), &schema).err();

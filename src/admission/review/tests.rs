@@ -56,6 +56,29 @@ fn a_refusal_lists_every_violation() {
 }
 
 #[test]
+fn numbers_are_compared_as_they_are_written() {
+    let known = Known::default();
+    let schema = Some(JsonObject::from_value(&json!({"properties": {"a": {"maximum": 100}}})).unwrap());
+    let declared = Declared { schema, format_assertion: true, policy: PayloadPolicy::Enforce };
+    known.catalogue.put("default", "a.b", declared).unwrap();
+    let review = |number: &str| {
+        let spec = json!({"eventType": "a.b", "payloadText": format!(r#"{{"a": {number}}}"#)});
+        answer(&known, &request("CREATE", "WebhookEvent", &spec)).1
+    };
+
+    let above = review("100.0000000000000000000001");
+
+    assert_eq!(above["allowed"], false);
+    assert_eq!(
+        above["status"]["message"],
+        "/spec/payloadText: /a: found 100.0, expected at most 100, not 100.0000000000000000000001"
+    );
+    assert_eq!(review("100.0000000000000000000000")["allowed"], true);
+    assert_eq!(review("1e2")["allowed"], true);
+    assert_eq!(review("1e400")["allowed"], false);
+}
+
+#[test]
 fn the_policy_decides_about_a_bad_payload() {
     for (policy, outcome, warnings) in
         [(PayloadPolicy::Warn, Outcome::Warned, 1), (PayloadPolicy::Audit, Outcome::Admitted, 0)]

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use super::{
     super::model::{Action, Change, ChangeSet},
     lines::{lines, printable},
-    summary,
-    text::head,
+    summary::{head, summary},
 };
 
 /// The most characters.

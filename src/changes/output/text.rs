@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    super::model::{Action, Change, ChangeSet},
+    super::model::{Action, ChangeSet},
     lines::{Sign, lines, printable},
-    summary,
+    summary::{head, summary},
 };
 
 pub(super) fn write(changes: &ChangeSet, color: bool, out: &mut impl Write) -> io::Result<()> {
@@ -50,20 +50,4 @@ pub(super) fn write(changes: &ChangeSet, color: bool, out: &mut impl Write) -> i
         writeln!(out, "{}", printable(&text))?;
     }
     writeln!(out, "{}", summary(changes))
-}
-
-/// The object, and what it is in Svix.
-pub(super) fn head(change: &Change) -> String {
-    let mut text = change.object();
-    match (&change.application, &change.resource) {
-        (Some(application), Some(uid)) => {
-            text.push_str(&format!(" (endpoint {uid} of application {application})"))
-        }
-        (None, Some(name)) if *name != change.name => text.push_str(&format!(" (event type {name})")),
-        _ => {}
-    }
-    if let Some(origin) = &change.origin {
-        text.push_str(&format!(" {origin}"));
-    }
-    text
 }

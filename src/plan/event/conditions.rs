@@ -25,7 +25,7 @@ pub fn conditions(
     let old = before.iter().find(|old| old.type_ == ConditionType::Accepted);
     let mut kept = None;
     match (accepted, reason) {
-        (_, Reason::InvalidPayload) => {
+        (_, Reason::InvalidPayload | Reason::ValidationLimitExceeded) => {
             facts.push((ConditionType::Accepted, ConditionStatus::False, reason, state.message().to_owned()));
         }
         (Some((reason, message)), _) => {

@@ -8,8 +8,6 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::schema::error::InvalidSchema;
 
-/// Largest programs of all patterns of a schema together, in ranges of characters: about twenty megabytes.
-const MAX_SIZE: usize = 1_000_000;
 /// Longest translation of one pattern, in bytes.
 const MAX_LENGTH: usize = 1024 * 1024;
 
@@ -24,15 +22,15 @@ pub(super) struct Cost {
 
 impl Cost {
     /// Adds what a translated pattern costs and returns its states, or says that the patterns up to it take too much
-    /// memory.
-    pub fn add(&mut self, translation: &str, pointer: &str) -> Result<usize, InvalidSchema> {
+    /// memory. `max_size`: the largest programs of all patterns together, in ranges of characters.
+    pub fn add(&mut self, translation: &str, pointer: &str, max_size: usize) -> Result<usize, InvalidSchema> {
         let mut own = Self::default();
         // Reading a long one would take much memory by itself.
         if translation.len() <= MAX_LENGTH {
             own = cost(translation);
             *self = self.plus(own);
         }
-        if self.size > MAX_SIZE || translation.len() > MAX_LENGTH {
+        if self.size > max_size || translation.len() > MAX_LENGTH {
             return Err(InvalidSchema::Limit {
                 pointer: pointer.to_owned(),
                 message: "the patterns up to this one become too large; repeat less, or name fewer characters than \

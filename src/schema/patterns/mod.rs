@@ -12,7 +12,9 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{document::Document, error::InvalidSchema, pointer::push_part, text::quoted};
+use super::{
+    document::Document, effort::MAX_PATTERN_SIZE, error::InvalidSchema, pointer::push_part, text::quoted,
+};
 use cost::Cost;
 pub(super) use keyword::factory;
 
@@ -61,6 +63,11 @@ impl Patterns {
     /// Translates the patterns of a schema. Refuses one that is none, that takes more than linear time, or that takes
     /// too much memory.
     pub fn of(document: &Document<'_>) -> Result<Self, InvalidSchema> {
+        Self::within(document, MAX_PATTERN_SIZE)
+    }
+
+    /// As [`Patterns::of`]. `max_size`: the largest programs of all patterns together, in ranges of characters.
+    pub fn within(document: &Document<'_>, max_size: usize) -> Result<Self, InvalidSchema> {
         let mut patterns = Self::default();
         let mut known: HashSet<&str> = HashSet::new();
         let all = all(document);
@@ -69,7 +76,7 @@ impl Patterns {
         let mut taken: HashSet<Cow<'_, str>> = all.iter().map(|found| found.pattern.into()).collect();
         for Found { pattern, pointer, is_used, is_of_names } in all {
             let Some(translation) = translation(pattern, &pointer, is_used)? else { continue };
-            let states = patterns.cost.add(&translation, &pointer)?;
+            let states = patterns.cost.add(&translation, &pointer, max_size)?;
             if is_of_names {
                 patterns.states_of_names = patterns.states_of_names.max(states);
             }

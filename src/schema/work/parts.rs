@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::schema::{
     document::{self, Document, ReferenceKeyword},
-    error::{InvalidSchema, beyond},
+    error::InvalidSchema,
     keywords::Applies,
 };
 
-/// Most steps of reading the parts, and of counting their visits: a schema that takes more is refused as too intricate.
-pub(super) const MAX_STEPS: usize = 5_000_000;
 /// Most subschemas, where one that is reached by several ways to dynamic references counts once for each.
 const MAX_PARTS: usize = 100_000;
 
@@ -38,7 +36,7 @@ impl Part<'_> {
 }
 
 /// Returns the parts of a schema, the root first: each subschema once for each meaning that dynamic references have in it.
-pub(super) fn read<'a>(document: &Document<'a>) -> Result<Vec<Part<'a>>, InvalidSchema> {
+pub(super) fn read<'a>(document: &Document<'a>, max_steps: usize) -> Result<Vec<Part<'a>>, InvalidSchema> {
     let mut reader = Reader {
         document,
         scopes: vec![Scope::default()],
@@ -47,6 +45,7 @@ pub(super) fn read<'a>(document: &Document<'a>) -> Result<Vec<Part<'a>>, Invalid
         parts: Vec::new(),
         known: HashMap::new(),
         steps: 0,
+        max_steps,
     };
     reader.read()?;
     Ok(reader.parts)
@@ -71,6 +70,7 @@ struct Reader<'a, 'd> {
     entered: HashMap<(usize, usize), usize>,
     /// How many anchors were noted in all.
     steps: usize,
+    max_steps: usize,
     parts: Vec<Part<'a>>,
     known: HashMap<(document::Node, usize), Node>,
 }
@@ -82,11 +82,13 @@ impl<'a> Reader<'a, '_> {
         self.part(0, 0, &mut unread);
         while let Some((node, scope)) = unread.pop() {
             let subschema = &document.subschemas[self.parts[node].subschema];
-            if self.parts.len() > MAX_PARTS || self.steps > MAX_STEPS {
-                return Err(beyond(format!(
-                    "the schema is too intricate: its dynamic references lead to more than {MAX_PARTS} parts; let fewer \
-                     parts have a $dynamicAnchor"
-                )));
+            if self.parts.len() > MAX_PARTS || self.steps > self.max_steps {
+                let message = format!(
+                    "the schema is too intricate: its dynamic references lead to more than {MAX_PARTS} parts, or it takes more \
+                     than {} steps to follow them, which was given up at this part; let fewer parts have a $dynamicAnchor",
+                    self.max_steps
+                );
+                return Err(InvalidSchema::Limit { pointer: subschema.pointer.clone(), message });
             }
             for edge in &subschema.children {
                 if edge.applies == Applies::Nothing {

@@ -9,7 +9,7 @@ const DRAFT_2020: &str = "https://json-schema.org/draft/2020-12/schema";
 
 fn deepest_payload(schema: &Value) -> Result<usize, InvalidSchema> {
     let draft = crate::schema::draft::draft_of(schema).unwrap_or(jsonschema::Draft::Draft7);
-    super::deepest_payload(&Document::read(schema, draft)?)
+    super::deepest_payload(&Document::read(schema, draft)?, 5_000_000)
 }
 
 fn definitions(of: impl Fn(usize) -> Value, count: usize) -> Map<String, Value> {
@@ -83,7 +83,7 @@ fn a_validator_survives_all_that_is_let_through() {
             assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{schema}");
             if deepest < MAX_PAYLOAD_DEPTH {
                 let reported = compiled.violations(&nested(deepest + 1)).0;
-                assert!(reported[0].message.starts_with("nested deeper than"), "{reported:?}");
+                assert!(reported[0].message.starts_with("found more than"), "{reported:?}");
             }
         });
         judge.unwrap().join().unwrap();

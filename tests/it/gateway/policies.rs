@@ -1,9 +1,10 @@
 //! The outcome of a message, by the policy of its event type and by the policy for undeclared event types.
 
 use serde_json::json;
-use svix_operator::gateway::Undeclared;
+use svix_operator::{api::PayloadPolicy, gateway::Undeclared};
 
-use super::Harness;
+use super::{Harness, declared};
+use crate::support::hostile;
 
 const GOOD: &str = r#"{"n": 1}"#;
 const BAD: &str = r#"{"n": "x", "secret": "canary"}"#;
@@ -93,4 +94,45 @@ async fn validate_forwards_nothing() {
     gateway.post("/validate/a%2Eenforce", &[], GOOD).await.expect_code(404, "not_found");
 
     assert_eq!(gateway.upstream.requests().len(), 0);
+}
+
+/// The test runs on one thread, so a validation on it would let nothing else happen.
+#[tokio::test]
+async fn a_small_message_that_is_much_work_delays_no_other() {
+    let gateway = Harness::new().await;
+    let heavy = declared(&hostile::heavy_schema(), PayloadPolicy::Enforce);
+    gateway.catalogue.put("default", "a.heavy", heavy).unwrap();
+    let payload = hostile::heavy_payload().to_string();
+    let order = std::sync::Mutex::new(Vec::new());
+    let send = async |event_type, payload: &str| {
+        let response = gateway.send(event_type, payload).await;
+        order.lock().unwrap().push(event_type);
+        response
+    };
+
+    let (given_up, passed) = tokio::join!(send("a.heavy", &payload), send("a.enforce", r#"{"n": 1}"#));
+
+    assert_eq!(passed.status, 202);
+    assert_eq!(*order.lock().unwrap(), ["a.enforce", "a.heavy"]);
+    assert_eq!(given_up.status, 422);
+    let error = &given_up.json()["detail"][0];
+    assert_eq!(error["loc"].as_array().unwrap()[..3], ["body", "payload", "a"], "{error}");
+    assert!(error["msg"].as_str().unwrap().contains("more than 40000000 steps"), "{error}");
+}
+
+#[tokio::test]
+async fn numbers_are_compared_as_they_are_written() {
+    let gateway = Harness::new().await;
+    let schema = json!({"type": "object", "properties": {"n": {"maximum": 100}}});
+    gateway.catalogue.put("default", "a.number", declared(&schema, PayloadPolicy::Enforce)).unwrap();
+
+    let above = gateway.send("a.number", r#"{"n": 100.0000000000000000000001}"#).await;
+    let at = gateway.send("a.number", r#"{"n": 1.00000000000000000000000e2}"#).await;
+    let beyond = gateway.send("a.number", r#"{"n": 1e400}"#).await;
+
+    let message = above.expect_invalid("body.payload.n");
+    assert!(message.contains("at most 100, not 100.0000000000000000000001"), "{message}");
+    assert_eq!(at.status, 202, "{at:?}");
+    assert_eq!(beyond.status, 422, "{beyond:?}");
+    assert_eq!(gateway.upstream.requests().len(), 1);
 }

@@ -236,6 +236,15 @@ pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
                 async move { Scenario::of(declaring([strict("Enforce"), wrong()]).await, &wrong(), Stalled) },
             )
         }
+        Reason::ValidationLimitExceeded => boxed(async move {
+            let schema = json!({"type": "object", "anyOf": [
+                {"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}},
+            ]});
+            let deep = (0..60).fold(json!({}), |inner, _| json!({"a": inner}));
+            let sent = event("e", "a.one").with("payload", deep);
+            let declared = declaring([event_type("a.one").with("schema", schema), sent.clone()]).await;
+            Scenario::of(declared, &sent, Stalled)
+        }),
         Reason::PayloadValid => boxed(async move {
             let sent = event("e", "a.one");
             Scenario::of(declaring([strict("Enforce"), sent.clone()]).await, &sent, Accepted)

@@ -5,6 +5,7 @@ pub mod control_plane;
 pub mod git;
 pub mod go_programs;
 pub mod harness;
+pub mod hostile;
 pub mod inbox;
 pub mod objects;
 pub mod operator;

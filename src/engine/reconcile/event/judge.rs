@@ -7,6 +7,7 @@ use crate::{
         ReconcileError,
         event::{self, Desired},
     },
+    schema::{Effort, InvalidSchema},
 };
 
 use super::super::{
@@ -57,45 +58,55 @@ pub(super) async fn judge<H: Host>(
         format_assertion: owner.spec.format_assertion(),
         policy: owner.spec.payload_policy(),
     };
-    if ctx.catalogue.put(connection, name, declared).is_err() {
-        return Err(not_there(Next::Settled));
-    }
-    let (policy, violations, more) =
-        match ctx.catalogue.judge_text(connection, name, desired.payload_text.as_bytes()) {
-            Judgement::Undeclared => return Err(not_there(Next::Settled)),
-            Judgement::Valid => {
-                ctx.waiters.remove(connection, awaited, &object.key());
-                let message = format!("the payload matches the schema of {owner_key}");
-                return Ok((Reason::PayloadValid, message));
-            }
-            Judgement::NotValidated => {
-                ctx.waiters.remove(connection, awaited, &object.key());
-                let message = format!("{owner_key} declares no schema, so any payload passes");
-                return Ok((Reason::PayloadNotValidated, message));
-            }
-            Judgement::Invalid { policy, violations, more } => (policy, violations, more),
-        };
+    let judgement = ctx.judge(object, desired.payload_text.len(), {
+        let (catalogue, connection, name) = (ctx.catalogue.clone(), connection.to_owned(), name.to_owned());
+        let text = desired.payload_text.clone();
+        move |effort: &Effort| {
+            catalogue.put_within(&connection, &name, declared.clone(), effort)?;
+            Ok(catalogue.judge_text(&connection, &name, text.as_bytes(), effort))
+        }
+    });
+    let judgement: Result<_, InvalidSchema> = judgement.await;
+    let Ok(judgement) = judgement else { return Err(not_there(Next::Settled)) };
+    let (policy, violations, more, is_given_up) = match judgement {
+        Judgement::Undeclared => return Err(not_there(Next::Settled)),
+        Judgement::Valid => {
+            ctx.waiters.remove(connection, awaited, &object.key());
+            let message = format!("the payload matches the schema of {owner_key}");
+            return Ok((Reason::PayloadValid, message));
+        }
+        Judgement::NotValidated => {
+            ctx.waiters.remove(connection, awaited, &object.key());
+            let message = format!("{owner_key} declares no schema, so any payload passes");
+            return Ok((Reason::PayloadNotValidated, message));
+        }
+        Judgement::Invalid { policy, violations, more, is_given_up } => {
+            (policy, violations, more, is_given_up)
+        }
+    };
     ctx.metrics.payload_mismatch(policy.as_str());
     let text = event::describe_violations(event, &violations, more);
-    let message = format!("the payload does not match the schema of {owner_key}: {text}");
+    let what = if is_given_up { "cannot be validated by" } else { "does not match" };
+    let message = format!("the payload {what} the schema of {owner_key}: {text}");
     // What the payload holds is for readers of the object only.
     let redacted = format!(
-        "the payload does not match the schema of {owner_key} at {}",
+        "the payload {what} the schema of {owner_key} at {}",
         event::violated_places(&violations, more)
     );
     if policy == PayloadPolicy::Enforce {
         let advice = "create another WebhookEvent, or change the schema";
-        return Err(ReconcileError::new(Reason::InvalidPayload, format!("{message}; {advice}"))
+        let reason = if is_given_up { Reason::ValidationLimitExceeded } else { Reason::InvalidPayload };
+        return Err(ReconcileError::new(reason, format!("{message}; {advice}"))
             .with_redacted(format!("{redacted}; see the status"))
             .with_field(event::violated_field(event, &violations))
             .into());
     }
     ctx.waiters.remove(connection, awaited, &object.key());
+    let passed = if is_given_up { Reason::ValidationLimitExceeded } else { Reason::PayloadMismatch };
     if policy == PayloadPolicy::Warn {
-        let reason = Reason::PayloadMismatch.as_str();
-        ctx.publish_warning(object, reason, format!("{redacted}; it is sent"));
+        ctx.publish_warning(object, passed.as_str(), format!("{redacted}; it is sent"));
     }
-    Ok((Reason::PayloadMismatch, message))
+    Ok((passed, message))
 }
 
 fn waiting(message: String, next: Next) -> Error {

@@ -51,9 +51,10 @@ pub(super) async fn send<H: Host>(
     step: EventStep,
 ) -> Result<Outcome, Error> {
     let (connection, session) = (&*prepared.connection, &*prepared.session);
-    let accepted = judge(ctx, object, event, session, desired).await?;
-    // The tree is not needed any more, and Svix may be slow.
+    // Judging builds a tree of its own, which has the digits of numbers.
     desired.payload = Value::Null;
+    let accepted = judge(ctx, object, event, session, desired).await?;
+    // No tree is needed any more, and Svix may be slow.
     memory.shrink(event::memory(event).text);
     let desired = &*desired;
     let application = &desired.application;

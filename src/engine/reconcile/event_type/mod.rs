@@ -10,9 +10,10 @@ use crate::{
     plan::{
         Field,
         event_type::{self, Desired, EventTypeStep},
-        schema_source::{memory, validate},
+        schema_source::{examples_size, memory, validate_within},
         status::ReadyState,
     },
+    schema::Effort,
 };
 
 use super::{
@@ -43,7 +44,7 @@ async fn sync<H: Host>(
 
     // 2. What Svix is to hold, and memory for it.
     let _memory = ctx.memory.reserve(memory(event_type)).await;
-    let desired = desired(ctx, event_type, &prepared.connection).await?;
+    let desired = desired(ctx, object, event_type, &prepared.connection).await?;
 
     // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.
     if prepared.mode == Mode::Manage {
@@ -81,6 +82,7 @@ async fn sync<H: Host>(
 /// Returns what Svix is to hold.
 async fn desired<H: Host>(
     ctx: &Context<H>,
+    object: &Object,
     event_type: &WebhookEventType,
     connection: &SvixConnection,
 ) -> Result<Desired, Error> {
@@ -88,7 +90,10 @@ async fn desired<H: Host>(
     let owned_fields = recorded.map_or(&[][..], |svix| &svix.fields);
     let (schema, examples) = match schema_source::read(ctx, event_type).await? {
         Some(schema) => {
-            let (schema, examples) = validate(event_type, schema.to_value())?;
+            let bytes = schema.as_str().len() + examples_size(event_type);
+            let owned = event_type.clone();
+            let validate = move |effort: &Effort| validate_within(&owned, schema.to_value(), effort);
+            let (schema, examples) = ctx.judge(object, bytes, validate).await?;
             (Some(schema), examples)
         }
         None => (None, Vec::new()),
