@@ -292,7 +292,7 @@ async fn mistakes_show_nothing_of_a_credential() {
         // And in the manifest itself.
         for (field, value) in [
             ("url", json!(value)),
-            ("headers", json!([{"name": value, "value": value}])),
+            ("headers", json!([{"name": format!("{value}="), "value": value}])),
             ("headers", json!([{"name": "X-A", "value": format!("{value}\u{0}")}])),
             ("headers", json!(value)),
             ("signingSecret", json!(value)),
