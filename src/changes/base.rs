@@ -51,6 +51,7 @@ pub async fn compare(
     shutdown: &CancellationToken,
 ) -> Result<ChangeSet, CannotCompareBase> {
     let (mut base, mut manifests) = (base, manifests);
+    manage(&mut base);
     placeholders::add(&mut base);
     placeholders::add(&mut manifests);
     let svix = EmbeddedSvix::start(embedded::Options::default()).await?;
@@ -73,6 +74,19 @@ pub async fn compare(
         change.fingerprint = None;
     }
     Ok(ChangeSet::new(changes))
+}
+
+/// Removes what keeps objects of the base from being written. A suspended object is in Svix as it was before, most likely.
+fn manage(base: &mut Loaded) {
+    for located in &mut base.connections {
+        (located.object.spec.suspend, located.object.spec.management_policy) = (None, None);
+    }
+    for located in &mut base.event_types {
+        (located.object.spec.suspend, located.object.spec.management_policy) = (None, None);
+    }
+    for located in &mut base.endpoints {
+        (located.object.spec.suspend, located.object.spec.management_policy) = (None, None);
+    }
 }
 
 /// Hides the addresses that the base takes from a Secret, where the manifests have them in the object.
