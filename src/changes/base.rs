@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    elsewhere::{self, CannotPrepare},
     model::{Action, Change, ChangeSet, Side},
     placeholders,
     preview::{HiddenHeaders, Preview},
@@ -26,6 +27,9 @@ pub enum CannotCompareBase {
     /// The embedded Svix does not start.
     #[error("cannot start the embedded Svix: {0}")]
     Embedded(#[from] io::Error),
+    /// The embedded Svix does not work.
+    #[error("cannot prepare the embedded Svix: {0}")]
+    Prepare(#[from] CannotPrepare),
     /// The base cannot be used.
     #[error("the base: {0}")]
     Base(#[source] CannotCompare),
@@ -55,6 +59,7 @@ pub async fn compare(
     placeholders::add(&mut base);
     placeholders::add(&mut manifests);
     let svix = EmbeddedSvix::start(embedded::Options::default()).await?;
+    elsewhere::add_event_types(&svix, [&base, &manifests]).await?;
     let url = svix.url();
     let server = Server { url: &url, token: svix.token(), token_source: None, is_embedded: true };
     let target = Target { server, connection, requests_per_second: None };

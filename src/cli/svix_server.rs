@@ -22,6 +22,12 @@ pub enum SvixServerError {
     /// The URL has another scheme.
     #[error("--svix-url: found scheme {0:?}, expected {EXPECTED_URL}")]
     Scheme(String),
+    /// The URL has a user or a password, which nothing uses and messages would show.
+    #[error(
+        "--svix-url: found a user or a password in the URL (not shown), expected {EXPECTED_URL}; the token is read from \
+         {TOKEN}"
+    )]
+    User,
     /// There is no token.
     #[error(
         "the environment variables {TOKEN} and {OTHER_TOKEN}: found neither, expected the token of the Svix server"
@@ -149,6 +155,9 @@ pub fn client(
 pub fn check_url(url: &str) -> Result<(), SvixServerError> {
     // The URL may contain a credential, also if it is not valid, so no error shows it.
     let parsed = url::Url::parse(url).map_err(SvixServerError::Url)?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(SvixServerError::User);
+    }
     match (parsed.scheme(), parsed.host_str()) {
         ("http" | "https", Some(_)) => Ok(()),
         (scheme, _) => Err(SvixServerError::Scheme(scheme.to_owned())),
@@ -182,6 +191,14 @@ mod tests {
             let expected = expected.map(|(variable, value)| Variable { variable, value: value.to_owned() });
             assert_eq!(found, expected, "{set:?}");
         }
+    }
+
+    #[test]
+    fn an_address_has_no_user() {
+        let error = check_url("https://user:hunter2@svix.example.org").map_err(|error| error.to_string());
+
+        assert!(error.is_err_and(|error| error.contains("found a user") && !error.contains("hunter2")));
+        assert!(check_url("https://svix.example.org/base").is_ok());
     }
 
     #[test]
