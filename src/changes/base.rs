@@ -10,10 +10,12 @@ use crate::{
     embedded::{self, EmbeddedSvix},
     engine::{Kind, Object, ObjectKey},
     manifests::{Loaded, Server, SourceMap},
+    plan::Field,
 };
 
 use super::{
-    model::{Action, Change, ChangeSet},
+    elsewhere::{self, CannotPrepare},
+    model::{Action, Change, ChangeSet, Side},
     placeholders,
     preview::{HiddenHeaders, Preview},
     run::{CannotCompare, Run, Target, run},
@@ -25,6 +27,9 @@ pub enum CannotCompareBase {
     /// The embedded Svix does not start.
     #[error("cannot start the embedded Svix: {0}")]
     Embedded(#[from] io::Error),
+    /// The embedded Svix does not work.
+    #[error("cannot prepare the embedded Svix: {0}")]
+    Prepare(#[from] CannotPrepare),
     /// The base cannot be used.
     #[error("the base: {0}")]
     Base(#[source] CannotCompare),
@@ -50,9 +55,11 @@ pub async fn compare(
     shutdown: &CancellationToken,
 ) -> Result<ChangeSet, CannotCompareBase> {
     let (mut base, mut manifests) = (base, manifests);
+    manage(&mut base);
     placeholders::add(&mut base);
     placeholders::add(&mut manifests);
     let svix = EmbeddedSvix::start(embedded::Options::default()).await?;
+    elsewhere::add_event_types(&svix, [&base, &manifests]).await?;
     let url = svix.url();
     let server = Server { url: &url, token: svix.token(), token_source: None, is_embedded: true };
     let target = Target { server, connection, requests_per_second: None };
@@ -62,6 +69,7 @@ pub async fn compare(
     let after = run(manifests, &target, how(Some(preview.clone())), shutdown, |_, _| ()).await?;
     let mut changes =
         preview.change_set(&after.objects, |key| sources.origin(key).map(ToString::to_string)).changes;
+    hide_addresses(&mut changes, &before.objects);
     let is_declared = |key: &ObjectKey| after.objects.iter().any(|object| object.key() == *key);
     let deleted = before.objects.iter().filter(|object| !is_declared(&object.key()));
     changes.extend(deleted.filter_map(deletion));
@@ -71,6 +79,35 @@ pub async fn compare(
         change.fingerprint = None;
     }
     Ok(ChangeSet::new(changes))
+}
+
+/// Removes what keeps objects of the base from being written. A suspended object is in Svix as it was before, most likely.
+fn manage(base: &mut Loaded) {
+    for located in &mut base.connections {
+        (located.object.spec.suspend, located.object.spec.management_policy) = (None, None);
+    }
+    for located in &mut base.event_types {
+        (located.object.spec.suspend, located.object.spec.management_policy) = (None, None);
+    }
+    for located in &mut base.endpoints {
+        (located.object.spec.suspend, located.object.spec.management_policy) = (None, None);
+    }
+}
+
+/// Hides the addresses that the base takes from a Secret, where the manifests have them in the object.
+fn hide_addresses(changes: &mut [Change], base: &[Object]) {
+    for object in base {
+        let Object::Endpoint(endpoint) = object else { continue };
+        if endpoint.spec.url_from.is_none() {
+            continue;
+        }
+        let named = Change::of(object).key();
+        let fields = changes.iter_mut().filter(|change| change.key() == named).flat_map(|it| &mut it.fields);
+        for field in fields.filter(|field| field.field == Field::Url.as_str() && field.before != Side::Absent)
+        {
+            field.before = Side::Hidden;
+        }
+    }
 }
 
 /// What becomes of an object that is not declared any more.

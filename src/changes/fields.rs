@@ -88,8 +88,9 @@ fn text(text: &str) -> Side {
 
 /// The fields of an endpoint that is created.
 pub(super) fn created_endpoint(desired: &endpoint::Desired) -> Vec<FieldChange> {
+    let url = if desired.hides_url { Side::Hidden } else { text(&host_of(&desired.url)) };
     let mut fields = vec![
-        change(Field::Url.as_str(), Side::Absent, text(&host_of(&desired.url))),
+        change(Field::Url.as_str(), Side::Absent, url),
         change(
             Field::EventTypes.as_str(),
             Side::Absent,
@@ -155,6 +156,8 @@ pub(super) fn changed_endpoint(
                 fields.extend(metadata(desired, observed));
                 continue;
             }
+            // It comes from a Secret.
+            Field::Url if desired.hides_url => (Side::Hidden, Side::Hidden),
             // An address can be a credential as a whole, so the plan shows as much of it as may be shown.
             _ => (text(&difference.found), text(&difference.expected)),
         };

@@ -56,6 +56,7 @@ fn declared_endpoint(desired: &endpoint::Desired) -> Value {
         uid,
         mark,
         url,
+        hides_url: _,
         event_types,
         description,
         channels,

@@ -10,6 +10,7 @@
 
 mod approvals;
 pub mod base;
+mod elsewhere;
 mod fields;
 mod fingerprint;
 pub mod foreign;

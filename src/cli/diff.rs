@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     changes::{
-        CannotCompare, ChangeSet, Plan,
+        Action, CannotCompare, Change, ChangeSet, Foreign, Plan,
         base::{self, CannotCompareBase},
         foreign,
         output::{self, Format},
@@ -60,7 +60,7 @@ pub struct Arguments {
     #[command(flatten)]
     cluster: cluster::ClusterArguments,
 
-    /// List what Svix has and no manifest declares.
+    /// List what Svix, or with --against cluster the cluster, has and no manifest declares.
     #[arg(long)]
     show_foreign: bool,
 
@@ -122,7 +122,9 @@ enum DiffError {
     Cluster(#[from] cluster::ClusterError),
     #[error(transparent)]
     Signals(#[from] SignalError),
-    #[error("--show-foreign and --out: only with --against svix")]
+    #[error(
+        "--out: only with --against svix; --show-foreign: only with --against svix and --against cluster"
+    )]
     OnlySvix,
     #[error("cannot write {}: {source}", .path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -138,11 +140,12 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 async fn work(arguments: Arguments) -> Result<ExitCode, DiffError> {
     let is_svix = matches!(arguments.against, Against::Svix);
-    if !is_svix && (arguments.show_foreign || arguments.out.is_some()) {
+    let is_live = is_svix || matches!(arguments.against, Against::Cluster);
+    if (!is_svix && arguments.out.is_some()) || (!is_live && arguments.show_foreign) {
         return Err(DiffError::OnlySvix);
     }
     let shutdown = shutdown_on_signals()?;
-    let (loaded, sources) = arguments.manifests.load()?;
+    let (mut loaded, sources) = arguments.manifests.load()?;
     let changes = match &arguments.against {
         Against::Svix => match with_svix(&arguments, loaded, &sources, &shutdown).await? {
             Ok(changes) => changes,
@@ -159,8 +162,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DiffError> {
             let base = git::load(reference, &arguments.manifests.paths).await?;
             with_base(&arguments, base, loaded, &sources, &shutdown).await?
         }
-        Against::Cluster => match cluster::load(&arguments.cluster).await {
-            Ok(base) => with_base(&arguments, base, loaded, &sources, &shutdown).await?,
+        Against::Cluster => match cluster::load(&arguments.cluster, &mut loaded).await {
+            Ok(base) => {
+                let changes = with_base(&arguments, base, loaded, &sources, &shutdown).await?;
+                only_declared(changes, arguments.show_foreign)
+            }
             Err(error) if error.is_api() => {
                 eprintln!("error: {error}");
                 return Ok(Exit::Failed.into());
@@ -206,6 +212,27 @@ async fn with_svix(
         change.fingerprint = None;
     }
     Ok(Ok(changes))
+}
+
+/// Other manifests than these can declare objects in the same cluster, so those that are not declared here are no difference.
+fn only_declared(mut changes: ChangeSet, show_foreign: bool) -> ChangeSet {
+    let is_deletion =
+        |change: &Change| matches!(change.action, Action::Delete | Action::Archive | Action::Expunge);
+    let (others, declared) = changes.changes.into_iter().partition(is_deletion);
+    changes.changes = declared;
+    if show_foreign {
+        let others: Vec<Change> = others;
+        changes.foreign = others
+            .into_iter()
+            .map(|change| Foreign {
+                name: format!("{}/{}", change.namespace, change.name),
+                kind: change.kind,
+                application: change.application,
+                owner: None,
+            })
+            .collect();
+    }
+    changes
 }
 
 async fn with_base(

@@ -22,6 +22,12 @@ pub enum SvixServerError {
     /// The address is not a URL.
     #[error("--svix-url: {0}, such as https://api.eu.svix.com")]
     Url(#[from] InvalidUrl),
+    /// The URL has a user or a password, which nothing uses and messages would show.
+    #[error(
+        "--svix-url: found a user or a password in the URL (not shown), expected an address without them; the token is \
+         read from {TOKEN}"
+    )]
+    User,
     /// There is no token.
     #[error(
         "the environment variables {TOKEN} and {OTHER_TOKEN}: found neither, expected the token of the Svix server"
@@ -146,8 +152,11 @@ pub fn client(
 /// Checks that an address can be that of a Svix server.
 pub fn check_url(url: &str) -> Result<(), SvixServerError> {
     // No error shows the URL, which may contain a credential.
-    normal_url(url)?;
-    Ok(())
+    let url = url::Url::parse(&normal_url(url)?);
+    match url.is_ok_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        true => Err(SvixServerError::User),
+        false => Ok(()),
+    }
 }
 
 /// Returns the address of a server for messages: without path and user.
@@ -177,6 +186,14 @@ mod tests {
             let expected = expected.map(|(variable, value)| Variable { variable, value: value.to_owned() });
             assert_eq!(found, expected, "{set:?}");
         }
+    }
+
+    #[test]
+    fn an_address_has_no_user() {
+        let error = check_url("https://user:hunter2@svix.example.org").map_err(|error| error.to_string());
+
+        assert!(error.is_err_and(|error| error.contains("found a user") && !error.contains("hunter2")));
+        assert!(check_url("https://svix.example.org/base").is_ok());
     }
 
     #[test]

@@ -16,8 +16,14 @@ pub(super) fn found(value: &Value) -> String {
     }
 }
 
+/// How signing keys and tokens of Svix begin.
+const CREDENTIAL_PREFIXES: [&str; 4] = ["whsec_", "whsk_", "sk_", "testsk_"];
+
 /// Returns a text in quotes, at most sixty characters of it; of a URL, only scheme and host.
 fn quoted(text: &str) -> String {
+    if CREDENTIAL_PREFIXES.iter().any(|prefix| text.trim_start().starts_with(prefix)) {
+        return "a credential (not shown)".to_owned();
+    }
     if text.contains("://") {
         return host(text).unwrap_or_else(|| {
             format!("a text of {} characters (not shown: it may hold a credential)", text.chars().count())

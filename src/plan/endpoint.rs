@@ -92,6 +92,7 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         uid,
         mark: _,
         url,
+        hides_url,
         event_types,
         description,
         channels,
@@ -114,7 +115,10 @@ pub fn change(desired: &Desired, observed: &Observed) -> (Change, Vec<Difference
         change.uid = Some(uid.clone());
     }
     if *observed.url != **url {
-        let (found, expected) = self::url::display_urls(&observed.url, url);
+        let (found, expected) = match hides_url {
+            true => ("another address (not shown)".to_owned(), "the one in the Secret".to_owned()),
+            false => self::url::display_urls(&observed.url, url),
+        };
         differs(Field::Url, found, expected);
         change.url = Some(url.clone());
     }

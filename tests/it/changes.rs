@@ -1,6 +1,7 @@
 //! `diff` and `apply`: what is shown is what is done.
 
 mod commands;
+mod credentials;
 mod properties;
 
 use std::{sync::Arc, time::Duration};

@@ -6,6 +6,7 @@ mod certificates;
 mod crash;
 mod crds;
 mod day_two;
+mod diff;
 mod events;
 mod lease;
 mod memory;

@@ -1,5 +1,7 @@
 //! The examples work as they are: the manifests load without a problem, and each payload matches or not as its name says.
 
+mod workflows;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,11 @@
 //! The objects in a cluster, as manifests.
+//!
+//! Needs `list` on the three kinds, and `get` on the ConfigMaps that schemas are in. Without `get` on Namespaces, their labels
+//! are not known.
 
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
     Api, Client, Config,
     api::{DynamicObject, ListParams},
@@ -9,7 +15,7 @@ use kube::{
 
 use crate::{
     api::GROUP,
-    manifests::{self, Input, Loaded},
+    manifests::{self, Input, Loaded, Located, Origin},
 };
 
 /// The cluster.
@@ -68,8 +74,9 @@ async fn client(arguments: &ClusterArguments) -> Result<Client, ClusterError> {
     Client::try_from(config).map_err(ClusterError::Client)
 }
 
-/// Returns the objects of a cluster as if they were manifests: their specs, without what others add.
-pub async fn load(arguments: &ClusterArguments) -> Result<Loaded, ClusterError> {
+/// Returns the objects of a cluster as if they were manifests: their specs, without what others add. What the manifests refer
+/// to and do not contain is in the cluster already, and is added to them: connections, ConfigMaps and Namespaces.
+pub async fn load(arguments: &ClusterArguments, declared: &mut Loaded) -> Result<Loaded, ClusterError> {
     let client = client(arguments).await?;
     let mut items = Vec::new();
     for (kind, group, version, plural) in [
@@ -96,7 +103,67 @@ pub async fn load(arguments: &ClusterArguments) -> Result<Loaded, ClusterError> 
         }
     }
     let texts = items.iter().map(|item| format!("---\n{item}\n")).collect();
-    Ok(manifests::load_all(&[Input::Text { name: "cluster".to_owned(), text: texts }]))
+    let mut base = manifests::load_all(&[Input::Text { name: "cluster".to_owned(), text: texts }]);
+    add_config_maps(&client, &mut base, declared).await?;
+    add_namespaces(&client, &mut base, declared).await;
+    let names: BTreeSet<_> =
+        declared.connections.iter().map(|located| located.object.metadata.name.clone()).collect();
+    let others = base.connections.iter().filter(|located| !names.contains(&located.object.metadata.name));
+    declared.connections.extend(others.cloned());
+    Ok(base)
+}
+
+fn origin() -> Origin {
+    Origin { file: "cluster".to_owned(), line: 1 }
+}
+
+/// Reads the ConfigMaps that schemas are in. One that does not exist is missing on the side that refers to it.
+async fn add_config_maps(
+    client: &Client,
+    base: &mut Loaded,
+    declared: &mut Loaded,
+) -> Result<(), ClusterError> {
+    let all = base.event_types.iter().chain(&declared.event_types).map(|located| &located.object);
+    let needed: BTreeSet<(String, String)> = all
+        .filter_map(|object| {
+            let source = object.spec.schema_from.as_ref()?;
+            Some((object.metadata.namespace.clone()?, source.config_map_key_ref.name.clone()))
+        })
+        .collect();
+    for (namespace, name) in needed {
+        let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+        let failed = |source| ClusterError::List { kind: "ConfigMap", source };
+        let Some(object) = api.get_opt(&name).await.map_err(failed)? else { continue };
+        let is_declared = declared.config_maps.iter().any(|located| {
+            let metadata = &located.object.metadata;
+            metadata.namespace.as_ref() == Some(&namespace) && metadata.name.as_ref() == Some(&name)
+        });
+        if !is_declared {
+            declared.config_maps.push(Located { object: object.clone(), origin: origin() });
+        }
+        base.config_maps.push(Located { object, origin: origin() });
+    }
+    Ok(())
+}
+
+/// Reads the namespaces of the objects, whose labels the access rules of connections select. One that cannot be read has no
+/// labels that are known, as for the operator.
+async fn add_namespaces(client: &Client, base: &mut Loaded, declared: &mut Loaded) {
+    let event_types = base.event_types.iter().chain(&declared.event_types);
+    let endpoints = base.endpoints.iter().chain(&declared.endpoints);
+    let names: BTreeSet<String> = event_types
+        .filter_map(|located| located.object.metadata.namespace.clone())
+        .chain(endpoints.filter_map(|located| located.object.metadata.namespace.clone()))
+        .collect();
+    let api: Api<Namespace> = Api::all(client.clone());
+    for name in names {
+        let Ok(Some(object)) = api.get_opt(&name).await else { continue };
+        let mut namespaces = declared.namespaces.iter().map(|located| &located.object.metadata);
+        if namespaces.all(|metadata| metadata.name.as_ref() != Some(&name)) {
+            declared.namespaces.push(Located { object: object.clone(), origin: origin() });
+        }
+        base.namespaces.push(Located { object, origin: origin() });
+    }
 }
 
 fn manifest(kind: &str, group: &str, version: &str, object: &DynamicObject) -> serde_json::Value {

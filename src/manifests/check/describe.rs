@@ -16,7 +16,9 @@ pub(super) fn violations(error: &ValidationError<'_>, schema: &Value) -> Vec<Vio
     let pointer = JsonPointer::ROOT.join(error.instance_path().as_str());
     let found = match (error.instance().as_ref(), shown(&pointer)) {
         (Value::String(text), Shown::Host) => messages::host_only(text),
-        (Value::String(_), Shown::Nothing) => "a value (not shown)".to_owned(),
+        (Value::String(_) | Value::Number(_), Shown::Nothing) => "a value (not shown)".to_owned(),
+        // A whole header line or a variable in place of a name.
+        (Value::String(text), Shown::Name) if text.contains([':', '=']) => "a value (not shown)".to_owned(),
         (value, _) => messages::found(value),
     };
     let message = match error.kind() {
@@ -89,15 +91,23 @@ pub(super) fn violations(error: &ValidationError<'_>, schema: &Value) -> Vec<Vio
 enum Shown {
     Value,
     Host,
+    Name,
     Nothing,
 }
 
-/// Addresses can contain credentials, and the value of a header can be one.
+/// Addresses can contain credentials, and the value of a header can be one. So can a text in place of a reference to a
+/// Secret.
 fn shown(pointer: &JsonPointer) -> Shown {
     let parts: Vec<_> = pointer.parts().collect();
     match parts.as_slice() {
         ["spec", "url" | "serverUrl"] => Shown::Host,
-        ["spec", "headers", _, "value"] => Shown::Nothing,
+        ["spec", "headers", _, "name"] => Shown::Name,
+        ["spec", "headers" | "urlFrom" | "signingSecret" | "tokenSecretRef"]
+        | ["spec", "headers", _]
+        | ["spec", "headers", _, "value" | "valueFrom"]
+        | ["spec", "headers", _, "valueFrom", "secretKeyRef"]
+        | ["spec", "urlFrom", "secretKeyRef"]
+        | ["spec", "signingSecret", "fromSecret"] => Shown::Nothing,
         _ => Shown::Value,
     }
 }

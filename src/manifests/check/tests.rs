@@ -125,6 +125,35 @@ fn an_endpoint_has_one_source_for_each_value() {
     assert!(found[0].1.starts_with("found a value (not shown)"), "{found:?}");
 }
 
+#[test]
+fn a_credential_in_the_wrong_place_is_not_shown() {
+    let secret = "hunter2";
+    for (field, value) in [
+        ("headers", json!(format!("Authorization: Bearer {secret}"))),
+        ("headers", json!([format!("Authorization: Bearer {secret}")])),
+        ("headers", json!([{"name": format!("Authorization: Bearer {secret}"), "value": "x"}])),
+        ("headers", json!([{"name": "X-Key", "valueFrom": secret}])),
+        ("headers", json!([{"name": "X-Key", "valueFrom": {"secretKeyRef": secret}}])),
+        ("headers", json!([{"name": "X-Key", "value": 48_151_623}])),
+        ("urlFrom", json!(format!("https://a.example/{secret}"))),
+        ("urlFrom", json!({"secretKeyRef": secret})),
+        ("signingSecret", json!(secret)),
+        ("signingSecret", json!({"fromSecret": secret})),
+        ("signingSecret", json!({"fromSecret": {"name": "s", "key": format!("whsec_{secret}=")}})),
+        ("signingSecret", json!({"toSecret": {"name": format!("whsk_{secret}")}})),
+        ("uid", json!(format!("sk_{secret}/eu"))),
+    ] {
+        let mut spec = json!({"eventTypes": ["a.b"], "url": "https://a.example"});
+        spec[field] = value.clone();
+
+        let found = violations("WebhookEndpoint", spec);
+
+        assert!(!found.is_empty(), "{field}: {value}");
+        let text = format!("{found:?}");
+        assert!(!text.contains(secret) && !text.contains("48151623"), "{text}");
+    }
+}
+
 /// The texts that the CRDs have under a key, each once.
 fn in_the_crds(named: &str) -> Vec<String> {
     fn collect(value: &Value, named: &str, out: &mut Vec<String>) {

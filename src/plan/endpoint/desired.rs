@@ -30,6 +30,8 @@ pub struct Desired {
     pub mark: String,
     /// The address, in the form in which Svix keeps it.
     pub url: String,
+    /// Whether the address comes from a Secret. Then messages do not even show its host.
+    pub hides_url: bool,
     /// The event types.
     pub event_types: BTreeSet<String>,
     /// The description.
@@ -236,6 +238,7 @@ pub fn desired(
         uid: uid.unwrap_or_else(|| ids::default_uid(&connection.owner_id, namespace, name)),
         mark: ids::owner_mark(&connection.owner_id, namespace, name),
         url: url.map_err(|error| invalid("/spec/url".into(), &error))?.unwrap_or_default(),
+        hides_url: spec.url_from.is_some(),
         event_types: spec.event_types.iter().cloned().collect(),
         description: or_reset(spec.description.clone(), was_named(Field::Description), String::new()),
         channels,

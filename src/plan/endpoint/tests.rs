@@ -141,6 +141,7 @@ fn values_of_secrets_are_one_line() {
         (b"URL=https://a.example/hunter2", "found NAME=value"),
         (b"a.example/hunter2", "found a text without http:// or https://"),
         (b"ftp://a.example/hunter2", "found scheme \"ftp\""),
+        (b"hunter2:password", "found another scheme than http and https"),
     ] {
         let error = with_url(url).unwrap_err();
         assert_eq!(error.reason, Reason::InvalidSecret);
@@ -228,6 +229,21 @@ fn a_lost_mark_is_restored_by_status() {
     };
     assert!(differences.is_empty());
     assert_eq!(change.metadata.unwrap()[OWNER_METADATA_KEY], "prod/team/hook");
+}
+
+#[test]
+fn messages_say_nothing_of_an_address_in_a_secret() {
+    let object = endpoint(json!({"url": null, "urlFrom": {"secretKeyRef": {"name": "s", "key": "url"}}}));
+    let resolved = Resolved { url: Some("https://hunter2.example.org/".to_owned()), ..Resolved::default() };
+    let desired = super::desired(&object, &connection(), Owned::default(), resolved).unwrap();
+    let observed = Observed { url: "https://hunter1.example.org/".into(), ..created(&desired) };
+
+    let EndpointStep::Refuse(error) = plan(&desired, Some(&observed), Ownership::Nobody, MATCH) else {
+        panic!()
+    };
+
+    let expected = "url is another address (not shown) in Svix, declared the one in the Secret";
+    assert!(error.message.contains(expected) && !error.message.contains("hunter"), "{error}");
 }
 
 #[test]

@@ -30,8 +30,14 @@ pub enum InvalidUrl {
     NoHost,
     /// It is neither http nor https.
     #[error("found scheme {0:?}; {EXPECTED_URL}")]
-    Scheme(String),
+    Scheme(&'static str),
+    /// It has a scheme that is not known. It may be a part of a credential, such as the user of `user:password`.
+    #[error("found another scheme than http and https (not shown); {EXPECTED_URL}")]
+    UnknownScheme,
 }
+
+/// The schemes that messages show.
+const KNOWN_SCHEMES: [&str; 8] = ["ftp", "ftps", "ws", "wss", "file", "mailto", "tcp", "ssh"];
 
 const EXPECTED_URL: &str = "expected an absolute http or https URL";
 
@@ -46,7 +52,10 @@ pub fn normal_url(text: &str) -> Result<String, InvalidUrl> {
     match (url.scheme(), url.host_str()) {
         ("http" | "https", Some(host)) if !host.is_empty() => Ok(url.into()),
         ("http" | "https", _) => Err(InvalidUrl::NoHost),
-        (scheme, _) => Err(InvalidUrl::Scheme(scheme.to_owned())),
+        (scheme, _) => {
+            let known = KNOWN_SCHEMES.into_iter().find(|known| *known == scheme);
+            Err(known.map_or(InvalidUrl::UnknownScheme, InvalidUrl::Scheme))
+        }
     }
 }
 

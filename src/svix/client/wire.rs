@@ -317,6 +317,7 @@ pub(super) fn endpoint_in(desired: &endpoint::Desired) -> svix::models::Endpoint
         headers: _,
         named: _,
         named_metadata: _,
+        hides_url: _,
     } = desired;
     let mut body = svix::models::EndpointIn::new(url.clone());
     body.uid = Some(uid.clone());

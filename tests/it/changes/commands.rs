@@ -324,6 +324,28 @@ change WebhookEventType shop/order.placed m/event-type.yaml:1
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_declared_elsewhere_exists_on_both_sides() {
+    let folder = Folder::new();
+    fs::remove_file(folder.path().join("m/event-type.yaml")).unwrap();
+    folder.write("base/endpoint.yaml", ENDPOINT);
+    // A suspended connection of the base does not mean that nothing is in Svix.
+    folder.write("base/connection.yaml", &format!("{CONNECTION}  suspend: true\n"));
+
+    let same = folder.run(&["diff", "m", "--against", "base"]).await;
+    folder.write("m/endpoint.yaml", &ENDPOINT.replace("/orders", "/new"));
+    let changed = folder.run(&["diff", "m", "--against", "base"]).await;
+
+    assert_eq!((code(&same), out(&same).as_str()), (0, "no differences (1 compared)\n"), "{}", error(&same));
+    let expected = "change WebhookEndpoint shop/orders (endpoint prod.shop.orders of application default)";
+    assert!(
+        code(&changed) == 1 && out(&changed).starts_with(expected),
+        "{}{}",
+        out(&changed),
+        error(&changed)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commits_that_cannot_be_read_are_exit_code_2() {
     let folder = Folder::new();
 

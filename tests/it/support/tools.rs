@@ -1,6 +1,6 @@
 //! The programs that people install and judge with: helm and helm-unittest, and in small programs of our own
 //! Prometheus' engine, and the Go types of other people's kinds (`tests/tools` pins them); Argo CD's controller, sync
-//! engine and Lua (`tests/argo-cd`); kustomize (`tests/kustomize`).
+//! engine and Lua (`tests/argo-cd`); kustomize (`tests/kustomize`); actionlint (`tests/actionlint`).
 
 use std::{
     path::{Path, PathBuf},
@@ -99,9 +99,30 @@ fn kustomize() -> &'static Path {
     found.as_deref().unwrap_or_else(|why| panic!("no kustomize: {why}"))
 }
 
+/// The program, built when this machine has none.
+fn actionlint() -> &'static Path {
+    static ACTIONLINT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = ACTIONLINT.get_or_init(|| {
+        let programs = GoPrograms {
+            name: "actionlint",
+            module: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/actionlint"),
+            packages: &["github.com/rhysd/actionlint/cmd/actionlint"],
+            programs: &["actionlint"],
+            sources: &[],
+            link_flags: "-s -w".to_owned(),
+            takes: "half a minute",
+            without_go: "the tests of the workflows need actionlint: install Go (https://go.dev/dl) so that it can be built",
+            instead: "",
+        };
+        programs.build_or_cached()
+    });
+    found.as_deref().unwrap_or_else(|why| panic!("no actionlint: {why}"))
+}
+
 /// The folder with one of the tools.
 pub fn folder_with(name: &str) -> &'static Path {
     match name {
+        "actionlint" => actionlint(),
         "kustomize" => kustomize(),
         _ if ARGO_CD.contains(&name) => argo_cd(),
         _ => tools(),
