@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::{
-    api::WebhookEventType,
+    api::{Reason, WebhookEventType},
     engine::{Kind, Mode, Object, ObjectKey, Proposal, Reviewer},
     plan::{
         endpoint::{self, EndpointStep},
@@ -187,6 +187,7 @@ fn is_named(fields: &[FieldChange], header: &str) -> bool {
 
 fn refuse(change: &mut Change, error: &crate::plan::ReconcileError) {
     change.action = Action::Refuse;
+    change.incompatible = error.reason == Reason::BreakingChange;
     let (reason, message) = (error.reason.as_str().to_owned(), error.message.clone());
     change.refusal = Some(Refusal { reason, message });
 }

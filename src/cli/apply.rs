@@ -131,13 +131,13 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
     }
     let color = terminal::has_color();
     terminal::print(|out| output::write(&changes, Format::Text, color, out));
-    if changes.has_refusals() {
-        eprintln!("nothing is applied: correct what is refused first");
-        return Ok(Exit::Found.into());
-    }
     if changes.is_incompatible() {
         eprintln!("nothing is applied: a schema changes in a way that its compatibility level forbids");
         return Ok(Exit::Incompatible.into());
+    }
+    if changes.has_refusals() {
+        eprintln!("nothing is applied: correct what is refused first");
+        return Ok(Exit::Found.into());
     }
     if !changes.has_differences() {
         return Ok(Exit::Done.into());

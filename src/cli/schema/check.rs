@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     })
 }
 
-fn compare(arguments: &Arguments, new: &PathBuf) -> Result<Exit, CheckError> {
+fn compare(arguments: &Arguments, new: &Path) -> Result<Exit, CheckError> {
     let level: Level = arguments.level.parse().map_err(|_| CheckError::Level(arguments.level.clone()))?;
     let (old_document, new_document) = (document::read(&arguments.old)?, document::read(new)?);
     let old = version(arguments, &arguments.old, &old_document)?;
@@ -122,12 +122,12 @@ fn compare(arguments: &Arguments, new: &PathBuf) -> Result<Exit, CheckError> {
 
 fn version<'a>(
     arguments: &Arguments,
-    path: &PathBuf,
+    path: &Path,
     document: &'a Document,
 ) -> Result<Version<'a>, CheckError> {
     let format_assertion = arguments.format_assertion.or(document.format_assertion).unwrap_or(true);
     Version::new(&document.schema, format_assertion)
-        .map_err(|source| CheckError::Schema { path: path.clone(), source })
+        .map_err(|source| CheckError::Schema { path: path.to_owned(), source })
 }
 
 fn text(level: Level, verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {

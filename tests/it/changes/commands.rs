@@ -129,10 +129,7 @@ create WebhookEventType shop/order.placed m/event-type.yaml:1
 async fn a_plan_is_carried_out_or_refused() {
     let (svix, folder) = (svix_server::start().await, Folder::new());
     folder.on(&svix, &["apply", "m", "--yes"]).await;
-    folder.write(
-        "m/endpoint.yaml",
-        &ENDPOINT.replace("org/orders", "org/new"),
-    );
+    folder.write("m/endpoint.yaml", &ENDPOINT.replace("org/orders", "org/new"));
     folder.write("m/event-type.yaml", &EVENT_TYPE.replace("An order was placed.", "New."));
     let planned = folder.on(&svix, &["diff", "m", "--out", "plan.json"]).await;
     assert_eq!(code(&planned), 1, "{}", error(&planned));
@@ -198,6 +195,23 @@ async fn what_another_owner_has_is_refused() {
         "{}",
         error(&applied)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forbidden_change_of_a_schema_is_exit_code_4() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    let enforced = format!("{EVENT_TYPE}  compatibility: {{action: Enforce}}\n");
+    folder.write("m/event-type.yaml", &enforced);
+    folder.on(&svix, &["apply", "m", "--yes"]).await;
+    folder.write("m/event-type.yaml", &enforced.replace("type: string", "type: integer"));
+    svix.clear_calls();
+
+    let diff = folder.on(&svix, &["diff", "m"]).await;
+    let applied = folder.on(&svix, &["apply", "m", "--yes"]).await;
+
+    assert_eq!((code(&diff), code(&applied)), (4, 4), "{}{}", out(&diff), error(&applied));
+    assert!(out(&diff).contains("BreakingChange"), "{}", out(&diff));
+    assert!(svix.calls().iter().all(|call| !call.is_write()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
