@@ -50,6 +50,9 @@ pub use violation::{Violation, describe};
 pub use warnings::{Warning, warnings};
 pub use weight::{MAX_WEIGHT, check as check_weight, compiled_size, weigh};
 
+/// Memory of one value of a copied part of a schema, which may be the only member of an object.
+const BYTES_OF_VALUE: u64 = 700;
+
 /// A schema ready to judge payloads.
 pub struct Compiled {
     validator: Validator<Metered>,
@@ -115,6 +118,7 @@ impl Compiled {
         let weights = Weights {
             text: if format_assertion { formats::weight(&document) } else { 0 },
             name: patterns.states_of_names() as u64,
+            copied: largest_copied(&document),
         };
         Ok(Self { validator, patterns, deepest, weights })
     }
@@ -199,7 +203,7 @@ impl Compiled {
     /// Returns what is wrong with a payload that does not match.
     fn found(&self, payload: &Value, meter: Meter, mut steps: u64, effort: &Effort) -> Findings {
         // Few violations take little memory. Many are collected for one payload at a time.
-        let meter = meter.restarted(effort.finding(FEW_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(FEW_FINDING_STEPS));
         let findings = self.collected(payload, &meter, &mut steps);
         effort.spend_finding(meter.spent());
         if let Some(findings) = findings {
@@ -210,13 +214,13 @@ impl Compiled {
             return Findings::default();
         }
         let _guard = exclusive::enter();
-        let meter = meter.restarted(effort.finding(MAX_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS));
         let findings = self.collected(payload, &meter, &mut steps);
         effort.spend_finding(meter.spent());
         if let Some(findings) = findings {
             return findings;
         }
-        let meter = meter.restarted(effort.finding(MAX_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS));
         let first = self.validator.validate(Instance { value: payload, meter: &meter }).err();
         effort.spend_finding(meter.spent());
         let first = first.filter(|_| meter.stopped().is_none());
@@ -246,6 +250,16 @@ impl Compiled {
             ..Findings::default()
         })
     }
+}
+
+/// Returns the size of the largest part of a schema that an error may copy, as a tree in memory.
+fn largest_copied(document: &Document<'_>) -> u64 {
+    let copied =
+        |value: &Value| size::values(value) as u64 * BYTES_OF_VALUE + size::bytes_of_text(value) as u64;
+    let parts = document.subschemas.iter().flat_map(|subschema| {
+        ["not", "enum", "const"].iter().filter_map(|keyword| subschema.value.get(keyword))
+    });
+    parts.map(copied).max().unwrap_or_default()
 }
 
 impl std::fmt::Debug for Compiled {
