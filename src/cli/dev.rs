@@ -6,7 +6,6 @@ mod front;
 mod lines;
 mod sample;
 mod server;
-mod settle;
 mod traffic;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
@@ -18,8 +17,8 @@ use crate::{
     embedded::HeaderNames,
     engine::{EventRecord, Object, ObjectKey, Options},
     manifests::{
-        self, DesiredState, ManifestRunner, NoManifests, References, StatusRows, report::Report,
-        watch::FolderWatch,
+        self, Deliveries, DesiredState, ManifestRunner, NoManifests, References, Settling, StatusRows,
+        report::Report, watch::FolderWatch,
     },
     telemetry::{self, LogFormat, Metrics},
 };
@@ -36,7 +35,6 @@ use error::DevError;
 use front::GatewayFront;
 use lines::Lines;
 use server::SvixServer;
-use settle::{Deliveries, Settling};
 
 /// The interval at which the state of all objects is read: it also changes without an edit, such as by drift in Svix.
 const REFRESH: Duration = Duration::from_millis(500);

@@ -179,7 +179,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, CommandError> {
         writeln!(out, "{} in {}", report.summary(), arguments.output.display())?;
         let notes = report.notes_with(Effect::NotExported).chain(report.notes_with(Effect::PartLeftOut));
         for note in notes.take(PRINTED_NOTES) {
-            writeln!(out, "not exported: {}", printable(&note.to_string()))?;
+            let effect = match note.limitation.effect() {
+                Effect::NotExported => "not exported",
+                Effect::PartLeftOut => "note",
+            };
+            writeln!(out, "{effect}: {}", printable(&note.to_string()))?;
         }
         if report.notes.len() > PRINTED_NOTES {
             let more = report.notes.len() - PRINTED_NOTES;

@@ -1,8 +1,11 @@
 //! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
+mod apply;
 mod catalogue;
+mod changes;
 mod crds;
 mod dev;
+mod diff;
 mod exit;
 mod export;
 mod gateway;
@@ -36,6 +39,8 @@ enum Command {
     Run(run::Arguments),
     Dev(dev::Arguments),
     Validate(validate::Arguments),
+    Diff(Box<diff::Arguments>),
+    Apply(Box<apply::Arguments>),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
     Export(Box<export::Arguments>),
@@ -52,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Diff(arguments) => diff::run(*arguments),
+        Command::Apply(arguments) => apply::run(*arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
         Command::Export(arguments) => export::run(*arguments),

@@ -44,7 +44,7 @@ fn page(program: &Command) -> String {
     for crd in api::crds() {
         kind(&mut page, &api::tidy_crd(&crd), &meanings);
     }
-    for name in ["run", "webhook", "dev", "send", "release"] {
+    for name in ["run", "webhook", "dev", "send", "export", "release"] {
         if let Some(command) = program.find_subcommand(name) {
             flags(&mut page, command);
         }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    api::Reason,
+    api::{Adoption, Reason, SvixConnection},
     catalogue::Catalogue,
     judging::{self, Panicked},
     memory::MemoryBudget,
@@ -29,6 +29,7 @@ use super::{
     policy::{self, Lane},
     queue::Queue,
     registry::{Change, Registry},
+    review::{Proposal, Reviewer},
     scratch::Scratches,
     session::{Session, Sessions},
     waiters::{Awaited, Waiters},
@@ -58,6 +59,8 @@ pub struct Options {
     /// The namespaces whose objects are handed in; `None`: all. Of others nothing is known, so an endpoint in Svix with
     /// the mark of one is never taken.
     pub namespaces: Option<BTreeSet<String>>,
+    /// Who sees the steps before they are carried out, if anybody does.
+    pub reviewer: Option<Arc<dyn Reviewer>>,
 }
 
 impl Default for Options {
@@ -69,6 +72,7 @@ impl Default for Options {
             settle: Duration::from_secs(1),
             orphan_after: Duration::from_secs(600),
             namespaces: None,
+            reviewer: None,
         }
     }
 }
@@ -218,10 +222,47 @@ impl<H: Host> Context<H> {
         }
     }
 
-    /// Returns how far the operator goes with an object, its connection included.
+    /// Returns how far the operator goes with an object, its connection included. In a preview, nothing is written.
     pub fn mode(&self, object: &Object) -> Mode {
+        let is_preview = self.reviewer().is_some_and(Reviewer::is_preview);
+        self.declared_mode(object).max(if is_preview { Mode::Observe } else { Mode::Manage })
+    }
+
+    /// Returns how far the operator goes with an object, as it and its connection say.
+    fn declared_mode(&self, object: &Object) -> Mode {
         let connection = self.registry.connection(object.connection_name());
         policy::effective_mode(object, connection.as_deref())
+    }
+
+    /// Returns who sees the steps before they are carried out.
+    pub fn reviewer(&self) -> Option<&dyn Reviewer> {
+        self.options.reviewer.as_deref()
+    }
+
+    /// Returns the `adoption` that an object may have. A person who approves a step stands in for a claim.
+    pub fn adoption(&self, object: &Object, connection: &SvixConnection) -> Adoption {
+        match self.registry.granted_adoption(object, connection) {
+            Adoption::Match if self.options.reviewer.is_some() => Adoption::Override,
+            granted => granted,
+        }
+    }
+
+    /// Shows the reviewer what would be done for an object that is only compared.
+    pub fn propose(&self, object: &Object, proposal: Proposal<'_>) {
+        if let Some(reviewer) = self.reviewer() {
+            reviewer.propose(object, self.declared_mode(object), proposal);
+        }
+    }
+
+    /// Refuses a step that the reviewer did not approve.
+    pub fn require_approval(&self, object: &Object, proposal: Proposal<'_>) -> Result<(), ReconcileError> {
+        match self.reviewer() {
+            Some(reviewer) if !reviewer.permits(&object.key(), proposal) => Err(ReconcileError::new(
+                Reason::Differs,
+                "Svix is not as it was when the change was approved, so it is not carried out; compare again",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether deleting the object leaves Svix as it is.

@@ -5,8 +5,6 @@
 //! client does it, and the [`Host`] records it. One driver for each connection lists Svix.
 //!
 //! `docs/architecture.md` lists the files from the bottom up; each imports only from those before it.
-//!
-//! kube's own `Controller` is not used: it knows one kind and has no lanes, and `dev` has no cluster.
 
 mod backoff;
 mod context;
@@ -21,6 +19,7 @@ mod policy;
 mod queue;
 mod reconcile;
 mod registry;
+mod review;
 mod scratch;
 mod session;
 #[cfg(test)]
@@ -50,6 +49,7 @@ pub use host::{Host, HostError, ReferenceError, SecretWrite};
 pub(crate) use object::dispatch;
 pub use object::{Kind, Mode, Object, ObjectKey, Resource, Status, SvixResource};
 pub use registry::Readiness;
+pub use review::{Proposal, Reviewer};
 
 /// The engine: takes in objects, and keeps Svix in sync with them while it [runs](Self::run).
 ///

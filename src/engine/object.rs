@@ -346,10 +346,16 @@ impl Object {
         self.resource().status_header().observed_generation
     }
 
+    /// Returns its `Ready` condition.
+    #[must_use]
+    pub fn ready_condition(&self) -> Option<&Condition> {
+        self.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready)
+    }
+
     /// Returns what its `Ready` condition says of the present spec; `None`: nothing.
     #[must_use]
     pub fn ready(&self) -> Option<bool> {
-        let ready = self.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready)?;
+        let ready = self.ready_condition()?;
         (self.observed_generation() == self.generation()).then_some(ready.status == ConditionStatus::True)
     }
 

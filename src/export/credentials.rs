@@ -13,16 +13,18 @@ pub const URL_KEY: &str = "url";
 pub const SIGNING_KEY: &str = "signingKey";
 
 /// Parts of names of query parameters that are credentials, in lower case.
-const CREDENTIAL_WORDS: [&str; 11] =
-    ["token", "key", "secret", "sig", "auth", "password", "passwd", "pwd", "credential", "code", "session"];
+const CREDENTIAL_WORDS: [&str; 9] =
+    ["token", "key", "secret", "signature", "auth", "passw", "credential", "session", "jwt"];
+/// Whole names of such parameters: as parts, these words have other meanings.
+const CREDENTIAL_NAMES: [&str; 4] = ["code", "sig", "pwd", "pass"];
 
-/// Whether an address contains a credential: a user or password, or a query parameter that is named like one.
+/// Whether an address contains a credential: a user or password, or a query parameter that is named like one or has no value.
 #[must_use]
 pub fn has_credential(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return true };
     let is_credential = |name: &str| {
         let name = name.to_ascii_lowercase();
-        CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
+        CREDENTIAL_WORDS.iter().any(|word| name.contains(word)) || CREDENTIAL_NAMES.contains(&name.as_str())
     };
     !url.username().is_empty()
         || url.password().is_some()
@@ -70,13 +72,14 @@ mod tests {
             "https://a.example/?access_token=x",
             "https://a.example/x?a=b&apiKey=x",
             "https://a.example/x?X-Amz-Signature=x",
+            "https://a.example/api/f?code=x",
             // A bare word in the query.
             "https://a.example/?3f2b8c",
             "no URL",
         ] {
             assert!(has_credential(url), "{url}");
         }
-        for url in ["https://a.example/", "https://a.example/x?tenant=1&version=2"] {
+        for url in ["https://a.example/", "https://a.example/x?tenant=1&country_code=2&design=3"] {
             assert!(!has_credential(url), "{url}");
         }
     }

@@ -324,3 +324,6 @@ impl<'a> Credentials<'a> {
         is_written.then(|| credentials::secret(&self.name, identity.namespace.as_deref(), &self.values))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,14 +64,14 @@ fn spec(observed: &Observed, options: &Options, limitations: &mut Vec<Limitation
         }
     };
     let group_name = observed.group_name.clone().filter(|name| {
-        let is_valid = ids::is_name(name);
+        let is_valid = is_flag(name);
         if !is_valid {
             leave_out("groupName", "it is no name");
         }
         is_valid
     });
     let mut flags: Vec<String> = observed.feature_flags.iter().cloned().collect();
-    if flags.len() > MAX_FLAGS || !flags.iter().all(|flag| ids::is_name(flag)) {
+    if flags.len() > MAX_FLAGS || !flags.iter().all(|flag| is_flag(flag)) {
         leave_out("featureFlags", "there are more than 25, or one that is no name");
         flags.clear();
     }
@@ -103,6 +103,13 @@ fn spec(observed: &Observed, options: &Options, limitations: &mut Vec<Limitation
         suspend: None,
         connection_ref,
     }
+}
+
+/// Whether a resource may have this group or feature flag. Unlike the name of an event type, it can be a dot: it is never part of
+/// a path.
+fn is_flag(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=ids::MAX_NAME).contains(&text.len()) && text.bytes().all(is_inner)
 }
 
 /// Adds the schema of version `"1"`, as YAML where YAML keeps it as it is.
@@ -176,3 +183,6 @@ impl Options {
         (!is_default).then(|| ConnectionRef { name: self.connection.clone() })
     }
 }
+
+#[cfg(test)]
+mod tests;

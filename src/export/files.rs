@@ -130,7 +130,7 @@ impl Files {
                     file.write_all(b"---\n")?;
                 }
                 for limitation in limitations {
-                    writeln!(file, "# Not exported: {}", one_line(&limitation.to_string()))?;
+                    writeln!(file, "# Note: {}", one_line(&limitation.to_string()))?;
                 }
                 file.write_all(yaml::write(manifest).as_bytes())
             })
@@ -287,7 +287,7 @@ mod tests {
         export(target.path(), Layout::File, false).unwrap();
 
         let text = fs::read_to_string(target.path().join("manifests.yaml")).unwrap();
-        assert!(text.starts_with("# Not exported: /archived: "), "{text}");
+        assert!(text.starts_with("# Note: /archived: "), "{text}");
         assert!(text.ends_with("a: \"yes\"\n---\na: \"yes\"\n---\na: \"yes\"\n---\na: \"yes\"\n"), "{text}");
     }
 

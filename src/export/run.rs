@@ -27,8 +27,11 @@ use super::{
 
 /// How many requests are under way at a time.
 const CONCURRENCY: usize = 16;
-/// How often a request is made.
-const ATTEMPTS: u32 = 5;
+/// How often a request that fails is made again, with pauses that double.
+const RETRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// How often one is made again that Svix puts off.
+const THROTTLED_RETRIES: u32 = 30;
 
 /// Why an export ended.
 #[derive(Debug, thiserror::Error)]
@@ -307,18 +310,19 @@ async fn details(
 
 /// Makes a request until it succeeds, a few times. After a 429, the client itself waits as long as Svix asks.
 async fn retry<T, F: Future<Output = Result<T, Error>>>(request: impl Fn() -> F) -> Result<T, Error> {
-    let mut attempt = 1;
+    let (mut failures, mut throttled) = (0, 0);
     loop {
-        match request().await {
-            Err(error)
-                if attempt < ATTEMPTS && matches!(error.class(), Class::Transient | Class::Throttled) =>
-            {
-                if error.class() == Class::Transient {
-                    tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(attempt)).await;
-                }
-                attempt += 1;
+        let error = match request().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        match error.class() {
+            Class::Transient if failures < RETRIES => {
+                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(failures)).await;
+                failures += 1;
             }
-            result => return result,
+            Class::Throttled if throttled < THROTTLED_RETRIES => throttled += 1,
+            _ => return Err(error),
         }
     }
 }

@@ -29,6 +29,13 @@ pub struct MissingConnection {
     others: Vec<String>,
 }
 
+/// Returns why a folder has no connection of this name; `None`: it declares one.
+#[must_use]
+pub fn missing_connection(loaded: &Loaded, name: &str) -> Option<MissingConnection> {
+    let folder = FolderConnections::new(loaded);
+    (!folder.declared.iter().any(|declared| declared == name)).then(|| folder.missing(name))
+}
+
 /// The connections that a folder declares, and those that it may declare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FolderConnections {

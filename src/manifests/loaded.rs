@@ -9,7 +9,7 @@ use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEv
 use super::problem::{Located, Problem, UnusableConnection};
 
 /// The content of a folder.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// Connections, in the order of files and lines, as all lists here.
     pub connections: Vec<Located<SvixConnection>>,

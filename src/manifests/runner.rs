@@ -164,6 +164,13 @@ impl ManifestRunner {
         keys.iter().filter_map(|key| engine.get(key)).collect()
     }
 
+    /// The declared connections, with their present status.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Object> {
+        let Some(engine) = self.inner.engine() else { return Vec::new() };
+        engine.keys(Kind::Connection).iter().filter_map(|key| engine.get(key)).collect()
+    }
+
     /// The field that the condition `Ready` of an object is about, if it is about one.
     #[must_use]
     pub fn field(&self, key: &ObjectKey) -> Option<JsonPointer> {

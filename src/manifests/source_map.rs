@@ -55,6 +55,12 @@ impl SourceMap {
         Self { texts: texts.collect(), ..self }
     }
 
+    /// The file and line of an object.
+    #[must_use]
+    pub fn origin(&self, key: &ObjectKey) -> Option<&Origin> {
+        self.origins.get(key)
+    }
+
     fn add<T: Resource>(&mut self, kind: Kind, all: &[Located<T>]) {
         self.origins.extend(
             all.iter().map(|located| (ObjectKey::of(kind, located.object.meta()), located.origin.clone())),

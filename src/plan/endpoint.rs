@@ -1,6 +1,7 @@
 //! Endpoints: the next step, from the desired and the observed endpoint.
 
 mod desired;
+mod hidden;
 mod observed;
 mod reachability;
 mod url;
@@ -14,6 +15,7 @@ use crate::api::{Action, Adoption, OWNER_METADATA_KEY, PREPARING_METADATA_KEY, R
 use super::{Difference, Field, ReconcileError, channels};
 
 pub use desired::{Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, resolve};
+pub use hidden::HiddenDifference;
 pub use observed::{Observed, Ownership, ownership};
 pub use reachability::{Unreachable, unreachable};
 pub use url::{InvalidUrl, host_of, normal_url};

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use svix_operator::{
-    embedded::{EmbeddedSvix, Snapshot},
+    embedded::{EmbeddedSvix, FaultPlan, Snapshot},
     manifests::{self, Loaded},
 };
 
@@ -217,4 +217,31 @@ async fn only_what_is_selected_is_exported() {
         );
         assert_eq!(printed.contains("--owner-id prod exports"), arguments.contains(&"us"), "{printed}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_svix_that_is_busy_is_asked_again() {
+    let environment = Environment::new().await;
+    environment.post("/event-type", json!({"name": "a.one", "description": ""})).await;
+    environment.post("/app", json!({"name": "app", "uid": "app"})).await;
+    for index in 0..50 {
+        let body =
+            json!({"url": "https://a.example/", "uid": format!("hook-{index}"), "eventTypes": ["a.one"]});
+        environment.post("/app/app/endpoint", body).await;
+    }
+    environment.svix.clear_calls();
+    environment.svix.faults().set(FaultPlan {
+        throttled: 0.1,
+        retry_after: 0..=0,
+        errors: 0.03,
+        drop_before: 0.02,
+        ..FaultPlan::default()
+    });
+    let folder = tempfile::tempdir().unwrap();
+
+    environment.exported(folder.path(), &[]);
+
+    let failed = environment.svix.calls().iter().filter(|call| call.status != 200).count();
+    assert!(failed > 0, "no fault was injected");
+    assert_eq!(load(folder.path()).endpoints.len(), 50);
 }

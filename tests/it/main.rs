@@ -7,6 +7,7 @@ mod support;
 
 mod admission_server;
 mod catalogue_files;
+mod changes;
 mod chart;
 mod cluster;
 mod control_plane;

@@ -265,3 +265,49 @@ async fn numbers_and_nulls_stay_as_svix_has_them() {
     assert_eq!(schema["properties"]["on"]["maximum"], json!(9_007_199_254_740_993_i64));
     assert_eq!(schema["properties"]["\u{2028}"]["title"], "a: b # c\n\u{85}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uids_that_a_spec_cannot_have_are_adopted_by_id() {
+    let environment = Environment::new().await;
+    environment.post("/event-type", json!({"name": "a.one", "description": ""})).await;
+    environment.post("/app", json!({"name": "app", "uid": "app"})).await;
+    for (uid, mark) in [
+        (Some("msg_x"), None),
+        (Some("app_x"), None),
+        (Some("prod.team.hook"), None),
+        (Some("prod.team.Hook"), None),
+        (Some("prod.Team.hook"), None),
+        (Some("prod."), None),
+        (Some("other"), Some("prod/team/marked")),
+        (Some("prod.elsewhere.x"), Some("prod/team/moved")),
+        (None, Some("prod/team/lost")),
+    ] {
+        let metadata = mark.map_or(json!({}), |mark| json!({OWNER: mark}));
+        let url = format!("https://a.example/{}", uid.unwrap_or_default());
+        let body = json!({"url": url, "uid": uid, "eventTypes": ["a.one"], "metadata": metadata});
+        environment.post("/app/app/endpoint", body).await;
+    }
+    let urls = || {
+        let snapshot = environment.svix.snapshot();
+        let all = snapshot.applications["app"].endpoints.values();
+        all.map(|endpoint| (endpoint.url.clone(), endpoint.uid.clone()))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let before = urls();
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("out");
+
+    environment.exported(&folder, &[]);
+    let writes = environment.applied(&folder);
+
+    // The one without a uid gets one; those with a mark and a uid need nothing.
+    assert_eq!(writes.len(), 7, "{writes:?}");
+    assert!(writes.iter().all(|write| write.starts_with("endpoint.patch ")), "{writes:?}");
+    let mut after = urls();
+    assert_eq!(
+        after.insert("https://a.example/".to_owned(), None).flatten().as_deref(),
+        Some("prod.team.lost")
+    );
+    assert_eq!(after, before);
+    assert_eq!(environment.applied(&folder), [""; 0]);
+}

@@ -1,13 +1,13 @@
 //! Carrying out the plan for an endpoint, until Svix holds what its lists show.
 
 use crate::plan::{
-    endpoint::{self, Change, Desired, EndpointStep, Ownership},
+    endpoint::{self, Change, Desired, EndpointStep, Observed, Ownership},
     unapplied::unapplied,
 };
 
 use super::{
     super::{
-        super::{host::Host, outcome::Error},
+        super::{host::Host, outcome::Error, review::Proposal},
         ignored_fields,
     },
     ownership::ownership,
@@ -60,6 +60,20 @@ async fn carry_out<H: Host>(
     step: EndpointStep,
     ownership: Ownership,
 ) -> Result<Option<Applied>, Error> {
+    // The last step of a creation was approved with the creation.
+    let is_preparing = progress.observed.as_ref().is_some_and(Observed::is_preparing);
+    let is_last_step = ownership == Ownership::Ours && is_preparing;
+    if !matches!(step, EndpointStep::InSync | EndpointStep::Refuse(_)) && !is_last_step {
+        let proposal = Proposal::Endpoint {
+            desired: &progress.wanted,
+            observed: progress.observed.as_ref(),
+            step: &step,
+            hidden: &[],
+            unknown_headers: &[],
+            creates_application: false,
+        };
+        pass.ctx.require_approval(&progress.object, proposal)?;
+    }
     match step {
         EndpointStep::InSync => {
             pass.ctx.claim(&progress.object, None).await?;

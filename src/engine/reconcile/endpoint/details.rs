@@ -64,6 +64,9 @@ pub(super) async fn sync_details<H: Host>(
     applied: &mut Applied,
     wanted: &Desired,
 ) -> Result<SyncedDetails, Error> {
+    if pass.ctx.reviewer().is_some_and(|reviewer| !reviewer.permits_details(&pass.object.key())) {
+        return Ok(SyncedDetails::default());
+    }
     let signing = pass.endpoint.spec.signing_secret.as_ref();
     let former = former_secrets::find(pass).await?;
     if wanted.headers.is_none() && signing.is_none() {

@@ -2,7 +2,10 @@
 
 use crate::{
     api::{Action, Adoption},
-    plan::endpoint::{self, Desired, EndpointStep},
+    plan::{
+        Difference,
+        endpoint::{self, Desired, EndpointStep},
+    },
 };
 
 use super::{
@@ -11,10 +14,11 @@ use super::{
             host::Host,
             object::Mode,
             outcome::{Error, Outcome},
+            review::Proposal,
         },
         observe,
     },
-    hidden::hidden_differences,
+    hidden::compare_hidden,
     ownership::ownership,
     pass::Pass,
     read::read,
@@ -46,15 +50,28 @@ pub(super) async fn observe<H: Host>(
     let ownership = ownership(pass, observed.as_ref(), &wanted);
     let mut step = endpoint::plan(&wanted, observed.as_ref(), ownership, pass.claim(observed.as_ref()));
     let mut hidden = Vec::new();
+    let mut unknown_headers = Vec::new();
     if let (Some(observed), false) = (&observed, matches!(step, EndpointStep::Refuse(_))) {
-        hidden = hidden_differences(session, &wanted, observed).await?;
+        (hidden, unknown_headers) = compare_hidden(session, &wanted, observed).await?;
         let adopts_equal_only =
             matches!(step, EndpointStep::Adopt(..)) && pass.adoption != Adoption::Override;
         if adopts_equal_only && !hidden.is_empty() {
-            step = EndpointStep::Refuse(endpoint::refuse_adoption(&wanted, observed, &hidden));
+            let differences: Vec<_> = hidden.iter().map(Difference::from).collect();
+            step = EndpointStep::Refuse(endpoint::refuse_adoption(&wanted, observed, &differences));
             hidden.clear();
         }
     }
+    pass.ctx.propose(
+        pass.object,
+        Proposal::Endpoint {
+            desired: &wanted,
+            observed: observed.as_ref(),
+            step: &step,
+            hidden: &hidden,
+            unknown_headers: &unknown_headers,
+            creates_application: !session.mirror.application_present(&application),
+        },
+    );
     let (mut action, mut differences) = match endpoint::what_if(&step) {
         Some((action, differences)) => (Some(action), differences.to_vec()),
         None => (None, Vec::new()),
@@ -62,7 +79,7 @@ pub(super) async fn observe<H: Host>(
     if !hidden.is_empty() {
         action.get_or_insert(Action::Change);
     }
-    differences.extend(hidden);
+    differences.extend(hidden.iter().map(Difference::from));
     let refusal = match &step {
         EndpointStep::Refuse(refusal) => Some(refusal),
         _ => None,

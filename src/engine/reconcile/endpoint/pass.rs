@@ -55,7 +55,7 @@ impl<'a, H: Host> Pass<'a, H> {
             secrets,
             recorded: recorded(endpoint),
             adopt_id: adopt_id::named(&endpoint.metadata),
-            adoption: ctx.registry.granted_adoption(object, &prepared.connection),
+            adoption: ctx.adoption(object, &prepared.connection),
             reads_svix: object.pending_reconcile_request().is_some(),
         }
     }

@@ -13,7 +13,7 @@ use super::{
     super::{
         super::{
             context::Context, drift::is_drift, events::EventReason, host::Host, object::Object,
-            outcome::Error, session::Session, waiters::Awaited,
+            outcome::Error, review::Proposal, session::Session, waiters::Awaited,
         },
         contention::admit_repair,
         ignored_fields,
@@ -45,6 +45,15 @@ pub(super) async fn apply<H: Host>(
             document = read(session, &wanted.name).await?;
             observed = document.as_ref().map(|document| document.observed.clone());
             continue;
+        }
+        let is_write =
+            !matches!(step, EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Refuse(_));
+        if is_write {
+            let observed = observed.as_ref();
+            ctx.require_approval(
+                &object,
+                Proposal::EventType { desired: wanted, observed, schemas, step: &step },
+            )?;
         }
         let written = match step {
             EventTypeStep::InSync => {

@@ -43,7 +43,7 @@ pub(super) fn claim_of<H: Host>(
     });
     Claim {
         is_recorded,
-        adoption: ctx.registry.granted_adoption(object, &prepared.connection),
+        adoption: ctx.adoption(object, &prepared.connection),
         reads_svix: object.pending_reconcile_request().is_some(),
     }
 }

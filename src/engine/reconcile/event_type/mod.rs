@@ -22,6 +22,7 @@ use super::{
         host::Host,
         object::{Mode, Object},
         outcome::{Details, Error, Outcome, RemoteRef},
+        review::Proposal,
     },
     contention::{name_other_declarers, require_ownership},
     ignored_fields, observe,
@@ -55,7 +56,7 @@ async fn sync<H: Host>(
     // 4. Only compared, if the object or its connection says so.
     let claim = claim_of(ctx, object, event_type, &prepared, &wanted.name);
     if prepared.mode != Mode::Manage {
-        return observe_only(object, &prepared, &wanted, claim).await;
+        return observe_only(ctx, object, &prepared, &wanted, claim).await;
     }
 
     // 5. Svix is made to hold it.
@@ -102,7 +103,8 @@ async fn desired<H: Host>(
 }
 
 /// Compares an event type with Svix; writes nothing.
-async fn observe_only(
+async fn observe_only<H: Host>(
+    ctx: &Context<H>,
     object: &Object,
     prepared: &Prepared,
     wanted: &Desired,
@@ -122,6 +124,15 @@ async fn observe_only(
     let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
     let step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
+    ctx.propose(
+        object,
+        Proposal::EventType {
+            desired: wanted,
+            observed: observed.as_ref(),
+            schemas: schemas.as_ref(),
+            step: &step,
+        },
+    );
     let refusal = match &step {
         EventTypeStep::Refuse(refusal) => Some(refusal),
         _ => None,

@@ -5,10 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    engine::Object,
-    manifests::{self, ManifestRunner, report::State},
-};
+use crate::engine::Object;
+
+use super::{report::State, runner::ManifestRunner, status_rows::state};
 
 /// The time without anything to do after which a folder counts as settled.
 const QUIET: Duration = Duration::from_millis(100);
@@ -17,13 +16,15 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The treatment of events whose deliveries have not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deliveries {
+pub enum Deliveries {
+    /// They are awaited.
     Awaited,
+    /// They are not awaited.
     Ignored,
 }
 
 /// A wait until everything has settled.
-pub(super) struct Settling {
+pub struct Settling {
     deadline: Instant,
     deliveries: Deliveries,
     quiet_since: Option<Instant>,
@@ -31,17 +32,17 @@ pub(super) struct Settling {
 
 impl Settling {
     /// A wait of at most `timeout`.
-    pub(super) fn new(timeout: Duration, deliveries: Deliveries) -> Self {
+    pub fn new(timeout: Duration, deliveries: Deliveries) -> Self {
         Self { deadline: Instant::now() + timeout, deliveries, quiet_since: None }
     }
 
     /// Starts again, within the same time, after an edit of the folder.
-    pub(super) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.quiet_since = None;
     }
 
     /// Waits. Cancel safe: it can be dropped and called again.
-    pub(super) async fn wait(&mut self, runner: &ManifestRunner, shutdown: &CancellationToken) {
+    pub async fn wait(&mut self, runner: &ManifestRunner, shutdown: &CancellationToken) {
         while Instant::now() < self.deadline && !shutdown.is_cancelled() {
             match self.progress(runner) {
                 Progress::Done => return,
@@ -73,7 +74,7 @@ impl Settling {
             // A connection has a driver of its own, which is not in the queue.
             // One that is removed from the folder and still used stays; its status says so.
             Object::Connection(_) => {
-                is_connecting(object) || (is_pending(object) && manifests::state(object) != State::Problem)
+                is_connecting(object) || (is_pending(object) && state(object) != State::Problem)
             }
             Object::Event(_) if self.deliveries == Deliveries::Ignored => false,
             _ => is_pending(object),
@@ -91,7 +92,7 @@ enum Progress {
 }
 
 fn is_connecting(connection: &Object) -> bool {
-    !matches!(manifests::state(connection), State::InSync | State::Differs | State::Problem)
+    !matches!(state(connection), State::InSync | State::Differs | State::Problem)
 }
 
 fn is_pending(object: &Object) -> bool {

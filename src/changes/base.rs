@@ -1,0 +1,99 @@
+//! Compares manifests with other manifests: the others are reconciled into an embedded Svix first, so that the same plan
+//! decides what changes.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{EndpointDeletionPolicy, EventTypeDeletionPolicy},
+    embedded::{self, EmbeddedSvix},
+    engine::{Kind, Object, ObjectKey},
+    manifests::{Loaded, Server, SourceMap},
+};
+
+use super::{
+    model::{Action, Change, ChangeSet},
+    placeholders,
+    preview::{HiddenHeaders, Preview},
+    run::{CannotCompare, Run, Target, run},
+};
+
+/// Why manifests cannot be compared with others.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotCompareBase {
+    /// The embedded Svix does not start.
+    #[error("cannot start the embedded Svix: {0}")]
+    Embedded(#[from] io::Error),
+    /// The base cannot be used.
+    #[error("the base: {0}")]
+    Base(#[source] CannotCompare),
+    /// The manifests cannot be used.
+    #[error(transparent)]
+    Manifests(#[from] CannotCompare),
+}
+
+/// The most objects at once.
+const CONCURRENCY: usize = 32;
+/// How long each side may take.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Returns what changes from the base to the manifests. Deleted objects are changes, too.
+///
+/// # Errors
+/// See [`CannotCompareBase`].
+pub async fn compare(
+    base: Loaded,
+    manifests: Loaded,
+    connection: &str,
+    sources: &SourceMap,
+    shutdown: &CancellationToken,
+) -> Result<ChangeSet, CannotCompareBase> {
+    let (mut base, mut manifests) = (base, manifests);
+    placeholders::add(&mut base);
+    placeholders::add(&mut manifests);
+    let svix = EmbeddedSvix::start(embedded::Options::default()).await?;
+    let url = svix.url();
+    let server = Server { url: &url, token: svix.token(), token_source: None, is_embedded: true };
+    let target = Target { server, connection, requests_per_second: None };
+    let how = |reviewer| Run { reviewer, concurrency: CONCURRENCY, timeout: TIMEOUT };
+    let before = run(base, &target, how(None), shutdown, |_, _| ()).await.map_err(CannotCompareBase::Base)?;
+    let preview = Arc::new(Preview::new(svix.token(), HiddenHeaders::Ignored));
+    let after = run(manifests, &target, how(Some(preview.clone())), shutdown, |_, _| ()).await?;
+    let mut changes =
+        preview.change_set(&after.objects, |key| sources.origin(key).map(ToString::to_string)).changes;
+    let is_declared = |key: &ObjectKey| after.objects.iter().any(|object| object.key() == *key);
+    let deleted = before.objects.iter().filter(|object| !is_declared(&object.key()));
+    changes.extend(deleted.filter_map(deletion));
+    svix.shutdown().await;
+    // Fingerprints are of this embedded server.
+    for change in &mut changes {
+        change.fingerprint = None;
+    }
+    Ok(ChangeSet::new(changes))
+}
+
+/// What becomes of an object that is not declared any more.
+fn deletion(object: &Object) -> Option<Change> {
+    let key = object.key();
+    let (action, resource, application) = match object {
+        Object::EventType(event_type) => {
+            let action = match event_type.spec.deletion_policy() {
+                EventTypeDeletionPolicy::Archive => Action::Archive,
+                EventTypeDeletionPolicy::Expunge => Action::Expunge,
+                EventTypeDeletionPolicy::Retain => return None,
+            };
+            (action, event_type.event_type_name(), None)
+        }
+        Object::Endpoint(endpoint) => {
+            if endpoint.spec.deletion_policy() == EndpointDeletionPolicy::Retain {
+                return None;
+            }
+            let svix = endpoint.status.as_ref().and_then(|status| status.svix.as_ref())?;
+            (Action::Delete, svix.uid.clone(), Some(svix.application.clone()))
+        }
+        Object::Connection(_) | Object::Event(_) => return None,
+    };
+    debug_assert!(matches!(key.kind, Kind::EventType | Kind::Endpoint));
+    Some(Change { action, resource: Some(resource), application, ..Change::of(object) })
+}

@@ -1,0 +1,301 @@
+//! `svix-operator apply`: shows what manifests change, asks, and carries it out.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    changes::{
+        Action, Approvals, CannotCompare, Change, ChangeSet, InvalidPlan, Plan, Stale,
+        foreign::{self, Prune},
+        output::{self, Format},
+    },
+    engine::{EventRecord, Kind, Object},
+    manifests::{self, Loaded, SourceMap, counted},
+    svix::{Error, ErrorKind},
+    telemetry::{self, LogFormat},
+};
+
+use super::{
+    changes::{InputError, ManifestArguments, ServerArguments, SvixTarget},
+    exit::Exit,
+    runtime::{self, Threads},
+    signals::{SignalError, shutdown_on_signals},
+    terminal,
+};
+
+/// Make Svix hold what manifests declare, after showing what changes.
+///
+/// Shows the same as `diff`, asks, and carries out exactly that: a change that is not as it was shown any more, since Svix has
+/// moved, is refused. Who approves stands in for the operator's claim: event types are matched by their names, endpoints by
+/// their owner mark or uid; an endpoint without a mark is shown as adopted. What another ownerId owns is never changed. Nothing
+/// is deleted without --prune. An apply that was interrupted is completed by the next one. Exit codes: 0 done, or nothing to do;
+/// 1 objects are refused, it was not approved, or Svix has moved since the plan; 2 wrong arguments, or manifests that cannot be
+/// read; 3 Svix failed; 4 a schema changes in a way that its compatibility level forbids.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  SVIX_TOKEN=... svix-operator apply manifests/ --svix-url https://api.eu.svix.com
+      show what changes, ask, and carry it out
+  svix-operator diff manifests/ --out plan.json
+  svix-operator apply manifests/ --plan plan.json --yes
+      carry out exactly what was shown before")]
+pub struct Arguments {
+    #[command(flatten)]
+    manifests: ManifestArguments,
+
+    #[command(flatten)]
+    server: ServerArguments,
+
+    /// Carry out this plan of `diff --out`, and nothing if Svix or the manifests are not as they were.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+
+    /// Do not ask.
+    #[arg(short, long)]
+    yes: bool,
+
+    /// Delete endpoints that have the mark of the connection's ownerId and that no manifest declares, in the applications of
+    /// the manifests and of --prune-application.
+    #[arg(long, conflicts_with = "plan")]
+    prune: bool,
+
+    /// With --prune, another application whose endpoints are deleted; can be given more than once.
+    #[arg(long = "prune-application", value_name = "APP", requires = "prune")]
+    prune_applications: Vec<String>,
+
+    /// With --prune, archive event types that match this pattern (`*` is any text) and that no manifest declares; can be given
+    /// more than once.
+    #[arg(long = "prune-event-types", value_name = "PATTERN", requires = "prune")]
+    prune_event_types: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ApplyError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    CannotCompare(#[from] CannotCompare),
+    #[error(transparent)]
+    Signals(#[from] SignalError),
+    #[error("{}: {source}", .path.display())]
+    ReadPlan { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", .path.display())]
+    Plan { path: PathBuf, source: InvalidPlan },
+    #[error("{}: it is a plan for {found}, and this is {expected}", .path.display())]
+    OtherServer { path: PathBuf, found: String, expected: String },
+    #[error("standard input is no terminal, so nobody can be asked; --yes applies without asking")]
+    CannotAsk,
+}
+
+/// Applies, and returns the exit code.
+pub fn run(arguments: Arguments) -> ExitCode {
+    telemetry::init_logs(LogFormat::Text, "error");
+    runtime::block_on(Threads::One, work(arguments), Exit::Usage.into())
+}
+
+async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
+    let reads_stdin = arguments.manifests.paths.iter().any(|path| path.as_os_str() == "-");
+    if !arguments.yes && (reads_stdin || !io::stdin().is_terminal()) {
+        return Err(ApplyError::CannotAsk);
+    }
+    let shutdown = shutdown_on_signals()?;
+    let (mut loaded, sources) = arguments.manifests.load()?;
+    let connection = arguments.manifests.connection.as_str();
+    let target = SvixTarget::new(&arguments.server, connection, &mut loaded)?;
+    let plan = plan(&arguments, &target)?;
+    let owner = owner(&loaded, connection);
+    let mut changes = match target.preview(loaded.clone(), &sources, &shutdown).await? {
+        Ok(changes) => changes,
+        Err(message) => return Ok(failed(&target, &message)),
+    };
+    if arguments.prune {
+        match deletions(&arguments, &target, &changes, &owner).await {
+            Ok(deletions) => changes.changes.extend(deletions),
+            Err(error) => return Ok(failed(&target, &error.to_string())),
+        }
+    }
+    if let Some(plan) = &plan
+        && let stale = plan.compare(&changes)
+        && !stale.is_empty()
+    {
+        print_stale(&stale);
+        return Ok(Exit::Found.into());
+    }
+    let color = terminal::has_color();
+    terminal::print(|out| output::write(&changes, Format::Text, color, out));
+    if changes.has_refusals() {
+        eprintln!("nothing is applied: correct what is refused first");
+        return Ok(Exit::Found.into());
+    }
+    if changes.is_incompatible() {
+        eprintln!("nothing is applied: a schema changes in a way that its compatibility level forbids");
+        return Ok(Exit::Incompatible.into());
+    }
+    if !changes.has_differences() {
+        return Ok(Exit::Done.into());
+    }
+    if !arguments.yes && !is_approved() {
+        eprintln!("not approved; nothing was written");
+        return Ok(Exit::Found.into());
+    }
+    carry_out(&target, loaded, &sources, &changes, &owner, &shutdown).await
+}
+
+fn failed(target: &SvixTarget, message: &str) -> ExitCode {
+    eprintln!("error: {}: {message}", target.origin());
+    Exit::Failed.into()
+}
+
+fn plan(arguments: &Arguments, target: &SvixTarget) -> Result<Option<Plan>, ApplyError> {
+    let Some(path) = arguments.plan.clone() else { return Ok(None) };
+    let text =
+        fs::read_to_string(&path).map_err(|source| ApplyError::ReadPlan { path: path.clone(), source })?;
+    let plan = Plan::parse(&text).map_err(|source| ApplyError::Plan { path: path.clone(), source })?;
+    if plan.server != target.origin() {
+        return Err(ApplyError::OtherServer { path, found: plan.server, expected: target.origin() });
+    }
+    Ok(Some(plan))
+}
+
+fn owner(loaded: &Loaded, connection: &str) -> String {
+    let connections = loaded.connections.iter().map(|located| &located.object);
+    let found = connections.into_iter().find(|object| object.metadata.name.as_deref() == Some(connection));
+    found.map(|object| object.spec.owner_id.clone()).unwrap_or_default()
+}
+
+async fn deletions(
+    arguments: &Arguments,
+    target: &SvixTarget,
+    changes: &ChangeSet,
+    owner: &str,
+) -> Result<Vec<Change>, Error> {
+    let foreign = foreign::list(&target.client, changes, &arguments.prune_applications).await?;
+    let prune = Prune { owner: owner.to_owned(), event_types: arguments.prune_event_types.clone() };
+    Ok(foreign::prunable(&foreign, &prune))
+}
+
+fn print_stale(stale: &[Stale]) {
+    for stale in stale {
+        match stale {
+            Stale::New(change) => {
+                eprintln!("not in the plan: {} {}", change.action.verb(), change.object());
+            }
+            Stale::Gone(change) => {
+                eprintln!("not there any more: {} (the plan: {})", change.object(), change.action.verb());
+            }
+            Stale::Differs { planned, now } => {
+                eprintln!(
+                    "not as planned: {}: {} in the plan, {} now",
+                    now.object(),
+                    fields(planned),
+                    fields(now)
+                );
+            }
+        }
+    }
+    eprintln!("nothing is applied: the plan does not fit any more; make a new one with diff --out");
+}
+
+/// The action and the fields of a change, for a line.
+fn fields(change: &Change) -> String {
+    let names: Vec<_> = change.fields.iter().map(|field| field.field.as_str()).collect();
+    if names.is_empty() {
+        return change.action.verb().to_owned();
+    }
+    format!("{} ({})", change.action.verb(), names.join(", "))
+}
+
+fn is_approved() -> bool {
+    eprint!("Apply these changes? Only `yes` is accepted: ");
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+}
+
+async fn carry_out(
+    target: &SvixTarget,
+    loaded: Loaded,
+    sources: &SourceMap,
+    changes: &ChangeSet,
+    owner: &str,
+    shutdown: &CancellationToken,
+) -> Result<ExitCode, ApplyError> {
+    let count = changes.changes.iter().filter(|change| change.action.is_change()).count();
+    let progress = progress(count);
+    let approvals = Arc::new(Approvals::new(changes, target.token(), target.writes_hidden_headers()));
+    let on_event = {
+        let progress = progress.clone();
+        move |_: &Object, _: &EventRecord| {
+            if progress.position() < progress.length().unwrap_or(0) {
+                progress.inc(1);
+            }
+        }
+    };
+    let finished = target.run(loaded, approvals, shutdown, on_event).await?;
+    if let Some(message) = finished.broken_connection {
+        progress.finish_and_clear();
+        return Ok(failed(target, &message));
+    }
+    let not_done: Vec<&Object> = finished
+        .objects
+        .iter()
+        .filter(|object| matches!(object.kind(), Kind::EventType | Kind::Endpoint))
+        .filter(|object| object.ready() != Some(true))
+        .collect();
+    let mut left = 0;
+    let deletions = changes
+        .changes
+        .iter()
+        .filter(|change| matches!(change.action, Action::Delete | Action::Archive | Action::Expunge));
+    for change in deletions {
+        if shutdown.is_cancelled() {
+            break;
+        }
+        match foreign::delete(&target.client, change, owner).await {
+            Ok(true) => progress.inc(1),
+            Ok(false) => {
+                left += 1;
+                eprintln!("{} is left: it has another owner now", change.object());
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => progress.inc(1),
+            Err(error) => {
+                left += 1;
+                eprintln!("{}: {error}", change.object());
+            }
+        }
+    }
+    progress.finish_and_clear();
+    for object in &not_done {
+        let why = object.ready_condition().map_or_else(
+            || "it was not reached in time; apply again".to_owned(),
+            |condition| format!("{}: {}", condition.reason, condition.message),
+        );
+        let origin = sources.origin(&object.key()).map(|origin| format!("{origin}: ")).unwrap_or_default();
+        eprintln!("{origin}{}: {why}", object.key());
+    }
+    let failed = not_done.len() + left;
+    let failed_text = manifests::counted(failed, "object");
+    if failed > 0 {
+        println!("{failed_text} not applied, the others are; apply again to complete it");
+        return Ok(Exit::Failed.into());
+    }
+    println!("applied {}", counted(count, "change"));
+    Ok(Exit::Done.into())
+}
+
+/// A bar on a terminal, and nothing otherwise.
+fn progress(count: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar
+}

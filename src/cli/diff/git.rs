@@ -1,0 +1,90 @@
+//! Manifests at a commit of Git.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use crate::manifests::{self, Input, Loaded};
+
+/// Why manifests at a commit cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no git.
+    #[error("cannot run git: {0}")]
+    Start(#[from] io::Error),
+    /// git failed.
+    #[error("git {command}: {message}")]
+    Failed {
+        /// What was run.
+        command: &'static str,
+        /// What it printed.
+        message: String,
+    },
+    /// Standard input has no earlier version.
+    #[error("--against git: `-` has no earlier version; name folders and files")]
+    StandardInput,
+    /// A name is not UTF-8.
+    #[error("git: found a path or a file that is not UTF-8 text: {0}")]
+    NotUtf8(String),
+}
+
+/// Reads the manifests below the same paths at a commit. A path that is not there at that commit has none.
+pub async fn load(reference: &str, paths: &[PathBuf]) -> Result<Loaded, GitError> {
+    let mut inputs = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            return Err(GitError::StandardInput);
+        }
+        inputs.extend(files(reference, path)?);
+    }
+    Ok(manifests::load_all(&inputs))
+}
+
+fn files(reference: &str, path: &Path) -> Result<Vec<Input>, GitError> {
+    // Paths of ls-tree are relative to the folder that it runs in.
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let commit = format!("{reference}^{{commit}}");
+    let commit = git(folder, "rev-parse", &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
+        .map_err(|error| match error {
+            GitError::Failed { message, .. } if message.is_empty() => GitError::Failed {
+                command: "rev-parse",
+                message: format!("there is no commit {reference:?}; fetch it, or name another"),
+            },
+            error => error,
+        })?;
+    let commit = text(commit, "rev-parse")?;
+    let commit = commit.trim();
+    let listing = git(folder, "ls-tree", &["ls-tree", "-r", "-z", "--name-only", commit, "."])?;
+    let listing = text(listing, "ls-tree")?;
+    let only = (!path.is_dir()).then(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    let mut inputs = Vec::new();
+    for name in listing.split('\0').filter(|name| !name.is_empty()) {
+        let is_manifest = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
+        let is_hidden = name.split('/').any(|part| part.starts_with('.'));
+        let is_named = only.as_deref().is_none_or(|only| only == name);
+        if !is_named || (only.is_none() && (!is_manifest || is_hidden)) {
+            continue;
+        }
+        let object = format!("{commit}:./{name}");
+        let content = git(folder, "cat-file", &["cat-file", "blob", &object])?;
+        let name = format!("{reference}:{}", folder.join(name).display());
+        inputs.push(Input::Text { text: text(content, &name)?, name });
+    }
+    Ok(inputs)
+}
+
+fn git(folder: &Path, command: &'static str, arguments: &[&str]) -> Result<Output, GitError> {
+    let output = Command::new("git").arg("-C").arg(folder).args(arguments).output()?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(GitError::Failed { command, message })
+}
+
+fn text(output: Output, name: &str) -> Result<String, GitError> {
+    String::from_utf8(output.stdout).map_err(|_| GitError::NotUtf8(name.to_owned()))
+}

@@ -1,0 +1,343 @@
+//! `diff` and `apply` as a user runs them: output, plan files, exit codes.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use svix_operator::embedded::EmbeddedSvix;
+
+use crate::support::svix_server;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
+
+const CONNECTION: &str = "\
+apiVersion: svix-operator.dev/v1alpha1
+kind: SvixConnection
+metadata: {name: default}
+spec:
+  ownerId: prod
+  tokenSecretRef: {name: svix-token, key: token}
+";
+const EVENT_TYPE: &str = "\
+apiVersion: svix-operator.dev/v1alpha1
+kind: WebhookEventType
+metadata: {name: order.placed, namespace: shop}
+spec:
+  description: An order was placed.
+  schema:
+    type: object
+    required: [id]
+    properties:
+      id: {type: string}
+";
+const ENDPOINT: &str = "\
+apiVersion: svix-operator.dev/v1alpha1
+kind: WebhookEndpoint
+metadata: {name: orders, namespace: shop}
+spec:
+  url: https://hooks.example.org/orders
+  eventTypes: [order.placed]
+";
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("m/connection.yaml", CONNECTION);
+        folder.write("m/event-type.yaml", EVENT_TYPE);
+        folder.write("m/endpoint.yaml", ENDPOINT);
+        folder
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs a command in the folder, without a server.
+    async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(None, arguments).await
+    }
+
+    /// Runs a command in the folder, with a server.
+    async fn on(&self, svix: &EmbeddedSvix, arguments: &[&str]) -> Output {
+        self.run_with(Some((svix.url(), svix.token().to_owned())), arguments).await
+    }
+
+    async fn run_with(&self, svix: Option<(String, String)>, arguments: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(self.path()).args(arguments).stdin(Stdio::null());
+        for variable in ["SVIX_URL", "SVIX_TOKEN", "SVIX_SERVER_URL", "SVIX_AUTH_TOKEN"] {
+            command.env_remove(variable);
+        }
+        if let Some((url, token)) = svix {
+            command.env("SVIX_URL", url).env("SVIX_TOKEN", token);
+        }
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("{output:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn diff_apply_and_diff_again() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+
+    let before = folder.on(&svix, &["diff", "m"]).await;
+    let applied = folder.on(&svix, &["apply", "m", "--yes"]).await;
+    let after = folder.on(&svix, &["diff", "m"]).await;
+
+    let expected = "\
+create WebhookEndpoint shop/orders (endpoint prod.shop.orders of application default) m/endpoint.yaml:1
+  + url: \"https://hooks.example.org/…\"
+  + eventTypes: [\"order.placed\"]
+  application default is created if it does not exist
+create WebhookEventType shop/order.placed m/event-type.yaml:1
+  + schema: {\"properties\":{\"id\":{\"type\":\"string\"}},\"required\":[\"id\"],\"type\":\"object\"}
+  + description: \"An order was placed.\"
+2 to create, 0 without differences
+";
+    assert_eq!((code(&before), out(&before).as_str()), (1, expected), "{}", error(&before));
+    assert_eq!(
+        (code(&applied), out(&applied)),
+        (0, format!("{expected}applied 2 changes\n")),
+        "{}",
+        error(&applied)
+    );
+    assert_eq!((code(&after), out(&after).as_str()), (0, "no differences (2 compared)\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_carried_out_or_refused() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.on(&svix, &["apply", "m", "--yes"]).await;
+    folder.write(
+        "m/endpoint.yaml",
+        &ENDPOINT.replace("orders\n", "new\n").replace("name: orders", "name: orders"),
+    );
+    folder.write("m/event-type.yaml", &EVENT_TYPE.replace("An order was placed.", "New."));
+    let planned = folder.on(&svix, &["diff", "m", "--out", "plan.json"]).await;
+    assert_eq!(code(&planned), 1, "{}", error(&planned));
+
+    // Somebody changes the event type meanwhile.
+    let url = format!("{}/api/v1/event-type/order.placed", svix.url());
+    let change = serde_json::json!({"description": "By hand."});
+    let changed =
+        reqwest::Client::new().patch(url).bearer_auth(svix.token()).json(&change).send().await.unwrap();
+    assert!(changed.status().is_success());
+    svix.clear_calls();
+    let refused = folder.on(&svix, &["apply", "m", "--plan", "plan.json", "--yes"]).await;
+
+    assert_eq!(code(&refused), 1);
+    assert_eq!(
+        error(&refused),
+        "not as planned: WebhookEventType shop/order.placed: change (description) in the plan, change (description) \
+         now\nnothing is applied: the plan does not fit any more; make a new one with diff --out\n"
+    );
+    assert!(svix.calls().iter().all(|call| !call.is_write()));
+    folder.on(&svix, &["diff", "m", "--out", "plan.json"]).await;
+    let applied = folder.on(&svix, &["apply", "m", "--plan", "plan.json", "--yes"]).await;
+    assert_eq!(code(&applied), 0, "{}", error(&applied));
+    // What is done already is as planned.
+    let again = folder.on(&svix, &["apply", "m", "--plan", "plan.json", "--yes"]).await;
+    assert_eq!(
+        (code(&again), out(&again).as_str()),
+        (0, "no differences (2 compared)\n"),
+        "{}",
+        error(&again)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_without_a_terminal() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+
+    let applied = folder.on(&svix, &["apply", "m"]).await;
+
+    assert_eq!(code(&applied), 2);
+    assert!(error(&applied).contains("--yes applies without asking"), "{}", error(&applied));
+    assert!(svix.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_owner_has_is_refused() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.on(&svix, &["apply", "m", "--yes"]).await;
+    folder.write("m/connection.yaml", &CONNECTION.replace("prod", "other"));
+    folder.write("m/endpoint.yaml", &format!("{ENDPOINT}  uid: prod.shop.orders\n"));
+
+    let diff = folder.on(&svix, &["diff", "m"]).await;
+    let applied = folder.on(&svix, &["apply", "m", "--yes"]).await;
+
+    assert_eq!((code(&diff), code(&applied)), (1, 1));
+    assert!(
+        out(&diff).contains("refuse WebhookEndpoint shop/orders") && out(&diff).contains("NotOurs"),
+        "{}",
+        out(&diff)
+    );
+    assert!(
+        error(&applied).contains("nothing is applied: correct what is refused first"),
+        "{}",
+        error(&applied)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_ours_is_pruned() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.write(
+        "m/other.yaml",
+        &format!(
+            "{}---\n{}",
+            ENDPOINT.replace("name: orders", "name: gone"),
+            EVENT_TYPE.replace("order.placed", "order.gone")
+        ),
+    );
+    folder.on(&svix, &["apply", "m", "--yes"]).await;
+    fs::remove_file(folder.path().join("m/other.yaml")).unwrap();
+    let endpoint = serde_json::json!({"url": "https://by.hand.example.org", "uid": "by-hand"});
+    let url = format!("{}/api/v1/app/default/endpoint", svix.url());
+    reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&endpoint).send().await.unwrap();
+
+    let foreign = folder.on(&svix, &["diff", "m", "--show-foreign"]).await;
+    let kept = folder.on(&svix, &["apply", "m", "--yes"]).await;
+    let pruned =
+        folder.on(&svix, &["apply", "m", "--yes", "--prune", "--prune-event-types", "order.*"]).await;
+
+    let expected = "\
+not declared: endpoint by-hand of application default
+not declared: endpoint prod.shop.gone of application default, marked as prod/shop/gone
+not declared: event type order.gone
+no differences (2 compared)
+";
+    assert_eq!((code(&foreign), out(&foreign).as_str()), (0, expected), "{}", error(&foreign));
+    assert_eq!((code(&kept), out(&kept).as_str()), (0, "no differences (2 compared)\n"));
+    assert_eq!(code(&pruned), 0, "{}", error(&pruned));
+    let left = svix.snapshot();
+    let endpoints: Vec<_> = left.applications["default"].endpoints.keys().collect();
+    assert_eq!(endpoints, ["by-hand", "prod.shop.orders"]);
+    assert!(left.event_types["order.gone"].archived && !left.event_types["order.placed"].archived);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_work_is_exit_code_3() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    svix.faults().down(true);
+
+    let down = folder.on(&svix, &["diff", "m"]).await;
+    svix.faults().down(false);
+    let token = folder.run_with(Some((svix.url(), "testsk_another".to_owned())), &["diff", "m"]).await;
+
+    assert_eq!((code(&down), code(&token)), (3, 3), "{} {}", error(&down), error(&token));
+    assert!(!error(&token).contains("testsk_another"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_cannot_be_read_stop_everything() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.write("m/broken.yaml", "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {name: x}\nspec: {descripton: y}\n");
+
+    let diff = folder.on(&svix, &["diff", "m"]).await;
+    let applied = folder.on(&svix, &["apply", "m", "--yes"]).await;
+
+    assert_eq!((code(&diff), code(&applied)), (2, 2));
+    assert!(
+        error(&applied).contains("1 manifest cannot be read, so nothing is compared"),
+        "{}",
+        error(&applied)
+    );
+    assert!(svix.calls().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_declared_elsewhere() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    fs::remove_file(folder.path().join("m/connection.yaml")).unwrap();
+
+    let missing = folder.on(&svix, &["diff", "m"]).await;
+    let named = folder.on(&svix, &["apply", "m", "--owner-id", "prod", "--yes"]).await;
+
+    assert_eq!((code(&missing), code(&named)), (2, 0), "{} {}", error(&missing), error(&named));
+    assert!(error(&missing).contains("or say --owner-id"), "{}", error(&missing));
+    assert_eq!(svix.snapshot().applications["default"].endpoints.len(), 1);
+}
+
+fn git(folder: &Folder, arguments: &[&str]) {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "init.defaultBranch=main"]);
+    let output = git.args(arguments).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn against_a_commit_and_a_folder() {
+    let folder = Folder::new();
+    folder.write("m/secret-endpoint.yaml", &format!(
+        "{}  headers:\n  - name: Authorization\n    valueFrom: {{secretKeyRef: {{name: hook, key: token}}}}\n",
+        ENDPOINT.replace("name: orders", "name: secret")
+    ));
+    git(&folder, &["init", "--quiet"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "--quiet", "-m", "first"]);
+    let copied = Command::new("cp").args(["-r", "m", "base"]).current_dir(folder.path()).status().unwrap();
+    assert!(copied.success());
+
+    let same = folder.run(&["diff", "m", "--against", "git:HEAD"]).await;
+    folder.write("m/event-type.yaml", &EVENT_TYPE.replace("type: string", "type: [string, integer]"));
+    fs::remove_file(folder.path().join("m/endpoint.yaml")).unwrap();
+    let changed = folder.run(&["diff", "m", "--against", "git:HEAD"]).await;
+    let folders = folder.run(&["diff", "m", "--against", "base"]).await;
+    let zero = folder.run(&["diff", "m", "--against", "base", "--exit-zero", "-o", "markdown"]).await;
+
+    assert_eq!((code(&same), out(&same).as_str()), (0, "no differences (3 compared)\n"), "{}", error(&same));
+    let expected = "\
+delete WebhookEndpoint shop/orders (endpoint prod.shop.orders of application default)
+change WebhookEventType shop/order.placed m/event-type.yaml:1
+  ~ schema/properties/id/type: \"string\" → [\"string\",\"integer\"]
+  breaks receivers: the new schema permits {\"id\":0}, which the old one refuses
+1 to change, 1 to delete, 1 without differences
+";
+    assert_eq!((code(&changed), out(&changed).as_str()), (1, expected), "{}", error(&changed));
+    assert_eq!((code(&folders), out(&folders).as_str()), (1, expected), "{}", error(&folders));
+    assert_eq!(code(&zero), 0);
+    assert!(
+        out(&zero).starts_with("### Changes in Svix\n\n1 to change, 1 to delete, 1 without differences\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_cannot_be_read_are_exit_code_2() {
+    let folder = Folder::new();
+
+    let no_repository = folder.run(&["diff", "m", "--against", "git:HEAD"]).await;
+    git(&folder, &["init", "--quiet"]);
+    let no_commit = folder.run(&["diff", "m", "--against", "git:nowhere"]).await;
+    let option = folder.run(&["diff", "m", "--against", "git:--output=x"]).await;
+
+    for (output, expected) in [
+        (no_repository, "not a git repository"),
+        (no_commit, "there is no commit \"nowhere\""),
+        (option, "expected `git:` and the name of a commit"),
+    ] {
+        assert_eq!(code(&output), 2, "{output:?}");
+        assert!(error(&output).contains(expected), "{}", error(&output));
+    }
+}
