@@ -50,9 +50,6 @@ pub use violation::{Violation, describe};
 pub use warnings::{Warning, warnings};
 pub use weight::{MAX_WEIGHT, check as check_weight, compiled_size, weigh};
 
-/// Memory of one value of a copied part of a schema, which may be the only member of an object.
-const BYTES_OF_VALUE: u64 = 700;
-
 /// A schema ready to judge payloads.
 pub struct Compiled {
     validator: Validator<Metered>,
@@ -254,12 +251,10 @@ impl Compiled {
 
 /// Returns the size of the largest part of a schema that an error may copy, as a tree in memory.
 fn largest_copied(document: &Document<'_>) -> u64 {
-    let copied =
-        |value: &Value| size::values(value) as u64 * BYTES_OF_VALUE + size::bytes_of_text(value) as u64;
     let parts = document.subschemas.iter().flat_map(|subschema| {
         ["not", "enum", "const"].iter().filter_map(|keyword| subschema.value.get(keyword))
     });
-    parts.map(copied).max().unwrap_or_default()
+    parts.map(size::memory).max().unwrap_or_default() as u64
 }
 
 impl std::fmt::Debug for Compiled {
