@@ -115,6 +115,7 @@ impl Compiled {
         let weights = Weights {
             text: if format_assertion { formats::weight(&document) } else { 0 },
             name: patterns.states_of_names() as u64,
+            copied: largest_copied(&document),
         };
         Ok(Self { validator, patterns, deepest, weights })
     }
@@ -199,7 +200,7 @@ impl Compiled {
     /// Returns what is wrong with a payload that does not match.
     fn found(&self, payload: &Value, meter: Meter, mut steps: u64, effort: &Effort) -> Findings {
         // Few violations take little memory. Many are collected for one payload at a time.
-        let meter = meter.restarted(effort.finding(FEW_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(FEW_FINDING_STEPS));
         let findings = self.collected(payload, &meter, &mut steps);
         effort.spend_finding(meter.spent());
         if let Some(findings) = findings {
@@ -210,13 +211,13 @@ impl Compiled {
             return Findings::default();
         }
         let _guard = exclusive::enter();
-        let meter = meter.restarted(effort.finding(MAX_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS));
         let findings = self.collected(payload, &meter, &mut steps);
         effort.spend_finding(meter.spent());
         if let Some(findings) = findings {
             return findings;
         }
-        let meter = meter.restarted(effort.finding(MAX_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS));
         let first = self.validator.validate(Instance { value: payload, meter: &meter }).err();
         effort.spend_finding(meter.spent());
         let first = first.filter(|_| meter.stopped().is_none());
@@ -246,6 +247,14 @@ impl Compiled {
             ..Findings::default()
         })
     }
+}
+
+/// Returns the size of the largest part of a schema that an error may copy, as a tree in memory.
+fn largest_copied(document: &Document<'_>) -> u64 {
+    let parts = document.subschemas.iter().flat_map(|subschema| {
+        ["not", "enum", "const"].iter().filter_map(|keyword| subschema.value.get(keyword))
+    });
+    parts.map(size::memory).max().unwrap_or_default() as u64
 }
 
 impl std::fmt::Debug for Compiled {

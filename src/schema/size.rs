@@ -75,6 +75,23 @@ pub(super) fn place_of(payload: &Value, address: usize) -> String {
     pointer
 }
 
+/// Returns the memory that a copy of a value takes, in bytes, about.
+pub(super) fn memory(value: &Value) -> usize {
+    const VALUE: usize = 32;
+    /// A node of a B-tree, and what each member of a large object adds.
+    const NODE: usize = 640;
+    const MEMBER: usize = 124;
+    match value {
+        Value::String(text) => VALUE + 32 + text.len(),
+        Value::Array(items) => VALUE + 32 + items.iter().map(memory).sum::<usize>(),
+        Value::Object(map) => {
+            let members = map.iter().map(|(key, value)| MEMBER + key.len() + memory(value));
+            VALUE + NODE + members.sum::<usize>()
+        }
+        _ => VALUE,
+    }
+}
+
 /// Returns the number of values of a payload: itself and all within.
 pub(super) fn values(payload: &Value) -> usize {
     match payload {

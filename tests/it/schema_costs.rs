@@ -174,6 +174,36 @@ fn attacks() -> Vec<(&'static str, Value, String)> {
     all
 }
 
+/// An error of `not`, `enum` or `const` copies what is not allowed.
+#[test]
+fn errors_that_copy_the_schema_are_few() {
+    let many: Vec<_> = (0..3_000).map(|n| json!({"minProperties": n})).collect();
+    let members: serde_json::Map<_, _> = (0..3_000).map(|n| (format!("k{n}"), json!(n))).collect();
+    let schema = json!({"additionalProperties": {"not": {"anyOf": many}}});
+
+    let memory = allocation_counter::measure(|| {
+        let compiled = Compiled::new(&schema, true).unwrap();
+        let (reported, _) = compiled.violations(&members.clone().into());
+        assert!(!reported.is_empty());
+    });
+
+    // All 3,000 copies would take four gigabytes.
+    assert!(memory.bytes_max < 200 * 1024 * 1024, "{memory:?}");
+}
+
+/// An error lists all members that are not allowed.
+#[test]
+fn errors_that_list_members_are_few() {
+    let schema = json!({"allOf": vec![json!({"additionalProperties": false}); 1_000]});
+    let members: serde_json::Map<_, _> = (0..10_000).map(|n| (format!("k{n}"), json!(n))).collect();
+    let payload = members.into();
+    let compiled = Compiled::new(&schema, true).unwrap();
+
+    let memory = allocation_counter::measure(|| drop(compiled.violations(&payload)));
+
+    assert!(memory.bytes_max < 100 * 1024 * 1024, "{memory:?}");
+}
+
 /// Attacks that no bound but that of the steps ends.
 const GIVEN_UP: [&str; 6] =
     ["media types", "unique items", "not const", "nothing to see", "booleans", "pattern"];

@@ -25,6 +25,8 @@ pub(in crate::schema) struct Weights {
     pub text: u64,
     /// Steps for each byte of a name that is matched with a pattern.
     pub name: u64,
+    /// The largest part of the schema that an error copies, in bytes.
+    pub copied: u64,
 }
 
 impl Weights {
@@ -39,11 +41,20 @@ impl Weights {
     }
 }
 
+/// The steps that finding one error takes, each of which is some hundred bytes.
+const STEPS_OF_ERROR: u64 = 200;
+/// Bytes that an error copies in one step.
+const BYTES_COPIED_PER_STEP: u64 = 4;
+/// Steps for each member and element while errors are found: they may list it.
+const STEPS_OF_LISTED: u64 = 25;
+
 /// The steps that are left for a judgement.
 pub(in crate::schema) struct Meter {
     left: Cell<i64>,
     budget: i64,
     weights: Weights,
+    /// Steps for each member and element.
+    of_entry: u64,
     /// The address of the value at which the steps were used up.
     stopped: OnceCell<usize>,
     /// The digits of numbers that a float rounds, by the address of the value.
@@ -60,15 +71,27 @@ impl Meter {
             left: Cell::new(budget),
             budget,
             weights,
+            of_entry: 1,
             stopped: OnceCell::new(),
             digits: HashMap::new(),
             matching: RefCell::default(),
         }
     }
 
-    /// The meter for the next pass over the same payload.
-    pub fn restarted(self, budget: u64) -> Self {
-        Self { digits: self.digits, ..Self::new(budget, self.weights) }
+    /// The meter for finding errors in the same payload.
+    pub fn finding(self, budget: u64) -> Self {
+        Self { digits: self.digits, of_entry: STEPS_OF_LISTED, ..Self::new(budget, self.weights) }
+    }
+
+    /// The steps for a member or an element.
+    #[inline]
+    pub(super) fn of_entry(&self) -> u64 {
+        self.of_entry
+    }
+
+    /// The steps for an error about a value that is a text of so many bytes.
+    pub(super) fn of_error(&self, text: usize) -> u64 {
+        STEPS_OF_ERROR + (text as u64 + self.weights.copied) / BYTES_COPIED_PER_STEP
     }
 
     /// Has a number of the payload be judged by its digits.

@@ -25,11 +25,6 @@ pub(super) use meter::{Meter, Weights};
 pub(super) use number::Number;
 pub(super) use value::Instance;
 
-/// The steps that finding one error takes, each of which is some hundred bytes.
-const STEPS_OF_ERROR: u64 = 200;
-/// Bytes of a text that an error copies in one step.
-const BYTES_COPIED_PER_STEP: u64 = 4;
-
 /// The representation of payloads, as a type parameter of the validator.
 pub(super) enum Metered {}
 
@@ -173,7 +168,7 @@ impl<'a> Node<'a, Metered> for Instance<'a> {
 
     /// The value in an error. The errors of keywords of ours keep a copy of it, which is never an object or an array.
     fn to_value(&self) -> Cow<'a, Value> {
-        self.charge(STEPS_OF_ERROR + self.text().map_or(0, |text| text.len() as u64 / BYTES_COPIED_PER_STEP));
+        self.charge(self.meter.of_error(self.text().map_or(0, str::len)));
         Cow::Borrowed(self.value)
     }
 
@@ -246,7 +241,9 @@ impl<'a> Iterator for MembersIter<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (name, value) = self.members.next()?;
         let instance = self.instance;
-        instance.charge(1 + meter::reading(name.len())).then(|| (Name { instance, name }, instance.at(value)))
+        instance
+            .charge(instance.meter.of_entry() + meter::reading(name.len()))
+            .then(|| (Name { instance, name }, instance.at(value)))
     }
 }
 
@@ -312,6 +309,6 @@ impl<'a> Iterator for ElementsIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Instance<'a>> {
         let value = self.items.next()?;
-        self.instance.charge(1).then(|| self.instance.at(value))
+        self.instance.charge(self.instance.meter.of_entry()).then(|| self.instance.at(value))
     }
 }
