@@ -85,6 +85,9 @@ impl Matcher {
     /// Whether the pattern is found in a text; also where the steps are used up.
     fn is_match(&self, instance: Instance<'_>, text: &str) -> bool {
         let steps = (text.len() as u64 + 1).saturating_mul(self.states);
+        if !instance.charge(instance.meter.of_pattern(self.index)) {
+            return true;
+        }
         instance.meter.matching(self.index, |matching| {
             if matching.simple_steps.saturating_add(steps) <= MAX_SIMPLE_STEPS {
                 matching.simple_steps += steps;
