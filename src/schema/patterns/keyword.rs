@@ -120,7 +120,7 @@ impl Matcher {
 fn count(dfa: &DFA, matching: &mut Matching, instance: Instance<'_>, text: &str) -> Option<bool> {
     let cache = matching.cache.get_or_insert_with(|| {
         let cache = Box::new(dfa.create_cache());
-        instance.charge(cache.memory_usage() as u64 / 64);
+        instance.charge(cache.memory_usage() as u64 / 4);
         cache
     });
     let size = |cache: &Cache| cache.memory_usage() as u64 + cache.clear_count() as u64 * MAX_TABLE as u64;
