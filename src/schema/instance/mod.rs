@@ -2,8 +2,7 @@
 //! their digits.
 //!
 //! The validator asks for every value through the traits of jsonschema, so counting there sees all that depends on the
-//! payload. When the steps are used up, nothing more is found: objects and arrays have no members, texts are no texts. The
-//! validator then comes to an end within milliseconds, and what it says is discarded ([`Meter::stopped`]).
+//! payload. When the steps are used up, the validator is unwound ([`Meter::run`]).
 
 mod equal;
 mod matching;
