@@ -116,6 +116,9 @@ impl Compiled {
             text: if format_assertion { formats::weight(&document) } else { 0 },
             name: patterns.states_of_names() as u64,
             copied: largest_copied(&document),
+            copies_values: document.subschemas.iter().any(|subschema| {
+                ["anyOf", "oneOf"].iter().any(|keyword| subschema.value.get(keyword).is_some())
+            }),
         };
         Ok(Self { validator, patterns, deepest, weights })
     }

@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::matching::Matching;
+use crate::schema::size;
 
 /// Bytes of text that are read in one step.
 const BYTES_PER_STEP: usize = 64;
@@ -28,6 +29,8 @@ pub(in crate::schema) struct Weights {
     pub name: u64,
     /// The largest part of the schema that an error copies, in bytes.
     pub copied: u64,
+    /// Whether errors may be within others, of alternatives, which have copies of the values that they are about.
+    pub copies_values: bool,
 }
 
 impl Weights {
@@ -97,9 +100,13 @@ impl Meter {
         self.of_entry
     }
 
-    /// The steps for an error about a value that is a text of so many bytes.
-    pub(super) fn of_error(&self, text: usize) -> u64 {
-        STEPS_OF_ERROR + (text as u64 + self.weights.copied) / BYTES_COPIED_PER_STEP
+    /// The steps for an error about a value.
+    pub(super) fn of_error(&self, value: &Value) -> u64 {
+        let copied = match value {
+            Value::Object(_) | Value::Array(_) if !self.weights.copies_values => 0,
+            value => size::memory(value) as u64,
+        };
+        STEPS_OF_ERROR + (copied + self.weights.copied) / BYTES_COPIED_PER_STEP
     }
 
     /// Has a number of the payload be judged by its digits.

@@ -167,7 +167,7 @@ impl<'a> Node<'a, Metered> for Instance<'a> {
 
     /// The value in an error. The errors of keywords of ours keep a copy of it, which is never an object or an array.
     fn to_value(&self) -> Cow<'a, Value> {
-        self.charge(self.meter.of_error(self.text().map_or(0, str::len)));
+        self.charge(self.meter.of_error(self.value));
         Cow::Borrowed(self.value)
     }
 
