@@ -7,6 +7,7 @@
 
 mod connections;
 mod declarations;
+mod endpoints;
 mod schema;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
 
 pub use connections::feed_connections;
 use declarations::{Declarations, Entry, EventTypeId};
+pub use endpoints::feed_endpoints;
 use schema::declared;
 
 use super::{

@@ -19,7 +19,7 @@ pub mod release;
 mod scripted;
 mod watch;
 
-pub use catalogue::{feed_connections, feed_event_types};
+pub use catalogue::{feed_connections, feed_endpoints, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
 pub use host::KubernetesHost;
 pub use objects::{Watched, watch_in, watch_kind};

@@ -215,10 +215,10 @@ fn delivered(event_type: &str, text: &[u8], rules: &Rules<'_>) -> Delivered {
         }
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => Delivered::Passes(None),
         Judgement::Undeclared => Delivered::Undeclared,
-        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more, is_given_up: _ } => {
+        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more, .. } => {
             Delivered::Violates(violations, more)
         }
-        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+        Judgement::Invalid { policy, violations, more, .. } => {
             let event_type = event_type.to_owned();
             Delivered::Passes(Some(Mismatch { event_type, policy, violations, more }))
         }

@@ -350,7 +350,7 @@ impl Service {
         });
         match judgement.await? {
             Judgement::Valid | Judgement::NotValidated => Ok((GatewayOutcome::Checked, response::valid())),
-            Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+            Judgement::Invalid { policy, violations, more, .. } => {
                 self.metrics.violated(policy.as_str());
                 Ok((GatewayOutcome::Invalid, response::invalid(policy, &violations, more)))
             }

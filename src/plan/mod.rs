@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod adopt_id;
+pub mod audit;
 pub mod channels;
 pub mod claims;
 pub mod compatibility;
@@ -16,6 +17,7 @@ pub mod event_type;
 pub mod headers;
 pub mod ids;
 pub mod json_difference;
+pub mod receivers;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;

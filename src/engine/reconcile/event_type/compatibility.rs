@@ -1,26 +1,50 @@
 //! Whether a schema may be written over the one that Svix has.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{
-    api::{SvixConnection, WebhookEventType},
+    api::{Receivers, RefusedChange, SvixConnection, WebhookEventType},
     judging::{self, Panicked},
     plan::{
         ReconcileError,
         compatibility::{self, Assessment, Schema},
         event_type::{Desired, EventTypeStep, SCHEMA_VERSION, writes_schema},
+        receivers,
     },
     schema::Effort,
     turns::Caller,
 };
 
-use super::super::super::{context::Context, host::Host};
+use super::super::super::{
+    context::Context,
+    host::Host,
+    outcome::{Details, Error, Outcome},
+};
 
 /// What an event type and its connection say about changes of the schema.
 #[derive(Clone, Copy)]
 pub(super) struct Gate<'a> {
     pub event_type: &'a WebhookEventType,
     pub connection: &'a SvixConnection,
+}
+
+/// A change that may not be written.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub error: ReconcileError,
+    pub change: RefusedChange,
+}
+
+impl From<Box<Refused>> for Error {
+    fn from(refused: Box<Refused>) -> Self {
+        let details = Details { refused_change: Some(refused.change), ..Details::default() };
+        Self::Report(Box::new(Outcome {
+            details: Some(Box::new(details)),
+            ..Outcome::stalled(refused.error)
+        }))
+    }
 }
 
 impl Gate<'_> {
@@ -32,7 +56,7 @@ impl Gate<'_> {
         wanted: &Desired,
         step: &EventTypeStep,
         schemas: Option<&Value>,
-    ) -> Result<Option<String>, ReconcileError> {
+    ) -> Result<Option<String>, Box<Refused>> {
         let (Some(schema), true) = (&wanted.schema, writes_schema(step)) else { return Ok(None) };
         let Some(old) = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION)) else { return Ok(None) };
         let policies = compatibility::policies(self.event_type, Some(&self.connection.spec));
@@ -42,23 +66,51 @@ impl Gate<'_> {
         // Svix does not know which formats were enforced.
         let format_assertion = self.event_type.spec.format_assertion();
         let allowed = compatibility::allowed(self.event_type).map(str::to_owned);
-        let (old, new) = (old.clone(), schema.value.clone());
+        let (old, new) = (Arc::new(old.clone()), Arc::new(schema.value.clone()));
         // Few at once, and not on a thread that serves others.
         let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
         let permit = ctx.judging.acquire(Caller::INTERNAL, namespace).await;
-        let assess = move |_: &Effort| {
-            let of = |value| Schema { value, format_assertion };
-            compatibility::assess(of(&old), of(&new), &policies, allowed.as_deref())
+        let assess = {
+            let (old, new) = (old.clone(), new.clone());
+            move |_: &Effort| {
+                let of = |value| Schema { value, format_assertion };
+                compatibility::assess(of(&old), of(&new), &policies, allowed.as_deref())
+            }
         };
         match judging::thoroughly(permit, assess).await {
             Ok(Assessment::Compatible) => Ok(None),
-            Ok(Assessment::Warn(message)) => Ok(Some(message)),
-            Ok(Assessment::Refuse(message)) => Err(compatibility::refusal(&schema.field, &message)),
+            Ok(Assessment::Warn(message)) => {
+                let receivers = self.receivers(ctx, wanted);
+                Ok(Some(receivers::append(message, Some(&receivers))))
+            }
+            Ok(Assessment::Refuse(message)) => {
+                let change = self.refused_change(ctx, wanted, compatibility::digest(&old, &new));
+                let message = receivers::append(message, change.receivers.as_ref());
+                let error = compatibility::refusal(&schema.field, &message);
+                Err(Box::new(Refused { error, change }))
+            }
             // A panic, a defect of this program: as what is not decided.
             Err(Panicked) => {
                 tracing::error!("the comparison of two schemas failed");
                 let message = "not decided whether the schema breaks compatibility: the comparison failed";
                 Ok(Some(message.to_owned()))
+            }
+        }
+    }
+    fn receivers<H: Host>(self, ctx: &Context<H>, wanted: &Desired) -> Receivers {
+        let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
+        ctx.registry.receivers(self.event_type.connection_name(), &wanted.name, namespace)
+    }
+
+    /// Returns what status says of a change that is refused. While it is the same change, the receivers are those of the first
+    /// time: status is not written again whenever an endpoint comes or goes.
+    fn refused_change<H: Host>(self, ctx: &Context<H>, wanted: &Desired, digest: String) -> RefusedChange {
+        let before = self.event_type.status.as_ref().and_then(|status| status.refused_change.as_ref());
+        match before.filter(|before| before.digest == digest) {
+            Some(before) => before.clone(),
+            None => {
+                let receivers = Some(self.receivers(ctx, wanted)).filter(|receivers| receivers.count > 0);
+                RefusedChange { digest, receivers }
             }
         }
     }

@@ -128,8 +128,10 @@ async fn observe_only<H: Host>(
     let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
     let mut step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
-    if let Err(error) = gate.check(ctx, wanted, &step, schemas.as_ref()).await {
-        step = EventTypeStep::Refuse(error);
+    let mut refused_change = None;
+    if let Err(refused) = gate.check(ctx, wanted, &step, schemas.as_ref()).await {
+        step = EventTypeStep::Refuse(refused.error);
+        refused_change = Some(refused.change);
     }
     ctx.propose(
         object,
@@ -144,7 +146,11 @@ async fn observe_only<H: Host>(
         EventTypeStep::Refuse(refusal) => Some(refusal),
         _ => None,
     };
-    Ok(observe::outcome(prepared.mode, event_type::what_if(&step), refusal))
+    let mut outcome = observe::outcome(prepared.mode, event_type::what_if(&step), refusal);
+    if let Some(details) = &mut outcome.details {
+        details.refused_change = refused_change;
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]
