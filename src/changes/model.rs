@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::Object;
+use crate::{api::Receivers, engine::Object};
 
 /// What would be done for an object.
 #[derive(
@@ -120,6 +120,12 @@ pub struct Change {
     /// Whether the change of its schema is one that the compatibility level forbids.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub incompatible: bool,
+    /// Whether the new schema permits what the old one refuses, at whatever level.
+    #[serde(skip)]
+    pub(super) breaks_receivers: bool,
+    /// The endpoints that receive the events of an event type that is archived, removed, or given a schema that breaks receivers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub receivers: Option<Receivers>,
     /// What the change depends on: another fingerprint is another change. Only those with the token can compute it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fingerprint: Option<String>,
@@ -141,6 +147,8 @@ impl Change {
             notes: Vec::new(),
             refusal: None,
             incompatible: false,
+            breaks_receivers: false,
+            receivers: None,
             fingerprint: None,
         }
     }
@@ -159,8 +167,15 @@ impl Change {
             notes: vec!["no manifest declares it".to_owned()],
             refusal: None,
             incompatible: false,
+            breaks_receivers: false,
+            receivers: None,
             fingerprint: None,
         }
+    }
+
+    /// Whether it concerns those who receive the events of an event type.
+    pub(super) fn concerns_receivers(&self) -> bool {
+        self.breaks_receivers || matches!(self.action, Action::Archive | Action::Expunge)
     }
 
     /// The object, as the engine names it.

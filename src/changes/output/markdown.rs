@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::model::{Action, Change, ChangeSet},
-    lines::{lines, printable},
+    lines::{lines, notes, printable},
     summary::{head, summary},
 };
 
@@ -52,8 +52,8 @@ fn section(change: &Change) -> String {
     if let Some(refusal) = &change.refusal {
         let _ = writeln!(body, "! {}: {}", printable(&refusal.reason), printable(&refusal.message));
     }
-    for note in &change.notes {
-        let _ = writeln!(body, "# {}", printable(note));
+    for note in notes(change) {
+        let _ = writeln!(body, "# {}", printable(&note));
     }
     if let Some((end, _)) = body.char_indices().nth(MAX_CHANGE) {
         body.truncate(end);
@@ -166,6 +166,8 @@ mod tests {
                 notes,
                 refusal: refusal.map(|message| Refusal { reason, message }),
                 incompatible: false,
+                breaks_receivers: false,
+                receivers: None,
                 fingerprint: None,
             }
         }
@@ -254,6 +256,8 @@ mod tests {
             notes: Vec::new(),
             refusal: None,
             incompatible: false,
+            breaks_receivers: false,
+            receivers: None,
             fingerprint: None,
         }
     }

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{
     super::model::{Action, ChangeSet},
-    lines::{Sign, lines, printable},
+    lines::{Sign, lines, notes, printable},
     summary::{head, summary},
 };
 
@@ -38,8 +38,8 @@ pub(super) fn write(changes: &ChangeSet, color: bool, out: &mut impl Write) -> i
         if let Some(refusal) = &change.refusal {
             writeln!(out, "  {}: {}", printable(&refusal.reason), printable(&refusal.message))?;
         }
-        for note in &change.notes {
-            writeln!(out, "  {}", printable(note))?;
+        for note in notes(change) {
+            writeln!(out, "  {}", printable(&note))?;
         }
     }
     for foreign in &changes.foreign {
