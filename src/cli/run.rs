@@ -18,6 +18,7 @@ use crate::{
 };
 
 use super::{
+    exit::Exit,
     runtime::{self, ControlError, ControlThread, Threads},
     signals::{SignalError, shutdown_on_signals},
 };
@@ -65,7 +66,13 @@ pub struct Arguments {
 /// Runs until SIGTERM or SIGINT, or until the Lease is lost.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(arguments.log_format, "info");
-    runtime::block_on(Threads::Many, work(arguments), ExitCode::FAILURE)
+    let command = async {
+        work(arguments).await.or_else(|error| {
+            eprintln!("error: {error}");
+            Ok::<_, RunError>(error.exit().into())
+        })
+    };
+    runtime::block_on(Threads::Many, command, Exit::Usage.into())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +95,19 @@ enum RunError {
     Panicked(#[from] JoinError),
     #[error("the lease is lost; this process ends, and a new one waits for its turn")]
     LeaseLost,
+}
+
+impl RunError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Signals(_)
+            | Self::Health { .. }
+            | Self::NoCluster(_)
+            | Self::Client(_)
+            | Self::Control(_) => Exit::Usage,
+            Self::Lease(_) | Self::Panicked(_) | Self::LeaseLost => Exit::Failed,
+        }
+    }
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, RunError> {

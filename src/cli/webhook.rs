@@ -127,7 +127,13 @@ pub fn run(mut arguments: Arguments) -> ExitCode {
     telemetry::init_logs(arguments.log_format, "info");
     let warnings = warnings(arguments.gateway.svix_url.as_deref(), arguments.source.from_svix);
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    block_on(Threads::Many, work(arguments), ExitCode::FAILURE)
+    let command = async {
+        work(arguments).await.or_else(|error| {
+            eprintln!("error: {error}");
+            Ok::<_, WebhookError>(error.exit().into())
+        })
+    };
+    block_on(Threads::Many, command, Exit::Usage.into())
 }
 
 /// Why the sidecar cannot start or continue.
@@ -149,6 +155,15 @@ enum WebhookError {
     Panicked(#[from] JoinError),
     #[error("cannot serve health at {address}: {source}; --health-addr sets another address")]
     Health { address: SocketAddr, source: std::io::Error },
+}
+
+impl WebhookError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Panicked(_) | Self::Admission(admission::AdmissionError::Panicked(_)) => Exit::Failed,
+            _ => Exit::Usage,
+        }
+    }
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
