@@ -12,6 +12,10 @@ use super::{exit::Exit, terminal};
 
 /// Print the reference, as Markdown: every field of the four kinds, and the flags of the commands.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator reference > reference.md
+      the page docs/reference.md")]
 pub struct Arguments {}
 
 const HEAD: &str = "\

@@ -26,6 +26,12 @@ use super::{
 /// that was asked for is released, 2 refused because an operator runs, or wrong arguments, 3 some of it could not be
 /// released.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator release --all --dry-run
+      show what would be released, and change nothing
+  svix-operator release WebhookEndpoint/team-a/warehouse --context prod
+      release one object of another cluster")]
 #[command(group(
     clap::ArgGroup::new("what").required(true).multiple(true).args(["all", "namespace", "connection", "objects"])
 ))]

@@ -24,7 +24,13 @@ use super::{
 };
 
 /// Reconcile the resources of a cluster into Svix.
+///
+/// Exit codes: 0 stopped by SIGTERM or SIGINT, 2 wrong arguments, or it cannot start, 3 the Lease is lost.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  KUBECONFIG=dev.kubeconfig svix-operator run --namespace svix-operator --log-format text
+      outside of a cluster, for development; in a cluster, the chart runs it")]
 pub struct Arguments {
     /// Namespace of the Secrets with the tokens, and of the Lease. Default: the operator's own.
     #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]

@@ -30,7 +30,8 @@ use cluster::{ClusterError, connect, start_watches};
 /// In a cluster, this command serves the admission webhook and, with --svix-url, the gateway. With --from or --from-svix
 /// it needs no cluster and serves only the gateway. Configure a Svix SDK with the gateway's address in place of Svix's: a
 /// message whose payload matches the schema of its event type is forwarded unchanged, with the caller's own token; any
-/// other message gets a 422. Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start or continue, 2 wrong arguments.
+/// other message gets a 422. Exit codes: 0 stopped by SIGTERM or SIGINT, 2 wrong arguments, or it
+/// cannot start, 3 it cannot continue.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -11,6 +11,7 @@ mod catalogue_files;
 mod changes;
 mod chart;
 mod cluster;
+mod command_line;
 mod control_plane;
 mod dev;
 mod docs;
