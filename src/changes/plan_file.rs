@@ -118,6 +118,7 @@ fn is_as_planned(planned: &Change, now: &Change) -> bool {
         planned.action == Action::Create && now.action == Action::Change && now.fields.is_empty();
     let is_same = planned.fingerprint == now.fingerprint
         && planned.action == now.action
+        && planned.fields == now.fields
         && planned.refusal.as_ref().map(|refusal| &refusal.reason)
             == now.refusal.as_ref().map(|refusal| &refusal.reason);
     is_same || is_done || is_half_done

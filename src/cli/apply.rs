@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::{ADOPT_ID_ANNOTATION, SvixConnection},
     changes::{
         Action, Approvals, CannotCompare, Change, ChangeSet, InvalidPlan, Plan, Stale,
         foreign::{self, Prune},
@@ -91,6 +92,15 @@ enum ApplyError {
     Plan { path: PathBuf, source: InvalidPlan },
     #[error("{}: it is a plan for {found}, and this is {expected}", .path.display())]
     OtherServer { path: PathBuf, found: String, expected: String },
+    #[error(
+        "--prune: {0} has the annotation {ADOPT_ID_ANNOTATION}, so what is declared cannot be told from what is not; apply \
+         without --prune first, then remove the annotation"
+    )]
+    PruneAdoptId(String),
+    #[error(
+        "--prune: the connections {0} and {1} have the same ownerId, so the endpoints of one would be deleted for the other"
+    )]
+    PruneSharedOwner(String, String),
     #[error("standard input is no terminal, so nobody can be asked; --yes applies without asking")]
     CannotAsk,
 }
@@ -109,6 +119,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
     let shutdown = shutdown_on_signals()?;
     let (mut loaded, sources) = arguments.manifests.load()?;
     let connection = arguments.manifests.connection.as_str();
+    if arguments.prune {
+        check_prunable(&loaded, connection)?;
+    }
     let target = SvixTarget::new(&arguments.server, connection, &mut loaded)?;
     let plan = plan(&arguments, &target)?;
     let owner = owner(&loaded, connection);
@@ -146,6 +159,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
         eprintln!("not approved; nothing was written");
         return Ok(Exit::Found.into());
     }
+    if shutdown.is_cancelled() {
+        eprintln!("interrupted; nothing was written");
+        return Ok(Exit::Found.into());
+    }
     carry_out(&target, loaded, &sources, &changes, &owner, &shutdown).await
 }
 
@@ -163,6 +180,27 @@ fn plan(arguments: &Arguments, target: &SvixTarget) -> Result<Option<Plan>, Appl
         return Err(ApplyError::OtherServer { path, found: plan.server, expected: target.origin() });
     }
     Ok(Some(plan))
+}
+
+/// Refuses to prune where an endpoint that is declared could be taken for one that is not.
+fn check_prunable(loaded: &Loaded, connection: &str) -> Result<(), ApplyError> {
+    let endpoints = loaded.endpoints.iter().map(|located| &located.object);
+    let adopting = endpoints
+        .into_iter()
+        .find(|endpoint| crate::api::annotation(&endpoint.metadata, ADOPT_ID_ANNOTATION).is_some());
+    if let Some(endpoint) = adopting {
+        let name = endpoint.metadata.name.clone().unwrap_or_default();
+        return Err(ApplyError::PruneAdoptId(format!("WebhookEndpoint {name}")));
+    }
+    let owner = owner(loaded, connection);
+    let connections = loaded.connections.iter().map(|located| &located.object);
+    let name = |object: &SvixConnection| object.metadata.name.clone().unwrap_or_default();
+    let other =
+        connections.into_iter().find(|object| name(object) != connection && object.spec.owner_id == owner);
+    match other {
+        Some(other) => Err(ApplyError::PruneSharedOwner(connection.to_owned(), name(other))),
+        None => Ok(()),
+    }
 }
 
 fn owner(loaded: &Loaded, connection: &str) -> String {
@@ -256,8 +294,10 @@ async fn carry_out(
         .iter()
         .filter(|change| matches!(change.action, Action::Delete | Action::Archive | Action::Expunge));
     for change in deletions {
-        if shutdown.is_cancelled() {
-            break;
+        // Perhaps one of those that failed is to take the place of this one.
+        if shutdown.is_cancelled() || !not_done.is_empty() {
+            left += 1;
+            continue;
         }
         match foreign::delete(&target.client, change, owner).await {
             Ok(true) => progress.inc(1),

@@ -98,6 +98,7 @@ async fn respond(
         Fault::Fail => {
             Ok((StatusCode::INTERNAL_SERVER_ERROR, axum::Json(serde_json::json!({}))).into_response())
         }
+        Fault::Refuse => Ok(refused()),
         Fault::None => Ok(route(router, request).await),
         Fault::DropAfter => {
             route(router, request).await;
@@ -115,6 +116,14 @@ async fn route(router: Router, request: Request<Incoming>) -> Response {
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+/// The response for a rule that nobody knows.
+fn refused() -> Response {
+    let problem =
+        serde_json::json!({"loc": ["body", "description"], "msg": "refused", "type": "value_error"});
+    let body = axum::Json(serde_json::json!({ "detail": [problem] }));
+    (StatusCode::UNPROCESSABLE_ENTITY, body).into_response()
 }
 
 /// Returns a 429. The open-source server never responds so; Cloud and proxies do.

@@ -116,6 +116,9 @@ impl Compiled {
             text: if format_assertion { formats::weight(&document) } else { 0 },
             name: patterns.states_of_names() as u64,
             copied: largest_copied(&document),
+            copies_values: document.subschemas.iter().any(|subschema| {
+                ["anyOf", "oneOf"].iter().any(|keyword| subschema.value.get(keyword).is_some())
+            }),
         };
         Ok(Self { validator, patterns, deepest, weights })
     }
@@ -124,8 +127,7 @@ impl Compiled {
     fn permits(&self, payload: &Value) -> bool {
         let meter = Meter::new(MAX_STEPS, self.weights);
         size::deeper_than(payload, self.deepest).is_none()
-            && self.validator.is_valid(Instance { value: payload, meter: &meter })
-            && meter.stopped().is_none()
+            && meter.run(|| self.validator.is_valid(Instance { value: payload, meter: &meter })) == Some(true)
     }
 
     /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it
@@ -176,7 +178,7 @@ impl Compiled {
             meter = meter.with_digits(number, digits);
         }
         // Most payloads match, and the way to one bit is shorter than the way to all errors.
-        let is_valid = self.validator.is_valid(Instance { value: payload, meter: &meter });
+        let is_valid = meter.run(|| self.validator.is_valid(Instance { value: payload, meter: &meter }));
         let steps = meter.spent();
         effort.spend_judging(steps);
         match meter.stopped() {
@@ -192,7 +194,7 @@ impl Compiled {
                 );
                 Findings::given_up(pointer, message, steps)
             }
-            None if is_valid => Findings { steps, ..Findings::default() },
+            None if is_valid == Some(true) => Findings { steps, ..Findings::default() },
             None => self.found(payload, meter, steps, effort),
         }
     }
@@ -218,9 +220,9 @@ impl Compiled {
             return findings;
         }
         let meter = meter.finding(effort.finding(MAX_FINDING_STEPS));
-        let first = self.validator.validate(Instance { value: payload, meter: &meter }).err();
+        let first = meter.run(|| self.validator.validate(Instance { value: payload, meter: &meter }).err());
+        let first = first.flatten();
         effort.spend_finding(meter.spent());
-        let first = first.filter(|_| meter.stopped().is_none());
         let message = match &first {
             Some(_) => "found too large a payload to say what else is wrong with it; fix the first",
             None => "found a payload that does not match, and is too large to say where",
@@ -233,11 +235,9 @@ impl Compiled {
 
     /// Collects all violations, unless that takes more steps than are left.
     fn collected(&self, payload: &Value, meter: &Meter, steps: &mut u64) -> Option<Findings> {
-        let mut errors = self.validator.iter_errors(Instance { value: payload, meter });
+        let errors = meter.run(|| self.validator.iter_errors(Instance { value: payload, meter }));
         *steps += meter.spent();
-        if meter.stopped().is_some() {
-            return None;
-        }
+        let mut errors = errors?;
         let first = errors.by_ref().take(MAX_VIOLATIONS);
         let violations = first.map(|error| messages::violation(&error, &self.patterns)).collect();
         Some(Findings {
@@ -249,12 +249,17 @@ impl Compiled {
     }
 }
 
-/// Returns the size of the largest part of a schema that an error may copy, as a tree in memory.
+/// Returns the memory of the largest part of a schema that an error copies, and of its list of alternatives.
 fn largest_copied(document: &Document<'_>) -> u64 {
+    /// What an error has for each alternative.
+    const ALTERNATIVE: usize = 32;
     let parts = document.subschemas.iter().flat_map(|subschema| {
-        ["not", "enum", "const"].iter().filter_map(|keyword| subschema.value.get(keyword))
+        let part = |keyword: &str| subschema.value.get(keyword);
+        let copied = ["not", "enum", "const"].map(|keyword| part(keyword).map(size::memory));
+        let listed = ["anyOf", "oneOf"].map(|keyword| Some(part(keyword)?.as_array()?.len() * ALTERNATIVE));
+        copied.into_iter().chain(listed).flatten()
     });
-    parts.map(size::memory).max().unwrap_or_default() as u64
+    parts.max().unwrap_or_default() as u64
 }
 
 impl std::fmt::Debug for Compiled {

@@ -191,6 +191,21 @@ fn errors_that_copy_the_schema_are_few() {
     assert!(memory.bytes_max < 200 * 1024 * 1024, "{memory:?}");
 }
 
+/// The errors of alternatives are copies, with the values that they are about.
+#[test]
+fn errors_that_copy_the_payload_are_few() {
+    let alternatives = json!({"oneOf": vec![json!({"enum": ["a"]}); 20]});
+    let mut schema = doubling(8, &alternatives);
+    schema["type"] = json!("array");
+    let payload = parse(list("[1,[2],{\"a\":[3]}]", 10_000).as_bytes()).unwrap();
+    let compiled = Compiled::new(&schema, true).unwrap();
+
+    let memory = allocation_counter::measure(|| drop(compiled.violations(&payload)));
+
+    // All copies would take fifty gigabytes.
+    assert!(memory.bytes_max < 200 * 1024 * 1024, "{memory:?}");
+}
+
 /// An error lists all members that are not allowed.
 #[test]
 fn errors_that_list_members_are_few() {
@@ -214,14 +229,10 @@ fn each_attack_is_counted() {
         // What is given up is so at any number of steps, and a debug build is slow. The others may finish.
         let is_endless = GIVEN_UP.contains(name);
         let steps = if is_endless { 1_000_000 } else { 10_000_000 };
-        let begun = Instant::now();
         let findings = judge(name, schema, text, &Effort::of(steps));
-        let took = begun.elapsed();
 
         assert!(findings.steps <= 4 * steps, "{name}: {findings:?}");
         assert!(findings.is_given_up || !is_endless, "{name}: {findings:?}");
-        // Without the count, each of them takes minutes in a debug build.
-        assert!(took < Duration::from_secs(20), "{name}: {took:?}");
     }
 }
 
@@ -243,13 +254,11 @@ fn each_attack_takes_less_than_a_second() {
 fn random_pairs_are_counted() {
     const STEPS: u64 = 100_000;
     let found = hostile::search(7, 60, |pair| {
-        let begun = Instant::now();
         let (findings, _) = pair.judge(&Effort::of(STEPS))?;
         let again = pair.judge(&Effort::of(STEPS))?.0;
 
         assert_eq!(findings, again, "the same steps in every process");
         assert!(findings.steps <= 4 * STEPS, "{findings:?}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         Some(findings.steps as f64)
     });
 

@@ -50,7 +50,7 @@ fn section(change: &Change) -> String {
         let _ = writeln!(body, "{} {}", line.sign.character(), line.text);
     }
     if let Some(refusal) = &change.refusal {
-        let _ = writeln!(body, "! {}: {}", refusal.reason, printable(&refusal.message));
+        let _ = writeln!(body, "! {}: {}", printable(&refusal.reason), printable(&refusal.message));
     }
     for note in &change.notes {
         let _ = writeln!(body, "# {}", printable(note));

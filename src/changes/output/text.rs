@@ -36,7 +36,7 @@ pub(super) fn write(changes: &ChangeSet, color: bool, out: &mut impl Write) -> i
             writeln!(out, "  {}", paint(style, &format!("{} {}", line.sign.character(), line.text)))?;
         }
         if let Some(refusal) = &change.refusal {
-            writeln!(out, "  {}: {}", refusal.reason, printable(&refusal.message))?;
+            writeln!(out, "  {}: {}", printable(&refusal.reason), printable(&refusal.message))?;
         }
         for note in &change.notes {
             writeln!(out, "  {}", printable(note))?;

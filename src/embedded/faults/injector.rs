@@ -37,6 +37,7 @@ pub(crate) enum Fault {
         retry_after: u64,
     },
     Fail,
+    Refuse,
     DropAfter,
 }
 
@@ -88,6 +89,7 @@ impl Faults {
         let (slow, drop_before) = (happens(plan.slow), happens(plan.drop_before));
         let (throttled, failed) = (happens(plan.throttled), happens(plan.errors));
         let drop_after = happens(plan.drop_after);
+        let refused = plan.refused > 0.0 && happens(plan.refused);
         let retry_after = if plan.retry_after.is_empty() {
             *plan.retry_after.start()
         } else {
@@ -99,6 +101,8 @@ impl Faults {
             Fault::Throttle { retry_after }
         } else if failed {
             Fault::Fail
+        } else if refused {
+            Fault::Refuse
         } else if drop_after {
             Fault::DropAfter
         } else {

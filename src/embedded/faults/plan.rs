@@ -21,6 +21,8 @@ pub struct FaultPlan {
     pub retry_after: RangeInclusive<u64>,
     /// How often a request gets 500 with `{}`, without effect.
     pub errors: f64,
+    /// How often a request gets 422, without effect, as when a server has a rule that nobody knows.
+    pub refused: f64,
     /// How often a request takes effect and its connection is closed without a response.
     pub drop_after: f64,
     /// The seed: the same requests in the same order meet the same faults.
@@ -40,6 +42,7 @@ impl Default for FaultPlan {
             throttled: 0.0,
             retry_after: 1..=1,
             errors: 0.0,
+            refused: 0.0,
             drop_after: 0.0,
             seed: 0,
             only: None,

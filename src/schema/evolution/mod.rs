@@ -15,6 +15,7 @@ mod formats;
 mod model;
 mod places;
 mod read;
+mod size;
 mod solve;
 mod verdict;
 mod version;
@@ -32,6 +33,10 @@ pub use widen::{CannotWiden, widen};
 /// Compares two versions of a schema.
 #[must_use]
 pub fn compare(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
+    // Anybody who may change a schema can have two compared, so the work is bounded before it begins.
+    if size::is_large(old.schema) || size::is_large(new.schema) {
+        return Verdict::NotDecided { places: vec![Obstruction::Steps] };
+    }
     match level {
         Level::ConsumerSafe | Level::Strict => compare_one(old, new, level),
         Level::Backward => match compare_one(old, new, level) {

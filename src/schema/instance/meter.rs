@@ -3,11 +3,13 @@
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use serde_json::Value;
 
 use super::matching::Matching;
+use crate::schema::size;
 
 /// Bytes of text that are read in one step.
 const BYTES_PER_STEP: usize = 64;
@@ -27,6 +29,8 @@ pub(in crate::schema) struct Weights {
     pub name: u64,
     /// The largest part of the schema that an error copies, in bytes.
     pub copied: u64,
+    /// Whether errors may be within others, of alternatives, which have copies of the values that they are about.
+    pub copies_values: bool,
 }
 
 impl Weights {
@@ -47,6 +51,13 @@ const STEPS_OF_ERROR: u64 = 200;
 const BYTES_COPIED_PER_STEP: u64 = 4;
 /// Steps for each member and element while errors are found: they may list it.
 const STEPS_OF_LISTED: u64 = 25;
+
+/// Steps for making ready to match a pattern, and how many patterns of a schema are made ready for nothing.
+const STEPS_OF_PATTERN: u64 = 50_000;
+const PATTERNS_FOR_FREE: usize = 64;
+
+/// Unwinds a validator whose steps are used up. It is caught in [`Meter::run`], and is no panic: nothing is reported.
+struct UsedUp;
 
 /// The steps that are left for a judgement.
 pub(in crate::schema) struct Meter {
@@ -89,9 +100,13 @@ impl Meter {
         self.of_entry
     }
 
-    /// The steps for an error about a value that is a text of so many bytes.
-    pub(super) fn of_error(&self, text: usize) -> u64 {
-        STEPS_OF_ERROR + (text as u64 + self.weights.copied) / BYTES_COPIED_PER_STEP
+    /// The steps for an error about a value.
+    pub(super) fn of_error(&self, value: &Value) -> u64 {
+        let copied = match value {
+            Value::Object(_) | Value::Array(_) if !self.weights.copies_values => 0,
+            value => size::memory(value) as u64,
+        };
+        STEPS_OF_ERROR + (copied + self.weights.copied) / BYTES_COPIED_PER_STEP
     }
 
     /// Has a number of the payload be judged by its digits.
@@ -111,10 +126,23 @@ impl Meter {
         false
     }
 
+    /// Ends the judgement. Going on with an answer that does not count could still take long: a validator that finds an error
+    /// in each of many places copies the schema for each.
     #[cold]
     fn stop(&self, at: &Value) {
-        // Only the first counts.
-        let _ = self.stopped.set(std::ptr::from_ref(at) as usize);
+        if self.stopped.set(std::ptr::from_ref(at) as usize).is_ok() {
+            std::panic::resume_unwind(Box::new(UsedUp));
+        }
+    }
+
+    /// Runs a validator until it ends or the steps are used up. `None`: they are.
+    pub fn run<T>(&self, validate: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(validate)) {
+            Ok(found) => Some(found).filter(|_| self.stopped().is_none()),
+            Err(payload) if payload.is::<UsedUp>() => None,
+            // A defect, which is reported where validations are begun.
+            Err(payload) => std::panic::resume_unwind(payload),
+        }
     }
 
     /// The address of the value at which the steps were used up, if they were.
@@ -127,12 +155,19 @@ impl Meter {
         self.budget.saturating_sub(self.left.get().max(0)).unsigned_abs()
     }
 
+    /// The steps for making ready to match a pattern, which has tables of its own: none for the first patterns of a schema.
+    pub fn of_pattern(&self, pattern: usize) -> u64 {
+        let is_known = self.matching.borrow().get(pattern).is_some_and(|matching| matching.is_used);
+        if is_known || pattern < PATTERNS_FOR_FREE { 0 } else { STEPS_OF_PATTERN }
+    }
+
     /// Works with what was spent on a pattern.
     pub fn matching<T>(&self, pattern: usize, with: impl FnOnce(&mut Matching) -> T) -> T {
         let mut all = self.matching.borrow_mut();
         if all.len() <= pattern {
             all.resize_with(pattern + 1, Matching::default);
         }
+        all[pattern].is_used = true;
         with(&mut all[pattern])
     }
 

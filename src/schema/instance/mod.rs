@@ -2,8 +2,7 @@
 //! their digits.
 //!
 //! The validator asks for every value through the traits of jsonschema, so counting there sees all that depends on the
-//! payload. When the steps are used up, nothing more is found: objects and arrays have no members, texts are no texts. The
-//! validator then comes to an end within milliseconds, and what it says is discarded ([`Meter::stopped`]).
+//! payload. When the steps are used up, the validator is unwound ([`Meter::run`]).
 
 mod equal;
 mod matching;
@@ -168,7 +167,7 @@ impl<'a> Node<'a, Metered> for Instance<'a> {
 
     /// The value in an error. The errors of keywords of ours keep a copy of it, which is never an object or an array.
     fn to_value(&self) -> Cow<'a, Value> {
-        self.charge(self.meter.of_error(self.text().map_or(0, str::len)));
+        self.charge(self.meter.of_error(self.value));
         Cow::Borrowed(self.value)
     }
 

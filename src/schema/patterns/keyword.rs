@@ -85,6 +85,9 @@ impl Matcher {
     /// Whether the pattern is found in a text; also where the steps are used up.
     fn is_match(&self, instance: Instance<'_>, text: &str) -> bool {
         let steps = (text.len() as u64 + 1).saturating_mul(self.states);
+        if !instance.charge(instance.meter.of_pattern(self.index)) {
+            return true;
+        }
         instance.meter.matching(self.index, |matching| {
             if matching.simple_steps.saturating_add(steps) <= MAX_SIMPLE_STEPS {
                 matching.simple_steps += steps;
@@ -117,7 +120,7 @@ impl Matcher {
 fn count(dfa: &DFA, matching: &mut Matching, instance: Instance<'_>, text: &str) -> Option<bool> {
     let cache = matching.cache.get_or_insert_with(|| {
         let cache = Box::new(dfa.create_cache());
-        instance.charge(cache.memory_usage() as u64 / 64);
+        instance.charge(cache.memory_usage() as u64 / 4);
         cache
     });
     let size = |cache: &Cache| cache.memory_usage() as u64 + cache.clear_count() as u64 * MAX_TABLE as u64;

@@ -252,6 +252,26 @@ no differences (2 compared)
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pruned_where_it_could_be_declared() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.on(&svix, &["apply", "m", "--yes"]).await;
+    let prune = ["apply", "m", "--yes", "--prune"];
+    let other = CONNECTION.replace("name: default", "name: other");
+
+    folder.write("m/other.yaml", &other);
+    let shared = folder.on(&svix, &prune).await;
+    fs::remove_file(folder.path().join("m/other.yaml")).unwrap();
+    let adopting = "namespace: shop, annotations: {svix-operator.dev/adopt-id: ep_1}}";
+    folder.write("m/endpoint.yaml", &ENDPOINT.replace("namespace: shop}", adopting));
+    let by_id = folder.on(&svix, &prune).await;
+
+    assert_eq!((code(&shared), code(&by_id)), (2, 2), "{} {}", error(&shared), error(&by_id));
+    assert!(error(&shared).contains("have the same ownerId"), "{}", error(&shared));
+    assert!(error(&by_id).contains("adopt-id"), "{}", error(&by_id));
+    assert_eq!(svix.snapshot().applications["default"].endpoints.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_work_is_exit_code_3() {
     let (svix, folder) = (svix_server::start().await, Folder::new());
     svix.faults().down(true);

@@ -68,8 +68,11 @@ async fn a_leader_that_loses_the_api_server_stops_and_says_so() {
     .await;
     control_plane.stop_api_server().await;
     operator.ended(Duration::from_secs(30)).await;
-    let log = operator.log_text();
-    assert!(log.contains("the lease is lost"), "{log}");
+    // The last lines may be read a moment after the process has ended.
+    eventually("it to say so", Duration::from_secs(10), async || {
+        operator.log_text().contains("the lease is lost").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

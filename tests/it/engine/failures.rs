@@ -21,6 +21,7 @@ async fn many_objects_converge_through_all_faults() {
         errors: 0.1,
         slow: 0.1,
         slow_for: Duration::from_millis(200),
+        refused: 0.0,
         drop_before: 0.1,
         drop_after: 0.1,
         seed: 7,
@@ -55,9 +56,12 @@ async fn many_objects_converge_through_all_faults() {
 #[tokio::test]
 async fn a_refused_object_delays_no_others() {
     let mut harness = Harness::new().await;
-    // Svix compiles schemas as Draft 7, where this is no schema; by its own `$schema` it is one.
-    let bad = event_type("a.bad").with("description", "control \u{1} character");
-    harness.declare([bad.clone(), event_type("a.good")]);
+    harness.declare([event_type("a.good")]);
+    harness.wait_until_in_sync().await;
+    let only = Some(vec!["event-type.create".to_owned()]);
+    harness.svix.faults().set(FaultPlan { refused: 1.0, only, ..FaultPlan::default() });
+    let bad = event_type("a.bad");
+    harness.declare([bad.clone(), event_type("a.good").with("description", "new")]);
     let ready = harness.wait_for_reason(&bad.key(), "RefusedBySvix").await;
     assert!(ready.message.contains("/body/description"), "{}", ready.message);
     harness.wait_for_reason(&event_type("a.good").key(), "InSync").await;
@@ -68,7 +72,8 @@ async fn a_refused_object_delays_no_others() {
     })
     .await;
     assert_eq!(harness.writes(), Vec::<String>::new());
-    harness.declare([bad.with("description", "fine")]);
+    harness.svix.faults().clear();
+    harness.declare([bad.with("description", "fine"), event_type("a.good").with("description", "new")]);
     harness.wait_until_in_sync().await;
 }
 

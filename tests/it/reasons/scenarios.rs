@@ -182,7 +182,8 @@ pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
             Scenario::of(harness, &hook(), Stalled)
         }),
         Reason::RefusedBySvix => {
-            boxed(async move { alone(kind().with("description", "control \u{1} character"), Stalled).await })
+            let faults = FaultPlan { refused: 1.0, ..FaultPlan::default() };
+            boxed(async move { under("event-type.create", faults, vec![kind()], Stalled).await })
         }
         Reason::FieldsIgnored => {
             boxed(async move { alone(kind().with("groupName", "group"), Stalled).await })

@@ -278,11 +278,16 @@ pub fn search(seed: u64, pairs: usize, mut cost: impl FnMut(&Pair) -> Option<f64
     let mut random = StdRng::seed_from_u64(seed);
     let mut kept: Vec<Worst> = Vec::new();
     let mut judged = 0;
+    let is_traced = std::env::var_os("HOSTILE_TRACE").is_some();
     while judged < pairs {
         let genes = match kept.get(random.random_range(0..KEPT)) {
             Some(kept) if random.random_bool(0.8) => kept.genes.changed(&mut random),
             _ => Genes::random(&mut random),
         };
+        // The last line says which pair ended the process.
+        if is_traced {
+            eprintln!("{genes:?}");
+        }
         let Some(cost) = cost(&genes.pair()) else { continue };
         judged += 1;
         kept.push(Worst { genes, cost });

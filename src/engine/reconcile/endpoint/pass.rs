@@ -72,7 +72,10 @@ impl<'a, H: Host> Pass<'a, H> {
 
     /// Returns how far the object goes with an endpoint that is not its own.
     pub fn claim(&self, observed: Option<&Observed>) -> AdoptionRequest {
-        AdoptionRequest { adoption: self.adoption, by_id: self.is_named(observed) }
+        // A person who approves a step stands in for a claim, not for another owner.
+        let is_own_decision = self.ctx.reviewer().is_none()
+            || self.ctx.registry.granted_adoption(self.object, self.connection) == Adoption::Override;
+        AdoptionRequest { adoption: self.adoption, by_id: is_own_decision && self.is_named(observed) }
     }
 
     /// Whether the object names this endpoint by its id, and has none yet.
