@@ -97,7 +97,7 @@ enum RunError {
     Lease(#[from] LeaseError),
     #[error(transparent)]
     Control(#[from] ControlError),
-    #[error("the thread for health and the Lease failed: {0}")]
+    #[error("a part of this process failed: {0}")]
     Panicked(#[from] JoinError),
     #[error("the lease is lost; this process ends, and a new one waits for its turn")]
     LeaseLost,
@@ -258,13 +258,16 @@ impl Replica {
 
     /// Runs the engine. Returns whether the Lease was lost.
     async fn reconcile(&self, leadership: Option<&Leadership>) -> Result<bool, JoinError> {
+        // Known before the engine ends: that it ended because of the Lease can be noticed first.
+        let aborted = CancellationToken::new();
         let lost = async {
             match leadership.map(Leadership::term) {
                 Some(term) => {
-                    let engine = self.engine.clone();
+                    let (engine, aborted) = (self.engine.clone(), aborted.clone());
                     self.control
                         .run(async move {
                             term.lost().await;
+                            aborted.cancel();
                             // Nothing is written from here on: another replica can have begun.
                             engine.abort();
                         })
@@ -277,13 +280,18 @@ impl Replica {
         let is_lost = tokio::select! {
             // The Lease counts even if both are over.
             biased;
-            lost = lost => lost.map(|()| true)?,
-            _ = &mut working => false,
+            lost = lost => {
+                lost?;
+                self.metrics.leading(false);
+                let _ = working.await;
+                true
+            }
+            ended = &mut working => {
+                self.metrics.leading(false);
+                ended?;
+                aborted.is_cancelled()
+            }
         };
-        self.metrics.leading(false);
-        if is_lost {
-            let _ = working.await;
-        }
         Ok(is_lost)
     }
 }
