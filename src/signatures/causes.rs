@@ -1,6 +1,6 @@
 //! Why no signature matches, as far as it can be known: a change of the request or the key with which it matches is the cause.
 
-use super::{Captured, CapturedHeaders, Key, matches};
+use super::{Captured, CapturedHeaders, Key};
 
 /// Why no signature matches.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,12 +67,12 @@ pub(super) fn find(keys: &[Key], captured: Captured<'_>) -> Cause {
     if let Some(cause) = form(keys, headers) {
         return cause;
     }
-    let body_matches = |body: &[u8]| matches(keys, headers, body);
+    let body_matches = |body: &[u8]| Captured { headers, body }.is_signed_by(keys);
     let changed_body = bodies(body).into_iter().find(|(changed, _)| body_matches(changed));
     if let Some((_, what)) = changed_body {
         return Cause::Body(what);
     }
-    let key_matches = |key: Key| matches(&[key], headers, body);
+    let key_matches = |key: Key| captured.is_signed_by(&[key]);
     if keys.iter().flat_map(raw_forms).any(key_matches) {
         return Cause::Key(
             "it matches if the text of the key is the key; the sender has to decode what follows whsec_ as base64 first",
@@ -80,7 +80,7 @@ pub(super) fn find(keys: &[Key], captured: Captured<'_>) -> Cause {
     }
     let with_id = |id: &str| CapturedHeaders { id: id.to_owned(), ..headers.clone() };
     let bare_id = headers.id.trim_matches(['"', '\'', '<', '>']);
-    if bare_id != headers.id && matches(keys, &with_id(bare_id), body) {
+    if bare_id != headers.id && (Captured { headers: &with_id(bare_id), body }).is_signed_by(keys) {
         return Cause::Id { header: headers.names.id(), what: "it matches without the quotes around the id" };
     }
     if let Some(what) = timestamp(keys, headers, body) {
@@ -170,7 +170,7 @@ fn timestamp(keys: &[Key], headers: &CapturedHeaders, body: &[u8]) -> Option<&'s
     let written = headers.timestamp.parse::<i64>().ok();
     let with = |timestamp: i64| {
         let headers = CapturedHeaders { timestamp: timestamp.to_string(), ..headers.clone() };
-        matches(keys, &headers, body)
+        Captured { headers: &headers, body }.is_signed_by(keys)
     };
     let Some(written) = written else {
         return Some("found no whole number, expected the seconds since 1970 that were signed");

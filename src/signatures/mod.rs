@@ -3,24 +3,17 @@
 //! Pure: the time is an argument. The signed text is `<id>.<timestamp>.<body>`. The keys are `whsec_` (HMAC-SHA256, `v1`),
 //! `whsk_` (an ed25519 key pair, `v1a`), and its public half, `whpk_`, which verifies and cannot sign.
 
+mod captured;
 mod causes;
 mod headers;
 mod key;
 #[cfg(test)]
 mod tests;
 
+pub use captured::Captured;
 pub use causes::Cause;
 pub use headers::{CapturedHeaders, InvalidHeaders, Names, lines};
 pub use key::{InvalidKey, Key};
-
-/// A request as it was received.
-#[derive(Clone, Copy, Debug)]
-pub struct Captured<'a> {
-    /// The id, timestamp and signature of the request.
-    pub headers: &'a CapturedHeaders,
-    /// The body, byte for byte.
-    pub body: &'a [u8],
-}
 
 /// What is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +56,7 @@ pub enum Finding {
 /// Returns the signature of a delivery; `None` for a public key, which cannot sign.
 #[must_use]
 pub fn sign(key: &Key, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
-    key.sign(&signed_text(id, &timestamp.to_string(), body))
+    key.sign(&captured::signed_text(id, &timestamp.to_string(), body))
 }
 
 /// Returns what is wrong with a request: nothing if a signature matches one of the keys and the timestamp is within `tolerance`
@@ -71,7 +64,7 @@ pub fn sign(key: &Key, id: &str, timestamp: i64, body: &[u8]) -> Option<String> 
 #[must_use]
 pub fn verify(keys: &[Key], captured: Captured<'_>, now: i64, tolerance: Option<u64>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !matches(keys, captured.headers, captured.body) {
+    if !captured.is_signed_by(keys) {
         findings.push(Finding::NoMatch(causes::find(keys, captured)));
     }
     let CapturedHeaders { timestamp, names, .. } = captured.headers;
@@ -85,16 +78,4 @@ pub fn verify(keys: &[Key], captured: Captured<'_>, now: i64, tolerance: Option<
         }
     }
     findings
-}
-
-/// Whether a signature of the headers is that of a key.
-fn matches(keys: &[Key], headers: &CapturedHeaders, body: &[u8]) -> bool {
-    let text = signed_text(&headers.id, &headers.timestamp, body);
-    headers.signatures().any(|(version, signature)| {
-        keys.iter().any(|key| key.version() == version && key.verifies(&text, signature))
-    })
-}
-
-fn signed_text(id: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
-    [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat()
 }

@@ -4,6 +4,7 @@
 mod schema_check;
 mod schema_costs;
 mod schema_suite;
+mod signatures;
 mod support;
 
 mod admission_server;
