@@ -168,6 +168,8 @@ mod tests {
                 incompatible: false,
                 breaks_receivers: false,
                 receivers: None,
+            missing_secrets: Vec::new(),
+            unmanaged: false,
                 fingerprint: None,
             }
         }
@@ -258,6 +260,8 @@ mod tests {
             incompatible: false,
             breaks_receivers: false,
             receivers: None,
+            missing_secrets: Vec::new(),
+            unmanaged: false,
             fingerprint: None,
         }
     }
