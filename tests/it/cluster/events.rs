@@ -9,6 +9,7 @@ use svix_operator::embedded::FaultPlan;
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     inbox::Inbox,
     objects::{endpoint, event, event_type},
     operator::{Operator, install},
