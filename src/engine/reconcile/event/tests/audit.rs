@@ -1,4 +1,5 @@
 //! What `payloadPolicy: Enforce` would have refused, in the status of the event type.
+#![allow(clippy::panic)]
 
 use super::*;
 use crate::engine::context::Options;
