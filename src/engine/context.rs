@@ -151,6 +151,14 @@ impl<H: Host> Context<H> {
         }
     }
 
+    /// Forgets what is remembered of an object that does not exist any more.
+    pub fn forget(&self, key: &ObjectKey) {
+        self.undecodable.lock().remove(key);
+        self.scratch.forget(key);
+        self.audits.forget(key);
+        self.waiters.forget(key);
+    }
+
     /// Has an object reconciled as soon as possible.
     pub fn wake(&self, key: &ObjectKey) {
         if let Some(object) = self.registry.get(key) {
