@@ -128,7 +128,7 @@ impl Tally {
                 last_seen: seen.last,
             }
         });
-        // A place at which all was well for a week is not shown any more.
+        // A place without events for a week is not shown any more.
         let mut places: Vec<_> = places.filter(|place| place.count > 0).collect();
         places.sort_by_key(|place| (Reverse(place.count), Reverse(place.last_seen)));
         let has_more_places = self.has_more_places || places.len() > MAX_PLACES;

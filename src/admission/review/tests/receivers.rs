@@ -94,7 +94,7 @@ fn a_deletion_that_changes_nothing_in_svix_gets_no_warning() {
 }
 
 #[test]
-fn whoever_does_not_own_it_learns_nothing() {
+fn others_than_the_owner_learn_nothing() {
     let known = known(PayloadPolicy::Enforce);
     received(&known, &[("team", "hook")]);
     let mut other = owner(&typed_with("integer", "Warn"));
