@@ -12,7 +12,7 @@ use crate::support::svix_server;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 
-const CONNECTION: &str = "\
+pub(super) const CONNECTION: &str = "\
 apiVersion: svix-operator.dev/v1alpha1
 kind: SvixConnection
 metadata: {name: default}

@@ -3,11 +3,19 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use svix_operator::embedded::EmbeddedSvix;
+use svix_operator::{
+    changes::base::{Undeclared, compare},
+    embedded::EmbeddedSvix,
+    manifests::SourceMap,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::svix_server;
 
-use super::commands::{ENDPOINT, EVENT_TYPE, Folder, code, error, out};
+use super::{
+    commands::{CONNECTION, ENDPOINT, EVENT_TYPE, Folder, code, error, out},
+    load,
+};
 
 /// Creates an endpoint in Svix that no manifest declares.
 async fn by_hand(svix: &EmbeddedSvix, uid: &str, details: Value) {
@@ -103,4 +111,27 @@ async fn against_a_folder_those_who_stay_are_named() {
     let text = out(&diff);
     assert!(text.contains("archive WebhookEventType shop/order.placed"), "{text}{}", error(&diff));
     assert!(text.contains("  1 endpoint receives its events: shop/orders\n"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_other_manifests_declare_counts_where_it_stays() {
+    // Given a base with an endpoint that the manifests do not declare, as in a cluster
+    let elsewhere = ENDPOINT.replace("name: orders", "name: elsewhere");
+    let base = format!("{CONNECTION}---\n{EVENT_TYPE}---\n{ENDPOINT}---\n{elsewhere}");
+    let wider = EVENT_TYPE.replace("type: string", "type: [string, integer]");
+    let manifests = format!("{CONNECTION}---\n{wider}---\n{ENDPOINT}");
+    for (undeclared, expected) in
+        [(Undeclared::Kept, &["shop/elsewhere", "shop/orders"][..]), (Undeclared::Deleted, &["shop/orders"])]
+    {
+        let (base, loaded) = (load(&base), load(&manifests));
+        let sources = SourceMap::new(&loaded);
+        let shutdown = CancellationToken::new();
+
+        // When they are compared
+        let changes = compare(base, loaded, ("default", undeclared), &sources, &shutdown).await.unwrap();
+
+        // Then it receives the events if it stays.
+        let change = changes.changes.iter().find(|change| change.name == "order.placed").unwrap();
+        assert_eq!(change.receivers.as_ref().unwrap().endpoints, expected, "{undeclared:?}");
+    }
 }
