@@ -214,7 +214,7 @@ fn pairs() -> Vec<(&'static str, Value, Value)> {
             json!({
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
                 "properties": members(250, "a", &json!({"$dynamicRef": "#n"})),
-                "$defs": {"one": {"$id": "one", "$dynamicAnchor": "n", "type": "string"}, "two": {"$id": "two", "$dynamicAnchor": "n"}},
+                "$defs": {"base": {"$dynamicAnchor": "n", "type": "string"}, "two": {"$id": "two", "$dynamicAnchor": "n"}},
             }),
             json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": members(250, "a", &text)}),
         ),

@@ -91,7 +91,11 @@ fn no_payload_contradicts_a_verdict() {
                 return Err(TestCaseError::fail(format!("{level}: {fault}\n{}\n{}", schemas[0], schemas[1])));
             }
         }
-        if let Some(fault) = canonical::contradiction(&schemas, true, &compare(&old, &new, Level::Strict)) {
+        // The other implementation does not know which formats permit a text of a length, so formats are annotations here.
+        let [Ok(old), Ok(new)] = schemas.each_ref().map(|schema| Version::new(schema, false)) else {
+            return Err(TestCaseError::reject("not usable"));
+        };
+        if let Some(fault) = canonical::contradiction(&schemas, false, &compare(&old, &new, Level::Strict)) {
             return Err(TestCaseError::fail(format!("{fault}\n{}\n{}", schemas[0], schemas[1])));
         }
         Ok(())
