@@ -197,6 +197,9 @@ async fn with_svix(
         Ok(changes) => changes,
         Err(message) => return Ok(Err(format!("{}: {message}", target.origin()))),
     };
+    if arguments.out.is_some() {
+        changes.refuse_without_secrets();
+    }
     if arguments.show_foreign {
         match foreign::list(&target.client, &changes, &[]).await {
             Ok(foreign) => changes.foreign = foreign,

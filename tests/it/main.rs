@@ -5,6 +5,7 @@ mod schema_check;
 mod schema_costs;
 mod schema_history;
 mod schema_suite;
+mod signatures;
 mod support;
 
 mod admission_server;
@@ -12,6 +13,7 @@ mod catalogue_files;
 mod changes;
 mod chart;
 mod cluster;
+mod command_line;
 mod control_plane;
 mod dev;
 mod docs;
