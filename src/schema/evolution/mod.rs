@@ -31,10 +31,27 @@ pub use verdict::{Breaking, Change, Level, Obstruction, Rule, Side, Verdict};
 pub use version::Version;
 pub use widen::{CannotWiden, widen};
 
+/// Bytes of stack of a comparison. Only what is used of it takes memory.
+const STACK: usize = 64 * 1024 * 1024;
+
 /// Compares two versions of a schema. Anybody who may change a schema can have two compared, so the work is bounded.
 #[must_use]
 pub fn compare(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
-    compare_counted(old, new, level).0
+    let compared = with_stack(|| compare_counted(old, new, level).0);
+    // There is no thread left: nothing is known of the schemas.
+    compared.unwrap_or_else(|| Verdict::NotDecided { places: vec![Obstruction::Steps] })
+}
+
+/// Runs what may recurse deeply on a thread that has enough stack for all nesting within the bounds. `None`: there is no
+/// thread.
+fn with_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("schema-comparison".to_owned()).stack_size(STACK);
+        match thread.spawn_scoped(scope, run).ok()?.join() {
+            Ok(result) => Some(result),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// Compares two versions of a schema, and returns the steps that it took, too.

@@ -105,7 +105,7 @@ impl Solver<'_> {
     fn spellings(&self, value: &Value) -> Vec<Value> {
         let mut all = vec![value.clone()];
         if self.model.has_spelling && (value.is_i64() || value.is_u64()) {
-            all.extend(value.as_f64().filter(|float| Value::from(*float) != *value).map(Value::from));
+            all.extend(value.as_f64().map(Value::from));
         }
         all
     }

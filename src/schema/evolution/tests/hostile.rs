@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::name;
-use crate::schema::evolution::{Level, Version, compare_counted};
+use crate::schema::evolution::{Level, Version, compare_counted, with_stack};
 
 /// More steps than any comparison of one level may take.
 const MAX_STEPS: u64 = 6_000_000;
@@ -20,10 +20,19 @@ struct Cost {
 
 fn cost(old: &Value, new: &Value, level: Level) -> Cost {
     let [old, new] = [old, new].map(|schema| Version::new(schema, true).unwrap());
-    let mut result = None;
-    let allocated = allocation_counter::measure(|| result = Some(compare_counted(&old, &new, level)));
-    let (verdict, steps) = result.unwrap();
-    Cost { verdict: name(&verdict), steps, bytes: allocated.bytes_max, allocations: allocated.count_total }
+    // Allocations are counted for each thread.
+    let measured = with_stack(|| {
+        let mut result = None;
+        let allocated = allocation_counter::measure(|| result = Some(compare_counted(&old, &new, level)));
+        (allocated, result.unwrap())
+    });
+    let (allocated, (verdict, steps)) = measured.unwrap();
+    Cost {
+        verdict: name(&verdict),
+        steps,
+        bytes: allocated.bytes_max,
+        allocations: allocated.count_total,
+    }
 }
 
 fn texts(count: usize, prefix: &str) -> Vec<Value> {

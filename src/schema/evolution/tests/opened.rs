@@ -15,29 +15,31 @@ pub fn opened(schema: &Value) -> Option<Value> {
     if text.contains("\"unevaluated") || text.contains("\"#\"") {
         return None;
     }
-    let mut root = rewritten(schema, Mode::Opened);
+    // Beside a `$ref`, older drafts ignore everything.
+    let is_newest = schema.get("$schema").is_some();
+    let mut root = rewritten(schema, Mode::Opened, is_newest);
     if let (Value::Object(root), Some(Value::Object(definitions))) = (&mut root, schema.get("$defs")) {
         let mut all = Map::new();
         for (name, definition) in definitions {
             all.insert(name.clone(), definition.clone());
-            all.insert(format!("{name}-opened"), rewritten(definition, Mode::Opened));
-            all.insert(format!("{name}-negated"), rewritten(definition, Mode::Negated));
+            all.insert(format!("{name}-opened"), rewritten(definition, Mode::Opened, is_newest));
+            all.insert(format!("{name}-negated"), rewritten(definition, Mode::Negated, is_newest));
         }
         root.insert("$defs".to_owned(), all.into());
     }
     Some(root)
 }
 
-fn rewritten(schema: &Value, mode: Mode) -> Value {
+fn rewritten(schema: &Value, mode: Mode, is_newest: bool) -> Value {
     let Value::Object(map) = schema else { return schema.clone() };
     let each = |items: &Value| match items {
-        Value::Array(items) => items.iter().map(|item| rewritten(item, mode)).collect(),
-        one => rewritten(one, mode),
+        Value::Array(items) => items.iter().map(|item| rewritten(item, mode, is_newest)).collect(),
+        one => rewritten(one, mode, is_newest),
     };
     let members = |entries: &Value| match entries {
         Value::Object(entries) => entries
             .iter()
-            .map(|(name, inner)| (name.clone(), rewritten(inner, mode)))
+            .map(|(name, inner)| (name.clone(), rewritten(inner, mode, is_newest)))
             .collect::<Map<_, _>>()
             .into(),
         other => other.clone(),
@@ -62,8 +64,8 @@ fn rewritten(schema: &Value, mode: Mode) -> Value {
             ) => each(value),
             ("properties" | "patternProperties" | "dependencies" | "dependentSchemas", _) => members(value),
             ("contains", Mode::Opened) if !map.contains_key("maxContains") => each(value),
-            ("not", Mode::Opened) => rewritten(value, Mode::Negated),
-            ("not", Mode::Negated) => rewritten(value, Mode::Opened),
+            ("not", Mode::Opened) => rewritten(value, Mode::Negated, is_newest),
+            ("not", Mode::Negated) => rewritten(value, Mode::Opened, is_newest),
             ("oneOf", Mode::Opened) => {
                 all.push(json!({"anyOf": each(value)}));
                 let items = value.as_array().unwrap();
@@ -78,8 +80,7 @@ fn rewritten(schema: &Value, mode: Mode) -> Value {
     }
     if !all.is_empty() {
         all.extend(out.remove("allOf").map(|known| json!({"allOf": known})));
-        // Beside a `$ref`, older drafts ignore everything.
-        if !out.contains_key("$ref") || map.contains_key("$schema") {
+        if is_newest || !out.contains_key("$ref") {
             out.insert("allOf".to_owned(), all.into());
         }
     }

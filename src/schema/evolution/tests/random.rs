@@ -76,6 +76,9 @@ fn no_payload_contradicts_a_verdict() {
         let schemas = pair(&bytes, &edits, is_newest);
         let versions = schemas.each_ref().map(|schema| Version::new(schema, true));
         let [Ok(old), Ok(new)] = versions else { return Err(TestCaseError::reject("not usable")) };
+        if let Some(path) = std::env::var_os("EVOLUTION_TRACE") {
+            std::fs::write(path, format!("{}\n{}", schemas[0], schemas[1])).unwrap();
+        }
         let mut choices = Choices::Seed(seed);
         let payloads: Vec<_> =
             (0..PAYLOADS).map(|index| payload(&mut choices, &schemas[usize::from(index % 2 == 0)])).collect();
