@@ -27,12 +27,7 @@ fn cost(old: &Value, new: &Value, level: Level) -> Cost {
         (allocated, result.unwrap())
     });
     let (allocated, (verdict, steps)) = measured.unwrap();
-    Cost {
-        verdict: name(&verdict),
-        steps,
-        bytes: allocated.bytes_max,
-        allocations: allocated.count_total,
-    }
+    Cost { verdict: name(&verdict), steps, bytes: allocated.bytes_max, allocations: allocated.count_total }
 }
 
 fn texts(count: usize, prefix: &str) -> Vec<Value> {

@@ -94,12 +94,18 @@ fn no_payload_contradicts_a_verdict() {
                 return Err(TestCaseError::fail(format!("{level}: {fault}\n{}\n{}", schemas[0], schemas[1])));
             }
         }
-        // The other implementation does not know which formats permit a text of a length, so formats are annotations here.
-        let [Ok(old), Ok(new)] = schemas.each_ref().map(|schema| Version::new(schema, false)) else {
-            return Err(TestCaseError::reject("not usable"));
-        };
-        if let Some(fault) = canonical::contradiction(&schemas, false, &compare(&old, &new, Level::Strict)) {
-            return Err(TestCaseError::fail(format!("{fault}\n{}\n{}", schemas[0], schemas[1])));
+        // Formats are annotations here: the other implementation does not know that no UUID is shorter than three characters.
+        // It computes with floats where ours computes with decimals, and takes more stack than a thread has for some references
+        // to the root.
+        let text = format!("{}{}", schemas[0], schemas[1]);
+        if !text.contains("e+") && !text.contains("\"#\"") {
+            let versions = schemas.each_ref().map(|schema| Version::new(schema, false));
+            let [Ok(old), Ok(new)] = versions else { return Err(TestCaseError::reject("not usable")) };
+            if let Some(fault) =
+                canonical::contradiction(&schemas, false, &compare(&old, &new, Level::Strict))
+            {
+                return Err(TestCaseError::fail(format!("{fault}\n{}\n{}", schemas[0], schemas[1])));
+            }
         }
         Ok(())
     });
