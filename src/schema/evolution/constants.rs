@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Number, Value};
 
-use super::{decimal::Decimal, model::Type};
+use super::{decimal::Decimal, types::Type};
 
 /// A set of values, in order. Each number is in its one spelling.
 #[derive(Clone, Debug)]

@@ -18,6 +18,7 @@ mod model;
 mod places;
 mod read;
 mod solve;
+mod types;
 mod verdict;
 mod version;
 mod widen;

@@ -8,45 +8,19 @@ use std::{
     rc::Rc,
 };
 
-use serde_json::Value;
-
+pub(super) use super::types::Type;
 use super::{constants::Constants, decimal::Decimal};
 
 /// The index of a node.
 pub(super) type NodeId = usize;
+/// A node that must match, or must not.
+pub(super) type Goal = (NodeId, bool);
 /// The index of a keyword.
 pub(super) type KeyId = usize;
 /// The index of a pattern, in the syntax of the `regex` crate.
 pub(super) type PatternId = usize;
 /// The index of a facet.
 pub(super) type FacetId = usize;
-
-/// The types of JSON, as bits of a [`Types`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Type {
-    Null = 1,
-    Boolean = 2,
-    Number = 4,
-    String = 8,
-    Array = 16,
-    Object = 32,
-}
-
-impl Type {
-    pub const ALL: [Self; 6] =
-        [Self::Null, Self::Boolean, Self::Number, Self::String, Self::Array, Self::Object];
-
-    pub fn of(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(_) => Self::Boolean,
-            Value::Number(_) => Self::Number,
-            Value::String(_) => Self::String,
-            Value::Array(_) => Self::Array,
-            Value::Object(_) => Self::Object,
-        }
-    }
-}
 
 /// What `type` permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

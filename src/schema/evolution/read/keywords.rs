@@ -14,7 +14,7 @@ use std::rc::Rc;
 use jsonschema::Draft;
 use serde_json::{Map, Value, json};
 
-use super::{Mode, RawId, Reader};
+use super::{Mode, RawId, Reader, closed::is_never};
 use crate::schema::{
     document::Node,
     evolution::{
@@ -237,12 +237,6 @@ impl<'a> Reader<'a, '_, '_> {
         let facet = Facet { schema: schema.to_string(), format: Some(format.to_owned()) };
         vec![Keyword::Facet(self.model.add_facet(facet))]
     }
-}
-
-/// Whether a schema refuses everything, as it is written to close an object.
-pub(super) fn is_never(schema: &Value) -> bool {
-    let Value::Object(map) = schema else { return *schema == Value::Bool(false) };
-    map.len() == 1 && map.get("not").is_some_and(|not| *not == Value::Bool(true) || *not == json!({}))
 }
 
 fn is_draft_4_flag(draft: Draft, map: &Map<String, Value>, flag: &str) -> bool {

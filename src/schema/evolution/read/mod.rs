@@ -1,6 +1,7 @@
 //! Reads a document into raw nodes: references followed, annotations left out, one node for each subschema and way of
 //! reading it.
 
+mod closed;
 mod cycles;
 mod enumerations;
 mod intern;
@@ -20,6 +21,7 @@ use crate::schema::{
     document::{Document, Node, Reference, ReferenceKeyword},
     patterns::Patterns,
 };
+pub(super) use closed::has_closed;
 pub(super) use raw::{Raw, RawId};
 
 /// Most steps of reading one schema, beyond what every subschema takes once.
@@ -68,14 +70,6 @@ pub(super) struct Read {
     pub nodes: Vec<NodeId>,
     /// The raw node that is the root of the old schema, and that of the new one.
     pub roots: [RawId; 2],
-}
-
-/// Whether a schema has closed objects, which [`Mode::Opened`] opens.
-pub(super) fn has_closed(document: &Document<'_>) -> bool {
-    document.subschemas.iter().any(|subschema| {
-        let keywords = ["additionalProperties", "unevaluatedProperties"];
-        keywords.iter().any(|keyword| subschema.value.get(keyword).is_some_and(keywords::is_never))
-    })
 }
 
 /// Reads both schemas into the model, each in its mode.

@@ -2,11 +2,8 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use super::{
-    Goal,
-    facts::{Facts, SomeMember},
-};
-use crate::schema::evolution::model::{KeyId, NodeId, Type};
+use super::facts::{Facts, SomeMember};
+use crate::schema::evolution::model::{Goal, KeyId, NodeId, Type};
 
 /// One assertion.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Goal, bounds::NumberFacts};
+use super::bounds::NumberFacts;
 use crate::schema::evolution::{
     constants::Constants,
-    model::{FacetId, KeyId, NodeId, PatternId},
+    model::{FacetId, Goal, KeyId, NodeId, PatternId},
 };
 
 /// The facts of one branch. Those of other types than the branch's are empty.

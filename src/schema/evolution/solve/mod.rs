@@ -34,11 +34,8 @@ use super::{
     budget::Budget,
     constants::{Constants, weight},
     evaluate::{Checks, Evaluation},
-    model::{KeyId, Keyword, Model, NodeId, PatternId, Type},
+    model::{Goal, KeyId, Keyword, Model, NodeId, PatternId, Type},
 };
-
-/// A node that must match, or must not.
-pub(super) type Goal = (NodeId, bool);
 
 /// Most steps of one question and all that follow from it. A step is an operation on something small: an assertion of a
 /// node, the evaluation of one keyword, the transition of an automaton, a copy of a scalar.
