@@ -62,7 +62,7 @@ fn fault(schemas: &[Value; 2], level: Level, verdict: &Verdict, payloads: &[Valu
 
 #[test]
 fn no_payload_contradicts_a_verdict() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300);
     let config = ProptestConfig {
         cases,
         max_global_rejects: u32::MAX,
