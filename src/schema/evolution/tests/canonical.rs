@@ -3,7 +3,10 @@
 use jsonschema::canonical::{Containment, options};
 use serde_json::Value;
 
-use crate::schema::{draft::draft, evolution::Verdict};
+use crate::schema::{
+    draft::draft,
+    evolution::{Verdict, with_stack},
+};
 
 /// Whether the old schema permits all that the new one permits; `None` where that is not decided.
 pub fn covers(schemas: &[Value; 2], format_assertion: bool) -> Option<bool> {
@@ -19,7 +22,8 @@ pub fn covers(schemas: &[Value; 2], format_assertion: bool) -> Option<bool> {
             Containment::Unknown => None,
         }
     };
-    std::panic::catch_unwind(decide).ok().flatten()
+    // Some pairs take more stack than the thread of a test has.
+    std::panic::catch_unwind(|| with_stack(decide)).ok().flatten().flatten()
 }
 
 /// Finds a verdict of ours that contradicts one of the other's.
