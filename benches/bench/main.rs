@@ -3,7 +3,7 @@
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
 //! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `hostile`, `gateway`,
-//! `admission`, `changes` and `memory`.
+//! `admission`, `changes`, `evolution` and `memory`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
@@ -13,6 +13,7 @@ mod admission;
 mod changes;
 mod cluster;
 mod converge;
+mod evolution;
 mod gateway;
 mod hostile;
 mod memory;
@@ -60,6 +61,9 @@ fn main() {
         }
         if runs("changes") {
             changes::run(&mut table).await;
+        }
+        if runs("evolution") {
+            evolution::run(&mut table).await;
         }
         if runs("memory") {
             memory::run(&mut table).await;

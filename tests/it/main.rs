@@ -3,6 +3,7 @@
 
 mod schema_check;
 mod schema_costs;
+mod schema_history;
 mod schema_suite;
 mod signatures;
 mod support;
