@@ -24,6 +24,12 @@ pub fn doubling(levels: u32, leaf: &Value) -> Map<String, Value> {
     definitions
 }
 
+/// A text without a pattern in it, so that no two states of an automaton fall together.
+pub fn bits(length: u32) -> String {
+    let bit = |i: u32| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 1 { 'a' } else { 'b' };
+    (0..length).map(bit).collect()
+}
+
 /// A small schema by which no element of `a` can be judged in less than 16,000 steps.
 pub fn heavy_schema() -> Value {
     json!({
@@ -140,9 +146,7 @@ fn payload(kind: usize, size: usize, part: usize) -> String {
         text + "]"
     };
     let texts = |unit: &str| list(&format!("\"{}\"", unit.repeat(part.div_ceil(unit.len()))));
-    let bits: String = (0..part as u32)
-        .map(|i| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 1 { 'a' } else { 'b' })
-        .collect();
+    let bits = bits(part as u32);
     match kind % PAYLOADS {
         0 => list("1"),
         1 => numbered(&|n| (n * 7).to_string()),
