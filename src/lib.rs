@@ -18,6 +18,7 @@ pub mod manifests;
 pub mod memory;
 pub mod plan;
 pub mod schema;
+pub mod signatures;
 pub mod svix;
 pub mod telemetry;
 pub mod turns;

@@ -11,8 +11,15 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 use crate::api;
 
+use super::{exit::Exit, terminal};
+
 /// Print the custom resource definitions.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator crds | kubectl apply --server-side -f -
+      customresourcedefinition.apiextensions.k8s.io/svixconnections.svix-operator.dev serverside-applied
+      ...")]
 pub struct Arguments {
     /// Write one file per kind into this folder instead of printing them.
     #[arg(long, value_name = "DIR")]
@@ -27,17 +34,15 @@ enum CrdsError {
     Serialize { name: String, source: serde_yaml::Error },
     #[error("cannot write {}: {source}", .file.display())]
     WriteFile { file: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Print(io::Error),
 }
 
 /// Prints or writes the definitions.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match write(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Done.into(),
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            Exit::Usage.into()
         }
     }
 }
@@ -51,9 +56,7 @@ fn write(arguments: &Arguments) -> Result<(), CrdsError> {
         let name = &crd.spec.names.plural;
         let text = yaml(&crd).map_err(|source| CrdsError::Serialize { name: name.clone(), source })?;
         match &arguments.output_dir {
-            None => {
-                io::stdout().write_all(format!("---\n{text}").as_bytes()).map_err(CrdsError::Print)?;
-            }
+            None => terminal::print(|out| write!(out, "---\n{text}")),
             Some(folder) => {
                 let file = folder.join(format!("{name}.yaml"));
                 fs::write(&file, text).map_err(|source| CrdsError::WriteFile { file, source })?;

@@ -27,7 +27,7 @@ use super::{
     exit::Exit,
     runtime::{self, Threads},
     signals::shutdown_on_signals,
-    svix_server,
+    svix_server, terminal,
 };
 
 use console::Output;
@@ -162,8 +162,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     let report = workspace.report();
     console::print_report(&report, arguments.output);
     let code = match arguments.once && !report.all_in_sync() {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
+        true => Exit::Found.into(),
+        false => Exit::Done.into(),
     };
 
     if let Some(watch) = watch {
@@ -202,7 +202,7 @@ async fn follow(
 ) -> Result<(), DevError> {
     let mut refresh = interval(REFRESH);
     refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    while !terminal::is_closed() {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             is_watching = watch.changed() => workspace.folder_changed(is_watching)?,
@@ -231,6 +231,7 @@ async fn follow(
             previous = report;
         }
     }
+    Ok(())
 }
 
 /// The folder, the engine that reconciles it, and the gateway whose catalogue it feeds.

@@ -1,15 +1,22 @@
 //! The command line. Each command has a file that turns arguments into calls of the library, and nothing else.
 
+#[macro_use]
+mod printing;
+
 mod apply;
 mod catalogue;
 mod changes;
+mod completions;
 mod crds;
+mod defect;
 mod dev;
 mod diff;
 mod exit;
 mod export;
 mod gateway;
+mod kubernetes;
 mod payload_file;
+mod plugin;
 mod reference;
 mod release;
 mod run;
@@ -17,15 +24,16 @@ mod runtime;
 mod schema;
 mod send;
 mod signals;
+mod signature;
 mod svix_server;
 mod terminal;
 mod validate;
 mod version;
 mod webhook;
 
-use std::process::ExitCode;
+use std::{env, path::Path, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Keeps Svix in sync with WebhookEventType, WebhookEndpoint and WebhookEvent resources.
 #[derive(Debug, Parser)]
@@ -48,6 +56,8 @@ enum Command {
     Catalogue(catalogue::Arguments),
     Schema(schema::Arguments),
     Release(release::Arguments),
+    Signature(signature::Arguments),
+    Completions(completions::Arguments),
     Crds(crds::Arguments),
     Reference(reference::Arguments),
 }
@@ -55,7 +65,13 @@ enum Command {
 /// Parses the arguments of the process, runs the command, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
+    defect::report_in_one_line();
+    let program = match plugin::is_plugin(env::args_os().next().as_deref().map(Path::new)) {
+        true => plugin::as_plugin(Arguments::command()),
+        false => Arguments::command(),
+    };
+    let arguments = Arguments::from_arg_matches(&program.clone().get_matches());
+    match arguments.unwrap_or_else(|error| error.exit()).command {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
@@ -67,6 +83,8 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),
         Command::Release(arguments) => release::run(arguments),
+        Command::Signature(arguments) => signature::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments, program),
         Command::Crds(arguments) => crds::run(&arguments),
         Command::Reference(reference::Arguments {}) => reference::run(&Arguments::command()),
     }

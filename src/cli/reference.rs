@@ -8,8 +8,14 @@ use serde_json::Value;
 
 use crate::api;
 
+use super::{exit::Exit, terminal};
+
 /// Print the reference, as Markdown: every field of the four kinds, and the flags of the commands.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator reference > reference.md
+      the page docs/reference.md")]
 pub struct Arguments {}
 
 const HEAD: &str = "\
@@ -29,13 +35,9 @@ type Enumerations = BTreeMap<Vec<String>, Vec<(String, String)>>;
 
 /// Prints the reference; `program` has the flags of all commands.
 pub fn run(program: &Command) -> ExitCode {
-    match std::io::stdout().write_all(page(program).as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let page = page(program);
+    terminal::print(|out| out.write_all(page.as_bytes()));
+    Exit::Done.into()
 }
 
 fn page(program: &Command) -> String {

@@ -13,14 +13,25 @@ use crate::{
     telemetry::{self, LogFormat},
 };
 
-use super::runtime::{Threads, block_on};
+use super::{
+    exit::Exit,
+    kubernetes::{KubernetesArguments, NoCluster},
+    runtime::{Threads, block_on},
+};
 
 /// Release objects before an uninstall: remove the operator's finalizer from them, and leave Svix as it is.
 ///
 /// Finalizers of others stay. An object that is being deleted disappears at once unless another finalizer blocks its
 /// deletion. While an operator runs, nothing is done, since it would set the finalizer again. Exit codes: 0 everything
-/// that was asked for is released, 1 some of it could not be, 2 refused because an operator runs, or wrong arguments.
+/// that was asked for is released, 2 refused because an operator runs, or wrong arguments, 3 some of it could not be
+/// released.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svix-operator release --all --dry-run
+      show what would be released, and change nothing
+  svix-operator release WebhookEndpoint/team-a/warehouse --context prod
+      release one object of another cluster")]
 #[command(group(
     clap::ArgGroup::new("what").required(true).multiple(true).args(["all", "namespace", "connection", "objects"])
 ))]
@@ -57,6 +68,9 @@ pub struct Arguments {
     #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
     operator_namespace: Option<String>,
 
+    #[command(flatten)]
+    kubernetes: KubernetesArguments,
+
     /// Format of the output.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
@@ -70,26 +84,23 @@ enum Output {
     Json,
 }
 
-/// The exit code when an operator runs, or the arguments are wrong.
-const REFUSED: u8 = 2;
-
 /// Releases, and returns the exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
-    block_on(Threads::One, work(arguments), ExitCode::FAILURE)
+    block_on(Threads::One, work(arguments), Exit::Usage.into())
 }
 
 /// Why there is no connection to a cluster.
 #[derive(Debug, thiserror::Error)]
 enum ClientError {
-    #[error("no cluster: {0}; set KUBECONFIG")]
-    NoCluster(#[from] kube::config::InferConfigError),
+    #[error(transparent)]
+    NoCluster(#[from] NoCluster),
     #[error("cannot make a Kubernetes client: {0}")]
     Client(#[source] kube::Error),
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, ClientError> {
-    let config = kube::Config::infer().await?;
+    let config = arguments.kubernetes.config().await?;
     let cluster = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(ClientError::Client)?;
     let mut targets = release::find(&client, &arguments.selection()).await;
@@ -97,7 +108,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ClientError> {
     if !arguments.force && !arguments.dry_run && targets.may_have_work() {
         if let Some(refusal) = refusal(&arguments, &client).await {
             eprintln!("error: {refusal}");
-            return Ok(ExitCode::from(REFUSED));
+            return Ok(Exit::Usage.into());
         }
         // Objects may have changed meanwhile.
         targets = release::find(&client, &arguments.selection()).await;
@@ -124,7 +135,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ClientError> {
             eprintln!("{released} released, {failed} failed, in {cluster}");
         }
     }
-    Ok(if failed == 0 && unlisted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_done = failed == 0 && unlisted.is_empty();
+    Ok(if is_done { Exit::Done } else { Exit::Failed }.into())
 }
 
 impl Arguments {

@@ -18,12 +18,19 @@ use crate::{
 };
 
 use super::{
+    exit::Exit,
     runtime::{self, ControlError, ControlThread, Threads},
     signals::{SignalError, shutdown_on_signals},
 };
 
 /// Reconcile the resources of a cluster into Svix.
+///
+/// Exit codes: 0 stopped by SIGTERM or SIGINT, 2 wrong arguments, or it cannot start, 3 the Lease is lost.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  KUBECONFIG=dev.kubeconfig svix-operator run --namespace svix-operator --log-format text
+      outside of a cluster, for development; in a cluster, the chart runs it")]
 pub struct Arguments {
     /// Namespace of the Secrets with the tokens, and of the Lease. Default: the operator's own.
     #[arg(long, env = "SVIX_OPERATOR_NAMESPACE", value_name = "NAMESPACE")]
@@ -65,7 +72,13 @@ pub struct Arguments {
 /// Runs until SIGTERM or SIGINT, or until the Lease is lost.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(arguments.log_format, "info");
-    runtime::block_on(Threads::Many, work(arguments), ExitCode::FAILURE)
+    let command = async {
+        work(arguments).await.or_else(|error| {
+            eprintln!("error: {error}");
+            Ok::<_, RunError>(error.exit().into())
+        })
+    };
+    runtime::block_on(Threads::Many, command, Exit::Usage.into())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,10 +97,23 @@ enum RunError {
     Lease(#[from] LeaseError),
     #[error(transparent)]
     Control(#[from] ControlError),
-    #[error("the thread for health and the Lease failed: {0}")]
+    #[error("a part of this process failed: {0}")]
     Panicked(#[from] JoinError),
     #[error("the lease is lost; this process ends, and a new one waits for its turn")]
     LeaseLost,
+}
+
+impl RunError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Signals(_)
+            | Self::Health { .. }
+            | Self::NoCluster(_)
+            | Self::Client(_)
+            | Self::Control(_) => Exit::Usage,
+            Self::Lease(_) | Self::Panicked(_) | Self::LeaseLost => Exit::Failed,
+        }
+    }
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, RunError> {
@@ -232,13 +258,16 @@ impl Replica {
 
     /// Runs the engine. Returns whether the Lease was lost.
     async fn reconcile(&self, leadership: Option<&Leadership>) -> Result<bool, JoinError> {
+        // Known before the engine ends: that it ended because of the Lease can be noticed first.
+        let aborted = CancellationToken::new();
         let lost = async {
             match leadership.map(Leadership::term) {
                 Some(term) => {
-                    let engine = self.engine.clone();
+                    let (engine, aborted) = (self.engine.clone(), aborted.clone());
                     self.control
                         .run(async move {
                             term.lost().await;
+                            aborted.cancel();
                             // Nothing is written from here on: another replica can have begun.
                             engine.abort();
                         })
@@ -251,13 +280,18 @@ impl Replica {
         let is_lost = tokio::select! {
             // The Lease counts even if both are over.
             biased;
-            lost = lost => lost.map(|()| true)?,
-            _ = &mut working => false,
+            lost = lost => {
+                lost?;
+                self.metrics.leading(false);
+                let _ = working.await;
+                true
+            }
+            ended = &mut working => {
+                self.metrics.leading(false);
+                ended?;
+                aborted.is_cancelled()
+            }
         };
-        self.metrics.leading(false);
-        if is_lost {
-            let _ = working.await;
-        }
         Ok(is_lost)
     }
 }

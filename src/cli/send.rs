@@ -112,7 +112,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
         .map_err(|source| SendError::PayloadFile { file: arguments.file.clone(), source })?;
     if let Err(error) = message::check_encoding(&payload) {
         eprintln!("/: {error}");
-        return Ok(ExitCode::FAILURE);
+        return Ok(Exit::Found.into());
     }
     let (catalogue, metrics) = (Catalogue::default(), Metrics::default());
     let name = &arguments.source.connection;
@@ -155,7 +155,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
                 eprintln!("and {more} more");
             }
             if policy == crate::api::PayloadPolicy::Enforce {
-                return Ok(ExitCode::FAILURE);
+                return Ok(Exit::Found.into());
             }
             eprintln!("not refused: the event type's payloadPolicy is {}", policy.as_str());
         }
@@ -169,14 +169,14 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
                     "/eventType: found {found}, which nobody declares, expected a declared event type"
                 ),
             }
-            return Ok(ExitCode::FAILURE);
+            return Ok(Exit::Found.into());
         }
     }
     if arguments.dry_run {
         let what =
             if is_validated { "the payload matches" } else { "no schema is declared, so any payload passes" };
         println!("{}: {what}; nothing is sent", arguments.event_type);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done.into());
     }
     let encoding = arguments.source.encoding(connection.as_ref());
     let channels: Vec<String> =
@@ -205,7 +205,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
     match client.send_message(application, &message).await {
         Ok(id) => {
             println!("{id}");
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done.into())
         }
         Err(Error { kind: ErrorKind::Conflict { .. }, .. }) if event_id.is_some() => {
             let event_id = event_id.unwrap_or_default();
@@ -247,7 +247,7 @@ fn sent_before(found: Message, application: &str, message: &SendMessage<'_>) -> 
         Ok(()) => {
             eprintln!("already sent: an event with id {event_id} is in Svix");
             println!("{}", found.id);
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done.into())
         }
         Err(differs) => {
             eprintln!(

@@ -1,6 +1,12 @@
 //! The terminal that a command prints on.
 
-use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
+use std::{
+    io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Whether the reader of standard output has closed the pipe.
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Whether standard output gets colours: it is a terminal, and `NO_COLOR` is not set.
 pub fn has_color() -> bool {
@@ -12,5 +18,14 @@ pub fn has_color() -> bool {
 pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>) {
     let mut out = BufWriter::new(io::stdout().lock());
     // A reader that closed the pipe, as `head` does, is no error.
-    let _ = write(&mut out).and_then(|()| out.flush());
+    if let Err(error) = write(&mut out).and_then(|()| out.flush())
+        && error.kind() == ErrorKind::BrokenPipe
+    {
+        IS_CLOSED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether nobody reads standard output any more. A command that prints until it is stopped ends then.
+pub fn is_closed() -> bool {
+    IS_CLOSED.load(Ordering::Relaxed)
 }

@@ -118,8 +118,8 @@ fn work(arguments: &Arguments) -> Result<ExitCode, ValidateError> {
     let color = terminal::has_color();
     terminal::print(|out| output::write(&report, arguments.output, arguments.strict, color, out));
     Ok(match report.has_findings(arguments.strict) && !arguments.exit_zero {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
+        true => Exit::Found.into(),
+        false => Exit::Done.into(),
     })
 }
 

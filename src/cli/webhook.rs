@@ -30,7 +30,8 @@ use cluster::{ClusterError, connect, start_watches};
 /// In a cluster, this command serves the admission webhook and, with --svix-url, the gateway. With --from or --from-svix
 /// it needs no cluster and serves only the gateway. Configure a Svix SDK with the gateway's address in place of Svix's: a
 /// message whose payload matches the schema of its event type is forwarded unchanged, with the caller's own token; any
-/// other message gets a 422. Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start or continue, 2 wrong arguments.
+/// other message gets a 422. Exit codes: 0 stopped by SIGTERM or SIGINT, 2 wrong arguments, or it
+/// cannot start, 3 it cannot continue.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -127,7 +128,13 @@ pub fn run(mut arguments: Arguments) -> ExitCode {
     telemetry::init_logs(arguments.log_format, "info");
     let warnings = warnings(arguments.gateway.svix_url.as_deref(), arguments.source.from_svix);
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    block_on(Threads::Many, work(arguments), ExitCode::FAILURE)
+    let command = async {
+        work(arguments).await.or_else(|error| {
+            eprintln!("error: {error}");
+            Ok::<_, WebhookError>(error.exit().into())
+        })
+    };
+    block_on(Threads::Many, command, Exit::Usage.into())
 }
 
 /// Why the sidecar cannot start or continue.
@@ -149,6 +156,15 @@ enum WebhookError {
     Panicked(#[from] JoinError),
     #[error("cannot serve health at {address}: {source}; --health-addr sets another address")]
     Health { address: SocketAddr, source: std::io::Error },
+}
+
+impl WebhookError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Panicked(_) | Self::Admission(admission::AdmissionError::Panicked(_)) => Exit::Failed,
+            _ => Exit::Usage,
+        }
+    }
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {

@@ -4,6 +4,7 @@
 mod schema_check;
 mod schema_costs;
 mod schema_suite;
+mod signatures;
 mod support;
 
 mod admission_server;
@@ -11,6 +12,7 @@ mod catalogue_files;
 mod changes;
 mod chart;
 mod cluster;
+mod command_line;
 mod control_plane;
 mod dev;
 mod docs;

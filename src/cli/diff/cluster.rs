@@ -7,27 +7,22 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{DynamicObject, ListParams},
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
     core::{ApiResource, GroupVersionKind},
 };
 
 use crate::{
     api::GROUP,
+    cli::kubernetes::{KubernetesArguments, NoCluster},
     manifests::{self, Input, Loaded, Located, Origin},
 };
 
 /// The cluster.
 #[derive(Debug, clap::Args)]
 pub struct ClusterArguments {
-    /// The kubeconfig file, for --against cluster. Default: as kubectl finds it.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<std::path::PathBuf>,
-
-    /// The context of the kubeconfig.
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    kubernetes: KubernetesArguments,
 
     /// Only objects of this namespace. Default: all.
     #[arg(short, long, value_name = "NAME")]
@@ -37,12 +32,9 @@ pub struct ClusterArguments {
 /// Why the objects cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// There is no usable kubeconfig.
-    #[error("no cluster: {0}; set KUBECONFIG or --kubeconfig")]
-    NoCluster(#[from] KubeconfigError),
-    /// No configuration at all.
-    #[error("no cluster: {0}; set KUBECONFIG or --kubeconfig")]
-    Infer(#[from] kube::config::InferConfigError),
+    /// There is no cluster.
+    #[error(transparent)]
+    NoCluster(#[from] NoCluster),
     /// The client cannot be created.
     #[error("cannot make a Kubernetes client: {0}")]
     Client(#[source] kube::Error),
@@ -65,13 +57,7 @@ impl ClusterError {
 
 /// Returns a client of the cluster.
 async fn client(arguments: &ClusterArguments) -> Result<Client, ClusterError> {
-    let options = KubeConfigOptions { context: arguments.context.clone(), ..KubeConfigOptions::default() };
-    let config = match (&arguments.kubeconfig, &arguments.context) {
-        (Some(path), _) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
-        (None, Some(_)) => Config::from_kubeconfig(&options).await?,
-        (None, None) => Config::infer().await?,
-    };
-    Client::try_from(config).map_err(ClusterError::Client)
+    Client::try_from(arguments.kubernetes.config().await?).map_err(ClusterError::Client)
 }
 
 /// Returns the objects of a cluster as if they were manifests: their specs, without what others add. What the manifests refer

@@ -288,7 +288,7 @@ async fn what_is_chosen_is_released_and_nothing_else() {
 
     // By name, with a slip in one, and one that needs nothing.
     let [two, none, free] = ["two", "none", "free"].map(|name| format!("WebhookEndpoint/{team}/{name}"));
-    let stated = release(&account, &[&two, &none, &free]).await.expect(1);
+    let stated = release(&account, &[&two, &none, &free]).await.expect(3);
     println!("{}{}", stated.stdout, stated.stderr);
     let mut states: Vec<_> = stated.rows()[1..].iter().map(|row| format!("{} {}", row[2], row[3])).collect();
     states.sort();
@@ -463,6 +463,6 @@ async fn long_lists_and_busy_objects_are_released() {
         stated.stderr
     );
     assert!(stated.stderr.contains("cannot determine whether an operator runs"), "{}", stated.stderr);
-    let stated = release(&nobody, &["--all", "--force"]).await.expect(1);
+    let stated = release(&nobody, &["--all", "--force"]).await.expect(3);
     assert!(stated.stderr.contains("error: WebhookEndpoint cannot be listed"), "{}", stated.stderr);
 }
