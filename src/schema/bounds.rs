@@ -114,18 +114,14 @@ impl Bound {
     }
 
     /// What was expected, as a message says it after "expected ".
-    fn expected(&self, number: &Number<'_>) -> String {
+    fn expected(&self) -> String {
         let limit = &self.limit;
-        let rule = match self.rule {
+        match self.rule {
             Rule::AtLeast => format!("at least {limit}"),
             Rule::AtMost => format!("at most {limit}"),
             Rule::More => format!("more than {limit}"),
             Rule::Less => format!("less than {limit}"),
             Rule::MultipleOf => format!("a multiple of {limit}"),
-        };
-        match number.rounded() {
-            Some(digits) => format!("{rule}, not {}", super::text::beginning(digits)),
-            None => rule,
         }
     }
 }
@@ -133,9 +129,7 @@ impl Bound {
 impl<'i> Keyword<'i, Metered> for Bound {
     fn validate(&self, instance: Instance<'i>) -> Result<(), ValidationError<'i>> {
         match instance.as_number() {
-            Some(number) if !self.is_met(instance, &number) => {
-                Err(ValidationError::custom(self.expected(&number)))
-            }
+            Some(number) if !self.is_met(instance, &number) => Err(ValidationError::custom(self.expected())),
             _ => Ok(()),
         }
     }

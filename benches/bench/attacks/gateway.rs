@@ -16,7 +16,7 @@ use crate::{
     support::{
         objects::event_type,
         ports::free_address,
-        process::LIMIT_OF_SIDECARS,
+        process::{LIMIT_OF_SIDECARS, image_environment},
         raw_server::{Answer, RawServer},
     },
     table::Table,
@@ -53,6 +53,7 @@ impl Gateway {
             .arg(folder.path())
             .args(["--health-addr", &free_address().to_string()])
             .args(["--listen", &address.to_string(), "--svix-url", &format!("http://{}", svix.address)])
+            .envs(image_environment())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -2,7 +2,7 @@
 //! and what others notice meanwhile.
 //!
 //! Each process runs in a memory cgroup where the machine permits one to be created: beyond the limit, the kernel ends
-//! it, as in a cluster. Others are a second tenant or caller, who asks for something small ten times a second.
+//! it, as in a cluster. It has the settings of glibc's allocator that the image has; `dev`, which people run without it, has none. Others are a second tenant or caller, who asks for something small ten times a second.
 
 mod dev;
 mod gateway;

@@ -51,7 +51,18 @@ impl Cluster {
         let manifest = manifest.in_namespace(namespace);
         let kind = manifest.0["kind"].as_str().unwrap().to_owned();
         let object: DynamicObject = serde_json::from_value(manifest.0).unwrap();
-        self.api(namespace, &kind).create(&PostParams::default(), &object).await.unwrap();
+        let api = self.api(namespace, &kind);
+        for _ in 0..5 {
+            match api.create(&PostParams::default(), &object).await {
+                Ok(_) => return,
+                // It was created by an attempt whose response was lost.
+                Err(kube::Error::Api(status)) if status.code == 409 => return,
+                // A busy API server closes connections.
+                Err(kube::Error::Service(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("the API server closes each connection");
     }
 
     /// Whether an endpoint of another tenant reaches Svix, and `/livez` responds.

@@ -151,7 +151,6 @@ impl<'a> Node<'a, Metered> for Instance<'a> {
         let text = self.text()?;
         // A character takes one to four bytes.
         let (bytes, fewest) = (text.len() as u64, text.len().div_ceil(4) as u64);
-        self.charge(1);
         if bytes < min || fewest > max {
             return Some(false);
         }

@@ -43,6 +43,29 @@ pub fn heavy_payload() -> Value {
     json!({"a": vec![1; 4_000]})
 }
 
+/// Pairs that were the most expensive ones of their search before what they have in common was counted: keywords about text
+/// whose value is none.
+pub fn found_before() -> Vec<(&'static str, Genes)> {
+    let genes = |leaves: &[usize], copies, doubling, combine, draft, payload, size, part| Genes {
+        leaves: leaves.to_vec(),
+        copies,
+        doubling,
+        combine,
+        place: 1,
+        draft,
+        payload,
+        size,
+        part,
+    };
+    vec![
+        ("patterns of objects", genes(&[4, 7, 5], 8, 10, 0, 0, 4, 262_144, 524_288)),
+        ("patterns of numbers", genes(&[4, 7, 7], 8, 9, 0, 0, 1, 524_288, 64)),
+        ("many patterns of numbers", genes(&[4, 8], 1024, 3, 4, 0, 1, 8_192, 2)),
+        ("patterns and encodings", genes(&[7, 2, 8], 1024, 0, 4, 1, 3, 524_288, 16_384)),
+        ("encodings of objects", genes(&[7, 2], 1024, 1, 4, 1, 3, 524_288, 16_384)),
+    ]
+}
+
 /// What a pair is made from.
 #[derive(Clone, Debug)]
 pub struct Genes {
@@ -77,7 +100,7 @@ const DRAFTS: [&str; 3] = [
 ];
 
 /// One keyword, or a few, that judge a value. `n` is the number of the copy.
-fn leaf(kind: usize, n: u32) -> Value {
+pub fn leaf(kind: usize, n: u32) -> Value {
     let names = |count: u32| (0..count).map(|i| format!("k{i}")).collect::<Vec<_>>();
     let all: [&dyn Fn() -> Value; 46] = [
         &|| json!({"contentMediaType": "application/json"}),
@@ -129,7 +152,8 @@ fn leaf(kind: usize, n: u32) -> Value {
     ];
     all[kind % all.len()]()
 }
-const LEAVES: usize = 46;
+/// Kinds of leaves.
+pub const LEAVES: usize = 46;
 
 /// A payload of about so many bytes.
 fn payload(kind: usize, size: usize, part: usize) -> String {
