@@ -3,7 +3,7 @@
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
 //! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `hostile`, `gateway`,
-//! `admission`, `memory` and `attacks`.
+//! `admission`, `changes`, `memory` and `attacks`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
@@ -11,6 +11,7 @@ mod support;
 
 mod admission;
 mod attacks;
+mod changes;
 mod cluster;
 mod converge;
 mod gateway;
@@ -57,6 +58,9 @@ fn main() {
         }
         if runs("admission") {
             admission::run(&mut table).await;
+        }
+        if runs("changes") {
+            changes::run(&mut table).await;
         }
         if runs("memory") {
             memory::run(&mut table).await;
