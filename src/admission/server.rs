@@ -235,10 +235,10 @@ async fn reserve_body(State(shared): State<Shared>, request: Request<Body>, next
     let length = request.headers().get(header::CONTENT_LENGTH);
     // A body of unknown length may be as large as the limit.
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max).min(max);
-    let _permit = match length {
-        ..=UNRESERVED => None,
-        ..=judging::LARGE => Some(shared.small_bodies.reserve(length).await),
-        _ => Some(shared.bodies.reserve(length).await),
+    let bodies = if length <= judging::LARGE { &shared.small_bodies } else { &shared.bodies };
+    let _permit = match length <= UNRESERVED {
+        true => None,
+        false => Some(bodies.reserve(length).await),
     };
     next.run(request).await
 }
