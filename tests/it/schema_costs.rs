@@ -89,6 +89,12 @@ fn attacks() -> Vec<(&'static str, Value, String)> {
         let all = doubling(14, leaf);
         json!({"items": {"allOf": all["allOf"]}, "definitions": all["definitions"]})
     };
+    // One part of an `anyOf` is decided after the other.
+    let of_long = |leaf: &Value| {
+        let all = doubling(12, &json!({"anyOf": [leaf, {}]}));
+        json!({"properties": {"a": {"allOf": all["allOf"]}}, "definitions": all["definitions"]})
+    };
+    let long = format!("{{\"a\":0.{}}}", "7".repeat(900_000));
     let mut all = vec![
         ("media types", with(json!({"allOf": media})), text),
         ("unique items", doubling(14, &json!({"uniqueItems": true})), numbers.clone()),
@@ -111,6 +117,11 @@ fn attacks() -> Vec<(&'static str, Value, String)> {
         ),
         ("patterns of numbers", items(&json!({"pattern": "a[ab]{100}c"})), list("7", 500_000)),
         ("lengths of numbers", items(&json!({"minLength": 1})), list("7", 500_000)),
+        ("integers of long decimals", of_long(&json!({"type": "integer"})), long.clone()),
+        ("bounds of long decimals", of_long(&json!({"maximum": 1.5})), long.clone()),
+        ("multiples of long decimals", of_long(&json!({"not": {"multipleOf": 0.7}})), long.clone()),
+        ("constants of long decimals", of_long(&json!({"not": {"const": 0.5}})), long.clone()),
+        ("formats of long decimals", of_long(&json!({"not": {"format": "int64"}})), long.clone()),
         ("colliding digests", json!({"uniqueItems": true}), format!("[{}]", hash.join(","))),
     ];
     for (name, pattern) in [
@@ -220,7 +231,11 @@ fn errors_that_list_members_are_few() {
 }
 
 /// Attacks that no bound but that of the steps ends.
-const GIVEN_UP: [&str; 8] = [
+const GIVEN_UP: [&str; 12] = [
+    "integers of long decimals",
+    "bounds of long decimals",
+    "multiples of long decimals",
+    "formats of long decimals",
     "media types",
     "unique items",
     "not const",

@@ -52,13 +52,13 @@ impl Cluster {
         let kind = manifest.0["kind"].as_str().unwrap().to_owned();
         let object: DynamicObject = serde_json::from_value(manifest.0).unwrap();
         let api = self.api(namespace, &kind);
-        for _ in 0..5 {
+        for _ in 0..20 {
             match api.create(&PostParams::default(), &object).await {
                 Ok(_) => return,
                 // It was created by an attempt whose response was lost.
                 Err(kube::Error::Api(status)) if status.code == 409 => return,
                 // A busy API server closes connections.
-                Err(kube::Error::Service(_)) => {}
+                Err(kube::Error::Service(_)) => tokio::time::sleep(Duration::from_millis(250)).await,
                 Err(error) => panic!("{error}"),
             }
         }

@@ -99,7 +99,9 @@ impl<'a> Node<'a, Metered> for Instance<'a> {
     fn as_number(&self) -> Option<Number<'a>> {
         self.charge(1);
         match self.value {
-            Value::Number(number) => Some(Number { number, digits: self.meter.digits(self.value) }),
+            Value::Number(number) => {
+                Some(Number { instance: *self, number, digits: self.meter.digits(self.value) })
+            }
             _ => None,
         }
     }

@@ -43,8 +43,8 @@ pub fn heavy_payload() -> Value {
     json!({"a": vec![1; 4_000]})
 }
 
-/// Pairs that were the most expensive ones of their search before what they have in common was counted: keywords about text
-/// whose value is none.
+/// Pairs that were the most expensive ones of their search before their work was counted: keywords about text whose value is
+/// none, and computing with decimals.
 pub fn found_before() -> Vec<(&'static str, Genes)> {
     let genes = |leaves: &[usize], copies, doubling, combine, draft, payload, size, part| Genes {
         leaves: leaves.to_vec(),
@@ -63,6 +63,8 @@ pub fn found_before() -> Vec<(&'static str, Genes)> {
         ("many patterns of numbers", genes(&[4, 8], 1024, 3, 4, 0, 1, 8_192, 2)),
         ("patterns and encodings", genes(&[7, 2, 8], 1024, 0, 4, 1, 3, 524_288, 16_384)),
         ("encodings of objects", genes(&[7, 2], 1024, 1, 4, 1, 3, 524_288, 16_384)),
+        ("formats of integers", genes(&[44, 5, 23], 128, 5, 1, 1, 2, 131_072, 2_048)),
+        ("formats of fractions", genes(&[44, 10, 39], 64, 8, 1, 0, 2, 262_144, 524_288)),
     ]
 }
 
