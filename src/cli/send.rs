@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use crate::{
     api::SvixConnectionSpec,
-    catalogue::{Catalogue, Judgement},
+    catalogue::{Catalogue, CatalogueWriter, Judgement},
     gateway::{catalogue_source, message},
     manifests::{self, CatalogueSource, MissingConnection},
     plan::{
@@ -139,7 +139,9 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
     } else {
         let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
         match catalogue_source::list(&client, arguments.source.payload_policy.into()).await {
-            Ok(listing) => catalogue_source::apply(&catalogue, name, listing),
+            Ok(listing) => {
+                catalogue_source::apply(&CatalogueWriter::new(catalogue.clone()), name, listing).await;
+            }
             Err(error) => return Ok(failed(&error, &client)),
         }
     }

@@ -181,7 +181,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     } else {
         let gate = readiness.register("event types");
         let feed = (known.catalogue.clone(), metrics.clone(), gate, shutdown.clone());
-        (start_feed(&arguments.source, &arguments.gateway, feed.0, feed.1, feed.2, feed.3)?, None)
+        (start_feed(&arguments.source, &arguments.gateway, feed.0, feed.1, feed.2, feed.3).await?, None)
     };
     let gateway = if arguments.gateway.svix_url.is_some() {
         let options = arguments.gateway.options(&arguments.source, encoding)?;

@@ -31,7 +31,7 @@ mod warnings;
 mod weight;
 mod work;
 
-use jsonschema::Validator;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use document::Document;
@@ -42,6 +42,7 @@ pub use error::InvalidSchema;
 pub use exact::Payload;
 use instance::{Instance, Meter, Metered, Weights};
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS, check_text as check_schema_text};
+use messages::Sources;
 use patterns::Patterns;
 pub use payload::{parse, parts};
 pub use size::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH};
@@ -229,8 +230,13 @@ impl Compiled {
         };
         let rest = Violation { pointer: String::new(), message: message.to_owned() };
         let violations =
-            first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect();
+            first.iter().map(|error| self.violation(error, payload, &meter)).chain([rest]).collect();
         Findings { violations, steps: steps + meter.spent(), ..Findings::default() }
+    }
+
+    fn violation(&self, error: &ValidationError<'_>, payload: &Value, meter: &Meter) -> Violation {
+        let digits = |pointer: &str| meter.digits(payload.pointer(pointer)?);
+        messages::violation(error, Sources { patterns: &self.patterns, digits: &digits })
     }
 
     /// Collects all violations, unless that takes more steps than are left.
@@ -239,7 +245,7 @@ impl Compiled {
         *steps += meter.spent();
         let mut errors = errors?;
         let first = errors.by_ref().take(MAX_VIOLATIONS);
-        let violations = first.map(|error| messages::violation(&error, &self.patterns)).collect();
+        let violations = first.map(|error| self.violation(&error, payload, meter)).collect();
         Some(Findings {
             violations,
             more: errors.take(MAX_COUNTED).count(),

@@ -235,6 +235,68 @@ fn payloads_are_checked_with_their_positions() {
     assert!(stdout(&other).contains("did you mean \"order.placed\"?"), "{other:?}");
 }
 
+#[test]
+fn an_event_type_that_is_invalid_gives_way() {
+    let broken = EVENT_TYPE.replace("type: string", "type: strin").replace("shop}", "aaa}");
+    let folder = Folder::new(&[("a.yaml", &broken), ("b.yaml", EVENT_TYPE), ("bad.json", "{\"id\": 5}")]);
+
+    let output = folder
+        .command()
+        .args(["a.yaml", "b.yaml", "--event-type", "order.placed", "--payload", "bad.json"])
+        .output()
+        .unwrap();
+
+    let text = stdout(&output);
+    assert!(text.contains("bad.json:1:2: error: /id: "), "judged by the other one: {text}");
+    assert!(!text.contains("is declared by aaa/"), "the other one does not wait for it: {text}");
+}
+
+/// Property by property, a number that a float rounds to one that matches.
+const ROUNDED: [(&str, &str, &str); 7] = [
+    ("a", "{maximum: 100}", "100.0000000000000000000001"),
+    ("c", "{minimum: 100}", "99.9999999999999999999999"),
+    ("d", "{maximum: 0}", "1e-400"),
+    ("e", "{maximum: 9007199254740992}", "9007199254740993"),
+    ("f", "{multipleOf: 0.1}", "0.30000000000000000000001"),
+    ("g", "{const: 1}", "1.00000000000000000000001"),
+    ("h", "{type: integer}", "2.00000000000000000000001"),
+];
+
+#[test]
+fn decimals_are_compared_digit_by_digit() {
+    let properties = ROUNDED.map(|(name, schema, _)| format!("{name}: {schema}")).join(", ");
+    let event_type = |example: &str| {
+        format!(
+            "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {{name: order.placed, \
+             namespace: shop}}\nspec:\n  schema: {{properties: {{{properties}}}}}\n  examples: [{{name: one, text: \
+             '{example}'}}]\n"
+        )
+    };
+    let event = |payload: &str| {
+        format!(
+            "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEvent\nmetadata: {{name: e, namespace: shop}}\n\
+             spec:\n  eventType: order.placed\n  payloadText: '{payload}'\n"
+        )
+    };
+    for (name, schema, number) in ROUNDED {
+        let payload = format!("{{\"{name}\": {number}}}");
+        let folder = Folder::new(&[("a.yaml", &event_type("{}")), ("payload.json", &payload)]);
+
+        let of_file = folder.validate_payload("payload.json", "order.placed");
+        std::fs::write(folder.path().join("b.yaml"), event(&payload)).unwrap();
+        let of_event = folder.validate(&[]);
+        std::fs::remove_file(folder.path().join("b.yaml")).unwrap();
+        std::fs::write(folder.path().join("a.yaml"), event_type(&payload)).unwrap();
+        let of_example = folder.validate(&[]);
+
+        for output in [of_file, of_event, of_example] {
+            let text = stdout(&output);
+            assert_eq!(code(&output), 1, "{schema} {number}: {text}");
+            assert!(text.contains(&format!("/{name}: found {number}, ")), "{schema}: {text}");
+        }
+    }
+}
+
 impl Folder {
     fn validate_payload(&self, file: &str, event_type: &str) -> Output {
         self.command().args(["a.yaml", "--event-type", event_type, "--payload", file]).output().unwrap()

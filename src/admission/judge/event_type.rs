@@ -66,7 +66,7 @@ pub fn event_type(
     // An object that may not declare it learns nothing of the one that does.
     if let Some(warning) = super::not_permitted(known, connection, namespace, object) {
         findings.warnings.push(warning);
-    } else if let Some(holder) = known.directory.holder(connection, &name) {
+    } else if let Some(holder) = known.directory.holder(connection, &name).filter(|it| !it.is_refused) {
         let metadata = &object.metadata;
         let is_same = metadata.namespace.as_deref() == Some(&holder.namespace)
             && metadata.name.as_deref() == Some(&holder.name);
