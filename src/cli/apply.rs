@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -161,7 +161,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
     if !changes.has_differences() {
         return Ok(Exit::Done.into());
     }
-    if !arguments.yes && !is_approved() {
+    if !arguments.yes && !terminal::is_approved("Apply these changes?") {
         eprintln!("not approved; nothing was written");
         return Ok(Exit::Found.into());
     }
@@ -260,13 +260,6 @@ fn fields(change: &Change) -> String {
         return change.action.verb().to_owned();
     }
     format!("{} ({})", change.action.verb(), names.join(", "))
-}
-
-fn is_approved() -> bool {
-    eprint!("Apply these changes? Only `yes` is accepted: ");
-    let _ = io::stderr().flush();
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
 async fn carry_out(

@@ -66,6 +66,17 @@ fn the_page_has_a_line_for_each_command() {
 }
 
 #[test]
+fn the_session_has_each_command() {
+    let page = page();
+    let session = page.split("## Session").nth(1).unwrap();
+    let lines: Vec<&str> = session.lines().filter(|line| line.starts_with("$ ")).collect();
+    for (name, _) in commands() {
+        let command = format!("svix-operator {name}");
+        assert!(lines.iter().any(|line| line.contains(&command)), "{name}");
+    }
+}
+
+#[test]
 fn the_help_of_each_command_has_an_example() {
     for (name, help) in commands() {
         assert!(
