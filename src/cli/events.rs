@@ -1,5 +1,6 @@
 //! `svix-operator events`: messages that Svix stores, what became of them, and sending them again.
 
+mod arguments;
 mod get;
 mod list;
 mod replay;
@@ -7,14 +8,7 @@ mod resend;
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
-use crate::{
-    messages::time,
-    telemetry::{self, LogFormat},
-};
-
-use super::application::ApplicationError;
+use crate::telemetry::{self, LogFormat};
 
 /// List events that Svix stores, see what became of them, and send them again.
 ///
@@ -33,15 +27,6 @@ enum Command {
     Replay(replay::Arguments),
 }
 
-/// The format of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// Runs the command, and returns its exit code.
 pub fn run(arguments: Arguments) -> ExitCode {
     telemetry::init_logs(LogFormat::Text, "error");
@@ -51,9 +36,4 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Resend(arguments) => resend::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
     }
-}
-
-/// Parses the time of an argument.
-fn time_of(argument: &'static str, text: &str, now: Timestamp) -> Result<Timestamp, ApplicationError> {
-    time::parse(text, now).map_err(|source| ApplicationError::Time { argument, source })
 }

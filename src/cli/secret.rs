@@ -5,11 +5,7 @@ mod rotate;
 
 use std::process::ExitCode;
 
-use crate::{
-    export::identity::Mark,
-    plan::endpoint::Observed,
-    telemetry::{self, LogFormat},
-};
+use crate::telemetry::{self, LogFormat};
 
 /// Print or replace the signing key of an endpoint.
 ///
@@ -33,10 +29,4 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Get(arguments) => get::run(arguments),
         Command::Rotate(arguments) => rotate::run(arguments),
     }
-}
-
-/// The object that declares an endpoint, by its owner mark.
-fn declared_by(endpoint: &Observed) -> Option<String> {
-    let mark = Mark::parse(endpoint.mark()?)?;
-    Some(format!("WebhookEndpoint {}/{} (ownerId {})", mark.namespace, mark.name, mark.owner))
 }

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-use super::Output;
+use super::arguments::Output;
 
 /// Show one event: its payload, and for each endpoint the attempts with what the receiver returned.
 ///

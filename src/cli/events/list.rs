@@ -22,7 +22,7 @@ use crate::{
     svix::{Client, StoredMessage},
 };
 
-use super::{Output, time_of};
+use super::arguments::{Output, time_of};
 
 /// List the events of an application, or those that an endpoint was sent, newest first.
 ///

@@ -18,7 +18,7 @@ use crate::{
     messages::{MessagesError, Period, check_enabled, count_failed, count_missing},
 };
 
-use super::time_of;
+use super::arguments::time_of;
 
 /// Send the events of a period to an endpoint again that failed there, after showing how many.
 ///

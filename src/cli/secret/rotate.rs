@@ -17,17 +17,17 @@ use crate::{
         runtime::{self, Threads},
         terminal,
     },
+    export::identity::Mark,
     messages::{MessagesError, time::parse_duration},
     plan::{
         self,
+        endpoint::Observed,
         secrets::Sensitive,
         signing::{InvalidKey, check_key},
         single_line::{self, InvalidLine},
     },
     svix::{ErrorKind, retry},
 };
-
-use super::declared_by;
 
 /// The longest grace period that Svix accepts: 7 days.
 const MAX_GRACE: Duration = Duration::from_secs(604_800);
@@ -163,4 +163,10 @@ fn read_key(path: &Path) -> Result<Sensitive, RotateError> {
         },
         Err(source) => Err(RotateError::Line { file, source }),
     }
+}
+
+/// The object that declares an endpoint, by its owner mark.
+fn declared_by(endpoint: &Observed) -> Option<String> {
+    let mark = Mark::parse(endpoint.mark()?)?;
+    Some(format!("WebhookEndpoint {}/{} (ownerId {})", mark.namespace, mark.name, mark.owner))
 }

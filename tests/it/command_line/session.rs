@@ -6,9 +6,11 @@ use std::{
     fmt::Write as _,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use regex::Regex;
+use svix_operator::embedded::{DeliveryOptions, Options};
 
 use crate::support::{inbox::Inbox, svix_server};
 
@@ -101,7 +103,11 @@ fn replay(page: &str, shell: &mut Shell<'_>) -> String {
 async fn the_session_of_the_page_is_true() {
     let path = format!("{}/docs/cli.md", env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(&path).unwrap();
-    let (svix, folder) = (svix_server::start().await, tempfile::tempdir().unwrap());
+    // What an event became does not depend on how long the commands take.
+    let retry_schedule = vec![Duration::from_secs(3600)];
+    let delivery = DeliveryOptions { retry_schedule, ..DeliveryOptions::default() };
+    let svix = svix_server::start_with(Options { delivery, ..Options::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
     let connection = (svix.url(), svix.token().to_owned());
     let inbox = Inbox::answering(503).await;
     let receiver = inbox.url().to_owned();

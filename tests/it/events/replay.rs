@@ -1,10 +1,9 @@
+use axum::{Json, Router, http::Uri};
 use serde_json::json;
 use svix_operator::embedded::FaultPlan;
+use tokio::net::TcpListener;
 
-use crate::support::{
-    raw_server::{RawServer, answer},
-    wait::eventually,
-};
+use crate::support::wait::eventually;
 
 use super::{Environment, PATIENCE, code, error, out};
 
@@ -87,19 +86,21 @@ async fn the_open_source_server_cannot_send_what_is_missing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn svix_cloud_sends_what_is_missing() {
-    let server = RawServer::start(|head| {
-        let path = head.split_whitespace().nth(1).unwrap();
-        let path = path.split('?').next().unwrap();
-        let body = match path.rsplit('/').next().unwrap() {
-            "mine" => json!({"id": "ep_1", "uid": "mine", "url": "https://a.example", "description": "", "version": 1}),
+    let reply = async |uri: Uri| {
+        let last = uri.path().rsplit('/').next().unwrap_or_default();
+        let message =
+            json!({"id": "msg_1", "eventType": "a.b", "timestamp": jiff::Timestamp::now(), "payload": {}});
+        Json(match last {
+            "mine" => json!({"id": "ep_1", "uid": "mine", "url": "https://a.example", "description": ""}),
             "replay-missing" => json!({"id": "qtask_1", "status": "running", "task": "endpoint.replay"}),
-            _ if path.contains("/endpoint/") => json!({"data": [], "iterator": null, "done": true}),
-            _ => json!({"data": [{"id": "msg_1", "eventType": "a.b", "timestamp": jiff::Timestamp::now(), "payload": {}}],
-                "iterator": "msg_1", "done": true}),
-        };
-        answer("200 OK", &["content-type: application/json"], &body.to_string())
-    })
-    .await;
+            _ if uri.path().contains("/endpoint/") => json!({"data": [], "iterator": null, "done": true}),
+            _ => json!({"data": [message], "iterator": "msg_1", "done": true}),
+        })
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server =
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(reply)).await.unwrap() });
     let environment = Environment::new().await;
     let mut command = environment.command(&[
         "events",
@@ -111,9 +112,10 @@ async fn svix_cloud_sends_what_is_missing() {
         "--missing-only",
         "--yes",
     ]);
-    command.env("SVIX_URL", format!("http://{}", server.address));
+    command.env("SVIX_URL", format!("http://{address}"));
 
     let replayed = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    server.abort();
 
     assert_eq!(code(&replayed), 0, "{}", error(&replayed));
     assert!(out(&replayed).contains("Svix sends them again (task qtask_1)"), "{}", out(&replayed));
