@@ -11,7 +11,7 @@ use crate::plan::{
     event_type::{self, SCHEMA_VERSION},
 };
 
-use super::model::{FieldChange, Side};
+use super::model::{FieldChange, OWNER_MARK, Side};
 
 fn side<T: Into<Value>>(value: Option<T>) -> Side {
     value.map_or(Side::Absent, |value| Side::Value(value.into()))
@@ -203,5 +203,5 @@ pub(super) fn unknown_headers(names: &[String]) -> Vec<FieldChange> {
 /// The owner mark and the other parts of metadata that are no difference of the spec.
 pub(super) fn owner_mark(desired: &endpoint::Desired, observed: Option<&endpoint::Observed>) -> FieldChange {
     let before = observed.and_then(|observed| observed.mark());
-    change("owner mark", side(before), Side::Value(json!(desired.mark)))
+    change(OWNER_MARK, side(before), Side::Value(json!(desired.mark)))
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     api::Reason,
     engine::{Object, ObjectKey},
+    plan::Field,
 };
 
 /// What would be done for an object.
@@ -90,6 +91,9 @@ pub struct Refusal {
     /// The message.
     pub message: String,
 }
+
+/// The field of the owner mark.
+pub(super) const OWNER_MARK: &str = "owner mark";
 
 /// What would be done for one object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -272,6 +276,20 @@ impl ChangeSet {
     #[must_use]
     pub fn has_differences(&self) -> bool {
         self.changes.iter().any(|change| change.action != Action::Nothing)
+    }
+
+    /// Whether what manifests declare is in Svix, apart from owner marks of endpoints that are adopted, and the uids that are
+    /// given together with them.
+    #[must_use]
+    pub fn is_as_declared(&self) -> bool {
+        self.changes.iter().all(|change| match change.action {
+            Action::Nothing => true,
+            Action::Adopt => {
+                let marks = [OWNER_MARK, Field::Uid.as_str()];
+                change.fields.iter().all(|field| marks.contains(&field.field.as_str()))
+            }
+            _ => false,
+        })
     }
 
     /// Whether something is refused.

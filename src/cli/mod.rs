@@ -16,6 +16,7 @@ mod events;
 mod exit;
 mod export;
 mod gateway;
+mod git;
 mod kubernetes;
 mod payload_file;
 mod plugin;
