@@ -45,7 +45,11 @@ use super::{
 #[command(after_help = "\
 Examples:
   SVIX_TOKEN=... svix-operator apply manifests/ --svix-url https://api.eu.svix.com
-      show what changes, ask, and carry it out
+      change WebhookEndpoint shop/orders (endpoint prod.shop.orders of application default)
+        ~ url: https://old.example.org/… → https://hooks.example.org/…
+      1 to change, 12 without differences
+      Apply these changes? Only `yes` is accepted: yes
+      applied 1 change
   svix-operator diff manifests/ --out plan.json
   svix-operator apply manifests/ --plan plan.json --yes
       carry out exactly what was shown before")]

@@ -52,12 +52,25 @@ impl Selection {
             state: self.state,
             with_payload: self.with_payload,
         };
-        match &self.endpoint {
+        let mut page = match &self.endpoint {
             Some(endpoint) => {
-                client.list_messages_of_endpoint(&self.application, endpoint, &filter, position).await
+                client.list_messages_of_endpoint(&self.application, endpoint, &filter, position).await?
             }
-            None => client.list_messages(&self.application, &filter, position).await,
+            None => client.list_messages(&self.application, &filter, position).await?,
+        };
+        // A server ignores filters that it does not know.
+        if let Some(page) = &mut page {
+            page.items.retain(|message| self.has(message));
         }
+        Ok(page)
+    }
+
+    /// Whether a message is of these event types, on this channel, and of this state.
+    fn has(&self, message: &StoredMessage) -> bool {
+        let of_type = self.event_types.is_empty() || self.event_types.contains(&message.event_type);
+        let on_channel = self.channel.as_ref().is_none_or(|channel| message.channels.contains(channel));
+        let state = message.delivery.map(|delivery| delivery.state);
+        of_type && on_channel && (self.state.is_none() || self.state == state)
     }
 
     /// Returns the error that there is no such list.
@@ -93,6 +106,38 @@ pub async fn list(client: &Client, selection: &Selection, limit: usize) -> Resul
         match page.next {
             Some(iterator) => next = Some(iterator),
             None => return Ok(listed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::svix::DeliveryState;
+
+    #[test]
+    fn what_a_server_does_not_filter_is_filtered_here() {
+        let message = StoredMessage {
+            id: "msg_1".to_owned(),
+            event_id: None,
+            event_type: "a.b".to_owned(),
+            channels: BTreeSet::from(["eu".to_owned()]),
+            created_at: Timestamp::UNIX_EPOCH,
+            payload: None,
+            delivery: Some(DeliveryState { state: Delivery::Failed, next_attempt: None }),
+        };
+        let all = Selection::default();
+        let of_type = |name: &str| Selection { event_types: vec![name.to_owned()], ..all.clone() };
+        let on = |channel: &str| Selection { channel: Some(channel.to_owned()), ..all.clone() };
+        let in_state = |state| Selection { state: Some(state), ..all.clone() };
+
+        for selection in [all.clone(), of_type("a.b"), on("eu"), in_state(Delivery::Failed)] {
+            assert!(selection.has(&message), "{selection:?}");
+        }
+        for selection in [of_type("a.c"), on("us"), in_state(Delivery::Succeeded)] {
+            assert!(!selection.has(&message), "{selection:?}");
         }
     }
 }

@@ -87,6 +87,18 @@ fn the_help_of_each_command_has_an_example() {
 }
 
 #[test]
+fn examples_fit_on_a_line_and_say_what_follows() {
+    for (name, help) in commands() {
+        let examples: Vec<&str> = help.split("Examples:\n").nth(1).unwrap().trim_end().lines().collect();
+        let is_command = |line: &str| line.starts_with("  ") && !line.starts_with("   ");
+        // A line that is wrapped goes on with the indentation of its beginning.
+        let wrapped = examples.iter().find(|line| is_command(line) && !line.contains("svix-operator "));
+        assert_eq!(wrapped, None, "{name}");
+        assert!(!is_command(examples.last().unwrap()), "{name}: {examples:?}");
+    }
+}
+
+#[test]
 fn wrong_arguments_are_exit_code_2_for_each_command() {
     for (name, _) in commands() {
         let arguments: Vec<&str> = name.split(' ').chain(["--no-such-flag"]).collect();

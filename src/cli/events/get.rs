@@ -24,13 +24,13 @@ use super::arguments::Output;
 #[command(after_help = "\
 Examples:
   svix-operator events get o-1
-      message      msg_36Jd0rXfqEvZbVh2lF4nQbM3c1T
+      message      msg_36Jd…
       event id     o-1
       event type   order.placed
       created      2026-11-27T16:47:29Z
       payload      {\"id\": \"o-1\"}
 
-      endpoint prod.shop.orders (https://hooks.example.org/…): retrying, next attempt 2026-11-27T16:52:34Z
+      endpoint prod.shop.orders (https://a.example/…): retrying, next attempt 2026-11-27T16:52:34Z
         2026-11-27T16:47:29Z  503 after 12 ms: down for maintenance")]
 pub struct Arguments {
     /// The event: the id of the message (msg_…) or the id that its sender gave it.

@@ -32,10 +32,10 @@ use super::arguments::{Output, time_of};
 #[command(after_help = "\
 Examples:
   svix-operator events list --endpoint prod.shop.orders --state failed --since 2h
-      TIME                   MESSAGE                           EVENT TYPE     STATE    CHANNELS   EVENT ID
-      2026-11-27T16:47:29Z   msg_36Jd0rXfqEvZbVh2lF4nQbM3c1T   order.placed   failed   -          o-1
+      TIME                   MESSAGE     EVENT TYPE     STATE    CHANNELS   EVENT ID
+      2026-11-27T16:47:29Z   msg_36Jd…   order.placed   failed   -          o-1
   svix-operator events list --event-type order.placed --follow --output json | jq .id
-      print new events as they come, one JSON document per line")]
+      \"msg_36Jd…\"")]
 pub struct Arguments {
     #[command(flatten)]
     application: ApplicationArguments,

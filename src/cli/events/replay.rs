@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::{
     cli::{
@@ -18,9 +19,9 @@ use crate::{
     messages::{MessagesError, Period, check_enabled, count_failed, count_missing},
 };
 
-use super::arguments::time_of;
+use super::arguments::{Output, time_of};
 
-/// Send the events of a period to an endpoint again that failed there, after showing how many.
+/// Send an endpoint the events again that failed there in a period, after showing how many.
 ///
 /// Svix sends those with an attempt in the period that failed, and none that succeeded: at most 10,000, of at most 14 days, one
 /// attempt each. Times are how long ago (`2h`, `1h30m`, `7d`), dates (`2026-01-02`, midnight in UTC) or RFC 3339. Exit codes: 0 Svix
@@ -31,7 +32,7 @@ use super::arguments::time_of;
 Examples:
   svix-operator events replay --endpoint prod.shop.orders --since 2h --yes
       3 events failed at prod.shop.orders from 2026-11-27T14:47:29Z to 2026-11-27T16:47:29Z
-      Svix sends them again (task qtask_36JcYfJ6u5nVj4Wzq4iLZkB5b6M)")]
+      Svix sends them again (task qtask_36Jc…)")]
 pub struct Arguments {
     /// The endpoint (id or uid).
     #[arg(long, value_name = "ENDPOINT")]
@@ -56,6 +57,17 @@ pub struct Arguments {
 
     #[command(flatten)]
     application: ApplicationArguments,
+
+    /// Format; json: one document with the count, the period and the task of Svix, after the replay.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        requires_if("json", "yes")
+    )]
+    output: Output,
 }
 
 /// Replays, and returns the exit code.
@@ -64,7 +76,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 async fn work(arguments: Arguments) -> Result<ExitCode, ApplicationError> {
-    let Arguments { endpoint, since, until, missing_only, yes, application } = arguments;
+    let Arguments { endpoint, since, until, missing_only, yes, application, output } = arguments;
     if !yes && !io::stdin().is_terminal() {
         return Err(ApplicationError::CannotAsk);
     }
@@ -89,10 +101,18 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplicationError> {
         Ok(count) => count,
         Err(error) => return Ok(application::failed(&error, &client)),
     };
+    let is_json = output == Output::Json;
     let [since, until] = [period.since, period.until].map(|at| at.round(jiff::Unit::Second).unwrap_or(at));
     let what = if missing_only { "were never sent to" } else { "failed at" };
-    println!("{} {what} {endpoint} from {since} to {until}", counted(count, "event"));
+    if !is_json {
+        println!("{} {what} {endpoint} from {since} to {until}", counted(count, "event"));
+    }
+    let document =
+        |task: Option<&str>| json!({"events": count, "since": since, "until": until, "task": task});
     if count == 0 {
+        if is_json {
+            println!("{}", document(None));
+        }
         return Ok(Exit::Done.into());
     }
     if !yes && !terminal::is_approved("Send them again?") {
@@ -105,6 +125,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplicationError> {
         false => client.recover(app, &endpoint, since, until).await,
     };
     match task {
+        Ok(Some(task)) if is_json => {
+            println!("{}", document(Some(&task.id)));
+            Ok(Exit::Done.into())
+        }
         Ok(Some(task)) => {
             println!("Svix sends them again (task {})", crate::plan::printable(&task.id));
             Ok(Exit::Done.into())

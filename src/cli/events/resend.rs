@@ -21,7 +21,9 @@ Examples:
   svix-operator events resend o-1 --endpoint prod.shop.orders
       o-1 is sent to prod.shop.orders again
   svix-operator events get o-1 --endpoint prod.shop.orders
-      see what became of it")]
+      endpoint prod.shop.orders (https://a.example/…): succeeded
+        2026-11-27T16:47:29Z  503 after 12 ms: down for maintenance
+        2026-11-27T17:02:11Z  by hand, 200 after 9 ms")]
 pub struct Arguments {
     /// The event: the id of the message (msg_…) or the id that its sender gave it.
     #[arg(value_name = "EVENT")]

@@ -21,8 +21,9 @@ use crate::{
 Examples:
   svix-operator secret get prod.shop.orders
       whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
-  svix-operator secret get prod.shop.orders > key && svix-operator signature verify -f body.json --headers headers.txt --secret-file key
-      verify a captured request with it")]
+  svix-operator secret get prod.shop.orders > key
+  svix-operator signature verify -f body.json --headers headers.txt --secret-file key
+      genuine: message msg_36Jd…, 13 bytes")]
 pub struct Arguments {
     /// The endpoint (id or uid).
     #[arg(value_name = "ENDPOINT")]

@@ -45,7 +45,8 @@ Examples:
   svix-operator secret rotate prod.shop.orders --yes
       prod.shop.orders has a new signing key; the old one is valid until 2026-11-28T16:47:29Z
   svix-operator secret rotate prod.shop.orders --key-file new-key --grace-period 7d
-      replace it with a key of your own, after asking")]
+      Replace the signing key of prod.shop.orders? Only `yes` is accepted: yes
+      prod.shop.orders has a new signing key; the old one is valid until 2026-12-04T16:47:29Z")]
 pub struct Arguments {
     /// The endpoint (id or uid).
     #[arg(value_name = "ENDPOINT")]

@@ -96,7 +96,7 @@ impl StoredMessageOut {
     pub(super) fn into_message(self, with_payload: bool) -> StoredMessage {
         // What Svix returns for a payload that it does not store any more.
         let expired = Digest::of_json(&serde_json::json!({"expired": true}));
-        let is_stored = |payload: &Box<RawValue>| Digest::of_json_text(payload.get()) != expired;
+        let is_stored = |payload: &RawValue| Digest::of_json_text(payload.get()) != expired;
         StoredMessage {
             id: self.id,
             event_id: self.event_id,

@@ -32,8 +32,8 @@ async fn events_are_listed_by_type_channel_and_time() {
     assert_eq!(list(&["--event-type", "order.placed"]).await, sorted(&[&a, &c]));
     let both = ["--event-type", "order.placed", "--event-type", "order.shipped"];
     assert_eq!(list(&both).await, sorted(&[&a, &b, &c]));
-    assert_eq!(list(&["--channel", "us"]).await, [a.clone()]);
-    assert_eq!(list(&["--channel", "eu", "--event-type", "order.shipped"]).await, [b.clone()]);
+    assert_eq!(list(&["--channel", "us"]).await, [a.as_str()]);
+    assert_eq!(list(&["--channel", "eu", "--event-type", "order.shipped"]).await, [b.as_str()]);
     assert_eq!(list(&["--since", "1h"]).await.len(), 3);
     assert_eq!(list(&["--since", "2026-01-02", "--until", "2026-01-03T00:00:00Z"]).await, [""; 0]);
     assert_eq!(list(&["--until", "2026-01-02"]).await, [""; 0]);
@@ -77,7 +77,7 @@ async fn events_of_an_endpoint_have_a_state() {
     };
 
     assert_eq!(list(&[]).await.0.len(), 2);
-    assert_eq!(list(&["--state", "succeeded"]).await.0, [delivered.clone()]);
+    assert_eq!(list(&["--state", "succeeded"]).await.0, [delivered.as_str()]);
     let (retrying, table) = list(&["--state", "retrying"]).await;
     assert_eq!(retrying, [retried]);
     assert!(table.contains("STATE") && table.contains(" retrying "), "{table}");

@@ -1,5 +1,5 @@
 use axum::{Json, Router, http::Uri};
-use serde_json::json;
+use serde_json::{Value, json};
 use svix_operator::embedded::FaultPlan;
 use tokio::net::TcpListener;
 
@@ -44,6 +44,26 @@ async fn what_failed_is_counted_and_sent_again() {
     assert_eq!(code(&again), 0);
     assert!(out(&again).starts_with("0 events failed at mine") && !out(&again).contains("task"));
     assert_eq!(calls(&environment, "endpoint.recover"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_one_document() {
+    let environment = Environment::new().await;
+    environment.endpoint("mine", json!({})).await;
+    let replay = ["events", "replay", "--endpoint", "mine", "--since", "1h", "-o", "json"];
+    let yes = [&replay[..], &["--yes"]].concat();
+    let none = environment.run(&yes).await;
+    environment.receiver_replies(500, "");
+    environment.deliver("a.b", json!({}), 1).await;
+
+    let one = environment.run(&yes).await;
+    let without_yes = environment.run(&replay).await;
+
+    let [none, one] = [none, one].map(|output| serde_json::from_str::<Value>(&out(&output)).unwrap());
+    assert_eq!((&none["events"], &none["task"]), (&json!(0), &Value::Null));
+    assert_eq!(one["events"], 1);
+    assert!(one["task"].as_str().unwrap().starts_with("qtask_"), "{one}");
+    assert_eq!(code(&without_yes), 2, "{}", error(&without_yes));
 }
 
 #[tokio::test(flavor = "multi_thread")]
