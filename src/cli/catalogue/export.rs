@@ -28,8 +28,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  svix-operator catalogue export manifests/ | head -1
-      openapi: 3.1.0
+  svix-operator catalogue export manifests/ > openapi.yaml
+      the event types in manifests as OpenAPI 3.1
   SVIX_TOKEN=... svix-operator catalogue export --from-svix --format asyncapi > asyncapi.yaml
       the event types in Svix as AsyncAPI 3.0")]
 pub struct Arguments {
