@@ -88,7 +88,7 @@ impl Selection {
 /// The application or the endpoint does not exist, or Svix failed.
 pub async fn list(client: &Client, selection: &Selection, limit: usize) -> Result<Listed, MessagesError> {
     let mut listed = Listed::default();
-    // Only the first page has a bound in time: with one, Svix looks back 90 days from there and not from the page.
+    // Only the first page has a bound in time: with one, Svix lists the 90 days before it, not those before the page.
     let mut next: Option<String> = None;
     loop {
         let position = next.as_deref().map_or(Position::Newest(selection.until), Position::Next);
