@@ -1,6 +1,7 @@
 //! `svix-operator events` and `svix-operator secret` as a user runs them, against the embedded Svix.
 
 use std::{
+    io::Write as _,
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -103,6 +104,23 @@ impl Environment {
             .env("SVIX_TOKEN", self.svix.token())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Runs a command on a terminal, where somebody types a line. What the terminal shows is standard output.
+    async fn run_on_terminal(&self, arguments: &[&str], typed: &str) -> Output {
+        let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let mut command = Command::new("python3");
+        command.args(["-c", script, PROGRAM]).args(arguments);
+        command.env("SVIX_URL", self.svix.url()).env("SVIX_TOKEN", self.svix.token());
+        let typed = format!("{typed}\n");
+        tokio::task::spawn_blocking(move || {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = command.spawn().expect("the tests of questions need Python 3");
+            child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+            child.wait_with_output().unwrap()
+        })
+        .await
+        .unwrap()
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {

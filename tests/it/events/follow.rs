@@ -107,6 +107,25 @@ async fn without_since_only_new_events_are_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn new_events_of_an_endpoint_have_a_state() {
+    let environment = Environment::new().await;
+    environment.endpoint("mine", json!({"channels": ["eu"]})).await;
+    let old = environment.deliver("a.b", json!({"channels": ["eu"]}), 1).await;
+    let following = Following::start(&environment, &["--endpoint", "mine", "--since", "1h"]);
+
+    let first = following.next();
+    environment.receiver_replies(500, "");
+    environment.send("a.b", json!({})).await;
+    let new = environment.deliver("a.b", json!({"channels": ["eu"]}), 1).await;
+    let second = following.next();
+    following.signal("-INT");
+
+    assert!(first.contains(&old) && first.contains(" succeeded "), "{first}");
+    assert!(second.contains(&new) && second.contains(" retrying "), "{second}");
+    assert_eq!(following.end(), (Some(0), vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_in_an_outage() {
     let environment = Environment::new().await;
     environment.send("a.b", json!({})).await;

@@ -80,6 +80,25 @@ async fn nobody_is_asked_without_a_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_yes_approves() {
+    let environment = Environment::new().await;
+    environment.endpoint("mine", json!({})).await;
+    environment.receiver_replies(500, "");
+    environment.deliver("a.b", json!({}), 1).await;
+    let replay = ["events", "replay", "--endpoint", "mine", "--since", "1h"];
+
+    let refused = environment.run_on_terminal(&replay, "y").await;
+    let sent_before = calls(&environment, "endpoint.recover");
+    let approved = environment.run_on_terminal(&replay, "yes").await;
+
+    assert_eq!((code(&refused), sent_before), (1, 0), "{}", out(&refused));
+    assert!(out(&refused).contains("1 event failed at mine from 20"), "{}", out(&refused));
+    assert!(out(&refused).contains("Send them again? Only `yes` is accepted: "), "{}", out(&refused));
+    assert!(out(&refused).contains("not approved; nothing was sent"), "{}", out(&refused));
+    assert_eq!((code(&approved), calls(&environment, "endpoint.recover")), (0, 1), "{}", out(&approved));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_open_source_server_cannot_send_what_is_missing() {
     let environment = Environment::new().await;
     let missing = ["events", "replay", "--endpoint", "mine", "--since", "1h", "--missing-only", "--yes"];

@@ -51,6 +51,21 @@ async fn rotate_says_how_long_the_old_key_is_valid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_yes_approves() {
+    let environment = Environment::new().await;
+    environment.endpoint("mine", json!({"secret": KEY})).await;
+
+    let refused = environment.run_on_terminal(&["secret", "rotate", "mine"], "no").await;
+    let after = key(&environment);
+    let approved = environment.run_on_terminal(&["secret", "rotate", "mine"], "yes").await;
+
+    assert_eq!((code(&refused), after.as_str()), (1, KEY), "{}", out(&refused));
+    assert!(out(&refused).contains("Replace the signing key of mine? Only `yes`"), "{}", out(&refused));
+    assert_eq!(code(&approved), 0, "{}", out(&approved));
+    assert_ne!(key(&environment), KEY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_ones_own_is_read_from_a_file_or_standard_input() {
     let environment = Environment::new().await;
     environment.endpoint("mine", json!({})).await;
