@@ -106,8 +106,9 @@ impl Environment {
         command
     }
 
-    /// Runs a command on a terminal, where somebody types a line. What the terminal shows is standard output.
-    async fn run_on_terminal(&self, arguments: &[&str], typed: &str) -> Output {
+    /// Runs a command on a terminal, where somebody types a line. What the terminal shows is standard output. `None`: there
+    /// is no Python, which makes the terminal.
+    async fn run_on_terminal(&self, arguments: &[&str], typed: &str) -> Option<Output> {
         let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
         let mut command = Command::new("python3");
         command.args(["-c", script, PROGRAM]).args(arguments);
@@ -115,9 +116,16 @@ impl Environment {
         let typed = format!("{typed}\n");
         tokio::task::spawn_blocking(move || {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let mut child = command.spawn().expect("the tests of questions need Python 3");
+            let mut child = match command.spawn() {
+                Ok(child) => child,
+                Err(error) => {
+                    assert!(std::env::var_os("SVIX_OPERATOR_REQUIRE_SDKS").is_none(), "python3: {error}");
+                    eprintln!("not tested: python3: {error}");
+                    return None;
+                }
+            };
             child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-            child.wait_with_output().unwrap()
+            Some(child.wait_with_output().unwrap())
         })
         .await
         .unwrap()

