@@ -55,7 +55,10 @@ Examples:
   svix-operator dev manifests/
       reconcile an embedded Svix, with the gateway in front of it
   SVIX_TOKEN=... svix-operator dev manifests/ --once --svix-url https://api.eu.svix.com
-      reconcile a server of your own, and exit")]
+      KIND               NAMESPACE   NAME           STATE     SVIX            REASON
+      WebhookEventType   shop        order.placed   in sync   order.placed    InSync
+      WebhookEndpoint    shop        orders         in sync   default/ep_2b…  InSync
+      2 objects: 2 in sync")]
 pub struct Arguments {
     /// Folder of manifests (YAML or JSON), or one file.
     dir: PathBuf,

@@ -130,6 +130,16 @@ pub enum Encoding {
     Always,
 }
 
+impl From<Encoding> for ChannelEncoding {
+    fn from(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::WhenNeeded => Self::WhenNeeded,
+            Encoding::WhenNeededOnCloud => Self::WhenNeededOnCloud,
+            Encoding::Always => Self::Always,
+        }
+    }
+}
+
 /// `payloadPolicy` on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Policy {
@@ -191,9 +201,7 @@ impl SourceArguments {
     /// Returns how channels are written, given the connection that a folder declares.
     pub fn encoding(&self, connection: Option<&SvixConnectionSpec>) -> ChannelEncoding {
         match self.channel_encoding {
-            Some(Encoding::WhenNeeded) => ChannelEncoding::WhenNeeded,
-            Some(Encoding::WhenNeededOnCloud) => ChannelEncoding::WhenNeededOnCloud,
-            Some(Encoding::Always) => ChannelEncoding::Always,
+            Some(encoding) => encoding.into(),
             None => connection.map(SvixConnectionSpec::channel_encoding).unwrap_or_default(),
         }
     }

@@ -33,9 +33,9 @@ use super::{
 #[command(after_help = "\
 Examples:
   svix-operator send order.placed -f order.json --from manifests/ --dry-run
-      check a payload against the schema in a folder, and send nothing
-  SVIX_TOKEN=... svix-operator send order.placed -f - --from-svix --svix-url https://api.eu.svix.com < order.json
-      check it against the schema in Svix, and send it")]
+      order.placed: the payload matches; nothing is sent
+  SVIX_TOKEN=... svix-operator send order.placed -f order.json --from-svix
+      msg_36Jd0rXfqEvZbVh2lF4nQbM3c1T")]
 pub struct Arguments {
     /// The event type.
     event_type: String,

@@ -20,6 +20,7 @@ mod docs;
 mod ecma_262;
 mod embedded_faults;
 mod engine;
+mod events;
 mod examples;
 mod export;
 mod gateway;

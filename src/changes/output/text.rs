@@ -4,9 +4,11 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::plan::printable;
+
 use super::{
     super::model::{Action, ChangeSet},
-    lines::{Sign, lines, printable},
+    lines::{Sign, lines},
     summary::{head, summary},
 };
 

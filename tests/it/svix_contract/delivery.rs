@@ -453,3 +453,111 @@ async fn send_example_needs_an_example_in_version_1() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn messages_of_an_endpoint_are_listed_by_state_and_channel() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let fine = given.send(svix, json!({"channels": ["c"]})).await;
+        if given.arrives(svix, &fine).await.is_none() {
+            return;
+        }
+        given.attempted(svix, &fine, 1).await;
+        given.receiver.answer_next(&[500; 4]);
+        let failing = given.send(svix, json!({})).await;
+        given.attempted(svix, &failing, 1).await;
+        let listed = async |query: &str| -> Vec<Value> {
+            let list = svix.all(&format!("{}msg/?{query}", given.mine())).await;
+            list.into_iter().map(|message| message["id"].clone()).collect()
+        };
+
+        assert_eq!(listed("").await.len(), 2);
+        assert_eq!(listed("channel=c").await, [json!(fine)]);
+        assert_eq!(listed("status=0").await, [json!(fine)]);
+        // Another attempt follows.
+        assert_eq!(listed("status=3").await, [json!(failing)]);
+        assert_eq!(listed("status=2").await, [Value::Null; 0]);
+        // No attempt follows one that was asked for.
+        svix.post(&format!("/app/{}/msg/{failing}/endpoint/mine/resend/", given.app), json!({}))
+            .await
+            .expect(202);
+        eventually("the message has failed", DELIVERY, async || {
+            (listed("status=2").await == [json!(failing)]).then_some(())
+        })
+        .await;
+        assert_eq!(listed("status=3").await, [Value::Null; 0]);
+        assert_eq!(listed("status=0").await, [json!(fine)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn failed_messages_are_recovered() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let fine = given.send(svix, json!({})).await;
+        if given.arrives(svix, &fine).await.is_none() {
+            return;
+        }
+        given.attempted(svix, &fine, 1).await;
+        given.receiver.answer_next(&[500; 3]);
+        let failing = given.send(svix, json!({})).await;
+        given.attempted(svix, &failing, 1).await;
+        let recover = format!("{}recover/", given.mine());
+        let ago = |hours: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+
+        let task = svix.post(&recover, json!({"since": ago(1)})).await.expect(202);
+
+        assert!(task["id"].as_str().unwrap().starts_with("qtask_"), "{task}");
+        assert_eq!((&task["status"], &task["task"]), (&json!("running"), &json!("endpoint.recover")));
+        eventually("an attempt that was asked for", DELIVERY, async || {
+            let attempts = given.attempts(svix, &failing).await;
+            attempts.iter().any(|attempt| attempt["triggerType"] == 1).then_some(())
+        })
+        .await;
+        assert_eq!(given.attempts(svix, &fine).await.len(), 1);
+        let nobody = format!("{}nobody/recover/", given.endpoints());
+        svix.post(&nobody, json!({"since": ago(1)})).await.expect_error(404, "not_found");
+        svix.post(&recover, json!({"since": ago(15 * 24)})).await.expect_invalid("body.since");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn there_is_no_call_that_sends_missing_messages() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let since = jiff::Timestamp::now();
+
+        let answer = svix.post(&format!("{}replay-missing/", given.mine()), json!({"since": since})).await;
+
+        assert_eq!(answer.status, 404, "{answer:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn attempts_at_an_endpoint_are_listed_by_outcome() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let fine = given.send(svix, json!({})).await;
+        if given.arrives(svix, &fine).await.is_none() {
+            return;
+        }
+        given.attempted(svix, &fine, 1).await;
+        given.receiver.answer_next(&[500; 3]);
+        let failing = given.send(svix, json!({})).await;
+        given.attempted(svix, &failing, 1).await;
+        let messages = async |status: u8| -> Vec<Value> {
+            let path =
+                format!("/app/{}/attempt/endpoint/mine/?status={status}&with_content=false", given.app);
+            let mut messages: Vec<_> =
+                svix.all(&path).await.into_iter().map(|attempt| attempt["msgId"].clone()).collect();
+            messages.dedup();
+            messages
+        };
+
+        assert_eq!((messages(0).await, messages(2).await), (vec![json!(fine)], vec![json!(failing)]));
+    })
+    .await;
+}
