@@ -25,6 +25,7 @@ use crate::{
 
 use super::{
     exit::Exit,
+    gateway::SurfaceArgument,
     runtime::{self, Threads},
     signals::shutdown_on_signals,
     svix_server, terminal,
@@ -99,6 +100,17 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "once")]
     gateway: SocketAddr,
 
+    /// Whose operations of Svix's API the gateway forwards; for a server of --svix-url that is Svix Cloud.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SURFACE",
+        default_value = "open-source",
+        requires = "svix_url",
+        conflicts_with = "once"
+    )]
+    surface: SurfaceArgument,
+
     /// Maximum number of objects that are reconciled at once.
     #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -150,7 +162,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     }
     let front = match arguments.once {
         true => None,
-        false => Some(GatewayFront::start(arguments.gateway, &server.url, printed, &shutdown).await?),
+        false => {
+            let surface = arguments.surface.into();
+            Some(GatewayFront::start(arguments.gateway, &server.url, surface, printed, &shutdown).await?)
+        }
     };
     let mut workspace = Workspace { dir: arguments.dir, server, runner, front, rows: StatusRows::default() };
 
@@ -190,7 +205,9 @@ fn start_runner(concurrency: usize, lines: Option<Arc<Lines>>) -> ManifestRunner
             lines.add(&format!("  {} {}: {}", record.reason, object.key(), record.message));
         }
     };
-    let options = Options { concurrency, settle: Duration::from_millis(300), ..Options::default() };
+    // Addresses that are never reached are warned of as the folder is read.
+    let settle = Duration::from_millis(300);
+    let options = Options { concurrency, settle, warns_of_unreachable: false, ..Options::default() };
     ManifestRunner::start(References::default(), options, Metrics::default(), on_event)
 }
 

@@ -61,6 +61,9 @@ pub struct Options {
     pub namespaces: Option<BTreeSet<String>>,
     /// Who sees the steps before they are carried out, if anybody does.
     pub reviewer: Option<Arc<dyn Reviewer>>,
+    /// Whether a Warning is published about an address from a Secret that Svix never delivers to. The embedded Svix
+    /// delivers to each address.
+    pub warns_of_unreachable: bool,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             orphan_after: Duration::from_secs(600),
             namespaces: None,
             reviewer: None,
+            warns_of_unreachable: true,
         }
     }
 }

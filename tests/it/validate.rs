@@ -210,6 +210,27 @@ fn standard_input_is_read_and_has_positions() {
 }
 
 #[test]
+fn standard_input_is_decoded_as_files_are() {
+    let folder = Folder::new(&[]);
+    let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (bytes, expected, start) in [
+        (units(&format!("\u{feff}{EVENT_TYPE}")), 0, ""),
+        (format!("\u{feff}{EVENT_TYPE}").into_bytes(), 0, ""),
+        (units(EVENT_TYPE), 2, "error: standard input: UTF-16 without a byte order mark"),
+        (b"a: \xff".to_vec(), 2, "error: standard input: not UTF-8 text: line 1"),
+    ] {
+        let mut command = folder.command();
+        let mut child = command.arg("-").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(code(&output) == expected && errors.starts_with(start), "{output:?}");
+    }
+}
+
+#[test]
 fn payloads_are_checked_with_their_positions() {
     let folder = Folder::new(&[
         ("a.yaml", EVENT_TYPE),

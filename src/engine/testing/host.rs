@@ -38,7 +38,8 @@ struct State {
     version: u64,
     objects: BTreeMap<ObjectKey, Object>,
     writes: Vec<(Write, ObjectKey)>,
-    failures: HashMap<Write, HostError>,
+    /// How many writes of a kind still succeed, and how the others fail.
+    failures: HashMap<Write, (usize, HostError)>,
     events: Vec<(ObjectKey, EventRecord)>,
     token: Option<Result<String, ReferenceError>>,
     config_map: Option<Result<String, ReferenceError>>,
@@ -71,7 +72,12 @@ impl FakeHost {
 
     /// Has all writes of a kind fail from now on.
     pub fn fail(&self, write: Write, error: HostError) {
-        self.state.lock().failures.insert(write, error);
+        self.fail_after(write, 0, error);
+    }
+
+    /// Has all writes of a kind fail, but for the next ones.
+    pub fn fail_after(&self, write: Write, successes: usize, error: HostError) {
+        self.state.lock().failures.insert(write, (successes, error));
     }
 
     /// Has all writes succeed again.
@@ -150,8 +156,10 @@ impl State {
     /// Counts a write, and returns the object that it is about as it is stored.
     fn begin(&mut self, write: Write, object: &Object) -> Result<Object, HostError> {
         self.writes.push((write, object.key()));
-        if let Some(error) = self.failures.get(&write) {
-            return Err(error.clone());
+        match self.failures.get_mut(&write) {
+            Some((0, error)) => return Err(error.clone()),
+            Some((left, _)) => *left -= 1,
+            None => {}
         }
         let stored = self.objects.get(&object.key()).cloned().ok_or(HostError::Gone)?;
         if stored.uid() == object.uid() { Ok(stored) } else { Err(HostError::Conflict) }

@@ -7,6 +7,9 @@ use svix_operator::embedded::HeaderNames;
 use super::receiver::{DELIVERY, Received, Receiver};
 use super::{Svix, contract, contract_with, eventually};
 
+/// What the real server says of an address that refuses connections.
+const CONNECT: &str = "error making request: client error (Connect)";
+
 /// A receiver, and an application with an endpoint of it called `mine` that takes every event type.
 struct Given {
     receiver: Receiver,
@@ -394,6 +397,30 @@ async fn a_redirect_is_a_failure() {
         let attempts = given.attempted(svix, &id, 1).await;
         let first = attempts.last().unwrap();
         assert_eq!((&first["status"], &first["responseStatusCode"]), (&json!(2), &json!(302)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_without_a_response_names_the_cause() {
+    contract(async |svix| {
+        // Given an endpoint at a port at which nothing listens
+        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let given = Given::new(svix, json!({"url": format!("http://127.0.0.1:{port}/hunter2")})).await;
+
+        // When a message is sent to it
+        let id = given.send(svix, json!({})).await;
+        let attempts = given.attempted(svix, &id, 1).await;
+
+        // Then the attempt has no status code, and the cause in place of the response, without the address.
+        let first = attempts.last().unwrap();
+        assert_eq!((&first["status"], &first["statusText"]), (&json!(2), &json!("fail")));
+        assert_eq!(first["responseStatusCode"], 0);
+        let response = first["response"].as_str().unwrap();
+        let blocked = "requests to this IP range are blocked (see the server configuration)";
+        assert!([CONNECT, blocked].contains(&response), "{first}");
+        let failed = svix.all(&format!("/app/{}/attempt/msg/{id}/?status=2", given.app)).await;
+        assert_eq!(failed.last(), Some(first));
     })
     .await;
 }
