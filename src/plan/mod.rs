@@ -16,6 +16,7 @@ pub mod event_type;
 pub mod headers;
 pub mod ids;
 pub mod json_difference;
+pub mod revision;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;

@@ -63,14 +63,17 @@ fn is_document(value: &Value) -> bool {
 }
 
 /// The places where two documents differ.
-fn document(field: &str, before: &Value, after: &Value) -> Vec<Line> {
+pub(super) fn document(field: &str, before: &Value, after: &Value) -> Vec<Line> {
     let differences = differences(before, after);
     let more = differences.len().saturating_sub(MAX_LINES);
     let mut lines: Vec<_> = differences
         .iter()
         .take(MAX_LINES)
         .map(|difference| {
-            let place = format!("{field}{}", difference.pointer.as_str());
+            let place = match (field, difference.pointer.as_str()) {
+                ("", "") => "/".to_owned(),
+                (field, pointer) => format!("{field}{pointer}"),
+            };
             let (sign, text) = match (&difference.before, &difference.after) {
                 (None, after) => (Sign::Added, after.as_ref().map(value).unwrap_or_default()),
                 (before, None) => (Sign::Removed, before.as_ref().map(value).unwrap_or_default()),
@@ -82,6 +85,7 @@ fn document(field: &str, before: &Value, after: &Value) -> Vec<Line> {
         })
         .collect();
     if more > 0 {
+        let field = if field.is_empty() { "/" } else { field };
         lines.push(Line { sign: Sign::Changed, text: format!("{field}: {more} more places") });
     }
     lines
@@ -105,7 +109,8 @@ fn value(value: &Value) -> String {
 }
 
 /// A text in one line that controls no terminal and hides nothing: two values that differ look different.
-pub(super) fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
 }
 
