@@ -7,10 +7,11 @@ use serde_json::value::RawValue;
 
 use crate::{
     api::{Compatibility, CompatibilityAgainst, ConnectionRef, DEFAULT_CONNECTION, GROUP},
+    catalogue::Directory,
     plan::compatibility::KeptVersions,
 };
 
-use super::{Known, wire::Review};
+use super::wire::Review;
 
 /// Where the published versions of schemas are kept.
 pub trait SchemaHistory: Send + Sync {
@@ -54,8 +55,7 @@ struct Spec {
 }
 
 /// Returns the event type whose kept versions the review of a body needs; `None`: it needs none.
-pub(super) fn needed(body: &[u8], known: &Known) -> Option<EventTypeId> {
-    known.history.as_ref()?;
+pub(super) fn needed(body: &[u8], directory: &Directory) -> Option<EventTypeId> {
     let compares_all = |compatibility: Option<&Compatibility>| {
         compatibility.is_some_and(|compatibility| compatibility.against() == CompatibilityAgainst::All)
     };
@@ -73,7 +73,7 @@ pub(super) fn needed(body: &[u8], known: &Known) -> Option<EventTypeId> {
     }
     let spec: Spec = serde_json::from_str(new.spec.get()).ok()?;
     let connection = spec.connection_ref.as_ref().map_or(DEFAULT_CONNECTION, |reference| &reference.name);
-    let floor = known.directory.connection(connection);
+    let floor = directory.connection(connection);
     let floor = floor.as_ref().and_then(|connection| connection.compatibility.as_ref());
     let Metadata { namespace, uid } = new.metadata;
     (compares_all(spec.compatibility.as_ref()) || compares_all(floor))
@@ -83,27 +83,10 @@ pub(super) fn needed(body: &[u8], known: &Known) -> Option<EventTypeId> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
     use serde_json::{Value, json};
 
     use super::*;
     use crate::api::SvixConnectionSpec;
-
-    struct NoHistory;
-
-    impl SchemaHistory for NoHistory {
-        fn kept_versions<'a>(
-            &'a self,
-            _: &'a EventTypeId,
-        ) -> Pin<Box<dyn Future<Output = KeptVersions> + Send + 'a>> {
-            Box::pin(std::future::ready(KeptVersions::default()))
-        }
-    }
-
-    fn known() -> Known {
-        Known { history: Some(Arc::new(NoHistory)), ..Known::default() }
-    }
 
     fn update(old: &Value, new: &Value) -> Value {
         let object =
@@ -118,9 +101,9 @@ mod tests {
         })
     }
 
-    fn needed_by(review: &Value, known: &Known) -> bool {
+    fn needed_by(review: &Value, directory: &Directory) -> bool {
         let expected = EventTypeId { namespace: "ns".to_owned(), uid: "u".to_owned() };
-        let needed = needed(review.to_string().as_bytes(), known);
+        let needed = needed(review.to_string().as_bytes(), directory);
         assert!(needed.as_ref().is_none_or(|needed| *needed == expected), "{needed:?}");
         needed.is_some()
     }
@@ -133,20 +116,19 @@ mod tests {
     fn a_change_against_all_needs_the_history() {
         let change = update(&all(json!({})), &all(json!({"type": "object"})));
 
-        assert!(needed_by(&change, &known()));
-        assert!(!needed_by(&change, &Known::default()), "there is none");
+        assert!(needed_by(&change, &Directory::default()));
     }
 
     #[test]
     fn the_connection_can_ask_for_the_history() {
-        let known = known();
+        let directory = Directory::default();
         let compatibility = serde_json::from_value(json!({"against": "All"})).unwrap();
         let floor = SvixConnectionSpec { compatibility, ..SvixConnectionSpec::default() };
-        known.directory.set_connection("default", Some(floor));
+        directory.set_connection("default", Some(floor));
 
-        assert!(needed_by(&update(&json!({"schema": {}}), &json!({"schema": {"a": 1}})), &known));
+        assert!(needed_by(&update(&json!({"schema": {}}), &json!({"schema": {"a": 1}})), &directory));
         let other = json!({"schema": {"a": 1}, "connectionRef": {"name": "other"}});
-        assert!(!needed_by(&update(&json!({"schema": {}}), &other), &known));
+        assert!(!needed_by(&update(&json!({"schema": {}}), &other), &directory));
     }
 
     #[test]
@@ -162,7 +144,7 @@ mod tests {
         let last = update(&json!({"schema": {}}), &json!({"schema": {"a": 1}}));
 
         for review in [create, other, odd, same, last, json!({}), json!(null)] {
-            assert!(!needed_by(&review, &known()), "{review}");
+            assert!(!needed_by(&review, &Directory::default()), "{review}");
         }
     }
 }

@@ -268,13 +268,15 @@ async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Review
         }
     }
     let permit = shared.turns.acquire_large(caller, &body).await;
-    let needed = history::needed(&body, &shared.known);
+    let history = shared.known.history.as_ref();
+    let needed =
+        history.and_then(|history| Some((history, history::needed(&body, &shared.known.directory)?)));
     // A page of a list is in memory beside what was read of it.
     let of_history = if needed.is_some() { 2 * MAX_COMPARED } else { 0 };
     let memory = shared.memory.reserve(super::memory(&body) + of_history).await;
-    let kept = match (&shared.known.history, needed) {
-        (Some(history), Some(event_type)) => history.kept_versions(&event_type).await,
-        _ => KeptVersions::default(),
+    let kept = match needed {
+        Some((history, event_type)) => history.kept_versions(&event_type).await,
+        None => KeptVersions::default(),
     };
     let known = shared.known.clone();
     judging::thoroughly((permit, memory), move |effort| review_within(&body, &known, &kept, effort)).await
