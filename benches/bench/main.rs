@@ -3,13 +3,14 @@
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
 //! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `hostile`, `gateway`,
-//! `admission` and `memory`.
+//! `admission`, `changes` and `memory`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
 mod admission;
+mod changes;
 mod cluster;
 mod converge;
 mod gateway;
@@ -56,6 +57,9 @@ fn main() {
         }
         if runs("admission") {
             admission::run(&mut table).await;
+        }
+        if runs("changes") {
+            changes::run(&mut table).await;
         }
         if runs("memory") {
             memory::run(&mut table).await;

@@ -1,6 +1,11 @@
 //! The reviewer of `apply`: permits the steps of a change set and no others.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
+
+use parking_lot::Mutex;
 
 use crate::engine::{Mode, Object, ObjectKey, Proposal, Reviewer};
 
@@ -14,6 +19,9 @@ pub struct Approvals {
     key: Vec<u8>,
     write_hidden_headers: bool,
     approved: HashMap<String, Approved>,
+    /// The objects of which a step was permitted, and of which one was not.
+    permitted: Mutex<HashSet<String>>,
+    moved: Mutex<HashSet<String>>,
 }
 
 struct Approved {
@@ -42,7 +50,25 @@ impl Approvals {
             let fingerprint = change.fingerprint.clone()?;
             Some((change.key(), Approved { fingerprint, writes_details }))
         });
-        Self { key: token.as_bytes().to_vec(), write_hidden_headers, approved: approved.collect() }
+        Self {
+            key: token.as_bytes().to_vec(),
+            write_hidden_headers,
+            approved: approved.collect(),
+            permitted: Mutex::default(),
+            moved: Mutex::default(),
+        }
+    }
+
+    /// How many objects have a step that was permitted.
+    #[must_use]
+    pub fn permitted(&self) -> usize {
+        self.permitted.lock().len()
+    }
+
+    /// Whether a step of this object was not the one that was approved.
+    #[must_use]
+    pub fn has_moved(&self, key: &ObjectKey) -> bool {
+        self.moved.lock().contains(&key.to_string())
     }
 
     fn find(&self, key: &ObjectKey) -> Option<&Approved> {
@@ -59,7 +85,10 @@ impl Reviewer for Approvals {
 
     fn permits(&self, key: &ObjectKey, proposal: Proposal<'_>) -> bool {
         let found = || fingerprint(&self.key, key, proposal).to_string();
-        self.find(key).is_some_and(|approved| approved.fingerprint == found())
+        let is_permitted = self.find(key).is_some_and(|approved| approved.fingerprint == found());
+        let noted = if is_permitted { &self.permitted } else { &self.moved };
+        noted.lock().insert(key.to_string());
+        is_permitted
     }
 
     fn permits_details(&self, key: &ObjectKey) -> bool {

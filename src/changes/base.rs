@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     elsewhere::{self, CannotPrepare},
+    header_values::Headers,
     model::{Action, Change, ChangeSet, Side},
     placeholders,
     preview::{HiddenHeaders, Preview},
@@ -58,6 +59,7 @@ pub async fn compare(
     manage(&mut base);
     placeholders::add(&mut base);
     placeholders::add(&mut manifests);
+    let (headers_before, headers_after) = (Headers::of(&base), Headers::of(&manifests));
     let svix = EmbeddedSvix::start(embedded::Options::default()).await?;
     elsewhere::add_event_types(&svix, [&base, &manifests]).await?;
     let url = svix.url();
@@ -70,6 +72,7 @@ pub async fn compare(
     let mut changes =
         preview.change_set(&after.objects, |key| sources.origin(key).map(ToString::to_string)).changes;
     hide_addresses(&mut changes, &before.objects);
+    changes.iter_mut().for_each(|change| headers_before.compare(&headers_after, change));
     let is_declared = |key: &ObjectKey| after.objects.iter().any(|object| object.key() == *key);
     let deleted = before.objects.iter().filter(|object| !is_declared(&object.key()));
     changes.extend(deleted.filter_map(deletion));

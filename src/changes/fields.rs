@@ -11,7 +11,7 @@ use crate::plan::{
     event_type::{self, SCHEMA_VERSION},
 };
 
-use super::model::{FieldChange, Side};
+use super::model::{FieldChange, OWNER_MARK, Side};
 
 fn side<T: Into<Value>>(value: Option<T>) -> Side {
     value.map_or(Side::Absent, |value| Side::Value(value.into()))
@@ -23,6 +23,11 @@ fn change(field: impl Into<String>, before: Side, after: Side) -> FieldChange {
 
 fn list<'a>(values: impl IntoIterator<Item = &'a str>) -> Value {
     values.into_iter().collect::<Vec<_>>().into()
+}
+
+/// The name of the field of a header.
+pub(super) fn header_field(name: &str) -> String {
+    format!("headers/{name}")
 }
 
 /// The fields of an event type that is created.
@@ -109,7 +114,7 @@ pub(super) fn created_endpoint(desired: &endpoint::Desired) -> Vec<FieldChange> 
         fields.push(change(format!("metadata/{key}"), Side::Absent, text(value)));
     }
     for name in desired.headers.iter().flatten().map(|(name, _)| name) {
-        fields.push(change(format!("headers/{name}"), Side::Absent, Side::Hidden));
+        fields.push(change(header_field(name), Side::Absent, Side::Hidden));
     }
     if desired.signing_key.is_some() {
         fields.push(change(Field::SigningSecret.as_str(), Side::Absent, Side::Hidden));
@@ -183,7 +188,7 @@ pub(super) fn hidden(differences: &[HiddenDifference]) -> Vec<FieldChange> {
     let side = |is_there: bool| if is_there { Side::Hidden } else { Side::Absent };
     let fields = differences.iter().map(|difference| match difference {
         HiddenDifference::Header { name, in_svix, declared } => {
-            change(format!("headers/{name}"), side(*in_svix), side(*declared))
+            change(header_field(name), side(*in_svix), side(*declared))
         }
         HiddenDifference::SigningKey => change(Field::SigningSecret.as_str(), Side::Hidden, Side::Hidden),
     });
@@ -192,11 +197,11 @@ pub(super) fn hidden(differences: &[HiddenDifference]) -> Vec<FieldChange> {
 
 /// Headers whose values Svix hides, which are written all the same.
 pub(super) fn unknown_headers(names: &[String]) -> Vec<FieldChange> {
-    names.iter().map(|name| change(format!("headers/{name}"), Side::Hidden, Side::Hidden)).collect()
+    names.iter().map(|name| change(header_field(name), Side::Hidden, Side::Hidden)).collect()
 }
 
 /// The owner mark and the other parts of metadata that are no difference of the spec.
 pub(super) fn owner_mark(desired: &endpoint::Desired, observed: Option<&endpoint::Observed>) -> FieldChange {
     let before = observed.and_then(|observed| observed.mark());
-    change("owner mark", side(before), Side::Value(json!(desired.mark)))
+    change(OWNER_MARK, side(before), Side::Value(json!(desired.mark)))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    engine::Kind,
     plan::{endpoint::Observed, ids},
     svix::{Client, Error},
 };
@@ -29,7 +30,8 @@ pub async fn list(
     applications: &[String],
 ) -> Result<Vec<Foreign>, Error> {
     let mut foreign = Vec::new();
-    let declared: BTreeSet<&str> = changes.changes.iter().filter_map(|it| it.resource.as_deref()).collect();
+    let event_types = changes.changes.iter().filter(|change| change.kind == Kind::EventType.as_str());
+    let declared: BTreeSet<&str> = event_types.filter_map(|it| it.resource.as_deref()).collect();
     let mut from = None;
     loop {
         let page = client.list_event_types(from.as_deref()).await?;

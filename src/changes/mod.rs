@@ -14,8 +14,10 @@ mod elsewhere;
 mod fields;
 mod fingerprint;
 pub mod foreign;
+mod header_values;
 pub mod json_diff;
 mod model;
+mod not_compared;
 pub mod output;
 mod placeholders;
 mod plan_file;
@@ -24,6 +26,7 @@ mod run;
 
 pub use approvals::Approvals;
 pub use model::{Action, Change, ChangeSet, FieldChange, Foreign, Refusal, Side, Totals};
+pub use placeholders::{MissingSecrets, add as add_missing_secrets};
 pub use plan_file::{InvalidPlan, Plan, Stale};
 pub use preview::{HiddenHeaders, Preview};
 pub use run::{CannotCompare, Finished, Run, Target, run};

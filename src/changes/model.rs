@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::Object;
+use crate::{
+    api::Reason,
+    engine::{Object, ObjectKey},
+    plan::Field,
+};
 
 /// What would be done for an object.
 #[derive(
@@ -88,6 +92,9 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// The field of the owner mark.
+pub(super) const OWNER_MARK: &str = "owner mark";
+
 /// What would be done for one object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -120,6 +127,12 @@ pub struct Change {
     /// Whether the change of its schema is one that the compatibility level forbids.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub incompatible: bool,
+    /// Secrets that the object refers to and that are not among the manifests. Without them it cannot be applied.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub missing_secrets: Vec<String>,
+    /// Whether nothing is written for the object since it is suspended or observed.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub unmanaged: bool,
     /// What the change depends on: another fingerprint is another change. Only those with the token can compute it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fingerprint: Option<String>,
@@ -141,6 +154,8 @@ impl Change {
             notes: Vec::new(),
             refusal: None,
             incompatible: false,
+            missing_secrets: Vec::new(),
+            unmanaged: false,
             fingerprint: None,
         }
     }
@@ -159,6 +174,8 @@ impl Change {
             notes: vec!["no manifest declares it".to_owned()],
             refusal: None,
             incompatible: false,
+            missing_secrets: Vec::new(),
+            unmanaged: false,
             fingerprint: None,
         }
     }
@@ -173,10 +190,20 @@ impl Change {
     /// The object, as messages name it.
     #[must_use]
     pub fn object(&self) -> String {
-        if self.namespace.is_empty() {
-            return format!("{} {}", self.kind, self.name);
-        }
-        format!("{} {}/{}", self.kind, self.namespace, self.name)
+        object(&self.kind, &self.namespace, &self.name)
+    }
+
+    /// The same of a key.
+    #[must_use]
+    pub fn named(key: &ObjectKey) -> String {
+        object(key.kind.as_str(), &key.namespace, &key.name)
+    }
+}
+
+fn object(kind: &str, namespace: &str, name: &str) -> String {
+    match namespace {
+        "" => format!("{kind} {name}"),
+        namespace => format!("{kind} {namespace}/{name}"),
     }
 }
 
@@ -219,6 +246,22 @@ impl ChangeSet {
         Self { changes, foreign: Vec::new() }
     }
 
+    /// Refuses the changes of objects whose Secrets are not among the manifests: they can be compared, and not applied.
+    pub fn refuse_without_secrets(&mut self) {
+        for change in &mut self.changes {
+            if !change.action.is_change() || change.missing_secrets.is_empty() {
+                continue;
+            }
+            let secrets = change.missing_secrets.join(", ");
+            let message = format!(
+                "found no Secret {secrets} among the manifests, which applying needs; add it, or leave the object to the operator"
+            );
+            change.action = Action::Refuse;
+            change.refusal = Some(Refusal { reason: Reason::SecretNotFound.as_str().to_owned(), message });
+            change.fingerprint = None;
+        }
+    }
+
     /// How many objects there are of each action.
     #[must_use]
     pub fn totals(&self) -> Totals {
@@ -233,6 +276,20 @@ impl ChangeSet {
     #[must_use]
     pub fn has_differences(&self) -> bool {
         self.changes.iter().any(|change| change.action != Action::Nothing)
+    }
+
+    /// Whether what manifests declare is in Svix, apart from owner marks of endpoints that are adopted, and the uids that are
+    /// given together with them.
+    #[must_use]
+    pub fn is_as_declared(&self) -> bool {
+        self.changes.iter().all(|change| match change.action {
+            Action::Nothing => true,
+            Action::Adopt => {
+                let marks = [OWNER_MARK, Field::Uid.as_str()];
+                change.fields.iter().all(|field| marks.contains(&field.field.as_str()))
+            }
+            _ => false,
+        })
     }
 
     /// Whether something is refused.

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 use crate::{
+    api::{SecretKeyRef, WebhookEndpoint},
     manifests::{Loaded, Located, Origin},
-    plan::{digest::Digest, signing},
+    plan::{Field, digest::Digest, signing},
 };
+
+use super::fields::header_field;
 
 /// What a value is for.
 #[derive(Clone, Copy)]
@@ -18,8 +21,8 @@ enum Purpose {
     SigningKey,
 }
 
-/// Adds the Secrets and keys that no manifest declares.
-pub(super) fn add(loaded: &mut Loaded) {
+/// Adds the Secrets that no manifest declares. Returns their namespaces and names.
+pub fn add(loaded: &mut Loaded) -> MissingSecrets {
     let mut needed: BTreeMap<(String, String), BTreeMap<String, Purpose>> = BTreeMap::new();
     for located in &loaded.endpoints {
         let (spec, metadata) = (&located.object.spec, &located.object.metadata);
@@ -36,10 +39,12 @@ pub(super) fn add(loaded: &mut Loaded) {
     }
     let declared: BTreeSet<(String, String)> =
         loaded.secrets.iter().map(|located| name(&located.object)).collect();
+    let mut missing = BTreeSet::new();
     for (name, keys) in needed {
         if declared.contains(&name) {
             continue;
         }
+        missing.insert(name.clone());
         let (namespace, secret) = name;
         let data: BTreeMap<_, _> = keys
             .into_iter()
@@ -52,6 +57,29 @@ pub(super) fn add(loaded: &mut Loaded) {
         let object = Secret { metadata, data: Some(data), ..Secret::default() };
         let origin = Origin { file: "placeholder".to_owned(), line: 1 };
         loaded.secrets.push(Located { object, origin });
+    }
+    MissingSecrets(missing)
+}
+
+/// Secrets that manifests refer to and do not contain, by namespace and name.
+#[derive(Clone, Debug, Default)]
+pub struct MissingSecrets(BTreeSet<(String, String)>);
+
+impl MissingSecrets {
+    /// Returns the fields of an endpoint that are not known, each with the name of the Secret.
+    pub(super) fn fields<'a>(&'a self, endpoint: &'a WebhookEndpoint) -> Vec<(String, &'a str)> {
+        let namespace = endpoint.metadata.namespace.clone().unwrap_or_default();
+        let is_missing =
+            |reference: &SecretKeyRef| self.0.contains(&(namespace.clone(), reference.name.clone()));
+        let spec = &endpoint.spec;
+        let url = spec.url_from.iter().map(|source| (Field::Url.as_str().to_owned(), &source.secret_key_ref));
+        let headers = spec.headers.iter().flatten().filter_map(|header| {
+            header.value_from.as_ref().map(|source| (header_field(&header.name), &source.secret_key_ref))
+        });
+        let key = spec.signing_secret.iter().filter_map(|signing| signing.from_secret.as_ref());
+        let key = key.map(|reference| (Field::SigningSecret.as_str().to_owned(), reference));
+        let fields = url.chain(headers).chain(key);
+        fields.filter(|(_, it)| is_missing(it)).map(|(field, it)| (field, it.name.as_str())).collect()
     }
 }
 

@@ -112,7 +112,8 @@ impl Plan {
 }
 
 fn is_as_planned(planned: &Change, now: &Change) -> bool {
-    let is_done = now.action == Action::Nothing && planned.action.is_change();
+    // An object that was suspended since is not carried out.
+    let is_done = now.action == Action::Nothing && !now.unmanaged && planned.action.is_change();
     // The creation was interrupted before the endpoint was enabled.
     let is_half_done =
         planned.action == Action::Create && now.action == Action::Change && now.fields.is_empty();

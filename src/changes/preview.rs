@@ -9,6 +9,7 @@ use crate::{
     api::{Reason, WebhookEventType},
     engine::{Kind, Mode, Object, ObjectKey, Proposal, Reviewer},
     plan::{
+        Field,
         endpoint::{self, EndpointStep},
         event_type::{self, EventTypeStep},
     },
@@ -16,9 +17,11 @@ use crate::{
 };
 
 use super::{
-    fields,
+    fields::{self, header_field},
     fingerprint::fingerprint,
     model::{Action, Change, ChangeSet, FieldChange, Refusal, Side},
+    not_compared::refused,
+    placeholders::MissingSecrets,
 };
 
 /// What becomes of headers whose values Svix hides, so that nobody knows whether they differ.
@@ -37,6 +40,7 @@ pub struct Preview {
     /// The key of fingerprints: the token.
     key: Vec<u8>,
     hidden_headers: HiddenHeaders,
+    missing: MissingSecrets,
     changes: Mutex<BTreeMap<ObjectKey, Change>>,
 }
 
@@ -50,19 +54,31 @@ impl Preview {
     /// A preview without steps. `token`: that of the Svix server.
     #[must_use]
     pub fn new(token: &str, hidden_headers: HiddenHeaders) -> Self {
-        Self { key: token.as_bytes().to_vec(), hidden_headers, changes: Mutex::default() }
+        let missing = MissingSecrets::default();
+        Self { key: token.as_bytes().to_vec(), hidden_headers, missing, changes: Mutex::default() }
     }
 
-    /// Returns the changes of these objects. One for which the engine decided on no step is refused; its status says why.
+    /// Values of these Secrets are placeholders, so what comes from them cannot be compared.
+    #[must_use]
+    pub fn without_secrets(self, missing: MissingSecrets) -> Self {
+        Self { missing, ..self }
+    }
+
+    /// Returns the changes of these objects, connections among them. One for which the engine decided on no step is refused; its status says why.
     /// `origin`: the place of an object's manifest.
     #[must_use]
-    pub fn change_set(&self, objects: &[Object], origin: impl Fn(&ObjectKey) -> Option<String>) -> ChangeSet {
+    pub fn change_set(&self, all: &[Object], origin: impl Fn(&ObjectKey) -> Option<String>) -> ChangeSet {
         let mut changes = std::mem::take(&mut *self.changes.lock());
-        let objects =
-            objects.iter().filter(|object| matches!(object.kind(), Kind::EventType | Kind::Endpoint));
+        let objects = all.iter().filter(|object| matches!(object.kind(), Kind::EventType | Kind::Endpoint));
+        let connections = all.iter().filter_map(|object| match object {
+            Object::Connection(connection) => Some((object.key().name.to_string(), &connection.spec)),
+            _ => None,
+        });
+        let connections: BTreeMap<_, _> = connections.collect();
         let changes = objects.map(|object| {
             let key = object.key();
-            let mut change = changes.remove(&key).unwrap_or_else(|| refused(object));
+            let connection = || connections.get(object.connection_name()).copied();
+            let mut change = changes.remove(&key).unwrap_or_else(|| refused(object, connection()));
             change.origin = origin(&key);
             change
         });
@@ -102,6 +118,11 @@ impl Preview {
         else {
             return None;
         };
+        let not_known = match object {
+            Object::Endpoint(object) => self.missing.fields(object),
+            _ => Vec::new(),
+        };
+        let is_known = |field: &str| !not_known.iter().any(|(name, _)| name.eq_ignore_ascii_case(field));
         let mut change = Change {
             resource: Some(desired.uid.clone()),
             application: Some(desired.application.clone()),
@@ -121,6 +142,7 @@ impl Preview {
             EndpointStep::Change(changed, differences) => {
                 change.action = Action::Change;
                 if desired.headers.is_some()
+                    && is_known(Field::Url.as_str())
                     && observed.is_some_and(|observed| endpoint::goes_to_another_host(changed, observed))
                 {
                     change.notes.push(
@@ -138,8 +160,11 @@ impl Preview {
             EndpointStep::Refuse(error) => refuse(&mut change, error),
         }
         let mut details = fields::hidden(hidden);
-        let unknown: Vec<_> =
-            unknown_headers.iter().filter(|name| !is_named(&details, name)).cloned().collect();
+        let unknown: Vec<_> = unknown_headers
+            .iter()
+            .filter(|name| !is_named(&details, name) && is_known(&header_field(name)))
+            .cloned()
+            .collect();
         if !unknown.is_empty() && change.action != Action::Refuse {
             match self.hidden_headers {
                 HiddenHeaders::Written => details.extend(fields::unknown_headers(&unknown)),
@@ -157,6 +182,7 @@ impl Preview {
         if creates_application && change.action == Action::Create {
             change.notes.push(format!("application {} is created if it does not exist", desired.application));
         }
+        leave_out(&not_known, &mut change);
         self.finish(object, mode, proposal, &mut change);
         Some(change)
     }
@@ -170,11 +196,38 @@ impl Preview {
             Mode::Observe => "managementPolicy: Observe",
             Mode::Suspended => "suspend: true",
         };
+        change.unmanaged = true;
         if change.action != Action::Nothing {
             change
                 .notes
                 .push(format!("nothing is written ({why}); managing it would {}", change.action.verb()));
             (change.action, change.fingerprint) = (Action::Nothing, None);
+        }
+    }
+}
+
+/// Leaves out the fields whose values are not known, each with the name of its Secret.
+fn leave_out(not_known: &[(String, &str)], change: &mut Change) {
+    if not_known.is_empty() {
+        return;
+    }
+    let had_fields = !change.fields.is_empty();
+    if change.action != Action::Create {
+        let is_known =
+            |field: &FieldChange| !not_known.iter().any(|(name, _)| name.eq_ignore_ascii_case(&field.field));
+        change.fields.retain(is_known);
+    }
+    if change.action == Action::Change && had_fields && change.fields.is_empty() {
+        change.action = Action::Nothing;
+    }
+    for (field, secret) in not_known {
+        if change.action != Action::Create {
+            change
+                .notes
+                .push(format!("{field} cannot be compared: Secret {secret} is not among the manifests"));
+        }
+        if !change.missing_secrets.iter().any(|known| known == secret) {
+            change.missing_secrets.push((*secret).to_owned());
         }
     }
 }
@@ -190,16 +243,6 @@ fn refuse(change: &mut Change, error: &crate::plan::ReconcileError) {
     change.incompatible = error.reason == Reason::BreakingChange;
     let (reason, message) = (error.reason.as_str().to_owned(), error.message.clone());
     change.refusal = Some(Refusal { reason, message });
-}
-
-/// An object that could not be compared.
-fn refused(object: &Object) -> Change {
-    let ready = object.ready_condition();
-    let (reason, message) = ready.map_or_else(
-        || ("Unknown".to_owned(), "it was not compared in time".to_owned()),
-        |condition| (condition.reason.clone(), condition.message.clone()),
-    );
-    Change { action: Action::Refuse, refusal: Some(Refusal { reason, message }), ..Change::of(object) }
 }
 
 /// Says whether a receiver that relies on the schema before may refuse what the new one permits.

@@ -1,6 +1,7 @@
 //! `svix-operator apply`: shows what manifests change, asks, and carries it out.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     path::PathBuf,
@@ -93,6 +94,10 @@ enum ApplyError {
     #[error("{}: it is a plan for {found}, and this is {expected}", .path.display())]
     OtherServer { path: PathBuf, found: String, expected: String },
     #[error(
+        "{}: it is a plan for the objects of the connection {found:?}, and this is {expected:?}; give --connection", .path.display()
+    )]
+    OtherConnection { path: PathBuf, found: String, expected: String },
+    #[error(
         "--prune: {0} has the annotation {ADOPT_ID_ANNOTATION}, so what is declared cannot be told from what is not; apply \
          without --prune first, then remove the annotation"
     )]
@@ -129,6 +134,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
         Ok(changes) => changes,
         Err(message) => return Ok(failed(&target, &message)),
     };
+    changes.refuse_without_secrets();
     if arguments.prune {
         match deletions(&arguments, &target, &changes, &owner).await {
             Ok(deletions) => changes.changes.extend(deletions),
@@ -178,6 +184,11 @@ fn plan(arguments: &Arguments, target: &SvixTarget) -> Result<Option<Plan>, Appl
     let plan = Plan::parse(&text).map_err(|source| ApplyError::Plan { path: path.clone(), source })?;
     if plan.server != target.origin() {
         return Err(ApplyError::OtherServer { path, found: plan.server, expected: target.origin() });
+    }
+    let expected = &arguments.manifests.connection;
+    if plan.connection != *expected {
+        let expected = expected.clone();
+        return Err(ApplyError::OtherConnection { path, found: plan.connection, expected });
     }
     Ok(Some(plan))
 }
@@ -270,25 +281,31 @@ async fn carry_out(
     let progress = progress(count);
     let approvals = Arc::new(Approvals::new(changes, target.token(), target.writes_hidden_headers()));
     let on_event = {
-        let progress = progress.clone();
+        let (progress, approvals) = (progress.clone(), approvals.clone());
         move |_: &Object, _: &EventRecord| {
-            if progress.position() < progress.length().unwrap_or(0) {
-                progress.inc(1);
-            }
+            progress.set_position(u64::try_from(approvals.permitted()).unwrap_or(u64::MAX));
         }
     };
-    let finished = target.run(loaded, approvals, shutdown, on_event).await?;
+    let finished = target.run(loaded, approvals.clone(), shutdown, on_event).await?;
     if let Some(message) = finished.broken_connection {
         progress.finish_and_clear();
         return Ok(failed(target, &message));
     }
+    // They were compared as far as it is possible without their Secrets, and nothing of them was to be written.
+    let without_secrets: BTreeSet<String> = changes
+        .changes
+        .iter()
+        .filter(|change| !change.missing_secrets.is_empty())
+        .map(Change::object)
+        .collect();
     let not_done: Vec<&Object> = finished
         .objects
         .iter()
         .filter(|object| matches!(object.kind(), Kind::EventType | Kind::Endpoint))
         .filter(|object| object.ready() != Some(true))
+        .filter(|object| !without_secrets.contains(&Change::named(&object.key())))
         .collect();
-    let mut left = 0;
+    let (mut left, mut failures) = (0, 0);
     let deletions = changes
         .changes
         .iter()
@@ -307,7 +324,7 @@ async fn carry_out(
             }
             Err(error) if error.kind == ErrorKind::NotFound => progress.inc(1),
             Err(error) => {
-                left += 1;
+                (left, failures) = (left + 1, failures + 1);
                 eprintln!("{}: {error}", change.object());
             }
         }
@@ -325,7 +342,10 @@ async fn carry_out(
     let failed_text = manifests::counted(failed, "object");
     if failed > 0 {
         println!("{failed_text} not applied, the others are; apply again to complete it");
-        return Ok(Exit::Failed.into());
+        let has_moved = |object: &&Object| approvals.has_moved(&object.key());
+        // What was refused on purpose is no failure of Svix.
+        let is_refused = failures == 0 && not_done.iter().all(has_moved);
+        return Ok(if is_refused { Exit::Found } else { Exit::Failed }.into());
     }
     println!("applied {}", counted(count, "change"));
     Ok(Exit::Done.into())

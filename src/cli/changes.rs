@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
-    changes::{ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, run},
+    changes::{ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, add_missing_secrets, run},
     engine::{EventRecord, Object, Reviewer},
     manifests::{self, Input, Loaded, Located, NoManifests, Origin, Server, SourceMap},
     svix::Client,
@@ -221,7 +221,9 @@ impl SvixTarget {
         shutdown: &CancellationToken,
     ) -> Result<Result<ChangeSet, String>, crate::changes::CannotCompare> {
         let hidden = if self.write_hidden_headers { HiddenHeaders::Written } else { HiddenHeaders::Left };
-        let preview = Arc::new(Preview::new(&self.token, hidden));
+        let mut loaded = loaded;
+        let missing = add_missing_secrets(&mut loaded);
+        let preview = Arc::new(Preview::new(&self.token, hidden).without_secrets(missing));
         let finished = self.run(loaded, preview.clone(), shutdown, |_, _| ()).await?;
         if finished.left_out > 0 {
             let left_out = manifests::counted(finished.left_out, "object");

@@ -1,7 +1,6 @@
 //! `svix-operator diff`: what manifests would change, before anything is written.
 
 mod cluster;
-mod git;
 
 use std::{
     fs, io,
@@ -25,6 +24,7 @@ use crate::{
 use super::{
     changes::{InputError, ManifestArguments, ServerArguments, SvixTarget},
     exit::Exit,
+    git,
     runtime::{self, Threads},
     signals::{SignalError, shutdown_on_signals},
     terminal,
@@ -159,7 +159,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DiffError> {
             with_base(&arguments, base, loaded, &sources, &shutdown).await?
         }
         Against::Git(reference) => {
-            let base = git::load(reference, &arguments.manifests.paths).await?;
+            let base = git::load(reference, &arguments.manifests.paths)?;
             with_base(&arguments, base, loaded, &sources, &shutdown).await?
         }
         Against::Cluster => match cluster::load(&arguments.cluster, &mut loaded).await {
@@ -179,8 +179,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DiffError> {
     Ok(match () {
         () if arguments.exit_zero => Exit::Done,
         () if changes.is_incompatible() => Exit::Incompatible,
-        () if changes.has_differences() => Exit::Found,
-        () => Exit::Done,
+        () if changes.is_as_declared() => Exit::Done,
+        () => Exit::Found,
     }
     .into())
 }
@@ -197,6 +197,9 @@ async fn with_svix(
         Ok(changes) => changes,
         Err(message) => return Ok(Err(format!("{}: {message}", target.origin()))),
     };
+    if arguments.out.is_some() {
+        changes.refuse_without_secrets();
+    }
     if arguments.show_foreign {
         match foreign::list(&target.client, &changes, &[]).await {
             Ok(foreign) => changes.foreign = foreign,

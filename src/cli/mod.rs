@@ -14,6 +14,7 @@ mod diff;
 mod exit;
 mod export;
 mod gateway;
+mod git;
 mod kubernetes;
 mod payload_file;
 mod plugin;

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     api::DEFAULT_CONNECTION,
-    manifests::Input,
+    manifests::{self, Input, Loaded},
     schema::MAX_PAYLOAD_BYTES,
     telemetry::{self, LogFormat},
     validation::{
@@ -19,13 +19,14 @@ use crate::{
     },
 };
 
-use super::{exit::Exit, payload_file, terminal};
+use super::{exit::Exit, git, payload_file, terminal};
 
 /// Check manifests and payloads, without a cluster and without Svix.
 ///
 /// Reads YAML and JSON as kubectl does, and applies every rule of the custom resource definitions and of the admission
 /// webhook. Objects of other kinds are left out, so the output of kustomize and of `helm template` can be piped in.
-/// Exit codes: 0 no errors, and with --strict no warnings; 1 findings; 2 wrong arguments, or nothing to check.
+/// Exit codes: 0 no errors, and with --strict no warnings; 1 findings; 2 wrong arguments, or nothing to check;
+/// 4 a schema changes in a way that its compatibility level forbids (--against).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,6 +35,8 @@ Examples:
       12 objects in 4 files: 1 error
   kustomize build . | svix-operator validate -
       check what would be applied
+  svix-operator validate manifests/ --against git:origin/main
+      check that the schemas break no receiver, too
   svix-operator validate manifests/ --payload order.json --event-type order.placed
       check a payload against the schema in the manifests, too")]
 pub struct Arguments {
@@ -61,6 +64,11 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CONNECTION)]
     connection: String,
 
+    /// Compare schemas with earlier manifests: the same paths at `git:REF`, or a folder. A change that the compatibility level
+    /// forbids is an error, and exit code 4.
+    #[arg(long, value_name = "BASE", value_parser = base)]
+    against: Option<Base>,
+
     /// File of accepted warnings, a line for each: `<Kind> <namespace>/<name> <JSON Pointer>`.
     #[arg(long, value_name = "FILE")]
     accept: Option<PathBuf>,
@@ -80,6 +88,8 @@ enum ValidateError {
     NotUtf8,
     #[error("standard input is named more than once: it can be read only once")]
     StandardInputTwice,
+    #[error(transparent)]
+    Git(#[from] git::GitError),
     #[error(transparent)]
     Acceptance(#[from] InvalidAcceptance),
     #[error(
@@ -107,8 +117,11 @@ fn work(arguments: &Arguments) -> Result<ExitCode, ValidateError> {
     let inputs = arguments.paths.iter().map(|path| input(path)).collect::<Result<Vec<_>, _>>()?;
     let name = arguments.event_type.as_deref().unwrap_or_default();
     let payloads = arguments.payloads.iter().map(|path| payload(path, &arguments.connection, name));
-    let options =
-        Options { payloads: payloads.collect(), acceptances: acceptances(arguments.accept.as_deref())? };
+    let options = Options {
+        payloads: payloads.collect(),
+        acceptances: acceptances(arguments.accept.as_deref())?,
+        base: arguments.against.as_ref().map(|base| earlier(base, &arguments.paths)).transpose()?,
+    };
     let report = validation::validate(&inputs, &options);
     if report.totals.resources == 0 && report.findings.is_empty() {
         let paths: Vec<_> = arguments.paths.iter().map(|path| path.display().to_string()).collect();
@@ -117,10 +130,43 @@ fn work(arguments: &Arguments) -> Result<ExitCode, ValidateError> {
     }
     let color = terminal::has_color();
     terminal::print(|out| output::write(&report, arguments.output, arguments.strict, color, out));
-    Ok(match report.has_findings(arguments.strict) && !arguments.exit_zero {
-        true => Exit::Found.into(),
-        false => Exit::Done.into(),
-    })
+    Ok(match () {
+        () if arguments.exit_zero => Exit::Done,
+        () if report.is_incompatible() => Exit::Incompatible,
+        () if report.has_findings(arguments.strict) => Exit::Found,
+        () => Exit::Done,
+    }
+    .into())
+}
+
+#[derive(Clone, Debug)]
+enum Base {
+    Git(String),
+    Folder(PathBuf),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("expected git:REF, such as git:origin/main, or a folder of manifests")]
+struct InvalidBase;
+
+fn base(text: &str) -> Result<Base, InvalidBase> {
+    match text.strip_prefix("git:") {
+        // git takes it for an option.
+        Some(reference) if reference.is_empty() || reference.starts_with('-') => Err(InvalidBase),
+        Some(reference) => Ok(Base::Git(reference.to_owned())),
+        None if Path::new(text).exists() => Ok(Base::Folder(text.into())),
+        None => Err(InvalidBase),
+    }
+}
+
+/// Reads the earlier manifests. What of them is broken is not compared, and printed.
+fn earlier(base: &Base, paths: &[PathBuf]) -> Result<Loaded, ValidateError> {
+    let loaded = match base {
+        Base::Git(reference) => git::load(reference, paths)?,
+        Base::Folder(folder) => manifests::load(folder),
+    };
+    loaded.problems.iter().for_each(|problem| eprintln!("warning: the base: {problem}"));
+    Ok(loaded)
 }
 
 fn input(path: &Path) -> Result<Input, ValidateError> {

@@ -38,6 +38,8 @@ pub enum Rule {
     Reference,
     /// No other object declares the same in Svix.
     Ownership,
+    /// The schema changes as its compatibility level permits.
+    Compatibility,
     /// The payload matches the schema of its event type.
     Payload,
     /// An accepted warning still occurs.
@@ -61,6 +63,7 @@ impl Rule {
             Self::Admission => "The admission webhook admits the object without a warning.",
             Self::Reference => "Whatever the object refers to exists in what was read.",
             Self::Ownership => "No two objects declare the same event type or endpoint.",
+            Self::Compatibility => "The schema changes only in ways that its compatibility level permits.",
             Self::Payload => "The payload matches the schema of its event type.",
             Self::Acceptance => "Each accepted warning still occurs.",
         }

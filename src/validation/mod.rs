@@ -6,14 +6,16 @@
 //! 1. [`manifests::load_all`] reads the files, and checks each object as an API server does.
 //! 2. [`known`] makes what the admission webhook would know of a cluster from the objects that were read.
 //! 3. [`objects`] runs the webhook's rules on each object, and [`references`] checks what objects refer to.
-//! 4. [`payloads`] checks payload files against event types.
-//! 5. [`acceptance`] takes out the warnings that were accepted.
-//! 6. The result is a [`Report`]; [`output`] formats it.
+//! 4. [`compatibility`] compares schemas with those of earlier manifests.
+//! 5. [`payloads`] checks payload files against event types.
+//! 6. [`acceptance`] takes out the warnings that were accepted.
+//! 7. The result is a [`Report`]; [`output`] formats it.
 //!
 //! What was not read is not known to be missing: a connection, a Secret or a ConfigMap may be in the cluster, or in another
 //! repository. So an object that refers to such a one is not refused for it.
 
 pub mod acceptance;
+mod compatibility;
 mod finding;
 mod known;
 mod objects;
@@ -22,7 +24,7 @@ mod payloads;
 mod references;
 mod report;
 
-use crate::manifests::{self, Input, SourceMap};
+use crate::manifests::{self, Input, Loaded, SourceMap};
 
 use acceptance::Acceptances;
 use finding::Unplaced;
@@ -37,6 +39,8 @@ pub struct Options {
     pub payloads: Vec<PayloadFile>,
     /// The warnings that were accepted.
     pub acceptances: Acceptances,
+    /// Earlier manifests, which changes of schemas are compared with.
+    pub base: Option<Loaded>,
 }
 
 /// Checks the manifests in these inputs. Reads files, so it blocks.
@@ -50,6 +54,9 @@ pub fn validate(inputs: &[Input], options: &Options) -> Report {
     findings.extend(loaded.warnings.iter().cloned().map(Finding::warning));
     findings.extend(locate(&mut sources, objects::check(&loaded, &known)));
     findings.extend(locate(&mut sources, references::check(&loaded, &texts, &known)));
+    if let Some(base) = &options.base {
+        findings.extend(locate(&mut sources, compatibility::check(&loaded, &texts, &known, base)));
+    }
     findings.extend(options.payloads.iter().flat_map(|file| payloads::check(file, &known, &loaded)));
     findings.sort();
     // The rules of admission repeat some of those that the reading of manifests has.

@@ -80,7 +80,10 @@ impl Context<'_> {
 }
 
 /// Applies `check` to each item. Schemas are compiled here, which takes most of the time of a check.
-fn on_all_processors<T: Sync, U: Send>(items: &[T], check: impl Fn(&T) -> Vec<U> + Sync) -> Vec<U> {
+pub(super) fn on_all_processors<T: Sync, U: Send>(
+    items: &[T],
+    check: impl Fn(&T) -> Vec<U> + Sync,
+) -> Vec<U> {
     /// Fewer are not worth a thread.
     const SMALL: usize = 64;
     let processors = thread::available_parallelism().map_or(1, NonZero::get);

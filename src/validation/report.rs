@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::manifests::{Loaded, Located, ObjectId};
 
-use super::finding::{Finding, Keyed, Severity, id_of};
+use super::finding::{Finding, Keyed, Rule, Severity, id_of};
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,14 @@ impl Report {
         add(&loaded.endpoints, &mut objects);
         add(&loaded.events, &mut objects);
         Self { findings, objects, totals }
+    }
+
+    /// Whether a schema changes as its compatibility level forbids.
+    #[must_use]
+    pub fn is_incompatible(&self) -> bool {
+        let is_forbidden =
+            |finding: &Finding| finding.rule == Rule::Compatibility && finding.severity == Severity::Error;
+        self.findings.iter().any(is_forbidden)
     }
 
     /// Whether there is an error, or with `strict` a warning.

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use svix_operator::{
     changes::{Approvals, ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, run},
     embedded::EmbeddedSvix,
-    engine::Reviewer,
+    engine::{Kind, Reviewer},
     manifests::{Input, Loaded, Server, load_all},
 };
 use tokio_util::sync::CancellationToken;
@@ -39,4 +39,40 @@ async fn preview(svix: &EmbeddedSvix, manifests: &str) -> ChangeSet {
 /// Carries out these changes.
 async fn carry_out(svix: &EmbeddedSvix, manifests: &str, changes: &ChangeSet) -> Finished {
     run_with(svix, manifests, Arc::new(Approvals::new(changes, svix.token(), false))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_after_the_approval_is_known() {
+    let svix = crate::support::svix_server::start().await;
+    let manifests = "\
+apiVersion: svix-operator.dev/v1alpha1
+kind: SvixConnection
+metadata: {name: default}
+spec: {ownerId: prod, tokenSecretRef: {name: t, key: t}}
+---
+apiVersion: svix-operator.dev/v1alpha1
+kind: WebhookEventType
+metadata: {name: a.one, namespace: shop}
+spec: {description: First.}
+---
+apiVersion: svix-operator.dev/v1alpha1
+kind: WebhookEventType
+metadata: {name: a.two, namespace: shop}
+spec: {description: Second.}
+";
+    let changes = preview(&svix, manifests).await;
+    let by_hand = serde_json::json!({"name": "a.one", "description": "By hand."});
+    let url = format!("{}/api/v1/event-type", svix.url());
+    let created =
+        reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&by_hand).send().await.unwrap();
+    assert_eq!(created.status(), 201);
+
+    let approvals = Arc::new(Approvals::new(&changes, svix.token(), false));
+    let finished = run_with(&svix, manifests, approvals.clone()).await;
+
+    let event_types = finished.objects.iter().filter(|object| object.kind() == Kind::EventType);
+    let moved: Vec<_> =
+        event_types.map(|it| (it.key().name.to_string(), approvals.has_moved(&it.key()))).collect();
+    assert_eq!(moved, [("a.one".to_owned(), true), ("a.two".to_owned(), false)]);
+    assert_eq!(svix.snapshot().event_types["a.one"].description, "By hand.");
 }

@@ -71,6 +71,19 @@ impl Environment {
         printed
     }
 
+    /// Runs `diff` on a folder, and returns its exit code and the last line.
+    fn diff(&self, folder: &Path) -> (Option<i32>, String) {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["diff", "--svix-url", &self.svix.url()])
+            .arg(folder)
+            .env("SVIX_TOKEN", self.svix.token());
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), printed.lines().last().unwrap_or_default().to_owned())
+    }
+
     /// Runs `dev --once` on a folder, which must end in sync, and returns the writes to Svix.
     fn applied(&self, folder: &Path) -> Vec<String> {
         self.svix.clear_calls();

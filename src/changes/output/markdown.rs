@@ -166,6 +166,8 @@ mod tests {
                 notes,
                 refusal: refusal.map(|message| Refusal { reason, message }),
                 incompatible: false,
+            missing_secrets: Vec::new(),
+            unmanaged: false,
                 fingerprint: None,
             }
         }
@@ -254,6 +256,8 @@ mod tests {
             notes: Vec::new(),
             refusal: None,
             incompatible: false,
+            missing_secrets: Vec::new(),
+            unmanaged: false,
             fingerprint: None,
         }
     }

@@ -14,6 +14,7 @@ pub fn summary(changes: &ChangeSet) -> String {
     }
     let same = totals.get(&Action::Nothing).copied().unwrap_or(0);
     match words.as_slice() {
+        [adopted] if changes.is_as_declared() => format!("no differences ({same} compared), {adopted}"),
         [] => format!("no differences ({same} compared)"),
         words => format!("{}, {same} without differences", words.join(", ")),
     }

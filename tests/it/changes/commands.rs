@@ -397,3 +397,121 @@ async fn commits_that_cannot_be_read_are_exit_code_2() {
         assert!(error(&output).contains(expected), "{}", error(&output));
     }
 }
+
+const WITH_SECRETS: &str = "\
+apiVersion: svix-operator.dev/v1alpha1
+kind: WebhookEndpoint
+metadata: {name: orders, namespace: shop}
+spec:
+  urlFrom: {secretKeyRef: {name: hook, key: url}}
+  eventTypes: [order.placed]
+  headers:
+  - name: Authorization
+    valueFrom: {secretKeyRef: {name: hook, key: token}}
+";
+const SECRET: &str = "\
+apiVersion: v1
+kind: Secret
+metadata: {name: hook, namespace: shop}
+stringData: {url: 'https://hooks.example.org/canary', token: canary, other: another}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_secret_an_endpoint_is_compared() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.write("m/endpoint.yaml", WITH_SECRETS);
+    folder.write("m/secret.yaml", SECRET);
+    let applied = folder.on(&svix, &["apply", "m", "--yes"]).await;
+    assert_eq!(code(&applied), 0, "{}", error(&applied));
+    fs::remove_file(folder.path().join("m/secret.yaml")).unwrap();
+    svix.clear_calls();
+
+    let same = folder.on(&svix, &["diff", "m"]).await;
+    let nothing = folder.on(&svix, &["apply", "m", "--yes"]).await;
+    folder.write("m/endpoint.yaml", &format!("{WITH_SECRETS}  description: New.\n"));
+    let changed = folder.on(&svix, &["diff", "m"]).await;
+    let refused = folder.on(&svix, &["apply", "m", "--yes"]).await;
+
+    let unknown = "  url cannot be compared: Secret hook is not among the manifests\n  headers/Authorization cannot be \
+         compared: Secret hook is not among the manifests\n";
+    let head =
+        "WebhookEndpoint shop/orders (endpoint prod.shop.orders of application default) m/endpoint.yaml:1\n";
+    assert_eq!((code(&same), code(&nothing)), (0, 0), "{}{}", out(&same), error(&nothing));
+    assert!(out(&same).contains(unknown), "{}", out(&same));
+    assert_eq!(code(&changed), 1);
+    assert!(
+        out(&changed).starts_with(&format!("change {head}  ~ description: \"\" → \"New.\"\n")),
+        "{}",
+        out(&changed)
+    );
+    assert_eq!(code(&refused), 1);
+    assert!(
+        out(&refused).contains("SecretNotFound: found no Secret hook among the manifests"),
+        "{}",
+        out(&refused)
+    );
+    assert!(svix.calls().iter().all(|call| !call.is_write()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_value_of_a_hidden_header_is_a_difference() {
+    let folder = Folder::new();
+    for side in ["base", "m"] {
+        folder.write(&format!("{side}/connection.yaml"), CONNECTION);
+        folder.write(&format!("{side}/event-type.yaml"), EVENT_TYPE);
+        folder.write(&format!("{side}/endpoint.yaml"), WITH_SECRETS);
+    }
+    let same = folder.run(&["diff", "m", "--against", "base"]).await;
+    folder.write("m/endpoint.yaml", &WITH_SECRETS.replace("key: token", "key: other"));
+
+    let reference = folder.run(&["diff", "m", "--against", "base"]).await;
+    for (side, secret) in [("base", SECRET.to_owned()), ("m", SECRET.replace("another", "canary"))] {
+        folder.write(&format!("{side}/secret.yaml"), &secret);
+    }
+    let same_value = folder.run(&["diff", "m", "--against", "base"]).await;
+
+    assert_eq!((code(&same), code(&same_value)), (0, 0), "{}{}", out(&same), out(&same_value));
+    assert_eq!(code(&reference), 1, "{}", error(&reference));
+    assert!(
+        out(&reference).contains("  ~ headers/Authorization: another value (not shown)\n"),
+        "{}",
+        out(&reference)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_does_not_fit_a_suspended_object() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.on(&svix, &["diff", "m", "--out", "plan.json"]).await;
+    folder.write("m/endpoint.yaml", &format!("{ENDPOINT}  suspend: true\n"));
+    let other = ["apply", "m", "--plan", "plan.json", "--yes", "--connection", "other", "--owner-id", "o"];
+
+    let suspended = folder.on(&svix, &["apply", "m", "--plan", "plan.json", "--yes"]).await;
+    let connection = folder.on(&svix, &other).await;
+
+    assert_eq!((code(&suspended), code(&connection)), (1, 2), "{}{}", error(&suspended), error(&connection));
+    assert!(
+        error(&suspended).contains("not as planned: WebhookEndpoint shop/orders"),
+        "{}",
+        error(&suspended)
+    );
+    assert!(
+        error(&connection).contains("it is a plan for the objects of the connection \"default\""),
+        "{}",
+        error(&connection)
+    );
+    assert!(svix.calls().iter().all(|call| !call.is_write()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_declared() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    folder.on(&svix, &["apply", "m", "--yes"]).await;
+    let denied = "  access:\n  - namespaces: {matchLabels: {a: b}}\n";
+    folder.write("m/connection.yaml", &format!("{CONNECTION}{denied}"));
+
+    let diff = folder.on(&svix, &["diff", "m", "--show-foreign"]).await;
+
+    assert_eq!(code(&diff), 1, "{}", error(&diff));
+    assert!(out(&diff).contains("2 refused") && !out(&diff).contains("not declared"), "{}", out(&diff));
+}

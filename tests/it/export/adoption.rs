@@ -76,6 +76,7 @@ async fn the_mark_is_the_only_write_to_an_endpoint() {
 
         let printed = environment.exported(&folder, &["--layout", layout, "--with-secrets"]);
         let exported = environment.svix.snapshot();
+        let diff = environment.diff(&folder);
         let writes = environment.applied(&folder);
 
         assert_eq!(exported, before, "an export writes nothing");
@@ -83,6 +84,7 @@ async fn the_mark_is_the_only_write_to_an_endpoint() {
             printed.starts_with("4 event types and 4 endpoints, with 4 Secrets (ownerId svix-operator)"),
             "{printed}"
         );
+        assert_eq!(diff, (Some(0), "no differences (4 compared), 4 to adopt".to_owned()));
         assert_eq!(writes.len(), 4, "{writes:?}");
         assert!(writes.iter().all(|write| write.starts_with("endpoint.patch ")), "{writes:?}");
         let mut after = unmarked(environment.svix.snapshot());
@@ -94,6 +96,7 @@ async fn the_mark_is_the_only_write_to_an_endpoint() {
         endpoints.insert(named.id.clone(), named);
         assert_eq!(after, unmarked(before));
         assert_eq!(environment.applied(&folder), [""; 0], "what is adopted is left alone");
+        assert_eq!(environment.diff(&folder), (Some(0), "no differences (8 compared)".to_owned()));
     }
 }
 

@@ -214,6 +214,8 @@ async fn any_environment_is_copied_and_adopted() {
 
         // and what is applied to the original is adopted.
         let before = (event_types_of(&original), by_url(&original));
+        let (code, summary) = original.diff(&bound);
+        assert_eq!(code, Some(0), "{summary}");
         let writes = original.applied(&bound);
         assert_eq!(writes.len(), count, "{writes:?} {printed}");
         assert!(writes.iter().all(|write| write.starts_with("endpoint.patch ")), "{writes:?}");

@@ -289,7 +289,7 @@ async fn an_address_in_use_is_reported_with_its_flag() {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(&format!("; {flag} sets another address")), "{text}");
     }
 }

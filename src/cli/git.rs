@@ -31,7 +31,7 @@ pub enum GitError {
 }
 
 /// Reads the manifests below the same paths at a commit. A path that is not there at that commit has none.
-pub async fn load(reference: &str, paths: &[PathBuf]) -> Result<Loaded, GitError> {
+pub fn load(reference: &str, paths: &[PathBuf]) -> Result<Loaded, GitError> {
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
