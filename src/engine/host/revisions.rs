@@ -10,7 +10,14 @@ use super::{super::object::Object, HostError, RevisionWrite};
 
 /// The revisions of event types, by the uid of the event type and the name of the revision.
 #[derive(Debug, Default)]
-pub struct MemoryRevisions(Mutex<BTreeMap<(String, String), (Revision, Option<Published>)>>);
+pub struct MemoryRevisions(Mutex<BTreeMap<(String, String), Entry>>);
+
+/// A revision, and what was published; `None`: that is not kept.
+#[derive(Debug)]
+struct Entry {
+    revision: Revision,
+    published: Option<Published>,
+}
 
 impl MemoryRevisions {
     /// As [`Host::revisions`](super::Host::revisions).
@@ -18,13 +25,13 @@ impl MemoryRevisions {
     pub fn list(&self, event_type: &Object) -> Vec<Revision> {
         let revisions = self.0.lock();
         let of_event_type = revisions.iter().filter(|((uid, _), _)| uid == event_type.uid());
-        of_event_type.map(|(_, (revision, _))| revision.clone()).collect()
+        of_event_type.map(|(_, entry)| entry.revision.clone()).collect()
     }
 
     /// As [`Host::published`](super::Host::published).
     #[must_use]
     pub fn published(&self, event_type: &Object, name: &str) -> Option<Published> {
-        self.0.lock().get(&id(event_type, name))?.1.clone()
+        self.0.lock().get(&id(event_type, name))?.published.clone()
     }
 
     /// As [`Host::write_revision`](super::Host::write_revision).
@@ -32,13 +39,13 @@ impl MemoryRevisions {
         let mut revisions = self.0.lock();
         match write {
             RevisionWrite::Create { revision, published } => {
-                revisions.insert(id(owner, &revision.name), (revision, published));
+                revisions.insert(id(owner, &revision.name), Entry { revision, published });
             }
             RevisionWrite::Renumber(revision) => {
-                let Some((stored, _)) = revisions.get_mut(&id(owner, &revision.name)) else {
+                let Some(stored) = revisions.get_mut(&id(owner, &revision.name)) else {
                     return Err(HostError::Conflict);
                 };
-                *stored = revision;
+                stored.revision = revision;
             }
         }
         Ok(())
