@@ -5,6 +5,7 @@
 //! objects already. This module does not call the Kubernetes API; `controller` does.
 
 pub mod certificates;
+mod history;
 pub mod judge;
 mod messages;
 mod review;
@@ -15,6 +16,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::catalogue::{Catalogue, Directory};
 
+pub use history::{EventTypeId, SchemaHistory};
 pub use messages::Problem;
 pub use review::{Outcome, Reviewed, memory, review};
 
@@ -27,4 +29,6 @@ pub struct Known {
     pub directory: Directory,
     /// The namespaces that the operator of this release watches; `None` means all.
     pub namespaces: Option<Arc<BTreeSet<String>>>,
+    /// Where the published versions of schemas are kept; `None`: a new schema is compared with the one before alone.
+    pub history: Option<Arc<dyn SchemaHistory>>,
 }

@@ -34,6 +34,7 @@ use crate::{
     connections::{self, Connection, HeadLimits, serve_http1},
     judging::{self, Panicked},
     memory::{self, MemoryBudget},
+    plan::{compatibility::KeptVersions, revision::MAX_COMPARED},
     telemetry::AdmissionMetrics,
     turns::{self, Caller, Permit, Permits},
 };
@@ -41,6 +42,7 @@ use crate::{
 use super::{
     Known, Outcome,
     certificates::ServingCertificate,
+    history,
     review::{Reviewed, may_compare, review_within},
     wire::namespace_of,
 };
@@ -272,13 +274,23 @@ async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Review
     if body.len() <= judging::LARGE && !may_compare(&body) {
         let _permit = shared.turns.acquire_small(caller, &body).await;
         let _memory = shared.memory.reserve(super::memory(&body)).await;
-        let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, effort))?;
+        let kept = KeptVersions::default();
+        let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, &kept, effort))?;
         if let Some(reviewed) = reviewed {
             return Ok(reviewed);
         }
     }
     let permit = shared.turns.acquire_large(caller, &body).await;
-    let memory = shared.memory.reserve(super::memory(&body)).await;
+    let history = shared.known.history.as_ref();
+    let needed =
+        history.and_then(|history| Some((history, history::needed(&body, &shared.known.directory)?)));
+    // A page of a list is in memory beside what was read of it.
+    let of_history = if needed.is_some() { 2 * MAX_COMPARED } else { 0 };
+    let memory = shared.memory.reserve(super::memory(&body) + of_history).await;
+    let kept = match needed {
+        Some((history, event_type)) => history.kept_versions(&event_type).await,
+        None => KeptVersions::default(),
+    };
     let known = shared.known.clone();
-    judging::thoroughly((permit, memory), move |effort| review_within(&body, &known, effort)).await
+    judging::thoroughly((permit, memory), move |effort| review_within(&body, &known, &kept, effort)).await
 }

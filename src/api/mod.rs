@@ -25,7 +25,9 @@ mod signing;
 mod summary;
 
 pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
-pub use compatibility::{ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityLevel};
+pub use compatibility::{
+    ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityAgainst, CompatibilityLevel,
+};
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use connection::{
     ChannelEncoding, CreateApplications, EventTypeNames, SvixConnection, SvixConnectionSpec,
@@ -39,7 +41,8 @@ pub use endpoint::{
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
     DeclaredSchema, EventTypeDeletionPolicy, EventTypeInSvix, Example, ExamplePayload, PayloadPolicy,
-    PayloadValidation, SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
+    PayloadValidation, SchemaHistory, SchemaSource, WebhookEventType, WebhookEventTypeSpec,
+    WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
 pub use managed_fields::without_managed_fields;

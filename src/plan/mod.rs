@@ -17,6 +17,7 @@ pub mod headers;
 pub mod ids;
 pub mod json_difference;
 mod printable;
+pub mod revision;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     api::{JsonObject, PayloadPolicy, SvixConnectionSpec},
     catalogue::{Declared, Holder},
+    plan::revision::Published,
 };
 
 fn known(policy: PayloadPolicy) -> Known {
@@ -552,6 +553,43 @@ fn a_connection_enforces_compatibility() {
     let (reviewed, _) = answer(&known, &changed(&typed("integer", &none), &typed("number", &none)));
 
     assert_eq!(reviewed.outcome, Outcome::Refused);
+}
+
+/// The outcome and the response of a change from `number` to `positive` numbers, where these versions are kept.
+fn changed_against_all(kept: &KeptVersions) -> (Outcome, Value) {
+    let all = json!({"action": "Enforce", "against": "All"});
+    let positive = json!({"type": "object", "properties": {"n": {"type": "number", "minimum": 0}}});
+    let mut new = typed("number", &all);
+    new["schema"] = positive;
+    let body = changed(&typed("number", &all), &new).to_string();
+
+    let reviewed = review_within(body.as_bytes(), &Known::default(), kept, &Effort::full());
+
+    let answer: Value = serde_json::from_slice(&reviewed.answer).unwrap();
+    (reviewed.outcome, answer["response"].clone())
+}
+
+#[test]
+fn an_older_version_counts_against_all() {
+    let integer = typed("integer", &Value::Null)["schema"].to_string();
+    let published = Published { schema: integer, format_assertion: true };
+    let kept = KeptVersions { versions: vec![(1, published)], missing: Vec::new() };
+
+    let (outcome, answer) = changed_against_all(&kept);
+
+    assert_eq!(outcome, Outcome::Refused);
+    let message = answer["status"]["message"].as_str().unwrap();
+    assert!(message.contains("that its revision 1 refused"), "{message}");
+}
+
+#[test]
+fn versions_that_cannot_be_read_are_a_warning() {
+    let kept = KeptVersions { missing: vec!["they cannot be read".to_owned()], ..KeptVersions::default() };
+
+    let (outcome, answer) = changed_against_all(&kept);
+
+    assert_eq!(outcome, Outcome::Warned);
+    assert!(answer["warnings"].to_string().contains("they cannot be read"), "{answer}");
 }
 
 #[test]

@@ -65,14 +65,17 @@ fn is_document(value: &Value) -> bool {
 }
 
 /// The places where two documents differ.
-fn document(field: &str, before: &Value, after: &Value) -> Vec<Line> {
+pub(super) fn document(field: &str, before: &Value, after: &Value) -> Vec<Line> {
     let differences = differences(before, after);
     let more = differences.len().saturating_sub(MAX_LINES);
     let mut lines: Vec<_> = differences
         .iter()
         .take(MAX_LINES)
         .map(|difference| {
-            let place = format!("{field}{}", difference.pointer.as_str());
+            let place = match (field, difference.pointer.as_str()) {
+                ("", "") => "/".to_owned(),
+                (field, pointer) => format!("{field}{pointer}"),
+            };
             let (sign, text) = match (&difference.before, &difference.after) {
                 (None, after) => (Sign::Added, after.as_ref().map(value).unwrap_or_default()),
                 (before, None) => (Sign::Removed, before.as_ref().map(value).unwrap_or_default()),
@@ -84,6 +87,7 @@ fn document(field: &str, before: &Value, after: &Value) -> Vec<Line> {
         })
         .collect();
     if more > 0 {
+        let field = if field.is_empty() { "/" } else { field };
         lines.push(Line { sign: Sign::Changed, text: format!("{field}: {more} more places") });
     }
     lines

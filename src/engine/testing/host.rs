@@ -10,10 +10,14 @@ use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     engine::{
         events::EventRecord,
-        host::{Host, HostError, ReferenceError, SecretWrite},
+        host::{Host, HostError, MemoryRevisions, ReferenceError, RevisionWrite, SecretWrite},
         object::{Object, ObjectKey, Status},
     },
-    plan::{secrets::SecretData, signing::ENDPOINT_UID_LABEL},
+    plan::{
+        revision::{Published, Revision, sort},
+        secrets::SecretData,
+        signing::ENDPOINT_UID_LABEL,
+    },
 };
 
 /// A kind of write.
@@ -24,12 +28,15 @@ pub enum Write {
     Release,
     Delete,
     Secret,
+    Revision,
+    DeleteRevision,
 }
 
 /// A host in memory. Its objects have versions, as an API server gives them.
 #[derive(Default)]
 pub struct FakeHost {
     state: Mutex<State>,
+    revisions: MemoryRevisions,
     written: Notify,
 }
 
@@ -45,6 +52,7 @@ struct State {
     config_map: Option<Result<String, ReferenceError>>,
     secrets: BTreeMap<(String, String), SecretData>,
     secret_failure: Option<ReferenceError>,
+    revision_lists: usize,
 }
 
 impl FakeHost {
@@ -68,6 +76,19 @@ impl FakeHost {
     pub fn events(&self, key: &ObjectKey) -> Vec<EventRecord> {
         let state = self.state.lock();
         state.events.iter().filter(|(of, _)| of == key).map(|(_, record)| record.clone()).collect()
+    }
+
+    /// Returns the revisions of an event type's schema, in their order.
+    pub fn revisions_of(&self, key: &ObjectKey) -> Vec<Revision> {
+        let object = self.get(key).expect("it exists");
+        let mut revisions = self.revisions.list(&object);
+        sort(&mut revisions);
+        revisions
+    }
+
+    /// Returns how often revisions were listed.
+    pub fn revision_lists(&self) -> usize {
+        self.state.lock().revision_lists
     }
 
     /// Has all writes of a kind fail from now on.
@@ -249,6 +270,26 @@ impl Host for FakeHost {
         let secret = write.onto(state.secrets.get(&id).cloned(), owner)?;
         state.secrets.insert(id, secret.clone());
         Ok(secret)
+    }
+
+    async fn revisions(&self, event_type: &Object) -> Result<Vec<Revision>, HostError> {
+        self.state.lock().revision_lists += 1;
+        Ok(self.revisions.list(event_type))
+    }
+
+    async fn published(&self, event_type: &Object, revision: &str) -> Result<Option<Published>, HostError> {
+        Ok(self.revisions.published(event_type, revision))
+    }
+
+    async fn write_revision(&self, owner: &Object, write: RevisionWrite) -> Result<(), HostError> {
+        self.state.lock().begin(Write::Revision, owner)?;
+        self.revisions.write(owner, write)
+    }
+
+    async fn delete_revision(&self, owner: &Object, revision: &str) -> Result<(), HostError> {
+        self.state.lock().begin(Write::DeleteRevision, owner)?;
+        self.revisions.delete(owner, revision);
+        Ok(())
     }
 }
 

@@ -6,19 +6,22 @@ use crate::{
     api::{SvixConnection, WebhookEventType},
     judging::{self, Panicked},
     plan::{
-        ReconcileError,
-        compatibility::{self, Assessment, Schema},
+        compatibility::{self, Assessment, KeptVersions, Schema},
         event_type::{Desired, EventTypeStep, SCHEMA_VERSION, writes_schema},
     },
     schema::Effort,
     turns::Caller,
 };
 
-use super::super::super::{context::Context, host::Host};
+use super::{
+    super::super::{context::Context, host::Host, object::Object, outcome::Error},
+    history,
+};
 
 /// What an event type and its connection say about changes of the schema.
 #[derive(Clone, Copy)]
 pub(super) struct Gate<'a> {
+    pub object: &'a Object,
     pub event_type: &'a WebhookEventType,
     pub connection: &'a SvixConnection,
 }
@@ -32,28 +35,33 @@ impl Gate<'_> {
         wanted: &Desired,
         step: &EventTypeStep,
         schemas: Option<&Value>,
-    ) -> Result<Option<String>, ReconcileError> {
+    ) -> Result<Option<String>, Error> {
         let (Some(schema), true) = (&wanted.schema, writes_schema(step)) else { return Ok(None) };
-        let Some(old) = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION)) else { return Ok(None) };
         let policies = compatibility::policies(self.event_type, Some(&self.connection.spec));
-        if policies.is_empty() {
+        let old = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
+        let needs_history = compatibility::needs_history(&policies);
+        if policies.is_empty() || (old.is_none() && !needs_history) {
             return Ok(None);
         }
         // Svix does not know which formats were enforced.
         let format_assertion = self.event_type.spec.format_assertion();
         let allowed = compatibility::allowed(self.event_type).map(str::to_owned);
-        let (old, new) = (old.clone(), schema.value.clone());
-        // Few at once, and not on a thread that serves others.
+        let (old, new) = (old.cloned(), schema.value.clone());
+        // Few at once, since all versions are in memory, and not on a thread that serves others.
         let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
         let permit = ctx.judging.acquire(Caller::INTERNAL, namespace).await;
+        let kept = match needs_history {
+            true => history::kept_versions(ctx, self.object).await?,
+            false => KeptVersions::default(),
+        };
         let assess = move |_: &Effort| {
             let of = |value| Schema { value, format_assertion };
-            compatibility::assess(of(&old), of(&new), &policies, allowed.as_deref())
+            compatibility::assess_all(old.as_ref().map(of), &kept, of(&new), &policies, allowed.as_deref())
         };
         match judging::thoroughly(permit, assess).await {
             Ok(Assessment::Compatible) => Ok(None),
             Ok(Assessment::Warn(message)) => Ok(Some(message)),
-            Ok(Assessment::Refuse(message)) => Err(compatibility::refusal(&schema.field, &message)),
+            Ok(Assessment::Refuse(message)) => Err(compatibility::refusal(&schema.field, &message).into()),
             // A panic, a defect of this program: as what is not decided.
             Err(Panicked) => {
                 tracing::error!("the comparison of two schemas failed");
