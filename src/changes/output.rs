@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::model::ChangeSet;
 
-pub use lines::printable;
 pub use summary::summary;
 
 /// A format.

@@ -9,12 +9,12 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    changes::output::printable,
     cli::{
         exit::Exit,
         runtime::{Threads, block_on},
         terminal,
     },
+    plan::printable,
     plan::revision::{Comparison, Revision},
 };
 
