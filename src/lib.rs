@@ -16,6 +16,7 @@ pub mod judging;
 pub mod local_requests;
 pub mod manifests;
 pub mod memory;
+pub mod messages;
 pub mod plan;
 pub mod schema;
 pub mod signatures;

@@ -3,16 +3,18 @@
 //! Each figure stands beside a baseline that is measured in the same run, since machines differ and drift. With
 //! `SVIX_SERVER_URL` and `SVIX_TOKEN` the first part runs against that server in place of the embedded one.
 //! `cargo bench -- converge` runs one part; the parts are `converge`, `cluster`, `validate`, `hostile`, `gateway`,
-//! `admission`, `changes` and `memory`.
+//! `admission`, `changes`, `evolution`, `memory` and `attacks`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code)]
 
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
 mod admission;
+mod attacks;
 mod changes;
 mod cluster;
 mod converge;
+mod evolution;
 mod gateway;
 mod hostile;
 mod memory;
@@ -61,8 +63,14 @@ fn main() {
         if runs("changes") {
             changes::run(&mut table).await;
         }
+        if runs("evolution") {
+            evolution::run(&mut table).await;
+        }
         if runs("memory") {
             memory::run(&mut table).await;
+        }
+        if runs("attacks") {
+            attacks::run(&mut table).await;
         }
     });
     table.print();

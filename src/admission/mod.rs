@@ -6,6 +6,7 @@
 
 pub mod certificates;
 mod endpoints;
+mod history;
 pub mod judge;
 mod messages;
 mod review;
@@ -17,6 +18,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::catalogue::{Catalogue, Directory};
 
 pub use endpoints::ReceivingEndpoints;
+pub use history::{EventTypeId, SchemaHistory};
 pub use messages::Problem;
 pub use review::{Outcome, Reviewed, memory, review};
 
@@ -31,4 +33,6 @@ pub struct Known {
     pub endpoints: ReceivingEndpoints,
     /// The namespaces that the operator of this release watches; `None` means all.
     pub namespaces: Option<Arc<BTreeSet<String>>>,
+    /// Where the published versions of schemas are kept; `None`: a new schema is compared with the one before alone.
+    pub history: Option<Arc<dyn SchemaHistory>>,
 }

@@ -10,6 +10,7 @@ use crate::{
         GROUP, JsonPointer, PayloadPolicy, WebhookEndpoint, WebhookEvent, WebhookEventType,
         without_managed_fields,
     },
+    plan::compatibility::KeptVersions,
     schema::{self, Effort},
 };
 
@@ -82,12 +83,13 @@ pub fn may_compare(body: &[u8]) -> bool {
 /// Reviews a request of the API server. There is a response to any text, with the request's uid if it has one.
 #[must_use]
 pub fn review(body: &[u8], known: &Known) -> Reviewed {
-    review_within(body, known, &Effort::full())
+    review_within(body, known, &KeptVersions::default(), &Effort::full())
 }
 
-/// As [`review()`], within an effort. Where it is exceeded, the response says nothing.
+/// As [`review()`], within an effort. Where it is exceeded, the response says nothing. `kept` are the versions of the schema
+/// that a new one is compared with, besides the one before.
 #[must_use]
-pub fn review_within(body: &[u8], known: &Known, effort: &Effort) -> Reviewed {
+pub fn review_within(body: &[u8], known: &Known, kept: &KeptVersions, effort: &Effort) -> Reviewed {
     let request = match serde_json::from_slice::<Review<'_>>(body) {
         Ok(review) => review.request,
         Err(error) => {
@@ -116,7 +118,7 @@ pub fn review_within(body: &[u8], known: &Known, effort: &Effort) -> Reviewed {
         }
         "WebhookEventType" if is_ours && write => {
             review_object(request, known, "WebhookEventType", |object, before, known| {
-                judge::event_type(object, before, known, effort)
+                judge::event_type(object, before, known, kept, effort)
             })
         }
         "WebhookEventType" if is_ours && request.operation == "DELETE" => review_deletion(request, known),

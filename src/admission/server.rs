@@ -34,6 +34,7 @@ use crate::{
     connections::{self, Connection, HeadLimits, serve_http1},
     judging::{self, Panicked},
     memory::{self, MemoryBudget},
+    plan::{compatibility::KeptVersions, revision::MAX_COMPARED},
     telemetry::AdmissionMetrics,
     turns::{self, Caller, Permit, Permits},
 };
@@ -41,6 +42,7 @@ use crate::{
 use super::{
     Known, Outcome,
     certificates::ServingCertificate,
+    history,
     review::{Reviewed, may_compare, review_within},
     wire::namespace_of,
 };
@@ -48,6 +50,10 @@ use super::{
 /// Time after which an idle connection is closed. Go's clients close theirs after 90 seconds; a server that waits for longer
 /// never closes a connection on which a request is on its way.
 const IDLE: Duration = Duration::from_secs(150);
+
+/// Bodies of up to this size are read without a reservation, in bytes: a connection may have as much in its buffer anyway, and
+/// callers that withhold the end of larger bodies delay none of them.
+const UNRESERVED: usize = 16 * 1024;
 
 /// Limits and timeouts.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +64,8 @@ pub struct Limits {
     /// Maximum size of all bodies in memory together, in bytes, of those of up to 1 MiB and again of larger ones; further
     /// requests wait. Callers are not authenticated.
     pub bodies: usize,
+    /// The same of bodies of up to 64 KiB, which never wait for larger ones.
+    pub small_bodies: usize,
     /// Memory for all reviews together, in bytes, besides the bodies; further ones wait. Small reviews have memory for
     /// themselves.
     pub memory: usize,
@@ -80,6 +88,7 @@ impl Default for Limits {
         Self {
             body: 8 * 1024 * 1024,
             bodies: 20 * 1024 * 1024,
+            small_bodies: 4 * 1024 * 1024,
             memory: memory::LARGE_TOTAL,
             // The API server gives up after timeoutSeconds, ten by default.
             request: Duration::from_secs(10),
@@ -129,6 +138,7 @@ struct Shared {
     metrics: AdmissionMetrics,
     turns: ReviewTurns,
     bodies: MemoryBudget,
+    small_bodies: MemoryBudget,
     memory: MemoryBudget,
     limits: Limits,
 }
@@ -169,8 +179,9 @@ pub async fn serve_in_turns(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let bodies = MemoryBudget::new(limits.bodies, limits.bodies);
+    let small_bodies = MemoryBudget::new(limits.small_bodies, limits.small_bodies);
     let memory = MemoryBudget::new(memory::SMALL_TOTAL, limits.memory);
-    let router = router(Shared { known, metrics, turns, bodies, memory, limits });
+    let router = router(Shared { known, metrics, turns, bodies, small_bodies, memory, limits });
     let bounds = connections::Limits::new(limits.connections, IDLE);
     connections::serve(listener, bounds, limits.stop, stop, Handler { acceptor, router, limits }).await;
     Ok(())
@@ -226,7 +237,11 @@ async fn reserve_body(State(shared): State<Shared>, request: Request<Body>, next
     let length = request.headers().get(header::CONTENT_LENGTH);
     // A body of unknown length may be as large as the limit.
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max).min(max);
-    let _permit = shared.bodies.reserve(length).await;
+    let bodies = if length <= judging::LARGE { &shared.small_bodies } else { &shared.bodies };
+    let _permit = match length <= UNRESERVED {
+        true => None,
+        false => Some(bodies.reserve(length).await),
+    };
     next.run(request).await
 }
 
@@ -259,13 +274,23 @@ async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Review
     if body.len() <= judging::LARGE && !may_compare(&body) {
         let _permit = shared.turns.acquire_small(caller, &body).await;
         let _memory = shared.memory.reserve(super::memory(&body)).await;
-        let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, effort))?;
+        let kept = KeptVersions::default();
+        let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, &kept, effort))?;
         if let Some(reviewed) = reviewed {
             return Ok(reviewed);
         }
     }
     let permit = shared.turns.acquire_large(caller, &body).await;
-    let memory = shared.memory.reserve(super::memory(&body)).await;
+    let history = shared.known.history.as_ref();
+    let needed =
+        history.and_then(|history| Some((history, history::needed(&body, &shared.known.directory)?)));
+    // A page of a list is in memory beside what was read of it.
+    let of_history = if needed.is_some() { 2 * MAX_COMPARED } else { 0 };
+    let memory = shared.memory.reserve(super::memory(&body) + of_history).await;
+    let kept = match needed {
+        Some((history, event_type)) => history.kept_versions(&event_type).await,
+        None => KeptVersions::default(),
+    };
     let known = shared.known.clone();
-    judging::thoroughly((permit, memory), move |effort| review_within(&body, &known, effort)).await
+    judging::thoroughly((permit, memory), move |effort| review_within(&body, &known, &kept, effort)).await
 }

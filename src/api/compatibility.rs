@@ -20,6 +20,9 @@ pub struct Compatibility {
     /// What happens when it does. Default: `Warn`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<CompatibilityAction>,
+    /// Which versions the new schema is compared with. Default: `Last`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<CompatibilityAgainst>,
 }
 
 /// What a change of a schema must not do. Default: `ConsumerSafe`.
@@ -61,6 +64,18 @@ pub enum CompatibilityAction {
     Enforce,
 }
 
+/// Which versions a new schema is compared with. Default: `Last`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub enum CompatibilityAgainst {
+    /// The one that Svix has.
+    #[default]
+    Last,
+    /// The one that Svix has, and each published version that is kept (`revisionHistoryLimit`).
+    All,
+}
+
 impl Compatibility {
     /// What a change must not do.
     #[must_use]
@@ -72,6 +87,12 @@ impl Compatibility {
     #[must_use]
     pub fn action(&self) -> CompatibilityAction {
         self.action.unwrap_or_default()
+    }
+
+    /// Which versions a new schema is compared with.
+    #[must_use]
+    pub fn against(&self) -> CompatibilityAgainst {
+        self.against.unwrap_or_default()
     }
 }
 

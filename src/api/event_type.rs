@@ -11,6 +11,9 @@ use super::{
     JsonObject, JsonPointer, ManagementPolicy, PayloadAudit, RefusedChange, SpecRule, Violation, rule,
 };
 
+/// How many published versions of a schema are kept by default, as of a Deployment.
+const DEFAULT_REVISION_HISTORY_LIMIT: usize = 10;
+
 /// An event type in Svix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
@@ -95,6 +98,12 @@ pub struct WebhookEventTypeSpec {
     /// change after which a payload is permitted that was refused before is written with a warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compatibility: Option<Compatibility>,
+
+    /// How many published versions of the schema are kept as ControllerRevisions, the present one included. 0 keeps none.
+    /// Default: 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 50))]
+    pub revision_history_limit: Option<i32>,
 
     /// The group that Svix Cloud shows the event type in. The open-source server has no groups.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -332,6 +341,13 @@ impl WebhookEventTypeSpec {
         }
     }
 
+    /// How many published versions of the schema are kept.
+    #[must_use]
+    pub fn revision_history_limit(&self) -> usize {
+        self.revision_history_limit
+            .map_or(DEFAULT_REVISION_HISTORY_LIMIT, |limit| usize::try_from(limit).unwrap_or_default())
+    }
+
     /// Whether formats and content encodings are enforced.
     #[must_use]
     pub fn format_assertion(&self) -> bool {
@@ -353,6 +369,9 @@ pub struct WebhookEventTypeStatus {
     /// The event type in Svix that this object owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub svix: Option<EventTypeInSvix>,
+    /// The versions of the schema that are kept as ControllerRevisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_history: Option<SchemaHistory>,
     /// How the payloads of events are validated: `Enforce`, `Warn` or `Audit`, as `payloadPolicy` says, or `None`: no
     /// schema is declared, and any payload passes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -371,6 +390,21 @@ pub struct WebhookEventTypeStatus {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The published versions of a schema that are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaHistory {
+    /// The number of the revision with the schema that Svix has; none where none is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+    /// The digest of that schema and of `formatAssertion`.
+    #[schemars(length(max = 64))]
+    pub digest: String,
+    /// How many revisions are kept.
+    #[schemars(range(min = 0))]
+    pub kept: i32,
 }
 
 /// The event type in Svix that an object owns.

@@ -29,7 +29,8 @@ mod summary;
 pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
 pub use audit::{AuditedPlace, PayloadAudit};
 pub use compatibility::{
-    ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityLevel, RefusedChange,
+    ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityAgainst, CompatibilityLevel,
+    RefusedChange,
 };
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use connection::{
@@ -44,7 +45,8 @@ pub use endpoint::{
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{
     DeclaredSchema, EventTypeDeletionPolicy, EventTypeInSvix, Example, ExamplePayload, PayloadPolicy,
-    PayloadValidation, SchemaSource, WebhookEventType, WebhookEventTypeSpec, WebhookEventTypeStatus,
+    PayloadValidation, SchemaHistory, SchemaSource, WebhookEventType, WebhookEventTypeSpec,
+    WebhookEventTypeStatus,
 };
 pub use json::{InvalidJson, JsonObject};
 pub use managed_fields::without_managed_fields;

@@ -18,6 +18,8 @@ pub struct Holder {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// Whether its spec cannot be carried out. Then another object that declares the same becomes the owner.
+    pub is_refused: bool,
 }
 
 impl std::fmt::Display for Holder {

@@ -8,6 +8,7 @@ mod directory;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod writer;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,6 +24,7 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::watch;
 pub use unknown::Unknown;
+pub use writer::{CatalogueWriter, Unusable};
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
@@ -89,6 +91,9 @@ struct Inner {
     loaded: watch::Sender<bool>,
     /// What may be declared beyond the tables.
     unknown: RwLock<Unknown>,
+    /// Called before each compilation.
+    #[cfg(test)]
+    on_compile: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 /// What the catalogue has of an event type.
@@ -145,6 +150,8 @@ impl Catalogue {
                 compiled: Mutex::new(Clock { most, max_bytes, bytes: 0, entries }),
                 loaded: watch::Sender::new(false),
                 unknown: RwLock::default(),
+                #[cfg(test)]
+                on_compile: Mutex::default(),
             }),
         }
     }
@@ -202,6 +209,12 @@ impl Catalogue {
         }
     }
 
+    /// Has a test notice each compilation.
+    #[cfg(test)]
+    pub(crate) fn on_compile(&self, on_compile: impl Fn() + Send + 'static) {
+        *self.inner.on_compile.lock() = Some(Box::new(on_compile));
+    }
+
     /// Whether an event type is declared.
     #[must_use]
     pub fn contains(&self, connection: &str, event_type: &str) -> bool {
@@ -222,7 +235,8 @@ impl Catalogue {
         names
     }
 
-    /// Sets the declaration of an event type. If its schema does not compile, the one before it stays.
+    /// Sets the declaration of an event type. If its schema does not compile, the one before it stays. Compiling takes up to a
+    /// fifth of a second: [`CatalogueWriter`] does the same for threads that others wait for.
     pub fn put(&self, connection: &str, name: &str, declared: Declared) -> Result<(), InvalidSchema> {
         self.put_within(connection, name, declared, &Effort::full())
     }
@@ -235,7 +249,7 @@ impl Catalogue {
         declared: Declared,
         effort: &Effort,
     ) -> Result<(), InvalidSchema> {
-        if self.has(connection, name, &declared) {
+        if self.present(connection, name, &declared).is_some() {
             return Ok(());
         }
         let entry = Arc::new(Entry::new(declared));
@@ -243,15 +257,19 @@ impl Catalogue {
         if effort.is_exceeded() {
             return Ok(());
         }
-        self.change(connection, |table| {
-            table.insert(name.into(), entry);
-        });
+        self.insert(connection, name, entry);
         Ok(())
     }
 
-    /// Whether an event type is declared like this already.
-    fn has(&self, connection: &str, name: &str, declared: &Declared) -> bool {
-        self.entry(connection, name).is_some_and(|entry| entry.declared == *declared)
+    fn insert(&self, connection: &str, name: &str, entry: Arc<Entry>) {
+        self.change(connection, |table| {
+            table.insert(name.into(), entry);
+        });
+    }
+
+    /// Returns the entry of an event type, if it is declared like this already.
+    fn present(&self, connection: &str, name: &str, declared: &Declared) -> Option<Arc<Entry>> {
+        self.entry(connection, name).filter(|entry| entry.declared == *declared)
     }
 
     /// Removes an event type that no object declares any more.
@@ -387,6 +405,10 @@ impl Catalogue {
         schema::check_schema_text(schema.as_str())?;
         if !effort.allows_schema(schema.as_str().len()) {
             return Ok(None);
+        }
+        #[cfg(test)]
+        if let Some(on_compile) = &*self.inner.on_compile.lock() {
+            on_compile();
         }
         let compiled = Compiled::new_within(&schema.to_value(), *format_assertion, effort);
         if effort.is_exceeded() {

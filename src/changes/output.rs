@@ -7,6 +7,8 @@ mod text;
 
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 use super::model::ChangeSet;
 
 pub use summary::summary;
@@ -20,6 +22,12 @@ pub enum Format {
     Json,
     /// Markdown, for a comment on a pull request: at most 65,000 characters.
     Markdown,
+}
+
+/// Writes a line for each place where two documents differ, as for a field of an object that changes. Returns whether there is
+/// one.
+pub fn write_documents(before: &Value, after: &Value, color: bool, out: &mut impl Write) -> io::Result<bool> {
+    text::write_documents(before, after, color, out)
 }
 
 /// Writes a change set.

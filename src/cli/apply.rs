@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -45,7 +45,11 @@ use super::{
 #[command(after_help = "\
 Examples:
   SVIX_TOKEN=... svix-operator apply manifests/ --svix-url https://api.eu.svix.com
-      show what changes, ask, and carry it out
+      change WebhookEndpoint shop/orders (endpoint prod.shop.orders of application default)
+        ~ url: https://old.example.org/… → https://hooks.example.org/…
+      1 to change, 12 without differences
+      Apply these changes? Only `yes` is accepted: yes
+      applied 1 change
   svix-operator diff manifests/ --out plan.json
   svix-operator apply manifests/ --plan plan.json --yes
       carry out exactly what was shown before")]
@@ -165,7 +169,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
     if !changes.has_differences() {
         return Ok(Exit::Done.into());
     }
-    if !arguments.yes && !is_approved() {
+    if !arguments.yes && !terminal::is_approved("Apply these changes?") {
         eprintln!("not approved; nothing was written");
         return Ok(Exit::Found.into());
     }
@@ -268,13 +272,6 @@ fn fields(change: &Change) -> String {
         return change.action.verb().to_owned();
     }
     format!("{} ({})", change.action.verb(), names.join(", "))
-}
-
-fn is_approved() -> bool {
-    eprint!("Apply these changes? Only `yes` is accepted: ");
-    let _ = io::stderr().flush();
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
 async fn carry_out(

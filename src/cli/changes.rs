@@ -16,7 +16,7 @@ use crate::{
         ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, add_missing_secrets, receivers, run,
     },
     engine::{EventRecord, Object, ObjectKey, Reviewer},
-    manifests::{self, Input, Loaded, Located, NoManifests, Origin, Server, SourceMap},
+    manifests::{self, Input, Loaded, Located, NoManifests, Origin, ReadError, Server, SourceMap},
     svix::{self, Client},
     telemetry::Metrics,
 };
@@ -71,8 +71,8 @@ pub enum InputError {
     Path { path: PathBuf, source: io::Error },
     #[error("standard input: {0}")]
     StandardInput(io::Error),
-    #[error("standard input: expected UTF-8 text")]
-    NotUtf8,
+    #[error("standard input: {0}")]
+    NotText(#[from] ReadError),
     #[error(transparent)]
     NoManifests(#[from] NoManifests),
     #[error("--owner-id: the manifests have SvixConnection {0:?}, which has an ownerId of its own")]
@@ -122,7 +122,7 @@ fn input(path: &PathBuf) -> Result<Input, InputError> {
     if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes).map_err(InputError::StandardInput)?;
-        let text = String::from_utf8(bytes).map_err(|_| InputError::NotUtf8)?;
+        let text = manifests::decode(bytes)?;
         return Ok(Input::Text { name: STANDARD_INPUT.to_owned(), text });
     }
     fs::metadata(path).map_err(|source| InputError::Path { path: path.clone(), source })?;

@@ -18,8 +18,9 @@ use super::{exit::Exit, terminal};
 #[command(after_help = "\
 Examples:
   svix-operator crds | kubectl apply --server-side -f -
-      customresourcedefinition.apiextensions.k8s.io/svixconnections.svix-operator.dev serverside-applied
-      ...")]
+      install or update the definitions of a cluster
+  svix-operator crds | grep '^  name: svix'
+      name: svixconnections.svix-operator.dev")]
 pub struct Arguments {
     /// Write one file per kind into this folder instead of printing them.
     #[arg(long, value_name = "DIR")]

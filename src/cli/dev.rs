@@ -25,6 +25,7 @@ use crate::{
 
 use super::{
     exit::Exit,
+    gateway::SurfaceArgument,
     runtime::{self, Threads},
     signals::shutdown_on_signals,
     svix_server, terminal,
@@ -55,7 +56,10 @@ Examples:
   svix-operator dev manifests/
       reconcile an embedded Svix, with the gateway in front of it
   SVIX_TOKEN=... svix-operator dev manifests/ --once --svix-url https://api.eu.svix.com
-      reconcile a server of your own, and exit")]
+      KIND               NAMESPACE   NAME           STATE     SVIX            REASON
+      WebhookEventType   shop        order.placed   in sync   order.placed    InSync
+      WebhookEndpoint    shop        orders         in sync   default/ep_2b…  InSync
+      2 objects: 2 in sync")]
 pub struct Arguments {
     /// Folder of manifests (YAML or JSON), or one file.
     dir: PathBuf,
@@ -95,6 +99,17 @@ pub struct Arguments {
     /// Address at which the gateway listens, which checks events before it sends them to Svix; port 0: a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", conflicts_with = "once")]
     gateway: SocketAddr,
+
+    /// Whose operations of Svix's API the gateway forwards; for a server of --svix-url that is Svix Cloud.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SURFACE",
+        default_value = "open-source",
+        requires = "svix_url",
+        conflicts_with = "once"
+    )]
+    surface: SurfaceArgument,
 
     /// Maximum number of objects that are reconciled at once.
     #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -147,7 +162,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     }
     let front = match arguments.once {
         true => None,
-        false => Some(GatewayFront::start(arguments.gateway, &server.url, printed, &shutdown).await?),
+        false => {
+            let surface = arguments.surface.into();
+            Some(GatewayFront::start(arguments.gateway, &server.url, surface, printed, &shutdown).await?)
+        }
     };
     let mut workspace = Workspace { dir: arguments.dir, server, runner, front, rows: StatusRows::default() };
 
@@ -187,7 +205,9 @@ fn start_runner(concurrency: usize, lines: Option<Arc<Lines>>) -> ManifestRunner
             lines.add(&format!("  {} {}: {}", record.reason, object.key(), record.message));
         }
     };
-    let options = Options { concurrency, settle: Duration::from_millis(300), ..Options::default() };
+    // Addresses that are never reached are warned of as the folder is read.
+    let settle = Duration::from_millis(300);
+    let options = Options { concurrency, settle, warns_of_unreachable: false, ..Options::default() };
     ManifestRunner::start(References::default(), options, Metrics::default(), on_event)
 }
 

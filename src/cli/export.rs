@@ -16,6 +16,7 @@ use crate::{
         options::{Layout, Options},
         selection::{Selection, Selector},
     },
+    plan::printable,
     svix::{Budget, Client, ClientOptions, Error, ErrorKind},
     telemetry::{self, LogFormat, Metrics},
 };
@@ -192,11 +193,6 @@ async fn work(arguments: Arguments) -> Result<ExitCode, CommandError> {
         Ok(())
     });
     Ok(Exit::Done.into())
-}
-
-/// A text without characters that a terminal acts on.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 fn client(url: Option<&str>, arguments: &Arguments) -> Result<Client, SvixServerError> {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,6 +30,14 @@ pub enum GatewayError {
     /// The folder of manifests cannot be watched.
     #[error(transparent)]
     Folder(#[from] WatchError),
+    /// Reading the folder of manifests panicked.
+    #[error("--from: cannot read {}: {source}; see the log of svix-operator", .dir.display())]
+    Load {
+        /// The folder.
+        dir: PathBuf,
+        /// The panic.
+        source: JoinError,
+    },
 }
 
 /// Where event types are declared.
@@ -122,6 +130,16 @@ pub enum Encoding {
     Always,
 }
 
+impl From<Encoding> for ChannelEncoding {
+    fn from(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::WhenNeeded => Self::WhenNeeded,
+            Encoding::WhenNeededOnCloud => Self::WhenNeededOnCloud,
+            Encoding::Always => Self::Always,
+        }
+    }
+}
+
 /// `payloadPolicy` on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Policy {
@@ -183,9 +201,7 @@ impl SourceArguments {
     /// Returns how channels are written, given the connection that a folder declares.
     pub fn encoding(&self, connection: Option<&SvixConnectionSpec>) -> ChannelEncoding {
         match self.channel_encoding {
-            Some(Encoding::WhenNeeded) => ChannelEncoding::WhenNeeded,
-            Some(Encoding::WhenNeededOnCloud) => ChannelEncoding::WhenNeededOnCloud,
-            Some(Encoding::Always) => ChannelEncoding::Always,
+            Some(encoding) => encoding.into(),
             None => connection.map(SvixConnectionSpec::channel_encoding).unwrap_or_default(),
         }
     }
@@ -228,9 +244,12 @@ pub fn start_error(error: &gateway::StartError, flag: &str) -> String {
     }
 }
 
+/// Reads a folder into the catalogue.
+type Load = Box<dyn FnMut() + Send>;
+
 /// Keeps the catalogue in sync with a folder or with Svix, until `stop`. Opens the gate after the first load. Returns how
 /// channels are written.
-pub fn start_feed(
+pub async fn start_feed(
     source: &SourceArguments,
     gateway: &GatewayArguments,
     catalogue: Catalogue,
@@ -254,10 +273,11 @@ pub fn start_feed(
     // The watch starts before the first load, so that no change between them is missed.
     let mut watch = FolderWatch::start(&dir)?;
     let mut folder = CatalogueSource::new(catalogue);
+    let folder_path = dir.clone();
     let connection = source.connection.clone();
     let explicit = source.channel_encoding.is_some();
-    let mut load = move || {
-        for problem in folder.update(&manifests::load(&dir)) {
+    let load = move || {
+        for problem in folder.update(&manifests::load(&folder_path)) {
             tracing::warn!("{problem}");
         }
         if !explicit {
@@ -265,17 +285,20 @@ pub fn start_feed(
             encoding_tx.send_replace(encoding.unwrap_or_default());
         }
     };
-    load();
+    // Reading files blocks, and compiling schemas takes long. One reading follows the other, since the source is moved.
+    let on_another_thread = |mut load: Load| {
+        tokio::task::spawn_blocking(move || {
+            load();
+            load
+        })
+    };
+    let mut load = on_another_thread(Box::new(load))
+        .await
+        .map_err(|source| GatewayError::Load { dir: dir.clone(), source })?;
     gate.ready();
     tokio::spawn(async move {
         while stop.run_until_cancelled(watch.changed()).await == Some(true) {
-            // Reading files blocks.
-            match tokio::task::spawn_blocking(move || {
-                load();
-                load
-            })
-            .await
-            {
+            match on_another_thread(load).await {
                 Ok(returned) => load = returned,
                 Err(error) => {
                     tracing::error!(%error, "the load of the folder panicked; its changes are no longer followed");

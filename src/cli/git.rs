@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::manifests::{self, Input, Loaded};
+use crate::manifests::{self, Input, Loaded, ReadError};
 
 /// Why manifests at a commit cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,16 @@ pub enum GitError {
     #[error("--against git: `-` has no earlier version; name folders and files")]
     StandardInput,
     /// A name is not UTF-8.
-    #[error("git: found a path or a file that is not UTF-8 text: {0}")]
-    NotUtf8(String),
+    #[error("git {0}: found a path that is not UTF-8 text")]
+    NotUtf8(&'static str),
+    /// A file is not text.
+    #[error("git: {name}: {source}")]
+    NotText {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        source: ReadError,
+    },
 }
 
 /// Reads the manifests below the same paths at a commit. A path that is not there at that commit has none.
@@ -71,7 +79,10 @@ fn files(reference: &str, path: &Path) -> Result<Vec<Input>, GitError> {
         let object = format!("{commit}:./{name}");
         let content = git(folder, "cat-file", &["cat-file", "blob", &object])?;
         let name = format!("{reference}:{}", folder.join(name).display());
-        inputs.push(Input::Text { text: text(content, &name)?, name });
+        match manifests::decode(content.stdout) {
+            Ok(text) => inputs.push(Input::Text { text, name }),
+            Err(source) => return Err(GitError::NotText { name, source }),
+        }
     }
     Ok(inputs)
 }
@@ -85,6 +96,6 @@ fn git(folder: &Path, command: &'static str, arguments: &[&str]) -> Result<Outpu
     Err(GitError::Failed { command, message })
 }
 
-fn text(output: Output, name: &str) -> Result<String, GitError> {
-    String::from_utf8(output.stdout).map_err(|_| GitError::NotUtf8(name.to_owned()))
+fn text(output: Output, command: &'static str) -> Result<String, GitError> {
+    String::from_utf8(output.stdout).map_err(|_| GitError::NotUtf8(command))
 }

@@ -3,6 +3,7 @@
 #[macro_use]
 mod printing;
 
+mod application;
 mod apply;
 mod catalogue;
 mod changes;
@@ -11,6 +12,7 @@ mod crds;
 mod defect;
 mod dev;
 mod diff;
+mod events;
 mod exit;
 mod export;
 mod gateway;
@@ -23,6 +25,7 @@ mod release;
 mod run;
 mod runtime;
 mod schema;
+mod secret;
 mod send;
 mod signals;
 mod signature;
@@ -53,6 +56,8 @@ enum Command {
     Apply(Box<apply::Arguments>),
     Webhook(Box<webhook::Arguments>),
     Send(Box<send::Arguments>),
+    Events(Box<events::Arguments>),
+    Secret(secret::Arguments),
     Export(Box<export::Arguments>),
     Catalogue(catalogue::Arguments),
     Schema(schema::Arguments),
@@ -80,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Apply(arguments) => apply::run(*arguments),
         Command::Webhook(arguments) => webhook::run(*arguments),
         Command::Send(arguments) => send::run(*arguments),
+        Command::Events(arguments) => events::run(*arguments),
+        Command::Secret(arguments) => secret::run(arguments),
         Command::Export(arguments) => export::run(*arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Catalogue(arguments) => catalogue::run(arguments),

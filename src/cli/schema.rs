@@ -1,7 +1,10 @@
-//! `svix-operator schema`: two versions of a schema, compared for those who wrote a receiver.
+//! `svix-operator schema`: versions of a schema, for those who wrote a receiver.
 
 mod check;
+mod cluster;
+mod diff;
 mod document;
+mod history;
 
 use std::process::ExitCode;
 
@@ -15,11 +18,15 @@ pub struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Diff(diff::Arguments),
+    History(history::Arguments),
 }
 
 /// Runs the command, and returns its exit code.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.command {
         Command::Check(arguments) => check::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
+        Command::History(arguments) => history::run(arguments),
     }
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use crate::{
     api::SvixConnectionSpec,
-    catalogue::{Catalogue, Judgement},
+    catalogue::{Catalogue, CatalogueWriter, Judgement},
     gateway::{catalogue_source, message},
     manifests::{self, CatalogueSource, MissingConnection},
     plan::{
@@ -33,9 +33,9 @@ use super::{
 #[command(after_help = "\
 Examples:
   svix-operator send order.placed -f order.json --from manifests/ --dry-run
-      check a payload against the schema in a folder, and send nothing
-  SVIX_TOKEN=... svix-operator send order.placed -f - --from-svix --svix-url https://api.eu.svix.com < order.json
-      check it against the schema in Svix, and send it")]
+      order.placed: the payload matches; nothing is sent
+  SVIX_TOKEN=... svix-operator send order.placed -f order.json --from-svix
+      msg_36Jd0rXfqEvZbVh2lF4nQbM3c1T")]
 pub struct Arguments {
     /// The event type.
     event_type: String,
@@ -139,7 +139,9 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
     } else {
         let client = client(url.as_deref(), ca.as_deref(), metrics.clone())?;
         match catalogue_source::list(&client, arguments.source.payload_policy.into()).await {
-            Ok(listing) => catalogue_source::apply(&catalogue, name, listing),
+            Ok(listing) => {
+                catalogue_source::apply(&CatalogueWriter::new(catalogue.clone()), name, listing).await;
+            }
             Err(error) => return Ok(failed(&error, &client)),
         }
     }

@@ -34,7 +34,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  SVIX_SIGNING_SECRET=whsec_... svix-operator signature sign -f order.json --id msg_1 --timestamp 1700000000
+  SVIX_SIGNING_SECRET=whsec_... svix-operator signature sign -f order.json --timestamp 1700000000
       svix-id: msg_1
       svix-timestamp: 1700000000
       svix-signature: v1,hW9...")]
@@ -63,9 +63,8 @@ struct Sign {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  SVIX_SIGNING_SECRET=whsec_... svix-operator signature verify -f body.json --headers headers.txt --ignore-timestamp
-      the body: it matches without the line break at its end, which an editor or `echo` adds; verify the bytes that were
-      received, before anything parses or stores them")]
+  svix-operator signature verify -f body.json --headers headers.txt --secret-file key
+      genuine: message msg_1, 13 bytes")]
 struct Verify {
     /// File that holds the body; `-`: standard input.
     #[arg(short = 'f', long = "file", value_name = "FILE")]

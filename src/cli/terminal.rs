@@ -1,7 +1,7 @@
 //! The terminal that a command prints on.
 
 use std::{
-    io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _},
+    io::{self, BufRead as _, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -28,4 +28,12 @@ pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()
 /// Whether nobody reads standard output any more. A command that prints until it is stopped ends then.
 pub fn is_closed() -> bool {
     IS_CLOSED.load(Ordering::Relaxed)
+}
+
+/// Asks a question on standard error. Only `yes` on standard input approves.
+pub fn is_approved(question: &str) -> bool {
+    let mut error = io::stderr().lock();
+    let _ = write!(error, "{question} Only `yes` is accepted: ").and_then(|()| error.flush());
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     api::DEFAULT_CONNECTION,
-    manifests::{self, Input, Loaded},
+    manifests::{self, Input, Loaded, ReadError},
     schema::MAX_PAYLOAD_BYTES,
     telemetry::{self, LogFormat},
     validation::{
@@ -84,8 +84,8 @@ enum ValidateError {
     Path { path: PathBuf, source: io::Error },
     #[error("standard input: {0}")]
     StandardInput(io::Error),
-    #[error("standard input: expected UTF-8 text")]
-    NotUtf8,
+    #[error("standard input: {0}")]
+    NotText(#[from] ReadError),
     #[error("standard input is named more than once: it can be read only once")]
     StandardInputTwice,
     #[error(transparent)]
@@ -171,7 +171,7 @@ fn earlier(base: &Base, paths: &[PathBuf]) -> Result<Loaded, ValidateError> {
 
 fn input(path: &Path) -> Result<Input, ValidateError> {
     if path.as_os_str() == "-" {
-        let text = String::from_utf8(standard_input()?).map_err(|_| ValidateError::NotUtf8)?;
+        let text = manifests::decode(standard_input()?)?;
         return Ok(Input::Text { name: STANDARD_INPUT.to_owned(), text });
     }
     fs::metadata(path).map_err(|source| ValidateError::Path { path: path.to_owned(), source })?;

@@ -10,7 +10,8 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::Known,
+    admission::{Known, SchemaHistory},
+    controller::revisions::ClusterHistory,
     gateway::{Gateway, StartError},
     telemetry::{self, LogFormat, Metrics, Readiness},
 };
@@ -184,7 +185,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     } else {
         let gate = readiness.register("event types");
         let feed = (known.catalogue.clone(), metrics.clone(), gate, shutdown.clone());
-        (start_feed(&arguments.source, &arguments.gateway, feed.0, feed.1, feed.2, feed.3)?, None)
+        (start_feed(&arguments.source, &arguments.gateway, feed.0, feed.1, feed.2, feed.3).await?, None)
     };
     let gateway = if arguments.gateway.svix_url.is_some() {
         let options = arguments.gateway.options(&arguments.source, encoding)?;
@@ -200,10 +201,12 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     };
     let stop = CancellationToken::new();
     let admission = match cluster {
-        Some((_, namespace)) if !arguments.no_admission => {
+        Some((reviewing, namespace)) if !arguments.no_admission => {
             // A client works on the runtime on which it is created.
             let configured = arguments.namespace.clone();
             let (client, _) = control.run(async move { connect(configured.as_deref()).await }).await??;
+            let history: Arc<dyn SchemaHistory> = Arc::new(ClusterHistory(reviewing));
+            let known = Known { history: Some(history), ..known };
             let parts = (known, &metrics, &readiness, stop.clone());
             Some(
                 admission::start(

@@ -29,3 +29,13 @@ pub(super) fn describe(error: &kube::Error) -> String {
         error => error.to_string(),
     }
 }
+
+/// The cause that the API server gives for a namespace that is being deleted
+/// (`NamespaceTerminatingCause` in `k8s.io/api/core/v1`).
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+
+/// Whether the API server refuses to create something because its namespace is being deleted.
+pub(super) fn is_terminating(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
+}

@@ -21,8 +21,11 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection, WebhookEvent},
-    engine::{EventRecord, Host, HostError, Object, ReferenceError, SecretWrite, Status, dispatch},
+    engine::{
+        EventRecord, Host, HostError, Object, ReferenceError, RevisionWrite, SecretWrite, Status, dispatch,
+    },
     plan::{
+        revision::{Published, Revision},
         secrets::{SecretData, SecretOwner},
         signing::ENDPOINT_UID_LABEL,
         single_line,
@@ -30,12 +33,13 @@ use crate::{
 };
 
 use super::{
-    errors::describe,
+    errors::{describe, is_terminating},
     events::EventWriter,
     finalizer::{self, Location, Metadata, Persistence, Removal, RemovalError},
     manager::MANAGER,
     objects::{drop_payload, drop_unused_metadata},
     readable::Readable,
+    revisions::{self, RevisionOwner},
 };
 
 /// How long the removal of a finalizer is tried while others change the finalizers of the object. What fails otherwise
@@ -239,11 +243,29 @@ impl Host for KubernetesHost {
             .map(secret_data)
             .map_err(|error| unwritable_secret(&format!("Secret {namespace}/{name}"), &error))
     }
+
+    async fn revisions(&self, event_type: &Object) -> Result<Vec<Revision>, HostError> {
+        let found = revisions::list(&self.client, revision_owner(event_type)).await;
+        found.map_err(|error| revisions::unreadable(event_type.namespace(), &error))
+    }
+
+    async fn published(&self, event_type: &Object, revision: &str) -> Result<Option<Published>, HostError> {
+        let found = revisions::published(&self.client, revision_owner(event_type), revision).await;
+        found.map_err(|error| revisions::unreadable(event_type.namespace(), &error))
+    }
+
+    async fn write_revision(&self, owner: &Object, write: RevisionWrite) -> Result<(), HostError> {
+        revisions::write(&self.client, revision_owner(owner), owner_reference(owner), write).await
+    }
+
+    async fn delete_revision(&self, owner: &Object, revision: &str) -> Result<(), HostError> {
+        revisions::delete(&self.client, owner.namespace(), revision).await
+    }
 }
 
-/// The cause that the API server gives for a namespace that is being deleted
-/// (`NamespaceTerminatingCause` in `k8s.io/api/core/v1`).
-const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+fn revision_owner(event_type: &Object) -> RevisionOwner<'_> {
+    RevisionOwner { namespace: event_type.namespace(), uid: event_type.uid() }
+}
 
 /// The label of the Secrets that are written here.
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
@@ -390,12 +412,6 @@ fn unwritable_secret(place: &str, error: &kube::Error) -> HostError {
         )),
         error => shell_error(error),
     }
-}
-
-/// Whether the API server refuses to create something because its namespace is being deleted.
-fn is_terminating(status: &kube::core::Status) -> bool {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
 }
 
 /// Returns the entries that have a value.

@@ -15,12 +15,14 @@ mod objects;
 mod readable;
 mod references;
 pub mod release;
+pub mod revisions;
 #[cfg(test)]
 mod scripted;
 mod watch;
 
 pub use catalogue::{feed_connections, feed_endpoints, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
+pub use errors::KubernetesError;
 pub use host::KubernetesHost;
 pub use objects::{Watched, watch_in, watch_kind};
 pub use references::{

@@ -65,6 +65,9 @@ pub struct Options {
     pub namespaces: Option<BTreeSet<String>>,
     /// Who sees the steps before they are carried out, if anybody does.
     pub reviewer: Option<Arc<dyn Reviewer>>,
+    /// Whether a Warning is published about an address from a Secret that Svix never delivers to. The embedded Svix
+    /// delivers to each address.
+    pub warns_of_unreachable: bool,
 }
 
 impl Default for Options {
@@ -78,6 +81,7 @@ impl Default for Options {
             audit_interval: Duration::from_secs(300),
             namespaces: None,
             reviewer: None,
+            warns_of_unreachable: true,
         }
     }
 }

@@ -69,6 +69,8 @@ pub enum EventReason {
     Moved,
     /// Another object declares the same in Svix, and waits.
     Contested,
+    /// Svix was given an address, from a Secret, that it never delivers to unless its operator permits it.
+    AddressUnreachable,
 }
 
 impl EventReason {

@@ -1,16 +1,23 @@
 //! What the engine asks of the place that its objects live in: a cluster, or a folder of manifests.
 
+mod revisions;
+
 use std::{collections::BTreeMap, future::Future};
 
 use crate::{
     api::{ConfigMapKeyRef, JsonPointer, SvixConnection, WebhookEvent},
-    plan::secrets::{SecretData, SecretOwner, Sensitive},
+    plan::{
+        revision::{Published, Revision},
+        secrets::{SecretData, SecretOwner, Sensitive},
+    },
 };
 
 use super::{
     events::EventRecord,
     object::{Object, Status},
 };
+
+pub use revisions::MemoryRevisions;
 
 /// Where objects live: it stores what the engine records about them, and has what they refer to.
 ///
@@ -111,6 +118,47 @@ pub trait Host: Send + Sync + 'static {
         owner: &Object,
         write: SecretWrite,
     ) -> impl Future<Output = Result<SecretData, HostError>> + Send;
+
+    /// Lists the revisions of the schema of an event type, without their schemas, in no order. Called only when the schema
+    /// or the number of revisions that are kept changed.
+    fn revisions(&self, event_type: &Object)
+    -> impl Future<Output = Result<Vec<Revision>, HostError>> + Send;
+
+    /// Reads what was published under a revision; `None`: there is no such revision, or its schema is not kept.
+    fn published(
+        &self,
+        event_type: &Object,
+        revision: &str,
+    ) -> impl Future<Output = Result<Option<Published>, HostError>> + Send;
+
+    /// Writes a revision of the schema of an event type, which is deleted with the event type. One that exists already with
+    /// the same content gets the number.
+    fn write_revision(
+        &self,
+        owner: &Object,
+        write: RevisionWrite,
+    ) -> impl Future<Output = Result<(), HostError>> + Send;
+
+    /// Deletes a revision. Gone already is success.
+    fn delete_revision(
+        &self,
+        owner: &Object,
+        revision: &str,
+    ) -> impl Future<Output = Result<(), HostError>> + Send;
+}
+
+/// A write to the history of a schema.
+#[derive(Clone, Debug)]
+pub enum RevisionWrite {
+    /// A new revision.
+    Create {
+        /// The revision.
+        revision: Revision,
+        /// What was published; `None`: it is too large, and only its digest is kept.
+        published: Option<Published>,
+    },
+    /// A new number for one that exists: its content was published again. What is published never changes.
+    Renumber(Revision),
 }
 
 /// What is written to a Secret; what is not named stays as it is.
@@ -179,10 +227,11 @@ pub enum HostError {
     /// The object changed since it was read.
     #[error("the object changed meanwhile")]
     Conflict,
-    /// The operator may not write it; only of a Secret.
+    /// The operator may not read or write it; only of a Secret or a revision.
     #[error("{0}")]
     Forbidden(String),
-    /// It is not valid, or cannot be changed, so trying again does not help; only of a Secret.
+    /// It is not valid, or cannot be changed, so trying again does not help; only of a Secret or a
+    /// revision.
     #[error("{0}")]
     Refused(String),
     /// Anything else. It is tried again.

@@ -46,7 +46,7 @@ use registry::Change;
 
 pub use context::Options;
 pub use events::{EventReason, EventRecord};
-pub use host::{Host, HostError, ReferenceError, SecretWrite};
+pub use host::{Host, HostError, MemoryRevisions, ReferenceError, RevisionWrite, SecretWrite};
 pub(crate) use object::dispatch;
 pub use object::{Kind, Mode, Object, ObjectKey, Resource, Status, SvixResource};
 pub use registry::Readiness;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     api::{
-        Difference, EndpointInSvix, EventTypeInSvix, Reason, RefusedChange, SigningKeyStatus, Statistics,
-        WebhookEventStatus,
+        Difference, EndpointInSvix, EventTypeInSvix, Reason, RefusedChange, SchemaHistory, SigningKeyStatus,
+        Statistics, WebhookEventStatus,
     },
     plan::{
         ReconcileError,
@@ -90,6 +90,8 @@ pub struct Details {
     pub signing_key: Option<SigningKeyStatus>,
     /// The value of `rotate-at` that is handled by now; `None`: as before.
     pub handled_rotate_at: Option<String>,
+    /// The versions of an event type's schema that are kept; `None`: as before.
+    pub schema_history: Option<SchemaHistory>,
     /// The server that a connection uses.
     pub server_url: Option<String>,
 }

@@ -94,6 +94,7 @@ fn spec(observed: &Observed, options: &Options, limitations: &mut Vec<Limitation
         format_assertion: None,
         payload_policy: None,
         compatibility: None,
+        revision_history_limit: None,
         group_name,
         feature_flag,
         feature_flags,

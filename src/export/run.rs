@@ -1,7 +1,7 @@
 //! The steps of an export: survey, event types, connection, endpoints. Svix is read page by page, and a page is written before the
 //! next is read.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -9,7 +9,7 @@ use crate::{
     api::EventTypeNames,
     manifests::check::{Checker, CheckerError},
     plan::endpoint::Observed,
-    svix::{Application, Class, Client, Error, Page},
+    svix::{Application, Client, Error, Page, retry},
 };
 
 use super::{
@@ -27,11 +27,6 @@ use super::{
 
 /// How many requests are under way at a time.
 const CONCURRENCY: usize = 16;
-/// How often a request that fails is made again, with pauses that double.
-const RETRIES: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// How often one is made again that Svix puts off.
-const THROTTLED_RETRIES: u32 = 30;
 
 /// Why an export ended.
 #[derive(Debug, thiserror::Error)]
@@ -306,23 +301,4 @@ async fn details(
         false => None,
     };
     Ok(Some(Details { headers, signing_key }))
-}
-
-/// Makes a request until it succeeds, a few times. After a 429, the client itself waits as long as Svix asks.
-async fn retry<T, F: Future<Output = Result<T, Error>>>(request: impl Fn() -> F) -> Result<T, Error> {
-    let (mut failures, mut throttled) = (0, 0);
-    loop {
-        let error = match request().await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        match error.class() {
-            Class::Transient if failures < RETRIES => {
-                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(failures)).await;
-                failures += 1;
-            }
-            Class::Throttled if throttled < THROTTLED_RETRIES => throttled += 1,
-            _ => return Err(error),
-        }
-    }
 }

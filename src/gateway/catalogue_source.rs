@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{InvalidJson, JsonObject, PayloadPolicy},
-    catalogue::{Catalogue, Declared},
+    catalogue::{Catalogue, CatalogueWriter, Declared},
     plan,
     svix::{Client, Error, EventTypeDocument},
 };
@@ -57,7 +57,7 @@ pub async fn list(client: &Client, policy: PayloadPolicy) -> Result<EventTypeLis
 }
 
 /// Replaces the event types of a connection in the catalogue by a listing, and logs those that cannot be used.
-pub fn apply(catalogue: &Catalogue, connection: &str, listing: EventTypeListing) {
+pub async fn apply(writer: &CatalogueWriter, connection: &str, listing: EventTypeListing) {
     let EventTypeListing { declared, invalid } = listing;
     for (name, error) in invalid {
         tracing::warn!(
@@ -66,7 +66,7 @@ pub fn apply(catalogue: &Catalogue, connection: &str, listing: EventTypeListing)
             "a schema in Svix cannot be used; the event type is not declared"
         );
     }
-    for (name, error) in catalogue.replace(connection, declared) {
+    for (name, error) in writer.replace(connection, declared).await {
         tracing::warn!(event_type = name, %error, "a schema in Svix cannot be used; the previous schema, if any, stays in use");
     }
 }
@@ -84,13 +84,14 @@ pub async fn follow(
     stop: CancellationToken,
 ) {
     const FIRST_RETRY: Duration = Duration::from_secs(1);
+    let writer = CatalogueWriter::new(catalogue.clone());
     let mut retry = FIRST_RETRY;
     loop {
         let listing = stop.run_until_cancelled(list(&client, policy)).await;
         let wait = match listing {
             None => return,
             Some(Ok(listing)) => {
-                apply(&catalogue, &connection, listing);
+                apply(&writer, &connection, listing).await;
                 if !catalogue.is_loaded() {
                     catalogue.loaded();
                     on_loaded();

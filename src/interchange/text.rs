@@ -5,12 +5,14 @@
 
 use serde_json::{Map, Value};
 
+use crate::manifests::{self, ReadError};
+
 /// Why a text cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidText {
-    /// It is not UTF-8.
-    #[error("expected UTF-8 text")]
-    NotUtf8,
+    /// It is not text.
+    #[error(transparent)]
+    NotText(#[from] ReadError),
     /// It begins like JSON and is not JSON.
     #[error("not valid JSON: {0}")]
     Json(#[source] serde_json::Error),
@@ -26,8 +28,8 @@ pub enum InvalidText {
 }
 
 /// Reads a text.
-pub fn read(bytes: &[u8]) -> Result<Value, InvalidText> {
-    let text = std::str::from_utf8(bytes).map_err(|_| InvalidText::NotUtf8)?;
+pub fn read(bytes: Vec<u8>) -> Result<Value, InvalidText> {
+    let text = manifests::decode(bytes)?;
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with(['{', '[']) {
         return serde_json::from_str(text).map_err(InvalidText::Json);

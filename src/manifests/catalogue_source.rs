@@ -1,7 +1,8 @@
 //! Feeds a catalogue with the event types of a folder, for the gateway of `dev` and for `--from`.
 //!
 //! If two objects declare one event type, the schema of its owner is used, and never that of an object to which the
-//! connection's `access` does not grant the event type. An object that is broken now, or whose file is, keeps its
+//! connection's `access` does not grant the event type. One whose spec cannot be carried out gives way to one whose spec
+//! can, unless it is the owner already. An object that is broken now, or whose file is, keeps its
 //! previous schema: a mistake in a file lets no payload pass.
 //!
 //! While a connection may be declared in a manifest that cannot be used, nothing new is declared through it, since its
@@ -11,16 +12,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    api::{EventTypeNames, SvixConnectionSpec, WebhookEventType},
+    api::{SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue, Unknown},
     engine::Kind,
-    plan::{ReconcileError, access, ids, schema_source},
+    plan::{ReconcileError, access},
     schema::InvalidSchema,
 };
 
 use super::{
     connections::{FolderConnections, MissingConnection},
-    declarations::{ObjectName, UnusableSchema, declared, declarers, object_name, owner},
+    declarations::{ObjectName, UnusableSchema, checked, declarers, is_refused, object_name, owner},
     loaded::{ConfigMapTexts, Loaded},
     problem::Problem,
 };
@@ -179,7 +180,13 @@ impl CatalogueSource {
                 }
                 continue;
             }
-            let Some(owner) = owner(&objects, previous_owner, |object| self.permitted(object).is_ok()) else {
+            let owner = owner(
+                &objects,
+                previous_owner,
+                |object| self.permitted(object).is_ok(),
+                |object| is_refused(object, names, config_maps),
+            );
+            let Some(owner) = owner else {
                 let errors = objects.iter().filter_map(|object| self.permitted(object).err());
                 problems.extend(
                     errors.map(|source| CatalogueProblem::NotPermitted {
@@ -194,7 +201,7 @@ impl CatalogueSource {
             let is_barred =
                 objects.iter().find(is_previous_owner).is_some_and(|object| self.permitted(object).is_err());
             owners.insert(key.clone(), object_name(owner));
-            match resolve(owner, &event_type, names, config_maps) {
+            match checked(owner, names, config_maps) {
                 Ok(declared) => {
                     usable.insert(key, declared);
                 }
@@ -241,22 +248,6 @@ impl CatalogueSource {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         access::check(object, namespace, connection, self.namespaces.get(namespace))
     }
-}
-
-/// Returns what an event type declares, if it can be used.
-fn resolve(
-    object: &WebhookEventType,
-    name: &str,
-    names: Option<EventTypeNames>,
-    config_maps: &ConfigMapTexts,
-) -> Result<catalogue::Declared, UnusableSchema> {
-    ids::check_event_type_name(name, names.unwrap_or_default())?;
-    let declared = declared(object, config_maps)?;
-    // Svix gets only schemas that pass this, so no other one judges payloads here.
-    if let Some(schema) = &declared.schema {
-        schema_source::validate(object, schema.to_value())?;
-    }
-    Ok(declared)
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{ConfigMapKeyRef, WebhookEventType},
+    api::{ConfigMapKeyRef, EventTypeNames, WebhookEventType},
     catalogue,
     plan::{
         ReconcileError,
         claims::{self, Declarer},
-        ids::InvalidEventTypeName,
+        ids::{self, InvalidEventTypeName},
         schema_source::{self, Source},
     },
 };
@@ -55,20 +55,52 @@ pub fn declarers<'a>(event_types: impl IntoIterator<Item = &'a WebhookEventType>
 }
 
 /// Returns the owner of an event type among the objects that declare it. `previous`: the one that was the owner until now.
+/// `refused` is called only if there are several.
 pub fn owner<'a>(
     objects: &[&'a WebhookEventType],
     previous: Option<&ObjectName>,
     permitted: impl Fn(&WebhookEventType) -> bool,
+    refused: impl Fn(&WebhookEventType) -> bool,
 ) -> Option<&'a WebhookEventType> {
+    let has_others = objects.len() > 1;
     let declarers: Vec<Declarer<'_>> = objects
         .iter()
         .map(|object| Declarer {
             // Manifests have no status: the owner is the previous one.
             is_owner: previous.is_some_and(|previous| *previous == object_name(object)),
+            is_refused: has_others && refused(object),
             ..Declarer::of_event_type(object, permitted(object))
         })
         .collect();
     claims::owner(&declarers).and_then(|index| objects.get(index).copied())
+}
+
+/// Whether an event type cannot be carried out as its manifest is. One that waits for a ConfigMap can.
+pub fn is_refused(
+    object: &WebhookEventType,
+    names: Option<EventTypeNames>,
+    config_maps: &ConfigMapTexts,
+) -> bool {
+    claims::is_refused_event_type(object, names)
+        || match checked(object, names, config_maps) {
+            Ok(_) | Err(UnusableSchema::NoConfigMap { .. }) => false,
+            Err(UnusableSchema::Name(_) | UnusableSchema::Invalid(_)) => true,
+        }
+}
+
+/// Returns what an event type declares, if it can be used. `names`: those that its connection permits.
+pub fn checked(
+    object: &WebhookEventType,
+    names: Option<EventTypeNames>,
+    config_maps: &ConfigMapTexts,
+) -> Result<catalogue::Declared, UnusableSchema> {
+    ids::check_event_type_name(&object.event_type_name(), names.unwrap_or_default())?;
+    let declared = declared(object, config_maps)?;
+    // Svix gets only schemas that pass this, so no other one judges payloads here.
+    if let Some(schema) = &declared.schema {
+        schema_source::validate(object, schema.to_value())?;
+    }
+    Ok(declared)
 }
 
 /// Returns what an event type declares. That the schema and the examples are valid is not checked.

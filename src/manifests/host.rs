@@ -8,8 +8,15 @@ use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, JsonPointer, SvixConnection},
-    engine::{EventRecord, Host, HostError, Object, ObjectKey, ReferenceError, SecretWrite, Status},
-    plan::{secrets::SecretData, signing::ENDPOINT_UID_LABEL},
+    engine::{
+        EventRecord, Host, HostError, MemoryRevisions, Object, ObjectKey, ReferenceError, RevisionWrite,
+        SecretWrite, Status,
+    },
+    plan::{
+        revision::{Published, Revision},
+        secrets::SecretData,
+        signing::ENDPOINT_UID_LABEL,
+    },
 };
 
 use super::loaded::ConfigMapTexts;
@@ -76,6 +83,8 @@ pub struct ManifestHost {
     written_secrets: RwLock<HashMap<(String, String), SecretData>>,
     /// The fields that the conditions `Ready` of objects are about.
     fields: RwLock<HashMap<ObjectKey, JsonPointer>>,
+    /// The versions of schemas that were published since the process started.
+    revisions: MemoryRevisions,
     listener: Listener,
 }
 
@@ -87,6 +96,7 @@ impl ManifestHost {
             references: RwLock::new(references),
             written_secrets: RwLock::default(),
             fields: RwLock::default(),
+            revisions: MemoryRevisions::default(),
             listener,
         }
     }
@@ -152,6 +162,7 @@ impl Host for ManifestHost {
     async fn release(&self, object: &Object) -> Result<(), HostError> {
         // An object whose connection orphans it stays.
         if object.is_deleting() {
+            self.revisions.forget(object);
             (self.listener)(object, Notification::Released);
         }
         Ok(())
@@ -209,6 +220,23 @@ impl Host for ManifestHost {
         let secret = write.onto(self.find_secret(&name), owner)?;
         self.written_secrets.write().insert(name, secret.clone());
         Ok(secret)
+    }
+
+    async fn revisions(&self, event_type: &Object) -> Result<Vec<Revision>, HostError> {
+        Ok(self.revisions.list(event_type))
+    }
+
+    async fn published(&self, event_type: &Object, revision: &str) -> Result<Option<Published>, HostError> {
+        Ok(self.revisions.published(event_type, revision))
+    }
+
+    async fn write_revision(&self, owner: &Object, write: RevisionWrite) -> Result<(), HostError> {
+        self.revisions.write(owner, write)
+    }
+
+    async fn delete_revision(&self, owner: &Object, revision: &str) -> Result<(), HostError> {
+        self.revisions.delete(owner, revision);
+        Ok(())
     }
 }
 

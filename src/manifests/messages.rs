@@ -17,7 +17,7 @@ pub(super) fn found(value: &Value) -> String {
 }
 
 /// How signing keys and tokens of Svix begin.
-const CREDENTIAL_PREFIXES: [&str; 4] = ["whsec_", "whsk_", "sk_", "testsk_"];
+const CREDENTIAL_PREFIXES: [&str; 5] = ["whsec_", "whsk_", "whsk1_", "sk_", "testsk_"];
 
 /// Returns a text in quotes, at most sixty characters of it; of a URL, only scheme and host.
 fn quoted(text: &str) -> String {

@@ -52,4 +52,4 @@ pub use settle::{Deliveries, Settling};
 pub use source_map::SourceMap;
 pub use status_rows::{StatusRows, state};
 pub use unreachable::unreachable_endpoints;
-pub use walk::{ReadError, find as files, read as read_text};
+pub use walk::{ReadError, decode, find as files, read as read_text};

@@ -21,6 +21,9 @@ pub enum ReadError {
     /// It is not text in UTF-8; the line of the first wrong byte.
     #[error("not UTF-8 text: line {0} has bytes that are none; save the file as UTF-8")]
     NotUtf8(usize),
+    /// It is UTF-16 without the mark that says so.
+    #[error("UTF-16 without a byte order mark, which kubectl does not read; save the file as UTF-8")]
+    UnmarkedUtf16,
     /// It begins as UTF-16 and is not.
     #[error("UTF-16 that is not valid; save the file as UTF-8")]
     InvalidUtf16,
@@ -101,15 +104,52 @@ pub fn read(path: &Path) -> Result<String, ReadError> {
     if size > MAX_BYTES {
         return Err(ReadError::TooLarge(size));
     }
-    let bytes = fs::read(path)?;
+    decode(fs::read(path)?)
+}
+
+/// Returns the text of what was read from a file or from standard input: UTF-8, or UTF-16 with a byte order mark.
+pub fn decode(bytes: Vec<u8>) -> Result<String, ReadError> {
     if let Some(text) = utf16(&bytes) {
         let text = text?;
         // kubectl finds no --- in UTF-16, so it would read the first document only.
         let separators = text.lines().skip(1).filter(|line| line.starts_with("---")).count();
         return if separators > 0 { Err(ReadError::Utf16Documents) } else { Ok(text) };
     }
+    // Half of each character of ASCII is zero there.
+    if matches!(bytes.as_slice(), [0, 1..=255, 0, 1..=255, ..] | [1..=255, 0, 1..=255, 0, ..]) {
+        return Err(ReadError::UnmarkedUtf16);
+    }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         ReadError::NotUtf8(1 + valid.iter().filter(|byte| **byte == b'\n').count())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn texts_are_read_with_and_without_marks() {
+        let units =
+            |text: &str, order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        let text = "a: \u{e9}\n";
+        for (bytes, expected) in [
+            (text.as_bytes().to_vec(), Ok(text)),
+            (units(&format!("\u{feff}{text}"), u16::to_be_bytes), Ok(text)),
+            (units(&format!("\u{feff}{text}"), u16::to_le_bytes), Ok(text)),
+            (units(text, u16::to_be_bytes), Err("UTF-16 without a byte order mark")),
+            (units(text, u16::to_le_bytes), Err("UTF-16 without a byte order mark")),
+            (units("\u{feff}a: 1\n---\nb: 2\n", u16::to_le_bytes), Err("several documents in UTF-16")),
+            (vec![0xff, 0xfe, 0x61], Err("UTF-16 that is not valid")),
+            (b"a: 1\nb: \xff\n".to_vec(), Err("not UTF-8 text: line 2")),
+        ] {
+            match (decode(bytes.clone()), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(found), Err(expected)) => assert!(found.to_string().starts_with(expected), "{found}"),
+                (found, expected) => assert!(found.is_ok() == expected.is_ok(), "{bytes:?}: {found:?}"),
+            }
+        }
+    }
 }

@@ -13,19 +13,26 @@
 
 mod characters;
 mod composer;
+mod diagnosis;
 mod document;
 mod json;
+mod mark;
+mod repair;
 mod scalar;
+mod syntax;
 mod writer;
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use composer::Composer;
 use document::Positions;
-pub use document::{Advice, Ambiguous, Document, Mark, YamlError, YamlErrorKind};
+pub use document::{Ambiguous, Document, YamlError, YamlErrorKind};
+pub use mark::Mark;
+use repair::Repair;
 pub use scalar::ScalarError;
+pub use syntax::{Open, SyntaxMistake};
 pub use writer::write;
 
 /// The documents of a text, each read only when it is needed. An error stands for the rest of its document; the ones
@@ -88,32 +95,52 @@ fn read_yaml(chunk: &Chunk<'_>) -> Result<Option<Document>, YamlError> {
     if let Some((line, kind)) = misplaced_line(&text) {
         return Err(chunk.mark(line, 1).error(kind));
     }
-    let text = match compose(&text, chunk.lines_before) {
-        // kubectl reads tabs behind a colon; this parser does not.
-        Err(_) if text.contains('\t') => Cow::Owned(characters::without_separating_tabs(text, |text| {
-            let error = compose(text, chunk.lines_before).err()?;
-            matches!(error.kind, YamlErrorKind::Syntax { .. })
-                .then_some(Mark { line: error.mark.line - chunk.lines_before, ..error.mark })
-        })),
-        read => return read,
-    };
-    compose(&text, chunk.lines_before).map_err(|error| with_tab_advice(error, &text, chunk.lines_before))
+    let mut repair = Repair::new(text);
+    let mut unclosed_quote = None;
+    loop {
+        let (error, at) = match compose(repair.text(), chunk.lines_before, repair.moved()) {
+            Ok(document) => return Ok(document),
+            Err(Stopped { error, at: Some(at) }) => (error, at),
+            Err(Stopped { error, at: None }) => return Err(unclosed_quote.unwrap_or(error)),
+        };
+        if !repair.repair(&error.kind, at) {
+            return Err(unclosed_quote.unwrap_or(error));
+        }
+        // Whether the quote that was found ends that text is known only if the rest can be read.
+        if matches!(error.kind, YamlErrorKind::Syntax(SyntaxMistake::UnclosedQuote(_))) {
+            unclosed_quote.get_or_insert(error);
+        }
+    }
 }
 
-/// Composes the one document of a text.
-fn compose(text: &str, lines_before: usize) -> Result<Option<Document>, YamlError> {
-    let mut composer = Composer::new(text, lines_before);
-    let Some(document) = composer.document().transpose()? else { return Ok(None) };
+/// Composes the one document of a text, whose lines were moved to the right by so many columns.
+fn compose(
+    text: &str,
+    lines_before: usize,
+    moved: &BTreeMap<usize, usize>,
+) -> Result<Option<Document>, Stopped> {
+    let mut composer = Composer::new(text, lines_before, moved);
+    let stopped = |error, composer: &Composer<'_>| Stopped { error, at: composer.stopped_at() };
+    let document = match composer.document() {
+        None => return Ok(None),
+        Some(Err(error)) => return Err(stopped(error, &composer)),
+        Some(Ok(document)) => document,
+    };
     // kubectl reads one document of what is between two `---`, and nothing of what follows.
+    let behind_end = |mark: Mark| Stopped { error: mark.error(YamlErrorKind::BehindEnd), at: None };
     match composer.document() {
         None => Ok(Some(document)),
         Some(Ok(lost)) if lost.value.is_null() => Ok(Some(document)),
-        Some(Ok(lost)) => Err(lost.positions.mark.error(YamlErrorKind::BehindEnd)),
-        Some(Err(error)) if text.lines().any(|line| line.starts_with("...")) => {
-            Err(error.mark.error(YamlErrorKind::BehindEnd))
-        }
-        Some(Err(error)) => Err(error),
+        Some(Ok(lost)) => Err(behind_end(lost.positions.mark)),
+        Some(Err(error)) if text.lines().any(|line| line.starts_with("...")) => Err(behind_end(error.mark)),
+        Some(Err(error)) => Err(stopped(error, &composer)),
     }
+}
+
+/// An error, and where the parser stopped in the text that it was given.
+struct Stopped {
+    error: YamlError,
+    at: Option<Mark>,
 }
 
 /// Returns a line that kubectl refuses: a directive, an end of nothing, or a tab before the content. kubectl cuts the text at `---`, so it reads a directive without its document; behind
@@ -147,18 +174,6 @@ fn json_documents(text: &str, lines_before: usize, values: Vec<Value>) -> Vec<Re
     let positions = Positions::from(Mark { line, column: 1 });
     let document = |value| Ok(Document { value, ambiguous: Vec::new(), positions: positions.clone() });
     values.into_iter().map(document).collect()
-}
-
-/// Says so when the line of a syntax error, or the one before, is indented with a tab.
-fn with_tab_advice(mut error: YamlError, text: &str, lines_before: usize) -> YamlError {
-    let lines = error.mark.line.saturating_sub(lines_before);
-    let mut near = text.lines().skip(lines.saturating_sub(2)).take(2);
-    if let YamlErrorKind::Syntax { advice, .. } = &mut error.kind
-        && near.any(|line| line.trim_start_matches(' ').starts_with('\t'))
-    {
-        *advice = Some(Advice::Tabs);
-    }
-    error
 }
 
 /// Cuts the text at its `---` lines, as kubectl does, so that a mistake in one document does not hide the others.

@@ -2,15 +2,20 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{Adoption, CLAIM_ANNOTATION, EventTypeDeletionPolicy, WebhookEndpoint, WebhookEventType};
+use crate::api::{
+    Adoption, CLAIM_ANNOTATION, Condition, ConditionStatus, ConditionType, EventTypeDeletionPolicy,
+    EventTypeNames, Reason, WebhookEndpoint, WebhookEventType,
+};
 
-use super::digest::Digest;
+use super::{digest::Digest, ids};
 
 /// One of the objects that declare the same event type or endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declarer<'a> {
     /// Whether the connection's `access` permits what it declares.
     pub is_permitted: bool,
+    /// Whether it cannot be carried out as its spec is: it gives way to one that can, unless it is the owner already.
+    pub is_refused: bool,
     /// Whether it is managed. An object with `managementPolicy: Observe` is not: it gives way to one that is.
     pub is_managed: bool,
     /// Whether its status records that it owns the event type or endpoint.
@@ -24,13 +29,15 @@ pub struct Declarer<'a> {
 }
 
 impl<'a> Declarer<'a> {
-    /// An object that declares an event type through its connection.
+    /// An object that declares an event type through its connection. Whether its name is valid depends on the
+    /// connection, and is for the caller to add.
     #[must_use]
     pub fn of_event_type(object: &'a WebhookEventType, is_permitted: bool) -> Self {
         let recorded = object.status.as_ref().and_then(|status| status.svix.as_ref());
         // One that was moved to another connection still records what it owned through the one before.
         let is_owner = recorded.is_some_and(|svix| svix.connection == object.connection_name());
-        Self::of(&object.metadata, is_permitted, object.spec.is_managed(), is_owner)
+        let is_refused = is_refused_event_type(object, None);
+        Self { is_refused, ..Self::of(&object.metadata, is_permitted, object.spec.is_managed(), is_owner) }
     }
 
     /// An object that declares an endpoint through its connection.
@@ -41,9 +48,16 @@ impl<'a> Declarer<'a> {
         Self::of(&object.metadata, is_permitted, object.spec.is_managed(), is_owner)
     }
 
+    /// Whether any other object that is permitted to comes first.
+    #[must_use]
+    pub fn gives_way(&self) -> bool {
+        self.is_refused && !self.is_owner
+    }
+
     fn of(meta: &'a ObjectMeta, is_permitted: bool, is_managed: bool, is_owner: bool) -> Self {
         Self {
             is_permitted,
+            is_refused: false,
             is_managed,
             is_owner,
             created: meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
@@ -51,6 +65,15 @@ impl<'a> Declarer<'a> {
             name: meta.name.as_deref().unwrap_or_default(),
         }
     }
+}
+
+/// How an object stands with its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// As in [`Declarer`].
+    pub is_permitted: bool,
+    /// As in [`Declarer`], as far as the connection decides it.
+    pub is_refused: bool,
 }
 
 /// The declaration of an event type, without its schema: the data that decides which object owns it, for callers that
@@ -65,6 +88,8 @@ pub struct Declaration {
     pub adoption: Adoption,
     /// Whether it asks to expunge the event type.
     pub expunge: bool,
+    /// As in [`Declarer`], whatever names the connection permits.
+    pub is_refused: bool,
     /// As in [`Declarer`].
     pub is_managed: bool,
     /// As in [`Declarer`].
@@ -77,12 +102,14 @@ impl Declaration {
     /// The declaration of an object.
     #[must_use]
     pub fn of(object: &WebhookEventType) -> Self {
-        let Declarer { is_managed, is_owner, created, .. } = Declarer::of_event_type(object, true);
+        let Declarer { is_refused, is_managed, is_owner, created, .. } =
+            Declarer::of_event_type(object, true);
         Self {
             connection: object.connection_name().to_owned(),
             event_type: object.event_type_name(),
             adoption: object.spec.adoption(),
             expunge: object.spec.deletion_policy() == EventTypeDeletionPolicy::Expunge,
+            is_refused,
             is_managed,
             is_owner,
             created,
@@ -91,10 +118,34 @@ impl Declaration {
 
     /// The object as a declarer; `namespace` and `name` are its own.
     #[must_use]
-    pub fn declarer<'a>(&self, namespace: &'a str, name: &'a str, is_permitted: bool) -> Declarer<'a> {
+    pub fn declarer<'a>(&self, namespace: &'a str, name: &'a str, standing: Standing) -> Declarer<'a> {
         let Self { is_managed, is_owner, created, .. } = *self;
-        Declarer { is_permitted, is_managed, is_owner, created, namespace, name }
+        let Standing { is_permitted, is_refused } = standing;
+        let is_refused = is_refused || self.is_refused;
+        Declarer { is_permitted, is_refused, is_managed, is_owner, created, namespace, name }
     }
+}
+
+/// Whether an event type cannot be carried out as its spec is: status says so, or the spec shows it. `names`: the names that
+/// its connection permits; `None`: they are not known.
+#[must_use]
+pub fn is_refused_event_type(object: &WebhookEventType, names: Option<EventTypeNames>) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| {
+        status.observed_generation == object.metadata.generation && is_refused_by_status(&status.conditions)
+    }) || !object.spec.validate().is_empty()
+        || names.is_some_and(|names| ids::check_event_type_name(&object.event_type_name(), names).is_err())
+}
+
+/// Whether conditions that are about the present spec say that it cannot be carried out.
+#[must_use]
+pub fn is_refused_by_status(conditions: &[Condition]) -> bool {
+    let ready = conditions.iter().find(|condition| condition.type_ == ConditionType::Ready);
+    ready.is_some_and(|ready| {
+        let is_invalid =
+            [Reason::InvalidSpec, Reason::InvalidSchema].iter().any(|it| it.as_str() == ready.reason);
+        ready.status != ConditionStatus::True && is_invalid
+    })
 }
 
 /// The name of an event type in a claim: of this connection, and this name in Svix. Neither contains a slash.
@@ -106,7 +157,8 @@ pub fn resource_name(connection: &str, event_type: &str) -> String {
 /// Returns the index of the declarer that owns the event type or endpoint; `None`: none of them is permitted to.
 ///
 /// An object that is not permitted to have it never owns it, so no object can keep a name from others by declaring it.
-/// Of the permitted ones, a managed object comes before an observed one; then the one that owns it already, then the
+/// Of the permitted ones, one that can be carried out comes before one that cannot, unless that one owns it already; then
+/// a managed object comes before an observed one; then the one that owns it already, then the
 /// oldest, then the first by namespace and name. The result does not depend on the order, so the operator, the
 /// sidecar's catalogue and a folder's catalogue agree.
 #[must_use]
@@ -115,7 +167,9 @@ pub fn owner(declarers: &[Declarer<'_>]) -> Option<usize> {
         .iter()
         .enumerate()
         .filter(|(_, it)| it.is_permitted)
-        .min_by_key(|(_, it)| (!it.is_managed, !it.is_owner, it.created, it.namespace, it.name))
+        .min_by_key(|(_, it)| {
+            (it.gives_way(), !it.is_managed, !it.is_owner, it.created, it.namespace, it.name)
+        })
         .map(|(index, _)| index)
 }
 
@@ -156,8 +210,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const PERMITTED: Standing = Standing { is_permitted: true, is_refused: false };
+
     fn declarer(is_owner: bool, created: i64, name: &str) -> Declarer<'_> {
-        Declarer { is_permitted: true, is_managed: true, is_owner, created, namespace: "ns", name }
+        Declarer {
+            is_permitted: true,
+            is_refused: false,
+            is_managed: true,
+            is_owner,
+            created,
+            namespace: "ns",
+            name,
+        }
     }
 
     #[test]
@@ -199,6 +263,7 @@ mod tests {
         let object = event_type(serde_json::json!({"schema": {}}), "default");
         let expected = Declarer {
             is_permitted: true,
+            is_refused: false,
             is_managed: true,
             is_owner: true,
             created: 60,
@@ -206,7 +271,7 @@ mod tests {
             name: "a.b",
         };
         assert_eq!(Declarer::of_event_type(&object, true), expected);
-        assert_eq!(Declaration::of(&object).declarer("ns", "a.b", true), expected);
+        assert_eq!(Declaration::of(&object).declarer("ns", "a.b", PERMITTED), expected);
 
         let moved = event_type(serde_json::json!({"schema": {}}), "another");
         assert!(!Declarer::of_event_type(&moved, true).is_owner);
@@ -243,5 +308,46 @@ mod tests {
         assert_eq!(owner(std::slice::from_ref(&observed)), Some(0), "nobody else declares it");
         assert_eq!(owner(&[not_permitted.clone(), observed.clone(), declarer(false, 9, "c")]), Some(2));
         assert_eq!(owner(&[not_permitted, observed]), Some(1));
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_gives_way() {
+        let refused = |is_owner| Declarer { is_refused: true, ..declarer(is_owner, 1, "a") };
+        let observed = Declarer { is_managed: false, ..declarer(false, 9, "b") };
+
+        assert_eq!(owner(&[refused(false), declarer(false, 9, "b")]), Some(1));
+        assert_eq!(owner(&[refused(false), observed]), Some(1));
+        assert_eq!(owner(&[refused(true), declarer(false, 9, "b")]), Some(0), "it owns it already");
+        assert_eq!(owner(&[refused(false)]), Some(0), "nobody else declares it");
+    }
+
+    #[test]
+    fn status_and_spec_say_what_is_refused() {
+        let spec = || serde_json::json!({"name": "a.b", "schema": {}});
+        let is_refused = |generation: i64, status: &str, reason: &str| {
+            let mut object = event_type(spec(), "default");
+            object.metadata.generation = Some(1);
+            let status = serde_json::json!({
+                "observedGeneration": generation,
+                "conditions": [{
+                    "type": "Ready", "status": status, "reason": reason, "message": "",
+                    "lastTransitionTime": "1970-01-01T00:00:00Z",
+                }],
+            });
+            object.status = Some(serde_json::from_value(status).unwrap());
+            is_refused_event_type(&object, None)
+        };
+        assert!(is_refused(1, "False", "InvalidSpec") && is_refused(1, "False", "InvalidSchema"));
+        assert!(!is_refused(1, "False", "Conflict") && !is_refused(1, "True", "InSync"));
+        assert!(!is_refused(0, "False", "InvalidSpec"), "it is about an earlier spec");
+
+        let both = event_type(serde_json::json!({"schema": {}, "schemaText": "{}"}), "default");
+        let named = event_type(serde_json::json!({"name": "order"}), "default");
+        assert!(is_refused_event_type(&both, None));
+        assert!(!is_refused_event_type(&named, None));
+        let names = EventTypeNames::default();
+        assert!(!is_refused_event_type(&event_type(spec(), "default"), Some(names)));
+        let invalid = event_type(serde_json::json!({"name": "a b"}), "default");
+        assert!(is_refused_event_type(&invalid, Some(names)));
     }
 }

@@ -9,19 +9,22 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityLevel, JsonPointer,
-        Reason, SvixConnectionSpec, WebhookEventType, annotation,
+        ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityAgainst,
+        CompatibilityLevel, JsonPointer, Reason, SvixConnectionSpec, WebhookEventType, annotation,
     },
     schema::evolution::{self, Breaking, Change, Level, Obstruction, Rule, Side, Verdict, Version},
 };
 
-use super::{ReconcileError, digest::Digest};
+use super::{ReconcileError, digest::Digest, revision::Published};
 
 /// Most changes and places that a message lists.
 const MOST: usize = 3;
 
 /// Longest payload in a message, in characters.
 const LONGEST_PAYLOAD: usize = 200;
+
+/// Most comparisons of one change that may use up their steps; the rest is not decided then.
+const MOST_EXHAUSTED: usize = 4;
 
 /// Characters of the digest of a change.
 const DIGEST: usize = 12;
@@ -33,6 +36,15 @@ pub struct Policy {
     pub level: Level,
     /// What happens when it does.
     pub action: CompatibilityAction,
+    /// Which versions the new schema is compared with.
+    pub against: CompatibilityAgainst,
+}
+
+impl Policy {
+    /// Whether what satisfies this policy always satisfies the other one, too.
+    fn includes(self, other: Self) -> bool {
+        self.level == other.level && self.action >= other.action && self.against >= other.against
+    }
 }
 
 /// Returns the policies that apply to a change: the event type's own, and the connection's. A change must satisfy each, so
@@ -43,9 +55,9 @@ pub fn policies(object: &WebhookEventType, connection: Option<&SvixConnectionSpe
     let floor = connection.and_then(|connection| connection.compatibility.as_ref());
     let mut policies: Vec<Policy> = Vec::new();
     for policy in [Some(&own), floor].into_iter().flatten().filter_map(policy) {
-        match policies.iter_mut().find(|known| known.level == policy.level) {
-            Some(known) => known.action = known.action.max(policy.action),
-            None => policies.push(policy),
+        if !policies.iter().any(|known| known.includes(policy)) {
+            policies.retain(|known| !policy.includes(*known));
+            policies.push(policy);
         }
     }
     // Refusals first.
@@ -61,11 +73,11 @@ fn policy(compatibility: &Compatibility) -> Option<Policy> {
         CompatibilityLevel::Full => Level::Full,
         CompatibilityLevel::None => return None,
     };
-    Some(Policy { level, action: compatibility.action() })
+    Some(Policy { level, action: compatibility.action(), against: compatibility.against() })
 }
 
 /// One side of a change.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schema<'a> {
     /// The schema.
     pub value: &'a Value,
@@ -84,11 +96,51 @@ pub enum Assessment {
     Refuse(String),
 }
 
-/// Assesses a change of a schema. `allowed` is the value of [`ALLOW_BREAKING_ANNOTATION`]. The work is bounded whatever the
-/// schemas are, and takes too long for a thread that serves others.
+/// The levels that policies are about.
+#[must_use]
+pub fn levels(policies: &[Policy]) -> Vec<Level> {
+    let mut levels = Vec::new();
+    for policy in policies {
+        if !levels.contains(&policy.level) {
+            levels.push(policy.level);
+        }
+    }
+    levels
+}
+
+/// Whether a policy asks for the versions that are kept.
+#[must_use]
+pub fn needs_history(policies: &[Policy]) -> bool {
+    policies.iter().any(|policy| policy.against == CompatibilityAgainst::All)
+}
+
+/// The kept versions of a schema that a new one is compared with, where a policy says [`CompatibilityAgainst::All`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptVersions {
+    /// The versions with the numbers of their revisions, the last one first. They stay text: only one at a time is read.
+    pub versions: Vec<(i64, Published)>,
+    /// Why others cannot be compared with, each a part of a sentence.
+    pub missing: Vec<String>,
+}
+
+/// Assesses the change of a schema to another one, as [`assess_all`] without versions that are kept.
 #[must_use]
 pub fn assess(old: Schema<'_>, new: Schema<'_>, policies: &[Policy], allowed: Option<&str>) -> Assessment {
-    if policies.is_empty() || (old.value == new.value && old.format_assertion == new.format_assertion) {
+    assess_all(Some(old), &KeptVersions::default(), new, policies, allowed)
+}
+
+/// Assesses a change of a schema. `last` is the schema that it replaces; `None`: there is none. `allowed` is the value of
+/// [`ALLOW_BREAKING_ANNOTATION`]: it permits the change from `last` as a whole, also where it breaks an earlier version.
+/// The work is bounded whatever the schemas are, and takes too long for a thread that serves others.
+#[must_use]
+pub fn assess_all(
+    last: Option<Schema<'_>>,
+    kept: &KeptVersions,
+    new: Schema<'_>,
+    policies: &[Policy],
+    allowed: Option<&str>,
+) -> Assessment {
+    if policies.is_empty() || last == Some(new) {
         return Assessment::Compatible;
     }
     let new_version = match Version::new(new.value, new.format_assertion) {
@@ -96,42 +148,106 @@ pub fn assess(old: Schema<'_>, new: Schema<'_>, policies: &[Policy], allowed: Op
         // What is invalid is refused elsewhere, with a better message.
         Err(_) => return Assessment::Compatible,
     };
-    let old_version = match Version::new(old.value, old.format_assertion) {
-        Ok(version) => version,
-        Err(error) => {
-            return Assessment::Warn(format!(
-                "not decided whether the change of the schema breaks receivers: the old schema cannot be used: {error}"
-            ));
-        }
-    };
-    let mut warning = None;
-    for policy in policies {
-        let message = match evolution::compare(&old_version, &new_version, policy.level) {
-            Verdict::Safe => continue,
-            Verdict::NotDecided { places } => {
-                warning.get_or_insert_with(|| not_decided(policy.level, &places));
+    let digest = digest(last.map_or(&Value::Null, |last| last.value), new.value);
+    let mut review = Review { new: &new_version, digest, allowed, exhausted: 0, warning: None };
+    if let Some(last) = last
+        && let Err(refusal) = review.compare(last, None, policies)
+    {
+        return Assessment::Refuse(refusal);
+    }
+    let of_all: Vec<_> =
+        policies.iter().copied().filter(|policy| policy.against == CompatibilityAgainst::All).collect();
+    if !of_all.is_empty() {
+        for (number, version) in &kept.versions {
+            let Ok(value) = serde_json::from_str(&version.schema) else {
+                review.warn(|| {
+                    format!("not decided whether the schema breaks revision {number}, which cannot be read")
+                });
+                continue;
+            };
+            let old = Schema { value: &value, format_assertion: version.format_assertion };
+            if old == new || Some(old) == last {
                 continue;
             }
-            Verdict::Breaking(breaking) => breaks(policy.level, &breaking),
-            Verdict::Empty => "the new schema permits no payload at all".to_owned(),
-        };
-        let digest = digest(old.value, new.value);
-        match (policy.action, approval(allowed, &digest)) {
-            (CompatibilityAction::Warn, _) => {
-                warning.get_or_insert(message);
-            }
-            (CompatibilityAction::Enforce, Some(reason)) => {
-                warning.get_or_insert(format!("{message}; {ALLOW_BREAKING_ANNOTATION} permits it: {reason}"));
-            }
-            (CompatibilityAction::Enforce, None) => {
-                return Assessment::Refuse(format!(
-                    "{message}. Change the schema, or permit this one change with the annotation \
-                     {ALLOW_BREAKING_ANNOTATION}: \"{digest} <reason>\""
-                ));
+            if let Err(refusal) = review.compare(old, Some(*number), &of_all) {
+                return Assessment::Refuse(refusal);
             }
         }
+        if !kept.missing.is_empty() {
+            review.warn(|| {
+                let missing = kept.missing.join("; ");
+                format!("not decided whether the schema breaks every version that is kept: {missing}")
+            });
+        }
     }
-    warning.map_or(Assessment::Compatible, Assessment::Warn)
+    review.warning.map_or(Assessment::Compatible, Assessment::Warn)
+}
+
+/// A change that is being assessed.
+struct Review<'a> {
+    new: &'a Version<'a>,
+    /// The digest of the change.
+    digest: String,
+    allowed: Option<&'a str>,
+    /// How many comparisons used up their steps.
+    exhausted: usize,
+    /// The first of what is to be reported.
+    warning: Option<String>,
+}
+
+impl Review<'_> {
+    /// Compares with one version: the revision with this number, or what is replaced. Returns the refusal, if it breaks
+    /// what is enforced.
+    fn compare(&mut self, old: Schema<'_>, revision: Option<i64>, policies: &[Policy]) -> Result<(), String> {
+        if self.exhausted >= MOST_EXHAUSTED {
+            self.warn(|| {
+                "not decided whether the schema breaks compatibility: the schemas are too large".to_owned()
+            });
+            return Ok(());
+        }
+        let old_version = match Version::new(old.value, old.format_assertion) {
+            Ok(version) => version,
+            Err(error) => {
+                let old = revision.map_or("the old schema".to_owned(), |number| format!("revision {number}"));
+                self.warn(|| {
+                    format!(
+                        "not decided whether the change of the schema breaks receivers: {old} cannot be used: {error}"
+                    )
+                });
+                return Ok(());
+            }
+        };
+        for policy in policies {
+            let message = match evolution::compare(&old_version, self.new, policy.level) {
+                Verdict::Safe => continue,
+                Verdict::NotDecided { places } => {
+                    self.exhausted += usize::from(places.contains(&Obstruction::Steps));
+                    self.warn(|| not_decided(policy.level, revision, &places));
+                    continue;
+                }
+                Verdict::Breaking(breaking) => breaks(policy.level, revision, &breaking),
+                Verdict::Empty => "the new schema permits no payload at all".to_owned(),
+            };
+            match (policy.action, approval(self.allowed, &self.digest)) {
+                (CompatibilityAction::Warn, _) => self.warn(|| message),
+                (CompatibilityAction::Enforce, Some(reason)) => {
+                    self.warn(|| format!("{message}; {ALLOW_BREAKING_ANNOTATION} permits it: {reason}"));
+                }
+                (CompatibilityAction::Enforce, None) => {
+                    return Err(format!(
+                        "{message}. Change the schema, or permit this one change with the annotation \
+                         {ALLOW_BREAKING_ANNOTATION}: \"{} <reason>\"",
+                        self.digest
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, warning: impl FnOnce() -> String) {
+        self.warning.get_or_insert_with(warning);
+    }
 }
 
 /// The annotation that lets one change through.
@@ -159,11 +275,12 @@ fn approval<'a>(allowed: Option<&'a str>, digest: &str) -> Option<&'a str> {
     (found == digest).then(|| reason.trim())
 }
 
-fn breaks(level: Level, breaking: &Breaking) -> String {
+fn breaks(level: Level, revision: Option<i64>, breaking: &Breaking) -> String {
     let Breaking { witness, refused_by, changes } = breaking;
+    let before = revision.map_or("the schema before".to_owned(), |number| format!("its revision {number}"));
     let effect = match refused_by {
-        Side::Old => "permits a payload that the schema before refused",
-        Side::New => "refuses a payload that the schema before permitted",
+        Side::Old => format!("permits a payload that {before} refused"),
+        Side::New => format!("refuses a payload that {before} permitted"),
     };
     let mut message = format!("the schema breaks compatibility ({level}): it {effect}: {}", shown(witness));
     for (index, change) in changes.iter().take(MOST).enumerate() {
@@ -188,7 +305,7 @@ fn describe(Change { payload, old, new }: &Change, message: &mut String) {
     let _ = write!(message, "at {} {} was {}", plain(place), rule(new), rule(old));
 }
 
-fn not_decided(level: Level, places: &[Obstruction]) -> String {
+fn not_decided(level: Level, revision: Option<i64>, places: &[Obstruction]) -> String {
     let places: Vec<_> = places
         .iter()
         .take(MOST)
@@ -198,8 +315,9 @@ fn not_decided(level: Level, places: &[Obstruction]) -> String {
             Obstruction::Combination => "the combination of the rules".to_owned(),
         })
         .collect();
+    let with = revision.map(|number| format!(" with its revision {number}")).unwrap_or_default();
     format!(
-        "not decided whether the schema breaks compatibility ({level}); in the way: {}",
+        "not decided whether the schema breaks compatibility{with} ({level}); in the way: {}",
         places.join(", ")
     )
 }

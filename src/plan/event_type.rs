@@ -174,6 +174,7 @@ pub fn desired(
         format_assertion: _,
         payload_policy: _,
         compatibility: _,
+        revision_history_limit: _,
         deletion_policy: _,
         adoption: _,
         management_policy: _,

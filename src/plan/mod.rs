@@ -17,7 +17,9 @@ pub mod event_type;
 pub mod headers;
 pub mod ids;
 pub mod json_difference;
+mod printable;
 pub mod receivers;
+pub mod revision;
 pub mod schema_source;
 pub mod secrets;
 pub mod signing;
@@ -29,6 +31,7 @@ pub mod unapplied;
 
 pub use difference::{Difference, Field, describe, difference};
 pub use error::{Cause, ReconcileError};
+pub use printable::printable;
 
 /// A value for messages: quoted, at most 80 characters.
 #[must_use]

@@ -116,6 +116,8 @@ pub fn conditions(
             condition(ConditionType::Ready, ConditionStatus::False),
         ],
     });
+    // There is one list for each object in memory.
+    conditions.shrink_to_fit();
     conditions
 }
 

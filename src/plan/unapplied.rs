@@ -47,6 +47,12 @@ pub fn unapplied(differences: Vec<Difference>) -> Unapplied {
 }
 
 impl Unapplied {
+    /// Whether the server stores another value of a field.
+    #[must_use]
+    pub fn has_altered(&self, field: Field) -> bool {
+        self.altered.iter().any(|difference| difference.field == field)
+    }
+
     /// Returns the error to report; `None`: everything was applied. A value that was altered is reported first, since
     /// nobody expects it.
     #[must_use]

@@ -80,24 +80,18 @@ struct Bound {
 }
 
 impl Bound {
-    fn is_met(&self, instance: Instance<'_>, number: &Number<'_>) -> bool {
+    fn is_met(&self, number: &Number<'_>) -> bool {
         if self.rule == Rule::MultipleOf {
             return match (number.as_u64(), self.limit.as_u64()) {
                 (Some(number), Some(divisor)) if divisor > 0 => number % divisor == 0,
-                _ => {
-                    charge_decimal(instance, number)
-                        && number.decimal().is_some_and(|number| number.is_multiple_of(&self.decimal))
-                }
+                _ => number.decimal().is_some_and(|number| number.is_multiple_of(&self.decimal)),
             };
         }
         let ordering = match (number.as_i64(), self.limit.as_i64()) {
             (Some(number), Some(limit)) => Some(number.cmp(&limit)),
             _ => self.ordering_of_floats(number),
         };
-        let ordering = ordering.or_else(|| {
-            charge_decimal(instance, number);
-            Some(number.decimal()?.cmp(&self.decimal))
-        });
+        let ordering = ordering.or_else(|| Some(number.decimal()?.cmp(&self.decimal)));
         // A number beyond all bounds of exponents never gets here: it is not read.
         ordering.is_some_and(|ordering| self.rule.allows(ordering))
     }
@@ -114,18 +108,14 @@ impl Bound {
     }
 
     /// What was expected, as a message says it after "expected ".
-    fn expected(&self, number: &Number<'_>) -> String {
+    fn expected(&self) -> String {
         let limit = &self.limit;
-        let rule = match self.rule {
+        match self.rule {
             Rule::AtLeast => format!("at least {limit}"),
             Rule::AtMost => format!("at most {limit}"),
             Rule::More => format!("more than {limit}"),
             Rule::Less => format!("less than {limit}"),
             Rule::MultipleOf => format!("a multiple of {limit}"),
-        };
-        match number.rounded() {
-            Some(digits) => format!("{rule}, not {}", super::text::beginning(digits)),
-            None => rule,
         }
     }
 }
@@ -133,21 +123,14 @@ impl Bound {
 impl<'i> Keyword<'i, Metered> for Bound {
     fn validate(&self, instance: Instance<'i>) -> Result<(), ValidationError<'i>> {
         match instance.as_number() {
-            Some(number) if !self.is_met(instance, &number) => {
-                Err(ValidationError::custom(self.expected(&number)))
-            }
+            Some(number) if !self.is_met(&number) => Err(ValidationError::custom(self.expected())),
             _ => Ok(()),
         }
     }
 
     fn is_valid(&self, instance: Instance<'i>) -> bool {
-        instance.as_number().is_none_or(|number| self.is_met(instance, &number))
+        instance.as_number().is_none_or(|number| self.is_met(&number))
     }
-}
-
-/// Counts what computing with a number as a decimal takes.
-fn charge_decimal(instance: Instance<'_>, number: &Number<'_>) -> bool {
-    instance.charge(64 + number.rounded().map_or(0, |digits| digits.len() as u64 / 4))
 }
 
 struct NoBound;

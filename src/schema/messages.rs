@@ -9,16 +9,25 @@ use serde_json::Value;
 
 use super::{
     patterns::Patterns,
-    text::{quoted, short, shortened},
+    text::{beginning, quoted, short, shortened},
     violation::Violation,
 };
 
 /// Most allowed values, or unexpected keys, in a message.
 const MAX_LISTED: usize = 8;
 
+/// What messages are made of, besides the error.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    /// The patterns as their author wrote them.
+    pub patterns: &'a Patterns,
+    /// Returns the digits of the number at a place in the payload, if reading it rounded it.
+    pub digits: &'a dyn Fn(&str) -> Option<&'a str>,
+}
+
 /// Converts an error of the validator.
-pub(super) fn violation(error: &ValidationError<'_>, patterns: &Patterns) -> Violation {
-    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error, patterns) }
+pub(super) fn violation(error: &ValidationError<'_>, sources: Sources<'_>) -> Violation {
+    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error, sources) }
 }
 
 /// The message of an error in a schema.
@@ -32,13 +41,14 @@ pub(super) fn of_schema(error: &ValidationError<'_>, patterns: &Patterns) -> Str
                 "found {pattern}, expected a regular expression that becomes a smaller program; repeat less"
             )
         }
-        _ => message(error, patterns),
+        _ => message(error, Sources { patterns, digits: &|_| None }),
     }
 }
 
-fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
+fn message(error: &ValidationError<'_>, sources: Sources<'_>) -> String {
+    let patterns = sources.patterns;
     let value: &Value = error.instance();
-    let found = short(value);
+    let found = found(error, sources);
     match error.kind() {
         Kind::Type { kind } => format!("found {found}, expected {}", types(kind)),
         Kind::Required { property } => format!("found no {}, which is required", short(property)),
@@ -82,9 +92,9 @@ fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
                 short(&patterns.original_schema(schema))
             )
         }
-        Kind::PropertyNames { error } => format!("a key of this object: {}", message(error, patterns)),
-        Kind::AnyOf { context } => alternatives("at least one of", error, context, patterns),
-        Kind::OneOfNotValid { context } => alternatives("exactly one of", error, context, patterns),
+        Kind::PropertyNames { error } => format!("a key of this object: {}", message(error, sources)),
+        Kind::AnyOf { context } => alternatives("at least one of", error, context, sources),
+        Kind::OneOfNotValid { context } => alternatives("exactly one of", error, context, sources),
         Kind::OneOfMultipleValid { context } => format!(
             "found {found}, which matches several of {} alternatives (oneOf), expected exactly one",
             context.len()
@@ -105,14 +115,21 @@ fn message(error: &ValidationError<'_>, patterns: &Patterns) -> String {
     }
 }
 
+/// What a message says was found: a number that reading rounded as it is written.
+fn found(error: &ValidationError<'_>, sources: Sources<'_>) -> String {
+    let value: &Value = error.instance();
+    let digits = value.is_number().then(|| (sources.digits)(error.instance_path().as_str())).flatten();
+    digits.map_or_else(|| short(value), beginning)
+}
+
 /// The errors of all alternatives are long; those of the nearest one help.
 fn alternatives(
     expected: &str,
     error: &ValidationError<'_>,
     context: &[Vec<ValidationError<'static>>],
-    patterns: &Patterns,
+    sources: Sources<'_>,
 ) -> String {
-    let found = short(error.instance());
+    let found = found(error, sources);
     let keyword = error.kind().keyword();
     let mut text = format!("found {found}, expected {expected} {} alternatives ({keyword})", context.len());
     // Errors of another type than the value's are further away than errors deeper inside.
@@ -132,7 +149,7 @@ fn alternatives(
     if let Some((index, errors)) = nearest.min_by_key(|(_, errors)| distance(errors))
         && let Some(first) = errors.first()
     {
-        let inner = violation(first, patterns);
+        let inner = violation(first, sources);
         let place = match inner.pointer.strip_prefix(error.instance_path().as_str()) {
             Some("") | None => String::new(),
             Some(_) => format!("{}: ", inner.pointer),

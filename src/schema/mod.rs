@@ -32,7 +32,7 @@ mod warnings;
 mod weight;
 mod work;
 
-use jsonschema::Validator;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use document::Document;
@@ -43,6 +43,7 @@ pub use error::InvalidSchema;
 pub use exact::Payload;
 use instance::{Instance, Meter, Metered, Weights};
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS, check_text as check_schema_text};
+use messages::Sources;
 use patterns::Patterns;
 pub use payload::{parse, parts};
 pub use place::Place;
@@ -236,8 +237,13 @@ impl Compiled {
         let mut places = Vec::new();
         first.iter().for_each(|error| place::add(&mut places, error));
         let violations =
-            first.iter().map(|error| messages::violation(error, &self.patterns)).chain([rest]).collect();
+            first.iter().map(|error| self.violation(error, payload, &meter)).chain([rest]).collect();
         Findings { violations, places, steps: steps + meter.spent(), ..Findings::default() }
+    }
+
+    fn violation(&self, error: &ValidationError<'_>, payload: &Value, meter: &Meter) -> Violation {
+        let digits = |pointer: &str| meter.digits(payload.pointer(pointer)?);
+        messages::violation(error, Sources { patterns: &self.patterns, digits: &digits })
     }
 
     /// Collects all violations, unless that takes more steps than are left.
@@ -248,7 +254,7 @@ impl Compiled {
         let (mut violations, mut places, mut more) = (Vec::new(), Vec::new(), 0);
         for error in errors.by_ref().take(MAX_VIOLATIONS) {
             place::add(&mut places, &error);
-            violations.push(messages::violation(&error, &self.patterns));
+            violations.push(self.violation(&error, payload, meter));
         }
         for error in errors.take(MAX_COUNTED) {
             place::add(&mut places, &error);

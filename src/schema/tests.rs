@@ -31,7 +31,7 @@ fn numbers_are_judged_by_their_digits() {
         (
             json!({"maximum": 100}),
             "100.0000000000000000000001",
-            Some("at most 100, not 100.0000000000000000000001"),
+            Some("found 100.0000000000000000000001, expected at most 100"),
         ),
         (json!({"maximum": 100}), "100.0000000000000000000000", None),
         (json!({"exclusiveMinimum": 99.99}), "99.990000000000000000001", None),
@@ -40,8 +40,21 @@ fn numbers_are_judged_by_their_digits() {
         (json!({"multipleOf": 3}), "12345678901234567890123", None),
         (json!({"multipleOf": 3}), "12345678901234567890124", Some("a multiple of 3")),
         (json!({"type": "integer"}), "12345678901234567890123", None),
-        (json!({"type": "integer"}), "1.0000000000000000000001", Some("an integer")),
-        (json!({"const": 100}), "100.0000000000000000000001", Some("100")),
+        (
+            json!({"type": "integer"}),
+            "1.0000000000000000000001",
+            Some("found 1.0000000000000000000001, expected an integer"),
+        ),
+        (
+            json!({"const": 100}),
+            "100.0000000000000000000001",
+            Some("found 100.0000000000000000000001, expected 100"),
+        ),
+        (
+            json!({"anyOf": [{"const": 100}, {"type": "null"}]}),
+            "100.0000000000000000000001",
+            Some("found 100.0000000000000000000001, expected at least one of 2 alternatives"),
+        ),
         (json!({"enum": [100, 1]}), "1e2", None),
         (json!({"enum": [100.0, 1]}), "100.0000000000000000000001", Some("one of")),
         (json!({"format": "int64"}), "9007199254740993.0", None),

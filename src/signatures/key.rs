@@ -16,6 +16,9 @@ pub enum InvalidKey {
     /// It is not base64.
     #[error("what follows the prefix is not base64; {EXPECTED}")]
     Encoding(#[source] base64::DecodeError),
+    /// It is of a kind that Svix names and does not describe.
+    #[error("Svix does not document keys that begin with {0}; {EXPECTED}")]
+    Undocumented(&'static str),
     /// It has the wrong length.
     #[error("found {0} bytes after decoding; {EXPECTED}")]
     Length(usize),
@@ -46,6 +49,10 @@ impl Key {
     /// Reads a key. As in Svix's libraries, `whsec_` may be absent.
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         let decode = |text: &str| STANDARD.decode(text).map_err(InvalidKey::Encoding);
+        // Svix Cloud's specification permits these prefixes.
+        if let Some(prefix) = ["whsk1_", "whpk1_"].into_iter().find(|prefix| text.starts_with(prefix)) {
+            return Err(InvalidKey::Undocumented(prefix));
+        }
         if let Some(text) = text.strip_prefix("whsk_") {
             let bytes = decode(text)?;
             let (Some(seed), Some(public), true) =

@@ -198,7 +198,7 @@ fn detail(body: &[u8]) -> String {
 }
 
 /// Reduces every URL in a text to its host: Svix's messages may quote the URL of an endpoint.
-fn redact_urls(text: &str) -> String {
+pub(super) fn redact_urls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {

@@ -38,10 +38,11 @@ pub(super) fn known<'a>(
         .chain(needed)
         .collect();
     let mut tables: BTreeMap<&str, Vec<(String, Declared)>> = BTreeMap::new();
-    for ((connection, name), owner) in owners(loaded, &known) {
+    for ((connection, name), owner) in owners(loaded, texts, &known) {
         let holder = Holder {
             namespace: owner.metadata.namespace.clone().unwrap_or_default(),
             name: owner.metadata.name.clone().unwrap_or_default(),
+            is_refused: false,
         };
         directory.set_holder(connection, &name, Some(holder));
         if needed.contains(&(connection, name.as_str()))
@@ -62,13 +63,20 @@ pub(super) fn known<'a>(
 /// The owner of each event type among the objects that declare it.
 fn owners<'a>(
     loaded: &'a Loaded,
+    texts: &ConfigMapTexts,
     known: &Known,
 ) -> impl Iterator<Item = ((&'a str, String), &'a WebhookEventType)> {
     let declarers = declarations::declarers(loaded.event_types.iter().map(|located| &located.object));
     declarers.into_iter().filter_map(|(name, objects)| {
         let connection = known.directory.connection(name.0);
-        let owner =
-            declarations::owner(&objects, None, |object| permits(connection.as_deref(), object, known))?;
+        let connection = connection.as_deref();
+        let names = connection.map(SvixConnectionSpec::event_type_names);
+        let owner = declarations::owner(
+            &objects,
+            None,
+            |object| permits(connection, object, known),
+            |object| declarations::is_refused(object, names, texts),
+        )?;
         Some((name, owner))
     })
 }
@@ -88,7 +96,8 @@ fn permits(connection: Option<&SvixConnectionSpec>, object: &WebhookEventType, k
 fn set_broken_holders(loaded: &Loaded, known: &Known) {
     let broken = loaded.problems.iter().filter_map(|problem| problem.object.as_ref());
     for id in broken.filter(|id| id.kind == Kind::EventType.as_str()) {
-        let holder = Holder { namespace: id.namespace.clone().unwrap_or_default(), name: id.name.clone() };
+        let namespace = id.namespace.clone().unwrap_or_default();
+        let holder = Holder { namespace, name: id.name.clone(), is_refused: true };
         for connection in known.directory.connections() {
             if known.directory.holder(&connection, &id.name).is_none() {
                 known.directory.set_holder(&connection, &id.name, Some(holder.clone()));

@@ -9,6 +9,7 @@ use crate::{
     },
     engine::{Kind, ObjectKey},
     manifests::{Loaded, Located},
+    plan::compatibility::KeptVersions,
     schema::Effort,
 };
 
@@ -20,7 +21,10 @@ pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {
     let knows_connections = !loaded.connections.is_empty() && !loaded.may_lack(Kind::Connection.as_str());
     let context = Context { known, knows_connections };
     let mut findings = context.all(&loaded.event_types, |object| {
-        (judge::event_type(object, None, known, &Effort::full()), object.connection_name())
+        (
+            judge::event_type(object, None, known, &KeptVersions::default(), &Effort::full()),
+            object.connection_name(),
+        )
     });
     findings.extend(
         context.all(&loaded.endpoints, |object| (judge::endpoint(object, known), object.connection_name())),

@@ -165,10 +165,10 @@ async fn a_shutdown_waits_for_requests_in_flight() {
 #[tokio::test]
 async fn bodies_wait_for_memory() {
     let bundle = new_bundle();
-    let limits = Limits { body: 4096, bodies: 8192, request: PATIENCE, ..Limits::default() };
+    let limits = Limits { body: 102_400, bodies: 204_800, request: PATIENCE, ..Limits::default() };
     let server = Server::start(&bundle, limits).await;
     let mut padded = review();
-    padded["padding"] = "x".repeat(3900).into();
+    padded["padding"] = "x".repeat(101_000).into();
 
     let all: Vec<_> = (0..5)
         .map(|_| {
@@ -190,8 +190,42 @@ async fn bodies_wait_for_memory() {
         }
     };
     let more = tokio::time::timeout(Duration::from_millis(500), more).await;
-    assert!(more.is_err(), "more than two bodies of 4 KiB are in 8 KiB: {}", catalogue.waiting());
+    assert!(more.is_err(), "more than two bodies of 100 KiB are in 200 KiB: {}", catalogue.waiting());
 
+    catalogue.loaded();
+    for one in all {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+}
+
+#[tokio::test]
+async fn small_bodies_never_wait_for_large_ones() {
+    let bundle = new_bundle();
+    let server = Server::start(&bundle, Limits { request: PATIENCE, ..Limits::default() }).await;
+    let padded = |bytes: usize| {
+        let mut padded = review();
+        padded["padding"] = "x".repeat(bytes).into();
+        padded
+    };
+    let send = |body: Value| {
+        let (client, url) = (client(&bundle), server.url());
+        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap().status().as_u16() })
+    };
+    let catalogue = &server.known.catalogue;
+    let read = async |at_least: usize| {
+        crate::support::wait::eventually("requests to be read", PATIENCE, async || {
+            let waiting = catalogue.waiting();
+            if waiting >= at_least { Ok(waiting) } else { Err(waiting.to_string()) }
+        })
+        .await
+    };
+
+    let mut all: Vec<_> = (0..30).map(|_| send(padded(1_000_000))).collect();
+    let large = read(20).await;
+    all.extend([0, 20_000, 60_000].map(|bytes| send(padded(bytes))));
+
+    read(large + 3).await;
+    assert!(catalogue.waiting() < 30, "not all large ones fit");
     catalogue.loaded();
     for one in all {
         assert_eq!(one.await.unwrap(), 200);

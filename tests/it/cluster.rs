@@ -15,5 +15,6 @@ mod process;
 mod rbac;
 mod release;
 mod reporting;
+mod schema_history;
 mod sidecar;
 mod tour;

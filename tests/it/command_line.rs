@@ -66,12 +66,35 @@ fn the_page_has_a_line_for_each_command() {
 }
 
 #[test]
+fn the_session_has_each_command() {
+    let page = page();
+    let session = page.split("## Session").nth(1).unwrap();
+    let lines: Vec<&str> = session.lines().filter(|line| line.starts_with("$ ")).collect();
+    for (name, _) in commands() {
+        let command = format!("svix-operator {name}");
+        assert!(lines.iter().any(|line| line.contains(&command)), "{name}");
+    }
+}
+
+#[test]
 fn the_help_of_each_command_has_an_example() {
     for (name, help) in commands() {
         assert!(
             help.contains("Examples:\n") && help.contains(&format!("svix-operator {name}")),
             "{name}: {help}"
         );
+    }
+}
+
+#[test]
+fn examples_fit_on_a_line_and_say_what_follows() {
+    for (name, help) in commands() {
+        let examples: Vec<&str> = help.split("Examples:\n").nth(1).unwrap().trim_end().lines().collect();
+        let is_command = |line: &str| line.starts_with("  ") && !line.starts_with("   ");
+        // A line that is wrapped goes on with the indentation of its beginning.
+        let wrapped = examples.iter().find(|line| is_command(line) && !line.contains("svix-operator "));
+        assert_eq!(wrapped, None, "{name}");
+        assert!(!is_command(examples.last().unwrap()), "{name}: {examples:?}");
     }
 }
 

@@ -96,12 +96,12 @@ async fn wait_for_output(printed: &Mutex<String>, text: &str) {
 
 #[test]
 fn examples_are_in_sync() {
-    for example in ["quickstart", "software-heritage"] {
+    for (example, objects) in [("quickstart", 6), ("software-heritage", 6), ("any-payload", 3)] {
         let dir = format!("{}/examples/{example}", env!("CARGO_MANIFEST_DIR"));
         let output = once(&[&dir]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(text.ends_with("6 objects: 6 in sync\n"), "{text}");
+        assert!(text.ends_with(&format!("{objects} objects: {objects} in sync\n")), "{text}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     }
 }
@@ -157,6 +157,40 @@ async fn each_run_has_a_token_of_its_own_or_the_given_one() {
     let refused = from_environment.unwrap();
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("expected one or more letters"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_has_the_surface_of_svix_cloud_where_asked() {
+    // Given a server, and `dev` in front of it with each surface
+    let svix = svix_server::start().await;
+    let other = OtherSvix::of(&svix);
+    let path = "/api/v1/app/stats/count-active";
+    for (surface, is_forwarded) in [("open-source", false), ("cloud", true)] {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a.yaml", &[event_type("a.one")]);
+        let (_child, printed) = start_with(dir.path(), &["--surface", surface], Some(&other));
+        wait_for_output(&printed, "Ctrl-C ends.").await;
+        let text = printed.lock().unwrap().clone();
+        let gateway = text.split("The gateway is at ").nth(1).unwrap().split(": ").next().unwrap();
+
+        // When an operation is called that only Svix Cloud has
+        let get = reqwest::Client::new().get(format!("{gateway}{path}")).bearer_auth(&other.token);
+        let body = get.send().await.unwrap().text().await.unwrap();
+
+        // Then it is the server's own 404, or the gateway's.
+        assert_eq!(!body.contains("this gateway forwards"), is_forwarded, "{surface}: {body}");
+    }
+}
+
+#[test]
+fn a_surface_needs_a_server_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.one")]);
+
+    let output = dev(dir.path(), &["--surface", "cloud"], None).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--svix-url"), "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

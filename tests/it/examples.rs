@@ -45,6 +45,17 @@ fn events_match_their_schemas() {
     }
 }
 
+#[test]
+fn an_event_type_without_a_schema_takes_any_payload() {
+    let loaded = load_without_problems("any-payload");
+
+    let [event_type] = &loaded.event_types[..] else { panic!("one event type") };
+    let spec = &event_type.object.spec;
+    assert!(spec.schema.is_none() && spec.schema_text.is_none() && spec.schema_from.is_none());
+    let [endpoint] = &loaded.endpoints[..] else { panic!("one endpoint") };
+    assert_eq!(endpoint.object.spec.event_types, [event_type.object.event_type_name()]);
+}
+
 fn validator(event_type: &WebhookEventType) -> Validator {
     jsonschema::options()
         .with_draft(Draft::Draft7)

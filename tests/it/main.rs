@@ -3,6 +3,7 @@
 
 mod schema_check;
 mod schema_costs;
+mod schema_history;
 mod schema_suite;
 mod signatures;
 mod support;
@@ -19,6 +20,7 @@ mod docs;
 mod ecma_262;
 mod embedded_faults;
 mod engine;
+mod events;
 mod examples;
 mod export;
 mod gateway;

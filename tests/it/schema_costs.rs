@@ -70,12 +70,6 @@ fn list(item: &str, times: usize) -> String {
     format!("[{}{item}]", format!("{item},").repeat(times - 1))
 }
 
-/// Texts without a pattern in them, so that no two states fall together.
-fn bits(length: u32) -> String {
-    let bit = |i: u32| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 1 { 'a' } else { 'b' };
-    (0..length).map(bit).collect()
-}
-
 /// Definitions, each of which refers twice to the one before, and a reference to the last one.
 fn doubling(levels: u32, leaf: &Value) -> Value {
     let definitions = hostile::doubling(levels, leaf);
@@ -91,26 +85,43 @@ fn attacks() -> Vec<(&'static str, Value, String)> {
     let not: Vec<_> = (0..4_898).map(|i| json!({"not": {"const": i}})).collect();
     let hash: Vec<String> = nested(11).into_iter().take(30_000).collect();
     let with = |schema: Value| json!({"properties": {"a": schema}});
+    let items = |leaf: &Value| {
+        let all = doubling(14, leaf);
+        json!({"items": {"allOf": all["allOf"]}, "definitions": all["definitions"]})
+    };
+    // One part of an `anyOf` is decided after the other.
+    let of_long = |leaf: &Value| {
+        let all = doubling(12, &json!({"anyOf": [leaf, {}]}));
+        json!({"properties": {"a": {"allOf": all["allOf"]}}, "definitions": all["definitions"]})
+    };
+    let long = format!("{{\"a\":0.{}}}", "7".repeat(900_000));
     let mut all = vec![
         ("media types", with(json!({"allOf": media})), text),
         ("unique items", doubling(14, &json!({"uniqueItems": true})), numbers.clone()),
-        ("pattern", with(json!({"pattern": "a[ab]{2000}c|d$"})), json!({"a": bits(900_000)}).to_string()),
+        (
+            "pattern",
+            with(json!({"pattern": "a[ab]{2000}c|d$"})),
+            json!({"a": hostile::bits(900_000)}).to_string(),
+        ),
         (
             "pattern of names",
             json!({"patternProperties": {"a[ab]{2000}c|d$": {}}}),
-            json!({bits(900_000): 1}).to_string(),
+            json!({hostile::bits(900_000): 1}).to_string(),
         ),
         ("not const", json!({"items": {"allOf": not}}), list("-9", 300_000)),
-        (
-            "nothing to see",
-            json!({"items": doubling(14, &json!({})), "definitions": doubling(14, &json!({}))["definitions"]}),
-            list("9", 500_000),
-        ),
+        ("nothing to see", items(&json!({})), list("9", 500_000)),
         (
             "booleans",
             json!({"items": {"anyOf": (0..9_000).map(|_| json!(false)).chain([json!(true)]).collect::<Vec<_>>()}}),
             list("9", 500_000),
         ),
+        ("patterns of numbers", items(&json!({"pattern": "a[ab]{100}c"})), list("7", 500_000)),
+        ("lengths of numbers", items(&json!({"minLength": 1})), list("7", 500_000)),
+        ("integers of long decimals", of_long(&json!({"type": "integer"})), long.clone()),
+        ("bounds of long decimals", of_long(&json!({"maximum": 1.5})), long.clone()),
+        ("multiples of long decimals", of_long(&json!({"not": {"multipleOf": 0.7}})), long.clone()),
+        ("constants of long decimals", of_long(&json!({"not": {"const": 0.5}})), long.clone()),
+        ("formats of long decimals", of_long(&json!({"not": {"format": "int64"}})), long.clone()),
         ("colliding digests", json!({"uniqueItems": true}), format!("[{}]", hash.join(","))),
     ];
     for (name, pattern) in [
@@ -220,8 +231,20 @@ fn errors_that_list_members_are_few() {
 }
 
 /// Attacks that no bound but that of the steps ends.
-const GIVEN_UP: [&str; 6] =
-    ["media types", "unique items", "not const", "nothing to see", "booleans", "pattern"];
+const GIVEN_UP: [&str; 12] = [
+    "integers of long decimals",
+    "bounds of long decimals",
+    "multiples of long decimals",
+    "formats of long decimals",
+    "media types",
+    "unique items",
+    "not const",
+    "nothing to see",
+    "booleans",
+    "pattern",
+    "patterns of numbers",
+    "lengths of numbers",
+];
 
 #[test]
 fn each_attack_is_counted() {
@@ -247,6 +270,38 @@ fn each_attack_takes_less_than_a_second() {
         let took = begun.elapsed();
         println!("{name}: {took:.0?}, {} steps, given up: {}", findings.steps, findings.is_given_up);
         assert!(took < Duration::from_secs(1), "{name}: {took:?}");
+    }
+    for (name, genes) in hostile::found_before() {
+        let (findings, [_, _, took]) = genes.pair().judge(&Effort::full()).unwrap();
+        println!("{name}: {took:.0?}, {} steps, given up: {}", findings.steps, findings.is_given_up);
+        assert!(took < Duration::from_secs(1), "{name}: {took:?}");
+    }
+}
+
+/// Whatever a keyword is about: a value that it ignores is counted, too.
+#[test]
+fn each_visit_is_counted() {
+    const LEVELS: u32 = 10;
+    for kind in 0..hostile::LEAVES {
+        let leaf = hostile::leaf(kind, 1);
+        let compiled = Compiled::new(&doubling(LEVELS, &leaf), true).unwrap();
+        for text in ["1", "1.5", "\"a\"", "{}", "[]", "null", "true"] {
+            let findings = compiled.judge(&Payload::parse(text.as_bytes()).unwrap());
+
+            let visits = if findings.violations.is_empty() { 1 << LEVELS } else { 1 };
+            assert!(findings.steps >= visits, "{leaf} and {text}: {} steps", findings.steps);
+        }
+    }
+}
+
+#[test]
+fn pairs_that_searches_found_are_counted() {
+    for (name, genes) in hostile::found_before() {
+        const STEPS: u64 = 1_000_000;
+
+        let (findings, _) = genes.pair().judge(&Effort::of(STEPS)).unwrap();
+
+        assert!(findings.is_given_up && findings.steps <= 4 * STEPS, "{name}: {findings:?}");
     }
 }
 

@@ -210,6 +210,27 @@ fn standard_input_is_read_and_has_positions() {
 }
 
 #[test]
+fn standard_input_is_decoded_as_files_are() {
+    let folder = Folder::new(&[]);
+    let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (bytes, expected, start) in [
+        (units(&format!("\u{feff}{EVENT_TYPE}")), 0, ""),
+        (format!("\u{feff}{EVENT_TYPE}").into_bytes(), 0, ""),
+        (units(EVENT_TYPE), 2, "error: standard input: UTF-16 without a byte order mark"),
+        (b"a: \xff".to_vec(), 2, "error: standard input: not UTF-8 text: line 1"),
+    ] {
+        let mut command = folder.command();
+        let mut child = command.arg("-").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(code(&output) == expected && errors.starts_with(start), "{output:?}");
+    }
+}
+
+#[test]
 fn payloads_are_checked_with_their_positions() {
     let folder = Folder::new(&[
         ("a.yaml", EVENT_TYPE),
@@ -233,6 +254,68 @@ fn payloads_are_checked_with_their_positions() {
     assert!(stdout(&bad).contains("bad.json:2:3: error: /id: "), "{bad:?}");
     let other = folder.validate_payload("bad.json", "order.place");
     assert!(stdout(&other).contains("did you mean \"order.placed\"?"), "{other:?}");
+}
+
+#[test]
+fn an_event_type_that_is_invalid_gives_way() {
+    let broken = EVENT_TYPE.replace("type: string", "type: strin").replace("shop}", "aaa}");
+    let folder = Folder::new(&[("a.yaml", &broken), ("b.yaml", EVENT_TYPE), ("bad.json", "{\"id\": 5}")]);
+
+    let output = folder
+        .command()
+        .args(["a.yaml", "b.yaml", "--event-type", "order.placed", "--payload", "bad.json"])
+        .output()
+        .unwrap();
+
+    let text = stdout(&output);
+    assert!(text.contains("bad.json:1:2: error: /id: "), "judged by the other one: {text}");
+    assert!(!text.contains("is declared by aaa/"), "the other one does not wait for it: {text}");
+}
+
+/// Property by property, a number that a float rounds to one that matches.
+const ROUNDED: [(&str, &str, &str); 7] = [
+    ("a", "{maximum: 100}", "100.0000000000000000000001"),
+    ("c", "{minimum: 100}", "99.9999999999999999999999"),
+    ("d", "{maximum: 0}", "1e-400"),
+    ("e", "{maximum: 9007199254740992}", "9007199254740993"),
+    ("f", "{multipleOf: 0.1}", "0.30000000000000000000001"),
+    ("g", "{const: 1}", "1.00000000000000000000001"),
+    ("h", "{type: integer}", "2.00000000000000000000001"),
+];
+
+#[test]
+fn decimals_are_compared_digit_by_digit() {
+    let properties = ROUNDED.map(|(name, schema, _)| format!("{name}: {schema}")).join(", ");
+    let event_type = |example: &str| {
+        format!(
+            "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {{name: order.placed, \
+             namespace: shop}}\nspec:\n  schema: {{properties: {{{properties}}}}}\n  examples: [{{name: one, text: \
+             '{example}'}}]\n"
+        )
+    };
+    let event = |payload: &str| {
+        format!(
+            "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEvent\nmetadata: {{name: e, namespace: shop}}\n\
+             spec:\n  eventType: order.placed\n  payloadText: '{payload}'\n"
+        )
+    };
+    for (name, schema, number) in ROUNDED {
+        let payload = format!("{{\"{name}\": {number}}}");
+        let folder = Folder::new(&[("a.yaml", &event_type("{}")), ("payload.json", &payload)]);
+
+        let of_file = folder.validate_payload("payload.json", "order.placed");
+        std::fs::write(folder.path().join("b.yaml"), event(&payload)).unwrap();
+        let of_event = folder.validate(&[]);
+        std::fs::remove_file(folder.path().join("b.yaml")).unwrap();
+        std::fs::write(folder.path().join("a.yaml"), event_type(&payload)).unwrap();
+        let of_example = folder.validate(&[]);
+
+        for output in [of_file, of_event, of_example] {
+            let text = stdout(&output);
+            assert_eq!(code(&output), 1, "{schema} {number}: {text}");
+            assert!(text.contains(&format!("/{name}: found {number}, ")), "{schema}: {text}");
+        }
+    }
 }
 
 impl Folder {

@@ -6,7 +6,7 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{EventTypeNames, JsonPointer, SvixConnectionSpec, WebhookEventType},
     plan::{
-        compatibility::{self, Assessment, Schema},
+        compatibility::{self, Assessment, KeptVersions, Schema},
         event_type, ids,
         schema_source::{self, Source},
     },
@@ -16,12 +16,13 @@ use crate::{
 use super::{Findings, receivers};
 
 /// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
-/// object. `before` is the object that it replaces. Where the effort is exceeded, the findings say nothing.
+/// object. `before` is the object that it replaces, `kept` the versions of its schema that are kept. Where the effort is exceeded, the findings say nothing.
 #[must_use]
 pub fn event_type(
     object: &WebhookEventType,
     before: Option<&WebhookEventType>,
     known: &Known,
+    kept: &KeptVersions,
     effort: &Effort,
 ) -> Findings {
     let mut findings = Findings::default();
@@ -55,7 +56,7 @@ pub fn event_type(
     }
     let before = before.filter(|_| findings.problems.is_empty());
     let spec = known.directory.connection(connection);
-    match before.map(|before| assess_change(before, object, spec.as_deref())) {
+    match before.map(|before| assess_change(before, object, spec.as_deref(), kept)) {
         None | Some(Assessment::Compatible) => {}
         Some(Assessment::Warn(message)) => {
             let field = schema_source::field(object);
@@ -75,7 +76,7 @@ pub fn event_type(
     // An object that may not declare it learns nothing of the one that does.
     if let Some(warning) = super::not_permitted(known, connection, namespace, object) {
         findings.warnings.push(warning);
-    } else if let Some(holder) = known.directory.holder(connection, &name) {
+    } else if let Some(holder) = known.directory.holder(connection, &name).filter(|it| !it.is_refused) {
         let metadata = &object.metadata;
         let is_same = metadata.namespace.as_deref() == Some(&holder.namespace)
             && metadata.name.as_deref() == Some(&holder.name);
@@ -100,6 +101,7 @@ fn assess_change(
     before: &WebhookEventType,
     object: &WebhookEventType,
     connection: Option<&SvixConnectionSpec>,
+    kept: &KeptVersions,
 ) -> Assessment {
     let policies = compatibility::policies(object, connection);
     if policies.is_empty() {
@@ -113,7 +115,7 @@ fn assess_change(
     let new = new.unwrap_or_else(any);
     let old = Schema { value: &old, format_assertion: before.spec.format_assertion() };
     let new = Schema { value: &new, format_assertion: object.spec.format_assertion() };
-    compatibility::assess(old, new, &policies, compatibility::allowed(object))
+    compatibility::assess_all(Some(old), kept, new, &policies, compatibility::allowed(object))
 }
 
 /// Returns the schema as the operator writes it, with the examples; `None`: it is not known here; `Some(None)`: none is

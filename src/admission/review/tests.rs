@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     api::{JsonObject, PayloadPolicy, SvixConnectionSpec},
     catalogue::{Declared, Holder},
+    plan::revision::Published,
 };
 
 fn known(policy: PayloadPolicy) -> Known {
@@ -16,7 +17,7 @@ fn known(policy: PayloadPolicy) -> Known {
     let schema = json!({"required": ["a"], "properties": {"a": {"type": "integer"}}});
     let schema = Some(JsonObject::from_value(&schema).unwrap());
     known.catalogue.put("default", "a.b", Declared { schema, format_assertion: true, policy }).unwrap();
-    let holder = Holder { namespace: "team".to_owned(), name: "a.b".to_owned() };
+    let holder = Holder { namespace: "team".to_owned(), name: "a.b".to_owned(), is_refused: false };
     known.directory.set_holder("default", "a.b", Some(holder));
     known.directory.set_connection("default", Some(SvixConnectionSpec::default()));
     known
@@ -74,7 +75,7 @@ fn numbers_are_compared_as_they_are_written() {
     assert_eq!(above["allowed"], false);
     assert_eq!(
         above["status"]["message"],
-        "/spec/payloadText: /a: found 100.0, expected at most 100, not 100.0000000000000000000001"
+        "/spec/payloadText: /a: found 100.0000000000000000000001, expected at most 100"
     );
     assert_eq!(review("100.0000000000000000000000")["allowed"], true);
     assert_eq!(review("1e2")["allowed"], true);
@@ -243,7 +244,7 @@ fn what_a_schema_does_not_enforce_is_warned_of() {
                  $schema is read; name the draft";
     assert!(found.len() == 1 && found[0].starts_with(begin), "{found:?}");
     // Other warnings come first.
-    let holder = Holder { namespace: "other".to_owned(), name: "a.b".to_owned() };
+    let holder = Holder { namespace: "other".to_owned(), name: "a.b".to_owned(), is_refused: false };
     known.directory.set_holder("default", "a.b", Some(holder));
     let found = warnings(&json!({"name": "a.b", "schema": {"nullable": true}}));
     assert!(found[0].contains("is declared by") && found[1].contains("OpenAPI"), "{found:?}");
@@ -555,6 +556,43 @@ fn a_connection_enforces_compatibility() {
     let (reviewed, _) = answer(&known, &changed(&typed("integer", &none), &typed("number", &none)));
 
     assert_eq!(reviewed.outcome, Outcome::Refused);
+}
+
+/// The outcome and the response of a change from `number` to `positive` numbers, where these versions are kept.
+fn changed_against_all(kept: &KeptVersions) -> (Outcome, Value) {
+    let all = json!({"action": "Enforce", "against": "All"});
+    let positive = json!({"type": "object", "properties": {"n": {"type": "number", "minimum": 0}}});
+    let mut new = typed("number", &all);
+    new["schema"] = positive;
+    let body = changed(&typed("number", &all), &new).to_string();
+
+    let reviewed = review_within(body.as_bytes(), &Known::default(), kept, &Effort::full());
+
+    let answer: Value = serde_json::from_slice(&reviewed.answer).unwrap();
+    (reviewed.outcome, answer["response"].clone())
+}
+
+#[test]
+fn an_older_version_counts_against_all() {
+    let integer = typed("integer", &Value::Null)["schema"].to_string();
+    let published = Published { schema: integer, format_assertion: true };
+    let kept = KeptVersions { versions: vec![(1, published)], missing: Vec::new() };
+
+    let (outcome, answer) = changed_against_all(&kept);
+
+    assert_eq!(outcome, Outcome::Refused);
+    let message = answer["status"]["message"].as_str().unwrap();
+    assert!(message.contains("that its revision 1 refused"), "{message}");
+}
+
+#[test]
+fn versions_that_cannot_be_read_are_a_warning() {
+    let kept = KeptVersions { missing: vec!["they cannot be read".to_owned()], ..KeptVersions::default() };
+
+    let (outcome, answer) = changed_against_all(&kept);
+
+    assert_eq!(outcome, Outcome::Warned);
+    assert!(answer["warnings"].to_string().contains("they cannot be read"), "{answer}");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 
+use crate::plan::printable;
+
 use super::{
     super::model::{Action, Change, ChangeSet},
-    lines::{lines, notes, printable},
+    lines::{lines, notes},
     summary::{head, summary},
 };
 

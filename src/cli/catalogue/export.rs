@@ -29,7 +29,9 @@ use crate::{
 #[command(after_help = "\
 Examples:
   svix-operator catalogue export manifests/ > openapi.yaml
-  SVIX_TOKEN=... svix-operator catalogue export --from-svix --format asyncapi -o json > asyncapi.json")]
+      the event types in manifests as OpenAPI 3.1
+  SVIX_TOKEN=... svix-operator catalogue export --from-svix --format asyncapi > asyncapi.yaml
+      the event types in Svix as AsyncAPI 3.0")]
 pub struct Arguments {
     /// Folders and files of manifests.
     #[arg(value_name = "PATH", required_unless_present = "from_svix", conflicts_with = "from_svix")]

@@ -141,7 +141,7 @@ fn read(arguments: &Arguments) -> Result<Import, ImportError> {
     } else {
         fs::read(path).map_err(read_error)?
     };
-    let value = text::read(&bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
+    let value = text::read(bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
     let is_openapi = value.get("openapi").is_some() || value.get("swagger").is_some();
     let is_schema = ["$schema", "type", "properties", "$ref", "allOf", "anyOf", "oneOf"]
         .iter()
@@ -163,7 +163,7 @@ fn folder(root: &Path, include_referenced: bool) -> Result<Import, ImportError> 
     let mut files = BTreeMap::new();
     for path in manifests::files(root).map_err(|(path, source)| ImportError::Folder { path, source })? {
         let bytes = fs::read(&path).map_err(|source| ImportError::Read { path: path.clone(), source })?;
-        let value = text::read(&bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
+        let value = text::read(bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
         let name = path.strip_prefix(root).unwrap_or(&path);
         let parts: Vec<_> = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         files.insert(parts.join("/"), value);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{ChannelEncoding, DEFAULT_CONNECTION, SvixConnectionSpec},
     catalogue::Catalogue,
-    gateway::{self, Gateway},
+    gateway::{self, Gateway, Scope, Surface},
     manifests::{CatalogueSource, Loaded},
     telemetry::Metrics,
 };
@@ -26,6 +26,7 @@ impl GatewayFront {
     pub(super) async fn start(
         listen: SocketAddr,
         svix_url: &str,
+        surface: Surface,
         lines: Option<Arc<Lines>>,
         shutdown: &CancellationToken,
     ) -> Result<Self, DevError> {
@@ -35,6 +36,7 @@ impl GatewayFront {
             listen,
             channel_encoding,
             local_only: true,
+            scope: Scope { surface, ..Scope::default() },
             undeclared_advice: " in the folder",
             listener: lines
                 .map(|lines| gateway::Listener::new(move |message| traffic::add_message(&lines, &message))),

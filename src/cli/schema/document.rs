@@ -9,7 +9,10 @@ use serde_json::Value;
 
 use crate::{
     cli::payload_file,
-    manifests::yaml::{self, YamlError},
+    manifests::{
+        self, ReadError,
+        yaml::{self, YamlError},
+    },
     schema,
 };
 
@@ -33,9 +36,14 @@ pub enum DocumentError {
         /// Why not.
         source: io::Error,
     },
-    /// It is not UTF-8.
-    #[error("{}: expected UTF-8 text", .0.display())]
-    NotUtf8(PathBuf),
+    /// It is not text.
+    #[error("{}: {source}", .path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ReadError,
+    },
     /// It is not JSON.
     #[error("{}: {violation}", .path.display())]
     Json {
@@ -69,8 +77,9 @@ pub enum DocumentError {
 pub fn read(path: &Path) -> Result<Document, DocumentError> {
     let bytes =
         payload_file::read(path).map_err(|source| DocumentError::Read { path: path.to_owned(), source })?;
-    let text = String::from_utf8(bytes).map_err(|_| DocumentError::NotUtf8(path.to_owned()))?;
-    let value = value(path, &text)?;
+    let text = manifests::decode(bytes)
+        .map_err(|source| DocumentError::NotText { path: path.to_owned(), source })?;
+    let value = value(path, text.trim_start_matches('\u{feff}'))?;
     if value.get("kind").and_then(Value::as_str) != Some("WebhookEventType") || value.get("spec").is_none() {
         return Ok(Document { schema: value, format_assertion: None });
     }

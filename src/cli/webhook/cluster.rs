@@ -9,7 +9,7 @@ use tokio::{
 use crate::{
     admission::Known,
     api::ChannelEncoding,
-    catalogue::Directory,
+    catalogue::{CatalogueWriter, Directory},
     cli::gateway::SourceArguments,
     controller::{feed_connections, feed_endpoints, feed_event_types, feed_namespaces},
     telemetry::Readiness,
@@ -72,7 +72,7 @@ pub fn start_watches(
     });
     let event_types = feed_event_types(
         client.clone(),
-        known.catalogue.clone(),
+        CatalogueWriter::new(known.catalogue.clone()),
         directory.clone(),
         known.namespaces.clone(),
         move || event_types_gate.ready(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::{
     api::WebhookEventType,
     controller::watch::NamespacedName,
-    plan::claims::{self, Declaration},
+    plan::claims::{self, Declaration, Standing},
 };
 
 /// An event type in Svix, through a connection.
@@ -87,20 +87,23 @@ impl Declarations {
         self.by_event_type.contains_key(event_type)
     }
 
-    /// Returns the object that owns an event type, among those that are permitted to declare it.
+    /// Returns the object that owns an event type, among those that are permitted to declare it, and whether it would
+    /// give way to another one.
     pub fn owner(
         &self,
         event_type: &EventTypeId,
-        is_permitted: impl Fn(&NamespacedName, &Declaration) -> bool,
-    ) -> Option<NamespacedName> {
+        standing: impl Fn(&NamespacedName, &Declaration) -> Standing,
+    ) -> Option<(NamespacedName, bool)> {
         let objects = self.by_event_type.get(event_type)?.iter();
         let declared: Vec<_> =
             objects.filter_map(|object| Some((object, &self.by_object.get(object)?.declaration))).collect();
         let declarers: Vec<_> = declared
             .iter()
-            .map(|(object, it)| it.declarer(&object.namespace, &object.name, is_permitted(object, it)))
+            .map(|(object, it)| it.declarer(&object.namespace, &object.name, standing(object, it)))
             .collect();
-        declared.get(claims::owner(&declarers)?).map(|(object, _)| (*object).clone())
+        let owner = claims::owner(&declarers)?;
+        let gives_way = declarers.get(owner)?.gives_way();
+        declared.get(owner).map(|(object, _)| ((*object).clone(), gives_way))
     }
 }
 
@@ -125,6 +128,7 @@ mod tests {
             event_type: event_type.to_owned(),
             adoption: Adoption::Match,
             expunge: false,
+            is_refused: false,
             is_managed: true,
             is_owner,
             created,
@@ -132,15 +136,17 @@ mod tests {
         Some(Entry { declaration, config_map: None })
     }
 
-    fn everybody(_: &NamespacedName, _: &Declaration) -> bool {
-        true
+    fn standing(is_permitted: bool) -> Standing {
+        Standing { is_permitted, is_refused: false }
     }
 
     #[test]
     fn permission_and_management_decide_ownership() {
         let mut declarations = Declarations::default();
         let owner = |declarations: &Declarations| {
-            declarations.owner(&event_type("a.b"), |object, _| &*object.name != "thief")
+            let owner =
+                declarations.owner(&event_type("a.b"), |object, _| standing(&*object.name != "thief"));
+            owner.map(|(owner, _)| owner)
         };
         declarations.set(&object("thief"), entry("a.b", true, 1));
         assert_eq!(owner(&declarations), None);
@@ -158,7 +164,8 @@ mod tests {
     fn the_owner_is_the_one_that_the_operator_takes() {
         let mut declarations = Declarations::default();
         let owner = |declarations: &Declarations, name: &str| {
-            declarations.owner(&event_type(name), everybody).map(|object| object.name.to_string())
+            let owner = declarations.owner(&event_type(name), |_, _| standing(true));
+            owner.map(|(object, _)| object.name.to_string())
         };
         declarations.set(&object("old"), entry("a.b", false, 1));
         declarations.set(&object("new"), entry("a.b", false, 2));
@@ -174,5 +181,30 @@ mod tests {
         declarations.set(&object("old"), None);
         assert_eq!(owner(&declarations, "a.b"), None);
         assert_eq!(declarations.event_types().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_gives_way() {
+        let mut declarations = Declarations::default();
+        let owner = |declarations: &Declarations, invalid_name: bool| {
+            let standing = |object: &NamespacedName, _: &Declaration| Standing {
+                is_permitted: true,
+                is_refused: invalid_name && &*object.name == "old",
+            };
+            let owner = declarations.owner(&event_type("a.b"), standing);
+            owner.map(|(object, gives_way)| (object.name.to_string(), gives_way))
+        };
+        declarations.set(&object("old"), entry("a.b", false, 1));
+        declarations.set(&object("new"), entry("a.b", false, 2));
+        assert_eq!(owner(&declarations, false), Some(("old".to_owned(), false)));
+
+        assert_eq!(owner(&declarations, true), Some(("new".to_owned(), false)), "by its connection");
+        let mut refused = entry("a.b", false, 1).unwrap();
+        refused.declaration.is_refused = true;
+        declarations.set(&object("old"), Some(refused));
+        assert_eq!(owner(&declarations, false), Some(("new".to_owned(), false)), "by status or spec");
+
+        declarations.set(&object("new"), None);
+        assert_eq!(owner(&declarations, false), Some(("old".to_owned(), true)), "alone");
     }
 }

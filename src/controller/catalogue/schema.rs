@@ -7,6 +7,7 @@ use crate::{
     api::{ConfigMapKeyRef, JsonObject, WebhookEventType},
     catalogue::Declared,
     controller::errors::KubernetesError,
+    judging::{self, Panicked, thoroughly},
     plan::{
         ReconcileError,
         schema_source::{self, Source},
@@ -22,6 +23,16 @@ enum SchemaError {
     NoSuchKey(ConfigMapKeyRef),
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+/// Where a schema is.
+enum Schema {
+    /// Here, or nowhere.
+    Known(Option<JsonObject>),
+    /// In a ConfigMap.
+    In(ConfigMapKeyRef),
 }
 
 /// Returns what an object declares, or logs why there is no schema and returns `None`.
@@ -45,15 +56,55 @@ pub(super) async fn declared(client: &Client, object: &WebhookEventType) -> Opti
 
 /// Returns the schema that an object declares; `None`: it declares none.
 async fn schema_of(client: &Client, object: &WebhookEventType) -> Result<Option<JsonObject>, SchemaError> {
-    let reference = match schema_source::schema_text(object)? {
-        Source::None => return Ok(None),
-        Source::Inline(schema) => return Ok(Some(schema)),
-        Source::ConfigMap(reference) => reference,
+    let text = object.spec.schema_text.as_ref().map_or(0, String::len);
+    let reference = match on_a_fitting_thread(text, object, read).await?? {
+        Schema::Known(schema) => return Ok(schema),
+        Schema::In(reference) => reference,
     };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let found = api.get_opt(&reference.name).await.map_err(KubernetesError::from)?;
     let text = found.and_then(|map| map.data?.remove(&reference.key));
     let text = text.ok_or_else(|| SchemaError::NoSuchKey(reference.clone()))?;
-    Ok(Some(schema_source::parse_schema(object, &text)?))
+    let bytes = text.len();
+    let parse = move |object: &WebhookEventType| schema_source::parse_schema(object, &text);
+    Ok(Some(on_a_fitting_thread(bytes, object, parse).await??))
+}
+
+fn read(object: &WebhookEventType) -> Result<Schema, ReconcileError> {
+    Ok(match schema_source::schema_text(object)? {
+        Source::None => Schema::Known(None),
+        Source::Inline(schema) => Schema::Known(Some(schema)),
+        Source::ConfigMap(reference) => Schema::In(reference.clone()),
+    })
+}
+
+/// Reads a text of so many bytes of an object; a large one on another thread than those of the runtime.
+async fn on_a_fitting_thread<T: Send + 'static>(
+    bytes: usize,
+    object: &WebhookEventType,
+    read: impl FnOnce(&WebhookEventType) -> T + Send + 'static,
+) -> Result<T, Panicked> {
+    if bytes < judging::LARGE {
+        return Ok(read(object));
+    }
+    let object = object.clone();
+    thoroughly((), move |_| read(&object)).await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn large_texts_are_read_on_another_thread() {
+        let spec = serde_json::from_value(serde_json::json!({})).unwrap();
+        let object = WebhookEventType::new("a.b", spec);
+        let here = std::thread::current().id();
+        let thread = |bytes| on_a_fitting_thread(bytes, &object, |_| std::thread::current().id());
+
+        assert_eq!(thread(judging::LARGE - 1).await.unwrap(), here);
+        assert_ne!(thread(judging::LARGE).await.unwrap(), here);
+    }
 }

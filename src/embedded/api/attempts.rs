@@ -20,9 +20,9 @@ use crate::embedded::server::Shared;
 use crate::embedded::store::application::Application;
 use crate::embedded::store::attempt::Attempt;
 use crate::embedded::store::ids;
+use crate::embedded::store::message::Message;
 
 const SUCCESS: u8 = 0;
-const PENDING: u8 = 1;
 const FAIL: u8 = 2;
 const SENDING: u8 = 3;
 
@@ -170,21 +170,41 @@ pub(super) async fn messages_of_endpoint(
     let app = store.application(&app)?;
     let endpoint = &app.endpoint(&endpoint)?.id;
     Ok(Json(paging.page_of_times(&app.messages, &params.times(), ids::MESSAGE, |message| {
-        let latest = message.attempts.values().rev().find(|attempt| attempt.endpoint == *endpoint)?;
-        let (status, status_text) = match latest {
-            latest if latest.next.is_some() => (SENDING, "sending"),
-            latest if latest.succeeded => (SUCCESS, "success"),
+        let attempt = latest_with_status(message, endpoint, params.status)?;
+        let (status, status_text) = match attempt {
+            attempt if attempt.next.is_some() => (SENDING, "sending"),
+            attempt if attempt.succeeded => (SUCCESS, "success"),
             _ => (FAIL, "fail"),
         };
         let of_type = types.is_empty() || types.contains(&message.event_type);
-        let of_status = params.status.is_none_or(|wanted| wanted == status && wanted != PENDING);
-        (of_type && of_status).then(|| MessageOut {
+        let on_channel = params.channel.as_ref().is_none_or(|channel| {
+            message.channels.as_ref().is_some_and(|channels| channels.contains(channel))
+        });
+        (of_type && on_channel).then(|| MessageOut {
             message: messages::Out::of(message, params.with_content),
             status,
             status_text,
-            next_attempt: latest.next,
+            next_attempt: attempt.next,
         })
     })))
+}
+
+/// Returns the latest attempt at an endpoint that makes the message one of this status; `None`: it is not of this status. A
+/// message with a success has succeeded, whatever failed before or after; one has failed if an attempt without a successor
+/// failed and none succeeded.
+fn latest_with_status<'a>(message: &'a Message, endpoint: &str, status: Option<u8>) -> Option<&'a Attempt> {
+    let attempts = || message.attempts.values().rev().filter(|attempt| attempt.endpoint == *endpoint);
+    let latest = |which: fn(&Attempt) -> bool| attempts().find(|attempt| which(attempt));
+    let found = match status {
+        None => latest(|_| true),
+        Some(SUCCESS) => latest(|attempt| attempt.succeeded),
+        Some(FAIL) if !attempts().any(|attempt| attempt.succeeded) => {
+            latest(|attempt| attempt.next.is_none())
+        }
+        Some(SENDING) if attempts().all(|attempt| attempt.next.is_some()) => latest(|_| true),
+        Some(_) => None,
+    };
+    found.map(AsRef::as_ref)
 }
 
 /// An endpoint with the state of the latest attempt to deliver a message to it.

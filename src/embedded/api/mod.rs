@@ -13,6 +13,7 @@ pub(super) mod idempotency;
 mod messages;
 pub(super) mod operations;
 mod pagination;
+mod recovery;
 pub(super) mod routes;
 mod schemas;
 mod send_example;

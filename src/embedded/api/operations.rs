@@ -36,6 +36,7 @@ pub(crate) fn name(method: &Method, path: &str) -> &'static str {
         ("GET", ["app", _, "endpoint", _, "secret"]) => "endpoint.get-secret",
         ("POST", ["app", _, "endpoint", _, "secret", "rotate"]) => "endpoint.rotate-secret",
         ("GET", ["app", _, "endpoint", _, "stats"]) => "endpoint.get-stats",
+        ("POST", ["app", _, "endpoint", _, "recover"]) => "endpoint.recover",
         ("POST", ["app", _, "endpoint", _, "send-example"]) => "endpoint.send-example",
         ("GET", ["app", _, "endpoint", _, "msg"]) => "message-attempt.list-attempted-messages",
         ("GET", ["app", _, "msg"]) => "message.list",

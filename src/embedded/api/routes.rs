@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::embedded::api::{
     applications, attempts, endpoint_headers, endpoint_secret, endpoints, event_types, idempotency, messages,
-    send_example,
+    recovery, send_example,
 };
 use crate::embedded::server::Shared;
 
@@ -37,6 +37,7 @@ pub(crate) fn router(svix: &Shared) -> Router {
         .route("/app/{app}/endpoint/{endpoint}/secret", get(endpoint_secret::get))
         .route("/app/{app}/endpoint/{endpoint}/secret/rotate", post(endpoint_secret::rotate))
         .route("/app/{app}/endpoint/{endpoint}/stats", get(attempts::stats))
+        .route("/app/{app}/endpoint/{endpoint}/recover", post(recovery::recover))
         .route("/app/{app}/endpoint/{endpoint}/send-example", post(send_example::send_example))
         .route("/app/{app}/endpoint/{endpoint}/msg", get(attempts::messages_of_endpoint))
         .route(

@@ -2,6 +2,7 @@
 //!
 //! The request is built when it is sent, so a retry uses the URL, headers and secrets that the endpoint has then.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,11 +98,12 @@ impl Request {
             Ok(response) => (response.status().as_u16(), read_body(response).await, None),
             Err(error) if error.is_timeout() => {
                 let why = format!("no answer within {} s", sender.options.timeout.as_secs_f32());
-                (0, why.clone(), Some(why))
+                (0, "request timed out".to_owned(), Some(why))
             }
+            // The cause in the words of the real server, which are few; `dev` shows more.
             Err(error) => {
-                let why = root_cause(&error);
-                (0, why.clone(), Some(why))
+                let cause = error.source().map_or_else(String::new, ToString::to_string);
+                (0, format!("error making request: {cause}"), Some(root_cause(&error)))
             }
         };
         Outcome { status, response, error, duration: started.elapsed(), at }

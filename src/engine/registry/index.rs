@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    api::{ConditionType, Reason, SvixConnection, WebhookEndpoint},
+    api::{ConditionType, SvixConnection, WebhookEndpoint},
     plan::{self, ReconcileError, access::Grants, claims, ids, receivers::Subscriptions},
 };
 
@@ -63,23 +63,25 @@ impl Index {
         connection: &str,
     ) -> Option<&'a ObjectKey> {
         let known: Vec<_> = keys.filter_map(|key| Some((key, self.objects.get(key)?))).collect();
-        // One that cannot be carried out keeps a name from nobody else.
-        let may_own = |object: &Object| known.len() == 1 || !self.is_refused(object);
+        let has_others = known.len() > 1;
         let declarers: Vec<_> = known
             .iter()
-            .map(|(key, object)| {
-                let declarer = self.declarer(key, object, connection);
-                let is_permitted = declarer.is_permitted && (declarer.is_owner || may_own(object));
-                claims::Declarer { is_permitted, ..declarer }
+            .map(|(key, object)| claims::Declarer {
+                is_refused: has_others && self.is_refused(object),
+                ..self.declarer(key, object, connection)
             })
             .collect();
-        claims::owner(&declarers).and_then(|index| known.get(index)).map(|(key, _)| *key)
+        let first = claims::owner(&declarers)?;
+        // One that cannot be carried out keeps a name from nobody else, not even from one that cannot either.
+        let is_owner = !declarers.get(first)?.gives_way();
+        known.get(first).filter(|_| is_owner).map(|(key, _)| *key)
     }
 
     /// Returns an object that declares a resource, for the rule that says who owns it.
     fn declarer<'a>(&self, key: &'a ObjectKey, object: &Object, connection: &str) -> claims::Declarer<'a> {
         claims::Declarer {
             is_permitted: self.check_access(object).is_ok(),
+            is_refused: false,
             is_managed: object.mode() != Mode::Observe,
             is_owner: object.recorded_connection() == Some(connection),
             created: object.created().map_or(0, |time| time.as_second()),
@@ -90,19 +92,14 @@ impl Index {
 
     /// Whether an object cannot be carried out as its spec is: status says so, or it shows without Svix.
     pub(super) fn is_refused(&self, object: &Object) -> bool {
-        let ready = object.conditions().iter().find(|condition| condition.type_ == ConditionType::Ready);
-        let is_invalid =
-            |reason: &str| reason == Reason::InvalidSpec.as_str() || reason == Reason::InvalidSchema.as_str();
-        if object.ready() == Some(false) && ready.is_some_and(|ready| is_invalid(&ready.reason)) {
+        if object.ready() == Some(false) && claims::is_refused_by_status(object.conditions()) {
             return true;
         }
         let connection = self.connection(object.connection_name());
         match object {
             Object::EventType(event_type) => {
                 let names = connection.map(|connection| connection.spec.event_type_names());
-                let name = event_type.event_type_name();
-                !event_type.spec.validate().is_empty()
-                    || names.is_some_and(|names| ids::check_event_type_name(&name, names).is_err())
+                claims::is_refused_event_type(event_type, names)
             }
             Object::Endpoint(endpoint) => {
                 let spec = &endpoint.spec;

@@ -10,10 +10,14 @@ use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     engine::{
         events::EventRecord,
-        host::{Host, HostError, ReferenceError, SecretWrite},
+        host::{Host, HostError, MemoryRevisions, ReferenceError, RevisionWrite, SecretWrite},
         object::{Object, ObjectKey, Status},
     },
-    plan::{secrets::SecretData, signing::ENDPOINT_UID_LABEL},
+    plan::{
+        revision::{Published, Revision, sort},
+        secrets::SecretData,
+        signing::ENDPOINT_UID_LABEL,
+    },
 };
 
 /// A kind of write.
@@ -24,12 +28,15 @@ pub enum Write {
     Release,
     Delete,
     Secret,
+    Revision,
+    DeleteRevision,
 }
 
 /// A host in memory. Its objects have versions, as an API server gives them.
 #[derive(Default)]
 pub struct FakeHost {
     state: Mutex<State>,
+    revisions: MemoryRevisions,
     written: Notify,
 }
 
@@ -38,12 +45,14 @@ struct State {
     version: u64,
     objects: BTreeMap<ObjectKey, Object>,
     writes: Vec<(Write, ObjectKey)>,
-    failures: HashMap<Write, HostError>,
+    /// How many writes of a kind still succeed, and how the others fail.
+    failures: HashMap<Write, (usize, HostError)>,
     events: Vec<(ObjectKey, EventRecord)>,
     token: Option<Result<String, ReferenceError>>,
     config_map: Option<Result<String, ReferenceError>>,
     secrets: BTreeMap<(String, String), SecretData>,
     secret_failure: Option<ReferenceError>,
+    revision_lists: usize,
 }
 
 impl FakeHost {
@@ -69,9 +78,27 @@ impl FakeHost {
         state.events.iter().filter(|(of, _)| of == key).map(|(_, record)| record.clone()).collect()
     }
 
+    /// Returns the revisions of an event type's schema, in their order.
+    pub fn revisions_of(&self, key: &ObjectKey) -> Vec<Revision> {
+        let object = self.get(key).expect("it exists");
+        let mut revisions = self.revisions.list(&object);
+        sort(&mut revisions);
+        revisions
+    }
+
+    /// Returns how often revisions were listed.
+    pub fn revision_lists(&self) -> usize {
+        self.state.lock().revision_lists
+    }
+
     /// Has all writes of a kind fail from now on.
     pub fn fail(&self, write: Write, error: HostError) {
-        self.state.lock().failures.insert(write, error);
+        self.fail_after(write, 0, error);
+    }
+
+    /// Has all writes of a kind fail, but for the next ones.
+    pub fn fail_after(&self, write: Write, successes: usize, error: HostError) {
+        self.state.lock().failures.insert(write, (successes, error));
     }
 
     /// Has all writes succeed again.
@@ -150,8 +177,10 @@ impl State {
     /// Counts a write, and returns the object that it is about as it is stored.
     fn begin(&mut self, write: Write, object: &Object) -> Result<Object, HostError> {
         self.writes.push((write, object.key()));
-        if let Some(error) = self.failures.get(&write) {
-            return Err(error.clone());
+        match self.failures.get_mut(&write) {
+            Some((0, error)) => return Err(error.clone()),
+            Some((left, _)) => *left -= 1,
+            None => {}
         }
         let stored = self.objects.get(&object.key()).cloned().ok_or(HostError::Gone)?;
         if stored.uid() == object.uid() { Ok(stored) } else { Err(HostError::Conflict) }
@@ -241,6 +270,26 @@ impl Host for FakeHost {
         let secret = write.onto(state.secrets.get(&id).cloned(), owner)?;
         state.secrets.insert(id, secret.clone());
         Ok(secret)
+    }
+
+    async fn revisions(&self, event_type: &Object) -> Result<Vec<Revision>, HostError> {
+        self.state.lock().revision_lists += 1;
+        Ok(self.revisions.list(event_type))
+    }
+
+    async fn published(&self, event_type: &Object, revision: &str) -> Result<Option<Published>, HostError> {
+        Ok(self.revisions.published(event_type, revision))
+    }
+
+    async fn write_revision(&self, owner: &Object, write: RevisionWrite) -> Result<(), HostError> {
+        self.state.lock().begin(Write::Revision, owner)?;
+        self.revisions.write(owner, write)
+    }
+
+    async fn delete_revision(&self, owner: &Object, revision: &str) -> Result<(), HostError> {
+        self.state.lock().begin(Write::DeleteRevision, owner)?;
+        self.revisions.delete(owner, revision);
+        Ok(())
     }
 }
 

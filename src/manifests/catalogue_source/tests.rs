@@ -213,3 +213,44 @@ fn what_cannot_be_judged_is_not_undeclared() {
 
     assert!(!folder.catalogue.may_be_declared("default", "c.d"));
 }
+
+#[test]
+fn what_cannot_be_carried_out_gives_way() {
+    for broken in [
+        manifest("a-broken", "a.b", "schema: {type: strin}"),
+        manifest("a-broken", "a.b", "schema: {required: [two]}, examples: [{name: x, value: {one: 1}}]"),
+        manifest("a-broken", "a.b", "schemaText: '{'"),
+        manifest("a-broken", "a.b", "schema: {}, schemaText: '{}'"),
+    ] {
+        let (dir, catalogue) = (tempfile::tempdir().unwrap(), Catalogue::default());
+        let mut source = CatalogueSource::new(catalogue.clone());
+        let write = |file: &str, text: &str| std::fs::write(dir.path().join(file), text).unwrap();
+        write("a.yaml", &broken);
+        write("b.yaml", &manifest("b-valid", "a.b", "schema: {required: [one]}"));
+
+        source.update(&load(dir.path()));
+        assert_eq!(
+            (valid(&catalogue, "one"), valid(&catalogue, "two")),
+            (Some(true), Some(false)),
+            "{broken}"
+        );
+
+        write("a.yaml", &manifest("a-broken", "a.b", "schema: {required: [two]}"));
+        source.update(&load(dir.path()));
+        assert_eq!(valid(&catalogue, "one"), Some(true), "the other one is the owner by now");
+        write("b.yaml", &manifest("b-valid", "a.b", "schema: {type: strin}"));
+        source.update(&load(dir.path()));
+        assert_eq!(valid(&catalogue, "one"), Some(true), "the owner stays, with its previous schema");
+    }
+}
+
+#[test]
+fn several_that_cannot_be_carried_out_are_not_undeclared() {
+    let mut folder = Folder::new();
+    std::fs::write(folder.dir.path().join("a.yaml"), manifest("a", "a.b", "schema: {type: strin}")).unwrap();
+
+    folder.update(manifest("b", "a.b", "schema: {type: strin}"));
+
+    assert_eq!(valid(&folder.catalogue, "one"), None);
+    assert!(folder.catalogue.may_be_declared("default", "a.b"));
+}

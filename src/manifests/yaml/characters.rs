@@ -2,11 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::document::Mark;
-
-/// The most tabs that are replaced: each takes another attempt.
-const MAX_TABS: usize = 100;
-
 /// Returns the first character that kubectl refuses or reads as a line break where most readers do not: line, column, and
 /// the character.
 pub(super) fn refused(text: &str) -> Option<(usize, usize, char)> {
@@ -29,8 +24,15 @@ pub(super) fn refused(text: &str) -> Option<(usize, usize, char)> {
     None
 }
 
-/// Returns the text without byte order marks at its beginning, and with `\n` for the line ends of old Macs.
+/// Returns the text without byte order marks at its beginning, without a comment right behind `---`, and with `\n` for the
+/// line ends of old Macs.
 pub(super) fn normalized(text: &str) -> Cow<'_, str> {
+    let Some(comment) = text.strip_prefix("---#") else { return normalized_lines(text) };
+    let rest = comment.find(['\n', '\r']).map_or("", |end| &comment[end..]);
+    Cow::Owned(normalized_lines(&format!("---{rest}")).into_owned())
+}
+
+fn normalized_lines(text: &str) -> Cow<'_, str> {
     let after_separator = || text.lines().take_while(|line| line.starts_with("---")).count();
     let has_marks = text.contains('\u{feff}');
     let has_old_line_ends =
@@ -49,27 +51,4 @@ pub(super) fn normalized(text: &str) -> Cow<'_, str> {
         content.replace('\r', "\n") + end
     });
     Cow::Owned(lines.collect())
-}
-
-/// Returns the text with spaces in place of the tabs between a colon and its value. `error` returns where a text cannot be
-/// parsed; only a tab there is replaced, since others can be part of a text.
-pub(super) fn without_separating_tabs(text: Cow<'_, str>, error: impl Fn(&str) -> Option<Mark>) -> String {
-    let mut text = text.into_owned();
-    for _ in 0..MAX_TABS {
-        let Some(mark) = error(&text) else { break };
-        let Some(run) = tabs_before(&text, mark) else { break };
-        let spaces = " ".repeat(run.len());
-        text.replace_range(run, &spaces);
-    }
-    text
-}
-
-/// Returns the white space with tabs that ends at a position and follows a colon.
-fn tabs_before(text: &str, mark: Mark) -> Option<std::ops::Range<usize>> {
-    let start: usize = text.split_inclusive('\n').take(mark.line.checked_sub(1)?).map(str::len).sum();
-    let line = text[start..].split('\n').next()?;
-    let end = line.char_indices().nth(mark.column.checked_sub(1)?).map_or(line.len(), |(index, _)| index);
-    let before = line[..end].trim_end_matches([' ', '\t']);
-    let run = start + before.len()..start + end;
-    (before.ends_with(':') && text[run.clone()].contains('\t')).then_some(run)
 }

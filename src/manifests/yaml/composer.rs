@@ -1,29 +1,31 @@
 //! Composes a JSON value from YAML events: aliases, merge keys, tags and limits.
 
-use std::collections::HashMap;
+mod node;
+mod refused;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+};
 
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::JsonPointer;
 
 use super::{
-    document::{Advice, Ambiguous, Document, MAX_DEPTH, Mark, Positions, YamlError, YamlErrorKind},
+    diagnosis::{self, Lines},
+    document::{Ambiguous, Document, MAX_DEPTH, Positions, YamlError, YamlErrorKind},
+    mark::Mark,
     scalar::{self, ScalarError},
+    syntax::{Open, SyntaxMistake},
 };
+
+use node::{Node, Object};
 
 /// How much aliases may add to a document, in bytes, approximately. go-yaml's limit has the same purpose.
 const MAX_EXPANSION: usize = 8 << 20;
-
-/// A value, with the positions of it and its parts.
-#[derive(Clone)]
-struct Node {
-    value: Value,
-    positions: Positions,
-    /// Approximately its size in memory.
-    weight: usize,
-}
 
 /// Reads the documents of one stream.
 pub(super) struct Composer<'a> {
@@ -35,6 +37,16 @@ pub(super) struct Composer<'a> {
     /// Whether the text has an escaped slash anywhere.
     has_escaped_slash: bool,
     lines_before: usize,
+    /// By how many columns the content of a line was moved to the right.
+    moved: &'a BTreeMap<usize, usize>,
+    /// The brackets of lists and objects that have begun and not ended.
+    open: Vec<Open>,
+    /// The lines, after the first, of texts in quotes and of lists and objects in brackets: tabs may begin them.
+    enclosed: Vec<RangeInclusive<usize>>,
+    /// The last line of what was read.
+    last_line: usize,
+    /// Where the parser stopped in this text.
+    stopped_at: Option<Mark>,
     anchors: HashMap<usize, Node>,
     expanded: usize,
     path: Vec<String>,
@@ -42,14 +54,20 @@ pub(super) struct Composer<'a> {
 }
 
 impl<'a> Composer<'a> {
-    /// `lines_before`: how many lines of the file come before this text.
-    pub(super) fn new(text: &'a str, lines_before: usize) -> Self {
+    /// `lines_before`: how many lines of the file come before this text. `moved`: by how many columns lines of the text are
+    /// further right than in the file.
+    pub(super) fn new(text: &'a str, lines_before: usize, moved: &'a BTreeMap<usize, usize>) -> Self {
         Self {
             parser: Parser::new_from_str(text),
             lines: text.split('\n').collect(),
             has_tab: text.contains('\t'),
             has_escaped_slash: text.contains(r"\/"),
             lines_before,
+            moved,
+            open: Vec::new(),
+            enclosed: Vec::new(),
+            last_line: 0,
+            stopped_at: None,
             anchors: HashMap::new(),
             expanded: 0,
             path: Vec::new(),
@@ -74,6 +92,10 @@ impl<'a> Composer<'a> {
             Ok(None) => return None,
             Err(error) => Err(error),
         };
+        let node = match (node, self.refused_tab()) {
+            (Ok(_), Some(line)) => Err(self.tab_at(line)),
+            (node, _) => node,
+        };
         Some(node.map(|node| Document {
             value: node.value,
             positions: node.positions,
@@ -81,28 +103,59 @@ impl<'a> Composer<'a> {
         }))
     }
 
+    /// Returns where the parser stopped, in the text as it was given; `None`: it did not.
+    pub(super) fn stopped_at(&self) -> Option<Mark> {
+        self.stopped_at
+    }
+
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, YamlError> {
-        self.parser.next_event().transpose().map_err(|error| self.syntax(&error))
+        match self.parser.next_event() {
+            None => Ok(None),
+            Some(Ok((event, span))) => {
+                self.last_line = span.end.line();
+                Ok(Some((event, span)))
+            }
+            Some(Err(error)) => Err(self.syntax(&error)),
+        }
     }
 
     fn mark(&self, span: Span) -> Mark {
-        Mark { line: self.lines_before + span.start.line(), column: span.start.col() + 1 }
+        self.in_file(local(span))
     }
 
-    fn syntax(&self, error: &ScanError) -> YamlError {
-        let mark = self.mark(Span::empty(*error.marker()));
+    /// Returns the position in the file of a position in this text.
+    fn in_file(&self, at: Mark) -> Mark {
+        let moved = self.moved.get(&at.line).copied().unwrap_or_default();
+        Mark { line: self.lines_before + at.line, column: at.column.saturating_sub(moved).max(1) }
+    }
+
+    fn syntax(&mut self, error: &ScanError) -> YamlError {
+        let at = local(Span::empty(*error.marker()));
         // The scanner has a limit of its own, and reads ahead.
         if error.info().contains("recursion limit") {
-            return mark.error(YamlErrorKind::TooDeep);
+            return self.in_file(at).error(YamlErrorKind::TooDeep);
         }
-        let advice = error.info().contains("mapping values are not allowed").then_some(Advice::Colon);
-        mark.error(YamlErrorKind::Syntax { message: error.info().to_owned(), advice })
+        let (kind, at) = diagnosis::mistake(error.info(), Lines(&self.lines), at, self.open.last().copied());
+        self.stopped_at = Some(at);
+        self.in_file(at).error(kind)
+    }
+
+    /// Returns the bracket that a list or an object begins with, unless it is written in lines.
+    fn bracket(&self, span: Span) -> Option<Open> {
+        let mark = self.mark(span);
+        Lines(&self.lines).bracket(local(span)).map(|bracket| Open { bracket, mark })
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
         let mark = self.mark(span);
         if depth >= MAX_DEPTH {
             return Err(mark.error(YamlErrorKind::TooDeep));
+        }
+        if self.has_wrong_name(&event, span) {
+            return Err(mark.error(SyntaxMistake::Name));
+        }
+        if self.has_wrong_tag(&event, span) {
+            return Err(mark.error(SyntaxMistake::Tag));
         }
         let (anchor, node) = match event {
             Event::Alias(id) => return self.alias(id, mark),
@@ -113,16 +166,36 @@ impl<'a> Composer<'a> {
                 if style == ScalarStyle::DoubleQuoted && self.has_escaped_slash && self.escapes_slash(span) {
                     return Err(mark.error(YamlErrorKind::EscapedSlash));
                 }
+                if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) {
+                    self.enclosed.push(span.start.line() + 1..=span.end.line());
+                }
+                if style == ScalarStyle::Plain && !self.open.is_empty() {
+                    self.check_in_brackets(&text, span).map_err(|mistake| mark.error(mistake))?;
+                }
+                if self.has_tab
+                    && style == ScalarStyle::Plain
+                    && !self.open.is_empty()
+                    && let Some(line) = self.tab_behind(span)
+                {
+                    return Err(self.tab_at(line));
+                }
+                if self.has_tab
+                    && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+                    && let Some(line) = Lines(&self.lines).tab_in_block(local(span))
+                {
+                    return Err(self.tab_at(line));
+                }
                 let weight = 16 + text.len();
                 let value = tagged(&text, style, tag.as_deref()).map_err(|error| mark.error(error))?;
                 (anchor, Node { value, positions: mark.into(), weight })
             }
-            Event::SequenceStart(anchor, _) => (anchor, self.sequence(mark, depth)?),
-            Event::MappingStart(anchor, _) => (anchor, self.mapping(mark, depth)?),
-            _ => {
-                let message = "a value was expected here".to_owned();
-                return Err(mark.error(YamlErrorKind::Syntax { message, advice: None }));
+            Event::SequenceStart(anchor, _) => {
+                (anchor, self.enclosed(span, |composer| composer.sequence(mark, depth))?)
             }
+            Event::MappingStart(anchor, _) => {
+                (anchor, self.enclosed(span, |composer| composer.mapping(mark, depth))?)
+            }
+            _ => return Err(mark.error(SyntaxMistake::NoValue)),
         };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -130,40 +203,18 @@ impl<'a> Composer<'a> {
         Ok(node)
     }
 
-    /// Whether a text in double quotes has an escaped slash.
-    fn escapes_slash(&self, span: Span) -> bool {
-        let (first, last) = (span.start.line().saturating_sub(1), span.end.line());
-        let lines = self.lines.get(first..last.min(self.lines.len())).unwrap_or_default();
-        let skipped = [span.start.col()].into_iter().chain(std::iter::repeat(0));
-        let end = if span.start.line() == span.end.line() { span.end.col() } else { usize::MAX };
-        lines.iter().zip(skipped).any(|(line, skipped)| {
-            let mut characters = line.chars().take(end).skip(skipped);
-            while let Some(character) = characters.next() {
-                if character == '\\' && characters.next() == Some('/') {
-                    return true;
-                }
-            }
-            false
-        })
-    }
-
-    /// Returns what stands before a value on its line.
-    fn before(&self, span: Span) -> String {
-        let line = self.lines.get(span.start.line().saturating_sub(1)).copied().unwrap_or_default();
-        line.chars().take(span.start.col()).collect()
-    }
-
-    /// Whether an item of a list stands behind its `-` and a tab.
-    fn follows_tab(&self, span: Span) -> bool {
-        let before = self.before(span);
-        before.contains('-')
-            && before.contains('\t')
-            && before.chars().all(|character| matches!(character, ' ' | '\t' | '-'))
-    }
-
-    /// Whether a key without `?` goes over more than one line.
-    fn is_broken_key(&self, span: Span) -> bool {
-        span.start.line() != span.end.line() && !self.before(span).trim_end().ends_with('?')
+    /// Reads a list or an object, and remembers its bracket while it lasts.
+    fn enclosed(
+        &mut self,
+        span: Span,
+        read: impl FnOnce(&mut Self) -> Result<Node, YamlError>,
+    ) -> Result<Node, YamlError> {
+        let Some(open) = self.bracket(span) else { return read(self) };
+        self.open.push(open);
+        let node = read(self)?;
+        self.open.pop();
+        self.enclosed.push(span.start.line() + 1..=self.last_line);
+        Ok(node)
     }
 
     fn alias(&mut self, id: usize, mark: Mark) -> Result<Node, YamlError> {
@@ -238,6 +289,9 @@ impl<'a> Composer<'a> {
             _ => String::new(),
         };
         let value = self.node(event, span, 0)?.value;
+        if value.is_object() && self.before(span).ends_with('{') {
+            return Err(mark.error(YamlErrorKind::Template));
+        }
         if value.is_array() || value.is_object() {
             return Err(mark.error(YamlErrorKind::KeyIsNoScalar));
         }
@@ -274,67 +328,9 @@ impl<'a> Composer<'a> {
     }
 }
 
-/// An object while it is read.
-#[derive(Default)]
-struct Object {
-    map: Map<String, Value>,
-    parts: HashMap<String, Part>,
-    order: Vec<String>,
-    weight: usize,
-}
-
-/// The position of an entry, and whether a merge key brought it.
-struct Part {
-    positions: Positions,
-    is_merged: bool,
-}
-
-impl Object {
-    /// Adds an entry. It overrides a merged one.
-    fn insert(&mut self, key: String, node: Node) -> Result<(), YamlErrorKind> {
-        match self.parts.get(&key) {
-            Some(Part { positions, is_merged: false }) => {
-                let first_line = Some(positions.mark.line);
-                return Err(YamlErrorKind::DuplicateKey { key, first_line });
-            }
-            Some(Part { is_merged: true, .. }) => {}
-            None => self.order.push(key.clone()),
-        }
-        self.weight += 48 + key.len() + node.weight;
-        self.parts.insert(key.clone(), Part { positions: node.positions, is_merged: false });
-        self.map.insert(key, node.value);
-        Ok(())
-    }
-
-    /// Adds the entries of a merged object.
-    fn merge(&mut self, source: Node) -> Result<(), YamlErrorKind> {
-        let Value::Object(entries) = source.value else { return Ok(()) };
-        let mut positions_of: HashMap<String, Positions> = source.positions.parts.into_iter().collect();
-        for (key, value) in entries {
-            match self.parts.get(&key) {
-                Some(Part { is_merged: false, .. }) => return Err(YamlErrorKind::MergeOverrides(key)),
-                Some(Part { is_merged: true, .. }) => {}
-                None => self.order.push(key.clone()),
-            }
-            let mut positions = positions_of.remove(&key).unwrap_or_default();
-            positions.mark = source.positions.mark;
-            self.weight += 48 + key.len();
-            self.parts.insert(key.clone(), Part { positions, is_merged: true });
-            self.map.insert(key, value);
-        }
-        self.weight += source.weight;
-        Ok(())
-    }
-
-    fn into_node(mut self, mark: Mark) -> Node {
-        let parts = self
-            .order
-            .into_iter()
-            .filter_map(|key| self.parts.remove(&key).map(|part| (key, part.positions)))
-            .collect();
-        let positions = Positions { mark, parts };
-        Node { value: Value::Object(self.map), positions, weight: self.weight + 32 }
-    }
+/// Returns the position of a value in the text that the parser was given.
+fn local(span: Span) -> Mark {
+    Mark { line: span.start.line(), column: span.start.col() + 1 }
 }
 
 fn is_merge(event: &Event<'_>) -> bool {

@@ -6,38 +6,14 @@ use serde_json::Value;
 
 use crate::api::JsonPointer;
 
-use super::scalar::ScalarError;
+use super::{mark::Mark, scalar::ScalarError, syntax::SyntaxMistake};
 
 /// Deepest nesting. serde_json stops at 128 levels, and values are nested in objects before it reads them.
 pub(super) const MAX_DEPTH: usize = 100;
 
-/// A position in a file, both numbers from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    /// Line.
-    pub line: usize,
-    /// Column, in characters.
-    pub column: usize,
-}
-
 impl Mark {
-    /// The beginning of a file.
-    pub const START: Self = Self { line: 1, column: 1 };
-
     pub(super) fn error(self, kind: impl Into<YamlErrorKind>) -> YamlError {
         YamlError { mark: self, kind: kind.into() }
-    }
-}
-
-impl Default for Mark {
-    fn default() -> Self {
-        Self::START
-    }
-}
-
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
     }
 }
 
@@ -56,13 +32,8 @@ pub struct YamlError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum YamlErrorKind {
     /// The parser does not accept it.
-    #[error("not valid YAML: {message}{}", .advice.map_or("", Advice::as_str))]
-    Syntax {
-        /// The parser's message.
-        message: String,
-        /// The most frequent cause, if the text shows it.
-        advice: Option<Advice>,
-    },
+    #[error("not valid YAML: {0}")]
+    Syntax(#[from] SyntaxMistake),
     /// A directive behind content, where the parser would end the document and drop the line.
     #[error(
         "not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes"
@@ -117,6 +88,11 @@ pub enum YamlErrorKind {
     /// The value of a merge key is not an object.
     #[error("<< takes an object, or a list of objects")]
     MergeOfNoObject,
+    /// The braces of a template.
+    #[error(
+        "found {{{{, as in a template: render it first, such as with helm template, or put the text in quotes"
+    )]
+    Template,
     /// A list or an object as a key.
     #[error("a key must be text, found a list or an object")]
     KeyIsNoScalar,
@@ -130,24 +106,6 @@ pub enum YamlErrorKind {
 
 fn position_of_first(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", first on line {line}"))
-}
-
-/// The most frequent causes of syntax errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advice {
-    /// The line is indented with a tab.
-    Tabs,
-    /// A text contains `: `.
-    Colon,
-}
-
-impl Advice {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Tabs => ": indent with spaces, not with tabs",
-            Self::Colon => ": check the indentation, and put a text that contains \": \" in quotes",
-        }
-    }
 }
 
 /// A word without quotes that kubectl reads as a boolean.

@@ -14,7 +14,28 @@ fn number() -> Value {
 }
 
 fn enforced(level: Level) -> [Policy; 1] {
-    [Policy { level, action: CompatibilityAction::Enforce }]
+    [Policy { level, action: CompatibilityAction::Enforce, against: CompatibilityAgainst::Last }]
+}
+
+fn warned(level: Level) -> Policy {
+    Policy { action: CompatibilityAction::Warn, ..enforced(level)[0] }
+}
+
+fn against_all(level: Level) -> [Policy; 1] {
+    [Policy { against: CompatibilityAgainst::All, ..enforced(level)[0] }]
+}
+
+/// These versions, the last one first.
+fn kept(versions: &[&Value]) -> KeptVersions {
+    let numbers = (1..=versions.len()).rev();
+    let published = |value: &Value| Published { schema: value.to_string(), format_assertion: true };
+    let versions =
+        numbers.zip(versions).map(|(number, value)| (i64::try_from(number).unwrap(), published(value)));
+    KeptVersions { versions: versions.collect(), missing: Vec::new() }
+}
+
+fn text() -> Value {
+    json!({"type": "object", "properties": {"n": {"type": "string"}}})
 }
 
 fn asserted(value: &Value) -> Schema<'_> {
@@ -131,7 +152,7 @@ fn formats_that_are_no_longer_enforced_break() {
 fn the_default_warns_about_consumers() {
     let policies = policies(&object(Value::Null), None);
 
-    assert_eq!(policies, [Policy { level: Level::ConsumerSafe, action: CompatibilityAction::Warn }]);
+    assert_eq!(policies, [warned(Level::ConsumerSafe)]);
 }
 
 #[test]
@@ -141,7 +162,7 @@ fn the_stricter_of_object_and_connection_wins() {
     assert_eq!(policies(&lax, Some(&floor)), enforced(Level::ConsumerSafe));
 
     let strict = object(json!({"level": "Full", "action": "Enforce"}));
-    let warning = Policy { level: Level::ConsumerSafe, action: CompatibilityAction::Warn };
+    let warning = warned(Level::ConsumerSafe);
     let floor = connection(json!({}));
     assert_eq!(policies(&strict, Some(&floor)), [enforced(Level::Full)[0], warning]);
 }
@@ -156,10 +177,7 @@ fn no_level_compares_nothing() {
 
 #[test]
 fn a_warning_of_one_policy_hides_no_refusal() {
-    let policies = [
-        Policy { level: Level::Strict, action: CompatibilityAction::Enforce },
-        Policy { level: Level::ConsumerSafe, action: CompatibilityAction::Warn },
-    ];
+    let policies = [enforced(Level::Strict)[0], warned(Level::ConsumerSafe)];
 
     refused(assessed(&integer(), &number(), &policies, None));
 }
@@ -172,4 +190,106 @@ fn control_characters_are_escaped() {
     let message = refused(assessed(&old, &new, &enforced(Level::ConsumerSafe), None));
 
     assert!(!message.contains('\u{202e}') && message.contains("\\u{202e}"), "{message}");
+}
+
+#[test]
+fn each_kept_version_is_compared() {
+    let kept = kept(&[&number(), &integer()]);
+    let narrower = json!({"type": "object", "properties": {"n": {"type": "number", "minimum": 0}}});
+    let policies = against_all(Level::ConsumerSafe);
+
+    let all = assess_all(Some(asserted(&number())), &kept, asserted(&narrower), &policies, None);
+    let last = assess_all(
+        Some(asserted(&number())),
+        &kept,
+        asserted(&narrower),
+        &enforced(Level::ConsumerSafe),
+        None,
+    );
+
+    assert!(refused(all).contains("that its revision 1 refused"));
+    assert_eq!(last, Assessment::Compatible);
+}
+
+#[test]
+fn a_rollback_is_compared_with_the_others_only() {
+    let kept = kept(&[&number(), &integer()]);
+    let policies = against_all(Level::ConsumerSafe);
+
+    let back = assess_all(Some(asserted(&number())), &kept, asserted(&integer()), &policies, None);
+
+    assert_eq!(back, Assessment::Compatible);
+}
+
+#[test]
+fn one_annotation_permits_the_change_against_all() {
+    let kept = kept(&[&number(), &integer(), &json!({"type": "array"})]);
+    let policies = against_all(Level::ConsumerSafe);
+    let allowed = format!("{} agreed", digest(&number(), &text()));
+
+    let assessment =
+        assess_all(Some(asserted(&number())), &kept, asserted(&text()), &policies, Some(&allowed));
+
+    assert!(matches!(assessment, Assessment::Warn(message) if message.ends_with("permits it: agreed")));
+}
+
+#[test]
+fn kept_versions_count_without_a_last_one() {
+    let kept = kept(&[&integer()]);
+
+    let message =
+        refused(assess_all(None, &kept, asserted(&text()), &against_all(Level::ConsumerSafe), None));
+
+    assert!(message.contains("that its revision 1 refused"), "{message}");
+    assert!(message.contains(&digest(&Value::Null, &text())), "{message}");
+}
+
+#[test]
+fn versions_that_are_not_kept_are_a_warning() {
+    let kept = KeptVersions {
+        missing: vec!["revision 3 is too large to be kept".to_owned()],
+        ..KeptVersions::default()
+    };
+
+    let all = assess_all(
+        Some(asserted(&number())),
+        &kept,
+        asserted(&integer()),
+        &against_all(Level::ConsumerSafe),
+        None,
+    );
+
+    assert!(matches!(all, Assessment::Warn(message) if message.contains("revision 3 is too large")));
+}
+
+#[test]
+fn unusable_kept_versions_are_a_warning() {
+    let kept = kept(&[&json!({"type": "no type"})]);
+
+    let assessment = assess_all(
+        Some(asserted(&number())),
+        &kept,
+        asserted(&integer()),
+        &against_all(Level::ConsumerSafe),
+        None,
+    );
+
+    assert!(matches!(assessment, Assessment::Warn(message) if message.contains("revision 1 cannot be used")));
+}
+
+#[test]
+fn neither_side_is_made_stricter_than_it_says() {
+    let all = json!({"against": "All"});
+    let enforcing = connection(json!({"action": "Enforce"}));
+    let both = policies(&object(all.clone()), Some(&enforcing));
+    assert_eq!(
+        both,
+        [
+            enforced(Level::ConsumerSafe)[0],
+            Policy { against: CompatibilityAgainst::All, ..warned(Level::ConsumerSafe) }
+        ]
+    );
+
+    let strict = object(json!({"action": "Enforce", "against": "All"}));
+    assert_eq!(policies(&strict, Some(&connection(all))), against_all(Level::ConsumerSafe));
 }

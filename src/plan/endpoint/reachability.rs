@@ -34,6 +34,20 @@ pub enum Unreachable {
     },
 }
 
+impl Unreachable {
+    /// Returns the message without the host, for an address that comes from a Secret.
+    #[must_use]
+    pub fn without_host(&self) -> String {
+        let what = match self {
+            Self::Address { address: _, range } => (*range).to_owned(),
+            Self::Name { host: _, kind } => format!("a name {kind}"),
+        };
+        format!(
+            "Svix does not deliver to {what} (not shown), unless its SVIX_WHITELIST_SUBNETS permits it; {ADVICE}"
+        )
+    }
+}
+
 const ADVICE: &str = "use an address that Svix can reach";
 
 /// Longest name in a message.
@@ -222,6 +236,20 @@ mod tests {
             "not a URL",
         ] {
             assert_eq!(unreachable(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_message_of_a_secret_address_shows_no_host() {
+        for (url, what) in [
+            ("http://10.1.2.3/hunter2", "to a private address (not shown)"),
+            ("http://hunter2.team.svc/", "to a name of a Kubernetes Service, which"),
+            ("http://hunter2/", "to a name without a domain, which"),
+        ] {
+            let message = unreachable(url).map(|found| found.without_host()).unwrap_or_default();
+
+            assert!(message.contains(what), "{message}");
+            assert!(!message.contains("hunter2") && !message.contains("10.1.2.3"), "{message}");
         }
     }
 

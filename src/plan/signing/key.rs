@@ -15,8 +15,14 @@ pub const NEW_KEY: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     /// It is the public half of a key pair.
-    #[error("found a public key (whpk_), which cannot sign; {EXPECTED_KEY}")]
+    #[error("found a public key (whpk_ or whpk1_), which cannot sign; {EXPECTED_KEY}")]
     Public,
+    /// It is of a kind that Svix names and does not describe.
+    #[error(
+        "found a key that begins with whsk1_: Svix does not document such keys, and its open-source server refuses them; \
+         {EXPECTED_KEY}"
+    )]
+    Undocumented,
     /// It has none of the known prefixes.
     #[error("found a text that does not begin with whsec_; {EXPECTED_KEY}")]
     Prefix,
@@ -36,7 +42,11 @@ pub fn check_key(key: &str) -> Result<(), InvalidKey> {
     let (text, is_asymmetric) = match (key.strip_prefix("whsec_"), key.strip_prefix("whsk_")) {
         (Some(text), _) => (text, false),
         (None, Some(text)) => (text, true),
-        (None, None) if key.starts_with("whpk") => return Err(InvalidKey::Public),
+        // Svix Cloud's specification permits the prefixes whsk1_ and whpk1_ and does not say what follows them.
+        (None, None) if key.starts_with("whsk1_") => return Err(InvalidKey::Undocumented),
+        (None, None) if key.starts_with("whpk_") || key.starts_with("whpk1_") => {
+            return Err(InvalidKey::Public);
+        }
         (None, None) => return Err(InvalidKey::Prefix),
     };
     let length = STANDARD.decode(text).map_err(InvalidKey::Encoding)?.len();

@@ -58,6 +58,20 @@ fn keys_are_checked_without_being_repeated() {
 }
 
 #[test]
+fn keys_of_undocumented_kinds_are_named() {
+    let pair = STANDARD.encode([7; 64]);
+    for (key, expected) in [
+        (format!("whsk1_{pair}"), InvalidKey::Undocumented),
+        (format!("whpk1_{pair}"), InvalidKey::Public),
+        (format!("whpk_{pair}"), InvalidKey::Public),
+        (format!("whsk2_{pair}"), InvalidKey::Prefix),
+        (pair.clone(), InvalidKey::Prefix),
+    ] {
+        assert_eq!(check_key(&key), Err(expected), "{key}");
+    }
+}
+
+#[test]
 fn the_key_of_svix_is_written_to_the_secret_once() {
     let (mut journal, mut svix) = (None, key("one"));
     settle(&mut journal, &mut svix, schedule(None), at(0));

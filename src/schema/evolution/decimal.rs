@@ -49,6 +49,13 @@ impl Decimal {
         (Self::of(&number).as_ref() == Some(self)).then_some(Value::Number(number))
     }
 
+    /// Whether the number is larger than all that a payload can have.
+    pub fn is_beyond_payloads(&self) -> bool {
+        // A decimal digit has more than three bits.
+        let bits = i64::try_from(self.digits.bits()).unwrap_or(i64::MAX);
+        bits / 4 + self.exponent > 309
+    }
+
     /// Whether the number is zero.
     pub fn is_zero(&self) -> bool {
         self.digits.sign() == Sign::NoSign

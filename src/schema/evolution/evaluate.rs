@@ -6,13 +6,17 @@ use regex_automata::meta::Regex;
 use serde_json::Value;
 
 use super::{
+    budget::Budget,
+    constants::{are_unique, weight},
     decimal::Decimal,
-    model::{Constant, FacetId, KeyId, Keyword, Members, Model, NodeId, PatternId, Type},
+    model::{FacetId, KeyId, Keyword, Members, Model, NodeId, PatternId, Type},
 };
 use crate::schema::Compiled;
 
 /// Deepest nesting of nodes that is followed.
 const MAX_DEPTH: usize = 200;
+/// How many nodes are evaluated before the results are remembered: most evaluations are shorter.
+const REMEMBERED_FROM: usize = 64;
 
 /// Patterns and facets, compiled when they are first needed.
 #[derive(Default)]
@@ -23,13 +27,34 @@ pub(super) struct Checks {
 
 impl Checks {
     /// Whether text matches a pattern; `None` where that is not known.
-    pub fn matches(&mut self, model: &Model, pattern: PatternId, text: &str) -> Option<bool> {
-        let regex = self.patterns.entry(pattern).or_insert_with(|| Regex::new(model.pattern(pattern)).ok());
+    pub fn matches(
+        &mut self,
+        model: &Model,
+        budget: &mut Budget,
+        pattern: PatternId,
+        text: &str,
+    ) -> Option<bool> {
+        if !budget.spend(1 + text.len() as u64 / 16) {
+            return None;
+        }
+        let regex = self.patterns.entry(pattern).or_insert_with(|| {
+            let regex = Regex::new(model.pattern(pattern)).ok()?;
+            budget.spend(regex.memory_usage() as u64 / 64).then_some(regex)
+        });
         regex.as_ref().map(|regex| regex.is_match(text))
     }
 
     /// Whether text has a facet; `None` where that is not known.
-    pub fn has_facet(&mut self, model: &Model, facet: FacetId, text: &str) -> Option<bool> {
+    pub fn has_facet(
+        &mut self,
+        model: &Model,
+        budget: &mut Budget,
+        facet: FacetId,
+        text: &str,
+    ) -> Option<bool> {
+        if !budget.spend(4 + text.len() as u64 / 4) {
+            return None;
+        }
         let compiled = self.facets.entry(facet).or_insert_with(|| {
             let schema = serde_json::from_str(&model.facet(facet).schema).ok()?;
             Compiled::new(&schema, true).ok()
@@ -40,8 +65,11 @@ impl Checks {
 
 /// Evaluates nodes of a model.
 pub(super) struct Evaluation<'m> {
-    pub model: &'m Model,
-    pub checks: &'m mut Checks,
+    model: &'m Model,
+    checks: &'m mut Checks,
+    budget: &'m mut Budget,
+    count: usize,
+    known: HashMap<(NodeId, *const Value), Option<bool>>,
 }
 
 /// Whether all are true; `None` where it depends on what is not known.
@@ -62,30 +90,46 @@ fn any(values: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all(values.map(|value| value.map(|value| !value))).map(|none| !none)
 }
 
-impl Evaluation<'_> {
-    /// Whether a value matches a node; `None` where that is not known.
-    pub fn node(&mut self, node: NodeId, value: &Value) -> Option<bool> {
-        self.node_at(node, value, 0)
+impl<'m> Evaluation<'m> {
+    pub fn new(model: &'m Model, checks: &'m mut Checks, budget: &'m mut Budget) -> Self {
+        Self { model, checks, budget, count: 0, known: HashMap::new() }
     }
 
-    fn node_at(&mut self, node: NodeId, value: &Value, depth: usize) -> Option<bool> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        let model = self.model;
-        all(model.keys(node).iter().map(|key| self.key_at(*key, value, depth)))
+    /// Whether a value matches a node; `None` where that is not known.
+    pub fn node(&mut self, node: NodeId, value: &Value) -> Option<bool> {
+        self.known.clear();
+        self.count = 0;
+        self.node_at(node, value, 0)
     }
 
     /// Whether a value matches a keyword; `None` where that is not known.
     pub fn key(&mut self, key: KeyId, value: &Value) -> Option<bool> {
-        self.key_at(key, value, 0)
+        self.known.clear();
+        self.count = 0;
+        self.keyword(self.model.keyword(key), value, 0)
     }
 
-    fn key_at(&mut self, key: KeyId, value: &Value, depth: usize) -> Option<bool> {
-        self.keyword(self.model.keyword(key), value, depth)
+    fn node_at(&mut self, node: NodeId, value: &Value, depth: usize) -> Option<bool> {
+        if depth > MAX_DEPTH || !self.budget.spend(1) {
+            return None;
+        }
+        let place = (node, std::ptr::from_ref(value));
+        if let Some(known) = self.known.get(&place) {
+            return *known;
+        }
+        self.count += 1;
+        let model = self.model;
+        let matches = all(model.keys(node).iter().map(|key| self.keyword(model.keyword(*key), value, depth)));
+        if self.count > REMEMBERED_FROM {
+            self.known.insert(place, matches);
+        }
+        matches
     }
 
     fn keyword(&mut self, keyword: &Keyword, value: &Value, depth: usize) -> Option<bool> {
+        if !self.budget.spend(1) {
+            return None;
+        }
         if !keyword.concerns(Type::of(value)) {
             return Some(true);
         }
@@ -101,15 +145,10 @@ impl Evaluation<'_> {
                         },
             ),
             (Keyword::Types(types), _) => Some(types.has(Type::of(value))),
-            (Keyword::Enum(values), _) => {
-                let value = Constant::of(value);
-                Some(values.contains(&value))
-            }
+            (Keyword::Enum(values), _) => self.budget.spend(values.depth()).then(|| values.contains(value)),
             (Keyword::AllOf(nodes), _) => all(nodes.iter().map(|node| self.node_at(*node, value, below))),
             (Keyword::AnyOf(nodes), _) => any(nodes.iter().map(|node| self.node_at(*node, value, below))),
-            (Keyword::AtMostOne(nodes), _) => {
-                self.at_most(nodes.iter().map(|node| (*node, value)).collect(), 1, below)
-            }
+            (Keyword::AtMostOne(nodes), _) => self.at_most(nodes.iter().map(|node| (*node, value)), 1, below),
             (Keyword::Not(node), _) => self.node_at(*node, value, below).map(|matches| !matches),
             (Keyword::If { condition, then, otherwise }, _) => {
                 match self.node_at(*condition, value, below)? {
@@ -128,27 +167,26 @@ impl Evaluation<'_> {
             (Keyword::MultipleOf(divisor), Value::Number(number)) => {
                 Some(Decimal::of(number)?.is_multiple_of(divisor))
             }
-            (Keyword::MinLength(least), Value::String(text)) => Some(text.chars().count() as u64 >= *least),
-            (Keyword::MaxLength(most), Value::String(text)) => Some(text.chars().count() as u64 <= *most),
-            (Keyword::Pattern(pattern), Value::String(text)) => {
-                self.checks.matches(self.model, *pattern, text)
+            (Keyword::MinLength(least), Value::String(text)) => self.length(text).map(|it| it >= *least),
+            (Keyword::MaxLength(most), Value::String(text)) => self.length(text).map(|it| it <= *most),
+            (Keyword::Pattern(pattern), Value::String(text)) => self.matches(*pattern, text),
+            (Keyword::Facet(facet), Value::String(text)) => {
+                self.checks.has_facet(self.model, self.budget, *facet, text)
             }
-            (Keyword::Facet(facet), Value::String(text)) => self.checks.has_facet(self.model, *facet, text),
             (Keyword::MinItems(least), Value::Array(items)) => Some(items.len() as u64 >= *least),
             (Keyword::MaxItems(most), Value::Array(items)) => Some(items.len() as u64 <= *most),
             (Keyword::UniqueItems, Value::Array(items)) => {
-                let mut seen = std::collections::HashSet::new();
-                Some(items.iter().all(|item| seen.insert(Constant::of(item))))
+                let work = items.iter().map(weight).sum::<u64>() * 2;
+                self.budget.spend(work).then(|| are_unique(items))
             }
             (Keyword::Items { prefix, rest }, Value::Array(items)) => {
                 let nodes = (0..).map_while(|index| prefix.get(index).copied().or(*rest));
-                let pairs: Vec<_> = nodes.zip(items).collect();
-                all(pairs.into_iter().map(|(node, item)| self.node_at(node, item, below)))
+                all(nodes.zip(items).map(|(node, item)| self.node_at(node, item, below)))
             }
             (Keyword::Contains { node, min, max }, Value::Array(items)) => {
-                let least = self.at_least(items.iter().map(|item| (*node, item)).collect(), *min, below);
+                let least = self.at_least(items.iter().map(|item| (*node, item)), *min, below);
                 let most = match max {
-                    Some(max) => self.at_most(items.iter().map(|item| (*node, item)).collect(), *max, below),
+                    Some(max) => self.at_most(items.iter().map(|item| (*node, item)), *max, below),
                     None => Some(true),
                 };
                 all([least, most].into_iter())
@@ -160,9 +198,11 @@ impl Evaluation<'_> {
                 let nodes = self.members(members, name)?;
                 all(nodes.into_iter().map(|node| self.node_at(node, value, below)))
             })),
-            (Keyword::PropertyNames(node), Value::Object(map)) => {
-                all(map.keys().map(|name| self.node_at(*node, &Value::String(name.clone()), below)))
-            }
+            (Keyword::PropertyNames(node), Value::Object(map)) => all(map.keys().map(|name| {
+                // The name is not part of the value, so it has no address that stays.
+                let mut names = Evaluation::new(self.model, self.checks, self.budget);
+                names.node_at(*node, &Value::String(name.clone()), below)
+            })),
             (Keyword::Dependent { name, node }, Value::Object(map)) => match map.contains_key(name) {
                 true => self.node_at(*node, value, below),
                 false => Some(true),
@@ -171,11 +211,20 @@ impl Evaluation<'_> {
         }
     }
 
+    fn length(&mut self, text: &str) -> Option<u64> {
+        self.budget.spend(text.len() as u64 / 64).then(|| text.chars().count() as u64)
+    }
+
+    /// Whether text matches a pattern; `None` where that is not known.
+    pub fn matches(&mut self, pattern: PatternId, text: &str) -> Option<bool> {
+        self.checks.matches(self.model, self.budget, pattern, text)
+    }
+
     /// The nodes that the member of a name must match.
     pub fn members(&mut self, members: &Members, name: &str) -> Option<Vec<NodeId>> {
         let mut nodes: Vec<_> = members.named.get(name).copied().into_iter().collect();
         for (pattern, node) in &members.patterns {
-            if self.checks.matches(self.model, *pattern, name)? {
+            if self.matches(*pattern, name)? {
                 nodes.push(*node);
             }
         }
@@ -185,7 +234,7 @@ impl Evaluation<'_> {
         Some(nodes)
     }
 
-    fn counts(&mut self, pairs: Vec<(NodeId, &Value)>, depth: usize) -> (u64, u64) {
+    fn counts<'v>(&mut self, pairs: impl Iterator<Item = (NodeId, &'v Value)>, depth: usize) -> (u64, u64) {
         let (mut yes, mut unknown) = (0, 0);
         for (node, value) in pairs {
             match self.node_at(node, value, depth) {
@@ -197,7 +246,12 @@ impl Evaluation<'_> {
         (yes, unknown)
     }
 
-    fn at_most(&mut self, pairs: Vec<(NodeId, &Value)>, most: u64, depth: usize) -> Option<bool> {
+    fn at_most<'v>(
+        &mut self,
+        pairs: impl Iterator<Item = (NodeId, &'v Value)>,
+        most: u64,
+        depth: usize,
+    ) -> Option<bool> {
         let (yes, unknown) = self.counts(pairs, depth);
         match () {
             () if yes > most => Some(false),
@@ -206,7 +260,12 @@ impl Evaluation<'_> {
         }
     }
 
-    fn at_least(&mut self, pairs: Vec<(NodeId, &Value)>, least: u64, depth: usize) -> Option<bool> {
+    fn at_least<'v>(
+        &mut self,
+        pairs: impl Iterator<Item = (NodeId, &'v Value)>,
+        least: u64,
+        depth: usize,
+    ) -> Option<bool> {
         let (yes, unknown) = self.counts(pairs, depth);
         match () {
             () if yes >= least => Some(true),

@@ -9,14 +9,16 @@
 //! 3. `witness.rs` makes the value small. It counts only if the compiled validators of both sides agree.
 //! 4. `places.rs` finds the rules that refuse it.
 
+mod budget;
+mod constants;
 mod decimal;
 mod evaluate;
 mod formats;
 mod model;
 mod places;
 mod read;
-mod size;
 mod solve;
+mod types;
 mod verdict;
 mod version;
 mod widen;
@@ -30,31 +32,48 @@ pub use verdict::{Breaking, Change, Level, Obstruction, Rule, Side, Verdict};
 pub use version::Version;
 pub use widen::{CannotWiden, widen};
 
-/// Compares two versions of a schema.
+/// Bytes of stack of a comparison. Only what is used of it takes memory.
+const STACK: usize = 64 * 1024 * 1024;
+
+/// Compares two versions of a schema. Anybody who may change a schema can have two compared, so the work is bounded.
 #[must_use]
 pub fn compare(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
-    // Anybody who may change a schema can have two compared, so the work is bounded before it begins.
-    if size::is_large(old.schema) || size::is_large(new.schema) {
-        return Verdict::NotDecided { places: vec![Obstruction::Steps] };
-    }
-    match level {
-        Level::ConsumerSafe | Level::Strict => compare_one(old, new, level),
-        Level::Backward => match compare_one(old, new, level) {
-            Verdict::Empty => Verdict::Empty,
-            verdict => verdict,
-        },
-        Level::Full => match compare_one(old, new, Level::ConsumerSafe) {
-            Verdict::Safe => compare_one(old, new, Level::Backward),
-            Verdict::NotDecided { places } => match compare_one(old, new, Level::Backward) {
+    let compared = with_stack(|| compare_counted(old, new, level).0);
+    // There is no thread left: nothing is known of the schemas.
+    compared.unwrap_or_else(|| Verdict::NotDecided { places: vec![Obstruction::Steps] })
+}
+
+/// Runs what may recurse deeply on a thread that has enough stack for all nesting within the bounds. `None`: there is no
+/// thread.
+fn with_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("schema-comparison".to_owned()).stack_size(STACK);
+        match thread.spawn_scoped(scope, run).ok()?.join() {
+            Ok(result) => Some(result),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Compares two versions of a schema, and returns the steps that it took, too.
+fn compare_counted(old: &Version<'_>, new: &Version<'_>, level: Level) -> (Verdict, u64) {
+    let mut steps = 0;
+    let mut one = |level| compare_one(old, new, level, &mut steps);
+    let verdict = match level {
+        Level::ConsumerSafe | Level::Strict | Level::Backward => one(level),
+        Level::Full => match one(Level::ConsumerSafe) {
+            Verdict::Safe => one(Level::Backward),
+            Verdict::NotDecided { places } => match one(Level::Backward) {
                 Verdict::Safe => Verdict::NotDecided { places },
                 verdict => verdict,
             },
             verdict => verdict,
         },
-    }
+    };
+    (verdict, steps)
 }
 
-fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
+fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level, steps: &mut u64) -> Verdict {
     let not_decided = || Verdict::NotDecided { places: vec![Obstruction::Combination] };
     // A version is compiled, so none of these fails.
     let (Ok(old_draft), Ok(new_draft)) = (draft(old.schema), draft(new.schema)) else { return not_decided() };
@@ -71,13 +90,20 @@ fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
         Source { document: &old_document, patterns: &old_patterns, format_assertion: old.format_assertion };
     let new_source =
         Source { document: &new_document, patterns: &new_patterns, format_assertion: new.format_assertion };
-    let mode = if level == Level::ConsumerSafe { Mode::Opened } else { Mode::Written };
+    let is_opened = level == Level::ConsumerSafe && read::has_closed(&old_document);
+    let mode = if is_opened { Mode::Opened } else { Mode::Written };
     let mut model = Model::default();
     let read = read::read((old_source, mode), (new_source, Mode::Written), &mut model);
     let [old_root, new_root] = read.roots.map(|root| read.nodes[root]);
     let mut solver = Solver::new(&mut model);
-    if matches!(solver.solve(&[(new_root, true)]), Outcome::Empty) {
+    let outcome = solver.solve(&[(new_root, true)]);
+    *steps += solver.budget.spent();
+    if matches!(outcome, Outcome::Empty) {
         return Verdict::Empty;
+    }
+    // Also where it has what is not modelled.
+    if old.schema == new.schema && old.format_assertion == new.format_assertion {
+        return Verdict::Safe;
     }
     let (inner, outer, refused_by) = match level {
         Level::Backward => ((old, old_root), (new, new_root), Side::New),
@@ -86,15 +112,30 @@ fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
     solver.refill();
     let goals = [(inner.1, true), (outer.1, false)];
     let outcome = solver.solve(&goals);
+    *steps += solver.budget.spent();
     if matches!(outcome, Outcome::Empty) {
         return Verdict::Safe;
     }
-    let mut witness =
-        witness::Search { solver: &mut solver, permits: inner.0, refuses: outer.0, refusing: outer.1 };
-    if let Some(found) = outcome.any_value()
-        && witness.is_witness(found)
+    let mut witness = witness::Search {
+        solver: &mut solver,
+        permits: inner.0,
+        refuses: outer.0,
+        opened: is_opened.then_some(outer.1),
+    };
+    let mut found =
+        outcome.any_value().map(|value| value.as_ref().clone()).filter(|it| witness.is_witness(it));
+    if found.is_none()
+        && let Some(values) = witness.solver.finite(inner.1)
     {
-        let small = witness.shrink(found.as_ref().clone());
+        // Few enough to try each.
+        found = values.iter().find(|value| witness.is_witness(value)).cloned();
+        if found.is_none() && values.iter().all(|value| outer.0.permits(value)) {
+            return Verdict::Safe;
+        }
+    }
+    if let Some(found) = found {
+        let small = witness.shrink(found);
+        solver.refill();
         let changes = places::changes(&read, &mut solver, [old.schema, new.schema], refused_by, &small);
         return Verdict::Breaking(Box::new(Breaking { witness: small, refused_by, changes }));
     }

@@ -3,47 +3,24 @@
 //! Nodes and keywords that assert the same are one, whichever schema they are written in, so a part that did not change
 //! is the same node on both sides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
 
-use serde_json::Value;
-
-use super::decimal::Decimal;
+pub(super) use super::types::Type;
+use super::{constants::Constants, decimal::Decimal};
 
 /// The index of a node.
 pub(super) type NodeId = usize;
+/// A node that must match, or must not.
+pub(super) type Goal = (NodeId, bool);
 /// The index of a keyword.
 pub(super) type KeyId = usize;
 /// The index of a pattern, in the syntax of the `regex` crate.
 pub(super) type PatternId = usize;
 /// The index of a facet.
 pub(super) type FacetId = usize;
-
-/// The types of JSON, as bits of a [`Types`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Type {
-    Null = 1,
-    Boolean = 2,
-    Number = 4,
-    String = 8,
-    Array = 16,
-    Object = 32,
-}
-
-impl Type {
-    pub const ALL: [Self; 6] =
-        [Self::Null, Self::Boolean, Self::Number, Self::String, Self::Array, Self::Object];
-
-    pub fn of(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(_) => Self::Boolean,
-            Value::Number(_) => Self::Number,
-            Value::String(_) => Self::String,
-            Value::Array(_) => Self::Array,
-            Value::Object(_) => Self::Object,
-        }
-    }
-}
 
 /// What `type` permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +46,7 @@ pub(super) enum Keyword {
     Never,
     Types(Types),
     /// `enum` and `const`.
-    Enum(Vec<Constant>),
+    Enum(Rc<Constants>),
     AllOf(Vec<NodeId>),
     AnyOf(Vec<NodeId>),
     /// At most one of the nodes matches: with `AnyOf`, this is `oneOf`.
@@ -119,7 +96,7 @@ pub(super) enum Keyword {
     /// What is not modelled: the keyword, and all that it may depend on, as text.
     Other {
         keyword: &'static str,
-        content: String,
+        content: Rc<str>,
     },
 }
 
@@ -129,41 +106,6 @@ pub(super) struct Members {
     pub named: BTreeMap<String, NodeId>,
     pub patterns: Vec<(PatternId, NodeId)>,
     pub additional: Option<NodeId>,
-}
-
-/// A constant value, compared as JSON Schema does: 1 and 1.0 are one number.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Constant(pub Value);
-
-impl Eq for Constant {}
-
-impl std::hash::Hash for Constant {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.to_string().hash(state);
-    }
-}
-
-impl Constant {
-    /// Returns a value with each number in its one spelling.
-    pub fn of(value: &Value) -> Self {
-        Self(normal(value))
-    }
-}
-
-fn normal(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => {
-            Decimal::of(number).and_then(|number| number.to_json()).unwrap_or_else(|| value.clone())
-        }
-        Value::Array(items) => items.iter().map(normal).collect(),
-        Value::Object(members) => {
-            // Sorted, so that the order of members does not count.
-            let members: BTreeMap<_, _> =
-                members.iter().map(|(key, value)| (key.clone(), normal(value))).collect();
-            members.into_iter().collect()
-        }
-        other => other.clone(),
-    }
 }
 
 /// A facet of strings.
@@ -179,13 +121,15 @@ pub(super) struct Facet {
 #[derive(Default)]
 pub(super) struct Model {
     nodes: Vec<Vec<KeyId>>,
-    keys: Vec<Keyword>,
+    keys: Vec<Rc<Keyword>>,
     patterns: Vec<String>,
     facets: Vec<Facet>,
     known_nodes: HashMap<Vec<KeyId>, NodeId>,
-    known_keys: HashMap<Keyword, KeyId>,
+    known_keys: HashMap<Rc<Keyword>, KeyId>,
     known_patterns: HashMap<String, PatternId>,
     known_facets: HashMap<Facet, FacetId>,
+    /// Whether 1 and 1.0 differ for some keyword, as in Draft 4.
+    pub has_spelling: bool,
 }
 
 impl Model {
@@ -196,6 +140,11 @@ impl Model {
 
     pub fn keyword(&self, key: KeyId) -> &Keyword {
         &self.keys[key]
+    }
+
+    /// The keyword, independent of the model.
+    pub fn shared(&self, key: KeyId) -> Rc<Keyword> {
+        Rc::clone(&self.keys[key])
     }
 
     pub fn pattern(&self, pattern: PatternId) -> &str {
@@ -236,7 +185,11 @@ impl Model {
         if let Some(known) = self.known_keys.get(&keyword) {
             return *known;
         }
-        self.keys.push(keyword.clone());
+        if let Keyword::Types(types) = &keyword {
+            self.has_spelling |= types.is_by_spelling;
+        }
+        let keyword = Rc::new(keyword);
+        self.keys.push(Rc::clone(&keyword));
         self.known_keys.insert(keyword, self.keys.len() - 1);
         self.keys.len() - 1
     }
@@ -333,7 +286,7 @@ impl Keyword {
             | Self::Dependent { .. } => Type::Object,
             Self::Other { keyword, .. } => match *keyword {
                 "unevaluatedItems" => Type::Array,
-                "unevaluatedProperties" => Type::Object,
+                "unevaluatedProperties" | "dependentSchemas" => Type::Object,
                 _ => return true,
             },
             Self::Never

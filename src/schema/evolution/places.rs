@@ -1,6 +1,6 @@
 //! The rules that refuse a payload, and what the other side says at the same place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -59,20 +59,22 @@ pub(super) fn changes(
 /// Returns the places of what kept the solver from a decision.
 pub(super) fn obstructions(read: &Read, solver: &Solver<'_>) -> Vec<Obstruction> {
     let mut found = BTreeSet::new();
-    for obstacle in &solver.obstacles {
-        match obstacle {
-            Obstacle::Steps => drop(found.insert(Obstruction::Steps)),
-            Obstacle::Keyword(key) => {
-                for (raw, node) in read.nodes.iter().enumerate() {
-                    if solver.model.keys(*node).contains(key) {
-                        let side = if raw < read.roots[1] { Side::Old } else { Side::New };
-                        let mut pointer = read.raw[raw].pointer.clone();
-                        if let Keyword::Other { keyword, .. } = solver.model.keyword(*key) {
-                            push_part(&mut pointer, keyword);
-                        }
-                        found.insert(Obstruction::Keyword { side, pointer });
-                    }
-                }
+    if solver.obstacles.contains(&Obstacle::Steps) {
+        found.insert(Obstruction::Steps);
+    }
+    for (raw, node) in read.nodes.iter().enumerate() {
+        for key in solver.model.keys(*node) {
+            if !solver.obstacles.contains(&Obstacle::Keyword(*key)) {
+                continue;
+            }
+            let side = if raw < read.roots[1] { Side::Old } else { Side::New };
+            let mut pointer = read.raw[raw].pointer.clone();
+            if let Keyword::Other { keyword, .. } = solver.model.keyword(*key) {
+                push_part(&mut pointer, keyword);
+            }
+            found.insert(Obstruction::Keyword { side, pointer });
+            if found.len() > MAX_CHANGES {
+                found.pop_last();
             }
         }
     }
@@ -131,7 +133,7 @@ impl Explanation<'_, '_> {
                 for (name, member) in map {
                     let mut nodes: Vec<RawId> = members.named.get(name).copied().into_iter().collect();
                     for (pattern, node) in &members.patterns {
-                        if self.solver.checks.matches(self.solver.model, *pattern, name) == Some(true) {
+                        if self.solver.matches(*pattern, name) == Some(true) {
                             nodes.push(*node);
                         }
                     }
@@ -245,6 +247,7 @@ fn nodes_at(
     path: &[String],
 ) -> Vec<RawId> {
     let mut nodes = vec![root];
+    let mut seen = HashSet::from([root]);
     let mut value = payload;
     let mut path = path.iter();
     loop {
@@ -264,7 +267,7 @@ fn nodes_at(
                     _ => Vec::new(),
                 };
                 inner.into_iter().for_each(|node| {
-                    if !nodes.contains(&node) {
+                    if seen.insert(node) {
                         nodes.push(node);
                     }
                 });
@@ -293,6 +296,7 @@ fn nodes_at(
         };
         let Some(next) = next else { return Vec::new() };
         value = next;
+        seen = below.iter().copied().collect();
         nodes = below;
     }
 }

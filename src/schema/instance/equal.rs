@@ -23,10 +23,7 @@ pub(super) fn same(left: Instance<'_>, right: Instance<'_>) -> bool {
             if digits == (None, None) {
                 return cmp::equal(left.value, right.value);
             }
-            let decimal = |number, digits: Option<_>| {
-                left.charge(reading(digits.map_or(0, str::len)));
-                Number { number, digits }.decimal()
-            };
+            let decimal = |number, digits| Number { instance: left, number, digits }.decimal();
             decimal(a, digits.0).is_some_and(|a: Decimal| Some(a) == decimal(b, digits.1))
         }
         (Value::Array(a), Value::Array(b)) => {

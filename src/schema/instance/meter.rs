@@ -177,7 +177,7 @@ impl Meter {
     }
 
     #[inline]
-    pub(super) fn digits(&self, number: &Value) -> Option<&str> {
+    pub fn digits(&self, number: &Value) -> Option<&str> {
         if self.digits.is_empty() {
             return None;
         }

@@ -99,7 +99,9 @@ impl<'a> Node<'a, Metered> for Instance<'a> {
     fn as_number(&self) -> Option<Number<'a>> {
         self.charge(1);
         match self.value {
-            Value::Number(number) => Some(Number { number, digits: self.meter.digits(self.value) }),
+            Value::Number(number) => {
+                Some(Number { instance: *self, number, digits: self.meter.digits(self.value) })
+            }
             _ => None,
         }
     }
@@ -151,7 +153,6 @@ impl<'a> Node<'a, Metered> for Instance<'a> {
         let text = self.text()?;
         // A character takes one to four bytes.
         let (bytes, fewest) = (text.len() as u64, text.len().div_ceil(4) as u64);
-        self.charge(1);
         if bytes < min || fewest > max {
             return Some(false);
         }

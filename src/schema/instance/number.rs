@@ -4,10 +4,15 @@ use std::borrow::Cow;
 
 use jsonschema::json::JsonNumber;
 
+use super::value::Instance;
 use crate::schema::decimal::Decimal;
 
-/// A number of a payload.
+/// Steps of computing with a number as a decimal, besides one for each digit.
+const STEPS_OF_DECIMAL: u64 = 64;
+
+/// A number of a payload. Computing with it as a decimal is counted.
 pub(in crate::schema) struct Number<'a> {
+    pub(super) instance: Instance<'a>,
     pub(super) number: &'a serde_json::Number,
     /// The number as it is written, if neither an integer nor a float of 64 bits is that number.
     pub(super) digits: Option<&'a str>,
@@ -21,6 +26,10 @@ impl Number<'_> {
 
     /// The number as a decimal.
     pub fn decimal(&self) -> Option<Decimal> {
+        let digits = self.digits.map_or(0, |digits| digits.len() as u64);
+        if !self.instance.charge(STEPS_OF_DECIMAL + digits) {
+            return None;
+        }
         match self.digits {
             Some(digits) => Decimal::parse(digits),
             None => Decimal::parse(&self.number.to_string()),
@@ -59,7 +68,7 @@ impl JsonNumber for Number<'_> {
     #[inline]
     fn is_integer(&self) -> bool {
         match self.digits {
-            Some(digits) => Decimal::parse(digits).is_some_and(|decimal| decimal.is_integer()),
+            Some(_) => self.decimal().is_some_and(|decimal| decimal.is_integer()),
             None => {
                 self.number.is_u64()
                     || self.number.is_i64()

@@ -54,7 +54,7 @@ fn feed(item: Instance<'_>, hasher: &mut impl Hasher) {
         Value::Null => hasher.write_u8(0),
         Value::Bool(value) => hasher.write_u8(1 + u8::from(*value)),
         Value::Number(number) => {
-            feed_number(&Number { number, digits: item.meter.digits(item.value) }, hasher)
+            feed_number(&Number { instance: item, number, digits: item.meter.digits(item.value) }, hasher)
         }
         Value::String(text) => feed_text(item, text, hasher),
         Value::Array(items) => {

@@ -18,9 +18,11 @@ impl<'a> Instance<'a> {
         self.meter.charge(self.value, steps)
     }
 
-    /// The text that this value is, for a check that counts its own steps.
+    /// The text that this value is, for a check that counts its own steps. That it is asked for is one, whatever the value is.
+    #[inline]
     pub fn text(self) -> Option<&'a str> {
         match self.value {
+            _ if !self.charge(1) => None,
             Value::String(text) => Some(text),
             _ => None,
         }

@@ -106,10 +106,27 @@ impl Client {
         key: &Sensitive,
         grace: Duration,
     ) -> Result<(), Error> {
-        let request = self
-            .request(Method::POST, &["app", application, "endpoint", id, "secret", "rotate"])
-            .json(&json!({"key": key.expose(), "gracePeriodSeconds": grace.as_secs()}));
-        self.send("endpoint.rotate-secret", request).await.map(drop)
+        let body = json!({"key": key.expose(), "gracePeriodSeconds": grace.as_secs()});
+        self.rotate(application, id, &body).await
+    }
+
+    /// Replaces the signing key of an endpoint with one that Svix generates. The previous one stays valid for the grace
+    /// period.
+    ///
+    /// # Errors
+    /// The call fails.
+    pub async fn generate_signing_key(
+        &self,
+        application: &str,
+        id: &str,
+        grace: Duration,
+    ) -> Result<(), Error> {
+        self.rotate(application, id, &json!({"gracePeriodSeconds": grace.as_secs()})).await
+    }
+
+    async fn rotate(&self, application: &str, id: &str, body: &serde_json::Value) -> Result<(), Error> {
+        let path = ["app", application, "endpoint", id, "secret", "rotate"];
+        self.send("endpoint.rotate-secret", self.request(Method::POST, &path).json(body)).await.map(drop)
     }
 
     /// Returns the statistics of the messages of an endpoint in the last four weeks; `None`: it does not exist.

@@ -7,7 +7,11 @@ use crate::{
     svix::errors::{Error, ErrorKind},
 };
 
-use super::{Client, PAGE, PAGE_ITEMS, SendMessage, none_if_not_found, wire};
+use super::{
+    Client, PAGE, SendMessage,
+    history_wire::{MessageAttemptOut, OutcomeOut},
+    none_if_not_found, wire,
+};
 
 impl Client {
     /// Sends a message and returns its id. A second message with the same `event_id` is a conflict, whatever its content.
@@ -42,8 +46,7 @@ impl Client {
         let request = self
             .request(Method::GET, &["app", application, "attempt", "msg", message])
             .query(&[("status", "2"), ("limit", PAGE)]);
-        let list =
-            self.read::<wire::List<wire::MessageAttemptOut>>("message-attempt.list-by-msg", request).await;
+        let list = self.read::<wire::List<MessageAttemptOut>>("message-attempt.list-by-msg", request).await;
         let attempts = none_if_not_found(list)?.map(|list| list.data).unwrap_or_default();
         let unanswered = attempts.into_iter().find(|attempt| attempt.response_status_code == 0);
         Ok(unanswered.map(|attempt| attempt.response))
@@ -56,25 +59,6 @@ impl Client {
         application: &str,
         message: &str,
     ) -> Result<Option<Vec<event::Delivery>>, Error> {
-        let mut deliveries = Vec::new();
-        let mut from: Option<String> = None;
-        loop {
-            let mut request = self
-                .request(Method::GET, &["app", application, "msg", message, "endpoint"])
-                .query(&[("limit", PAGE)]);
-            if let Some(from) = &from {
-                request = request.query(&[("iterator", from)]);
-            }
-            let operation = "message-attempt.list-attempted-destinations";
-            let list = self.read::<wire::List<wire::MessageEndpointOut>>(operation, request).await;
-            let Some(list) = none_if_not_found(list)? else { return Ok(None) };
-            // The open-source server says `done` on a full page of this list, although more may follow.
-            let is_last = list.done && list.data.len() < PAGE_ITEMS;
-            deliveries.extend(list.data.into_iter().map(event::Delivery::from));
-            match list.iterator {
-                Some(next) if !is_last && from.as_ref() != Some(&next) => from = Some(next),
-                _ => return Ok(Some(deliveries)),
-            }
-        }
+        self.attempted_destinations::<OutcomeOut, _>(application, message).await
     }
 }

@@ -5,7 +5,10 @@
 mod applications;
 mod endpoints;
 mod event_types;
+mod history;
+mod history_wire;
 mod messages;
+mod replay;
 mod wire;
 
 use std::{
@@ -28,6 +31,9 @@ use crate::{
     telemetry::Metrics,
 };
 
+pub use history::{MessageFilter, Position};
+pub use history_wire::{Attempt, DeliveryState, Destination, StoredMessage};
+pub use replay::ReplayTask;
 pub use wire::{Application, EventTypeDocument, EventTypeText, SendMessage};
 
 /// The size of a page: the most that Svix allows.

@@ -216,6 +216,8 @@ impl From<EndpointOut> for endpoint::Observed {
 pub(super) struct List<T> {
     pub data: Vec<T>,
     pub iterator: Option<String>,
+    #[serde(rename = "prevIterator")]
+    pub prev_iterator: Option<String>,
     pub done: bool,
 }
 
@@ -454,34 +456,6 @@ impl From<MessageOut> for event::Message {
                 .filter(|digest| *digest != expired),
         }
     }
-}
-
-/// `MessageEndpointOut`, of which only the outcome is read. The open-source server returns the latest attempt: one that
-/// failed is repeated if it has a time for that. Cloud says so in the status.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MessageEndpointOut {
-    status: u8,
-    next_attempt: Option<String>,
-}
-
-impl From<MessageEndpointOut> for event::Delivery {
-    fn from(out: MessageEndpointOut) -> Self {
-        match (out.status, out.next_attempt) {
-            (0, _) => Self::Succeeded,
-            (2, None) => Self::Failed,
-            (2, Some(_)) | (1, Some(_)) => Self::Retrying,
-            _ => Self::Pending,
-        }
-    }
-}
-
-/// `MessageAttemptOut`, of which only the response is read. Without a response its status is 0 and its text is the error.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MessageAttemptOut {
-    pub response: String,
-    pub response_status_code: i32,
 }
 
 #[cfg(test)]

@@ -245,6 +245,24 @@ async fn work(control_plane: &ControlPlane, tenant: &TestNamespace<'_>) {
     tenant.wait_for_reason("webhookendpoint", "hook", "SvixFailsOnObject").await;
     tenant.svix.faults().clear();
     tenant.all_ready(4).await;
+    // Versions of a schema: a new one, the first one again, and one for which the oldest goes.
+    let versioned = |title: &str| {
+        event_type("order.moved")
+            .with("schema", json!({"required": ["id"], "title": title}))
+            .with("payloadPolicy", "Warn")
+            .with("compatibility", json!({"against": "All"}))
+            .with("revisionHistoryLimit", 2)
+    };
+    for (title, revision) in [("one", 2), ("two", 3), ("one", 4), ("three", 5)] {
+        tenant.apply([versioned(title)]).await;
+        eventually("the version to be kept", PATIENCE, async || {
+            let found = tenant.get("webhookeventtype", "order.moved").await?;
+            let history = &found["status"]["schemaHistory"];
+            if history["revision"] == revision { Ok(()) } else { Err(found["status"].to_string()) }
+        })
+        .await;
+    }
+    tenant.all_ready(4).await;
     // The token is wrong, and right again.
     tenant.set_token("wrong").await;
     tenant.wait_for_reason("svixconnection", &tenant.name, "AuthenticationFailed").await;

@@ -6,11 +6,13 @@ use std::{
     fmt::Write as _,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use regex::Regex;
+use svix_operator::embedded::{DeliveryOptions, Options};
 
-use crate::support::svix_server;
+use crate::support::{inbox::Inbox, svix_server};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 
@@ -18,6 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 struct Shell<'a> {
     folder: &'a Path,
     svix: (String, String),
+    receiver: String,
     exported: String,
 }
 
@@ -40,6 +43,7 @@ impl Shell<'_> {
             .env("PATH", path)
             .env("SVIX_URL", &self.svix.0)
             .env("SVIX_TOKEN", &self.svix.1)
+            .env("RECEIVER", &self.receiver)
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -60,7 +64,11 @@ fn without_what_differs(text: &str) -> String {
         (r"127\.0\.0\.1:\d+", "127.0.0.1:…"),
         (r"msg_[0-9A-Za-z]{20,}", "msg_…"),
         (r"ep_[0-9A-Za-z]{20,}", "ep_…"),
+        (r"qtask_[0-9A-Za-z]{20,}", "qtask_…"),
+        (r"whsec_[0-9A-Za-z+/=]{20,}", "whsec_…"),
+        (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "…"),
         (r"\d+ s ago", "… s ago"),
+        (r"\d+ ms", "… ms"),
         (r"(?m)[ \t]+$", ""),
     ];
     patterns.iter().fold(text.to_owned(), |text, (pattern, replacement)| {
@@ -95,12 +103,21 @@ fn replay(page: &str, shell: &mut Shell<'_>) -> String {
 async fn the_session_of_the_page_is_true() {
     let path = format!("{}/docs/cli.md", env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(&path).unwrap();
-    let (svix, folder) = (svix_server::start().await, tempfile::tempdir().unwrap());
+    // What an event became does not depend on how long the commands take.
+    let retry_schedule = vec![Duration::from_secs(3600)];
+    let delivery = DeliveryOptions { retry_schedule, ..DeliveryOptions::default() };
+    let svix = svix_server::start_with(Options { delivery, ..Options::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
     let connection = (svix.url(), svix.token().to_owned());
+    let inbox = Inbox::answering(503).await;
+    let receiver = inbox.url().to_owned();
 
     let recorded = page.clone();
     let replayed = tokio::task::spawn_blocking(move || {
-        replay(&page, &mut Shell { folder: folder.path(), svix: connection, exported: String::new() })
+        replay(
+            &page,
+            &mut Shell { folder: folder.path(), svix: connection, receiver, exported: String::new() },
+        )
     })
     .await
     .unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use serde_json::json;
 use svix_operator::{embedded::FaultPlan, engine::Kind};
 
@@ -274,10 +275,68 @@ async fn a_slow_first_listing_leaves_ready_objects_alone() {
     // When another one begins with a listing that takes longer than anything waits before it is reported
     let latency = Duration::from_millis(1500);
     harness.svix.faults().set(FaultPlan { latency, ..FaultPlan::default() });
+    harness.svix.clear_calls();
     harness.crash_and_restart().await;
+    wait_for_listing(&harness).await;
     harness.wait_until_idle().await;
 
     // Then nothing is written, published or claimed.
+    for (key, before) in objects().zip(before) {
+        let now = harness.object(&key).unwrap();
+        assert_eq!(now.conditions(), before.conditions(), "{key}");
+        assert_eq!(now.observed_generation(), before.observed_generation(), "{key}");
+    }
+    let about_objects = |(key, _): &&(_, _)| objects().any(|object| object == *key);
+    assert_eq!(harness.all_published()[published..].iter().filter(about_objects).count(), 0);
+}
+
+/// Waits until the event types were listed, and the endpoints are.
+async fn wait_for_listing(harness: &Harness) {
+    eventually("the listing", PATIENCE, async || {
+        let calls = harness.svix.calls();
+        calls.iter().any(|call| call.operation == "endpoint.list").then_some(())
+    })
+    .await;
+}
+
+/// Creates event types as somebody else, until there are this many.
+async fn fill_svix(harness: &Harness, count: usize) {
+    let client = reqwest::Client::new();
+    let url = format!("{}/api/v1/event-type", harness.svix.url());
+    let create = async |number: usize| {
+        let body = json!({"name": format!("other.n{number}"), "description": "theirs"});
+        let response = client.post(&url).bearer_auth(harness.svix.token()).json(&body).send().await.unwrap();
+        assert!(response.status().is_success());
+    };
+    futures::stream::iter(0..count).for_each_concurrent(16, create).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_listing_of_30_pages_leaves_ready_objects_alone() {
+    // Given objects in sync in a Svix whose listing has thirty pages
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    let names: Vec<_> = (0..20).map(|n| format!("a.n{n}")).collect();
+    harness.declare(names.iter().map(|name| event_type(name)));
+    harness.declare([endpoint("hook", &["a.n0"])]);
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    fill_svix(&harness, 29 * 250).await;
+    let objects = || names.iter().map(|name| event_type(name).key()).chain([endpoint("hook", &[]).key()]);
+    let before: Vec<_> = objects().map(|key| harness.object(&key).unwrap()).collect();
+    let published = harness.all_published().len();
+
+    // When another engine lists it, which takes longer than anything waits before it is reported
+    let latency = Duration::from_millis(60);
+    harness.svix.faults().set(FaultPlan { latency, ..FaultPlan::default() });
+    harness.svix.clear_calls();
+    harness.crash_and_restart().await;
+    wait_for_listing(&harness).await;
+    harness.wait_until_idle().await;
+
+    // Then nothing is written or published about the objects.
+    let calls = harness.svix.calls();
+    assert!(calls.iter().filter(|call| call.operation == "event-type.list").count() >= 30);
+    assert_eq!(calls.iter().filter(|call| call.is_write()).count(), 0);
     for (key, before) in objects().zip(before) {
         let now = harness.object(&key).unwrap();
         assert_eq!(now.conditions(), before.conditions(), "{key}");

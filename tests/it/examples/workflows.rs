@@ -69,7 +69,7 @@ async fn a_pull_request_gets_a_comment() {
     repository.write("manifests/all.yaml", EVENT_TYPE.replace("An order", "A new order"));
     let (folder, workflow) = (repository.folder(), "svix-pull-request.yaml");
 
-    let validated = run(folder, step(workflow, "review", "Validate"), &[]).await;
+    let validated = run(folder, step(workflow, "review", "Validate"), &[("BASE", "HEAD")]).await;
     let compared = run(folder, step(workflow, "review", "Compare with the base"), &[("BASE", "HEAD")]).await;
 
     assert_eq!((validated.0, compared), (Some(0), (Some(0), String::new())), "{}", validated.1);
@@ -77,6 +77,26 @@ async fn a_pull_request_gets_a_comment() {
     assert!(comment.starts_with("### Changes in Svix\n\n1 to change"), "{comment}");
     let line = "~ description: \"An order was placed.\" → \"A new order was placed.\"";
     assert!(comment.contains(line), "{comment}");
+}
+
+#[tokio::test]
+async fn a_forbidden_schema_change_is_annotated() {
+    let repository = Repository::new();
+    let with = |types: &str| {
+        format!("{EVENT_TYPE}  compatibility: {{action: Enforce}}\n  schema: {{type: {types}}}\n")
+    };
+    repository.write("manifests/all.yaml", with("object"));
+    repository.git(&["add", "."]);
+    repository.git(&["commit", "--quiet", "-m", "first"]);
+    repository.write("manifests/all.yaml", with("[object, string]"));
+    let (folder, workflow) = (repository.folder(), "svix-pull-request.yaml");
+
+    let validated = run(folder, step(workflow, "review", "Validate"), &[("BASE", "HEAD")]).await;
+    let compared = run(folder, step(workflow, "review", "Compare with the base"), &[("BASE", "HEAD")]).await;
+
+    assert_eq!((validated.0, compared.0), (Some(0), Some(0)), "{} {}", validated.1, compared.1);
+    assert!(validated.1.contains("::error file=manifests/all.yaml,line=12,"), "{}", validated.1);
+    assert_eq!(fs::read_to_string(folder.join("GITHUB_ENV")).unwrap(), "FORBIDDEN=1\n");
 }
 
 #[tokio::test]

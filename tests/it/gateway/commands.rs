@@ -271,6 +271,42 @@ async fn send_judges_and_then_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn send_compares_decimals_digit_by_digit() {
+    let svix = svix_server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let schema = json!({"properties": {
+        "most": {"maximum": 100}, "least": {"exclusiveMinimum": 99.5}, "step": {"multipleOf": 0.01}, "one": {"const": 1},
+    }});
+    write(
+        dir.path(),
+        "a.yaml",
+        &[connection(&svix.url()), event_type("a.one").with("schema", schema.clone())],
+    );
+    let url = format!("{}/api/v1/event-type", svix.url());
+    let body = json!({"name": "a.one", "description": "", "schemas": {"1": schema}});
+    reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&body).send().await.unwrap();
+
+    for source in [&["--from", dir.path().to_str().unwrap()][..], &["--from-svix"]] {
+        for (payload, is_valid) in [
+            (r#"{"most": 100.0000000000000000000001}"#, false),
+            (r#"{"most": 100.0000000000000000000000}"#, true),
+            (r#"{"least": 99.50000000000000000000001}"#, true),
+            (r#"{"least": 99.5}"#, false),
+            (r#"{"step": 0.0100000000000000000000001}"#, false),
+            (r#"{"step": 0.07}"#, true),
+            (r#"{"one": 1.0000000000000000000001}"#, false),
+        ] {
+            let output = send(&svix, &[source, &["--dry-run"]].concat(), payload);
+
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(i32::from(!is_valid)), "{payload}: {error}");
+            let number = payload.trim_end_matches('}').split(": ").nth(1).unwrap();
+            assert!(is_valid || error.contains(&format!(": found {number}, ")), "{payload}: {error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn variables_of_the_command_line_of_svix_are_accepted() {
     let svix = svix_server::start().await;
     let dir = tempfile::tempdir().unwrap();

@@ -24,6 +24,12 @@ pub fn doubling(levels: u32, leaf: &Value) -> Map<String, Value> {
     definitions
 }
 
+/// A text without a pattern in it, so that no two states of an automaton fall together.
+pub fn bits(length: u32) -> String {
+    let bit = |i: u32| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 1 { 'a' } else { 'b' };
+    (0..length).map(bit).collect()
+}
+
 /// A small schema by which no element of `a` can be judged in less than 16,000 steps.
 pub fn heavy_schema() -> Value {
     json!({
@@ -35,6 +41,31 @@ pub fn heavy_schema() -> Value {
 /// A small payload that takes too many steps by [`heavy_schema`].
 pub fn heavy_payload() -> Value {
     json!({"a": vec![1; 4_000]})
+}
+
+/// Pairs that were the most expensive ones of their search before their work was counted: keywords about text whose value is
+/// none, and computing with decimals.
+pub fn found_before() -> Vec<(&'static str, Genes)> {
+    let genes = |leaves: &[usize], copies, doubling, combine, draft, payload, size, part| Genes {
+        leaves: leaves.to_vec(),
+        copies,
+        doubling,
+        combine,
+        place: 1,
+        draft,
+        payload,
+        size,
+        part,
+    };
+    vec![
+        ("patterns of objects", genes(&[4, 7, 5], 8, 10, 0, 0, 4, 262_144, 524_288)),
+        ("patterns of numbers", genes(&[4, 7, 7], 8, 9, 0, 0, 1, 524_288, 64)),
+        ("many patterns of numbers", genes(&[4, 8], 1024, 3, 4, 0, 1, 8_192, 2)),
+        ("patterns and encodings", genes(&[7, 2, 8], 1024, 0, 4, 1, 3, 524_288, 16_384)),
+        ("encodings of objects", genes(&[7, 2], 1024, 1, 4, 1, 3, 524_288, 16_384)),
+        ("formats of integers", genes(&[44, 5, 23], 128, 5, 1, 1, 2, 131_072, 2_048)),
+        ("formats of fractions", genes(&[44, 10, 39], 64, 8, 1, 0, 2, 262_144, 524_288)),
+    ]
 }
 
 /// What a pair is made from.
@@ -71,7 +102,7 @@ const DRAFTS: [&str; 3] = [
 ];
 
 /// One keyword, or a few, that judge a value. `n` is the number of the copy.
-fn leaf(kind: usize, n: u32) -> Value {
+pub fn leaf(kind: usize, n: u32) -> Value {
     let names = |count: u32| (0..count).map(|i| format!("k{i}")).collect::<Vec<_>>();
     let all: [&dyn Fn() -> Value; 46] = [
         &|| json!({"contentMediaType": "application/json"}),
@@ -123,7 +154,8 @@ fn leaf(kind: usize, n: u32) -> Value {
     ];
     all[kind % all.len()]()
 }
-const LEAVES: usize = 46;
+/// Kinds of leaves.
+pub const LEAVES: usize = 46;
 
 /// A payload of about so many bytes.
 fn payload(kind: usize, size: usize, part: usize) -> String {
@@ -140,9 +172,7 @@ fn payload(kind: usize, size: usize, part: usize) -> String {
         text + "]"
     };
     let texts = |unit: &str| list(&format!("\"{}\"", unit.repeat(part.div_ceil(unit.len()))));
-    let bits: String = (0..part as u32)
-        .map(|i| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 1 { 'a' } else { 'b' })
-        .collect();
+    let bits = bits(part as u32);
     match kind % PAYLOADS {
         0 => list("1"),
         1 => numbered(&|n| (n * 7).to_string()),

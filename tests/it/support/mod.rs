@@ -8,6 +8,7 @@ pub mod harness;
 pub mod hostile;
 pub mod inbox;
 pub mod objects;
+pub mod octokit;
 pub mod operator;
 pub mod packages;
 pub mod ports;

@@ -12,7 +12,9 @@ use std::{
 use tokio::sync::OnceCell;
 
 pub use super::ports::free_address;
-use super::{control_plane::ControlPlane, harness::PATIENCE, release, wait::eventually};
+use super::{
+    control_plane::ControlPlane, harness::PATIENCE, process::image_environment, release, wait::eventually,
+};
 
 /// Where the operator finds tokens, and keeps its Lease.
 pub const OPERATOR_NAMESPACE: &str = "svix-operator";
@@ -125,6 +127,7 @@ impl Operator {
             .arg(program)
             .args(arguments)
             .args(["--health-addr", &health.to_string(), "--log-format", "text"])
+            .envs(image_environment())
             .env("KUBECONFIG", kubeconfig)
             .env("LOG", &log)
             .env_remove("RUST_LOG")

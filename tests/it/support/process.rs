@@ -11,3 +11,13 @@ pub fn peak_mib(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
 }
+
+/// Returns the settings of glibc's allocator that the image has, as variables of the environment.
+pub fn image_environment() -> Vec<(&'static str, &'static str)> {
+    let dockerfile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile"));
+    let lines = dockerfile.lines().filter_map(|line| line.strip_prefix("ENV "));
+    let settings: Vec<_> =
+        lines.flat_map(|line| line.split(' ').filter_map(|it| it.split_once('='))).collect();
+    assert!(settings.iter().any(|(name, _)| *name == "MALLOC_ARENA_MAX"), "{settings:?}");
+    settings.into_iter().filter(|(name, _)| name.starts_with("MALLOC_")).collect()
+}

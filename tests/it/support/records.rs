@@ -15,10 +15,14 @@ use svix_operator::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection},
     embedded::EmbeddedSvix,
     engine::{
-        Engine, EventRecord, Host, HostError, Object, ObjectKey, Options, ReferenceError, SecretWrite, Status,
+        Engine, EventRecord, Host, HostError, MemoryRevisions, Object, ObjectKey, Options, ReferenceError,
+        RevisionWrite, SecretWrite, Status,
     },
     manifests::with_meta,
-    plan::secrets::SecretData,
+    plan::{
+        revision::{Published, Revision},
+        secrets::SecretData,
+    },
     telemetry::Metrics,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,6 +46,7 @@ pub struct Records {
     before_report: Mutex<Option<(ObjectKey, Meanwhile)>>,
     token: Mutex<Option<Result<String, ReferenceError>>>,
     notes: Mutex<Vec<(ObjectKey, EventRecord)>>,
+    revisions: MemoryRevisions,
     /// Secrets by namespace and name.
     pub secrets: Mutex<BTreeMap<(String, String), SecretData>>,
     /// What the next write of a Secret fails with.
@@ -199,6 +204,23 @@ impl Host for Shared {
         let secret = write.onto(before, owner)?;
         self.secrets.lock().unwrap().insert(place, secret.clone());
         Ok(secret)
+    }
+
+    async fn revisions(&self, event_type: &Object) -> Result<Vec<Revision>, HostError> {
+        Ok(self.revisions.list(event_type))
+    }
+
+    async fn published(&self, event_type: &Object, revision: &str) -> Result<Option<Published>, HostError> {
+        Ok(self.revisions.published(event_type, revision))
+    }
+
+    async fn write_revision(&self, owner: &Object, write: RevisionWrite) -> Result<(), HostError> {
+        self.revisions.write(owner, write)
+    }
+
+    async fn delete_revision(&self, owner: &Object, revision: &str) -> Result<(), HostError> {
+        self.revisions.delete(owner, revision);
+        Ok(())
     }
 }
 

@@ -7,6 +7,9 @@ use svix_operator::embedded::HeaderNames;
 use super::receiver::{DELIVERY, Received, Receiver};
 use super::{Svix, contract, contract_with, eventually};
 
+/// What the real server says of an address that refuses connections.
+const CONNECT: &str = "error making request: client error (Connect)";
+
 /// A receiver, and an application with an endpoint of it called `mine` that takes every event type.
 struct Given {
     receiver: Receiver,
@@ -399,6 +402,30 @@ async fn a_redirect_is_a_failure() {
 }
 
 #[tokio::test]
+async fn an_attempt_without_a_response_names_the_cause() {
+    contract(async |svix| {
+        // Given an endpoint at a port at which nothing listens
+        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let given = Given::new(svix, json!({"url": format!("http://127.0.0.1:{port}/hunter2")})).await;
+
+        // When a message is sent to it
+        let id = given.send(svix, json!({})).await;
+        let attempts = given.attempted(svix, &id, 1).await;
+
+        // Then the attempt has no status code, and the cause in place of the response, without the address.
+        let first = attempts.last().unwrap();
+        assert_eq!((&first["status"], &first["statusText"]), (&json!(2), &json!("fail")));
+        assert_eq!(first["responseStatusCode"], 0);
+        let response = first["response"].as_str().unwrap();
+        let blocked = "requests to this IP range are blocked (see the server configuration)";
+        assert!([CONNECT, blocked].contains(&response), "{first}");
+        let failed = svix.all(&format!("/app/{}/attempt/msg/{id}/?status=2", given.app)).await;
+        assert_eq!(failed.last(), Some(first));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_message_can_be_resent_to_any_endpoint() {
     contract(async |svix| {
         let event_type = svix.event_type("a").await;
@@ -450,6 +477,114 @@ async fn send_example_needs_an_example_in_version_1() {
         };
         send(&name).await.expect_error(400, "invalid_scheme");
         send(&svix.name("nowhere")).await.expect_error(404, "not_found");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_of_an_endpoint_are_listed_by_state_and_channel() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let fine = given.send(svix, json!({"channels": ["c"]})).await;
+        if given.arrives(svix, &fine).await.is_none() {
+            return;
+        }
+        given.attempted(svix, &fine, 1).await;
+        given.receiver.answer_next(&[500; 4]);
+        let failing = given.send(svix, json!({})).await;
+        given.attempted(svix, &failing, 1).await;
+        let listed = async |query: &str| -> Vec<Value> {
+            let list = svix.all(&format!("{}msg/?{query}", given.mine())).await;
+            list.into_iter().map(|message| message["id"].clone()).collect()
+        };
+
+        assert_eq!(listed("").await.len(), 2);
+        assert_eq!(listed("channel=c").await, [json!(fine)]);
+        assert_eq!(listed("status=0").await, [json!(fine)]);
+        // Another attempt follows.
+        assert_eq!(listed("status=3").await, [json!(failing)]);
+        assert_eq!(listed("status=2").await, [Value::Null; 0]);
+        // No attempt follows one that was asked for.
+        svix.post(&format!("/app/{}/msg/{failing}/endpoint/mine/resend/", given.app), json!({}))
+            .await
+            .expect(202);
+        eventually("the message has failed", DELIVERY, async || {
+            (listed("status=2").await == [json!(failing)]).then_some(())
+        })
+        .await;
+        assert_eq!(listed("status=3").await, [Value::Null; 0]);
+        assert_eq!(listed("status=0").await, [json!(fine)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn failed_messages_are_recovered() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let fine = given.send(svix, json!({})).await;
+        if given.arrives(svix, &fine).await.is_none() {
+            return;
+        }
+        given.attempted(svix, &fine, 1).await;
+        given.receiver.answer_next(&[500; 3]);
+        let failing = given.send(svix, json!({})).await;
+        given.attempted(svix, &failing, 1).await;
+        let recover = format!("{}recover/", given.mine());
+        let ago = |hours: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+
+        let task = svix.post(&recover, json!({"since": ago(1)})).await.expect(202);
+
+        assert!(task["id"].as_str().unwrap().starts_with("qtask_"), "{task}");
+        assert_eq!((&task["status"], &task["task"]), (&json!("running"), &json!("endpoint.recover")));
+        eventually("an attempt that was asked for", DELIVERY, async || {
+            let attempts = given.attempts(svix, &failing).await;
+            attempts.iter().any(|attempt| attempt["triggerType"] == 1).then_some(())
+        })
+        .await;
+        assert_eq!(given.attempts(svix, &fine).await.len(), 1);
+        let nobody = format!("{}nobody/recover/", given.endpoints());
+        svix.post(&nobody, json!({"since": ago(1)})).await.expect_error(404, "not_found");
+        svix.post(&recover, json!({"since": ago(15 * 24)})).await.expect_invalid("body.since");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn there_is_no_call_that_sends_missing_messages() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let since = jiff::Timestamp::now();
+
+        let answer = svix.post(&format!("{}replay-missing/", given.mine()), json!({"since": since})).await;
+
+        assert_eq!(answer.status, 404, "{answer:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn attempts_at_an_endpoint_are_listed_by_outcome() {
+    contract(async |svix| {
+        let given = Given::new(svix, json!({})).await;
+        let fine = given.send(svix, json!({})).await;
+        if given.arrives(svix, &fine).await.is_none() {
+            return;
+        }
+        given.attempted(svix, &fine, 1).await;
+        given.receiver.answer_next(&[500; 3]);
+        let failing = given.send(svix, json!({})).await;
+        given.attempted(svix, &failing, 1).await;
+        let messages = async |status: u8| -> Vec<Value> {
+            let path =
+                format!("/app/{}/attempt/endpoint/mine/?status={status}&with_content=false", given.app);
+            let mut messages: Vec<_> =
+                svix.all(&path).await.into_iter().map(|attempt| attempt["msgId"].clone()).collect();
+            messages.dedup();
+            messages
+        };
+
+        assert_eq!((messages(0).await, messages(2).await), (vec![json!(fine)], vec![json!(failing)]));
     })
     .await;
 }

@@ -104,7 +104,7 @@ impl Reconcile for WebhookEndpoint {
             report.details.unwrap_or_else(|| Details {
                 difference: before.difference,
                 statistics: before.statistics,
-                signing_key: before.signing_key,
+                signing_key: before.signing_key.clone(),
                 ..Details::default()
             });
         Status::Endpoint(Box::new(WebhookEndpointStatus {
@@ -116,7 +116,8 @@ impl Reconcile for WebhookEndpoint {
                 Some(RemoteRef::None) => None,
                 _ => before.svix,
             },
-            signing_key,
+            // An endpoint that is only compared keeps its key in the Secret.
+            signing_key: signing_key.or(before.signing_key.filter(|_| !report.is_managed)),
             difference: difference.filter(|_| !report.is_managed),
             statistics,
             summary: Summary::of(&self.spec.event_types, self.spec.channels.as_deref()),

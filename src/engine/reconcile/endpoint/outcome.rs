@@ -1,7 +1,7 @@
 //! What status says of an endpoint that Svix holds as declared.
 
 use crate::{
-    api::{ConditionStatus, ConditionType, EndpointInSvix, Reason, Statistics},
+    api::{ConditionStatus, ConditionType, EndpointInSvix, Reason, SigningKeyStatus, Statistics},
     plan::{
         Field, ReconcileError, adopt_id,
         endpoint::Desired,
@@ -13,6 +13,7 @@ use super::{
     super::{
         super::{
             host::Host,
+            object::Object,
             outcome::{Details, Outcome, RemoteRef},
             queue::Next,
         },
@@ -51,7 +52,7 @@ pub(super) fn outcome<H: Host>(
     let is_disabled = applied.observed.disabled && pass.endpoint.spec.disabled != Some(true);
     let mut outcome =
         ignored_fields::in_sync_except(pass.ctx, pass.object, ignored, applied.unapplied, remote);
-    let (is_blocked, before) = (synced.blocked.is_some(), pass.endpoint.status.as_ref());
+    let is_blocked = synced.blocked.is_some();
     if let (Some(blocked), true) = (synced.blocked, outcome.ready.is_ready()) {
         outcome.ready = blocked;
     }
@@ -89,9 +90,17 @@ pub(super) fn outcome<H: Host>(
         extra_conditions: Vec::from_iter(disabled_condition),
         statistics,
         // What stands in the way says nothing of the key that was written before.
-        signing_key: synced.signing_key.or_else(|| before.filter(|_| is_blocked)?.signing_key.clone()),
+        signing_key: synced.signing_key.or_else(|| stored_signing_key(pass).filter(|_| is_blocked)),
         handled_rotate_at: synced.handled_rotate_at,
         ..Details::default()
     }));
     outcome
+}
+
+/// Returns what status says of the signing key by now.
+fn stored_signing_key<H: Host>(pass: &Pass<'_, H>) -> Option<SigningKeyStatus> {
+    match pass.ctx.registry.get(&pass.object.key())? {
+        Object::Endpoint(endpoint) => endpoint.status.as_ref()?.signing_key.clone(),
+        _ => None,
+    }
 }

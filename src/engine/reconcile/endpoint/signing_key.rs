@@ -5,7 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    api::{ROTATE_AT_ANNOTATION, Reason, SigningSecret, ToSecret, WebhookEndpoint, annotation},
+    api::{
+        ROTATE_AT_ANNOTATION, Reason, SigningKeyStatus, SigningSecret, ToSecret, WebhookEndpoint,
+        WebhookEndpointStatus, annotation,
+    },
     plan::{
         ReconcileError,
         endpoint::Desired,
@@ -17,10 +20,14 @@ use crate::{
 };
 
 use super::{
-    super::super::{
-        events::EventReason,
-        host::{Host, HostError, SecretWrite},
-        outcome::Error,
+    super::{
+        super::{
+            events::EventReason,
+            host::{Host, HostError, SecretWrite},
+            object::{Object, Status},
+            outcome::Error,
+        },
+        status,
     },
     former_secrets::FormerSecret,
     pass::Pass,
@@ -239,6 +246,7 @@ impl Publication<'_> {
         journal: &Journal,
         id: &str,
     ) -> Result<(), HostError> {
+        record_publication(pass).await?;
         let is_new = secret.is_none();
         *secret = Some(self.write(pass, secret.as_ref(), journal).await?);
         if is_new {
@@ -270,6 +278,23 @@ impl Publication<'_> {
         pass.secrets.insert(to.name.clone(), Some(written.clone()));
         Ok(written)
     }
+}
+
+/// Records in status, before a key is written to a Secret for the first time, that there is one: if this process ends
+/// before status is written, and the spec stops naming the Secret, [`former_secrets`](super::former_secrets) looks for it.
+async fn record_publication<H: Host>(pass: &Pass<'_, H>) -> Result<(), HostError> {
+    let stored = pass.ctx.registry.get(&pass.object.key());
+    let Some(object) = stored.filter(|stored| stored.uid() == pass.object.uid()) else {
+        return Err(HostError::Gone);
+    };
+    let Object::Endpoint(endpoint) = &object else { return Ok(()) };
+    let before = endpoint.status.clone().unwrap_or_default();
+    if before.signing_key.is_some() {
+        return Ok(());
+    }
+    let status = WebhookEndpointStatus { signing_key: Some(SigningKeyStatus::default()), ..before };
+    status::write(pass.ctx, &object, Status::Endpoint(Box::new(status))).await?;
+    Ok(())
 }
 
 /// Returns the value of `rotate-at`, unless status says that it was handled.

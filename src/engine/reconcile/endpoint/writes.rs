@@ -62,6 +62,7 @@ pub(super) async fn create<H: Host>(
                 let message = format!("endpoint {} in application {application}", response.id);
                 ctx.publish(object, EventReason::Created, message);
             }
+            warn_of_unreachable(pass, object, wanted);
             let wrote_key = wanted.signing_key.is_some();
             let applied = Applied { wrote_key, ..accept(pass, wanted, response, Write::Create).await? };
             if !applied.observed.is_preparing() {
@@ -163,6 +164,9 @@ pub(super) async fn change<H: Host>(
             if !observed.is_preparing() {
                 publish_change(pass, object, &observed, differences, ownership);
             }
+            if change.url.is_some() || ownership != Ownership::Ours {
+                warn_of_unreachable(pass, object, wanted);
+            }
             let wrote_key = progress.created.as_ref().is_some_and(|created| created.wrote_key);
             Ok(Some(Applied {
                 // What was there before this reconcile is what `updatedAt` is compared with.
@@ -232,6 +236,18 @@ fn publish_new_key<H: Host>(pass: &Pass<'_, H>, object: &Object, id: &str) {
          what it sends until they have the new one. With spec.signingSecret.toSecret the key is kept"
     );
     pass.ctx.publish_warning(object, EventReason::SigningKeyChanged.as_str(), message);
+}
+
+/// Publishes that Svix never delivers to the address that it was given, if that comes from a Secret: of an address in the
+/// spec, admission warns.
+fn warn_of_unreachable<H: Host>(pass: &Pass<'_, H>, object: &Object, wanted: &Desired) {
+    if !wanted.hides_url || !pass.ctx.options.warns_of_unreachable {
+        return;
+    }
+    if let Some(why) = endpoint::unreachable(&wanted.url) {
+        let message = format!("/spec/urlFrom/secretKeyRef: {}", why.without_host());
+        pass.ctx.publish_warning(object, EventReason::AddressUnreachable.as_str(), message);
+    }
 }
 
 fn publish_change<H: Host>(

@@ -86,7 +86,7 @@ pub(super) async fn apply<H: Host>(
             {
                 return Ok(unapplied(differences));
             }
-            EventTypeStep::Create => create(ctx, &mut object, session, wanted).await?,
+            EventTypeStep::Create => create(ctx, &mut object, session, wanted, warning).await?,
             EventTypeStep::Revive(ref differences) | EventTypeStep::Change(ref differences) => {
                 let is_revived = observed.as_ref().is_some_and(|observed| observed.archived);
                 if !is_revived {
@@ -129,6 +129,7 @@ async fn create<H: Host>(
     object: &mut Object,
     session: &Session,
     wanted: &Desired,
+    warning: Option<String>,
 ) -> Result<Written, Error> {
     let connection = object.connection_name();
     let resource = claims::resource_name(connection, &wanted.name);
@@ -143,6 +144,9 @@ async fn create<H: Host>(
                 ctx.publish_repair(object, message);
             } else {
                 ctx.publish(object, EventReason::Created, format!("event type {}", wanted.name));
+            }
+            if let Some(warning) = warning {
+                ctx.publish_warning(object, Reason::BreakingChange.as_str(), warning);
             }
             Ok(Written::Done(Box::new(response)))
         }

@@ -9,7 +9,7 @@ use crate::{
     judging::{self, Panicked},
     plan::{
         ReconcileError,
-        compatibility::{self, Assessment, Schema},
+        compatibility::{self, Assessment, KeptVersions, Schema},
         event_type::{Desired, EventTypeStep, SCHEMA_VERSION, writes_schema},
         receivers,
     },
@@ -17,15 +17,20 @@ use crate::{
     turns::Caller,
 };
 
-use super::super::super::{
-    context::Context,
-    host::Host,
-    outcome::{Details, Error, Outcome},
+use super::{
+    super::super::{
+        context::Context,
+        host::Host,
+        object::Object,
+        outcome::{Details, Error, Outcome},
+    },
+    history,
 };
 
 /// What an event type and its connection say about changes of the schema.
 #[derive(Clone, Copy)]
 pub(super) struct Gate<'a> {
+    pub object: &'a Object,
     pub event_type: &'a WebhookEventType,
     pub connection: &'a SvixConnection,
 }
@@ -37,8 +42,21 @@ pub(super) struct Refused {
     pub change: RefusedChange,
 }
 
-impl From<Box<Refused>> for Error {
-    fn from(refused: Box<Refused>) -> Self {
+/// Why a step is not carried out.
+#[derive(Debug)]
+pub(super) enum NotWritten {
+    /// The change is refused.
+    Refused(Box<Refused>),
+    /// It cannot be compared now.
+    Failed(Error),
+}
+
+impl From<NotWritten> for Error {
+    fn from(cause: NotWritten) -> Self {
+        let refused = match cause {
+            NotWritten::Refused(refused) => refused,
+            NotWritten::Failed(error) => return error,
+        };
         let details = Details { refused_change: Some(refused.change), ..Details::default() };
         Self::Report(Box::new(Outcome {
             details: Some(Box::new(details)),
@@ -56,25 +74,31 @@ impl Gate<'_> {
         wanted: &Desired,
         step: &EventTypeStep,
         schemas: Option<&Value>,
-    ) -> Result<Option<String>, Box<Refused>> {
+    ) -> Result<Option<String>, NotWritten> {
         let (Some(schema), true) = (&wanted.schema, writes_schema(step)) else { return Ok(None) };
-        let Some(old) = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION)) else { return Ok(None) };
         let policies = compatibility::policies(self.event_type, Some(&self.connection.spec));
-        if policies.is_empty() {
+        let old = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
+        let needs_history = compatibility::needs_history(&policies);
+        if policies.is_empty() || (old.is_none() && !needs_history) {
             return Ok(None);
         }
         // Svix does not know which formats were enforced.
         let format_assertion = self.event_type.spec.format_assertion();
         let allowed = compatibility::allowed(self.event_type).map(str::to_owned);
-        let (old, new) = (Arc::new(old.clone()), Arc::new(schema.value.clone()));
-        // Few at once, and not on a thread that serves others.
+        let (old, new) = (Arc::new(old.cloned()), Arc::new(schema.value.clone()));
+        // Few at once, since all versions are in memory, and not on a thread that serves others.
         let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
         let permit = ctx.judging.acquire(Caller::INTERNAL, namespace).await;
+        let kept = match needs_history {
+            true => history::kept_versions(ctx, self.object).await.map_err(|error| NotWritten::Failed(error.into()))?,
+            false => KeptVersions::default(),
+        };
         let assess = {
             let (old, new) = (old.clone(), new.clone());
             move |_: &Effort| {
                 let of = |value| Schema { value, format_assertion };
-                compatibility::assess(of(&old), of(&new), &policies, allowed.as_deref())
+                let last = old.as_ref().as_ref().map(of);
+                compatibility::assess_all(last, &kept, of(&new), &policies, allowed.as_deref())
             }
         };
         match judging::thoroughly(permit, assess).await {
@@ -84,10 +108,11 @@ impl Gate<'_> {
                 Ok(Some(receivers::append(message, Some(&receivers))))
             }
             Ok(Assessment::Refuse(message)) => {
-                let change = self.refused_change(ctx, wanted, compatibility::digest(&old, &new));
+                let digest = compatibility::digest(old.as_ref().as_ref().unwrap_or(&Value::Null), &new);
+                let change = self.refused_change(ctx, wanted, digest);
                 let message = receivers::append(message, change.receivers.as_ref());
                 let error = compatibility::refusal(&schema.field, &message);
-                Err(Box::new(Refused { error, change }))
+                Err(NotWritten::Refused(Box::new(Refused { error, change })))
             }
             // A panic, a defect of this program: as what is not decided.
             Err(Panicked) => {
@@ -97,6 +122,7 @@ impl Gate<'_> {
             }
         }
     }
+
     fn receivers<H: Host>(self, ctx: &Context<H>, wanted: &Desired) -> Receivers {
         let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
         ctx.registry.receivers(self.event_type.connection_name(), &wanted.name, namespace)

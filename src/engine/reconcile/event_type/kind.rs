@@ -18,7 +18,7 @@ use super::super::{
         context::Context,
         host::Host,
         object::{Mode, Object, Resource, Status, StatusHeader, SvixResource},
-        outcome::{Error, Outcome, RemoteRef},
+        outcome::{Details, Error, Outcome, RemoteRef},
         waiters::Awaited,
     },
     kind::{Reconcile, Report},
@@ -110,6 +110,10 @@ impl Reconcile for WebhookEventType {
                 Some(RemoteRef::EventType(svix)) => Some(svix),
                 Some(RemoteRef::None) => None,
                 _ => before.and_then(|status| status.svix.clone()),
+            },
+            schema_history: match &report.details {
+                Some(Details { schema_history: Some(history), .. }) => Some(history.clone()),
+                _ => before.and_then(|status| status.schema_history.clone()),
             },
             payload_validation: Some(payload_validation),
             payload_audit: match report.audit {

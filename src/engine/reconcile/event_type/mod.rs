@@ -4,12 +4,15 @@ mod apply;
 mod claim;
 mod compatibility;
 mod delete;
+mod history;
 mod kind;
+
+use std::fmt::Write as _;
 
 use crate::{
     api::{EventTypeInSvix, SvixConnection, WebhookEventType},
     plan::{
-        Field,
+        Field, compatibility as compatibility_plan,
         event_type::{self, Desired, EventTypeStep},
         schema_source::{examples_size, memory, validate_within},
         status::ReadyState,
@@ -32,7 +35,8 @@ use super::{
 };
 
 use claim::{Claim, claim_of, is_ours};
-use compatibility::Gate;
+use compatibility::{Gate, NotWritten};
+use history::Recorded;
 
 /// Makes Svix hold what an event type declares.
 async fn sync<H: Host>(
@@ -57,7 +61,7 @@ async fn sync<H: Host>(
 
     // 4. Only compared, if the object or its connection says so.
     let claim = claim_of(ctx, object, event_type, &prepared, &wanted.name);
-    let gate = Gate { event_type, connection: &prepared.connection };
+    let gate = Gate { object, event_type, connection: &prepared.connection };
     if prepared.mode != Mode::Manage {
         return observe_only(ctx, object, &prepared, &wanted, claim, gate).await;
     }
@@ -65,7 +69,16 @@ async fn sync<H: Host>(
     // 5. Svix is made to hold it.
     let unapplied = apply::apply(ctx, object, session, &wanted, claim, gate).await?;
 
-    // 6. What status says.
+    // 6. What Svix has now is kept as a revision.
+    let history = match &wanted.schema {
+        Some(schema) if !unapplied.has_altered(Field::Schema) => {
+            let policies = compatibility_plan::policies(event_type, Some(&prepared.connection.spec));
+            history::record(ctx, object, event_type, schema, compatibility_plan::levels(&policies)).await?
+        }
+        _ => Recorded::Unchanged,
+    };
+
+    // 7. What status says.
     let remote = RemoteRef::EventType(EventTypeInSvix {
         connection: event_type.connection_name().to_owned(),
         name: wanted.name.clone(),
@@ -78,7 +91,18 @@ async fn sync<H: Host>(
         }
         name_other_declarers(ctx, object, message);
     }
-    outcome.details = Some(Box::<Details>::default());
+    let mut details = Details::default();
+    match history {
+        Recorded::Unchanged => {}
+        Recorded::Changed(history) => details.schema_history = Some(history),
+        Recorded::Failed { message, next } => {
+            outcome.next = next;
+            if let ReadyState::Ready(_, text) = &mut outcome.ready {
+                let _ = write!(text, "; the version of the schema is not kept in the history: {message}");
+            }
+        }
+    }
+    outcome.details = Some(Box::new(details));
     Ok(outcome)
 }
 
@@ -129,9 +153,13 @@ async fn observe_only<H: Host>(
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
     let mut step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
     let mut refused_change = None;
-    if let Err(refused) = gate.check(ctx, wanted, &step, schemas.as_ref()).await {
-        step = EventTypeStep::Refuse(refused.error);
-        refused_change = Some(refused.change);
+    match gate.check(ctx, wanted, &step, schemas.as_ref()).await {
+        Ok(_) => {}
+        Err(NotWritten::Refused(refused)) => {
+            step = EventTypeStep::Refuse(refused.error);
+            refused_change = Some(refused.change);
+        }
+        Err(NotWritten::Failed(error)) => return Err(error),
     }
     ctx.propose(
         object,

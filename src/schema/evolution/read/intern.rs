@@ -5,12 +5,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::raw::Raw;
-use crate::schema::evolution::model::{Keyword, Members, Model, NodeId};
+use super::{enumerations, raw::Raw};
+use crate::schema::evolution::{
+    budget::Budget,
+    model::{Keyword, Members, Model, NodeId},
+};
+
+/// Most keywords that nodes take over from the nodes of their `allOf`.
+const MAX_TAKEN: u64 = 1_000_000;
+/// Most keywords that are compared to divide nodes on cycles into classes.
+const MAX_COMPARED: u64 = 1_000_000;
 
 /// Returns the node of the model that each raw node is.
 pub(super) fn intern(raw: &[Raw], model: &mut Model) -> Vec<NodeId> {
     let mut nodes: Vec<Option<NodeId>> = vec![None; raw.len()];
+    let mut taken = Budget::of(MAX_TAKEN);
     let children = |node: usize| {
         let mut children = Vec::new();
         raw[node].keywords.iter().for_each(|keyword| keyword.each_node(|child| children.push(child)));
@@ -28,7 +37,7 @@ pub(super) fn intern(raw: &[Raw], model: &mut Model) -> Vec<NodeId> {
     while let Some(node) = ready.pop() {
         let keywords = raw[node].keywords.iter().map(|it| it.map(|child| nodes[child].unwrap_or_default()));
         let keywords: Vec<_> = keywords.collect();
-        nodes[node] = Some(add(keywords, model));
+        nodes[node] = Some(add(keywords, model, &mut taken));
         for parent in &parents[node] {
             waiting[*parent] -= 1;
             if waiting[*parent] == 0 {
@@ -58,15 +67,21 @@ pub(super) fn intern(raw: &[Raw], model: &mut Model) -> Vec<NodeId> {
 }
 
 /// The node of keywords whose nodes are of the model.
-fn add(keywords: Vec<Keyword>, model: &mut Model) -> NodeId {
+fn add(keywords: Vec<Keyword>, model: &mut Model, taken: &mut Budget) -> NodeId {
     let mut keys = Vec::new();
     for keyword in keywords.into_iter().filter_map(simple) {
         match keyword {
             // What all of several nodes assert, this one asserts itself.
-            Keyword::AllOf(nodes) => nodes.iter().for_each(|node| keys.extend_from_slice(model.keys(*node))),
-            Keyword::AnyOf(nodes) if nodes.len() == 1 => keys.extend_from_slice(model.keys(nodes[0])),
+            Keyword::AllOf(nodes) if can_take(&nodes, model, taken) => {
+                nodes.iter().for_each(|node| keys.extend_from_slice(model.keys(*node)));
+            }
+            Keyword::AnyOf(nodes) if nodes.len() == 1 && can_take(&nodes, model, taken) => {
+                keys.extend_from_slice(model.keys(nodes[0]))
+            }
             // Whatever the others are, one that matches everything matches.
             Keyword::AnyOf(nodes) if nodes.iter().any(|node| model.keys(*node).is_empty()) => {}
+            Keyword::AnyOf(nodes) => keys.push(enumerations::any_of(nodes, model)),
+            Keyword::AtMostOne(nodes) => keys.extend(enumerations::at_most_one(nodes, model)),
             Keyword::Properties(mut members) => {
                 let is_all = |node: &NodeId| model.keys(*node).is_empty();
                 members.additional = members.additional.filter(|node| !is_all(node));
@@ -96,8 +111,13 @@ fn add(keywords: Vec<Keyword>, model: &mut Model) -> NodeId {
             keyword => keys.push(model.key(keyword)),
         }
     }
+    let keys = enumerations::of_types(keys, model);
     let never = model.key(Keyword::Never);
     if keys.contains(&never) { model.node(vec![never]) } else { model.node(keys) }
+}
+
+fn can_take(nodes: &[NodeId], model: &Model, taken: &mut Budget) -> bool {
+    taken.spend(nodes.iter().map(|node| model.keys(*node).len() as u64).sum())
 }
 
 /// A keyword with its lists sorted; `None` where it asserts nothing.
@@ -128,7 +148,13 @@ fn classes(raw: &[Raw], cyclic: &[usize], nodes: &[Option<NodeId>]) -> HashMap<u
     let beyond = nodes.iter().flatten().max().map_or(0, |most| most + 1);
     let mut classes: HashMap<usize, usize> = cyclic.iter().map(|node| (*node, beyond)).collect();
     let mut count = 1;
+    let mut compared = Budget::of(MAX_COMPARED);
+    let size: u64 = cyclic.iter().flat_map(|node| &raw[*node].keywords).map(weight).sum();
     loop {
+        // Where that is too much work, each node is one of its own: then only what is the same on both sides is not seen.
+        if !compared.spend(size + cyclic.len() as u64) {
+            return cyclic.iter().enumerate().map(|(index, node)| (*node, beyond + index)).collect();
+        }
         let mut found: HashMap<(usize, Vec<Keyword>), usize> = HashMap::new();
         let mut next = HashMap::new();
         for node in cyclic {
@@ -145,4 +171,11 @@ fn classes(raw: &[Raw], cyclic: &[usize], nodes: &[Option<NodeId>]) -> HashMap<u
         }
         count = size;
     }
+}
+
+/// The work that a copy of a keyword is.
+fn weight(keyword: &Keyword) -> u64 {
+    let mut count = 1;
+    keyword.each_node(|_| count += 1);
+    count
 }

@@ -9,15 +9,18 @@
 //! `propertyNames` and `maxProperties` close objects, too, and stay: they say that a name or a size is wrong, not that
 //! the receiver does not know a member.
 
+use std::rc::Rc;
+
 use jsonschema::Draft;
 use serde_json::{Map, Value, json};
 
-use super::{Mode, RawId, Reader};
+use super::{Mode, RawId, Reader, closed::is_never};
 use crate::schema::{
     document::Node,
     evolution::{
+        constants::Constants,
         decimal::Decimal,
-        model::{Constant, Facet, Keyword, Members, Type, Types},
+        model::{Facet, Keyword, Members, Type, Types},
     },
     formats,
 };
@@ -39,12 +42,16 @@ impl<'a> Reader<'a, '_, '_> {
         let counted = |make: fn(u64) -> Keyword| count(value).map(make);
         match (name, value) {
             ("type", _) => out.extend(types(draft, value)),
-            ("const", _) if from(Draft::Draft6) => out.push(Keyword::Enum(vec![Constant::of(value)])),
+            ("const", _) if from(Draft::Draft6) => {
+                out.push(Keyword::Enum(Rc::new(Constants::of([value.clone()]))));
+            }
             ("enum", Value::Array(values)) => {
-                let mut constants: Vec<_> = values.iter().map(Constant::of).collect();
-                constants.sort_by_cached_key(|constant| constant.0.to_string());
-                constants.dedup();
-                out.push(if constants.is_empty() { Keyword::Never } else { Keyword::Enum(constants) });
+                let constants = Constants::of(values.iter().cloned());
+                out.push(if constants.is_empty() {
+                    Keyword::Never
+                } else {
+                    Keyword::Enum(Rc::new(constants))
+                });
             }
             ("allOf", Value::Array(items)) => out.push(Keyword::AllOf(self.list(items, mode))),
             ("anyOf", Value::Array(items)) => out.push(Keyword::AnyOf(self.list(items, mode))),
@@ -230,12 +237,6 @@ impl<'a> Reader<'a, '_, '_> {
         let facet = Facet { schema: schema.to_string(), format: Some(format.to_owned()) };
         vec![Keyword::Facet(self.model.add_facet(facet))]
     }
-}
-
-/// Whether a schema refuses everything, as it is written to close an object.
-fn is_never(schema: &Value) -> bool {
-    let Value::Object(map) = schema else { return *schema == Value::Bool(false) };
-    map.len() == 1 && map.get("not").is_some_and(|not| *not == Value::Bool(true) || *not == json!({}))
 }
 
 fn is_draft_4_flag(draft: Draft, map: &Map<String, Value>, flag: &str) -> bool {

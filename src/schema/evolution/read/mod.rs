@@ -1,21 +1,33 @@
 //! Reads a document into raw nodes: references followed, annotations left out, one node for each subschema and way of
 //! reading it.
 
+mod closed;
+mod cycles;
+mod enumerations;
 mod intern;
 mod keywords;
 mod raw;
 mod unevaluated;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use serde_json::Value;
 
-use super::model::{Keyword, Members, Model, NodeId};
+use super::{
+    budget::Budget,
+    model::{Keyword, Members, Model, NodeId},
+};
 use crate::schema::{
     document::{Document, Node, Reference, ReferenceKeyword},
     patterns::Patterns,
 };
+pub(super) use closed::has_closed;
 pub(super) use raw::{Raw, RawId};
+
+/// Most steps of reading one schema, beyond what every subschema takes once.
+const MAX_STEPS: u64 = 1_000_000;
+/// Bytes of text that count as a step.
+const BYTES_PER_STEP: u64 = 16;
 
 /// How a subschema is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +55,11 @@ pub(super) struct Reader<'a, 'd, 'm> {
     known: HashMap<(Node, Mode), RawId>,
     /// Nodes whose keywords are not read yet.
     unread: Vec<(Node, Mode, RawId)>,
+    budget: Budget,
+    /// How many resources have each dynamic anchor.
+    anchors: HashMap<&'a str, usize>,
+    /// How many resources have a `$recursiveAnchor`.
+    recursive: usize,
 }
 
 /// Both schemas, read into one model.
@@ -63,13 +80,29 @@ pub(super) fn read(old: (Source<'_, '_>, Mode), new: (Source<'_, '_>, Mode), mod
         keywords: it.keywords.iter().map(|keyword| keyword.map(|node| node + second)).collect(),
         pointer: it.pointer,
     }));
+    cycles::cut(&mut raw);
     let nodes = intern::intern(&raw, model);
     Read { raw, nodes, roots: [0, second] }
 }
 
 /// The raw nodes of a schema; the first is the root.
-fn nodes(source: Source<'_, '_>, mode: Mode, model: &mut Model) -> Vec<Raw> {
-    let mut reader = Reader { source, model, raw: Vec::new(), known: HashMap::new(), unread: Vec::new() };
+fn nodes<'a>(source: Source<'a, '_>, mode: Mode, model: &mut Model) -> Vec<Raw> {
+    let document = source.document;
+    let mut anchors = HashMap::new();
+    for (name, _) in (0..document.resources.len()).flat_map(|resource| document.dynamic_anchors(resource)) {
+        *anchors.entry(name).or_default() += 1;
+    }
+    let recursive = document.resources.iter().filter(|resource| resource.recursive).count();
+    let mut reader = Reader {
+        source,
+        model,
+        raw: Vec::new(),
+        known: HashMap::new(),
+        unread: Vec::new(),
+        budget: Budget::of(MAX_STEPS),
+        anchors,
+        recursive,
+    };
     reader.node(0, mode);
     while let Some((node, mode, raw)) = reader.unread.pop() {
         reader.raw[raw].keywords = reader.keywords(node, mode);
@@ -137,22 +170,28 @@ impl<'a> Reader<'a, '_, '_> {
 
     /// Whether a reference leads to the same place however it is reached.
     fn is_static(&self, reference: &Reference<'_>) -> bool {
-        let document = self.source.document;
-        let resources = 0..document.resources.len();
         match reference.keyword {
             ReferenceKeyword::Ref => true,
-            ReferenceKeyword::DynamicRef => reference.dynamic.is_none_or(|name| {
-                resources.flat_map(|it| document.dynamic_anchors(it)).filter(|(it, _)| *it == name).count()
-                    <= 1
-            }),
-            ReferenceKeyword::RecursiveRef => {
-                resources.filter(|resource| document.resources[*resource].recursive).count() <= 1
+            ReferenceKeyword::DynamicRef => {
+                reference.dynamic.is_none_or(|name| self.anchors.get(name).is_none_or(|count| *count <= 1))
             }
+            ReferenceKeyword::RecursiveRef => self.recursive <= 1,
         }
     }
 
-    /// A keyword that is not modelled. Two are the same where all that they may depend on is the same text.
-    fn other(&self, node: Node, keyword: &'static str) -> Keyword {
+    /// A keyword that is not modelled. Two are the same where all that they may depend on is the same text; where that is too
+    /// much text, none is the same as another.
+    fn other(&mut self, node: Node, keyword: &'static str) -> Keyword {
+        let content = self.content(node, keyword).unwrap_or_else(|| {
+            format!(
+                "{keyword} of {:p} {}",
+                self.source.document, self.source.document.subschemas[node].pointer
+            )
+        });
+        Keyword::Other { keyword, content: content.into() }
+    }
+
+    fn content(&mut self, node: Node, keyword: &'static str) -> Option<String> {
         let document = self.source.document;
         let mut content = format!("{} {}", keyword, self.source.format_assertion);
         let mut seen = std::collections::HashSet::new();
@@ -161,18 +200,22 @@ impl<'a> Reader<'a, '_, '_> {
             if !seen.insert(next) {
                 continue;
             }
+            let before = content.len();
             let subschema = &document.subschemas[next];
             // A parent's text has the text of its children, but not of what they refer to.
-            if next == node || !subschema.references.is_empty() || seen.len() == 1 {
-                content.push_str(&format!("\n{:?} {}", subschema.draft, subschema.value));
+            if next == node || !subschema.references.is_empty() {
+                let _ = write!(content, "\n{:?} {}", subschema.draft, subschema.value);
             }
             for reference in &subschema.references {
                 let target = &document.subschemas[reference.to];
-                content.push_str(&format!("\n{} {:?} {}", target.pointer, target.draft, target.value));
+                let _ = write!(content, "\n{} {:?} {}", target.pointer, target.draft, target.value);
                 unseen.push(reference.to);
             }
             unseen.extend(subschema.children.iter().map(|edge| edge.to));
+            if !self.budget.spend(1 + (content.len() - before) as u64 / BYTES_PER_STEP) {
+                return None;
+            }
         }
-        Keyword::Other { keyword, content }
+        Some(content)
     }
 }

@@ -34,6 +34,11 @@ struct Case {
 }
 
 impl Case {
+    /// The work that a copy is.
+    fn weight(&self) -> u64 {
+        (1 + self.conditions.len() + self.names.len() + self.patterns.len() + self.contains.len()) as u64
+    }
+
     fn and(&self, other: &Self) -> Self {
         let mut both = self.clone();
         both.conditions.extend(&other.conditions);
@@ -62,6 +67,9 @@ impl<'a> Reader<'a, '_, '_> {
         let all = self.made(Vec::new(), node);
         let mut alternatives = Vec::new();
         for case in cases {
+            if !self.budget.spend(case.weight()) {
+                return Some(self.other(node, keyword));
+            }
             if case.all && case.conditions.is_empty() {
                 return None;
             }
@@ -80,6 +88,9 @@ impl<'a> Reader<'a, '_, '_> {
                         self.made(vec![Keyword::AnyOf(any)], node)
                     }
                 };
+                if !self.budget.spend(case.elements as u64) {
+                    return Some(self.other(node, keyword));
+                }
                 keywords.push(Keyword::Items { prefix: vec![all; case.elements], rest: Some(rest) });
             }
             alternatives.push(self.made(keywords, node));
@@ -90,23 +101,32 @@ impl<'a> Reader<'a, '_, '_> {
     /// What a subschema evaluates; `None` where there are too many alternatives. `is_own`: its own `unevaluated...`
     /// keyword is the one that is asked for.
     fn cases(&mut self, node: Node, is_properties: bool, is_own: bool, depth: usize) -> Option<Vec<Case>> {
-        if depth > 8 {
+        if depth > 8 || !self.budget.spend(1) {
             return None;
         }
         let document = self.source.document;
         let subschema = &document.subschemas[node];
         let Value::Object(map) = subschema.value else { return Some(vec![Case::default()]) };
         let mut cases = vec![Case::default()];
-        let every = |cases: &mut Vec<Case>, alternatives: Vec<Case>| {
+        let every = |reader: &mut Self, cases: &mut Vec<Case>, alternatives: Vec<Case>| {
+            if cases.len() * alternatives.len() > MAX_CASES {
+                return None;
+            }
+            let weight = |cases: &[Case]| cases.iter().map(Case::weight).sum::<u64>();
+            let steps =
+                weight(cases) * alternatives.len() as u64 + weight(&alternatives) * cases.len() as u64;
+            if !reader.budget.spend(steps) {
+                return None;
+            }
             *cases = cases.iter().flat_map(|case| alternatives.iter().map(|other| case.and(other))).collect();
-            (cases.len() <= MAX_CASES).then_some(())
+            Some(())
         };
         for reference in &subschema.references {
             if !self.is_static(reference) {
                 return None;
             }
             let inner = self.cases(reference.to, is_properties, false, depth + 1)?;
-            every(&mut cases, inner)?;
+            every(self, &mut cases, inner)?;
         }
         if Document::is_only_a_reference(subschema.draft, subschema.value) {
             return Some(cases);
@@ -142,14 +162,14 @@ impl<'a> Reader<'a, '_, '_> {
                 ("allOf", Value::Array(items)) => {
                     for item in items {
                         let inner = self.cases_at(item, is_properties, depth)?;
-                        every(&mut cases, inner)?;
+                        every(self, &mut cases, inner)?;
                     }
                 }
                 ("anyOf", Value::Array(items)) => {
                     for item in items {
                         let mut alternatives = vec![Case::default()];
                         alternatives.extend(self.where_it_matches(item, is_properties, depth)?);
-                        every(&mut cases, alternatives)?;
+                        every(self, &mut cases, alternatives)?;
                     }
                 }
                 ("oneOf", Value::Array(items)) => {
@@ -157,13 +177,13 @@ impl<'a> Reader<'a, '_, '_> {
                     for item in items {
                         alternatives.extend(self.where_it_matches(item, is_properties, depth)?);
                     }
-                    every(&mut cases, alternatives)?;
+                    every(self, &mut cases, alternatives)?;
                 }
                 ("if", _) => {
                     let mut matching = self.where_it_matches(value, is_properties, depth)?;
                     if let Some(then) = map.get("then") {
                         let then = self.cases_at(then, is_properties, depth)?;
-                        every(&mut matching, then)?;
+                        every(self, &mut matching, then)?;
                     }
                     let mut otherwise = match map.get("else") {
                         Some(otherwise) => self.cases_at(otherwise, is_properties, depth)?,
@@ -173,7 +193,7 @@ impl<'a> Reader<'a, '_, '_> {
                     let fails = self.made(vec![Keyword::Not(condition)], node);
                     otherwise.iter_mut().for_each(|case| case.conditions.push(fails));
                     matching.extend(otherwise);
-                    every(&mut cases, matching)?;
+                    every(self, &mut cases, matching)?;
                 }
                 ("dependentSchemas", Value::Object(entries)) => {
                     for (key, value) in entries {
@@ -181,7 +201,7 @@ impl<'a> Reader<'a, '_, '_> {
                         let mut alternatives = self.cases_at(value, is_properties, depth)?;
                         alternatives.iter_mut().for_each(|case| case.conditions.push(present));
                         alternatives.push(Case::default());
-                        every(&mut cases, alternatives)?;
+                        every(self, &mut cases, alternatives)?;
                     }
                 }
                 // Older bundles have it; the validator and this module need not agree on what it evaluates.
@@ -189,7 +209,7 @@ impl<'a> Reader<'a, '_, '_> {
                 _ => {}
             }
         }
-        every(&mut cases, vec![own])?;
+        every(self, &mut cases, vec![own])?;
         cases.retain({
             let unconditional = cases.iter().any(|case| case.all && case.conditions.is_empty());
             move |case| !unconditional || case.all

@@ -8,10 +8,13 @@ use std::{collections::BTreeMap, rc::Rc};
 use serde_json::Value;
 
 use super::{
-    Goal, Outcome, Solver,
+    Goal, MAX_DEPTH, Obstacle, Outcome, Solver,
     facts::{ArrayFacts, Facts},
 };
-use crate::schema::evolution::model::{Constant, Keyword};
+use crate::schema::evolution::{
+    constants::{Constants, weight},
+    model::Keyword,
+};
 
 /// Longest array that is made.
 const MAX_ITEMS: u64 = 1_000;
@@ -52,7 +55,7 @@ impl Solver<'_> {
             array.at_most.iter().any(|(other, most)| other == node && most < least)
         };
         if array.at_least.iter().any(contradicts)
-            || facts.size.max.is_some_and(|max| max == 0 && is_excluded(facts, &[]))
+            || facts.size.max.is_some_and(|max| max == 0 && facts.is_excluded(&Value::Array(Vec::new())))
         {
             return Outcome::Empty;
         }
@@ -71,6 +74,9 @@ impl Solver<'_> {
         let mut outcome = Outcome::Empty;
         for second in 1..listed + 2 {
             for first in 0..second {
+                if !self.step() {
+                    return Outcome::Unknown(None);
+                }
                 let mut slots = Slots { twins: Some((first, second)), ..Slots::default() };
                 slots.goals.insert(first, Vec::new());
                 slots.goals.insert(second, Vec::new());
@@ -89,6 +95,10 @@ impl Solver<'_> {
         if !self.step() {
             return Outcome::Unknown(None);
         }
+        if self.depth >= MAX_DEPTH {
+            self.obstacles.insert(Obstacle::Steps);
+            return Outcome::Unknown(None);
+        }
         let Some(demand) = elements.demands.get(next) else { return self.fill(elements, &slots) };
         let behind =
             slots.goals.keys().next_back().map_or(0, |last| last + 1).max(elements.listed).max(demand.from);
@@ -100,6 +110,9 @@ impl Solver<'_> {
         };
         places.sort_unstable();
         places.dedup();
+        if !self.spend(places.len() as u64) {
+            return Outcome::Unknown(None);
+        }
         if elements.facts.size.max.is_some_and(|max| places.first().is_some_and(|place| *place as u64 >= max))
         {
             return Outcome::Empty;
@@ -110,6 +123,9 @@ impl Solver<'_> {
             if demand.group.is_some_and(|group| groups.is_some_and(|groups| groups.contains(&group))) {
                 continue;
             }
+            if !self.spend(slots.goals.len() as u64 + 1) {
+                return Outcome::Unknown(None);
+            }
             let mut slots = slots.clone();
             slots.goals.entry(place).or_default().push(demand.goal);
             slots.groups.entry(place).or_default().extend(demand.group);
@@ -118,7 +134,10 @@ impl Solver<'_> {
             if matches!(self.solve(&goals), Outcome::Empty) {
                 continue;
             }
-            match self.place(elements, next + 1, slots) {
+            self.depth += 1;
+            let placed = self.place(elements, next + 1, slots);
+            self.depth -= 1;
+            match placed {
                 Outcome::Empty => {}
                 Outcome::Value(value) => return Outcome::Value(value),
                 unknown => outcome = unknown,
@@ -152,7 +171,7 @@ impl Solver<'_> {
         if size.max.is_some_and(|max| length > max) {
             return Outcome::Empty;
         }
-        if length > MAX_ITEMS || !self.use_steps(length / 8) {
+        if length > MAX_ITEMS || !self.spend(length * (1 + elements.facts.array.items.len() as u64)) {
             return self.first_that_is_empty(elements, slots, last.max(elements.listed + 1));
         }
         let length = usize::try_from(length).unwrap_or(0);
@@ -165,7 +184,7 @@ impl Solver<'_> {
         }
         let outcome = self.values(elements, slots, &goals);
         match &outcome {
-            Outcome::Value(value) if elements.facts.excluded.contains(value) => {}
+            Outcome::Value(value) if elements.facts.is_excluded(value) => {}
             _ => return outcome,
         }
         // An excluded array: a longer one, or another first element.
@@ -173,17 +192,17 @@ impl Solver<'_> {
         longer.push(self.goals_of(elements, slots, length.max(elements.listed)));
         if longer.len() == length + 1 && length >= elements.listed && size.permits(length + 1) {
             let outcome = self.values(elements, slots, &longer);
-            if matches!(&outcome, Outcome::Value(value) if !elements.facts.excluded.contains(value)) {
+            if matches!(&outcome, Outcome::Value(value) if !elements.facts.is_excluded(value)) {
                 return outcome;
             }
         }
         if let (Outcome::Value(value), Some(first)) = (&outcome, goals.first_mut())
             && let Some(element) = value.get(0)
         {
-            let same = self.model.node_of(Keyword::Enum(vec![Constant::of(element)]));
+            let same = self.model.node_of(Keyword::Enum(Rc::new(Constants::of([element.clone()]))));
             first.push((same, false));
             let outcome = self.values(elements, slots, &goals);
-            if matches!(&outcome, Outcome::Value(value) if !elements.facts.excluded.contains(value)) {
+            if matches!(&outcome, Outcome::Value(value) if !elements.facts.is_excluded(value)) {
                 return outcome;
             }
         }
@@ -193,6 +212,9 @@ impl Solver<'_> {
     /// The outcome for an array that is too long to make: empty where one of its first elements has no value.
     fn first_that_is_empty(&mut self, elements: &Elements<'_>, slots: &Slots, count: usize) -> Outcome {
         for index in 0..count {
+            if !self.step() {
+                break;
+            }
             let goals = self.goals_of(elements, slots, index);
             if matches!(self.solve(&goals), Outcome::Empty) {
                 return Outcome::Empty;
@@ -208,6 +230,9 @@ impl Solver<'_> {
         for (node, most) in &limited {
             let mut forced = 0;
             for goals in goals.iter_mut() {
+                if !self.spend(1 + goals.len() as u64) {
+                    return Some(Outcome::Unknown(None));
+                }
                 let mut without = goals.clone();
                 without.push((*node, false));
                 match self.solve(&without) {
@@ -246,6 +271,8 @@ impl Solver<'_> {
             }
         }
         if elements.facts.array.is_unique {
+            // Which elements match a limited node was decided before, perhaps not in the only way.
+            let is_limited = elements.facts.array.at_most.iter().any(|(_, most)| *most > 0);
             let forward: Vec<usize> = (0..goals.len()).collect();
             let backward: Vec<usize> = (0..goals.len()).rev().collect();
             let mut outcome = self.make_unique(goals, &forward);
@@ -255,10 +282,10 @@ impl Solver<'_> {
                     outcome = other;
                 }
             }
-            return outcome;
+            return if is_limited { outcome.or_unknown() } else { outcome };
         }
         let values: Option<Vec<Value>> =
-            values.into_iter().map(|value| value.map(|value| (*value).clone())).collect();
+            values.into_iter().map(|value| value.and_then(|value| self.copy(&value))).collect();
         match (values, is_known) {
             (Some(values), true) => Outcome::value(values),
             (values, _) => Outcome::Unknown(values.map(|values| Rc::new(values.into()))),
@@ -271,12 +298,17 @@ impl Solver<'_> {
         for index in order {
             let mut with = goals[*index].clone();
             if !values.is_empty() {
-                let mut taken: Vec<_> = values.values().map(Constant::of).collect();
-                taken.sort_by_cached_key(|constant| constant.0.to_string());
+                if !self.spend(values.values().map(weight).sum::<u64>() * 2) {
+                    return Outcome::Unknown(None);
+                }
+                let taken = Rc::new(Constants::of(values.values().cloned()));
                 with.push((self.model.node_of(Keyword::Enum(taken)), false));
             }
             match self.solve(&with) {
-                Outcome::Value(value) => values.insert(*index, (*value).clone()),
+                Outcome::Value(value) => {
+                    let Some(value) = self.copy(&value) else { return Outcome::Unknown(None) };
+                    values.insert(*index, value)
+                }
                 // Elements that are all alike have no more values than were found.
                 Outcome::Empty if goals.iter().all(|other| other == &goals[*index]) => return Outcome::Empty,
                 _ => return Outcome::Unknown(None),
@@ -284,10 +316,6 @@ impl Solver<'_> {
         }
         Outcome::value(values.into_values().collect::<Vec<_>>())
     }
-}
-
-fn is_excluded(facts: &Facts, array: &[Value]) -> bool {
-    facts.excluded.iter().any(|excluded| excluded.as_array().is_some_and(|excluded| excluded == array))
 }
 
 /// What must exist; `None` where that is too much.

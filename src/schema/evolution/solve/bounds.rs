@@ -30,14 +30,23 @@ impl NumberFacts {
     }
 
     pub fn multiple_of(&mut self, divisor: &Decimal) {
-        self.divisor = Some(match &self.divisor {
+        let multiple = match &self.divisor {
             Some(known) => known.common_multiple(divisor),
             None => divisor.clone(),
-        });
+        };
+        // Of numbers so large that no payload has one, zero is the only multiple. So the digits stay bounded, too.
+        if multiple.is_beyond_payloads() {
+            self.at_least(Decimal::whole(0), false);
+            self.at_most(Decimal::whole(0), false);
+        } else {
+            self.divisor = Some(multiple);
+        }
     }
 
     pub fn not_multiple_of(&mut self, divisor: Decimal) {
-        self.not_divisors.push(divisor);
+        if !self.not_divisors.contains(&divisor) {
+            self.not_divisors.push(divisor);
+        }
     }
 
     /// Whether a number agrees with all.

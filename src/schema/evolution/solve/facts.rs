@@ -1,19 +1,25 @@
 //! What is known of a value of one type, with nothing left to choose.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use serde_json::Value;
 
-use super::{Goal, bounds::NumberFacts};
-use crate::schema::evolution::model::{FacetId, KeyId, NodeId, PatternId};
+use super::bounds::NumberFacts;
+use crate::schema::evolution::{
+    constants::Constants,
+    model::{FacetId, Goal, KeyId, NodeId, PatternId},
+};
 
 /// The facts of one branch. Those of other types than the branch's are empty.
 #[derive(Clone, Default)]
 pub(super) struct Facts {
     /// The value is one of these.
-    pub values: Option<Vec<Value>>,
-    /// The value is none of these.
-    pub excluded: Vec<Value>,
+    pub values: Option<Rc<Constants>>,
+    /// The value is in none of these.
+    pub excluded: Vec<Rc<Constants>>,
     pub number: NumberFacts,
     /// The bounds of a text's length, an array's or an object's size.
     pub size: Size,
@@ -21,6 +27,17 @@ pub(super) struct Facts {
     pub facets: BTreeMap<FacetId, bool>,
     pub array: ArrayFacts,
     pub object: ObjectFacts,
+}
+
+impl Facts {
+    pub fn is_excluded(&self, value: &Value) -> bool {
+        self.excluded.iter().any(|values| values.contains(value))
+    }
+
+    /// The steps that a look-up among the excluded values takes.
+    pub fn look_up(&self) -> u64 {
+        self.excluded.iter().map(|values| values.depth()).sum()
+    }
 }
 
 /// Bounds of a size.

@@ -11,29 +11,39 @@
 //! A question that comes up again while it is being answered has no solution there: a value of least depth does not
 //! contain another value for the same question.
 
+mod alphabet;
 mod array;
+mod assert;
 mod automata;
 mod bounds;
 mod branch;
 mod facts;
+mod names;
 mod number;
 mod object;
+mod search;
+mod settle;
 mod string;
+mod texts;
 
 use std::{collections::HashMap, rc::Rc};
 
 use serde_json::Value;
 
 use super::{
+    budget::Budget,
+    constants::{Constants, weight},
     evaluate::{Checks, Evaluation},
-    model::{KeyId, Model, NodeId, Type},
+    model::{Goal, KeyId, Keyword, Model, NodeId, PatternId, Type},
 };
 
-/// A node that must match, or must not.
-pub(super) type Goal = (NodeId, bool);
-
-/// Most steps of one question and all that follow from it.
-const MAX_STEPS: u64 = 400_000;
+/// Most steps of one question and all that follow from it. A step is an operation on something small: an assertion of a
+/// node, the evaluation of one keyword, the transition of an automaton, a copy of a scalar.
+const MAX_STEPS: u64 = 3_000_000;
+/// The steps of a question or a case, beside those of what it asserts.
+const CASE_STEPS: u64 = 10;
+/// Most values that are judged by the validators one by one.
+const MAX_FINITE: usize = 200;
 /// Deepest nesting of questions and cases.
 const MAX_DEPTH: usize = 120;
 
@@ -51,6 +61,14 @@ pub(super) enum Outcome {
 impl Outcome {
     fn value(value: impl Into<Value>) -> Self {
         Self::Value(Rc::new(value.into()))
+    }
+
+    /// What is known when some cases are left open.
+    fn or_unknown(self) -> Self {
+        match self {
+            Self::Empty => Self::Unknown(None),
+            known => known,
+        }
     }
 
     /// The value or the guess.
@@ -76,8 +94,9 @@ pub(super) enum Obstacle {
 pub(super) struct Solver<'m> {
     pub model: &'m mut Model,
     pub checks: Checks,
-    /// The steps that are left.
-    steps: u64,
+    pub budget: Budget,
+    /// The automata of patterns.
+    automata: automata::Library,
     depth: usize,
     known: HashMap<Question, Outcome>,
     /// The questions that are being answered, each with its depth.
@@ -98,7 +117,8 @@ impl<'m> Solver<'m> {
         Self {
             model,
             checks: Checks::default(),
-            steps: MAX_STEPS,
+            budget: Budget::of(MAX_STEPS),
+            automata: automata::Library::default(),
             depth: 0,
             known: HashMap::new(),
             open: HashMap::new(),
@@ -109,7 +129,7 @@ impl<'m> Solver<'m> {
 
     /// Allows a further question as many steps as the first one had.
     pub fn refill(&mut self) {
-        self.steps = MAX_STEPS;
+        self.budget = Budget::of(MAX_STEPS);
         self.obstacles.clear();
         self.known.retain(|_, outcome| !matches!(outcome, Outcome::Unknown(_)));
     }
@@ -131,6 +151,9 @@ impl<'m> Solver<'m> {
         // Sorted, a goal and its opposite are neighbours.
         if goals.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Outcome::Empty;
+        }
+        if !self.spend(goals.len() as u64 / 2) {
+            return Outcome::Unknown(None);
         }
         let question = (types, goals);
         if let Some(known) = self.known.get(&question) {
@@ -174,23 +197,23 @@ impl<'m> Solver<'m> {
         outcome
     }
 
-    /// Uses up a step; false when none is left.
+    /// Uses up the steps of a case; false when none is left.
     fn step(&mut self) -> bool {
-        self.use_steps(1)
+        self.spend(CASE_STEPS)
     }
 
-    fn use_steps(&mut self, count: u64) -> bool {
-        match self.steps.checked_sub(count) {
-            Some(rest) => {
-                self.steps = rest;
-                true
-            }
-            None => {
-                self.steps = 0;
-                self.obstacles.insert(Obstacle::Steps);
-                false
-            }
+    /// Uses up steps; false when none is left.
+    fn spend(&mut self, steps: u64) -> bool {
+        let is_left = self.budget.spend(steps);
+        if !is_left {
+            self.obstacles.insert(Obstacle::Steps);
         }
+        is_left
+    }
+
+    /// Copies a value; `None` where that takes too many steps.
+    fn copy(&mut self, value: &Value) -> Option<Value> {
+        self.spend(weight(value)).then(|| value.clone())
     }
 
     /// Whether a value meets all goals; `None` where that is not known.
@@ -206,7 +229,24 @@ impl<'m> Solver<'m> {
         result
     }
 
+    /// The only values that a node can match, if these are few.
+    pub fn finite(&self, node: NodeId) -> Option<Rc<Constants>> {
+        let keywords = self.model.keys(node).iter().map(|key| self.model.keyword(*key));
+        let lists = keywords.filter_map(|keyword| match keyword {
+            Keyword::Enum(values) => Some(values),
+            _ => None,
+        });
+        let shortest = lists.min_by_key(|values| values.len())?;
+        let is_usable = shortest.len() <= MAX_FINITE && !self.model.has_spelling;
+        is_usable.then(|| Rc::clone(shortest))
+    }
+
+    /// Whether text matches a pattern; `None` where that is not known.
+    pub fn matches(&mut self, pattern: PatternId, text: &str) -> Option<bool> {
+        self.evaluation().matches(pattern, text)
+    }
+
     fn evaluation(&mut self) -> Evaluation<'_> {
-        Evaluation { model: self.model, checks: &mut self.checks }
+        Evaluation::new(self.model, &mut self.checks, &mut self.budget)
     }
 }

@@ -4,15 +4,18 @@ use num_bigint::BigInt;
 use serde_json::Value;
 
 use super::{Outcome, Solver, bounds::NumberFacts, facts::Facts};
-use crate::schema::evolution::{decimal::Decimal, model::Constant};
+use crate::schema::evolution::{decimal::Decimal, model::Type};
 
-/// Most multiples that are tried one after the other.
-const MAX_TRIED: u32 = 2_000;
+/// Most multiples that are tried one after the other, beside those that are excluded.
+const MAX_TRIED: usize = 2_000;
 
 impl Solver<'_> {
     pub(super) fn solve_number(&mut self, facts: &Facts) -> Outcome {
         let number = &facts.number;
-        let is_free = |number: &Value| !facts.excluded.contains(&Constant::of(number).0);
+        let is_free = |number: &Value| !facts.is_excluded(number);
+        let excluded: usize = facts.excluded.iter().map(|values| values.of_type(Type::Number).len()).sum();
+        // What it takes to try a number.
+        let steps = 1 + number.not_divisors.len() as u64 + facts.look_up();
         let as_value = |number: &Decimal| number.to_json().filter(|value| is_free(value));
         match (&number.least, &number.most) {
             (Some((least, low)), Some((most, high)))
@@ -29,8 +32,11 @@ impl Solver<'_> {
             return Outcome::value(value);
         }
         match &number.divisor {
-            Some(divisor) => self.solve_multiple(number, divisor, &as_value),
-            None => self.solve_between(number, &as_value),
+            Some(divisor) => {
+                let tries = MAX_TRIED + excluded;
+                self.solve_multiple(number, divisor, (tries, steps), &as_value)
+            }
+            None => self.solve_between(number, steps, &as_value),
         }
     }
 
@@ -39,9 +45,13 @@ impl Solver<'_> {
         &mut self,
         facts: &NumberFacts,
         divisor: &Decimal,
+        (tries, steps): (usize, u64),
         as_value: &dyn Fn(&Decimal) -> Option<Value>,
     ) -> Outcome {
         // Where every multiple is a multiple of what it must not be, there is none.
+        if !self.spend(steps) {
+            return Outcome::Unknown(None);
+        }
         if facts.not_divisors.iter().any(|not| divisor.is_multiple_of(not)) {
             return Outcome::Empty;
         }
@@ -68,7 +78,7 @@ impl Solver<'_> {
                 if is_beyond {
                     break;
                 }
-                if tried >= MAX_TRIED || !self.step() {
+                if tried >= tries || !self.spend(steps) {
                     is_complete = false;
                     break;
                 }
@@ -92,6 +102,7 @@ impl Solver<'_> {
     fn solve_between(
         &mut self,
         facts: &NumberFacts,
+        steps: u64,
         as_value: &dyn Fn(&Decimal) -> Option<Value>,
     ) -> Outcome {
         let mut candidates = Vec::new();
@@ -129,7 +140,7 @@ impl Solver<'_> {
             candidates.push(from.clone());
             candidates.push(first.halfway(&from));
         }
-        if !self.use_steps(candidates.len() as u64 / 8 + 1) {
+        if !self.spend(candidates.len() as u64 * steps) {
             return Outcome::Unknown(None);
         }
         let found = candidates.iter().filter(|it| facts.permits(it)).find_map(as_value);

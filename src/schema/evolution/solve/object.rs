@@ -3,23 +3,19 @@
 //! The names that the schemas mention are tried one by one. All other names are divided by the patterns that they match; of
 //! each class, the automata give a name.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{collections::BTreeMap, rc::Rc};
 
 use serde_json::{Map, Value};
 
 use super::{
-    Goal, Outcome, Solver,
-    facts::{Facts, ObjectFacts, SomeMember, SomeName},
+    Goal, MAX_DEPTH, Obstacle, Outcome, Solver,
+    facts::{Facts, SomeMember, SomeName},
+    names::Members,
 };
-use crate::schema::evolution::model::{Constant, KeyId, Keyword, PatternId};
+use crate::schema::evolution::{constants::Constants, model::Keyword};
 
 /// Most members of an object that is made.
 const MAX_MEMBERS: u64 = 1_000;
-/// Most patterns by which names are divided.
-const MAX_PATTERNS: usize = 8;
 
 /// The members that an object has.
 #[derive(Clone, Default)]
@@ -36,50 +32,20 @@ struct Candidate {
     is_mentioned: bool,
 }
 
-/// A question about the members of one object.
-struct Members<'f> {
-    facts: &'f Facts,
-    object: &'f ObjectFacts,
-    /// The names that are mentioned.
-    mentioned: BTreeSet<String>,
-    patterns: Vec<PatternId>,
-}
-
-/// How patterns divide names.
-type Signs = Vec<(PatternId, bool)>;
-
 impl Solver<'_> {
     pub(super) fn solve_object(&mut self, facts: &Facts) -> Outcome {
         let object = &facts.object;
-        let is_empty_excluded =
-            || facts.excluded.iter().any(|value| value.as_object().is_some_and(Map::is_empty));
+        let is_empty_excluded = || facts.is_excluded(&Value::Object(Map::new()));
         if facts.size.max.is_some_and(|max| max == 0 && is_empty_excluded()) {
             return Outcome::Empty;
         }
         if facts.size.max.is_some_and(|max| (object.present.len() as u64) > max) {
             return Outcome::Empty;
         }
-        let mut mentioned: BTreeSet<String> = object.present.keys().chain(&object.absent).cloned().collect();
-        let mut patterns = BTreeSet::new();
-        for key in &object.members {
-            if let Keyword::Properties(members) = self.model.keyword(*key) {
-                mentioned.extend(members.named.keys().cloned());
-                patterns.extend(members.patterns.iter().map(|(pattern, _)| *pattern));
-            }
+        let members = Members::of(facts, self.model);
+        if !self.spend(members.mentioned.len() as u64 * 2) {
+            return Outcome::Unknown(None);
         }
-        for member in &object.some {
-            match member.name {
-                SomeName::Like(pattern) => drop(patterns.insert(pattern)),
-                SomeName::Beyond(key) => {
-                    if let Keyword::Properties(members) = self.model.keyword(key) {
-                        mentioned.extend(members.named.keys().cloned());
-                        patterns.extend(members.patterns.iter().map(|(pattern, _)| *pattern));
-                    }
-                }
-                SomeName::Meets(_) => {}
-            }
-        }
-        let members = Members { facts, object, mentioned, patterns: patterns.into_iter().collect() };
         let mut is_known = true;
         let mut slots = Slots::default();
         for (name, goals) in &object.present {
@@ -133,34 +99,51 @@ impl Solver<'_> {
         if !self.step() {
             return Outcome::Unknown(None);
         }
+        if self.depth >= MAX_DEPTH {
+            self.obstacles.insert(Obstacle::Steps);
+            return Outcome::Unknown(None);
+        }
         let max = members.facts.size.max;
         if max.is_some_and(|max| slots.members.len() as u64 > max) {
             return Outcome::Empty;
         }
         let Some((candidates, _)) = demands.get(next) else { return self.fill_object(members, slots) };
+        // A name that is not mentioned stands for all of its class, unless demands make a difference between names.
+        let makes_difference = demands.len() > 1
+            && members.object.some.iter().any(|some| matches!(some.name, SomeName::Meets(_)));
         let mut outcome = Outcome::Empty;
         for candidate in candidates {
-            let mut slots = slots.clone();
-            let mut name = candidate.name.clone();
-            if !candidate.is_mentioned && slots.members.contains_key(&name) {
-                // Another name of the same class, if the size permits one; this one may do for both.
-                *is_complete = false;
-                if let Some(other) = self.other_name(members, &name, &slots) {
-                    name = other;
+            *is_complete &= candidate.is_mentioned || max.is_none() || !makes_difference;
+            let mut names = vec![candidate.name.clone()];
+            if !candidate.is_mentioned && slots.members.contains_key(&candidate.name) {
+                // The member that another demand has may do for both; and there may be another name of the class.
+                let other = self.other_name(members, &candidate.name, slots.members.keys());
+                let is_last = matches!(other, Some(None));
+                *is_complete &= other.is_some() && !makes_difference;
+                // Of several members of the class that other demands have, only one is tried.
+                *is_complete &= demands.len() <= 2 || (max.is_none() && !is_last);
+                names.extend(other.flatten());
+                names.reverse();
+            }
+            for name in names {
+                if !self.spend(slots.members.len() as u64) {
+                    return Outcome::Unknown(None);
                 }
-            }
-            // Two demands that each have a name of their own might share one.
-            *is_complete &= candidate.is_mentioned || max.is_none();
-            let goals = slots.members.entry(name).or_default();
-            goals.extend(&candidate.goals);
-            let goals = goals.clone();
-            if matches!(self.solve(&goals), Outcome::Empty) {
-                continue;
-            }
-            match self.place_next(members, demands, next + 1, slots, is_complete) {
-                Outcome::Empty => {}
-                Outcome::Value(value) => return Outcome::Value(value),
-                unknown => outcome = unknown,
+                let mut slots = slots.clone();
+                let goals = slots.members.entry(name).or_default();
+                goals.extend(&candidate.goals);
+                let goals = goals.clone();
+                if matches!(self.solve(&goals), Outcome::Empty) {
+                    continue;
+                }
+                self.depth += 1;
+                let placed = self.place_next(members, demands, next + 1, slots, is_complete);
+                self.depth -= 1;
+                match placed {
+                    Outcome::Empty => {}
+                    Outcome::Value(value) => return Outcome::Value(value),
+                    unknown => outcome = unknown,
+                }
             }
         }
         outcome
@@ -178,7 +161,7 @@ impl Solver<'_> {
         }
         let outcome = self.member_values(&slots);
         match &outcome {
-            Outcome::Value(value) if members.facts.excluded.contains(value) => {}
+            Outcome::Value(value) if members.facts.is_excluded(value) => {}
             _ => return outcome,
         }
         // An excluded object: a larger one, or another value.
@@ -187,17 +170,17 @@ impl Solver<'_> {
             && self.grow(members, &mut larger, slots.members.len() + 1).is_ok()
         {
             let outcome = self.member_values(&larger);
-            if matches!(&outcome, Outcome::Value(value) if !members.facts.excluded.contains(value)) {
+            if matches!(&outcome, Outcome::Value(value) if !members.facts.is_excluded(value)) {
                 return outcome;
             }
         }
         if let Outcome::Value(value) = &outcome {
             for (name, value) in value.as_object().into_iter().flatten() {
-                let same = self.model.node_of(Keyword::Enum(vec![Constant::of(value)]));
+                let same = self.model.node_of(Keyword::Enum(Rc::new(Constants::of([value.clone()]))));
                 let mut other = slots.clone();
                 other.members.entry(name.clone()).or_default().push((same, false));
                 let outcome = self.member_values(&other);
-                if matches!(&outcome, Outcome::Value(value) if !members.facts.excluded.contains(value)) {
+                if matches!(&outcome, Outcome::Value(value) if !members.facts.is_excluded(value)) {
                     return outcome;
                 }
             }
@@ -211,10 +194,14 @@ impl Solver<'_> {
         for (name, goals) in &slots.members {
             match self.solve(goals) {
                 Outcome::Empty => return Outcome::Empty,
-                Outcome::Value(value) => drop(map.insert(name.clone(), (*value).clone())),
+                Outcome::Value(value) => {
+                    let Some(value) = self.copy(&value) else { return Outcome::Unknown(None) };
+                    map.insert(name.clone(), value);
+                }
                 Outcome::Unknown(guess) => {
                     is_known = false;
-                    map.insert(name.clone(), guess.map_or(Value::Null, |guess| (*guess).clone()));
+                    let guess = guess.and_then(|guess| self.copy(&guess));
+                    map.insert(name.clone(), guess.unwrap_or(Value::Null));
                 }
             }
         }
@@ -224,9 +211,12 @@ impl Solver<'_> {
     /// Adds members that no demand asks for.
     fn grow(&mut self, members: &Members<'_>, slots: &mut Slots, size: usize) -> Result<(), Outcome> {
         let mut is_complete = true;
-        for name in &members.mentioned {
+        for name in members.names() {
             if slots.members.len() >= size {
                 return Ok(());
+            }
+            if !self.spend(1) {
+                return Err(Outcome::Unknown(None));
             }
             if slots.members.contains_key(name) || members.object.absent.contains(name) {
                 continue;
@@ -235,9 +225,9 @@ impl Solver<'_> {
                 is_complete = false;
                 continue;
             };
-            match (self.meets(&members.object.names, &Value::String(name.clone())), self.solve(&goals)) {
+            match (self.meets(&members.object.names, &Value::from(name)), self.solve(&goals)) {
                 (Some(false), _) | (_, Outcome::Empty) => {}
-                (Some(true), Outcome::Value(_)) => drop(slots.members.insert(name.clone(), goals)),
+                (Some(true), Outcome::Value(_)) => drop(slots.members.insert(name.to_owned(), goals)),
                 _ => is_complete = false,
             }
         }
@@ -280,10 +270,13 @@ impl Solver<'_> {
     fn candidates(&mut self, members: &Members<'_>, some: &SomeMember) -> (Vec<Candidate>, bool) {
         let mut candidates = Vec::new();
         let mut is_complete = true;
-        for name in members.mentioned.iter().filter(|name| !members.object.absent.contains(*name)) {
-            let text = Value::String(name.clone());
+        for name in members.names().filter(|name| !members.object.absent.contains(*name)) {
+            if !self.spend(1) {
+                return (candidates, false);
+            }
+            let text = Value::from(name);
             let fits = match some.name {
-                SomeName::Like(pattern) => self.checks.matches(self.model, pattern, name),
+                SomeName::Like(pattern) => self.evaluation().matches(pattern, name),
                 SomeName::Beyond(key) => self.is_beyond(key, name),
                 SomeName::Meets(goal) => self.meets(&[goal], &text),
             };
@@ -303,7 +296,7 @@ impl Solver<'_> {
             match self.solve(&goals) {
                 Outcome::Empty => {}
                 Outcome::Value(_) => {
-                    candidates.push(Candidate { name: name.clone(), goals, is_mentioned: true })
+                    candidates.push(Candidate { name: name.to_owned(), goals, is_mentioned: true })
                 }
                 Outcome::Unknown(_) => is_complete = false,
             }
@@ -331,123 +324,5 @@ impl Solver<'_> {
             }
         }
         (candidates, is_complete)
-    }
-
-    /// Whether a name is none that a `Properties` names.
-    fn is_beyond(&mut self, key: KeyId, name: &str) -> Option<bool> {
-        let Keyword::Properties(members) = self.model.keyword(key).clone() else { return None };
-        if members.named.contains_key(name) {
-            return Some(false);
-        }
-        for (pattern, _) in &members.patterns {
-            if self.checks.matches(self.model, *pattern, name)? {
-                return Some(false);
-            }
-        }
-        Some(true)
-    }
-
-    /// The goals of the value of a name.
-    fn member_goals(&mut self, members: &Members<'_>, name: &str) -> Option<Vec<Goal>> {
-        let mut goals = Vec::new();
-        for key in &members.object.members {
-            if let Keyword::Properties(properties) = self.model.keyword(*key).clone() {
-                goals.extend(
-                    self.evaluation().members(&properties, name)?.into_iter().map(|node| (node, true)),
-                );
-            }
-        }
-        Some(goals)
-    }
-
-    /// The goals of the value of a name that is not mentioned.
-    fn goals_of_class(&self, members: &Members<'_>, signs: &Signs) -> Vec<Goal> {
-        let mut goals = Vec::new();
-        for key in &members.object.members {
-            if let Keyword::Properties(properties) = self.model.keyword(*key) {
-                let like = |pattern: &PatternId| signs.contains(&(*pattern, true));
-                let matching = properties.patterns.iter().filter(|(pattern, _)| like(pattern));
-                let matching: Vec<_> = matching.map(|(_, node)| (*node, true)).collect();
-                if matching.is_empty() {
-                    goals.extend(properties.additional.map(|node| (node, true)));
-                }
-                goals.extend(matching);
-            }
-        }
-        goals
-    }
-
-    /// How the patterns divide the names that are not mentioned, and whether these are all classes that have a name.
-    fn classes(&mut self, members: &Members<'_>, some: Option<&SomeMember>) -> (Vec<Signs>, bool) {
-        if members.patterns.len() > MAX_PATTERNS {
-            return (Vec::new(), false);
-        }
-        let mut classes: Vec<Signs> = vec![Vec::new()];
-        for pattern in &members.patterns {
-            let mut divided = Vec::new();
-            for signs in classes {
-                for sign in [false, true] {
-                    let mut signs = signs.clone();
-                    signs.push((*pattern, sign));
-                    if self.contradicts(&signs, some) {
-                        continue;
-                    }
-                    if !matches!(self.name_of_class(members, &signs, some, [].iter()), Outcome::Empty) {
-                        divided.push(signs);
-                    }
-                }
-            }
-            classes = divided;
-        }
-        (classes, true)
-    }
-
-    /// Whether names that patterns divide in this way cannot meet a demand.
-    fn contradicts(&self, signs: &Signs, some: Option<&SomeMember>) -> bool {
-        match some.map(|some| some.name) {
-            Some(SomeName::Like(pattern)) => signs.contains(&(pattern, false)),
-            Some(SomeName::Beyond(key)) => match self.model.keyword(key) {
-                Keyword::Properties(properties) => {
-                    properties.patterns.iter().any(|(pattern, _)| signs.contains(&(*pattern, true)))
-                }
-                _ => false,
-            },
-            _ => false,
-        }
-    }
-
-    /// A name that is not mentioned, of a class.
-    fn name_of_class<'n>(
-        &mut self,
-        members: &Members<'_>,
-        signs: &Signs,
-        some: Option<&SomeMember>,
-        taken: impl Iterator<Item = &'n String>,
-    ) -> Outcome {
-        let mut goals = members.object.names.clone();
-        if let Some(SomeName::Meets(goal)) = some.map(|some| some.name) {
-            goals.push(goal);
-        }
-        for (pattern, sign) in signs {
-            goals.push((self.model.node_of(Keyword::Pattern(*pattern)), *sign));
-        }
-        let names: BTreeSet<String> = members.mentioned.iter().cloned().chain(taken.cloned()).collect();
-        if !names.is_empty() {
-            let names = names.into_iter().map(|name| Constant(name.into())).collect();
-            goals.push((self.model.node_of(Keyword::Enum(names)), false));
-        }
-        self.solve_text(&goals)
-    }
-
-    /// Another name of the class that a name is in.
-    fn other_name(&mut self, members: &Members<'_>, name: &str, slots: &Slots) -> Option<String> {
-        let mut signs = Signs::new();
-        for pattern in &members.patterns {
-            signs.push((*pattern, self.checks.matches(self.model, *pattern, name)?));
-        }
-        match self.name_of_class(members, &signs, None, slots.members.keys()) {
-            Outcome::Value(other) => other.as_str().map(str::to_owned),
-            _ => None,
-        }
     }
 }

@@ -6,8 +6,12 @@ use super::{
     Outcome, Solver,
     automata::{self, Walk},
     facts::Facts,
+    texts::Texts,
 };
-use crate::schema::evolution::{formats, model::FacetId};
+use crate::schema::evolution::{
+    formats,
+    model::{FacetId, Type},
+};
 
 /// Longest text that is made.
 const MAX_LENGTH: u64 = 100_000;
@@ -32,17 +36,13 @@ impl Solver<'_> {
                 _ => is_exact = false,
             }
         }
-        let excluded: Vec<&str> = facts.excluded.iter().filter_map(Value::as_str).collect();
+        let texts = facts.excluded.iter().flat_map(|values| values.of_type(Type::String));
+        let excluded = Texts::of(texts.filter_map(Value::as_str));
+        if !self.spend(excluded.len() as u64) {
+            return Outcome::Unknown(None);
+        }
         let wanted: Vec<_> = patterns.iter().map(|(pattern, wanted)| (pattern.as_str(), *wanted)).collect();
-        let steps = &mut self.steps;
-        let walk =
-            automata::shortest(&wanted, facts.size, &excluded, |count| match steps.checked_sub(count) {
-                Some(rest) => {
-                    *steps = rest;
-                    true
-                }
-                None => false,
-            });
+        let walk = automata::shortest(&mut self.automata, &wanted, facts.size, &excluded, &mut self.budget);
         let found = match walk {
             Walk::Empty => return Outcome::Empty,
             Walk::Text(text) if is_exact => return Outcome::value(text),
@@ -79,14 +79,12 @@ impl Solver<'_> {
     fn fits(&mut self, facts: &Facts, text: &str) -> bool {
         let length = text.chars().count();
         facts.size.permits(length)
-            && !facts.excluded.iter().any(|value| value == text)
-            && facts
-                .patterns
-                .iter()
-                .all(|(id, wanted)| self.checks.matches(self.model, *id, text) == Some(*wanted))
-            && facts
-                .facets
-                .iter()
-                .all(|(id, wanted)| self.checks.has_facet(self.model, *id, text) == Some(*wanted))
+            && !facts.is_excluded(&Value::from(text))
+            && facts.patterns.iter().all(|(id, wanted)| {
+                self.checks.matches(self.model, &mut self.budget, *id, text) == Some(*wanted)
+            })
+            && facts.facets.iter().all(|(id, wanted)| {
+                self.checks.has_facet(self.model, &mut self.budget, *id, text) == Some(*wanted)
+            })
     }
 }

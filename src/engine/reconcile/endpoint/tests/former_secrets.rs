@@ -82,6 +82,40 @@ async fn a_crash_between_two_names_leaves_no_key_behind() {
 }
 
 #[tokio::test]
+async fn a_crash_before_the_secret_is_unnamed_leaves_no_key() {
+    let published_at_first = declaring(published(json!({"name": "keys"}))).await;
+    let published_later = synced(hook()).await;
+    published_later.declare(published(json!({"name": "keys"})));
+    for fixture in [published_at_first, published_later] {
+        // Given a key in a Secret, and a process that ended before status said so
+        fixture.ctx.host.fail_after(Write::Report, 1, HostError::Failed("crash".to_owned()));
+        fixture.reconcile(&key()).await;
+        fixture.ctx.host.recover();
+        assert!(fixture.ctx.host.secret_value("keys", "signingKey").is_some());
+
+        // When the spec writes it nowhere any more, be it only compared meanwhile
+        fixture.declare(hook().with("managementPolicy", json!("Observe")));
+        fixture.reconcile(&key()).await;
+        fixture.declare(hook());
+        fixture.reconcile(&key()).await;
+
+        // Then the Secret has no key, and status says nothing of one.
+        assert_eq!(fixture.ctx.host.secret_entries("keys"), [""; 0]);
+        assert_eq!(fixture.status(&key())["signingKey"], json!(null));
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_written_only_after_status_says_so() {
+    let fixture = declaring(published(json!({"name": "keys"}))).await;
+    fixture.ctx.host.fail(Write::Report, HostError::Failed("crash".to_owned()));
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.ctx.host.secret_entries("keys"), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_label_that_the_spec_stops_naming_is_removed() {
     let labels = json!({"team": "billing", "stage": "test"});
     let fixture = synced(published(json!({"name": "keys", "labels": labels}))).await;

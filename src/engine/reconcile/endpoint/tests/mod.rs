@@ -6,6 +6,7 @@ mod delete;
 mod details;
 mod former_secrets;
 mod ownership;
+mod unreachable;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,9 +1,10 @@
 //! An event type on its way to Svix, and out of it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod apply;
 mod compatibility;
 mod delete;
+mod history;
 
 use serde_json::{Value, json};
 

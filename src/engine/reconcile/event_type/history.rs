@@ -1,0 +1,217 @@
+//! The published versions of a schema: each is kept as a revision once Svix has it.
+//!
+//! # Guarantees
+//! - Nothing is read or written while status names the schema that Svix has: a converged object is quiet.
+//! - A revision says what Svix had, not what a pass meant to write. After a crash in between, the next pass writes the same
+//!   revision, or finds it.
+//! - A history that cannot be kept delays nothing else: Svix has the schema already.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{CLAIM_ANNOTATION, SchemaHistory, WebhookEventType, annotation},
+    judging::{self, Panicked},
+    plan::{
+        compatibility::KeptVersions,
+        event_type::DesiredSchema,
+        revision::{self, Comparison, ComparisonResult, HistoryStep, MAX_COMPARED, Published, Revision},
+    },
+    schema::{Effort, evolution::Level},
+    turns::Caller,
+};
+
+use super::super::super::{
+    context::Context,
+    host::{Host, HostError, RevisionWrite},
+    object::Object,
+    outcome::Error,
+    queue::Next,
+};
+
+/// How long to wait where the operator may not write revisions.
+const FORBIDDEN_RETRY: Duration = Duration::from_secs(600);
+
+/// What became of the history of an event type.
+pub(super) enum Recorded {
+    /// Status has it already.
+    Unchanged,
+    /// Status is to say this from now on.
+    Changed(SchemaHistory),
+    /// It is not kept.
+    Failed {
+        /// Why not.
+        message: String,
+        /// When to try again.
+        next: Next,
+    },
+}
+
+/// Keeps the schema that Svix has as a revision, and removes the revisions beyond the limit. `before` is the object as it
+/// was when the reconcile began.
+pub(super) async fn record<H: Host>(
+    ctx: &Context<H>,
+    before: &Object,
+    event_type: &WebhookEventType,
+    schema: &DesiredSchema,
+    levels: Vec<Level>,
+) -> Result<Recorded, Error> {
+    let spec = &event_type.spec;
+    let digest = revision::content_digest(schema.digest, spec.format_assertion());
+    let limit = spec.revision_history_limit();
+    let known = event_type.status.as_ref().and_then(|status| status.schema_history.as_ref());
+    let is_known = known.is_some_and(|known| {
+        let has_place = usize::try_from(known.kept).is_ok_and(|kept| kept <= limit);
+        // One that was not kept is, once it may be.
+        known.digest == digest && has_place && (known.revision.is_some() || limit == 0)
+    });
+    if is_known {
+        return Ok(Recorded::Unchanged);
+    }
+    let version = Version { schema, format_assertion: spec.format_assertion(), digest, limit };
+    match version.keep(ctx, before, event_type, levels).await {
+        Ok(history) => Ok(Recorded::Changed(history)),
+        Err(HostError::Forbidden(message) | HostError::Refused(message)) => {
+            Ok(Recorded::Failed { message, next: Next::Later(FORBIDDEN_RETRY) })
+        }
+        Err(HostError::Failed(message)) => {
+            ctx.metrics.reconcile_error(before.kind().as_str(), "kubernetes");
+            Ok(Recorded::Failed { message, next: Next::Failed })
+        }
+        // Somebody else changed it meanwhile.
+        Err(error @ (HostError::Conflict | HostError::Gone)) => Err(error.into()),
+    }
+}
+
+/// The version that Svix has.
+struct Version<'a> {
+    schema: &'a DesiredSchema,
+    format_assertion: bool,
+    digest: String,
+    limit: usize,
+}
+
+impl Version<'_> {
+    async fn keep<H: Host>(
+        self,
+        ctx: &Context<H>,
+        object: &Object,
+        event_type: &WebhookEventType,
+        levels: Vec<Level>,
+    ) -> Result<SchemaHistory, HostError> {
+        // Nothing was ever written for an object without a trace of it, so it has no revisions.
+        let is_new = event_type.status.as_ref().is_none_or(|status| status.svix.is_none())
+            && !object.has_finalizer()
+            && !ctx.retains(object)
+            && annotation(object.meta(), CLAIM_ANNOTATION).is_none();
+        let mut known = if is_new { Vec::new() } else { ctx.host.revisions(object).await? };
+        revision::sort(&mut known);
+        let plan = revision::plan(&known, &self.digest, self.limit);
+        let number = plan.number.unwrap_or_default();
+        let write = match plan.step {
+            HistoryStep::Nothing => None,
+            HistoryStep::Create => {
+                let published = self.published();
+                let comparison = compare(ctx, object, known.last(), published.clone(), levels).await?;
+                let revision = Revision {
+                    name: revision::name(object.name(), object.uid(), &self.digest),
+                    number,
+                    digest: self.digest.clone(),
+                    published_at: Some(Timestamp::now()),
+                    comparison,
+                    has_schema: published.schema.len() <= revision::MAX_SCHEMA,
+                };
+                let published = revision.has_schema.then_some(published);
+                Some(RevisionWrite::Create { revision, published })
+            }
+            HistoryStep::Renumber(name) => {
+                let comparison = compare(ctx, object, known.last(), self.published(), levels).await?;
+                let same = known.iter().find(|revision| revision.name == name);
+                same.map(|same| {
+                    RevisionWrite::Renumber(Revision {
+                        number,
+                        published_at: Some(Timestamp::now()),
+                        comparison,
+                        ..same.clone()
+                    })
+                })
+            }
+        };
+        if let Some(write) = write {
+            ctx.host.write_revision(object, write).await?;
+        }
+        for obsolete in &plan.obsolete {
+            ctx.host.delete_revision(object, obsolete).await?;
+        }
+        Ok(SchemaHistory {
+            revision: plan.number,
+            digest: self.digest,
+            kept: i32::try_from(plan.kept).unwrap_or(i32::MAX),
+        })
+    }
+
+    fn published(&self) -> Published {
+        Published { schema: self.schema.value.to_string(), format_assertion: self.format_assertion }
+    }
+}
+
+/// Compares a version with the one before.
+async fn compare<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    last: Option<&Revision>,
+    new: Published,
+    levels: Vec<Level>,
+) -> Result<Comparison, HostError> {
+    let Some(last) = last else { return Ok(Comparison::without_level(ComparisonResult::First)) };
+    let not_compared = Comparison::without_level(ComparisonResult::NotCompared);
+    if levels.is_empty() {
+        return Ok(not_compared);
+    }
+    // Few at once, since both are in memory, and not on a thread that serves others.
+    let permit = ctx.judging.acquire(Caller::INTERNAL, object.namespace()).await;
+    let Some(old) = ctx.host.published(object, &last.name).await? else { return Ok(not_compared) };
+    let compare = move |_: &Effort| revision::compare(&old, &new, &levels);
+    // A panic, a defect of this program, is no reason to lose the version.
+    Ok(judging::thoroughly(permit, compare).await.unwrap_or_else(|Panicked| {
+        tracing::error!("the comparison of two schemas failed");
+        not_compared
+    }))
+}
+
+/// Reads the versions that are kept, for a policy that compares with all of them.
+pub(super) async fn kept_versions<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+) -> Result<KeptVersions, HostError> {
+    let mut revisions = match ctx.host.revisions(object).await {
+        Ok(revisions) => revisions,
+        // What is not decided is a warning. What is transient is tried again before anything is written.
+        Err(HostError::Forbidden(message) | HostError::Refused(message)) => {
+            return Ok(KeptVersions { missing: vec![message], ..KeptVersions::default() });
+        }
+        Err(error) => return Err(error),
+    };
+    revision::sort(&mut revisions);
+    let mut kept = KeptVersions::default();
+    let mut bytes = 0;
+    for revision in revisions.iter().rev() {
+        if bytes >= MAX_COMPARED {
+            kept.missing.push(format!("revision {} and older ones are too large together", revision.number));
+            break;
+        }
+        let published = match revision.has_schema {
+            true => ctx.host.published(object, &revision.name).await?,
+            false => None,
+        };
+        match published {
+            Some(published) => {
+                bytes += published.schema.len();
+                kept.versions.push((revision.number, published));
+            }
+            None => kept.missing.push(format!("the schema of revision {} is not kept", revision.number)),
+        }
+    }
+    Ok(kept)
+}

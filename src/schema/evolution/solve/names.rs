@@ -1,0 +1,194 @@
+//! The names of members: those that the schemas mention, and all others by the patterns that they match.
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use serde_json::Value;
+
+use super::{
+    Goal, Outcome, Solver,
+    facts::{Facts, ObjectFacts, SomeMember, SomeName},
+};
+use crate::schema::evolution::{
+    constants::Constants,
+    model::{KeyId, Keyword, Model, PatternId},
+};
+
+/// Most patterns by which names are divided.
+const MAX_PATTERNS: usize = 64;
+
+/// A question about the members of one object.
+pub(super) struct Members<'f> {
+    pub facts: &'f Facts,
+    pub object: &'f ObjectFacts,
+    /// The names that are mentioned.
+    pub mentioned: Rc<Constants>,
+    patterns: Vec<PatternId>,
+}
+
+/// How patterns divide names.
+pub(super) type Signs = Vec<(PatternId, bool)>;
+
+impl<'f> Members<'f> {
+    pub fn of(facts: &'f Facts, model: &Model) -> Self {
+        let object = &facts.object;
+        let mut names: BTreeSet<&str> =
+            object.present.keys().chain(&object.absent).map(String::as_str).collect();
+        let mut patterns = BTreeSet::new();
+        let beyond = object.some.iter().filter_map(|some| match some.name {
+            SomeName::Beyond(key) => Some(key),
+            _ => None,
+        });
+        for key in object.members.iter().copied().chain(beyond) {
+            if let Keyword::Properties(members) = model.keyword(key) {
+                names.extend(members.named.keys().map(String::as_str));
+                patterns.extend(members.patterns.iter().map(|(pattern, _)| *pattern));
+            }
+        }
+        patterns.extend(object.some.iter().filter_map(|some| match some.name {
+            SomeName::Like(pattern) => Some(pattern),
+            _ => None,
+        }));
+        let mentioned = Rc::new(Constants::of(names.into_iter().map(Value::from)));
+        Self { facts, object, mentioned, patterns: patterns.into_iter().collect() }
+    }
+
+    /// The names that are mentioned.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.mentioned.iter().filter_map(Value::as_str)
+    }
+}
+
+impl Solver<'_> {
+    /// Whether a name is none that a `Properties` names.
+    pub(super) fn is_beyond(&mut self, key: KeyId, name: &str) -> Option<bool> {
+        let keyword = self.model.shared(key);
+        let Keyword::Properties(members) = &*keyword else { return None };
+        if members.named.contains_key(name) {
+            return Some(false);
+        }
+        for (pattern, _) in &members.patterns {
+            if self.evaluation().matches(*pattern, name)? {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// The goals of the value of a name.
+    pub(super) fn member_goals(&mut self, members: &Members<'_>, name: &str) -> Option<Vec<Goal>> {
+        let mut goals = Vec::new();
+        for key in &members.object.members {
+            let keyword = self.model.shared(*key);
+            if let Keyword::Properties(properties) = &*keyword {
+                let nodes = self.evaluation().members(properties, name)?;
+                goals.extend(nodes.into_iter().map(|node| (node, true)));
+            }
+            if !self.spend(1) {
+                return None;
+            }
+        }
+        Some(goals)
+    }
+
+    /// The goals of the value of a name that is not mentioned.
+    pub(super) fn goals_of_class(&self, members: &Members<'_>, signs: &Signs) -> Vec<Goal> {
+        let mut goals = Vec::new();
+        for key in &members.object.members {
+            if let Keyword::Properties(properties) = self.model.keyword(*key) {
+                let like = |pattern: &PatternId| signs.contains(&(*pattern, true));
+                let matching = properties.patterns.iter().filter(|(pattern, _)| like(pattern));
+                let matching: Vec<_> = matching.map(|(_, node)| (*node, true)).collect();
+                if matching.is_empty() {
+                    goals.extend(properties.additional.map(|node| (node, true)));
+                }
+                goals.extend(matching);
+            }
+        }
+        goals
+    }
+
+    /// How the patterns divide the names that are not mentioned, and whether these are all classes that have a name.
+    pub(super) fn classes(&mut self, members: &Members<'_>, some: Option<&SomeMember>) -> (Vec<Signs>, bool) {
+        if members.patterns.len() > MAX_PATTERNS {
+            return (Vec::new(), false);
+        }
+        let mut classes: Vec<Signs> = vec![Vec::new()];
+        for pattern in &members.patterns {
+            let mut divided = Vec::new();
+            for signs in classes {
+                for sign in [false, true] {
+                    let mut signs = signs.clone();
+                    signs.push((*pattern, sign));
+                    if self.contradicts(&signs, some) {
+                        continue;
+                    }
+                    if !matches!(self.name_of_class(members, &signs, some, [].iter()), Outcome::Empty) {
+                        divided.push(signs);
+                    }
+                }
+            }
+            classes = divided;
+        }
+        (classes, true)
+    }
+
+    /// Whether names that patterns divide in this way cannot meet a demand.
+    fn contradicts(&self, signs: &Signs, some: Option<&SomeMember>) -> bool {
+        match some.map(|some| some.name) {
+            Some(SomeName::Like(pattern)) => signs.contains(&(pattern, false)),
+            Some(SomeName::Beyond(key)) => match self.model.keyword(key) {
+                Keyword::Properties(properties) => {
+                    properties.patterns.iter().any(|(pattern, _)| signs.contains(&(*pattern, true)))
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// A name that is not mentioned, of a class.
+    pub(super) fn name_of_class<'n>(
+        &mut self,
+        members: &Members<'_>,
+        signs: &Signs,
+        some: Option<&SomeMember>,
+        taken: impl Iterator<Item = &'n String>,
+    ) -> Outcome {
+        let mut goals = members.object.names.clone();
+        if let Some(SomeName::Meets(goal)) = some.map(|some| some.name) {
+            goals.push(goal);
+        }
+        for (pattern, sign) in signs {
+            goals.push((self.model.node_of(Keyword::Pattern(*pattern)), *sign));
+        }
+        if !members.mentioned.is_empty() {
+            goals.push((self.model.node_of(Keyword::Enum(Rc::clone(&members.mentioned))), false));
+        }
+        let taken = Constants::of(taken.map(|name| Value::from(name.as_str())));
+        if !self.spend(4 * taken.len() as u64 + 1) {
+            return Outcome::Unknown(None);
+        }
+        if !taken.is_empty() {
+            goals.push((self.model.node_of(Keyword::Enum(Rc::new(taken))), false));
+        }
+        self.solve_text(&goals)
+    }
+
+    /// Another name of the class that a name is in, if there is one; `None` where that is not known.
+    pub(super) fn other_name<'n>(
+        &mut self,
+        members: &Members<'_>,
+        name: &str,
+        taken: impl Iterator<Item = &'n String>,
+    ) -> Option<Option<String>> {
+        let mut signs = Signs::new();
+        for pattern in &members.patterns {
+            signs.push((*pattern, self.evaluation().matches(*pattern, name)?));
+        }
+        match self.name_of_class(members, &signs, None, taken) {
+            Outcome::Value(other) => Some(other.as_str().map(str::to_owned)),
+            Outcome::Empty => Some(None),
+            Outcome::Unknown(_) => None,
+        }
+    }
+}

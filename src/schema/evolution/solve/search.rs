@@ -1,0 +1,150 @@
+//! The search through the cases of a question.
+
+use serde_json::Value;
+
+use super::{
+    Goal, MAX_DEPTH, Obstacle, Outcome, Solver,
+    branch::{Asserted, Branch, Step},
+    facts::Facts,
+};
+use crate::schema::evolution::model::Type;
+
+impl Solver<'_> {
+    pub(super) fn solve_type(&mut self, kind: Type, goals: &[Goal]) -> Outcome {
+        let mut branch = Branch::of(kind);
+        for (node, must_match) in goals {
+            if self.assert(&mut branch, Step::Node(*node, *must_match)).is_err() {
+                return Outcome::Empty;
+            }
+        }
+        self.search(branch, goals)
+    }
+
+    fn search(&mut self, mut branch: Branch, goals: &[Goal]) -> Outcome {
+        if !self.step() {
+            return Outcome::Unknown(None);
+        }
+        if self.depth >= MAX_DEPTH {
+            self.obstacles.insert(Obstacle::Steps);
+            return Outcome::Unknown(None);
+        }
+        if self.settle(&mut branch).is_err() {
+            return Outcome::Empty;
+        }
+        if branch.facts.values.is_some() {
+            return self.among(&branch, goals);
+        }
+        let mut outcome = self.solve_facts(branch.kind, &branch.facts);
+        let next = match &outcome {
+            Outcome::Empty => return outcome,
+            Outcome::Value(value) => match self.meets(goals, value) {
+                Some(true) => return outcome,
+                _ => self.violated(&branch, value),
+            },
+            Outcome::Unknown(_) => (!branch.choices.is_empty()).then_some(0),
+        };
+        let Some(next) = next else {
+            if let Outcome::Value(value) = outcome {
+                self.obstacles.extend(branch.inexact.iter().map(|key| Obstacle::Keyword(*key)));
+                outcome = Outcome::Unknown(Some(value));
+            }
+            return outcome;
+        };
+        let choice = branch.choices.swap_remove(next);
+        let mut result = Outcome::Empty;
+        self.depth += 1;
+        for alternative in &choice.alternatives {
+            if !self.spend(branch.weight()) {
+                result = result.or_unknown();
+                break;
+            }
+            let mut case = branch.clone();
+            if alternative.iter().try_for_each(|step| self.assert(&mut case, step.clone())).is_err() {
+                continue;
+            }
+            match self.search(case, goals) {
+                Outcome::Empty => {}
+                Outcome::Value(value) => {
+                    result = Outcome::Value(value);
+                    break;
+                }
+                unknown => {
+                    if result.any_value().is_none() {
+                        result = unknown;
+                    }
+                }
+            }
+        }
+        self.depth -= 1;
+        result
+    }
+
+    /// The outcome where the value is one of a list.
+    fn among(&mut self, branch: &Branch, goals: &[Goal]) -> Outcome {
+        let Some(values) = &branch.facts.values else { return Outcome::Unknown(None) };
+        let mut outcome = Outcome::Empty;
+        for value in values.of_type(branch.kind) {
+            if !self.spend(1) {
+                return outcome.or_unknown();
+            }
+            if branch.facts.is_excluded(value) {
+                continue;
+            }
+            for value in self.spellings(value) {
+                match self.meets(goals, &value) {
+                    Some(true) => return Outcome::value(value),
+                    Some(false) => {}
+                    None => outcome = Outcome::Unknown(Some(value.into())),
+                }
+            }
+        }
+        outcome
+    }
+
+    /// The ways to write a value between which some keyword distinguishes.
+    fn spellings(&self, value: &Value) -> Vec<Value> {
+        let mut all = vec![value.clone()];
+        if self.model.has_spelling && (value.is_i64() || value.is_u64()) {
+            all.extend(value.as_f64().map(Value::from));
+        }
+        all
+    }
+
+    fn solve_facts(&mut self, kind: Type, facts: &Facts) -> Outcome {
+        if facts.size.is_empty() {
+            return Outcome::Empty;
+        }
+        let first = |values: &[Value]| {
+            let value = values.iter().find(|value| !facts.is_excluded(value));
+            value.map_or(Outcome::Empty, |value| Outcome::value(value.clone()))
+        };
+        match kind {
+            Type::Null => first(&[Value::Null]),
+            Type::Boolean => first(&[false.into(), true.into()]),
+            Type::Number => self.solve_number(facts),
+            Type::String => self.solve_string(facts),
+            Type::Array => self.solve_array(facts),
+            Type::Object => self.solve_object(facts),
+        }
+    }
+
+    /// The choice to divide: one that a value violates, else one of which that is not known.
+    fn violated(&mut self, branch: &Branch, value: &Value) -> Option<usize> {
+        let mut not_known = None;
+        for (index, choice) in branch.choices.iter().enumerate() {
+            let holds = match choice.asserts {
+                Some(Asserted::Node(node, wanted)) => {
+                    self.evaluation().node(node, value).map(|it| it == wanted)
+                }
+                Some(Asserted::Key(key, wanted)) => self.evaluation().key(key, value).map(|it| it == wanted),
+                None => None,
+            };
+            match holds {
+                Some(false) => return Some(index),
+                Some(true) => {}
+                None => not_known = not_known.or(Some(index)),
+            }
+        }
+        not_known
+    }
+}
