@@ -46,7 +46,7 @@ async fn apply(table: &mut Table, latency: Duration) {
         let took = bare_posts(&svix).await;
         let alone = EVENT_TYPES as f64 / took.as_secs_f64();
         let svix = start(latency).await;
-        let took = command(&svix, &["apply", "--yes"], &event_types).await;
+        let took = command(&svix, &["apply", "--yes", "--requests-per-second", "0"], &event_types).await;
         assert_eq!(svix.snapshot().event_types.len(), EVENT_TYPES);
         let rate = EVENT_TYPES as f64 / took.as_secs_f64();
         println!("apply at {latency:?}: {rate:.0}/s, bare {alone:.0}/s");
@@ -73,7 +73,7 @@ async fn diff(table: &mut Table, latency: Duration) {
     let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let alone = listing(&svix).await;
-        let took = command(&svix, &["diff"], &all).await;
+        let took = command(&svix, &["diff", "--requests-per-second", "0"], &all).await;
         println!("diff at {latency:?}: {took:?}, the listing alone {alone:?}");
         ours.push(took.as_secs_f64());
         bare.push(alone.as_secs_f64());

@@ -10,13 +10,14 @@ use super::tokens::{self, Tokens};
 use crate::support::objects::{Manifest, endpoint, event_type};
 
 /// Every field of an event type's spec that changes. The three places of a schema are one.
-pub const OF_EVENT_TYPES: [&str; 13] = [
+pub const OF_EVENT_TYPES: [&str; 14] = [
     "schema",
     "description",
     "examples",
     "formatAssertion",
     "payloadPolicy",
     "compatibility",
+    "revisionHistoryLimit",
     "groupName",
     "featureFlag",
     "deprecated",
@@ -240,8 +241,10 @@ impl Pair {
             // What is enforced may stall the object, which is tested elsewhere.
             "compatibility" => {
                 let level = self.pick(&["ConsumerSafe", "Strict", "Backward", "Full", "None"]);
-                json!({"level": level, "action": "Warn"})
+                let against = self.pick(&["Last", "All"]);
+                json!({"level": level, "action": "Warn", "against": against})
             }
+            "revisionHistoryLimit" => json!(self.random.random_range(0..4)),
             // Ignored by the open-source server, which is reported; so it is rare.
             "groupName" if self.chance(0.8) => Value::Null,
             "groupName" => json!("group"),
