@@ -90,7 +90,9 @@ impl Gate<'_> {
         let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
         let permit = ctx.judging.acquire(Caller::INTERNAL, namespace).await;
         let kept = match needs_history {
-            true => history::kept_versions(ctx, self.object).await.map_err(|error| NotWritten::Failed(error.into()))?,
+            true => history::kept_versions(ctx, self.object)
+                .await
+                .map_err(|error| NotWritten::Failed(error.into()))?,
             false => KeptVersions::default(),
         };
         let assess = {
