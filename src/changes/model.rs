@@ -5,11 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    api::Reason,
-    engine::{Object, ObjectKey},
-    plan::Field,
-};
+use crate::{api::Reason, engine::Object, plan::Field};
 
 /// What would be done for an object.
 #[derive(
@@ -182,7 +178,7 @@ impl Change {
 
     /// The object, as the engine names it.
     #[must_use]
-    pub(super) fn key(&self) -> String {
+    pub fn key(&self) -> String {
         let parts = [&self.kind, &self.namespace, &self.name];
         parts.iter().filter(|part| !part.is_empty()).map(|part| part.as_str()).collect::<Vec<_>>().join("/")
     }
@@ -190,20 +186,10 @@ impl Change {
     /// The object, as messages name it.
     #[must_use]
     pub fn object(&self) -> String {
-        object(&self.kind, &self.namespace, &self.name)
-    }
-
-    /// The same of a key.
-    #[must_use]
-    pub fn named(key: &ObjectKey) -> String {
-        object(key.kind.as_str(), &key.namespace, &key.name)
-    }
-}
-
-fn object(kind: &str, namespace: &str, name: &str) -> String {
-    match namespace {
-        "" => format!("{kind} {name}"),
-        namespace => format!("{kind} {namespace}/{name}"),
+        if self.namespace.is_empty() {
+            return format!("{} {}", self.kind, self.name);
+        }
+        format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 }
 

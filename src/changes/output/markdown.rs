@@ -168,8 +168,8 @@ mod tests {
                 notes,
                 refusal: refusal.map(|message| Refusal { reason, message }),
                 incompatible: false,
-            missing_secrets: Vec::new(),
-            unmanaged: false,
+                missing_secrets: Vec::new(),
+                unmanaged: false,
                 fingerprint: None,
             }
         }
