@@ -190,6 +190,22 @@ pub enum Address<'a> {
     Secret(&'a SecretKeyRef),
 }
 
+/// What a value of a Secret is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretUse<'a> {
+    /// The address.
+    Url,
+    /// A header.
+    Header {
+        /// Its place in `headers`.
+        index: usize,
+        /// Its name.
+        name: &'a str,
+    },
+    /// The signing key.
+    SigningKey,
+}
+
 /// The value of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderValue<'a> {
@@ -279,19 +295,22 @@ impl WebhookEndpointSpec {
         self.adoption.unwrap_or_default()
     }
 
-    /// The Secrets that the spec takes values from, by name.
-    pub fn secret_sources(&self) -> impl Iterator<Item = &SecretKeyRef> {
-        let url = self.url_from.iter().map(|source| &source.secret_key_ref);
-        let headers = self.headers.iter().flatten().filter_map(|header| header.value_from.as_ref());
+    /// The keys of Secrets that the spec takes values from, each with what its value is for.
+    pub fn secret_sources(&self) -> impl Iterator<Item = (SecretUse<'_>, &SecretKeyRef)> {
+        let url = self.url_from.iter().map(|source| (SecretUse::Url, &source.secret_key_ref));
+        let headers = self.headers.iter().flatten().enumerate().filter_map(|(index, header)| {
+            let source = header.value_from.as_ref()?;
+            Some((SecretUse::Header { index, name: &header.name }, &source.secret_key_ref))
+        });
         let key = self.signing_secret.iter().filter_map(|signing| signing.from_secret.as_ref());
-        url.chain(headers.map(|source| &source.secret_key_ref)).chain(key)
+        url.chain(headers).chain(key.map(|reference| (SecretUse::SigningKey, reference)))
     }
 
     /// The names of all Secrets that the spec refers to: those that it takes values from, and the one that the signing
     /// key is written to.
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
         let to = self.signing_secret.iter().filter_map(|signing| signing.to_secret.as_ref());
-        self.secret_sources().map(|source| source.name.as_str()).chain(to.map(|to| to.name.as_str()))
+        self.secret_sources().map(|(_, source)| source.name.as_str()).chain(to.map(|to| to.name.as_str()))
     }
 
     /// The Svix application, the connection's default where none is named.

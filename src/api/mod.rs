@@ -39,8 +39,8 @@ pub use connection::{
 };
 pub use duration::parse as parse_duration;
 pub use endpoint::{
-    Address, EndpointDeletionPolicy, EndpointInSvix, Header, HeaderValue, SecretSource, SecretVersion,
-    Statistics, Verified, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
+    Address, EndpointDeletionPolicy, EndpointInSvix, Header, HeaderValue, SecretSource, SecretUse,
+    SecretVersion, Statistics, Verified, WebhookEndpoint, WebhookEndpointSpec, WebhookEndpointStatus,
 };
 pub use event::{Attempts, WebhookEvent, WebhookEventSpec, WebhookEventStatus};
 pub use event_type::{

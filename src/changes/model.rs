@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     api::{Reason, Receivers},
-    engine::{Object, ObjectKey},
+    engine::Object,
     plan::Field,
 };
 
@@ -197,7 +197,7 @@ impl Change {
 
     /// The object, as the engine names it.
     #[must_use]
-    pub(super) fn key(&self) -> String {
+    pub fn key(&self) -> String {
         let parts = [&self.kind, &self.namespace, &self.name];
         parts.iter().filter(|part| !part.is_empty()).map(|part| part.as_str()).collect::<Vec<_>>().join("/")
     }
@@ -205,20 +205,10 @@ impl Change {
     /// The object, as messages name it.
     #[must_use]
     pub fn object(&self) -> String {
-        object(&self.kind, &self.namespace, &self.name)
-    }
-
-    /// The same of a key.
-    #[must_use]
-    pub fn named(key: &ObjectKey) -> String {
-        object(key.kind.as_str(), &key.namespace, &key.name)
-    }
-}
-
-fn object(kind: &str, namespace: &str, name: &str) -> String {
-    match namespace {
-        "" => format!("{kind} {name}"),
-        namespace => format!("{kind} {namespace}/{name}"),
+        if self.namespace.is_empty() {
+            return format!("{} {}", self.kind, self.name);
+        }
+        format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 }
 

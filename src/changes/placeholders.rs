@@ -6,59 +6,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 use crate::{
-    api::{SecretKeyRef, WebhookEndpoint},
-    manifests::{Loaded, Located, Origin},
+    api::{SecretKeyRef, SecretUse, WebhookEndpoint},
+    manifests::{Loaded, Located, Origin, SecretValues},
     plan::{Field, digest::Digest, signing},
 };
 
 use super::fields::header_field;
 
-/// What a value is for.
-#[derive(Clone, Copy)]
-enum Purpose {
-    Url,
-    Header,
-    SigningKey,
-}
-
 /// Adds the Secrets that no manifest declares. Returns their namespaces and names.
 pub fn add(loaded: &mut Loaded) -> MissingSecrets {
-    let mut needed: BTreeMap<(String, String), BTreeMap<String, Purpose>> = BTreeMap::new();
+    let declared = SecretValues::of(loaded);
+    let mut missing: BTreeMap<(String, String), BTreeMap<String, ByteString>> = BTreeMap::new();
     for located in &loaded.endpoints {
-        let (spec, metadata) = (&located.object.spec, &located.object.metadata);
-        let namespace = metadata.namespace.clone().unwrap_or_default();
-        let url = spec.url_from.iter().map(|source| (&source.secret_key_ref, Purpose::Url));
-        let headers = spec.headers.iter().flatten().filter_map(|header| header.value_from.as_ref());
-        let headers = headers.map(|source| (&source.secret_key_ref, Purpose::Header));
-        let key = spec.signing_secret.iter().filter_map(|signing| signing.from_secret.as_ref());
-        let key = key.map(|reference| (reference, Purpose::SigningKey));
-        for (reference, purpose) in url.chain(headers).chain(key) {
-            let secret = needed.entry((namespace.clone(), reference.name.clone())).or_default();
-            secret.insert(reference.key.clone(), purpose);
+        let namespace = located.object.metadata.namespace.as_deref().unwrap_or_default();
+        for (purpose, SecretKeyRef { name, key }) in located.object.spec.secret_sources() {
+            if declared.secret(namespace, name).is_none() {
+                let value = value(&format!("{namespace}/{name}/{key}"), purpose);
+                let secret = missing.entry((namespace.to_owned(), name.clone())).or_default();
+                secret.insert(key.clone(), ByteString(value.into_bytes()));
+            }
         }
     }
-    let declared: BTreeSet<(String, String)> =
-        loaded.secrets.iter().map(|located| name(&located.object)).collect();
-    let mut missing = BTreeSet::new();
-    for (name, keys) in needed {
-        if declared.contains(&name) {
-            continue;
-        }
-        missing.insert(name.clone());
-        let (namespace, secret) = name;
-        let data: BTreeMap<_, _> = keys
-            .into_iter()
-            .map(|(key, purpose)| {
-                let value = value(&format!("{namespace}/{secret}/{key}"), purpose);
-                (key, ByteString(value.into_bytes()))
-            })
-            .collect();
-        let metadata = ObjectMeta { name: Some(secret), namespace: Some(namespace), ..ObjectMeta::default() };
+    let names = missing.keys().cloned().collect();
+    loaded.secrets.extend(missing.into_iter().map(|((namespace, name), data)| {
+        let metadata = ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() };
         let object = Secret { metadata, data: Some(data), ..Secret::default() };
-        let origin = Origin { file: "placeholder".to_owned(), line: 1 };
-        loaded.secrets.push(Located { object, origin });
-    }
-    MissingSecrets(missing)
+        Located { object, origin: Origin { file: "placeholder".to_owned(), line: 1 } }
+    }));
+    MissingSecrets(names)
 }
 
 /// Secrets that manifests refer to and do not contain, by namespace and name.
@@ -71,29 +46,26 @@ impl MissingSecrets {
         let namespace = endpoint.metadata.namespace.clone().unwrap_or_default();
         let is_missing =
             |reference: &SecretKeyRef| self.0.contains(&(namespace.clone(), reference.name.clone()));
-        let spec = &endpoint.spec;
-        let url = spec.url_from.iter().map(|source| (Field::Url.as_str().to_owned(), &source.secret_key_ref));
-        let headers = spec.headers.iter().flatten().filter_map(|header| {
-            header.value_from.as_ref().map(|source| (header_field(&header.name), &source.secret_key_ref))
-        });
-        let key = spec.signing_secret.iter().filter_map(|signing| signing.from_secret.as_ref());
-        let key = key.map(|reference| (Field::SigningSecret.as_str().to_owned(), reference));
-        let fields = url.chain(headers).chain(key);
-        fields.filter(|(_, it)| is_missing(it)).map(|(field, it)| (field, it.name.as_str())).collect()
+        let sources = endpoint.spec.secret_sources().filter(|(_, reference)| is_missing(reference));
+        sources.map(|(purpose, reference)| (field(purpose), reference.name.as_str())).collect()
     }
 }
 
-fn name(secret: &Secret) -> (String, String) {
-    let ObjectMeta { name, namespace, .. } = &secret.metadata;
-    (namespace.clone().unwrap_or_default(), name.clone().unwrap_or_default())
+/// The field that a value is in.
+fn field(purpose: SecretUse<'_>) -> String {
+    match purpose {
+        SecretUse::Url => Field::Url.as_str().to_owned(),
+        SecretUse::Header { name, .. } => header_field(name),
+        SecretUse::SigningKey => Field::SigningSecret.as_str().to_owned(),
+    }
 }
 
-fn value(reference: &str, purpose: Purpose) -> String {
+fn value(reference: &str, purpose: SecretUse<'_>) -> String {
     let digest = Digest::of_text(reference).to_string();
     match purpose {
-        Purpose::Url => format!("https://secret.invalid/{digest}"),
-        Purpose::Header => digest,
-        Purpose::SigningKey => {
+        SecretUse::Url => format!("https://secret.invalid/{digest}"),
+        SecretUse::Header { .. } => digest,
+        SecretUse::SigningKey => {
             let mut bytes = [0; 32];
             bytes
                 .iter_mut()

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use crate::{
     messages::{MessagesError, time::InvalidTime},
     plan,
-    svix::{Client, Error, ErrorKind},
+    svix::{Client, Error},
     telemetry::Metrics,
 };
 
@@ -87,14 +87,6 @@ pub fn failed(error: &MessagesError, client: &Client) -> ExitCode {
 
 /// Reports that a call failed that may have taken effect; `check` says how to find out.
 pub fn svix_failed(error: &Error, client: &Client, check: &str) -> ExitCode {
-    let at = svix_server::origin(client.server_url());
     let check = if error.effect_unknown() { check } else { "" };
-    match &error.kind {
-        ErrorKind::Transport(why) => eprintln!(
-            "error: {}: no answer from Svix at {at}: {why}; --svix-url names another server{check}",
-            error.operation
-        ),
-        kind => eprintln!("error: {}: {at}: {kind}{check}", error.operation),
-    }
-    Exit::Failed.into()
+    svix_server::failed(error, client, "", check)
 }

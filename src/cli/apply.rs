@@ -102,7 +102,7 @@ enum ApplyError {
     )]
     OtherConnection { path: PathBuf, found: String, expected: String },
     #[error(
-        "--prune: {0} has the annotation {ADOPT_ID_ANNOTATION}, so what is declared cannot be told from what is not; apply \
+        "--prune: {0} has the annotation {ADOPT_ID_ANNOTATION}, so it is not known which endpoint it declares; apply \
          without --prune first, then remove the annotation"
     )]
     PruneAdoptId(String),
@@ -297,18 +297,14 @@ async fn carry_out(
         return Ok(failed(target, &message));
     }
     // They were compared as far as it is possible without their Secrets, and nothing of them was to be written.
-    let without_secrets: BTreeSet<String> = changes
-        .changes
-        .iter()
-        .filter(|change| !change.missing_secrets.is_empty())
-        .map(Change::object)
-        .collect();
+    let without_secrets: BTreeSet<String> =
+        changes.changes.iter().filter(|change| !change.missing_secrets.is_empty()).map(Change::key).collect();
     let not_done: Vec<&Object> = finished
         .objects
         .iter()
         .filter(|object| matches!(object.kind(), Kind::EventType | Kind::Endpoint))
         .filter(|object| object.ready() != Some(true))
-        .filter(|object| !without_secrets.contains(&Change::named(&object.key())))
+        .filter(|object| !without_secrets.contains(&object.key().to_string()))
         .collect();
     let (mut left, mut failures) = (0, 0);
     let deletions = changes

@@ -87,8 +87,8 @@ enum Against {
 
 #[derive(Debug, thiserror::Error)]
 enum InvalidBase {
-    #[error("expected `git:` and the name of a commit, such as git:origin/main")]
-    Reference,
+    #[error(transparent)]
+    Reference(#[from] git::InvalidReference),
     #[error("found no folder of this name; expected `svix`, `cluster`, `git:REF`, or a folder")]
     NoFolder,
 }
@@ -97,11 +97,8 @@ fn against(text: &str) -> Result<Against, InvalidBase> {
     match text {
         "svix" => Ok(Against::Svix),
         "cluster" => Ok(Against::Cluster),
-        text => match text.strip_prefix("git:") {
-            Some("") => Err(InvalidBase::Reference),
-            // git takes it for an option.
-            Some(reference) if reference.starts_with('-') => Err(InvalidBase::Reference),
-            Some(reference) => Ok(Against::Git(reference.to_owned())),
+        text => match git::reference(text) {
+            Some(reference) => Ok(Against::Git(reference?)),
             None if Path::new(text).exists() => Ok(Against::Folder(text.into())),
             None => Err(InvalidBase::NoFolder),
         },

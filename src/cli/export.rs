@@ -17,7 +17,7 @@ use crate::{
         selection::{Selection, Selector},
     },
     plan::printable,
-    svix::{Budget, Client, ClientOptions, Error, ErrorKind},
+    svix::{Budget, Client, ClientOptions, Error},
     telemetry::{self, LogFormat, Metrics},
 };
 
@@ -225,15 +225,7 @@ fn options(arguments: &Arguments) -> Options {
 }
 
 fn failed(error: &Error, client: &Client) -> ExitCode {
-    let at = svix_server::origin(client.server_url());
-    match &error.kind {
-        ErrorKind::Transport(why) => eprintln!(
-            "error: {}: no answer from Svix at {at}: {why}; nothing was written; --svix-url names another server",
-            error.operation
-        ),
-        kind => eprintln!("error: {}: {at}: {kind}; nothing was written", error.operation),
-    }
-    Exit::Failed.into()
+    svix_server::failed(error, client, "; nothing was written", "")
 }
 
 /// The progress on standard error, if that is a terminal.

@@ -38,6 +38,19 @@ pub enum GitError {
     },
 }
 
+/// A text after `git:` that names no commit.
+#[derive(Debug, thiserror::Error)]
+#[error("expected `git:` and the name of a commit, such as git:origin/main")]
+pub struct InvalidReference;
+
+/// Returns the commit that `git:REF` names; `None`: the text is not of this form.
+pub fn reference(text: &str) -> Option<Result<String, InvalidReference>> {
+    let reference = text.strip_prefix("git:")?;
+    // git takes what begins with a dash for an option.
+    let is_name = !reference.is_empty() && !reference.starts_with('-');
+    Some(is_name.then(|| reference.to_owned()).ok_or(InvalidReference))
+}
+
 /// Reads the manifests below the same paths at a commit. A path that is not there at that commit has none.
 pub fn load(reference: &str, paths: &[PathBuf]) -> Result<Loaded, GitError> {
     let mut inputs = Vec::new();

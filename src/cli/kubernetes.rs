@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kube::{
-    Config,
+    Client, Config,
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
@@ -29,11 +29,30 @@ pub enum NoCluster {
     /// There is no configuration at all.
     #[error("no cluster: {0}; set KUBECONFIG or --kubeconfig")]
     Infer(#[from] InferConfigError),
+    /// The client cannot be created.
+    #[error("cannot make a Kubernetes client: {0}")]
+    Client(#[source] kube::Error),
+}
+
+/// A cluster that can be used.
+pub struct Cluster {
+    /// The client.
+    pub client: Client,
+    /// The address, for messages.
+    pub url: String,
+    /// The namespace of the context.
+    pub namespace: String,
 }
 
 impl KubernetesArguments {
-    /// Returns the configuration of a client.
-    pub async fn config(&self) -> Result<Config, NoCluster> {
+    /// Returns the cluster. Nothing is called yet.
+    pub async fn cluster(&self) -> Result<Cluster, NoCluster> {
+        let config = self.config().await?;
+        let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+        Ok(Cluster { client: Client::try_from(config).map_err(NoCluster::Client)?, url, namespace })
+    }
+
+    async fn config(&self) -> Result<Config, NoCluster> {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         Ok(match (&self.kubeconfig, &self.context) {
             (Some(path), _) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,

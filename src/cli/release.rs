@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     exit::Exit,
-    kubernetes::{KubernetesArguments, NoCluster},
+    kubernetes::{Cluster, KubernetesArguments, NoCluster},
     runtime::{Threads, block_on},
 };
 
@@ -90,19 +90,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
     block_on(Threads::One, work(arguments), Exit::Usage.into())
 }
 
-/// Why there is no connection to a cluster.
-#[derive(Debug, thiserror::Error)]
-enum ClientError {
-    #[error(transparent)]
-    NoCluster(#[from] NoCluster),
-    #[error("cannot make a Kubernetes client: {0}")]
-    Client(#[source] kube::Error),
-}
-
-async fn work(arguments: Arguments) -> Result<ExitCode, ClientError> {
-    let config = arguments.kubernetes.config().await?;
-    let cluster = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(ClientError::Client)?;
+async fn work(arguments: Arguments) -> Result<ExitCode, NoCluster> {
+    let Cluster { client, url: cluster, .. } = arguments.kubernetes.cluster().await?;
     let mut targets = release::find(&client, &arguments.selection()).await;
     // It takes a while to see whether an operator runs, and without work it does not matter.
     if !arguments.force && !arguments.dry_run && targets.may_have_work() {

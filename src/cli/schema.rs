@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod diff;
 mod document;
+mod format;
 mod history;
 
 use std::process::ExitCode;

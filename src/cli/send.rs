@@ -12,7 +12,7 @@ use crate::{
         event::{Desired, Message},
     },
     schema::{self, Effort},
-    svix::{Client, Error, ErrorKind, SendMessage},
+    svix::{Error, ErrorKind, SendMessage},
     telemetry::{self, LogFormat, Metrics},
 };
 
@@ -21,7 +21,7 @@ use super::{
     gateway::SourceArguments,
     payload_file,
     runtime::{self, Threads},
-    svix_server::{SvixServerError, address, ca_bundle, client, origin, warnings},
+    svix_server::{SvixServerError, address, ca_bundle, client, failed, warnings},
 };
 
 /// Send one event, after checking its payload against the schema.
@@ -142,7 +142,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
             Ok(listing) => {
                 catalogue_source::apply(&CatalogueWriter::new(catalogue.clone()), name, listing).await;
             }
-            Err(error) => return Ok(failed(&error, &client)),
+            Err(error) => return Ok(failed(&error, &client, "", "")),
         }
     }
     let mut is_validated = true;
@@ -199,7 +199,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
         match client.get_message(application, event_id).await {
             Ok(Some(found)) => return sent_before(found, application, &message),
             Ok(None) => {}
-            Err(error) => return Ok(failed(&error, &client)),
+            Err(error) => return Ok(failed(&error, &client, "", "")),
         }
     }
     match client.send_message(application, &message).await {
@@ -215,7 +215,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
                     eprintln!("error: Svix accepts no event with id {event_id}, and has none; try again");
                     Ok(Exit::Failed.into())
                 }
-                Err(error) => Ok(failed(&error, &client)),
+                Err(error) => Ok(failed(&error, &client, "", "")),
             }
         }
         Err(Error { kind: ErrorKind::NotFound, .. }) => {
@@ -225,7 +225,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
             );
             Ok(Exit::Failed.into())
         }
-        Err(error) => Ok(failed(&error, &client)),
+        Err(error) => Ok(failed(&error, &client, "", "")),
     }
 }
 
@@ -258,16 +258,4 @@ fn sent_before(found: Message, application: &str, message: &SendMessage<'_>) -> 
             Ok(Exit::Found.into())
         }
     }
-}
-
-fn failed(error: &Error, client: &Client) -> ExitCode {
-    let at = origin(client.server_url());
-    match &error.kind {
-        ErrorKind::Transport(why) => eprintln!(
-            "error: {}: no answer from Svix at {at}: {why}; --svix-url names another server",
-            error.operation
-        ),
-        kind => eprintln!("error: {}: {at}: {kind}", error.operation),
-    }
-    Exit::Failed.into()
 }

@@ -3,6 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
@@ -12,9 +13,11 @@ use crate::{
         endpoint::{InvalidUrl, normal_url},
         single_line::{self, InvalidLine},
     },
-    svix::{Budget, Client, ClientOptions, InvalidConnection},
+    svix::{Budget, Client, ClientOptions, Error, ErrorKind, InvalidConnection},
     telemetry::Metrics,
 };
+
+use super::exit::Exit;
 
 /// Why a Svix server cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +165,20 @@ pub fn check_url(url: &str) -> Result<(), SvixServerError> {
 /// Returns the address of a server for messages: without path and user.
 pub fn origin(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| "(no URL)".to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// Reports that a call failed, and returns the exit code. `state` says what has become of the work, and `advice`, which comes
+/// last, what else to do; each begins with a semicolon, or is empty.
+pub fn failed(error: &Error, client: &Client, state: &str, advice: &str) -> ExitCode {
+    let at = origin(client.server_url());
+    match &error.kind {
+        ErrorKind::Transport(why) => eprintln!(
+            "error: {}: no answer from Svix at {at}: {why}{state}; --svix-url names another server{advice}",
+            error.operation
+        ),
+        kind => eprintln!("error: {}: {at}: {kind}{state}{advice}", error.operation),
+    }
+    Exit::Failed.into()
 }
 
 #[cfg(test)]

@@ -150,10 +150,8 @@ enum Base {
 struct InvalidBase;
 
 fn base(text: &str) -> Result<Base, InvalidBase> {
-    match text.strip_prefix("git:") {
-        // git takes it for an option.
-        Some(reference) if reference.is_empty() || reference.starts_with('-') => Err(InvalidBase),
-        Some(reference) => Ok(Base::Git(reference.to_owned())),
+    match git::reference(text) {
+        Some(reference) => reference.map(Base::Git).map_err(|_| InvalidBase),
         None if Path::new(text).exists() => Ok(Base::Folder(text.into())),
         None => Err(InvalidBase),
     }

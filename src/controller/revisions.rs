@@ -145,10 +145,7 @@ pub async fn kept_versions(client: &Client, owner: RevisionOwner<'_>) -> Result<
     found.sort_by_key(|(revision, _)| std::cmp::Reverse(revision.number));
     let mut kept = KeptVersions::default();
     for (revision, published) in found {
-        match published {
-            Some(published) => kept.versions.push((revision.number, published)),
-            None => kept.missing.push(format!("the schema of revision {} is not kept", revision.number)),
-        }
+        kept.add(revision.number, published);
     }
     if !is_complete {
         kept.missing.push("the revisions are too large together to be compared at once".to_owned());
@@ -166,13 +163,11 @@ impl SchemaHistory for ClusterHistory {
     ) -> Pin<Box<dyn Future<Output = KeptVersions> + Send + 'a>> {
         Box::pin(async move {
             let EventTypeId { namespace, uid } = event_type;
-            let missing =
-                |message: String| KeptVersions { missing: vec![message], ..KeptVersions::default() };
             let read = kept_versions(&self.0, RevisionOwner { namespace, uid });
             match tokio::time::timeout(LONGEST_READ, read).await {
                 Ok(Ok(kept)) => kept,
-                Ok(Err(error)) => missing(unreadable(namespace, &error).to_string()),
-                Err(_) => missing(format!(
+                Ok(Err(error)) => KeptVersions::unread(unreadable(namespace, &error).to_string()),
+                Err(_) => KeptVersions::unread(format!(
                     "the ControllerRevisions in namespace {namespace} were not read within {} s",
                     LONGEST_READ.as_secs()
                 )),

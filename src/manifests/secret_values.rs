@@ -25,10 +25,16 @@ impl<'a> SecretValues<'a> {
         Self(named.collect())
     }
 
+    /// Returns a Secret by its namespace and name.
+    #[must_use]
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<&'a Secret> {
+        self.0.get(&(namespace, name)).copied()
+    }
+
     /// Returns the value that a reference in a namespace names.
     #[must_use]
     pub fn get(&self, namespace: &str, reference: &SecretKeyRef) -> Option<&'a [u8]> {
-        let secret = self.0.get(&(namespace, reference.name.as_str()))?;
+        let secret = self.secret(namespace, &reference.name)?;
         secret.data.as_ref()?.get(&reference.key).map(|value| value.0.as_slice())
     }
 }

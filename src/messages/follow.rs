@@ -1,12 +1,12 @@
 //! New messages as they come: the list is read again and again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::svix::{Class, Client, Error, Position, StoredMessage};
 
-use super::{MessagesError, Selection, list};
+use super::{MessagesError, Selection, list, pages};
 
 /// How far each reading goes back behind the newest message: ids are in the order of the servers' clocks, and a message may
 /// become visible after one that has a later id.
@@ -102,20 +102,14 @@ impl Follow {
     }
 
     async fn read(&self, client: &Client) -> Result<Option<Vec<StoredMessage>>, Error> {
-        let (mut messages, mut next) = (Vec::new(), None::<String>);
-        loop {
-            let position = match (next.as_deref(), self.from()) {
-                (Some(iterator), _) => Position::Next(iterator),
-                (None, Some(from)) => Position::After(from),
-                (None, None) => Position::Newest(None),
-            };
-            let Some(page) = self.selection.page(client, position).await? else { return Ok(None) };
-            messages.extend(page.items);
-            match page.next {
-                Some(iterator) => next = Some(iterator),
-                None => return Ok(Some(messages)),
-            }
-        }
+        let mut messages = Vec::new();
+        let first = self.from().map_or(Position::Newest(None), Position::After);
+        let page = async |position: Position<'_>| self.selection.page(client, position).await;
+        let found = pages::read(first, page, |message| {
+            messages.push(message);
+            ControlFlow::Continue(())
+        });
+        Ok(found.await?.map(|()| messages))
     }
 
     /// Records messages as read, and returns those that were not before, oldest first.

@@ -1,10 +1,10 @@
 //! What became of one message: its endpoints, and each attempt with what the receiver returned.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use crate::svix::{Attempt, Client, Destination, Error, Position, StoredMessage, retry};
 
-use super::MessagesError;
+use super::{MessagesError, pages};
 
 /// A message and its deliveries.
 #[derive(Clone, Debug)]
@@ -68,18 +68,16 @@ async fn attempts(
     message: &str,
     endpoint: Option<&str>,
 ) -> Result<Option<Vec<Attempt>>, Error> {
-    let (mut attempts, mut next) = (Vec::new(), None::<String>);
-    loop {
-        let position = next.as_deref().map_or(Position::Newest(None), Position::Next);
-        let page = client.attempts_of_message(application, message, endpoint, position).await?;
-        let Some(page) = page else { return Ok(None) };
-        attempts.extend(page.items);
-        match page.next {
-            Some(iterator) => next = Some(iterator),
-            None => {
-                attempts.reverse();
-                return Ok(Some(attempts));
-            }
-        }
-    }
+    let mut attempts = Vec::new();
+    let page = async |position: Position<'_>| {
+        client.attempts_of_message(application, message, endpoint, position).await
+    };
+    let found = pages::read(Position::Newest(None), page, |attempt| {
+        attempts.push(attempt);
+        ControlFlow::Continue(())
+    });
+    Ok(found.await?.map(|()| {
+        attempts.reverse();
+        attempts
+    }))
 }

@@ -1,5 +1,7 @@
 //! The messages of an application, or those that an endpoint was sent, newest first.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
     svix::{Client, Error, MessageFilter, Page, Position, StoredMessage, retry},
 };
 
-use super::MessagesError;
+use super::{MessagesError, pages};
 
 /// Which messages are listed.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +75,18 @@ impl Selection {
         of_type && on_channel && (self.state.is_none() || self.state == state)
     }
 
+    /// Calls `each` with the messages before `until`, newest first, until it breaks.
+    pub(super) async fn newest(
+        &self,
+        client: &Client,
+        until: Option<Timestamp>,
+        each: impl FnMut(StoredMessage) -> ControlFlow<()>,
+    ) -> Result<(), MessagesError> {
+        // Only the first page has a bound in time: with one, Svix lists the 90 days before it, not those before the page.
+        let page = async |position: Position<'_>| retry(|| self.page(client, position)).await;
+        pages::read(Position::Newest(until), page, each).await?.ok_or_else(|| self.missing())
+    }
+
     /// Returns the error that there is no such list.
     pub(super) fn missing(&self) -> MessagesError {
         match &self.endpoint {
@@ -88,26 +102,20 @@ impl Selection {
 /// The application or the endpoint does not exist, or Svix failed.
 pub async fn list(client: &Client, selection: &Selection, limit: usize) -> Result<Listed, MessagesError> {
     let mut listed = Listed::default();
-    // Only the first page has a bound in time: with one, Svix lists the 90 days before it, not those before the page.
-    let mut next: Option<String> = None;
-    loop {
-        let position = next.as_deref().map_or(Position::Newest(selection.until), Position::Next);
-        let page = retry(|| selection.page(client, position)).await?.ok_or_else(|| selection.missing())?;
-        for message in page.items {
+    selection
+        .newest(client, selection.until, |message| {
             if selection.since.is_some_and(|since| message.created_at <= since) {
-                return Ok(listed);
+                return ControlFlow::Break(());
             }
             if listed.messages.len() == limit {
                 listed.has_more = true;
-                return Ok(listed);
+                return ControlFlow::Break(());
             }
             listed.messages.push(message);
-        }
-        match page.next {
-            Some(iterator) => next = Some(iterator),
-            None => return Ok(listed),
-        }
-    }
+            ControlFlow::Continue(())
+        })
+        .await?;
+    Ok(listed)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod follow;
 mod history;
 mod listing;
 pub mod output;
+mod pages;
 mod replay;
 pub mod time;
 

@@ -1,6 +1,9 @@
 //! How many messages a replay would send.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::ControlFlow,
+};
 
 use jiff::Timestamp;
 
@@ -9,7 +12,7 @@ use crate::{
     svix::{Client, Error, Position, StoredMessage, retry},
 };
 
-use super::{MessagesError, Selection};
+use super::{MessagesError, Selection, pages};
 
 /// A period of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,22 +69,18 @@ async fn attempted(
     succeeded: bool,
     period: Period,
 ) -> Result<Option<HashSet<String>>, Error> {
-    let (mut messages, mut next) = (HashSet::new(), None::<String>);
-    loop {
-        let position = next.as_deref().map_or(Position::Newest(Some(period.until)), Position::Next);
-        let page = client.attempts_of_endpoint(application, endpoint, succeeded, position).await?;
-        let Some(page) = page else { return Ok(None) };
-        for attempt in page.items {
-            if attempt.created_at < period.since {
-                return Ok(Some(messages));
-            }
-            messages.insert(attempt.message);
+    let mut messages = HashSet::new();
+    let page = async |position: Position<'_>| {
+        client.attempts_of_endpoint(application, endpoint, succeeded, position).await
+    };
+    let found = pages::read(Position::Newest(Some(period.until)), page, |attempt| {
+        if attempt.created_at < period.since {
+            return ControlFlow::Break(());
         }
-        match page.next {
-            Some(iterator) => next = Some(iterator),
-            None => return Ok(Some(messages)),
-        }
-    }
+        messages.insert(attempt.message);
+        ControlFlow::Continue(())
+    });
+    Ok(found.await?.map(|()| messages))
 }
 
 /// Returns the number of messages of a period that an endpoint should have received by its event types and channels, and that
@@ -123,19 +122,12 @@ async fn for_each(
     period: Period,
     mut each: impl FnMut(StoredMessage),
 ) -> Result<(), MessagesError> {
-    let mut next = None::<String>;
-    loop {
-        let position = next.as_deref().map_or(Position::Newest(Some(period.until)), Position::Next);
-        let page = retry(|| selection.page(client, position)).await?.ok_or_else(|| selection.missing())?;
-        for message in page.items {
-            if message.created_at < period.since {
-                return Ok(());
-            }
-            each(message);
+    let each = |message: StoredMessage| {
+        if message.created_at < period.since {
+            return ControlFlow::Break(());
         }
-        match page.next {
-            Some(iterator) => next = Some(iterator),
-            None => return Ok(()),
-        }
-    }
+        each(message);
+        ControlFlow::Continue(())
+    };
+    selection.newest(client, Some(period.until), each).await
 }

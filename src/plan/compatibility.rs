@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     api::{
@@ -123,10 +123,35 @@ pub struct KeptVersions {
     pub missing: Vec<String>,
 }
 
-/// Assesses the change of a schema to another one, as [`assess_all`] without versions that are kept.
+impl KeptVersions {
+    /// None, since they cannot be read.
+    #[must_use]
+    pub fn unread(why: String) -> Self {
+        Self { missing: vec![why], ..Self::default() }
+    }
+
+    /// Adds the version of a revision; `None`: its schema is not kept.
+    pub fn add(&mut self, revision: i64, published: Option<Published>) {
+        match published {
+            Some(published) => self.versions.push((revision, published)),
+            None => self.missing.push(format!("the schema of revision {revision} is not kept")),
+        }
+    }
+}
+
+/// Assesses the change from one declaration to another. `old` and `new` are their schemas; a declaration without one permits any
+/// payload.
 #[must_use]
-pub fn assess(old: Schema<'_>, new: Schema<'_>, policies: &[Policy], allowed: Option<&str>) -> Assessment {
-    assess_all(Some(old), &KeptVersions::default(), new, policies, allowed)
+pub fn assess_declared(
+    (before, old): (&WebhookEventType, &Value),
+    (object, new): (&WebhookEventType, Option<&Value>),
+    kept: &KeptVersions,
+    policies: &[Policy],
+) -> Assessment {
+    let any = Value::Object(Map::new());
+    let old = Schema { value: old, format_assertion: before.spec.format_assertion() };
+    let new = Schema { value: new.unwrap_or(&any), format_assertion: object.spec.format_assertion() };
+    assess_all(Some(old), kept, new, policies, allowed(object))
 }
 
 /// Assesses a change of a schema. `last` is the schema that it replaces; `None`: there is none. `allowed` is the value of

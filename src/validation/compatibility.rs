@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
-
 use crate::{
     admission::Known,
     api::WebhookEventType,
     manifests::{ConfigMapTexts, Loaded, declarations},
     plan::{
-        compatibility::{self, Assessment, Schema},
+        compatibility::{self, Assessment, KeptVersions},
         schema_source,
     },
 };
@@ -59,10 +57,9 @@ fn assess(
         let declared = declarations::declared(object, texts).ok()?;
         Some(declared.schema.map(|schema| schema.to_value()))
     };
-    // Without a schema before, receivers could rely on nothing; without one now, any payload passes.
+    // Without a schema before, receivers could rely on nothing.
     let old = schema(before, base_texts)??;
-    let new = schema(object, texts)?.unwrap_or_else(|| Value::Object(Map::new()));
-    let old = Schema { value: &old, format_assertion: before.spec.format_assertion() };
-    let new = Schema { value: &new, format_assertion: object.spec.format_assertion() };
-    Some(compatibility::assess(old, new, &policies, compatibility::allowed(object)))
+    let new = schema(object, texts)?;
+    let kept = KeptVersions::default();
+    Some(compatibility::assess_declared((before, &old), (object, new.as_ref()), &kept, &policies))
 }

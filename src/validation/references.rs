@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     admission::Known,
-    api::{DEFAULT_CONNECTION, JsonPointer, SvixConnectionSpec, WebhookEndpoint, WebhookEventType},
+    api::{
+        DEFAULT_CONNECTION, JsonPointer, SecretKeyRef, SecretUse, SvixConnectionSpec, WebhookEndpoint,
+        WebhookEventType,
+    },
     engine::Kind,
-    manifests::{ConfigMapTexts, Loaded, Located, Origin},
+    manifests::{ConfigMapTexts, Loaded, Located, Origin, SecretValues},
     plan::{
         ids,
         schema_source::{self, Source},
@@ -79,51 +82,29 @@ fn schema_in_config_map(
 
 /// Secrets that were read, and lack the key that an endpoint names.
 fn secrets(loaded: &Loaded, findings: &mut Vec<Unplaced>) {
-    let keys: HashMap<_, _> = loaded
-        .secrets
-        .iter()
-        .map(|secret| {
-            let metadata = &secret.object.metadata;
-            ((metadata.namespace.as_deref(), metadata.name.as_deref()), secret.object.data.as_ref())
-        })
-        .collect();
+    let secrets = SecretValues::of(loaded);
     for endpoint in &loaded.endpoints {
         let object = &endpoint.object;
-        for (pointer, name, key) in secret_references(object) {
-            let Some(data) = keys.get(&(object.metadata.namespace.as_deref(), Some(name))) else { continue };
-            if data.is_none_or(|data| !data.contains_key(key)) {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        for (purpose, reference) in object.spec.secret_sources() {
+            let SecretKeyRef { name, key } = reference;
+            if secrets.secret(namespace, name).is_some() && secrets.get(namespace, reference).is_none() {
                 let message = format!("Secret {name:?} has no key {key:?}: add the key, or name another one");
-                findings.push(unplaced(object, Severity::Error, pointer, message));
+                findings.push(unplaced(object, Severity::Error, field_of(purpose), message));
             }
         }
     }
 }
 
-/// The keys of Secrets that an endpoint reads, each with its field.
-fn secret_references(object: &WebhookEndpoint) -> Vec<(JsonPointer, &str, &str)> {
-    let spec = &object.spec;
-    let mut found = Vec::new();
-    if let Some(source) = &spec.url_from {
-        let reference = &source.secret_key_ref;
-        found.push((
-            "/spec/urlFrom/secretKeyRef/key".into(),
-            reference.name.as_str(),
-            reference.key.as_str(),
-        ));
-    }
-    for (index, header) in spec.headers.iter().flatten().enumerate() {
-        if let Some(source) = &header.value_from {
-            let pointer = JsonPointer::from_static("/spec/headers").index(index);
-            let reference = &source.secret_key_ref;
-            let pointer = pointer.join("/valueFrom/secretKeyRef/key");
-            found.push((pointer, reference.name.as_str(), reference.key.as_str()));
+/// The field that names the key of a Secret.
+fn field_of(purpose: SecretUse<'_>) -> JsonPointer {
+    match purpose {
+        SecretUse::Url => JsonPointer::from_static("/spec/urlFrom/secretKeyRef/key"),
+        SecretUse::Header { index, .. } => {
+            JsonPointer::from_static("/spec/headers").index(index).join("/valueFrom/secretKeyRef/key")
         }
+        SecretUse::SigningKey => JsonPointer::from_static("/spec/signingSecret/fromSecret/key"),
     }
-    if let Some(reference) = spec.signing_secret.as_ref().and_then(|secret| secret.from_secret.as_ref()) {
-        let pointer = "/spec/signingSecret/fromSecret/key".into();
-        found.push((pointer, reference.name.as_str(), reference.key.as_str()));
-    }
-    found
 }
 
 /// Event types that endpoints and events name, through connections that were not read; admission warns of the others.

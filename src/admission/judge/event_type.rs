@@ -1,12 +1,12 @@
 //! WebhookEventTypes: the name, the schema and its examples, by the rules of the operator.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     admission::{Known, messages::Problem},
     api::{EventTypeNames, JsonPointer, SvixConnectionSpec, WebhookEventType},
     plan::{
-        compatibility::{self, Assessment, KeptVersions, Schema},
+        compatibility::{self, Assessment, KeptVersions},
         event_type, ids,
         schema_source::{self, Source},
     },
@@ -107,15 +107,10 @@ fn assess_change(
     if policies.is_empty() {
         return Assessment::Compatible;
     }
-    let any = || Value::Object(Map::new());
     let (Some(Some(old)), Some(new)) = (schema_of(before), schema_of(object)) else {
         return Assessment::Compatible;
     };
-    // Without a schema any payload passes.
-    let new = new.unwrap_or_else(any);
-    let old = Schema { value: &old, format_assertion: before.spec.format_assertion() };
-    let new = Schema { value: &new, format_assertion: object.spec.format_assertion() };
-    compatibility::assess_all(Some(old), kept, new, &policies, compatibility::allowed(object))
+    compatibility::assess_declared((before, &old), (object, new.as_ref()), kept, &policies)
 }
 
 /// Returns the schema as the operator writes it, with the examples; `None`: it is not known here; `Some(None)`: none is

@@ -170,8 +170,8 @@ mod tests {
                 incompatible: false,
                 breaks_receivers: false,
                 receivers: None,
-            missing_secrets: Vec::new(),
-            unmanaged: false,
+                missing_secrets: Vec::new(),
+                unmanaged: false,
                 fingerprint: None,
             }
         }

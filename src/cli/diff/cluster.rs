@@ -35,9 +35,6 @@ pub enum ClusterError {
     /// There is no cluster.
     #[error(transparent)]
     NoCluster(#[from] NoCluster),
-    /// The client cannot be created.
-    #[error("cannot make a Kubernetes client: {0}")]
-    Client(#[source] kube::Error),
     /// The API server fails or refuses.
     #[error("cannot list {kind}: {source}")]
     List {
@@ -55,15 +52,10 @@ impl ClusterError {
     }
 }
 
-/// Returns a client of the cluster.
-async fn client(arguments: &ClusterArguments) -> Result<Client, ClusterError> {
-    Client::try_from(arguments.kubernetes.config().await?).map_err(ClusterError::Client)
-}
-
 /// Returns the objects of a cluster as if they were manifests: their specs, without what others add. What the manifests refer
 /// to and do not contain is in the cluster already, and is added to them: connections, ConfigMaps and Namespaces.
 pub async fn load(arguments: &ClusterArguments, declared: &mut Loaded) -> Result<Loaded, ClusterError> {
-    let client = client(arguments).await?;
+    let client = arguments.kubernetes.cluster().await?.client;
     let mut items = Vec::new();
     for (kind, group, version, plural) in [
         ("SvixConnection", GROUP, "v1alpha1", "svixconnections"),

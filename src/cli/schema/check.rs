@@ -18,7 +18,10 @@ use crate::{
     },
 };
 
-use super::document::{self, Document, DocumentError};
+use super::{
+    document::{self, Document, DocumentError},
+    format::Output,
+};
 
 /// Say whether a new schema permits payloads that the old one refuses.
 ///
@@ -65,14 +68,6 @@ pub struct Arguments {
     /// Format of the output.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// Text, for people.
-    Text,
-    /// One JSON document, for programs.
-    Json,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use crate::{
     api::WebhookEventType,
     cli::{
         exit::Exit,
-        kubernetes::{KubernetesArguments, NoCluster},
+        kubernetes::{Cluster, KubernetesArguments, NoCluster},
     },
     controller::{
         KubernetesError,
@@ -32,9 +32,6 @@ pub enum ClusterError {
     /// There is no cluster.
     #[error(transparent)]
     NoCluster(#[from] NoCluster),
-    /// The client cannot be created.
-    #[error("cannot make a Kubernetes client: {0}")]
-    Client(#[source] kube::Error),
     /// There is no such event type.
     #[error("found no WebhookEventType {namespace}/{name}; --namespace names another namespace")]
     NoEventType {
@@ -98,9 +95,8 @@ pub struct History {
 impl History {
     /// Reads the history of an event type, without the schemas.
     pub async fn read(arguments: &ClusterArguments, name: &str) -> Result<Self, ClusterError> {
-        let config = arguments.kubernetes.config().await?;
-        let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(ClusterError::Client)?;
+        let Cluster { client, namespace, .. } = arguments.kubernetes.cluster().await?;
+        let namespace = arguments.namespace.clone().unwrap_or(namespace);
         let event_types: Api<WebhookEventType> = Api::namespaced(client.clone(), &namespace);
         let failed =
             |what: String| move |source: kube::Error| ClusterError::Api { what, source: source.into() };

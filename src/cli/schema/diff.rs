@@ -20,6 +20,7 @@ use crate::{
 use super::{
     cluster::{ClusterArguments, ClusterError, History},
     document::{self, DocumentError},
+    format::Output,
 };
 
 /// Show the places where two versions of a schema differ.
@@ -47,14 +48,6 @@ pub struct Arguments {
     /// Format of the output.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// Text, for people.
-    Text,
-    /// One JSON document, for programs.
-    Json,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,11 @@ fn against_all(level: Level) -> [Policy; 1] {
     [Policy { against: CompatibilityAgainst::All, ..enforced(level)[0] }]
 }
 
+/// Without versions that are kept.
+fn assess(old: Schema<'_>, new: Schema<'_>, policies: &[Policy], allowed: Option<&str>) -> Assessment {
+    assess_all(Some(old), &KeptVersions::default(), new, policies, allowed)
+}
+
 /// These versions, the last one first.
 fn kept(versions: &[&Value]) -> KeptVersions {
     let numbers = (1..=versions.len()).rev();

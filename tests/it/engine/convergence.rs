@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use serde_json::json;
-use svix_operator::{embedded::FaultPlan, engine::Kind};
+use svix_operator::{
+    embedded::FaultPlan,
+    engine::{Kind, Object},
+};
 
 use crate::support::{
     harness::{Harness, PATIENCE},
@@ -262,32 +265,61 @@ async fn a_rewritten_number_is_in_sync() {
 #[tokio::test]
 async fn a_slow_first_listing_leaves_ready_objects_alone() {
     // Given objects in sync, and an engine that ended
-    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
-    let names: Vec<_> = (0..20).map(|n| format!("a.n{n}")).collect();
-    harness.declare(names.iter().map(|name| event_type(name)));
-    harness.declare([endpoint("hook", &["a.n0"])]);
-    harness.wait_until_in_sync().await;
-    harness.wait_until_idle().await;
-    let objects = || names.iter().map(|name| event_type(name).key()).chain([endpoint("hook", &[]).key()]);
-    let before: Vec<_> = objects().map(|key| harness.object(&key).unwrap()).collect();
-    let published = harness.all_published().len();
+    let mut harness = harness_in_sync().await;
+    let before = Before::of(&harness);
 
     // When another one begins with a listing that takes longer than anything waits before it is reported
     let latency = Duration::from_millis(1500);
+    restart_with_latency(&mut harness, latency).await;
+
+    // Then nothing is written, published or claimed.
+    before.is_unchanged(&harness);
+}
+
+/// Twenty event types and an endpoint, in sync, and an engine that has nothing to do.
+async fn harness_in_sync() -> Harness {
+    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
+    harness.declare((0..20).map(|n| event_type(&format!("a.n{n}"))));
+    harness.declare([endpoint("hook", &["a.n0"])]);
+    harness.wait_until_in_sync().await;
+    harness.wait_until_idle().await;
+    harness
+}
+
+/// The objects of [`harness_in_sync`] at one time.
+struct Before {
+    objects: Vec<Object>,
+    published: usize,
+}
+
+impl Before {
+    fn of(harness: &Harness) -> Self {
+        let event_types = (0..20).map(|n| event_type(&format!("a.n{n}")).key());
+        let keys = event_types.chain([endpoint("hook", &[]).key()]);
+        let objects = keys.map(|key| harness.object(&key).unwrap()).collect();
+        Self { objects, published: harness.all_published().len() }
+    }
+
+    /// Nothing was written since, and nothing published about the objects.
+    fn is_unchanged(&self, harness: &Harness) {
+        for before in &self.objects {
+            let key = before.key();
+            let now = harness.object(&key).unwrap();
+            assert_eq!(now.conditions(), before.conditions(), "{key}");
+            assert_eq!(now.observed_generation(), before.observed_generation(), "{key}");
+        }
+        let about_objects = |(key, _): &&(_, _)| self.objects.iter().any(|object| object.key() == *key);
+        assert_eq!(harness.all_published()[self.published..].iter().filter(about_objects).count(), 0);
+    }
+}
+
+/// Begins another engine on a Svix that takes this long for each call, and waits until it has nothing to do.
+async fn restart_with_latency(harness: &mut Harness, latency: Duration) {
     harness.svix.faults().set(FaultPlan { latency, ..FaultPlan::default() });
     harness.svix.clear_calls();
     harness.crash_and_restart().await;
-    wait_for_listing(&harness).await;
+    wait_for_listing(harness).await;
     harness.wait_until_idle().await;
-
-    // Then nothing is written, published or claimed.
-    for (key, before) in objects().zip(before) {
-        let now = harness.object(&key).unwrap();
-        assert_eq!(now.conditions(), before.conditions(), "{key}");
-        assert_eq!(now.observed_generation(), before.observed_generation(), "{key}");
-    }
-    let about_objects = |(key, _): &&(_, _)| objects().any(|object| object == *key);
-    assert_eq!(harness.all_published()[published..].iter().filter(about_objects).count(), 0);
 }
 
 /// Waits until the event types were listed, and the endpoints are.
@@ -314,36 +346,19 @@ async fn fill_svix(harness: &Harness, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_listing_of_30_pages_leaves_ready_objects_alone() {
     // Given objects in sync in a Svix whose listing has thirty pages
-    let mut harness = Harness::with_connection(|it| it.with("resyncInterval", "1h")).await;
-    let names: Vec<_> = (0..20).map(|n| format!("a.n{n}")).collect();
-    harness.declare(names.iter().map(|name| event_type(name)));
-    harness.declare([endpoint("hook", &["a.n0"])]);
-    harness.wait_until_in_sync().await;
-    harness.wait_until_idle().await;
+    let mut harness = harness_in_sync().await;
     fill_svix(&harness, 29 * 250).await;
-    let objects = || names.iter().map(|name| event_type(name).key()).chain([endpoint("hook", &[]).key()]);
-    let before: Vec<_> = objects().map(|key| harness.object(&key).unwrap()).collect();
-    let published = harness.all_published().len();
+    let before = Before::of(&harness);
 
     // When another engine lists it, which takes longer than anything waits before it is reported
     let latency = Duration::from_millis(60);
-    harness.svix.faults().set(FaultPlan { latency, ..FaultPlan::default() });
-    harness.svix.clear_calls();
-    harness.crash_and_restart().await;
-    wait_for_listing(&harness).await;
-    harness.wait_until_idle().await;
+    restart_with_latency(&mut harness, latency).await;
 
     // Then nothing is written or published about the objects.
     let calls = harness.svix.calls();
     assert!(calls.iter().filter(|call| call.operation == "event-type.list").count() >= 30);
     assert_eq!(calls.iter().filter(|call| call.is_write()).count(), 0);
-    for (key, before) in objects().zip(before) {
-        let now = harness.object(&key).unwrap();
-        assert_eq!(now.conditions(), before.conditions(), "{key}");
-        assert_eq!(now.observed_generation(), before.observed_generation(), "{key}");
-    }
-    let about_objects = |(key, _): &&(_, _)| objects().any(|object| object == *key);
-    assert_eq!(harness.all_published()[published..].iter().filter(about_objects).count(), 0);
+    before.is_unchanged(&harness);
 }
 
 #[tokio::test]

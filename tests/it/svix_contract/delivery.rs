@@ -59,6 +59,18 @@ impl Given {
         .await
     }
 
+    /// Sends two messages, the first with more fields. The first arrives, and attempts at the second fail; `None`: nothing
+    /// arrives from this server.
+    async fn one_of_two_fails(&self, svix: &Svix, more: Value, failures: usize) -> Option<[String; 2]> {
+        let fine = self.send(svix, more).await;
+        self.arrives(svix, &fine).await?;
+        self.attempted(svix, &fine, 1).await;
+        self.receiver.answer_next(&vec![500; failures]);
+        let failing = self.send(svix, json!({})).await;
+        self.attempted(svix, &failing, 1).await;
+        Some([fine, failing])
+    }
+
     async fn secret(&self, svix: &Svix) -> String {
         let secret = svix.get(&format!("{}secret/", self.mine())).await.expect(200);
         secret["key"].as_str().unwrap().to_owned()
@@ -485,14 +497,9 @@ async fn send_example_needs_an_example_in_version_1() {
 async fn messages_of_an_endpoint_are_listed_by_state_and_channel() {
     contract(async |svix| {
         let given = Given::new(svix, json!({})).await;
-        let fine = given.send(svix, json!({"channels": ["c"]})).await;
-        if given.arrives(svix, &fine).await.is_none() {
+        let Some([fine, failing]) = given.one_of_two_fails(svix, json!({"channels": ["c"]}), 4).await else {
             return;
-        }
-        given.attempted(svix, &fine, 1).await;
-        given.receiver.answer_next(&[500; 4]);
-        let failing = given.send(svix, json!({})).await;
-        given.attempted(svix, &failing, 1).await;
+        };
         let listed = async |query: &str| -> Vec<Value> {
             let list = svix.all(&format!("{}msg/?{query}", given.mine())).await;
             list.into_iter().map(|message| message["id"].clone()).collect()
@@ -522,14 +529,7 @@ async fn messages_of_an_endpoint_are_listed_by_state_and_channel() {
 async fn failed_messages_are_recovered() {
     contract(async |svix| {
         let given = Given::new(svix, json!({})).await;
-        let fine = given.send(svix, json!({})).await;
-        if given.arrives(svix, &fine).await.is_none() {
-            return;
-        }
-        given.attempted(svix, &fine, 1).await;
-        given.receiver.answer_next(&[500; 3]);
-        let failing = given.send(svix, json!({})).await;
-        given.attempted(svix, &failing, 1).await;
+        let Some([fine, failing]) = given.one_of_two_fails(svix, json!({}), 3).await else { return };
         let recover = format!("{}recover/", given.mine());
         let ago = |hours: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
 
@@ -567,14 +567,7 @@ async fn there_is_no_call_that_sends_missing_messages() {
 async fn attempts_at_an_endpoint_are_listed_by_outcome() {
     contract(async |svix| {
         let given = Given::new(svix, json!({})).await;
-        let fine = given.send(svix, json!({})).await;
-        if given.arrives(svix, &fine).await.is_none() {
-            return;
-        }
-        given.attempted(svix, &fine, 1).await;
-        given.receiver.answer_next(&[500; 3]);
-        let failing = given.send(svix, json!({})).await;
-        given.attempted(svix, &failing, 1).await;
+        let Some([fine, failing]) = given.one_of_two_fails(svix, json!({}), 3).await else { return };
         let messages = async |status: u8| -> Vec<Value> {
             let path =
                 format!("/app/{}/attempt/endpoint/mine/?status={status}&with_content=false", given.app);

@@ -189,7 +189,7 @@ pub(super) async fn kept_versions<H: Host>(
         Ok(revisions) => revisions,
         // What is not decided is a warning. What is transient is tried again before anything is written.
         Err(HostError::Forbidden(message) | HostError::Refused(message)) => {
-            return Ok(KeptVersions { missing: vec![message], ..KeptVersions::default() });
+            return Ok(KeptVersions::unread(message));
         }
         Err(error) => return Err(error),
     };
@@ -205,13 +205,8 @@ pub(super) async fn kept_versions<H: Host>(
             true => ctx.host.published(object, &revision.name).await?,
             false => None,
         };
-        match published {
-            Some(published) => {
-                bytes += published.schema.len();
-                kept.versions.push((revision.number, published));
-            }
-            None => kept.missing.push(format!("the schema of revision {} is not kept", revision.number)),
-        }
+        bytes += published.as_ref().map_or(0, |published| published.schema.len());
+        kept.add(revision.number, published);
     }
     Ok(kept)
 }
