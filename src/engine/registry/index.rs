@@ -147,6 +147,26 @@ impl Index {
     }
 
     pub(super) fn insert(&mut self, key: ObjectKey, object: Object) {
+        match self.objects.get(&key) {
+            // Most writes are of status alone.
+            Some(present) if has_same_references(present, &object) => self.replace(&key, object),
+            _ => self.insert_with_references(key, object),
+        }
+    }
+
+    /// Replaces an object by one that refers to the same.
+    fn replace(&mut self, key: &ObjectKey, object: Object) {
+        match is_pending(&object) {
+            true => self.pending_endpoints.insert(key.clone()),
+            false => self.pending_endpoints.remove(key),
+        };
+        if let Some(present) = self.objects.get_mut(key) {
+            *present = object;
+        }
+        self.index_declared(key);
+    }
+
+    fn insert_with_references(&mut self, key: ObjectKey, object: Object) {
         self.remove_from_indexes(&key);
         // All maps share one copy of the names.
         let key = self.objects.get_key_value(&key).map_or(key, |(known, _)| known.clone());
@@ -181,8 +201,13 @@ impl Index {
 
     fn index_declared(&mut self, key: &ObjectKey) {
         let Some(object) = self.objects.get(key) else { return };
-        let connection = self.shared_connection_name(object.connection_name());
-        let declared = object.resource().declared(self.connection(&connection).map(AsRef::as_ref));
+        let connection = object.connection_name();
+        let declared = object.resource().declared(self.connection(connection).map(AsRef::as_ref));
+        let known = self.declared_by.get(key).map(|known| (&*known.0, &known.1));
+        if known == declared.as_ref().map(|resource| (connection, resource)) {
+            return;
+        }
+        let connection = self.shared_connection_name(connection);
         self.remove_declared(key);
         if let Some(resource) = declared {
             let resource = Arc::new((connection, resource));
@@ -249,6 +274,29 @@ impl Index {
     fn shared_connection_name(&self, name: &str) -> Arc<str> {
         self.by_connection.get_key_value(name).map_or_else(|| name.into(), |(known, _)| known.clone())
     }
+}
+
+/// Whether two states of an object have the same place in every index but that of what is declared and what is pending.
+fn has_same_references(present: &Object, object: &Object) -> bool {
+    fn connections(object: &Object) -> [Option<&str>; 3] {
+        [Some(object.connection_name()), object.recorded_connection(), object.half_created_on()]
+    }
+    let has_same_lists = match (present, object) {
+        // What its users declare depends on its spec.
+        (Object::Connection(_), _) => {
+            present.meta().uid == object.meta().uid
+                && present.generation().is_some()
+                && present.generation() == object.generation()
+        }
+        (Object::Endpoint(present), Object::Endpoint(object)) => {
+            present.spec.event_types == object.spec.event_types
+        }
+        _ => true,
+    };
+    has_same_lists
+        && connections(present) == connections(object)
+        && present.resource().secret_names() == object.resource().secret_names()
+        && present.resource().config_map_name() == object.resource().config_map_name()
 }
 
 fn is_pending(object: &Object) -> bool {
