@@ -11,8 +11,10 @@ use super::{report::State, runner::ManifestRunner, status_rows::state};
 
 /// The time without anything to do after which a folder counts as settled.
 const QUIET: Duration = Duration::from_millis(100);
-/// The interval at which this is checked.
+/// The shortest interval at which this is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// How many times as long as a check the wait for the next one is, so that waiting costs little: a check reads all objects.
+const REST: u32 = 20;
 
 /// The treatment of events whose deliveries have not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,7 @@ impl Settling {
     /// Waits. Cancel safe: it can be dropped and called again.
     pub async fn wait(&mut self, runner: &ManifestRunner, shutdown: &CancellationToken) {
         while Instant::now() < self.deadline && !shutdown.is_cancelled() {
+            let begun = Instant::now();
             match self.progress(runner) {
                 Progress::Done => return,
                 Progress::Working => self.quiet_since = None,
@@ -53,7 +56,7 @@ impl Settling {
                     }
                 }
             }
-            tokio::time::sleep(CHECK_INTERVAL).await;
+            tokio::time::sleep(CHECK_INTERVAL.max(begun.elapsed() * REST)).await;
         }
     }
 
