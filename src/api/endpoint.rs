@@ -120,7 +120,7 @@ pub struct WebhookEndpointSpec {
 
     /// The key that Svix signs the events with. Left out: Svix's own, which nobody here sees.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub signing_secret: Option<SigningSecret>,
+    pub signing_secret: Option<Box<SigningSecret>>,
 
     /// Whether Svix sends nothing to the endpoint. Left out: enabled when it is made, and never touched
     /// after, so that Svix's automatic disabling is respected. `false`: enabled when the spec changes, and not again
@@ -260,7 +260,7 @@ impl WebhookEndpointSpec {
             let field = || JsonPointer::from_static("/spec/headers").index(index);
             violations.extend(header.value().err().map(|rule| rule.at(field())));
         }
-        violations.extend(self.signing_secret.iter().flat_map(SigningSecret::violations));
+        violations.extend(self.signing_secret.iter().flat_map(|signing| signing.violations()));
         for key in self.metadata.iter().flat_map(BTreeMap::keys) {
             if key.starts_with(RESERVED_METADATA_PREFIX) {
                 let field = JsonPointer::from_static("/spec/metadata").child(key);
@@ -340,7 +340,7 @@ pub struct WebhookEndpointStatus {
     pub svix: Option<EndpointInSvix>,
     /// The signing key, where it is written to a Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub signing_key: Option<SigningKeyStatus>,
+    pub signing_key: Option<Box<SigningKeyStatus>>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
@@ -349,7 +349,7 @@ pub struct WebhookEndpointStatus {
     pub summary: Option<Summary>,
     /// Messages of the last four weeks, when the spec asks for statistics.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub statistics: Option<Statistics>,
+    pub statistics: Option<Box<Statistics>>,
     /// Whether Svix matches the spec, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]

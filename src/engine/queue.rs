@@ -206,9 +206,7 @@ impl Queue {
                 (false, Some(delay)) => {
                     inner.delay(work.key.clone(), Instant::now() + delay);
                 }
-                (false, None) => {
-                    inner.keys.remove(&work.key);
-                }
+                (false, None) => inner.settle(&work.key),
             }
         }
         drop(inner);
@@ -242,6 +240,15 @@ impl Queue {
 }
 
 impl Inner {
+    /// Removes an object. At rest the queue is empty, so the memory of a start, when it has every object, is given back.
+    fn settle(&mut self, key: &ObjectKey) {
+        const KEPT: usize = 1_024;
+        self.keys.remove(key);
+        if self.keys.capacity() > 8 * self.keys.len().max(KEPT) {
+            self.keys.shrink_to(2 * self.keys.len().max(KEPT));
+        }
+    }
+
     fn enqueue(&mut self, key: ObjectKey) {
         let Some(state) = self.keys.get_mut(&key) else { return };
         if state.queued.is_some() {

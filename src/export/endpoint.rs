@@ -139,7 +139,7 @@ impl Exporter<'_> {
             throttle_rate: observed.throttle_rate.map(i32::from),
             metadata,
             headers: self.headers(found, credentials, limitations),
-            signing_secret: self.signing_secret(found.details, credentials, limitations),
+            signing_secret: self.signing_secret(found.details, credentials, limitations).map(Box::new),
             // One that is enabled stays so, and Svix may disable it when deliveries fail.
             disabled: (observed.disabled && !observed.is_preparing()).then_some(true),
             statistics: None,

@@ -31,7 +31,7 @@ pub fn endpoint(object: &WebhookEndpoint, known: &Known) -> Findings {
     for (field, error) in headers::check(spec.headers.as_deref().unwrap_or_default()) {
         findings.problem(field, error);
     }
-    if let Some(Err(error)) = spec.signing_secret.as_ref().map(signing::check_rotation) {
+    if let Some(Err(error)) = spec.signing_secret.as_deref().map(signing::check_rotation) {
         findings.problem(TooManyKeys::FIELD, error);
     }
     findings.uid("/spec/application", spec.application.as_ref());

@@ -187,7 +187,7 @@ async fn what_svix_disables_by_itself_is_told_like_any_other() {
     harness.wait_for_reason(&hook().key(), "DisabledInSvix").await;
     eventually("the failures in status", PATIENCE, async || {
         let Some(Object::Endpoint(endpoint)) = harness.object(&hook().key()) else { panic!() };
-        let failed = endpoint.status.as_ref()?.statistics?.failed;
+        let failed = endpoint.status.as_ref()?.statistics.as_ref()?.failed;
         (failed == 2).then_some(())
     })
     .await;

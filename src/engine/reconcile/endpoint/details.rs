@@ -121,7 +121,7 @@ pub(super) async fn read_statistics<H: Host>(
         Ok(statistics) => statistics,
         Err(error) => {
             tracing::debug!(object = %pass.object.key(), %error, "cannot read statistics");
-            pass.endpoint.status.as_ref().and_then(|status| status.statistics)
+            pass.endpoint.status.as_ref().and_then(|status| status.statistics.as_deref().copied())
         }
     }
 }

@@ -103,8 +103,8 @@ impl Reconcile for WebhookEndpoint {
         let Details { difference, statistics, signing_key, handled_rotate_at, .. } =
             report.details.unwrap_or_else(|| Details {
                 difference: before.difference,
-                statistics: before.statistics,
-                signing_key: before.signing_key.clone(),
+                statistics: before.statistics.as_deref().copied(),
+                signing_key: before.signing_key.as_deref().cloned(),
                 ..Details::default()
             });
         Status::Endpoint(Box::new(WebhookEndpointStatus {
@@ -117,9 +117,9 @@ impl Reconcile for WebhookEndpoint {
                 _ => before.svix,
             },
             // An endpoint that is only compared keeps its key in the Secret.
-            signing_key: signing_key.or(before.signing_key.filter(|_| !report.is_managed)),
+            signing_key: signing_key.map(Box::new).or(before.signing_key.filter(|_| !report.is_managed)),
             difference: difference.filter(|_| !report.is_managed),
-            statistics,
+            statistics: statistics.map(Box::new),
             summary: Summary::of(&self.spec.event_types, self.spec.channels.as_deref()),
             conditions,
         }))

@@ -100,7 +100,7 @@ pub(super) fn outcome<H: Host>(
 /// Returns what status says of the signing key by now.
 fn stored_signing_key<H: Host>(pass: &Pass<'_, H>) -> Option<SigningKeyStatus> {
     match pass.ctx.registry.get(&pass.object.key())? {
-        Object::Endpoint(endpoint) => endpoint.status.as_ref()?.signing_key.clone(),
+        Object::Endpoint(endpoint) => endpoint.status.as_ref()?.signing_key.as_deref().cloned(),
         _ => None,
     }
 }

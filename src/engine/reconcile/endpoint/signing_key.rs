@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::{
     api::{
-        ROTATE_AT_ANNOTATION, Reason, SigningKeyStatus, SigningSecret, ToSecret, WebhookEndpoint,
-        WebhookEndpointStatus, annotation,
+        ROTATE_AT_ANNOTATION, Reason, SigningSecret, ToSecret, WebhookEndpoint, WebhookEndpointStatus,
+        annotation,
     },
     plan::{
         ReconcileError,
@@ -292,7 +292,7 @@ async fn record_publication<H: Host>(pass: &Pass<'_, H>) -> Result<(), HostError
     if before.signing_key.is_some() {
         return Ok(());
     }
-    let status = WebhookEndpointStatus { signing_key: Some(SigningKeyStatus::default()), ..before };
+    let status = WebhookEndpointStatus { signing_key: Some(Box::default()), ..before };
     status::write(pass.ctx, &object, Status::Endpoint(Box::new(status))).await?;
     Ok(())
 }
