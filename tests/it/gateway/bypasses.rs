@@ -98,10 +98,11 @@ async fn request_smuggling_is_not_possible() {
         GOOD.len()
     );
     let answer = gateway.raw(both.as_bytes()).await;
-    assert!(matches!(answer.status, 202 | 400), "{answer:?}");
-    for received in gateway.upstream.requests() {
-        assert_eq!(received.body, GOOD.as_bytes(), "only the whole good message");
-    }
+    // It is read by its chunks, and nothing of its framing is forwarded.
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let received = gateway.upstream.requests();
+    let bodies: Vec<_> = received.iter().map(|received| received.body.as_slice()).collect();
+    assert_eq!(bodies, [GOOD.as_bytes()], "only the whole good message");
     let before = gateway.upstream.requests().len();
     for (header, status) in [
         ("content-length: 3\r\ncontent-length: 47", 400),
