@@ -11,7 +11,7 @@ mod unknown;
 mod writer;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -112,7 +112,7 @@ struct Entry {
     compiled: ArcSwapOption<Compiled>,
     /// Whether it was used since the clock's hand last passed.
     used: AtomicBool,
-    /// The memory that the compiled schema takes, in bytes.
+    /// The memory that the compiled schema takes beside its patterns, in bytes.
     size: usize,
 }
 
@@ -123,7 +123,8 @@ struct Clock {
     /// The memory that they may take, and that they do take, in bytes.
     max_bytes: usize,
     bytes: usize,
-    entries: VecDeque<Arc<Entry>>,
+    /// Each with the memory that it takes.
+    entries: VecDeque<(Arc<Entry>, usize)>,
 }
 
 impl Default for Catalogue {
@@ -262,9 +263,7 @@ impl Catalogue {
     }
 
     fn insert(&self, connection: &str, name: &str, entry: Arc<Entry>) {
-        self.change(connection, |table| {
-            table.insert(name.into(), entry);
-        });
+        self.change(connection, |table| Vec::from_iter(table.insert(name.into(), entry)));
     }
 
     /// Returns the entry of an event type, if it is declared like this already.
@@ -275,9 +274,7 @@ impl Catalogue {
     /// Removes an event type that no object declares any more.
     pub fn remove(&self, connection: &str, name: &str) {
         if self.contains(connection, name) {
-            self.change(connection, |table| {
-                table.remove(name);
-            });
+            self.change(connection, |table| Vec::from_iter(table.remove(name)));
         }
     }
 
@@ -308,8 +305,20 @@ impl Catalogue {
             };
             table.insert(name.into(), entry);
         }
-        self.change(connection, |present| *present = table);
+        self.replace_table(connection, table);
         broken
+    }
+
+    fn replace_table(&self, connection: &str, table: HashMap<Box<str>, Arc<Entry>>) {
+        self.change(connection, |present| {
+            let is_displaced = |(name, entry): &(Box<str>, Arc<Entry>)| {
+                table.get(name).is_none_or(|new| !Arc::ptr_eq(new, entry))
+            };
+            let displaced = std::mem::take(present).into_iter().filter(is_displaced);
+            let displaced = displaced.map(|(_, entry)| entry).collect();
+            *present = table;
+            displaced
+        });
     }
 
     /// Replaces what may be declared beyond the event types that can be used.
@@ -368,17 +377,28 @@ impl Catalogue {
         self.inner.tables.load().get(connection)?.get(name).cloned()
     }
 
-    fn change(&self, connection: &str, with: impl FnOnce(&mut HashMap<Box<str>, Arc<Entry>>)) {
-        let _guard = self.inner.writer.lock();
-        let mut tables = Tables::clone(&self.inner.tables.load());
-        let mut table = tables.get(connection).map(|table| HashMap::clone(table)).unwrap_or_default();
-        with(&mut table);
-        if table.is_empty() {
-            tables.remove(connection);
-        } else {
-            tables.insert(connection.into(), Arc::new(table));
+    /// Changes the table of a connection. `with` returns the entries that it displaces, which are compiled no more.
+    fn change(
+        &self,
+        connection: &str,
+        with: impl FnOnce(&mut HashMap<Box<str>, Arc<Entry>>) -> Vec<Arc<Entry>>,
+    ) {
+        let displaced = {
+            let _guard = self.inner.writer.lock();
+            let mut tables = Tables::clone(&self.inner.tables.load());
+            let mut table = tables.get(connection).map(|table| HashMap::clone(table)).unwrap_or_default();
+            let displaced = with(&mut table);
+            if table.is_empty() {
+                tables.remove(connection);
+            } else {
+                tables.insert(connection.into(), Arc::new(table));
+            }
+            self.inner.tables.store(Arc::new(tables));
+            displaced
+        };
+        if displaced.iter().any(|entry| entry.compiled.load().is_some()) {
+            self.inner.compiled.lock().remove(&displaced);
         }
-        self.inner.tables.store(Arc::new(tables));
     }
 
     /// The compiled schema of an entry, compiled now if it is not. It did compile when it was taken in.
@@ -416,7 +436,7 @@ impl Catalogue {
         }
         let compiled = Arc::new(compiled?);
         entry.compiled.store(Some(compiled.clone()));
-        self.inner.compiled.lock().insert(entry.clone());
+        self.inner.compiled.lock().insert(entry.clone(), entry.size + compiled.pattern_memory());
         Ok(Some(compiled))
     }
 }
@@ -439,23 +459,36 @@ impl Entry {
 }
 
 impl Clock {
-    fn insert(&mut self, entry: Arc<Entry>) {
+    fn insert(&mut self, entry: Arc<Entry>, size: usize) {
         // Two requests may have compiled it at once.
-        if self.entries.iter().any(|present| Arc::ptr_eq(present, &entry)) {
+        if self.entries.iter().any(|(present, _)| Arc::ptr_eq(present, &entry)) {
             return;
         }
-        while self.entries.len() >= self.most || self.bytes + entry.size > self.max_bytes {
-            let Some(oldest) = self.entries.pop_front() else { break };
-            // One that only the clock still knows has been displaced from the catalogue.
+        while self.entries.len() >= self.most || self.bytes + size > self.max_bytes {
+            let Some((oldest, its_size)) = self.entries.pop_front() else { break };
+            // One that only the clock still knows was displaced while it was compiled.
             let wanted = Arc::strong_count(&oldest) > 1 && oldest.used.swap(false, Ordering::Relaxed);
             if wanted {
-                self.entries.push_back(oldest);
+                self.entries.push_back((oldest, its_size));
             } else {
-                self.bytes -= oldest.size;
+                self.bytes -= its_size;
                 oldest.compiled.store(None);
             }
         }
-        self.bytes += entry.size;
-        self.entries.push_back(entry);
+        self.bytes += size;
+        self.entries.push_back((entry, size));
+    }
+
+    fn remove(&mut self, displaced: &[Arc<Entry>]) {
+        let displaced: HashSet<_> = displaced.iter().map(Arc::as_ptr).collect();
+        let bytes = &mut self.bytes;
+        self.entries.retain(|(entry, size)| {
+            let is_displaced = displaced.contains(&Arc::as_ptr(entry));
+            if is_displaced {
+                *bytes -= size;
+                entry.compiled.store(None);
+            }
+            !is_displaced
+        });
     }
 }

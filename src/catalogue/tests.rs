@@ -85,6 +85,39 @@ fn compiled_schemas_stay_within_their_memory() {
 }
 
 #[test]
+fn what_is_displaced_is_compiled_no_more() {
+    let catalogue = Catalogue::default();
+    let required = |n: usize| declared(&json!({"required": [format!("k{n}")]}));
+    let kept = || catalogue.inner.compiled.lock().entries.len();
+
+    for n in 0..5 {
+        catalogue.put("c", "a.b", required(n)).unwrap();
+        catalogue.put("c", "a.other", required(0)).unwrap();
+    }
+    assert_eq!(kept(), 2, "an edit keeps no earlier version");
+    catalogue.remove("c", "a.other");
+    assert_eq!(kept(), 1);
+    assert!(catalogue.replace("c", [("a.b".to_owned(), required(7))]).is_empty());
+    assert_eq!(kept(), 1);
+    assert!(catalogue.replace("c", []).is_empty());
+    assert_eq!((kept(), catalogue.inner.compiled.lock().bytes), (0, 0));
+}
+
+#[test]
+fn the_programs_of_patterns_count_as_memory() {
+    let catalogue = Catalogue::with_memory(100, 5 * 1024 * 1024);
+    let patterns = |n: usize| -> serde_json::Map<_, _> {
+        (0..100).map(|i| (format!("p{i}"), json!({"pattern": format!("{n}.*{i}[a-z]{{100}}")}))).collect()
+    };
+
+    for n in 0..10 {
+        catalogue.put("c", &format!("a.b{n}"), declared(&json!({"properties": patterns(n)}))).unwrap();
+    }
+
+    assert_eq!(compiled_now(&catalogue), 2, "each takes about two megabytes");
+}
+
+#[test]
 fn readers_see_one_schema_or_the_other_while_it_changes() {
     let catalogue = Catalogue::new(1);
     let old = declared(&json!({"required": ["old"]}));

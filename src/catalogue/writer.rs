@@ -91,7 +91,7 @@ impl CatalogueWriter {
             };
             table.extend(entry.map(|entry| (name.into(), entry)));
         }
-        self.catalogue.change(connection, |present| *present = table);
+        self.catalogue.replace_table(connection, table);
         drop(permit);
         unusable
     }

@@ -17,7 +17,7 @@ const BRIEF_STEPS: u64 = 50_000;
 const MAX_REFERENCE_STEPS: usize = 5_000_000;
 /// As many take less than a millisecond.
 const BRIEF_REFERENCE_STEPS: usize = 20_000;
-/// Largest programs of all patterns of a schema together, in ranges of characters: about twenty megabytes.
+/// Largest programs of all patterns of a schema together, in ranges of characters.
 pub(super) const MAX_PATTERN_SIZE: usize = 1_000_000;
 /// As large ones are compiled in about a millisecond.
 const BRIEF_PATTERN_SIZE: usize = 2_000;

@@ -53,6 +53,9 @@ pub use violation::{Violation, describe};
 pub use warnings::{Warning, warnings};
 pub use weight::{MAX_WEIGHT, check as check_weight, compiled_size, weigh};
 
+/// Schemas whose patterns take more bytes are compiled one at a time.
+const LARGE_PATTERNS: usize = 4 * 1024 * 1024;
+
 /// A schema ready to judge payloads.
 pub struct Compiled {
     validator: Validator<Metered>,
@@ -113,10 +116,11 @@ impl Compiled {
             return Err(error::beyond("too large to be compiled at once"));
         }
         let is_large = limits::check(schema)?;
-        let _guard = is_large.then(exclusive::enter);
+        let _large = is_large.then(exclusive::enter);
         let document = Document::read(schema, draft(schema)?)?;
         let deepest = work::deepest_payload(&document, effort.reference_steps())?;
         let patterns = Patterns::within(&document, effort.pattern_size())?;
+        let _guard = (!is_large && patterns.memory() > LARGE_PATTERNS).then(exclusive::enter);
         let validator = validator::build(&document, &patterns, format_assertion)?;
         let weights = Weights {
             text: if format_assertion { formats::weight(&document) } else { 0 },
@@ -127,6 +131,12 @@ impl Compiled {
             }),
         };
         Ok(Self { validator, patterns, deepest, weights })
+    }
+
+    /// The memory that the patterns take beside what [`compiled_size`] says of the text, in bytes, about.
+    #[must_use]
+    pub fn pattern_memory(&self) -> usize {
+        self.patterns.memory()
     }
 
     /// Whether a payload matches the schema. Cheaper than [`Compiled::violations`] for one that does not.

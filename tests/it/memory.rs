@@ -5,7 +5,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use serde_json::json;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::support::{
@@ -37,8 +38,12 @@ struct Gateway {
 
 impl Gateway {
     async fn start() -> Self {
+        Self::with_schema(json!({"type": "object"})).await
+    }
+
+    async fn with_schema(schema: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let manifest = event_type("a.one").with("schema", json!({"type": "object"})).0;
+        let manifest = event_type("a.one").with("schema", schema).0;
         std::fs::write(folder.path().join("types.yaml"), manifest.to_string()).unwrap();
         let svix = RawServer::start(|_| Answer::Silence).await;
         let address = free_address();
@@ -125,4 +130,26 @@ async fn all_that_is_large_at_once_fits_into_the_gateways_limit() {
     assert_eq!(small, Some(200), "a small body is judged all the same");
     assert!(judged.iter().all(|status| matches!(status, Some(200 | 503))), "{judged:?}");
     drop((heads, withheld));
+}
+
+#[tokio::test]
+async fn payloads_cannot_fill_the_tables_of_patterns() {
+    const PATTERNS: usize = 300;
+    // Each text of `a` and `b` leads a DFA of one of these patterns to states of its own.
+    let pattern = |i: usize| (format!("p{i}"), json!({"pattern": format!("a[ab]{{30}}c|{i}q|^[ab]+$")}));
+    let properties: serde_json::Map<_, _> = (0..PATTERNS).map(pattern).collect();
+    let gateway = Gateway::with_schema(json!({"type": "object", "properties": properties})).await;
+
+    let mut random = StdRng::seed_from_u64(7);
+    for _ in 0..25 {
+        let text = |_| if random.random_bool(0.5) { 'a' } else { 'b' };
+        let texts: String = (0..PATTERNS * 300).map(text).collect();
+        let texts = texts.as_bytes().chunks(300).map(String::from_utf8_lossy).enumerate();
+        let payload: serde_json::Map<_, _> = texts.map(|(i, text)| (format!("p{i}"), json!(text))).collect();
+        assert_eq!(gateway.check(Value::Object(payload).to_string()).await, Some(200));
+    }
+
+    let peak = gateway.peak_mib();
+    println!("gateway, 300 patterns that 25 payloads lead to other states: {peak} MiB");
+    assert!(peak < LIMIT_OF_SIDECARS, "{peak} MiB");
 }

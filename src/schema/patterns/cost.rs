@@ -21,9 +21,9 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// Adds what a translated pattern costs and returns its states, or says that the patterns up to it take too much
+    /// Adds what a translated pattern costs and returns that, or says that the patterns up to it take too much
     /// memory. `max_size`: the largest programs of all patterns together, in ranges of characters.
-    pub fn add(&mut self, translation: &str, pointer: &str, max_size: usize) -> Result<usize, InvalidSchema> {
+    pub fn add(&mut self, translation: &str, pointer: &str, max_size: usize) -> Result<Self, InvalidSchema> {
         let mut own = Self::default();
         // Reading a long one would take much memory by itself.
         if translation.len() <= MAX_LENGTH {
@@ -31,14 +31,21 @@ impl Cost {
             *self = self.plus(own);
         }
         if self.size > max_size || translation.len() > MAX_LENGTH {
-            return Err(InvalidSchema::Limit {
-                pointer: pointer.to_owned(),
-                message: "the patterns up to this one become too large; repeat less, or name fewer characters than \
-                          \\p{…} does"
-                    .to_owned(),
-            });
+            return Err(too_large(pointer));
         }
-        Ok(own.states)
+        Ok(own)
+    }
+
+    /// The states that one character may meet.
+    pub fn states(self) -> usize {
+        self.states
+    }
+
+    /// The memory that the program takes, in bytes, about, as measured with patterns of many kinds.
+    pub fn memory(self) -> usize {
+        const PROGRAM: usize = 12 * 1024;
+        const RANGE: usize = 64;
+        PROGRAM.saturating_add(self.size.saturating_mul(RANGE))
     }
 
     fn plus(self, other: Self) -> Self {
@@ -47,6 +54,16 @@ impl Cost {
 
     fn times(self, factor: usize) -> Self {
         Self { size: self.size.saturating_mul(factor), states: self.states.saturating_mul(factor) }
+    }
+}
+
+/// The error of the pattern at which all of them take too much memory.
+pub(super) fn too_large(pointer: &str) -> InvalidSchema {
+    InvalidSchema::Limit {
+        pointer: pointer.to_owned(),
+        message: "the patterns up to this one become too large; repeat less, name fewer characters than \\p{…} does, or use \
+                  fewer different patterns"
+            .to_owned(),
     }
 }
 

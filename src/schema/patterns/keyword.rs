@@ -1,7 +1,7 @@
 //! The keyword `pattern`, which counts what matching costs.
 //!
 //! 1. Matching a text takes at most a step for each byte and each state of the pattern. As long as that is little, it is
-//!    counted, and the regex crate matches.
+//!    counted, and the regex engine matches.
 //! 2. Where it is more in one judgement, a lazy DFA matches ([`Matcher::count`]): for most patterns a byte then takes one
 //!    transition of a table, whatever the number of states. What the table grows by is counted, so a text that has a
 //!    pattern build state after state uses up the steps, and is given up in the middle.
@@ -13,10 +13,10 @@ use std::{
 
 use jsonschema::{Keyword, ValidationError, paths::Location};
 use parking_lot::Mutex;
-use regex::Regex;
 use regex_automata::{
     Input,
     hybrid::dfa::{Cache, DFA},
+    meta::Regex,
     nfa::thompson::{self, WhichCaptures},
 };
 use serde_json::{Map, Value};
@@ -29,6 +29,10 @@ use crate::schema::{
 
 /// Largest compiled program of one pattern, in bytes.
 const MAX_PROGRAM: usize = 10 * 1024 * 1024;
+/// Largest table of transitions that a pattern keeps between judgements, in bytes: enough for what people write, and a pattern
+/// that needs more is matched without one. The regex crate's two megabytes would add up, as a schema may have thousands of
+/// patterns, and payloads can fill the table of each.
+pub(in crate::schema) const MAX_KEPT_TABLE: usize = 16 * 1024;
 /// Most steps of the first kind for a pattern in one judgement.
 const MAX_SIMPLE_STEPS: u64 = 20_000;
 /// Largest table of transitions; one that is full is begun again.
@@ -52,18 +56,29 @@ pub(in crate::schema) fn factory(
         if let Some(matcher) = known.get(pattern) {
             return Ok(Box::new(Pattern(matcher.clone())));
         }
-        let regex = regex::RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build();
-        let regex = regex.map_err(|_| ValidationError::custom(TOO_LARGE))?;
+        let regex = regex(pattern).map_err(|_| ValidationError::custom(TOO_LARGE))?;
         let matcher = Arc::new(Matcher {
             index: known.len(),
             regex,
             dfa: OnceLock::new(),
+            translated: pattern.as_str().into(),
             states: cost::states(pattern).max(1) as u64,
             original: original.get(pattern).unwrap_or(pattern).as_str().into(),
         });
         known.insert(pattern.clone(), matcher.clone());
         Ok(Box::new(Pattern(matcher)))
     }
+}
+
+/// Compiles a pattern to a program whose memory is bounded while it matches, too.
+fn regex(pattern: &str) -> Result<Regex, Box<regex_automata::meta::BuildError>> {
+    let config = Regex::config()
+        .nfa_size_limit(Some(MAX_PROGRAM))
+        .which_captures(WhichCaptures::None)
+        .hybrid_cache_capacity(MAX_KEPT_TABLE)
+        .onepass(false)
+        .backtrack(false);
+    Ok(Regex::builder().configure(config).build(pattern)?)
 }
 
 /// What is expected in place of a pattern that does not compile.
@@ -73,6 +88,7 @@ struct Matcher {
     /// The number of the pattern in its schema.
     index: usize,
     regex: Regex,
+    translated: Box<str>,
     /// The lazy DFA, made when it is needed; `None` inside: it cannot match this pattern.
     dfa: OnceLock<Option<DFA>>,
     /// The states that each byte of text may meet.
@@ -103,7 +119,7 @@ impl Matcher {
 
     fn dfa(&self) -> Option<DFA> {
         // Between the bytes of a character, it would find an empty match, which the regex crate leaves out.
-        if self.regex.as_str().contains(r"\B") {
+        if self.translated.contains(r"\B") {
             return None;
         }
         DFA::builder()
@@ -111,7 +127,7 @@ impl Matcher {
             .thompson(
                 thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(MAX_PROGRAM)),
             )
-            .build(self.regex.as_str())
+            .build(&self.translated)
             .ok()
     }
 }

@@ -16,7 +16,10 @@ use super::{
     document::Document, effort::MAX_PATTERN_SIZE, error::InvalidSchema, pointer::push_part, text::quoted,
 };
 use cost::Cost;
-pub(super) use keyword::factory;
+pub(super) use keyword::{MAX_KEPT_TABLE, factory};
+
+/// Most memory of the programs of all patterns of a schema, in bytes.
+const MAX_MEMORY: usize = 32 * 1024 * 1024;
 
 /// The patterns of a schema and their translations.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(super) struct Patterns {
     /// The same in reverse. No two patterns become one.
     original: HashMap<String, String>,
     cost: Cost,
+    /// The memory of all programs, in bytes, about.
+    memory: usize,
     /// The most states of one key of `patternProperties`.
     states_of_names: usize,
 }
@@ -76,11 +81,19 @@ impl Patterns {
         let mut taken: HashSet<Cow<'_, str>> = all.iter().map(|found| found.pattern.into()).collect();
         for Found { pattern, pointer, is_used, is_of_names } in all {
             let Some(translation) = translation(pattern, &pointer, is_used)? else { continue };
-            let states = patterns.cost.add(&translation, &pointer, max_size)?;
+            let own = patterns.cost.add(&translation, &pointer, max_size)?;
             if is_of_names {
-                patterns.states_of_names = patterns.states_of_names.max(states);
+                patterns.states_of_names = patterns.states_of_names.max(own.states());
             }
-            if !known.insert(pattern) || translation == pattern {
+            let is_new = known.insert(pattern);
+            // Of the patterns of texts, each has one program in a schema.
+            if is_new || is_of_names {
+                patterns.memory += own.memory();
+                if patterns.memory > MAX_MEMORY {
+                    return Err(cost::too_large(&pointer));
+                }
+            }
+            if !is_new || translation == pattern {
                 continue;
             }
             let mut unique = translation;
@@ -142,6 +155,11 @@ impl Patterns {
     /// The patterns as their author wrote them, by translation.
     pub fn originals(&self) -> HashMap<String, String> {
         self.original.clone()
+    }
+
+    /// The memory of all programs, in bytes, about.
+    pub fn memory(&self) -> usize {
+        self.memory
     }
 
     /// The most states of one pattern for names of members.

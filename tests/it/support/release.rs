@@ -43,7 +43,9 @@ pub async fn allow(control_plane: &ControlPlane, release: &str) {
 /// The same for the webhook alone; answers the name of its account.
 pub async fn allow_webhook(control_plane: &ControlPlane, release: &str) -> String {
     let account = format!("{release}-webhook");
-    apply(control_plane, release, |object| object["metadata"]["name"] == account.as_str()).await;
+    let is_its =
+        |object: &Value| object["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(&account));
+    apply(control_plane, release, is_its).await;
     account
 }
 
