@@ -6,7 +6,9 @@
 
 pub mod certificates;
 mod history;
+mod intake;
 pub mod judge;
+mod limits;
 mod messages;
 mod review;
 pub mod server;
