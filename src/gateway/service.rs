@@ -29,6 +29,7 @@ use crate::{
 };
 
 use super::{
+    audit::AuditLog,
     body::{Body, BodyError},
     buffer::{self, BufferBudget, BufferPermit},
     example, headers,
@@ -93,6 +94,7 @@ pub(super) struct Service {
     catalogue: Catalogue,
     upstream: Upstream,
     metrics: GatewayMetrics,
+    audit: AuditLog,
     in_flight: InFlight,
     budget: BufferBudget,
     /// The key of the digests of credentials.
@@ -116,6 +118,7 @@ impl Service {
             in_flight: InFlight::new(options.limits.max_in_flight, metrics.clone()),
             turns: Permits::new(turns::heavy_tasks()),
             is_loaded: AtomicBool::new(false),
+            audit: AuditLog::default(),
             options,
             catalogue,
             upstream,
@@ -325,6 +328,7 @@ impl Service {
     /// policy is to warn.
     fn record_mismatch(&self, mismatch: &Mismatch) -> Option<HeaderValue> {
         self.metrics.violated(mismatch.policy.as_str());
+        self.audit.record(&mismatch.event_type, &mismatch.places);
         if mismatch.policy != PayloadPolicy::Warn {
             return None;
         }
@@ -373,7 +377,7 @@ impl Service {
         });
         match judgement.await? {
             Judgement::Valid | Judgement::NotValidated => Ok((GatewayOutcome::Checked, response::valid())),
-            Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+            Judgement::Invalid { policy, violations, more, .. } => {
                 self.metrics.violated(policy.as_str());
                 Ok((GatewayOutcome::Invalid, response::invalid(policy, &violations, more)))
             }
