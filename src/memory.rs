@@ -22,6 +22,9 @@ pub const SMALL: usize = 1024 * 1024;
 /// Memory for all small reservations together, in bytes.
 pub const SMALL_TOTAL: usize = 8 * 1024 * 1024;
 
+/// The same in the sidecar, whose small work does not wait for anything while it has memory.
+pub const SMALL_TOTAL_OF_SIDECAR: usize = 4 * 1024 * 1024;
+
 /// Memory for all large reservations together, in bytes. Together with what a process takes at rest, this fits into the
 /// limits of the chart.
 pub const LARGE_TOTAL: usize = 48 * 1024 * 1024;

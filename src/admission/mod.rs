@@ -7,7 +7,9 @@
 pub mod certificates;
 mod endpoints;
 mod history;
+mod intake;
 pub mod judge;
+mod limits;
 mod messages;
 mod review;
 pub mod server;

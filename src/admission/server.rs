@@ -1,9 +1,9 @@
 //! The HTTPS server of the admission webhook: `POST /validate`, called by the API server.
 //!
 //! Everything is limited: the time of the handshake, of the headers and of the whole request, the size of bodies, and the
-//! number of connections and of concurrent reviews. Reviews of large bodies run few at once and have permits of their own;
-//! callers take turns, and the namespaces of a caller do. A new certificate is used for new connections and does not affect open
-//! ones.
+//! number of connections, of requests and of concurrent reviews. Reviews of large bodies run few at once and have permits of their
+//! own; callers take turns, and the namespaces of a caller do. No caller has all requests or all memory of bodies. A new
+//! certificate is used for new connections and does not affect open ones.
 
 use std::{
     convert::Infallible,
@@ -16,7 +16,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
     http::{Request, StatusCode, header},
-    middleware::{self, Next},
+    middleware,
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -36,91 +36,56 @@ use crate::{
     memory::{self, MemoryBudget},
     plan::{compatibility::KeptVersions, revision::MAX_COMPARED},
     telemetry::AdmissionMetrics,
-    turns::{self, Caller, Permit, Permits},
+    turns::{Caller, Permit, Permits},
 };
 
 use super::{
     Known, Outcome,
     certificates::ServingCertificate,
     history,
+    intake::{self, Intake},
     review::{Reviewed, may_compare, review_within},
     wire::namespace_of,
 };
+
+pub use super::limits::Limits;
+
+/// Maximum size of a request line and its headers, in bytes. An API server sends less than a kilobyte.
+const HEAD: usize = 8 * 1024;
 
 /// Time after which an idle connection is closed. Go's clients close theirs after 90 seconds; a server that waits for longer
 /// never closes a connection on which a request is on its way.
 const IDLE: Duration = Duration::from_secs(150);
 
-/// Bodies of up to this size are read without a reservation, in bytes: a connection may have as much in its buffer anyway, and
-/// callers that withhold the end of larger bodies delay none of them.
-const UNRESERVED: usize = 16 * 1024;
-
-/// Limits and timeouts.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Maximum size of a body in bytes. etcd stores objects of up to 1.5 MiB, and a request contains the old object as
-    /// well; the rest is for clusters that raise etcd's limit.
-    pub body: usize,
-    /// Maximum size of all bodies in memory together, in bytes, of those of up to 1 MiB and again of larger ones; further
-    /// requests wait. Callers are not authenticated.
-    pub bodies: usize,
-    /// The same of bodies of up to 64 KiB, which never wait for larger ones.
-    pub small_bodies: usize,
-    /// Memory for all reviews together, in bytes, besides the bodies; further ones wait. Small reviews have memory for
-    /// themselves.
-    pub memory: usize,
-    /// Time for a request, including its body and its review.
-    pub request: Duration,
-    /// Time for the TLS handshake.
-    pub handshake: Duration,
-    /// Maximum number of open connections.
-    pub connections: usize,
-    /// Maximum number of concurrent reviews of bodies of up to 64 KiB that take about a millisecond; further ones wait.
-    pub reviews: usize,
-    /// The same of larger bodies, and of reviews that take longer.
-    pub large_reviews: usize,
-    /// Time for requests in flight to end when the server stops.
-    pub stop: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body: 8 * 1024 * 1024,
-            bodies: 20 * 1024 * 1024,
-            small_bodies: 4 * 1024 * 1024,
-            memory: memory::LARGE_TOTAL,
-            // The API server gives up after timeoutSeconds, ten by default.
-            request: Duration::from_secs(10),
-            handshake: Duration::from_secs(5),
-            connections: 1024,
-            reviews: 64,
-            large_reviews: turns::heavy_tasks(),
-            stop: Duration::from_secs(4),
-        }
-    }
-}
-
-/// The permits of reviews. Those of small and of large ones are apart, so that small ones never wait for large ones; in
-/// both, callers and namespaces take turns. A review that begins as a small one and takes long is begun again as a large one.
-/// Cheap to clone.
+/// The permits of reviews, and their memory. Those of small and of large ones are apart, so that small ones never wait for large
+/// ones; for the permits of both, callers and namespaces take turns. A review that begins as a small one and takes long is begun
+/// again as a large one. Cheap to clone.
 #[derive(Clone)]
 pub struct ReviewTurns {
     small: Permits,
     large: Permits,
+    memory: MemoryBudget,
 }
 
 impl ReviewTurns {
     /// Returns as many permits as the limits say.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self { small: Permits::new(limits.reviews), large: Permits::new(limits.large_reviews) }
+        let memory = MemoryBudget::new(memory::SMALL_TOTAL, limits.memory);
+        Self { small: Permits::new(limits.reviews), large: Permits::new(limits.large_reviews), memory }
     }
 
-    /// Returns how long requests have waited without any of them being reviewed.
+    /// Takes the memory of another server of this process in place of `limits.memory`.
+    #[must_use]
+    pub fn sharing(self, memory: MemoryBudget) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Returns how long small requests have waited without any of them being reviewed. Large ones do not count: a tenant
+    /// whose reviews are much work delays only large ones, and would do so in every replica.
     #[must_use]
     pub fn without_turn(&self) -> Duration {
-        self.small.without_turn().max(self.large.without_turn())
+        self.small.without_turn()
     }
 
     async fn acquire_small(&self, caller: Caller, body: &[u8]) -> Permit {
@@ -137,10 +102,6 @@ struct Shared {
     known: Known,
     metrics: AdmissionMetrics,
     turns: ReviewTurns,
-    bodies: MemoryBudget,
-    small_bodies: MemoryBudget,
-    memory: MemoryBudget,
-    limits: Limits,
 }
 
 /// Serves on a listener until `stop`, then waits for the requests in flight.
@@ -178,10 +139,7 @@ pub async fn serve_in_turns(
         .with_cert_resolver(Arc::new(certificate));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let bodies = MemoryBudget::new(limits.bodies, limits.bodies);
-    let small_bodies = MemoryBudget::new(limits.small_bodies, limits.small_bodies);
-    let memory = MemoryBudget::new(memory::SMALL_TOTAL, limits.memory);
-    let router = router(Shared { known, metrics, turns, bodies, small_bodies, memory, limits });
+    let router = router(Shared { known, metrics, turns }, limits);
     let bounds = connections::Limits::new(limits.connections, IDLE);
     connections::serve(listener, bounds, limits.stop, stop, Handler { acceptor, router, limits }).await;
     Ok(())
@@ -213,7 +171,8 @@ impl connections::Handler for Handler {
             let (router, max_duration) = (self.router.clone(), self.limits.request);
             async move { Ok::<_, Infallible>(respond(router, request, max_duration).await) }
         });
-        serve_http1(TokioIo::new(stream), service, connection, HeadLimits::default(), stop).await;
+        let head = HeadLimits { size: HEAD, ..HeadLimits::default() };
+        serve_http1(TokioIo::new(stream), service, connection, head, stop).await;
     }
 }
 
@@ -225,24 +184,10 @@ async fn respond(router: Router, request: Request<Incoming>, max_duration: Durat
     }
 }
 
-fn router(shared: Shared) -> Router {
-    let limit = DefaultBodyLimit::max(shared.limits.body);
-    let budget = middleware::from_fn_with_state(shared.clone(), reserve_body);
-    Router::new().route("/validate", post(validate)).layer(limit).layer(budget).with_state(shared)
-}
-
-/// Waits until there is memory for the body, before it is read.
-async fn reserve_body(State(shared): State<Shared>, request: Request<Body>, next: Next) -> Response {
-    let max = shared.limits.body;
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    // A body of unknown length may be as large as the limit.
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max).min(max);
-    let bodies = if length <= judging::LARGE { &shared.small_bodies } else { &shared.bodies };
-    let _permit = match length <= UNRESERVED {
-        true => None,
-        false => Some(bodies.reserve(length).await),
-    };
-    next.run(request).await
+fn router(shared: Shared, limits: Limits) -> Router {
+    let limit = DefaultBodyLimit::max(limits.body);
+    let admit = middleware::from_fn_with_state(Intake::new(limits), intake::admit);
+    Router::new().route("/validate", post(validate)).layer(limit).layer(admit).with_state(shared)
 }
 
 async fn validate(
@@ -271,9 +216,11 @@ async fn validate(
 
 /// Reviews a request: at once where that takes little, else on another thread.
 async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Reviewed, Panicked> {
-    if body.len() <= judging::LARGE && !may_compare(&body) {
+    let bytes = super::memory(&body);
+    // A small body can be a large tree, and would wait for the memory of others.
+    if body.len() <= judging::LARGE && bytes <= memory::SMALL && !may_compare(&body) {
         let _permit = shared.turns.acquire_small(caller, &body).await;
-        let _memory = shared.memory.reserve(super::memory(&body)).await;
+        let _memory = shared.turns.memory.reserve(bytes).await;
         let kept = KeptVersions::default();
         let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, &kept, effort))?;
         if let Some(reviewed) = reviewed {
@@ -286,7 +233,7 @@ async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Review
         history.and_then(|history| Some((history, history::needed(&body, &shared.known.directory)?)));
     // A page of a list is in memory beside what was read of it.
     let of_history = if needed.is_some() { 2 * MAX_COMPARED } else { 0 };
-    let memory = shared.memory.reserve(super::memory(&body) + of_history).await;
+    let memory = shared.turns.memory.reserve(bytes + of_history).await;
     let kept = match needed {
         Some((history, event_type)) => history.kept_versions(&event_type).await,
         None => KeptVersions::default(),

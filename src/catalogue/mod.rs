@@ -36,7 +36,7 @@ pub const DEFAULT_COMPILED: usize = 1024;
 
 /// Memory of all schemas that stay compiled, in bytes, unless something else is asked for. The size of a compiled schema is
 /// estimated from its text.
-pub const DEFAULT_COMPILED_BYTES: usize = 48 * 1024 * 1024;
+pub const DEFAULT_COMPILED_BYTES: usize = 24 * 1024 * 1024;
 
 /// The schema of an event type, as it is declared.
 #[derive(Clone, Debug, PartialEq)]

@@ -102,8 +102,9 @@ pub struct GatewayArguments {
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub max_payload: u32,
 
-    /// Maximum number of concurrent requests; further ones get a 503.
-    #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Maximum number of concurrent requests; further ones get a 503. One address has at most three quarters of them, and one
+    /// token of an address at most three quarters of that.
+    #[arg(long, value_name = "N", default_value = "768", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_in_flight: u32,
 
     /// Seconds until Svix has to respond.

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admission::{Known, SchemaHistory},
     controller::revisions::ClusterHistory,
-    gateway::{Gateway, StartError},
+    gateway::{self, Gateway, StartError},
+    memory::{self, MemoryBudget},
     telemetry::{self, LogFormat, Metrics, Readiness},
 };
 
@@ -175,6 +176,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     readiness.watch_workers();
     let known = Known { namespaces: arguments.watched(), ..Known::default() };
     let ended = CancellationToken::new();
+    // The gateway and the webhook share it.
+    let memory = MemoryBudget::new(memory::SMALL_TOTAL_OF_SIDECAR, memory::LARGE_TOTAL);
     let (encoding, cluster) = if arguments.in_cluster() {
         let (client, namespace) = connect(arguments.namespace.as_deref()).await?;
         let encoding = start_watches(&arguments.source, &client, &known, &readiness);
@@ -189,12 +192,11 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     };
     let gateway = if arguments.gateway.svix_url.is_some() {
         let options = arguments.gateway.options(&arguments.source, encoding)?;
+        let options = gateway::Options { memory: memory.clone(), ..options };
         let started =
             Gateway::start(options, known.catalogue.clone(), metrics.clone(), shutdown.clone()).await;
         let gateway = started.map_err(WebhookError::Gateway)?;
         tracing::info!(gateway = %gateway.address(), "the gateway listens");
-        let turns = gateway.turns();
-        readiness.watch("gateway", "no large message had a turn", move || turns.without_turn());
         Some(gateway)
     } else {
         None
@@ -207,7 +209,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
             let (client, _) = control.run(async move { connect(configured.as_deref()).await }).await??;
             let history: Arc<dyn SchemaHistory> = Arc::new(ClusterHistory(reviewing));
             let known = Known { history: Some(history), ..known };
-            let parts = (known, &metrics, &readiness, stop.clone());
+            let parts = ((known, memory), &metrics, &readiness, stop.clone());
             Some(
                 admission::start(
                     &arguments.admission,

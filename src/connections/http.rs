@@ -66,7 +66,10 @@ pub async fn serve_http1<I, S, B>(
     let counted = service_fn(|request| {
         let guard = connection.begin_request();
         let response = service.call(request);
-        async { Ok::<_, S::Error>(response.await?.map(|body| CountedBody { body, _request: guard })) }
+        // Boxed, so that an idle connection takes no memory for what a request needs.
+        Box::pin(async {
+            Ok::<_, S::Error>(response.await?.map(|body| CountedBody { body, _request: guard }))
+        })
     });
     let http = http1::Builder::new()
         // WatchedIo and Connection have the timeouts.

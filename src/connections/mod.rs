@@ -20,6 +20,7 @@
 mod connection;
 mod http;
 mod limits;
+mod pace;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use crate::turns::Caller;
 pub use connection::Connection;
 pub use http::{HeadLimits, serve_http1};
 pub use limits::{FIRST_REQUEST, Limits};
+pub use pace::{BodyTimes, Pace};
 use table::Table;
 
 /// What a server does with its connections.

@@ -1,81 +1,80 @@
 //! Reads the bodies of messages into memory, within a budget that all requests share.
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::Poll,
-    time::Duration,
-};
+use std::{pin::Pin, task::Poll};
 
 use hyper::body::{Body as _, Bytes, Incoming};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
+
+use crate::{
+    connections::{BodyTimes, Pace},
+    turns::{Sender, Share, Shares},
+};
 
 use super::body::BodyError;
 
 /// A body is large beyond this size.
 const SMALL: usize = 64 * 1024;
 
-/// The bytes of request bodies that may be in memory at the same time. What bodies have beyond their first 64 KiB takes at
-/// most three quarters of it, so callers that withhold the end of large bodies do not keep small ones out.
+/// The bytes of request bodies that may be in memory at the same time. Large bodies have at most three quarters of it, so they
+/// never keep small ones out; and no sender has all of either, so nobody keeps others out who withholds the end of bodies.
 #[derive(Clone)]
 pub(super) struct BufferBudget {
-    used: Arc<AtomicUsize>,
-    used_by_large: Arc<AtomicUsize>,
-    max: usize,
+    all: Shares,
+    large: Shares,
 }
 
 /// The part of a budget that one request uses. Dropping it returns the part.
 pub(super) struct BufferPermit {
     budget: BufferBudget,
-    bytes: usize,
+    sender: Sender,
+    /// Whether the body is large, or was announced to be.
+    is_large: bool,
+    all: Option<Share>,
+    large: Option<Share>,
 }
 
 impl BufferBudget {
     pub(super) fn new(max: usize) -> Self {
-        Self { used: Arc::default(), used_by_large: Arc::default(), max }
+        Self { all: Shares::new(max), large: Shares::new(max / 4 * 3) }
     }
 
-    fn permit(&self) -> BufferPermit {
-        BufferPermit { budget: self.clone(), bytes: 0 }
+    /// Begins a body of a sender, given how large it is at least.
+    fn permit(&self, sender: Sender, announced: usize) -> BufferPermit {
+        BufferPermit { budget: self.clone(), sender, is_large: announced > SMALL, all: None, large: None }
     }
 }
 
 impl BufferPermit {
     /// Adds bytes to this part. Returns whether the budget allows them.
     fn grow(&mut self, bytes: usize) -> bool {
-        let BufferBudget { used, used_by_large, max } = &self.budget;
-        let before = self.large_bytes();
-        self.bytes += bytes;
-        let large = self.large_bytes() - before;
-        let large_total = used_by_large.fetch_add(large, Ordering::Relaxed) + large;
-        let total = used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        total <= *max && (large == 0 || large_total <= max / 4 * 3)
-    }
-
-    /// The bytes beyond those of a small body.
-    fn large_bytes(&self) -> usize {
-        self.bytes.saturating_sub(SMALL)
+        let Self { budget, sender, is_large, all, large } = self;
+        let before = all.as_ref().map_or(0, Share::amount);
+        *is_large |= before + bytes > SMALL;
+        let counted = large.as_ref().map_or(0, Share::amount);
+        // What arrived before it was known to be large counts from now on.
+        let is_allowed = !*is_large || add(large, &budget.large, *sender, before + bytes - counted);
+        is_allowed && add(all, &budget.all, *sender, bytes)
     }
 }
 
-impl Drop for BufferPermit {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.budget.used_by_large.fetch_sub(self.large_bytes(), Ordering::Relaxed);
+fn add(share: &mut Option<Share>, shares: &Shares, sender: Sender, bytes: usize) -> bool {
+    match share {
+        Some(share) => share.try_grow(bytes),
+        None => {
+            *share = shares.try_take(sender, bytes);
+            share.is_some()
+        }
     }
 }
 
-/// Reads a body to its end: at most `max` bytes, within `timeout`. Returns it with the permit for its memory.
+/// Reads a body of a sender to its end: at most `max` bytes, and fast enough. Returns it with the permit for its memory.
 pub(super) async fn read_to_end(
     mut source: Incoming,
     max: usize,
-    timeout: Duration,
+    times: BodyTimes,
     budget: &BufferBudget,
+    sender: Sender,
 ) -> Result<(Bytes, BufferPermit), BodyError> {
-    let mut permit = budget.permit();
     let mut first = Bytes::new();
     // Empty unless the body arrives in several parts.
     let mut all: Vec<u8> = Vec::new();
@@ -83,15 +82,15 @@ pub(super) async fn read_to_end(
     if expected > max {
         return Err(BodyError::TooLarge);
     }
-    // Created only when the body has to be waited for.
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
-    let started = Instant::now();
+    let mut permit = budget.permit(sender, expected);
+    let mut pace = Pace::start(times);
     loop {
+        // Created only when the body has to be waited for.
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
         let frame = std::future::poll_fn(|cx| match Pin::new(&mut source).poll_frame(cx) {
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),
             Poll::Pending => {
-                let timer =
-                    timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(started + timeout)));
+                let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(pace.deadline())));
                 timer.as_mut().poll(cx).map(|()| Err(BodyError::TooSlow))
             }
         })
@@ -105,6 +104,7 @@ pub(super) async fn read_to_end(
         if !permit.grow(data.len()) {
             return Err(BodyError::BudgetExceeded);
         }
+        pace.received(data.len());
         if first.is_empty() && all.is_empty() {
             first = data;
         } else {
@@ -121,26 +121,63 @@ pub(super) async fn read_to_end(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::turns::Caller;
+
+    fn sender(last: u8) -> Sender {
+        Sender::with_credentials(Caller::at([127, 0, 0, last].into()), 0)
+    }
 
     #[test]
     fn large_bodies_leave_room_for_small_ones() {
         let budget = BufferBudget::new(16 * SMALL);
-        let mut large = budget.permit();
-        assert!(large.grow(SMALL) && large.grow(12 * SMALL));
+        let mut large = budget.permit(sender(1), 12 * SMALL);
+        assert!(large.grow(SMALL) && large.grow(5 * SMALL));
+        let mut of_others: Vec<_> = (2..20).map(|last| budget.permit(sender(last), 2 * SMALL)).collect();
+        while of_others.iter_mut().any(|body| body.grow(SMALL / 4)) {}
 
-        assert!(!budget.permit().grow(2 * SMALL), "another large body");
-        assert!(budget.permit().grow(SMALL), "a small one");
+        assert!(!budget.permit(sender(20), 2 * SMALL).grow(SMALL), "another large body");
+        let small: Vec<_> = (0..4).map(|_| budget.permit(sender(20), SMALL)).collect();
+        let fit = small.into_iter().map(|mut body| body.grow(SMALL / 2).then_some(body));
+        assert_eq!(fit.collect::<Vec<_>>().iter().flatten().count(), 4, "small ones");
+    }
+
+    #[test]
+    fn a_body_may_turn_out_to_be_large() {
+        let budget = BufferBudget::new(16 * SMALL);
+        let mut body = budget.permit(sender(1), 0);
+        assert!(body.grow(SMALL));
+        assert_eq!((budget.all.used(), budget.large.used()), (SMALL, 0));
+
+        assert!(body.grow(1));
+        assert_eq!((budget.all.used(), budget.large.used()), (SMALL + 1, SMALL + 1));
+
+        drop(body);
+        assert_eq!((budget.all.used(), budget.large.used()), (0, 0));
+    }
+
+    #[test]
+    fn one_sender_leaves_room_for_others() {
+        let budget = BufferBudget::new(64 * SMALL);
+        for size in [SMALL, 16 * SMALL] {
+            let mut withheld: Vec<_> = (0..200).map(|_| budget.permit(sender(1), size)).collect();
+            for body in &mut withheld {
+                while body.all.as_ref().map_or(0, Share::amount) < size && body.grow(SMALL / 4) {}
+            }
+
+            let mut other = budget.permit(sender(2), size);
+            assert!(other.grow(SMALL / 4) && other.grow(SMALL / 2), "{size}");
+        }
     }
 
     #[test]
     fn requests_share_the_budget_and_return_their_part() {
         let budget = BufferBudget::new(10);
-        let (mut first, mut second) = (budget.permit(), budget.permit());
+        let (mut first, mut second) = (budget.permit(sender(1), 0), budget.permit(sender(2), 0));
         assert!(first.grow(6) && second.grow(4));
 
         assert!(!second.grow(1), "more than the budget");
         drop(second);
 
-        assert!(first.grow(4), "the part of the other request is free again");
+        assert!(budget.permit(sender(3), 0).grow(4), "the part of the other request is free again");
     }
 }

@@ -34,7 +34,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{catalogue::Catalogue, connections, telemetry::Metrics, turns::Permits};
+use crate::{catalogue::Catalogue, connections, telemetry::Metrics};
 
 use service::Service;
 
@@ -65,7 +65,6 @@ pub enum StartError {
 pub struct Gateway {
     address: SocketAddr,
     task: JoinHandle<()>,
-    turns: Permits,
 }
 
 impl Gateway {
@@ -83,23 +82,16 @@ impl Gateway {
         let failed = |source| StartError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let turns = service.turns();
         let bounds = connections::Limits::new(limits.max_connections, limits.idle_timeout);
         let handler = connection::Handler { service, metrics, limits };
         let task = tokio::spawn(connections::serve(listener, bounds, limits.grace, stop, handler));
-        Ok(Self { address, task, turns })
+        Ok(Self { address, task })
     }
 
     /// Returns the address that the gateway listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Returns the permits of large messages, for `/readyz`.
-    #[must_use]
-    pub fn turns(&self) -> Permits {
-        self.turns.clone()
     }
 
     /// Returns `http://<address>`, without a slash at the end.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{api::ChannelEncoding, schema};
+use crate::{api::ChannelEncoding, connections::BodyTimes, memory::MemoryBudget, schema};
 
 use super::{outcome::Listener, paths::Scope};
 
@@ -50,6 +50,8 @@ pub struct Options {
     pub listener: Option<Listener>,
     /// Limits and timeouts.
     pub limits: Limits,
+    /// The memory for reading payloads as trees, which all servers of a process share.
+    pub memory: MemoryBudget,
 }
 
 impl Options {
@@ -69,6 +71,7 @@ impl Options {
             undeclared_advice: ", or start the gateway with --undeclared pass",
             listener: None,
             limits: Limits::default(),
+            memory: MemoryBudget::default(),
         }
     }
 }
@@ -78,11 +81,13 @@ impl Options {
 pub struct Limits {
     /// Maximum size of a payload in bytes; default and upper bound 1 MiB.
     pub max_payload: usize,
-    /// Maximum number of concurrent requests; further requests get a 503. Default 1024.
+    /// Maximum number of concurrent requests; further requests get a 503. One caller has at most three quarters of them, and
+    /// requests with the same token from one caller at most three quarters of that. Default 768.
     pub max_in_flight: usize,
-    /// Maximum number of open connections; further connections get a 503 and are closed. Default 2048.
+    /// Maximum number of open connections; further connections get a 503 and are closed. Default 1280.
     pub max_connections: usize,
-    /// Maximum number of body bytes in memory, over all requests; beyond it, requests get a 503. Default 32 MiB.
+    /// Maximum number of body bytes in memory, over all requests; beyond it, requests get a 503. Bodies of more than 64 KiB
+    /// have at most three quarters of it, and callers share both as they share requests. Default 20 MiB.
     pub max_buffered: usize,
     /// Maximum size of a request line and its headers in bytes; default 16 KiB.
     pub max_head: usize,
@@ -90,6 +95,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Time for the request body; default 30 s.
     pub body_timeout: Duration,
+    /// Time within which 4 KiB of a request body have to arrive, or its end; default 5 s.
+    pub body_progress: Duration,
     /// Time after which an idle connection is closed; default 75 s.
     pub idle_timeout: Duration,
     /// Time until Svix begins its response, and then between two parts of it; default 30 s.
@@ -102,15 +109,23 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_payload: schema::MAX_PAYLOAD_BYTES,
-            max_in_flight: 1024,
-            max_connections: 2048,
-            max_buffered: 32 * 1024 * 1024,
+            max_in_flight: 768,
+            max_connections: 1280,
+            max_buffered: 20 * 1024 * 1024,
             max_head: 16 * 1024,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            body_progress: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
             upstream_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(30),
         }
+    }
+}
+
+impl Limits {
+    /// Returns how fast a request body has to arrive.
+    pub(super) fn body_times(&self) -> BodyTimes {
+        BodyTimes { total: self.body_timeout, progress: self.body_progress }
     }
 }

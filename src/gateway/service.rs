@@ -1,6 +1,7 @@
 //! Handles one request at a time for all connections: asks [`paths`] and [`judge`] what to do, and does it.
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,19 +12,20 @@ use std::{
 use hyper::{
     Request, Response, StatusCode,
     body::{Body as _, Bytes, Incoming},
-    header::HeaderValue,
+    header::{AUTHORIZATION, CONNECTION, HeaderValue},
     http::request,
 };
 
 use crate::{
     api::PayloadPolicy,
     catalogue::{Catalogue, Judgement},
+    connections::BodyTimes,
     judging, local_requests,
-    memory::{MemoryBudget, MemoryPermit},
+    memory::{self, MemoryPermit},
     plan::{self, ids},
     schema::{self, Effort},
     telemetry::{GatewayMetrics, GatewayOutcome},
-    turns::{self, Caller, Permits},
+    turns::{self, Caller, Permits, Sender},
 };
 
 use super::{
@@ -38,7 +40,7 @@ use super::{
     paths::{self, Target},
     rejection::Rejection,
     report::{Handled, MessageDetails, report},
-    request_guard::{InFlight, RequestGuard},
+    request_guard::{BodyIsRead, InFlight, RequestGuard, sender_of},
     response,
     upstream::{InvalidUpstream, Upstream},
 };
@@ -51,7 +53,7 @@ const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
 /// # Flow
 /// `POST /api/v1/app/{app}/msg`, the creation of a message:
 /// 1. `connection` accepts the connection, reads the headers within a timeout and calls [`Service::handle`] with a
-///    [`RequestGuard`]. A connection or a request beyond the limits gets a 503.
+///    [`RequestGuard`]. A connection or a request beyond the limits, of all or of its sender, gets a 503.
 /// 2. [`paths::read`] maps method and path to a [`Target`]. Anything but an operation of Svix's specification gets a 404,
 ///    an ambiguous path a 400.
 /// 3. [`buffer::read_to_end`] reads the body, within a size (413), a timeout (408) and the memory budget of all requests
@@ -93,9 +95,10 @@ pub(super) struct Service {
     upstream: Upstream,
     metrics: GatewayMetrics,
     audit: AuditLog,
-    in_flight: Arc<InFlight>,
+    in_flight: InFlight,
     budget: BufferBudget,
-    memory: MemoryBudget,
+    /// The key of the digests of credentials.
+    credentials: RandomState,
     /// Judgements that take long are made few at once, and callers take turns.
     turns: Permits,
     is_loaded: AtomicBool,
@@ -111,8 +114,8 @@ impl Service {
             Upstream::new(&options.svix_url, options.ca_bundle.as_deref(), options.limits.upstream_timeout)?;
         Ok(Self {
             budget: BufferBudget::new(options.limits.max_buffered),
-            memory: MemoryBudget::default(),
-            in_flight: Arc::new(InFlight::new(metrics.clone())),
+            credentials: RandomState::new(),
+            in_flight: InFlight::new(options.limits.max_in_flight, metrics.clone()),
             turns: Permits::new(turns::heavy_tasks()),
             is_loaded: AtomicBool::new(false),
             audit: AuditLog::default(),
@@ -130,18 +133,35 @@ impl Service {
         mut request: Request<Incoming>,
     ) -> Response<Body> {
         let started = Instant::now();
-        request.extensions_mut().insert(guard.caller());
-        let handled = if guard.enter(&self.in_flight, self.options.limits.max_in_flight) {
+        let sender = self.sender(guard.caller(), request.headers());
+        let is_read = BodyIsRead::of(&request);
+        request.extensions_mut().insert(sender);
+        request.extensions_mut().insert(is_read.clone());
+        let handled = if guard.enter(&self.in_flight, sender) {
             self.route(request).await
         } else {
             Err(Rejection::overloaded("Too many concurrent requests; try again later."))
         };
         let (outcome, response) = match handled {
             Ok(handled) => handled,
-            Err(rejection) => (rejection.outcome, response::rejected(&rejection)),
+            Err(rejection) => {
+                let mut response = response::rejected(&rejection);
+                if !is_read.get() {
+                    // The rest of the body is not read, so the connection ends. A caller that does not know it would lose its
+                    // next request.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                (rejection.outcome, response)
+            }
         };
         self.metrics.handled(outcome, started.elapsed());
         response.map(|body| body.with_guard(guard))
+    }
+
+    /// Returns who sends a request: a caller, and one of its tokens.
+    fn sender(&self, caller: Caller, headers: &hyper::HeaderMap) -> Sender {
+        let token = headers.get(AUTHORIZATION);
+        Sender::with_credentials(caller, token.map_or(0, |token| self.credentials.hash_one(token.as_bytes())))
     }
 
     async fn route(self: &Arc<Self>, request: Request<Incoming>) -> Handled {
@@ -206,11 +226,11 @@ impl Service {
         details: &mut MessageDetails,
     ) -> Handled {
         let (parts, incoming) = request.into_parts();
-        let (body, _permit) = self.read_body(&parts.headers, incoming).await?;
+        let (body, _permit) = self.read_body(&parts, incoming).await?;
         if self.options.listener.is_some() {
             details.event_type = message::read(&body).ok().map(|message| message.event_type);
         }
-        let decision = self.run_judge(caller_of(&parts), &body, {
+        let decision = self.run_judge(sender_of(&parts), &body, {
             let (this, body) = (self.clone(), body.clone());
             move |effort: &Effort| judge(&body, &this.rules(effort))
         });
@@ -230,7 +250,7 @@ impl Service {
             ));
         }
         let (parts, incoming) = request.into_parts();
-        let (body, _permit) = self.read_body(&parts.headers, incoming).await?;
+        let (body, _permit) = self.read_body(&parts, incoming).await?;
         let event_type = example::event_type(&body).map_err(|error| judge::malformed(&error))?;
         details.event_type = Some(event_type.clone());
         let (document, _document_permit) = match example::known_document(&event_type) {
@@ -242,12 +262,14 @@ impl Service {
                     return Ok((GatewayOutcome::Forwarded, self.upstream.forwarded(response)));
                 }
                 let timeout = self.options.limits.upstream_timeout;
-                let read = buffer::read_to_end(response.into_body(), MAX_DOCUMENT, timeout, &self.budget);
+                let times = BodyTimes { total: timeout, progress: timeout };
+                let (body, sender) = (response.into_body(), sender_of(&parts));
+                let read = buffer::read_to_end(body, MAX_DOCUMENT, times, &self.budget, sender);
                 let (document, permit) = read.await.map_err(unreadable_document)?;
                 (document, Some(permit))
             }
         };
-        let decision = self.run_judge(caller_of(&parts), &document, {
+        let decision = self.run_judge(sender_of(&parts), &document, {
             let (this, document) = (self.clone(), document.clone());
             move |effort: &Effort| {
                 judge::example(&event_type, &document, this.options.scope.surface, &this.rules(effort))
@@ -326,7 +348,8 @@ impl Service {
         if incoming.size_hint().lower() > MAX_BODY as u64 {
             return Err(Rejection::too_large(MAX_BODY));
         }
-        let body = Body::stream(incoming, MAX_BODY as u64, self.options.limits.body_timeout);
+        let times = self.options.limits.body_times();
+        let body = Body::stream(incoming, MAX_BODY as u64, times.progress.min(times.total));
         Ok((GatewayOutcome::Forwarded, self.forward(parts, body).await?))
     }
 
@@ -341,12 +364,12 @@ impl Service {
     /// Validates a payload, without sending it.
     async fn check(self: &Arc<Self>, event_type: &str, request: Request<Incoming>) -> Handled {
         let (parts, incoming) = request.into_parts();
-        let (body, _permit) = self.read_body(&parts.headers, incoming).await?;
+        let (body, _permit) = self.read_body(&parts, incoming).await?;
         if body.len() > self.options.limits.max_payload {
             return Err(Rejection::payload_too_large(body.len(), self.options.limits.max_payload));
         }
         message::check_encoding(&body).map_err(|error| judge::malformed(&error))?;
-        let judgement = self.run_judge(caller_of(&parts), &body, {
+        let judgement = self.run_judge(sender_of(&parts), &body, {
             let (this, event_type, body) = (self.clone(), event_type.to_owned(), body.clone());
             move |effort: &Effort| {
                 this.catalogue.judge_text(&this.options.connection, &event_type, &body, effort)
@@ -370,7 +393,7 @@ impl Service {
     /// Reads the whole body of a request that is to be judged.
     async fn read_body(
         &self,
-        headers: &hyper::HeaderMap,
+        parts: &request::Parts,
         incoming: Incoming,
     ) -> Result<(Bytes, BufferPermit), Rejection> {
         if !self.is_loaded.load(Ordering::Relaxed) {
@@ -380,49 +403,46 @@ impl Service {
             }
             self.is_loaded.store(true, Ordering::Relaxed);
         }
-        if !headers::is_identity(headers) {
+        if !headers::is_identity(&parts.headers) {
             return Err(refused(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "Content-Encoding: expected none or identity; Svix does not decode request bodies.",
             ));
         }
-        let timeout = self.options.limits.body_timeout;
-        Ok(buffer::read_to_end(incoming, MAX_BODY, timeout, &self.budget).await?)
+        let times = self.options.limits.body_times();
+        let read = buffer::read_to_end(incoming, MAX_BODY, times, &self.budget, sender_of(parts)).await?;
+        if let Some(is_read) = parts.extensions.get::<BodyIsRead>() {
+            is_read.set();
+        }
+        Ok(read)
     }
 
-    /// Returns the permits of judgements that take long.
-    pub(super) fn turns(&self) -> Permits {
-        self.turns.clone()
-    }
-
-    /// Runs `judge`: at once where that takes little, else on another thread, few of them at once and in turns by caller. A
-    /// panic, a defect of this program or of a library, rejects this request and no other.
+    /// Runs `judge`: at once where that takes little, else on another thread, few of them at once and in turns by caller and
+    /// token. A panic, a defect of this program or of a library, rejects this request and no other.
     async fn run_judge<T: Send + 'static>(
         &self,
-        caller: Option<Caller>,
+        sender: Sender,
         body: &Bytes,
         judge: impl Fn(&Effort) -> T + Send + 'static,
     ) -> Result<T, Rejection> {
-        if body.len() <= judging::LARGE {
-            let _memory = self.reserve(body).await?;
+        let bytes = message::memory(body);
+        // A small body can be a large tree, and would wait for the memory of others.
+        if body.len() <= judging::LARGE && bytes <= memory::SMALL {
+            let _memory = self.reserve(bytes).await?;
             if let Some(judged) = judging::briefly(&judge).map_err(internal_error)? {
                 return Ok(judged);
             }
         }
         // A permit comes before memory: a request that has memory waits for nothing else.
-        let turn = match caller {
-            Some(caller) => Some(self.turns.acquire(caller, "").await),
-            // Only in a test without a connection.
-            None => None,
-        };
-        let memory = self.reserve(body).await?;
+        let turn = self.turns.acquire(sender.caller(), &sender.credentials().to_string()).await;
+        let memory = self.reserve(bytes).await?;
         judging::thoroughly((turn, memory), judge).await.map_err(internal_error)
     }
 
     /// Waits for the memory that judging a body takes. Most bodies do not have to wait.
-    async fn reserve(&self, body: &Bytes) -> Result<MemoryPermit, Rejection> {
-        let reserve = self.memory.reserve(message::memory(body));
+    async fn reserve(&self, bytes: usize) -> Result<MemoryPermit, Rejection> {
+        let reserve = self.options.memory.reserve(bytes);
         let reserved = tokio::time::timeout(self.options.limits.body_timeout, reserve).await;
         reserved.map_err(|_| Rejection::overloaded("Too many large payloads are judged; try again later."))
     }
@@ -444,10 +464,6 @@ fn internal_error(_: judging::Panicked) -> Rejection {
     tracing::error!("the validation of a payload panicked; the request is rejected");
     let detail = "The payload could not be validated.";
     refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
-}
-
-fn caller_of(parts: &request::Parts) -> Option<Caller> {
-    parts.extensions.get::<Caller>().copied()
 }
 
 /// Returns the rejection for an event type that Svix returned and that could not be read to its end.

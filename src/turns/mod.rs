@@ -1,9 +1,11 @@
 //! Fairness between groups that wait for the same resource: round robin over the groups, first in, first out within each.
 //!
 //! The groups are namespaces, callers or both. A group with 10,000 waiting items delays the single item of another group by
-//! one turn. [`Turns`] is the order alone; [`Permits`] hands out a number of permits in this order.
+//! one turn. [`Turns`] is the order alone; [`Permits`] hands out a number of permits in this order; [`Shares`] divides a quantity
+//! so that one group never has all of it.
 
 mod permits;
+mod shares;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,6 +13,7 @@ use std::{
 };
 
 pub use permits::{Caller, Permit, Permits};
+pub use shares::{Sender, Share, Shares};
 
 /// Items that wait, by group.
 ///
@@ -53,7 +56,15 @@ impl<K: Clone + Eq + Hash, T> Turns<K, T> {
     /// Takes the next item of a group that may have a turn. Groups that may not keep their place. The time grows with the
     /// number of groups that may not.
     pub fn pop_if(&mut self, may: impl Fn(&K) -> bool) -> Option<(K, T)> {
-        let at = self.order.iter().position(may)?;
+        self.pop_where(|group, _| may(group))
+    }
+
+    /// Takes the next item that may have a turn, of the first items of all groups. Groups whose first item may not keep their
+    /// place.
+    pub fn pop_where(&mut self, mut may: impl FnMut(&K, &T) -> bool) -> Option<(K, T)> {
+        let Self { groups, order, .. } = self;
+        let first = |group: &K| groups.get(group).and_then(VecDeque::front);
+        let at = order.iter().position(|group| first(group).is_some_and(|item| may(group, item)))?;
         let group = self.order.remove(at)?;
         let items = self.groups.get_mut(&group)?;
         let item = items.pop_front()?;

@@ -1,16 +1,22 @@
 //! The webhook's HTTPS server without a cluster: its limits, its shutdown, and the replacement of its certificate.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    task::Poll,
+    time::Duration,
+};
 
+use hyper::body::Frame;
 use serde_json::{Value, json};
 use svix_operator::{
     admission::{
         Known,
         certificates::{CertificateBundle, Policy, ServingCertificate, Step, apply_step},
-        server::{self, Limits},
+        server::{self, Limits, ReviewTurns},
     },
     api::{JsonObject, PayloadPolicy},
     catalogue::Declared,
+    memory::MemoryBudget,
     telemetry::Metrics,
 };
 use tokio::{
@@ -43,14 +49,18 @@ struct Server {
 
 impl Server {
     async fn start(bundle: &CertificateBundle, limits: Limits) -> Self {
+        Self::start_with(bundle, limits, ReviewTurns::new(&limits)).await
+    }
+
+    async fn start_with(bundle: &CertificateBundle, limits: Limits, turns: ReviewTurns) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (certificate, known, stop) =
             (ServingCertificate::default(), Known::default(), CancellationToken::new());
         certificate.replace(bundle.pair().unwrap());
         let metrics = Metrics::default().admission();
-        let served =
-            server::serve(listener, certificate.clone(), known.clone(), metrics, limits, stop.clone());
+        let parts = (certificate.clone(), known.clone(), stop.clone());
+        let served = server::serve_in_turns(listener, parts.0, parts.1, metrics, limits, turns, parts.2);
         let task = tokio::spawn(async move { served.await.unwrap() });
         Self { address, certificate, known, stop, task }
     }
@@ -165,7 +175,8 @@ async fn a_shutdown_waits_for_requests_in_flight() {
 #[tokio::test]
 async fn bodies_wait_for_memory() {
     let bundle = new_bundle();
-    let limits = Limits { body: 102_400, bodies: 204_800, request: PATIENCE, ..Limits::default() };
+    // One caller has three quarters of the memory.
+    let limits = Limits { body: 102_400, bodies: 286_720, request: PATIENCE, ..Limits::default() };
     let server = Server::start(&bundle, limits).await;
     let mut padded = review();
     padded["padding"] = "x".repeat(101_000).into();
@@ -190,7 +201,7 @@ async fn bodies_wait_for_memory() {
         }
     };
     let more = tokio::time::timeout(Duration::from_millis(500), more).await;
-    assert!(more.is_err(), "more than two bodies of 100 KiB are in 200 KiB: {}", catalogue.waiting());
+    assert!(more.is_err(), "more than two bodies of 100 KiB are in 210 KiB: {}", catalogue.waiting());
 
     catalogue.loaded();
     for one in all {
@@ -201,7 +212,8 @@ async fn bodies_wait_for_memory() {
 #[tokio::test]
 async fn small_bodies_never_wait_for_large_ones() {
     let bundle = new_bundle();
-    let server = Server::start(&bundle, Limits { request: PATIENCE, ..Limits::default() }).await;
+    let limits = Limits { request: PATIENCE, bodies: 28 * 1024 * 1024, ..Limits::default() };
+    let server = Server::start(&bundle, limits).await;
     let padded = |bytes: usize| {
         let mut padded = review();
         padded["padding"] = "x".repeat(bytes).into();
@@ -341,4 +353,155 @@ async fn a_small_review_that_is_much_work_delays_no_other() {
     let cause = &given_up["status"]["details"]["causes"][0];
     assert!(cause["field"].as_str().unwrap().starts_with("/spec/payload/a/"), "{cause}");
     assert!(cause["message"].as_str().unwrap().contains("more than 40000000 steps"), "{cause}");
+}
+
+/// A client whose requests come from another address of this machine.
+fn client_at(bundle: &CertificateBundle, address: [u8; 4]) -> reqwest::Client {
+    let ca = reqwest::Certificate::from_pem(bundle.ca_bundle().as_bytes()).unwrap();
+    reqwest::Client::builder()
+        .tls_certs_only([ca])
+        .no_proxy()
+        .local_address(IpAddr::from(address))
+        .build()
+        .unwrap()
+}
+
+/// A body of which only the first bytes are sent, and then possibly a byte now and then.
+struct Withheld {
+    length: u64,
+    first: usize,
+    trickle: Option<tokio::time::Interval>,
+}
+
+impl hyper::body::Body for Withheld {
+    type Data = hyper::body::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let bytes = match (std::mem::take(&mut self.first), &mut self.trickle) {
+            (0, None) => return Poll::Pending,
+            (0, Some(trickle)) => {
+                std::task::ready!(trickle.poll_tick(cx));
+                1
+            }
+            (first, _) => first,
+        };
+        Poll::Ready(Some(Ok(Frame::data(vec![b' '; bytes].into()))))
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(self.length)
+    }
+}
+
+/// A body of which only so many bytes are sent.
+fn withheld(length: u64, first: usize) -> reqwest::Body {
+    reqwest::Body::wrap(Withheld { length, first, trickle: None })
+}
+
+#[tokio::test]
+async fn withheld_bodies_leave_memory_to_others() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, body_progress: PATIENCE, ..Limits::default() };
+    let server = Server::start(&bundle, limits).await;
+    server.known.catalogue.loaded();
+    let stranger = client_at(&bundle, [127, 0, 0, 2]);
+    let mut all = Vec::new();
+    for (count, length) in [(100, 60_000), (60, 1_000_000), (20, 4_000_000)] {
+        for _ in 0..count {
+            let request = stranger.post(server.url()).body(withheld(length, 30_000));
+            all.push(tokio::spawn(request.send()));
+        }
+    }
+    // More than three quarters of each size were sent when these have begun.
+    tokio::time::timeout(Duration::from_secs(1), futures::future::join_all(&mut all)).await.unwrap_err();
+
+    for bytes in [100, 50_000, 900_000, 1_500_000] {
+        let mut padded = review();
+        padded["padding"] = "x".repeat(bytes).into();
+        let sent = client(&bundle).post(server.url()).json(&padded).send();
+        let response = tokio::time::timeout(PATIENCE / 3, sent).await;
+        assert_eq!(response.expect("a review that does not wait").unwrap().status(), 200, "{bytes} bytes");
+    }
+    all.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_body_without_progress_is_given_up() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, body_progress: Duration::from_millis(200), ..Limits::default() };
+    let server = Server::start(&bundle, limits).await;
+    let trickle = Some(tokio::time::interval(Duration::from_millis(20)));
+    let trickled = reqwest::Body::wrap(Withheld { length: 1_000_000, first: 10, trickle });
+
+    for body in [withheld(100, 10), withheld(1_000_000, 900_000), trickled] {
+        let request = client(&bundle).post(server.url()).body(body);
+        let response = tokio::time::timeout(PATIENCE / 3, request.send()).await.expect("a response in time");
+        assert_eq!(response.unwrap().status(), 408);
+    }
+}
+
+#[tokio::test]
+async fn one_caller_does_not_have_all_requests() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, connections: 16, ..Limits::default() };
+    let server = Server::start(&bundle, limits).await;
+    let waiting = |count: usize| {
+        let catalogue = &server.known.catalogue;
+        crate::support::wait::eventually("requests to wait", PATIENCE, async move || {
+            let waiting = catalogue.waiting();
+            if waiting >= count { Ok(()) } else { Err(waiting.to_string()) }
+        })
+    };
+    // Each waits for the event types.
+    let mut all = Vec::new();
+    let mut send = |from: u8, count: usize| {
+        for _ in 0..count {
+            let (client, url) = (client_at(&bundle, [127, 0, 0, from]), server.url());
+            all.push(tokio::spawn(async move { client.post(url).json(&review()).send().await }));
+        }
+    };
+
+    send(2, 20);
+    waiting(12).await;
+    send(3, 20);
+    waiting(15).await;
+    send(1, 1);
+    waiting(16).await;
+
+    server.known.catalogue.loaded();
+    let last = all.pop().unwrap().await.unwrap().unwrap();
+    assert_eq!(last.status(), 200);
+}
+
+#[tokio::test]
+async fn small_reviews_do_not_wait_for_the_memory_of_large_ones() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, reviews: 2, ..Limits::default() };
+    let memory = MemoryBudget::default();
+    let turns = ReviewTurns::new(&limits).sharing(memory.clone());
+    let server = Server::start_with(&bundle, limits, turns.clone()).await;
+    server.known.catalogue.loaded();
+    let _all = memory.reserve(usize::MAX).await;
+    // Less than 64 KiB of text whose tree takes several MiB.
+    let mut heavy = review();
+    heavy["padding"] = json!(vec![json!({"": 0}); 7_000]);
+    assert!(heavy.to_string().len() < 64 * 1024);
+    let send = |body: &Value| {
+        let (client, url, body) = (client(&bundle), server.url(), body.clone());
+        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap().status() })
+    };
+
+    let mut heavy: Vec<_> = (0..8).map(|_| send(&heavy)).collect();
+    tokio::time::timeout(Duration::from_millis(500), futures::future::join_all(&mut heavy))
+        .await
+        .expect_err("they wait for memory");
+    let small = tokio::time::timeout(PATIENCE / 3, send(&review())).await;
+
+    assert_eq!(small.expect("it does not wait").unwrap(), 200);
+    assert_eq!(turns.without_turn(), Duration::ZERO, "what is large does not count for /readyz");
+    heavy.iter().for_each(JoinHandle::abort);
 }

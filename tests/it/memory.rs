@@ -7,13 +7,31 @@ use std::{
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use svix_operator::{admission, catalogue, gateway, memory};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpSocket, TcpStream},
+};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What a connection to the gateway takes at most while no request is in progress, with headers that are withheld.
+const GATEWAY_CONNECTION: usize = 28 * KIB;
+/// What a request through the gateway takes at most besides its body, with the largest headers, its connection and that to Svix.
+const GATEWAY_REQUEST: usize = 84 * KIB;
+/// What a connection to the webhook takes at most besides a body, with its TLS session.
+const WEBHOOK_CONNECTION: usize = 46 * KIB;
+/// The heap of a process that has nothing to do.
+const AT_REST: usize = 8 * MIB;
+/// What must remain of the limit. The pages of the program itself, which the kernel can drop, take up to 20 MiB.
+const HEAD_ROOM: usize = 20 * MIB;
 
 use crate::support::{
     harness::PATIENCE,
     objects::event_type,
     ports::free_address,
-    process::{LIMIT_OF_SIDECARS, peak_mib},
+    process::{LIMIT_OF_SIDECARS, heap_kib, image_environment, peak_mib},
     raw_server::{Answer, RawServer},
     wait::eventually,
 };
@@ -33,7 +51,7 @@ struct Gateway {
     process: Child,
     address: SocketAddr,
     _folder: tempfile::TempDir,
-    _svix: RawServer,
+    svix: RawServer,
 }
 
 impl Gateway {
@@ -52,11 +70,12 @@ impl Gateway {
             .arg(folder.path())
             .args(["--health-addr", &free_address().to_string()])
             .args(["--listen", &address.to_string(), "--svix-url", &format!("http://{}", svix.address)])
+            .envs(image_environment())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let gateway = Self { process, address, _folder: folder, _svix: svix };
+        let gateway = Self { process, address, _folder: folder, svix };
         eventually("the gateway to judge", PATIENCE, async || {
             (gateway.check("{}".to_owned()).await == Some(200)).then_some(())
         })
@@ -152,4 +171,78 @@ async fn payloads_cannot_fill_the_tables_of_patterns() {
     let peak = gateway.peak_mib();
     println!("gateway, 300 patterns that 25 payloads lead to other states: {peak} MiB");
     assert!(peak < LIMIT_OF_SIDECARS, "{peak} MiB");
+}
+
+/// What the webhook and the gateway can be made to use in one process, by all callers together, fits into the limit of the chart;
+/// and docs/security.md says so.
+#[test]
+fn all_that_one_process_may_hold_fits_into_the_charts_limit() {
+    let values = include_str!("../../charts/svix-operator/values.yaml");
+    let values: Value = serde_yaml::from_str(values).unwrap();
+    let limit = values["webhook"]["resources"]["limits"]["memory"].as_str().unwrap();
+    let limit: usize = limit.strip_suffix("Mi").unwrap().parse::<usize>().unwrap() * MIB;
+    let (gateway, webhook) = (gateway::Limits::default(), admission::server::Limits::default());
+
+    let rows = [
+        ("the process at rest", AT_REST),
+        ("values as trees", memory::LARGE_TOTAL + memory::SMALL_TOTAL_OF_SIDECAR),
+        ("compiled schemas", catalogue::DEFAULT_COMPILED_BYTES),
+        ("bodies, webhook", webhook.small_bodies + webhook.bodies + webhook.large_bodies),
+        ("connections, webhook", webhook.connections * WEBHOOK_CONNECTION),
+        ("bodies, gateway", gateway.max_buffered),
+        ("requests, gateway", gateway.max_in_flight * GATEWAY_REQUEST),
+        (
+            "other connections, gateway",
+            (gateway.max_connections - gateway.max_in_flight) * GATEWAY_CONNECTION,
+        ),
+    ];
+
+    let sum: usize = rows.iter().map(|(_, bytes)| bytes).sum();
+    assert!(sum + HEAD_ROOM <= limit, "{} MiB of {} MiB: {rows:?}", sum / MIB, limit / MIB);
+    let page = include_str!("../../docs/security.md");
+    for (name, bytes) in rows.into_iter().chain([("sum", sum), ("limit of the chart", limit)]) {
+        let row = format!("| {name} | {} MiB |", bytes.div_ceil(MIB));
+        assert!(
+            page.lines().any(|line| line.starts_with(&row)),
+            "docs/security.md has no line that begins with {row}"
+        );
+    }
+}
+
+/// Connects as another caller of this machine.
+async fn connect_from(last: u8, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+#[tokio::test]
+async fn connections_and_requests_cost_the_gateway_what_is_counted() {
+    const COUNT: usize = 400;
+    let gateway = Gateway::start().await;
+    let heap = || heap_kib(gateway.process.id()) * KIB;
+    let before = heap();
+
+    let mut open = Vec::new();
+    for index in 0..COUNT {
+        let mut stream = connect_from(2 + (index % 4) as u8, gateway.address).await;
+        let head = format!("GET /api/v1/app HTTP/1.1\r\nhost: a\r\na: {}", "x".repeat(15_000));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    // The gateway has read them all when it has read the next one.
+    gateway.check("{}".to_owned()).await.unwrap();
+    let connection = heap().saturating_sub(before) / COUNT;
+    for stream in &mut open {
+        stream.write_all(b"\r\n\r\n").await.unwrap();
+    }
+    eventually("the requests to be with Svix", PATIENCE, async || {
+        let count = gateway.svix.requests().len();
+        if count >= COUNT { Ok(()) } else { Err(count.to_string()) }
+    })
+    .await;
+    let request = heap().saturating_sub(before) / COUNT;
+
+    println!("gateway: {connection} bytes for each connection, {request} for each request");
+    assert!(connection <= GATEWAY_CONNECTION && request <= GATEWAY_REQUEST, "{connection}, {request}");
 }

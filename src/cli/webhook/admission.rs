@@ -21,6 +21,7 @@ use crate::{
         CertificateConfig, keep_certificates,
         lease::{self, LeaseConfig, LeaseError},
     },
+    memory::MemoryBudget,
     telemetry::{Metrics, Readiness},
 };
 
@@ -159,11 +160,12 @@ impl Running {
     }
 }
 
-/// Starts the server and the management of certificates. The caller keeps `known` up to date.
+/// Starts the server and the management of certificates. The caller keeps `known` up to date, and `memory` is that of all
+/// servers of the process.
 pub async fn start(
     arguments: &AdmissionArguments,
     (client, namespace): (Client, &str),
-    known: Known,
+    (known, memory): (Known, MemoryBudget),
     metrics: &Metrics,
     readiness: &Readiness,
     stop: CancellationToken,
@@ -202,9 +204,9 @@ pub async fn start(
         gate.ready();
     });
     let limits = Limits::default();
-    let turns = ReviewTurns::new(&limits);
+    let turns = ReviewTurns::new(&limits).sharing(memory);
     let watched = turns.clone();
-    readiness.watch("reviews", "no review had a turn", move || watched.without_turn());
+    readiness.watch("reviews", "no small review had a turn", move || watched.without_turn());
     let served = server::serve_in_turns(listener, serving, known, metrics.admission(), limits, turns, stop);
     let server = tokio::spawn(async move { Ok(served.await?) });
     tracing::info!(%address, "the admission webhook listens");

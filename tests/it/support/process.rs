@@ -1,15 +1,25 @@
 //! What a process costs, as the kernel counts it.
 
-/// The memory limit of the webhook and the gateway in the chart, in MiB.
+/// What attacks on the webhook or the gateway may take, in MiB: less than the limit in the chart, which has room for both in one
+/// process.
 pub const LIMIT_OF_SIDECARS: u64 = 192;
 /// The memory limit of the operator in the chart, in MiB.
 pub const LIMIT_OF_OPERATOR: u64 = 256;
 
 /// Returns the most resident memory that a process had so far, in MiB.
 pub fn peak_mib(pid: u32) -> u64 {
+    status_kib(pid, "VmHWM:") / 1024
+}
+
+/// Returns the resident memory of a process that is not backed by files, in KiB.
+pub fn heap_kib(pid: u32) -> usize {
+    status_kib(pid, "RssAnon:").try_into().unwrap()
+}
+
+fn status_kib(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process to run");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// Returns the settings of glibc's allocator that the image has, as variables of the environment.
