@@ -6,6 +6,7 @@ mod limits;
 mod operations;
 mod policies;
 mod sdks;
+mod suite;
 mod wire;
 
 use std::{
