@@ -5,6 +5,7 @@
 //! objects already. This module does not call the Kubernetes API; `controller` does.
 
 pub mod certificates;
+mod endpoints;
 mod history;
 pub mod judge;
 mod messages;
@@ -16,6 +17,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::catalogue::{Catalogue, Directory};
 
+pub use endpoints::ReceivingEndpoints;
 pub use history::{EventTypeId, SchemaHistory};
 pub use messages::Problem;
 pub use review::{Outcome, Reviewed, memory, review};
@@ -27,6 +29,8 @@ pub struct Known {
     pub catalogue: Catalogue,
     /// The declared event types and their objects, and the connections.
     pub directory: Directory,
+    /// The endpoints that receive events.
+    pub endpoints: ReceivingEndpoints,
     /// The namespaces that the operator of this release watches; `None` means all.
     pub namespaces: Option<Arc<BTreeSet<String>>>,
     /// Where the published versions of schemas are kept; `None`: a new schema is compared with the one before alone.

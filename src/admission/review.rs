@@ -121,6 +121,7 @@ pub fn review_within(body: &[u8], known: &Known, kept: &KeptVersions, effort: &E
                 judge::event_type(object, before, known, kept, effort)
             })
         }
+        "WebhookEventType" if is_ours && request.operation == "DELETE" => review_deletion(request, known),
         "WebhookEndpoint" if is_ours && write => {
             review_object(request, known, "WebhookEndpoint", |endpoint, _, known| {
                 judge::endpoint(endpoint, known)
@@ -217,6 +218,19 @@ fn review_object<K: Reviewable>(
     let outcome = if warnings.is_empty() { Outcome::Admitted } else { Outcome::Warned };
     let violated = findings.violated;
     Reviewed { violated, ..answered(kind, outcome, admission(request.uid, warnings)) }
+}
+
+/// Reviews the deletion of an event type, which is never refused.
+fn review_deletion(request: Request<'_>, known: &Known) -> Reviewed {
+    let kind = "WebhookEventType";
+    let text = request.old_object.map(|object| without_managed_fields(object.get()));
+    let text = text.filter(|text| schema::check_weight(text).is_ok());
+    let object = text.and_then(|text| serde_json::from_str::<WebhookEventType>(&text).ok());
+    let object = object.filter(|object| !object.is_deleting());
+    let warnings = object.map(|object| judge::deletion(&object, known).warnings).unwrap_or_default();
+    let warnings = messages::bounded(&warnings);
+    let outcome = if warnings.is_empty() { Outcome::Admitted } else { Outcome::Warned };
+    answered(kind, outcome, admission(request.uid, warnings))
 }
 
 fn refused(request: Request<'_>, kind: &'static str, findings: Findings) -> Reviewed {

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Receivers;
+
 /// Annotation of a WebhookEventType that lets one change of its schema through although it breaks compatibility:
 /// `<digest of the change> <reason>`. The refusal prints the digest. The next change has another one.
 pub const ALLOW_BREAKING_ANNOTATION: &str = "svix-operator.dev/allow-breaking";
@@ -92,4 +94,16 @@ impl Compatibility {
     pub fn against(&self) -> CompatibilityAgainst {
         self.against.unwrap_or_default()
     }
+}
+
+/// A change of the schema that is refused because it breaks those who receive the events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedChange {
+    /// The digest of the change, for the annotation `svix-operator.dev/allow-breaking`.
+    #[schemars(length(max = 64))]
+    pub digest: String,
+    /// The endpoints that receive the events, as they were when the change was refused first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receivers: Option<Receivers>,
 }

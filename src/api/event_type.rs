@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Adoption, Compatibility, Condition, ConfigMapKeyRef, ConnectionRef, DEFAULT_CONNECTION, Difference,
-    JsonObject, JsonPointer, ManagementPolicy, SpecRule, Violation, rule,
+    JsonObject, JsonPointer, ManagementPolicy, PayloadAudit, RefusedChange, SpecRule, Violation, rule,
 };
 
 /// How many published versions of a schema are kept by default, as of a Deployment.
@@ -376,9 +376,15 @@ pub struct WebhookEventTypeStatus {
     /// schema is declared, and any payload passes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload_validation: Option<PayloadValidation>,
+    /// What `payloadPolicy: Enforce` would have refused, while the policy is `Warn` or `Audit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_audit: Option<PayloadAudit>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Difference>,
+    /// The change of the schema that is refused at present, and who receives the events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_change: Option<RefusedChange>,
     /// Whether Svix matches the spec, and if not, why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 8))]

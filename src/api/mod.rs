@@ -8,6 +8,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod access;
+mod audit;
 mod compatibility;
 mod condition;
 mod connection;
@@ -19,14 +20,17 @@ mod json;
 mod managed_fields;
 mod pointer;
 mod policy;
+mod receivers;
 mod reference;
 mod rule;
 mod signing;
 mod summary;
 
 pub use access::{AccessRule, LabelOperator, LabelRequirement, NamespaceSelector};
+pub use audit::{AuditedPlace, PayloadAudit};
 pub use compatibility::{
     ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityAgainst, CompatibilityLevel,
+    RefusedChange,
 };
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use connection::{
@@ -51,6 +55,7 @@ pub use policy::{
     ADOPT_ID_ANNOTATION, Action, Adoption, Difference, FieldDifference, ManagementPolicy,
     ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,
 };
+pub use receivers::Receivers;
 pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
 pub use rule::{ID_PREFIXES, SpecRule, Violation};
 pub use signing::{DEFAULT_SIGNING_KEY, SigningKeySource, SigningKeyStatus, SigningSecret, ToSecret};

@@ -28,7 +28,7 @@ pub use writer::{CatalogueWriter, Unusable};
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
-    schema::{self, Compiled, Effort, Findings, InvalidSchema, Payload, Violation},
+    schema::{self, Compiled, Effort, Findings, InvalidSchema, Payload, Place, Violation},
 };
 
 /// How many schemas stay compiled unless something else is asked for.
@@ -64,6 +64,8 @@ pub enum Judgement {
         violations: Vec<Violation>,
         /// How many there are beyond them.
         more: usize,
+        /// The places of all of them, without anything of the payload.
+        places: Vec<Place>,
         /// Whether nobody knows if it matches, since finding out takes too much work. The one violation says where that was
         /// given up.
         is_given_up: bool,
@@ -201,6 +203,7 @@ impl Catalogue {
                 policy: PayloadPolicy::Enforce,
                 violations: vec![violation],
                 more: 0,
+                places: Vec::new(),
                 is_given_up: false,
             },
         }
@@ -426,11 +429,11 @@ impl Entry {
 
     /// What is said of a payload of which this entry's schema says so.
     fn judged(&self, findings: Findings) -> Judgement {
-        let Findings { violations, more, is_given_up, steps: _ } = findings;
+        let Findings { violations, more, places, is_given_up, steps: _ } = findings;
         if violations.is_empty() {
             Judgement::Valid
         } else {
-            Judgement::Invalid { policy: self.declared.policy, violations, more, is_given_up }
+            Judgement::Invalid { policy: self.declared.policy, violations, more, places, is_given_up }
         }
     }
 }

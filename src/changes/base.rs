@@ -19,6 +19,7 @@ use super::{
     model::{Action, Change, ChangeSet, Side},
     placeholders,
     preview::{HiddenHeaders, Preview},
+    receivers,
     run::{CannotCompare, Run, Target, run},
 };
 
@@ -44,6 +45,15 @@ const CONCURRENCY: usize = 32;
 /// How long each side may take.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// What becomes of the objects of the base that the manifests do not declare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undeclared {
+    /// They are deleted.
+    Deleted,
+    /// They stay: other manifests may declare them.
+    Kept,
+}
+
 /// Returns what changes from the base to the manifests. Deleted objects are changes, too.
 ///
 /// # Errors
@@ -51,7 +61,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 pub async fn compare(
     base: Loaded,
     manifests: Loaded,
-    connection: &str,
+    (connection, undeclared): (&str, Undeclared),
     sources: &SourceMap,
     shutdown: &CancellationToken,
 ) -> Result<ChangeSet, CannotCompareBase> {
@@ -81,7 +91,13 @@ pub async fn compare(
     for change in &mut changes {
         change.fingerprint = None;
     }
-    Ok(ChangeSet::new(changes))
+    let mut changes = ChangeSet::new(changes);
+    if !receivers::are_missing(&changes) {
+        return Ok(changes);
+    }
+    let kept = before.objects.iter().filter(|it| undeclared == Undeclared::Kept && !is_declared(&it.key()));
+    receivers::add(&mut changes, &receivers::declared(after.objects.iter().chain(kept)));
+    Ok(changes)
 }
 
 /// Removes what keeps objects of the base from being written. A suspended object is in Svix as it was before, most likely.

@@ -57,29 +57,45 @@ pub async fn list(
             .filter(|change| change.application.as_deref() == Some(application))
             .filter_map(|change| change.resource.as_deref())
             .collect();
-        let mut from = None;
-        while let Some(page) = client.list_endpoints(application, from.as_deref()).await? {
-            let unknown = page.items.iter().filter(|it| !is_declared(it, &of_application));
-            foreign.extend(unknown.map(|endpoint| Foreign {
-                kind: ENDPOINT.to_owned(),
-                application: Some(application.to_owned()),
-                name: endpoint.uid.as_deref().unwrap_or(&endpoint.id).to_owned(),
-                owner: endpoint.mark().map(str::to_owned),
-            }));
-            match page.next {
-                Some(next) => from = Some(next),
-                None => break,
-            }
-        }
+        let unknown = |it: &Observed| !is_declared(it, &of_application);
+        let endpoints = list_endpoints(client, application, unknown).await?;
+        foreign.extend(endpoints.iter().map(|endpoint| Foreign {
+            kind: ENDPOINT.to_owned(),
+            application: Some(application.to_owned()),
+            name: name_of(endpoint).to_owned(),
+            owner: endpoint.mark().map(str::to_owned),
+        }));
     }
     foreign.sort();
     Ok(foreign)
 }
 
+/// Returns the endpoints of an application that are wanted.
+pub(super) async fn list_endpoints(
+    client: &Client,
+    application: &str,
+    is_wanted: impl Fn(&Observed) -> bool,
+) -> Result<Vec<Observed>, Error> {
+    let (mut endpoints, mut from) = (Vec::new(), None);
+    while let Some(page) = client.list_endpoints(application, from.as_deref()).await? {
+        endpoints.extend(page.items.into_iter().filter(&is_wanted));
+        match page.next {
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
+    Ok(endpoints)
+}
+
+/// The uid of an endpoint, or else its id.
+pub(super) fn name_of(endpoint: &Observed) -> &str {
+    endpoint.uid.as_deref().unwrap_or(&endpoint.id)
+}
+
 const EVENT_TYPE: &str = "event type";
 const ENDPOINT: &str = "endpoint";
 
-fn is_declared(endpoint: &Observed, declared: &BTreeSet<&str>) -> bool {
+pub(super) fn is_declared(endpoint: &Observed, declared: &BTreeSet<&str>) -> bool {
     endpoint.uid.as_deref().is_some_and(|uid| declared.contains(uid)) || declared.contains(&*endpoint.id)
 }
 

@@ -22,6 +22,7 @@ pub mod output;
 mod placeholders;
 mod plan_file;
 mod preview;
+pub mod receivers;
 mod run;
 
 pub use approvals::Approvals;

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{api::Reason, engine::Object, plan::Field};
+use crate::{
+    api::{Reason, Receivers},
+    engine::Object,
+    plan::Field,
+};
 
 /// What would be done for an object.
 #[derive(
@@ -123,6 +127,12 @@ pub struct Change {
     /// Whether the change of its schema is one that the compatibility level forbids.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub incompatible: bool,
+    /// Whether the new schema permits what the old one refuses, at whatever level.
+    #[serde(skip)]
+    pub(super) breaks_receivers: bool,
+    /// The endpoints that receive the events of an event type that is archived, removed, or given a schema that breaks receivers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub receivers: Option<Receivers>,
     /// Secrets that the object refers to and that are not among the manifests. Without them it cannot be applied.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub missing_secrets: Vec<String>,
@@ -150,6 +160,8 @@ impl Change {
             notes: Vec::new(),
             refusal: None,
             incompatible: false,
+            breaks_receivers: false,
+            receivers: None,
             missing_secrets: Vec::new(),
             unmanaged: false,
             fingerprint: None,
@@ -170,10 +182,17 @@ impl Change {
             notes: vec!["no manifest declares it".to_owned()],
             refusal: None,
             incompatible: false,
+            breaks_receivers: false,
+            receivers: None,
             missing_secrets: Vec::new(),
             unmanaged: false,
             fingerprint: None,
         }
+    }
+
+    /// Whether it concerns those who receive the events of an event type.
+    pub(super) fn concerns_receivers(&self) -> bool {
+        self.breaks_receivers || matches!(self.action, Action::Archive | Action::Expunge)
     }
 
     /// The object, as the engine names it.

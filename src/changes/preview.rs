@@ -241,6 +241,7 @@ fn is_named(fields: &[FieldChange], header: &str) -> bool {
 fn refuse(change: &mut Change, error: &crate::plan::ReconcileError) {
     change.action = Action::Refuse;
     change.incompatible = error.reason == Reason::BreakingChange;
+    change.breaks_receivers = change.incompatible;
     let (reason, message) = (error.reason.as_str().to_owned(), error.message.clone());
     change.refusal = Some(Refusal { reason, message });
 }
@@ -271,11 +272,15 @@ fn compare_schemas(
     };
     match evolution::compare(&old, &new, Level::ConsumerSafe) {
         Verdict::Safe => {}
-        Verdict::Empty => change.notes.push("no payload matches the new schema".to_owned()),
+        Verdict::Empty => {
+            change.breaks_receivers = true;
+            change.notes.push("no payload matches the new schema".to_owned());
+        }
         Verdict::NotDecided { .. } => {
             change.notes.push("whether it breaks receivers is not decided".to_owned());
         }
         Verdict::Breaking(breaking) => {
+            change.breaks_receivers = true;
             let witness = shortened(&breaking.witness.to_string());
             change.notes.push(format!(
                 "breaks receivers: the new schema permits {witness}, which the old one refuses"

@@ -144,6 +144,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
             Ok(deletions) => changes.changes.extend(deletions),
             Err(error) => return Ok(failed(&target, &error.to_string())),
         }
+        let endpoints: Vec<_> = endpoints(&loaded).collect();
+        if let Err(error) = target.add_receivers(&mut changes, endpoints.iter()).await {
+            return Ok(failed(&target, &error.to_string()));
+        }
     }
     if let Some(plan) = &plan
         && let stale = plan.compare(&changes)
@@ -174,6 +178,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
         return Ok(Exit::Found.into());
     }
     carry_out(&target, loaded, &sources, &changes, &owner, &shutdown).await
+}
+
+fn endpoints(loaded: &Loaded) -> impl Iterator<Item = Object> {
+    loaded.endpoints.iter().map(|located| Object::Endpoint(Arc::new(located.object.clone())))
 }
 
 fn failed(target: &SvixTarget, message: &str) -> ExitCode {

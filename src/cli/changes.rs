@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{DEFAULT_CONNECTION, SecretKeyRef, SvixConnection, SvixConnectionSpec},
-    changes::{ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, add_missing_secrets, run},
-    engine::{EventRecord, Object, Reviewer},
+    changes::{
+        ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, add_missing_secrets, receivers, run,
+    },
+    engine::{EventRecord, Object, ObjectKey, Reviewer},
     manifests::{self, Input, Loaded, Located, NoManifests, Origin, ReadError, Server, SourceMap},
-    svix::Client,
+    svix::{self, Client},
     telemetry::Metrics,
 };
 
@@ -232,8 +234,26 @@ impl SvixTarget {
         Ok(match finished.broken_connection {
             Some(message) => Err(message),
             None => {
-                Ok(preview.change_set(&finished.objects, |key| sources.origin(key).map(ToString::to_string)))
+                let origin = |key: &ObjectKey| sources.origin(key).map(ToString::to_string);
+                let mut changes = preview.change_set(&finished.objects, origin);
+                let added = self.add_receivers(&mut changes, finished.objects.iter()).await;
+                added.map(|()| changes).map_err(|error| error.to_string())
             }
         })
+    }
+
+    /// Adds the endpoints that receive the events of event types that are archived, removed, or given a schema that breaks
+    /// receivers: those that are declared, and others in Svix.
+    pub async fn add_receivers<'a>(
+        &self,
+        changes: &mut ChangeSet,
+        objects: impl Iterator<Item = &'a Object>,
+    ) -> Result<(), svix::Error> {
+        if receivers::are_missing(changes) {
+            let mut all = receivers::declared(objects.filter(|it| it.connection_name() == self.connection));
+            all.extend(receivers::in_svix(&self.client, changes).await?);
+            receivers::add(changes, &all);
+        }
+        Ok(())
     }
 }

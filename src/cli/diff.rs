@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     changes::{
         Action, CannotCompare, Change, ChangeSet, Foreign, Plan,
-        base::{self, CannotCompareBase},
+        base::{self, CannotCompareBase, Undeclared},
         foreign,
         output::{self, Format},
     },
@@ -153,14 +153,15 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DiffError> {
         },
         Against::Folder(folder) => {
             let base = manifests::load(folder);
-            with_base(&arguments, base, loaded, &sources, &shutdown).await?
+            with_base(&arguments, (base, Undeclared::Deleted), loaded, &sources, &shutdown).await?
         }
         Against::Git(reference) => {
             let base = git::load(reference, &arguments.manifests.paths)?;
-            with_base(&arguments, base, loaded, &sources, &shutdown).await?
+            with_base(&arguments, (base, Undeclared::Deleted), loaded, &sources, &shutdown).await?
         }
         Against::Cluster => match cluster::load(&arguments.cluster, &mut loaded).await {
             Ok(base) => {
+                let base = (base, Undeclared::Kept);
                 let changes = with_base(&arguments, base, loaded, &sources, &shutdown).await?;
                 only_declared(changes, arguments.show_foreign)
             }
@@ -237,7 +238,7 @@ fn only_declared(mut changes: ChangeSet, show_foreign: bool) -> ChangeSet {
 
 async fn with_base(
     arguments: &Arguments,
-    mut base: Loaded,
+    (mut base, undeclared): (Loaded, Undeclared),
     loaded: Loaded,
     sources: &SourceMap,
     shutdown: &CancellationToken,
@@ -247,5 +248,5 @@ async fn with_base(
     if manifests::missing_connection(&base, connection).is_some() {
         arguments.manifests.add_connection(&mut base)?;
     }
-    Ok(base::compare(base, loaded, connection, sources, shutdown).await?)
+    Ok(base::compare(base, loaded, (connection, undeclared), sources, shutdown).await?)
 }

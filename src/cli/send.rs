@@ -149,7 +149,7 @@ async fn work(mut arguments: Arguments) -> Result<ExitCode, SendError> {
     match catalogue.judge_text(name, &arguments.event_type, &payload, &Effort::full()) {
         Judgement::Valid => {}
         Judgement::NotValidated => is_validated = false,
-        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+        Judgement::Invalid { policy, violations, more, .. } => {
             violations.iter().for_each(|violation| eprintln!("{violation}"));
             if more > 0 {
                 eprintln!("and {more} more");

@@ -24,7 +24,7 @@ use super::{
     svix_server::{address, warnings},
 };
 
-use cluster::{ClusterError, connect, start_watches};
+use cluster::{ClusterError, connect, start_watches, watch_endpoints};
 
 /// Reject events that do not match their schema: when they are created in a cluster, and on their way to Svix.
 ///
@@ -178,6 +178,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     let (encoding, cluster) = if arguments.in_cluster() {
         let (client, namespace) = connect(arguments.namespace.as_deref()).await?;
         let encoding = start_watches(&arguments.source, &client, &known, &readiness);
+        if !arguments.no_admission {
+            watch_endpoints(&client, &known);
+        }
         (encoding, Some((client, namespace)))
     } else {
         let gate = readiness.register("event types");

@@ -7,6 +7,7 @@
 
 mod connections;
 mod declarations;
+mod endpoints;
 mod feed;
 mod schema;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::{
 
 pub use connections::feed_connections;
 use declarations::Entry;
+pub use endpoints::feed_endpoints;
 use feed::{Declaring, Feed, List};
 
 use super::{

@@ -20,7 +20,7 @@ pub mod revisions;
 mod scripted;
 mod watch;
 
-pub use catalogue::{feed_connections, feed_event_types};
+pub use catalogue::{feed_connections, feed_endpoints, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
 pub use errors::KubernetesError;
 pub use host::KubernetesHost;

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
@@ -16,13 +17,14 @@ use crate::{
     judging::{self, Panicked},
     memory::MemoryBudget,
     plan::{Cause, ReconcileError, claims},
-    schema::Effort,
+    schema::{Effort, Place},
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
     turns::{Caller, Permits, heavy_tasks},
 };
 
 use super::{
+    audits::Audits,
     events::{EventReason, EventRecord},
     host::{Host, HostError},
     object::{Kind, Mode, Object, ObjectKey, SvixResource},
@@ -56,6 +58,8 @@ pub struct Options {
     /// How long an object that is being deleted waits for a missing connection or token before it is released without
     /// clean-up.
     pub orphan_after: Duration,
+    /// The time between two writes of what an event type's `payloadPolicy` lets pass.
+    pub audit_interval: Duration,
     /// The namespaces whose objects are handed in; `None`: all. Of others nothing is known, so an endpoint in Svix with
     /// the mark of one is never taken.
     pub namespaces: Option<BTreeSet<String>>,
@@ -74,6 +78,7 @@ impl Default for Options {
             grace: Duration::from_secs(4),
             settle: Duration::from_secs(1),
             orphan_after: Duration::from_secs(600),
+            audit_interval: Duration::from_secs(300),
             namespaces: None,
             reviewer: None,
             warns_of_unreachable: true,
@@ -110,6 +115,8 @@ pub struct Context<H: Host> {
     pub waiters: Waiters,
     /// What is remembered of objects between reconciles.
     pub scratch: Scratches,
+    /// Events whose payload does not match, and that are not in the status of their event type yet.
+    pub audits: Audits,
     /// The schemas that events are judged by, as far as they were needed.
     pub catalogue: Catalogue,
     /// The memory that reconcilers take for large objects.
@@ -137,6 +144,7 @@ impl<H: Host> Context<H> {
             registry: Registry::default(),
             waiters: Waiters::default(),
             scratch: Scratches::default(),
+            audits: Audits::default(),
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
             judging: Permits::new(heavy_tasks()),
@@ -145,6 +153,14 @@ impl<H: Host> Context<H> {
             references: watch::Sender::new(()),
             seed: RandomState::new(),
         }
+    }
+
+    /// Forgets what is remembered of an object that does not exist any more.
+    pub fn forget(&self, key: &ObjectKey) {
+        self.undecodable.lock().remove(key);
+        self.scratch.forget(key);
+        self.audits.forget(key);
+        self.waiters.forget(key);
     }
 
     /// Has an object reconciled as soon as possible.
@@ -358,6 +374,15 @@ impl<H: Host> Context<H> {
         let namespace = object.meta().namespace.as_deref().unwrap_or_default();
         let permit = self.judging.acquire(Caller::INTERNAL, namespace).await;
         judging::thoroughly(permit, judge).await.unwrap_or_else(unwind)
+    }
+
+    /// Counts an event that is sent although its payload does not match, for the status of its event type.
+    pub fn audit(&self, event_type: &Object, schema_digest: &str, places: &[Place]) {
+        let (key, now) = (event_type.key(), Timestamp::now());
+        let is_first = self.audits.record(&key, schema_digest, now, |tally| tally.record(places, now));
+        if is_first && let Some(wait) = self.audits.remaining(event_type, self.options.audit_interval, now) {
+            self.queue.wake_later(key, self.lane(event_type), wait);
+        }
     }
 
     /// Publishes that something was done for an object.

@@ -6,6 +6,7 @@
 //!
 //! `docs/architecture.md` lists the files from the bottom up; each imports only from those before it.
 
+mod audits;
 mod backoff;
 mod context;
 mod drift;
@@ -128,9 +129,7 @@ impl<H: Host> Engine<H> {
         let ctx = &self.ctx;
         let connection = ctx.registry.get(key).map(|object| object.connection_name().to_owned());
         let declarers = ctx.registry.remove(key);
-        ctx.undecodable.lock().remove(key);
-        ctx.scratch.forget(key);
-        ctx.waiters.forget(key);
+        ctx.forget(key);
         ctx.references.send_replace(());
         if !self.is_running() {
             return;

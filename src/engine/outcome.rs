@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     api::{
-        Difference, EndpointInSvix, EventTypeInSvix, Reason, SchemaHistory, SigningKeyStatus, Statistics,
-        WebhookEventStatus,
+        Difference, EndpointInSvix, EventTypeInSvix, Reason, RefusedChange, SchemaHistory, SigningKeyStatus,
+        Statistics, WebhookEventStatus,
     },
     plan::{
         ReconcileError,
@@ -82,6 +82,8 @@ pub struct Details {
     pub extra_conditions: Vec<ExtraCondition>,
     /// How Svix differs, of an object that is only compared.
     pub difference: Option<Difference>,
+    /// The change of an event type's schema that is refused.
+    pub refused_change: Option<RefusedChange>,
     /// What became of an endpoint's messages.
     pub statistics: Option<Statistics>,
     /// The signing key of an endpoint.

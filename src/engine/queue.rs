@@ -132,6 +132,24 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Has an object reconciled after this delay, unless that happens sooner anyway. Until then it counts as settled, if it does now.
+    pub fn wake_later(&self, key: ObjectKey, lane: Lane, delay: Duration) {
+        let due = Instant::now() + delay;
+        let mut inner = self.lock();
+        let state = inner.keys.entry(key.clone()).or_default();
+        if state.running {
+            state.again = true;
+        } else if state.queued.is_none() && state.due.is_none_or(|before| due < before) {
+            if state.lane.as_ref() != Some(&lane) {
+                state.lane = Some(lane);
+            }
+            state.later |= state.due.is_none();
+            inner.delay(key, due);
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
     /// Waits for the next object to reconcile.
     pub async fn next(&self) -> Work {
         loop {

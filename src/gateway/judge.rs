@@ -4,7 +4,7 @@ use crate::{
     api::{ChannelEncoding, PayloadPolicy},
     catalogue::{Catalogue, Judgement},
     plan,
-    schema::{self, Effort, Violation},
+    schema::{self, Effort, Place, Violation},
     telemetry::GatewayOutcome,
 };
 
@@ -67,6 +67,8 @@ pub struct Mismatch {
     pub violations: Vec<Violation>,
     /// How many further violations there are.
     pub more: usize,
+    /// The places of all of them, without anything of the payload.
+    pub places: Vec<Place>,
 }
 
 impl Mismatch {
@@ -215,12 +217,12 @@ fn delivered(event_type: &str, text: &[u8], rules: &Rules<'_>) -> Delivered {
         }
         Judgement::Undeclared if rules.undeclared == Undeclared::Pass => Delivered::Passes(None),
         Judgement::Undeclared => Delivered::Undeclared,
-        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more, is_given_up: _ } => {
+        Judgement::Invalid { policy: PayloadPolicy::Enforce, violations, more, .. } => {
             Delivered::Violates(violations, more)
         }
-        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+        Judgement::Invalid { policy, violations, more, places, .. } => {
             let event_type = event_type.to_owned();
-            Delivered::Passes(Some(Mismatch { event_type, policy, violations, more }))
+            Delivered::Passes(Some(Mismatch { event_type, policy, violations, more, places }))
         }
     }
 }

@@ -8,6 +8,7 @@
 //! `response` builds what the gateway says itself. [`judge`], [`message`] and [`paths`] are pure. The event types come
 //! from the [catalogue](crate::catalogue), which others fill, such as [`catalogue_source`].
 
+mod audit;
 mod body;
 mod buffer;
 pub mod catalogue_source;

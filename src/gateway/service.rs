@@ -27,6 +27,7 @@ use crate::{
 };
 
 use super::{
+    audit::AuditLog,
     body::{Body, BodyError},
     buffer::{self, BufferBudget, BufferPermit},
     example, headers,
@@ -91,6 +92,7 @@ pub(super) struct Service {
     catalogue: Catalogue,
     upstream: Upstream,
     metrics: GatewayMetrics,
+    audit: AuditLog,
     in_flight: Arc<InFlight>,
     budget: BufferBudget,
     memory: MemoryBudget,
@@ -113,6 +115,7 @@ impl Service {
             in_flight: Arc::new(InFlight::new(metrics.clone())),
             turns: Permits::new(turns::heavy_tasks()),
             is_loaded: AtomicBool::new(false),
+            audit: AuditLog::default(),
             options,
             catalogue,
             upstream,
@@ -303,6 +306,7 @@ impl Service {
     /// policy is to warn.
     fn record_mismatch(&self, mismatch: &Mismatch) -> Option<HeaderValue> {
         self.metrics.violated(mismatch.policy.as_str());
+        self.audit.record(&mismatch.event_type, &mismatch.places);
         if mismatch.policy != PayloadPolicy::Warn {
             return None;
         }
@@ -350,7 +354,7 @@ impl Service {
         });
         match judgement.await? {
             Judgement::Valid | Judgement::NotValidated => Ok((GatewayOutcome::Checked, response::valid())),
-            Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+            Judgement::Invalid { policy, violations, more, .. } => {
                 self.metrics.violated(policy.as_str());
                 Ok((GatewayOutcome::Invalid, response::invalid(policy, &violations, more)))
             }

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod adopt_id;
+pub mod audit;
 pub mod channels;
 pub mod claims;
 pub mod compatibility;
@@ -17,6 +18,7 @@ pub mod headers;
 pub mod ids;
 pub mod json_difference;
 mod printable;
+pub mod receivers;
 pub mod revision;
 pub mod schema_source;
 pub mod secrets;

@@ -20,6 +20,7 @@ mod limits;
 mod messages;
 mod patterns;
 mod payload;
+mod place;
 mod pointer;
 mod rewrite;
 mod rounded;
@@ -45,6 +46,7 @@ pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS, check_text as chec
 use messages::Sources;
 use patterns::Patterns;
 pub use payload::{parse, parts};
+pub use place::Place;
 pub use size::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH};
 use violation::{MAX_COUNTED, MAX_VIOLATIONS};
 pub use violation::{Violation, describe};
@@ -69,6 +71,8 @@ pub struct Findings {
     pub violations: Vec<Violation>,
     /// How many there are beyond them.
     pub more: usize,
+    /// The places of all of them, each once, without anything of the payload.
+    pub places: Vec<Place>,
     /// Whether nobody knows if the payload matches, since finding out takes too much work. Then there is one violation, which
     /// says where judging was given up, and the bound.
     pub is_given_up: bool,
@@ -78,7 +82,8 @@ pub struct Findings {
 
 impl Findings {
     fn given_up(pointer: String, message: String, steps: u64) -> Self {
-        Self { violations: vec![Violation { pointer, message }], more: 0, is_given_up: true, steps }
+        let (violations, places) = (vec![Violation { pointer, message }], vec![Place::given_up()]);
+        Self { violations, more: 0, places, is_given_up: true, steps }
     }
 }
 
@@ -229,9 +234,11 @@ impl Compiled {
             None => "found a payload that does not match, and is too large to say where",
         };
         let rest = Violation { pointer: String::new(), message: message.to_owned() };
+        let mut places = Vec::new();
+        first.iter().for_each(|error| place::add(&mut places, error));
         let violations =
             first.iter().map(|error| self.violation(error, payload, &meter)).chain([rest]).collect();
-        Findings { violations, steps: steps + meter.spent(), ..Findings::default() }
+        Findings { violations, places, steps: steps + meter.spent(), ..Findings::default() }
     }
 
     fn violation(&self, error: &ValidationError<'_>, payload: &Value, meter: &Meter) -> Violation {
@@ -244,14 +251,16 @@ impl Compiled {
         let errors = meter.run(|| self.validator.iter_errors(Instance { value: payload, meter }));
         *steps += meter.spent();
         let mut errors = errors?;
-        let first = errors.by_ref().take(MAX_VIOLATIONS);
-        let violations = first.map(|error| self.violation(&error, payload, meter)).collect();
-        Some(Findings {
-            violations,
-            more: errors.take(MAX_COUNTED).count(),
-            steps: *steps,
-            ..Findings::default()
-        })
+        let (mut violations, mut places, mut more) = (Vec::new(), Vec::new(), 0);
+        for error in errors.by_ref().take(MAX_VIOLATIONS) {
+            place::add(&mut places, &error);
+            violations.push(self.violation(&error, payload, meter));
+        }
+        for error in errors.take(MAX_COUNTED) {
+            place::add(&mut places, &error);
+            more += 1;
+        }
+        Some(Findings { violations, more, places, steps: *steps, ..Findings::default() })
     }
 }
 

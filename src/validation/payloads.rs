@@ -65,7 +65,7 @@ pub(super) fn check(file: &PayloadFile, known: &Known, loaded: &Loaded) -> Vec<F
             let message = undeclared(file, known, loaded);
             vec![finding(Severity::Error, JsonPointer::ROOT, message, whole())]
         }
-        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+        Judgement::Invalid { policy, violations, more, .. } => {
             let severity = match policy {
                 PayloadPolicy::Enforce => Severity::Error,
                 PayloadPolicy::Warn | PayloadPolicy::Audit => Severity::Warning,

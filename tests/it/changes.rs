@@ -3,6 +3,7 @@
 mod commands;
 mod credentials;
 mod properties;
+mod receivers;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,7 @@
 //! The engine against the embedded Svix: what is declared becomes what Svix holds, and stays so.
 
 mod adoption;
+mod audit;
 mod convergence;
 mod drift;
 mod events;

@@ -81,7 +81,7 @@ fn validate_payload(
             };
             findings.warnings.push(Problem::new("/spec/eventType", message));
         }
-        Judgement::Invalid { policy, violations, more, is_given_up: _ } => {
+        Judgement::Invalid { policy, violations, more, .. } => {
             findings.violated = Some(policy);
             let problems = violations.iter().map(|violation| problem(&field, violation));
             // Violations are counted up to a bound, so this is not an exact number.

@@ -13,7 +13,7 @@ use crate::{
     schema::Effort,
 };
 
-use super::Findings;
+use super::{Findings, receivers};
 
 /// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
 /// object. `before` is the object that it replaces, `kept` the versions of its schema that are kept. Where the effort is exceeded, the findings say nothing.
@@ -59,9 +59,18 @@ pub fn event_type(
     match before.map(|before| assess_change(before, object, spec.as_deref(), kept)) {
         None | Some(Assessment::Compatible) => {}
         Some(Assessment::Warn(message)) => {
-            findings.warnings.push(Problem::new(schema_source::field(object), message));
+            let field = schema_source::field(object);
+            findings.warnings.push(Problem::new(field.clone(), message));
+            findings.warnings.extend(receivers::problem(receivers::of(object, known).as_ref(), field));
         }
-        Some(Assessment::Refuse(message)) => findings.problem(schema_source::field(object), message),
+        Some(Assessment::Refuse(message)) => {
+            let field = schema_source::field(object);
+            findings.problem(field.clone(), message);
+            findings.problems.extend(receivers::problem(receivers::of(object, known).as_ref(), field));
+        }
+    }
+    if let Some(before) = before {
+        findings.warnings.extend(receivers::leaving(before, object, known));
     }
     let namespace = object.metadata.namespace.as_deref();
     // An object that may not declare it learns nothing of the one that does.

@@ -3,6 +3,7 @@
 mod endpoint;
 mod event;
 mod event_type;
+mod receivers;
 
 use std::fmt::Display;
 
@@ -19,6 +20,7 @@ use super::{Known, messages::Problem};
 pub use endpoint::endpoint;
 pub use event::event;
 pub use event_type::event_type;
+pub use receivers::deletion;
 
 /// The findings about one object.
 #[derive(Debug, Default)]

@@ -1,4 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
+
+mod receivers;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::plan::printable;
+use crate::plan::{printable, receivers::describe};
 
 use super::super::{
     json_diff::differences,
@@ -41,6 +41,11 @@ const MAX_LINES: usize = 100;
 /// The lines of the fields of a change.
 pub(super) fn lines(change: &Change) -> Vec<Line> {
     change.fields.iter().flat_map(field).collect()
+}
+
+/// What else a reader should know, and the receivers.
+pub(super) fn notes(change: &Change) -> Vec<String> {
+    change.notes.iter().cloned().chain(change.receivers.as_ref().and_then(describe)).collect()
 }
 
 fn field(field: &FieldChange) -> Vec<Line> {

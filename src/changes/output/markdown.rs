@@ -7,7 +7,7 @@ use crate::plan::printable;
 
 use super::{
     super::model::{Action, Change, ChangeSet},
-    lines::lines,
+    lines::{lines, notes},
     summary::{head, summary},
 };
 
@@ -54,8 +54,8 @@ fn section(change: &Change) -> String {
     if let Some(refusal) = &change.refusal {
         let _ = writeln!(body, "! {}: {}", printable(&refusal.reason), printable(&refusal.message));
     }
-    for note in &change.notes {
-        let _ = writeln!(body, "# {}", printable(note));
+    for note in notes(change) {
+        let _ = writeln!(body, "# {}", printable(&note));
     }
     if let Some((end, _)) = body.char_indices().nth(MAX_CHANGE) {
         body.truncate(end);
@@ -168,6 +168,8 @@ mod tests {
                 notes,
                 refusal: refusal.map(|message| Refusal { reason, message }),
                 incompatible: false,
+                breaks_receivers: false,
+                receivers: None,
                 missing_secrets: Vec::new(),
                 unmanaged: false,
                 fingerprint: None,
@@ -258,6 +260,8 @@ mod tests {
             notes: Vec::new(),
             refusal: None,
             incompatible: false,
+            breaks_receivers: false,
+            receivers: None,
             missing_secrets: Vec::new(),
             unmanaged: false,
             fingerprint: None,

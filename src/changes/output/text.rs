@@ -9,7 +9,7 @@ use crate::plan::printable;
 
 use super::{
     super::model::{Action, ChangeSet},
-    lines::{Line, Sign, document, lines},
+    lines::{Line, Sign, document, lines, notes},
     summary::{head, summary},
 };
 
@@ -63,8 +63,8 @@ pub(super) fn write(changes: &ChangeSet, color: bool, out: &mut impl Write) -> i
         if let Some(refusal) = &change.refusal {
             writeln!(out, "  {}: {}", printable(&refusal.reason), printable(&refusal.message))?;
         }
-        for note in &change.notes {
-            writeln!(out, "  {}", printable(note))?;
+        for note in notes(change) {
+            writeln!(out, "  {}", printable(&note))?;
         }
     }
     for foreign in &changes.foreign {

@@ -11,7 +11,7 @@ use crate::{
     api::ChannelEncoding,
     catalogue::{CatalogueWriter, Directory},
     cli::{gateway::SourceArguments, kubeconfig},
-    controller::{feed_connections, feed_event_types, feed_namespaces},
+    controller::{feed_connections, feed_endpoints, feed_event_types, feed_namespaces},
     telemetry::Readiness,
 };
 
@@ -91,6 +91,11 @@ pub fn start_watches(
         tokio::spawn(follow_encoding(directory, source.connection.clone(), encoding_tx));
     }
     encoding
+}
+
+/// Keeps the endpoints that receive events up to date, which only admission needs.
+pub fn watch_endpoints(client: &Client, known: &Known) {
+    tokio::spawn(feed_endpoints(client.clone(), known.endpoints.clone(), known.namespaces.clone()));
 }
 
 fn encoding_of(directory: &Directory, connection: &str) -> ChannelEncoding {

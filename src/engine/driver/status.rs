@@ -33,7 +33,7 @@ pub(super) async fn report<H: Host>(
     let is_ready = ready.is_ready();
     let details = Details { server_url, ..Details::default() };
     let outcome = Outcome { ready, remote: None, details: Some(Box::new(details)), next: Next::Settled };
-    let status = status::make(&object, &object, outcome, true, jiff::Timestamp::now());
+    let status = status::make(&object, &object, outcome, None, true, jiff::Timestamp::now());
     if object.has_status(&status) {
         return;
     }

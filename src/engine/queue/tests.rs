@@ -37,6 +37,28 @@ async fn an_object_woken_twice_runs_once_and_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_woken_later_counts_as_settled_until_then() {
+    let queue = Queue::new(8);
+    let delay = Duration::from_secs(10);
+
+    queue.wake_later(key("a"), lane("c"), delay);
+    assert!(queue.idle() && none_now(&queue).await);
+    // One that fails is due sooner, and does not count as settled.
+    queue.wake_within(key("b"), lane("c"), delay / 2);
+    queue.wake_later(key("b"), lane("c"), delay / 4);
+    assert!(!queue.idle());
+
+    let first = queue.next().await;
+    queue.done(&first, Next::Settled);
+    assert!(queue.idle() && none_now(&queue).await);
+    let second = queue.next().await;
+    queue.done(&second, Next::Settled);
+
+    assert_eq!((first.key, second.key), (key("b"), key("a")));
+    assert!(queue.idle());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_lane_does_not_delay_another() {
     let queue = Queue::new(2);
     for name in ["a", "b", "c"] {

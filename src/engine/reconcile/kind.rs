@@ -6,7 +6,10 @@ use jiff::Timestamp;
 
 use crate::{
     api::{Condition, ConditionType},
-    plan::status::{self, ReadyState},
+    plan::{
+        audit::Tally,
+        status::{self, ReadyState},
+    },
 };
 
 use super::super::{
@@ -60,6 +63,8 @@ pub struct Report<'a> {
     pub generation: Option<i64>,
     /// The value of `reconcile-at`, if any, once it is handled; `None`: it is not handled yet.
     pub handled_reconcile_at: Option<Option<&'a str>>,
+    /// Events that were sent although their payload does not match, and that status does not count yet.
+    pub audit: Option<&'a Tally>,
     /// Whether Svix is made to hold what is declared, rather than compared with it.
     pub is_managed: bool,
     /// The time.

@@ -3,10 +3,17 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::{api::ConditionType, plan::status::ReadyState};
+use crate::{
+    api::{ConditionType, Reason},
+    plan::{
+        audit::{self, Tally},
+        status::ReadyState,
+    },
+};
 
 use super::{
     super::{
+        audits::Unwritten,
         context::Context,
         events::EventRecord,
         host::{Host, HostError},
@@ -24,6 +31,14 @@ use super::{
 /// 3. A new reason that is not ready is published as a Warning.
 /// 4. Status is written, when it differs.
 pub async fn report<H: Host>(ctx: &Context<H>, reconciled: &Object, outcome: Outcome) -> Next {
+    let next = report_now(ctx, reconciled, outcome).await;
+    match ctx.registry.get(&reconciled.key()) {
+        Some(object) => ctx.audits.next(&object, ctx.options.audit_interval, Timestamp::now(), next),
+        None => next,
+    }
+}
+
+async fn report_now<H: Host>(ctx: &Context<H>, reconciled: &Object, outcome: Outcome) -> Next {
     let next = outcome.next;
     let key = reconciled.key();
     // The object may have been claimed meanwhile: status goes onto what is stored now.
@@ -34,7 +49,11 @@ pub async fn report<H: Host>(ctx: &Context<H>, reconciled: &Object, outcome: Out
         return sooner;
     }
     let ready = outcome.ready.clone();
-    let status = make(&object, reconciled, outcome, ctx.mode(&object) == Mode::Manage, Timestamp::now());
+    let is_managed = ctx.mode(&object) == Mode::Manage;
+    let now = Timestamp::now();
+    let unwritten = ctx.audits.take_due(&object, ctx.options.audit_interval, now);
+    let audit = unwritten.as_ref().map(Unwritten::tally);
+    let status = make(&object, reconciled, outcome, audit, is_managed, now);
     ctx.host.note_field(&object, ready.field());
     if object.has_status(&status) {
         return next;
@@ -45,9 +64,15 @@ pub async fn report<H: Host>(ctx: &Context<H>, reconciled: &Object, outcome: Out
         ctx.host.publish_event(&object, EventRecord::warning(ready.reason().as_str(), message));
     }
     match write(ctx, &object, status).await {
-        Ok(_) => next,
+        Ok(written) => {
+            publish_audit(ctx, &object, &written);
+            next
+        }
         Err(HostError::Gone) => Next::Settled,
         Err(error) => {
+            if let Some(unwritten) = unwritten {
+                ctx.audits.put_back(&key, unwritten);
+            }
             tracing::debug!(object = %key, %error, "cannot write status");
             ctx.metrics.reconcile_error(key.kind.as_str(), "kubernetes");
             Next::Failed
@@ -62,6 +87,7 @@ pub fn make(
     object: &Object,
     reconciled: &Object,
     outcome: Outcome,
+    audit: Option<&Tally>,
     is_managed: bool,
     now: Timestamp,
 ) -> Status {
@@ -76,6 +102,7 @@ pub fn make(
             ReadyState::Waiting(_) => None,
             ReadyState::Ready(..) | ReadyState::Stalled(_) => Some(reconciled.reconcile_at()),
         },
+        audit,
         is_managed,
         now,
     };
@@ -94,6 +121,19 @@ pub async fn write<H: Host>(ctx: &Context<H>, object: &Object, status: Status) -
         ctx.sessions.trigger(&connection);
     }
     Ok(object)
+}
+
+/// Publishes where payloads do not match that matched there before.
+fn publish_audit<H: Host>(ctx: &Context<H>, before: &Object, now: &Object) {
+    let audit = |object: &Object| match object {
+        Object::EventType(event_type) => event_type.status.as_ref()?.payload_audit.clone(),
+        _ => None,
+    };
+    let (before, Some(after)) = (audit(before), audit(now)) else { return };
+    if let Some(message) = audit::describe_new(before.as_ref(), &after) {
+        let reason = Reason::PayloadMismatch.as_str();
+        ctx.host.publish_event(now, EventRecord { warning: false, reason, message });
+    }
 }
 
 /// Whether `Ready` had another reason before.

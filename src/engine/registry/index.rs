@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     api::{ConditionType, SvixConnection, WebhookEndpoint},
-    plan::{self, ReconcileError, access::Grants, claims, ids},
+    plan::{self, ReconcileError, access::Grants, claims, ids, receivers::Subscriptions},
 };
 
 use super::super::object::{Kind, Mode, Object, ObjectKey, ResourceKey, SvixResource};
@@ -25,6 +25,8 @@ pub(super) struct Index {
     pub(super) by_config_map: HashMap<(Arc<str>, Box<str>), BTreeSet<ObjectKey>>,
     /// Endpoints by the Secrets that they take values from or write to.
     pub(super) by_secret: HashMap<(Arc<str>, Box<str>), BTreeSet<ObjectKey>>,
+    /// Endpoints by the event types that they subscribe to.
+    pub(super) subscriptions: Subscriptions<ObjectKey>,
     /// The labels of namespaces.
     pub(super) namespaces: HashMap<Arc<str>, BTreeMap<String, String>>,
     /// Endpoints that are not ready and not stalled.
@@ -160,8 +162,13 @@ impl Index {
         if let Some(name) = object.resource().config_map_name() {
             self.by_config_map.entry((key.namespace.clone(), name.into())).or_default().insert(key.clone());
         }
-        if key.kind == Kind::Endpoint && is_pending(&object) {
-            self.pending_endpoints.insert(key.clone());
+        if let Object::Endpoint(endpoint) = &object {
+            if is_pending(&object) {
+                self.pending_endpoints.insert(key.clone());
+            }
+            let connection = self.shared_connection_name(endpoint.connection_name());
+            let event_types = endpoint.spec.event_types.iter().map(String::as_str);
+            self.subscriptions.add(&connection, event_types, &key);
         }
         self.objects.insert(key.clone(), object);
         self.index_declared(&key);
@@ -200,6 +207,10 @@ impl Index {
         self.remove_declared(key);
         self.pending_endpoints.remove(key);
         let Some(object) = self.objects.get(key) else { return };
+        if let Object::Endpoint(endpoint) = object {
+            let event_types = endpoint.spec.event_types.iter().map(String::as_str);
+            self.subscriptions.remove(endpoint.connection_name(), event_types, key);
+        }
         let connections = self.connections_of(object);
         let secrets: Vec<Box<str>> = object.resource().secret_names().into_iter().map(Into::into).collect();
         let config_map = object.resource().config_map_name().map(Box::from);

@@ -10,8 +10,8 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
-    api::{Adoption, SvixConnection, WebhookEndpoint},
-    plan::ReconcileError,
+    api::{Adoption, Receivers, SvixConnection, WebhookEndpoint},
+    plan::{ReconcileError, receivers},
 };
 
 use super::object::{Kind, Object, ObjectKey, SvixResource};
@@ -227,18 +227,24 @@ impl Registry {
             .collect()
     }
 
-    /// Returns the endpoints of a connection that subscribe to one of these event types. It looks at all of them.
+    /// Returns the endpoints of a connection that subscribe to one of these event types.
     #[must_use]
-    pub fn subscribers(&self, connection: &str, event_types: &HashSet<Box<str>>) -> Vec<ObjectKey> {
+    pub fn subscribers(&self, connection: &str, event_types: &HashSet<Box<str>>) -> BTreeSet<ObjectKey> {
         let index = self.index.lock();
-        let users = index.by_connection.get(connection).into_iter().flatten();
-        let subscribes = |key: &&ObjectKey| match index.objects.get(*key) {
-            Some(Object::Endpoint(endpoint)) => {
-                endpoint.spec.event_types.iter().any(|name| event_types.contains(name.as_str()))
-            }
-            _ => false,
+        event_types.iter().flat_map(|name| index.subscriptions.of(connection, name)).cloned().collect()
+    }
+
+    /// Returns the endpoints that receive the events of an event type, as the readers of a namespace may see them.
+    #[must_use]
+    pub fn receivers(&self, connection: &str, event_type: &str, namespace: &str) -> Receivers {
+        let index = self.index.lock();
+        let receives = |key: &&ObjectKey| {
+            index
+                .endpoint_of(key, connection)
+                .is_some_and(|endpoint| receivers::receives(&endpoint, connection))
         };
-        users.filter(subscribes).cloned().collect()
+        let endpoints = index.subscriptions.of(connection, event_type).filter(receives);
+        receivers::seen_from(namespace, endpoints.map(|key| (&*key.namespace, &*key.name)))
     }
 
     /// Returns the endpoints of a connection that are not ready yet and do not wait for a person.

@@ -12,7 +12,7 @@ use crate::support::svix_server;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 
-const CONNECTION: &str = "\
+pub(super) const CONNECTION: &str = "\
 apiVersion: svix-operator.dev/v1alpha1
 kind: SvixConnection
 metadata: {name: default}
@@ -20,7 +20,7 @@ spec:
   ownerId: prod
   tokenSecretRef: {name: svix-token, key: token}
 ";
-const EVENT_TYPE: &str = "\
+pub(super) const EVENT_TYPE: &str = "\
 apiVersion: svix-operator.dev/v1alpha1
 kind: WebhookEventType
 metadata: {name: order.placed, namespace: shop}
@@ -32,7 +32,7 @@ spec:
     properties:
       id: {type: string}
 ";
-const ENDPOINT: &str = "\
+pub(super) const ENDPOINT: &str = "\
 apiVersion: svix-operator.dev/v1alpha1
 kind: WebhookEndpoint
 metadata: {name: orders, namespace: shop}
@@ -41,10 +41,10 @@ spec:
   eventTypes: [order.placed]
 ";
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("m/connection.yaml", CONNECTION);
         folder.write("m/event-type.yaml", EVENT_TYPE);
@@ -52,23 +52,23 @@ impl Folder {
         folder
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// Runs a command in the folder, without a server.
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub(super) async fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(None, arguments).await
     }
 
     /// Runs a command in the folder, with a server.
-    async fn on(&self, svix: &EmbeddedSvix, arguments: &[&str]) -> Output {
+    pub(super) async fn on(&self, svix: &EmbeddedSvix, arguments: &[&str]) -> Output {
         self.run_with(Some((svix.url(), svix.token().to_owned())), arguments).await
     }
 
@@ -85,15 +85,15 @@ impl Folder {
     }
 }
 
-fn out(output: &Output) -> String {
+pub(super) fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn error(output: &Output) -> String {
+pub(super) fn error(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn code(output: &Output) -> i32 {
+pub(super) fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("{output:?}"))
 }
 
@@ -347,6 +347,7 @@ delete WebhookEndpoint shop/orders (endpoint prod.shop.orders of application def
 change WebhookEventType shop/order.placed m/event-type.yaml:1
   ~ schema/properties/id/type: \"string\" → [\"string\",\"integer\"]
   breaks receivers: the new schema permits {\"id\":0}, which the old one refuses
+  1 endpoint receives its events: shop/secret
 1 to change, 1 to delete, 1 without differences
 ";
     assert_eq!((code(&changed), out(&changed).as_str()), (1, expected), "{}", error(&changed));

@@ -55,6 +55,22 @@ async fn argo_cd_sees_how_each_kind_fares() {
     }
 }
 
+/// Flux names each webhook by its index.
+#[tokio::test]
+async fn flux_leaves_the_ca_bundle_of_each_webhook() {
+    let arguments = ["template", "a", "charts/svix-operator", "--set", "webhook.enabled=true"];
+    let only = ["--show-only", "templates/webhook-configuration.yaml"];
+    let rendered = tool("helm", None, &[&arguments[..], &only[..]].concat(), "").await.expect_success();
+    let webhooks = serde_yaml::from_str::<Value>(&rendered).unwrap()["webhooks"].as_array().unwrap().len();
+    let release = yaml("examples/flux/operator/release.yaml");
+
+    let paths = &release["spec"]["driftDetection"]["ignore"][0]["paths"];
+
+    let expected: Vec<_> =
+        (0..webhooks).map(|index| format!("/webhooks/{index}/clientConfig/caBundle")).collect();
+    assert_eq!(*paths, json!(expected));
+}
+
 /// By the library that Flux waits with.
 #[tokio::test]
 async fn flux_sees_how_each_kind_fares() {

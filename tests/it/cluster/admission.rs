@@ -275,6 +275,41 @@ async fn a_webhook_that_is_down_blocks_creates_only() {
 }
 
 #[tokio::test]
+async fn deleting_or_breaking_what_is_received_warns() {
+    // Given an event type with a receiver that the webhook knows
+    let tenant = tenant("adm-received").await;
+    let _sidecar = Sidecar::start(&tenant, &[]).await;
+    declared(&tenant, event_type("a.one").with("schema", order())).await;
+    created(&tenant, endpoint("hook", &["a.one"])).await;
+    tenant.wait_for_reason("webhookendpoint", "hook", "InSync").await;
+    tenant.wait_for_reason("webhookeventtype", "a.one", "InSync").await;
+    let receivers = "1 endpoint receives its events: hook";
+    eventually("the webhook to know the endpoint", PATIENCE, async || {
+        let dry = ["delete", "webhookeventtype", "a.one", "--dry-run=server"];
+        let stated = tenant.kubectl(&dry).await.stderr;
+        if stated.contains(receivers) { Ok(()) } else { Err(stated) }
+    })
+    .await;
+
+    // When its schema breaks receivers, and it is deleted
+    let wider = json!({"properties": {"order_id": {"type": ["integer", "string"]}}});
+    let patch = json!({"spec": {"schema": wider}}).to_string();
+    let arguments = ["patch", "webhookeventtype", "a.one", "--type=merge", "-p", &patch];
+    let breaking = tenant.kubectl(&arguments).await;
+    let deleted = tenant.kubectl(&["delete", "webhookeventtype", "a.one"]).await;
+
+    // Then both go through, with a warning that names the receiver.
+    println!("{}\n{}", breaking.stderr, deleted.stderr);
+    assert!(breaking.success && deleted.success, "{}{}", breaking.stderr, deleted.stderr);
+    assert!(breaking.stderr.contains(&format!("Warning: /spec/schema: {receivers}")), "{}", breaking.stderr);
+    let expected =
+        "Warning: deleting it archives event type a.one in Svix, unless another object declares it";
+    assert!(deleted.stderr.contains(expected), "{}", deleted.stderr);
+    assert!(deleted.stderr.contains(&format!("Warning: {receivers}")), "{}", deleted.stderr);
+    tenant.gone("webhookeventtype", "a.one").await;
+}
+
+#[tokio::test]
 async fn a_dry_run_is_answered_and_leaves_nothing() {
     let tenant = tenant("adm-dry").await;
     let _sidecar = Sidecar::start(&tenant, &[]).await;

@@ -144,7 +144,7 @@ async fn a_deleted_secret_and_a_reset_bundle_are_restored() {
         .collect();
     let text = json!(ours).to_string();
     assert!(text.contains("f:caBundle") && !text.contains("f:url") && !text.contains("f:rules"), "{text}");
-    assert_eq!(found["webhooks"].as_array().unwrap().len(), 2);
+    assert_eq!(found["webhooks"].as_array().unwrap().len(), 3);
 }
 
 /// Gives the Lease to a dead pod: it is not renewed, and expires in an hour.

@@ -9,6 +9,7 @@ use svix_operator::embedded::FaultPlan;
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     inbox::Inbox,
     objects::{endpoint, event, event_type},
     operator::{Operator, install},
@@ -53,6 +54,62 @@ async fn an_event_that_is_created_arrives_and_says_so() {
     assert_eq!(columns[0][..6], ["NAME", "SENT", "DELIVERED", "REASON", "EVENT", "TYPE"]);
     assert_eq!(columns[1][..4], ["bad", "False", "InvalidPayload", "order.placed"]);
     assert_eq!(columns[2][..5], ["good", "True", "True", "Delivered", "order.placed"]);
+}
+
+#[tokio::test]
+async fn what_audit_lets_pass_is_in_status() {
+    // Given an event type with a schema that is only audited
+    Operator::shared().await;
+    let tenant = TestNamespace::new(ControlPlane::shared().await, "audit").await;
+    let schema = json!({
+        "type": "object", "required": ["id"],
+        "properties": {
+            "id": {"type": "string"},
+            "items": {"type": "array", "items": {"properties": {"price": {"type": "integer"}}}},
+        },
+    });
+    tenant.apply([event_type("order.placed").with("schema", schema).with("payloadPolicy", "Audit")]).await;
+    tenant.all_ready(1).await;
+
+    // When events are sent that do not match it
+    for (name, payload) in [
+        ("right", json!({"id": "a"})),
+        ("one", json!({"id": "b", "items": [{"price": 1}, {"price": "s3cret"}]})),
+        ("two", json!({"id": "c", "items": [{"price": 9.5}]})),
+        ("three", json!({"order": "s3cret"})),
+    ] {
+        tenant.apply([event(name, "order.placed").with("payload", payload)]).await;
+        tenant.wait_for_reason("webhookevent", name, "NoEndpointMatched").await;
+    }
+
+    // Then status counts them by place, and shows nothing of them.
+    let audit = async || {
+        let object = tenant.get("webhookeventtype", "order.placed").await?;
+        match &object["status"]["payloadAudit"] {
+            audit if audit["count"] == 3 => Ok(object.clone()),
+            other => Err(other.to_string()),
+        }
+    };
+    let object = eventually("the events to be counted", PATIENCE, audit).await;
+    println!("{}", serde_yaml::to_string(&object["status"]).unwrap());
+    let places = object["status"]["payloadAudit"]["places"].as_array().unwrap();
+    let places: Vec<_> = places
+        .iter()
+        .map(|it| (it["payload"].as_str(), it["keyword"].as_str(), it["count"].as_i64()))
+        .collect();
+    assert_eq!(
+        places,
+        [(Some("/items/*/price"), Some("type"), Some(2)), (Some("/id"), Some("required"), Some(1)),]
+    );
+    assert!(!object["status"].to_string().contains("s3cret"));
+    let described = tenant.kubectl(&["describe", "webhookeventtype", "order.placed"]).await.expect_success();
+    println!("{described}");
+    let published = "payloadPolicy Enforce would have refused 3 events of the last seven days";
+    assert!(described.contains(published) && !described.contains("s3cret"), "{described}");
+    let version = object["metadata"]["resourceVersion"].clone();
+    tenant.kubectl(&["label", "webhookeventtype", "order.placed", "touched=yes"]).await.expect_success();
+    let after = tenant.get("webhookeventtype", "order.placed").await.unwrap();
+    assert_eq!(after["status"], object["status"], "{version}");
 }
 
 #[tokio::test]

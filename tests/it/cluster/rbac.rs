@@ -173,7 +173,7 @@ async fn the_example_permissions_are_enough() {
     let path = "jsonpath={.webhooks[*].clientConfig.caBundle}";
     let get = ["get", "validatingwebhookconfiguration", "svix-operator", "-o", path];
     let bundles = control_plane.kubectl(&get).await.expect_success();
-    assert_eq!(bundles.split_whitespace().count(), 2, "{bundles}");
+    assert_eq!(bundles.split_whitespace().count(), 3, "{bundles}");
 
     sidecar.process.signal("TERM");
     sidecar.process.ended(Duration::from_secs(10)).await;

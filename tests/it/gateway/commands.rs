@@ -46,14 +46,23 @@ fn webhook(
     health: SocketAddr,
     svix: &EmbeddedSvix,
 ) -> tokio::process::Child {
-    tokio::process::Command::new(PROGRAM)
+    webhook_command(arguments, listen, health, svix).spawn().unwrap()
+}
+
+fn webhook_command(
+    arguments: &[&str],
+    listen: SocketAddr,
+    health: SocketAddr,
+    svix: &EmbeddedSvix,
+) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(PROGRAM);
+    command
         .args(["webhook", "--listen", &listen.to_string(), "--health-addr", &health.to_string()])
         .args(["--svix-url", &svix.url()])
         .args(arguments)
         .env("SVIX_TOKEN", svix.token())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+        .kill_on_drop(true);
+    command
 }
 
 async fn ready(health: SocketAddr) {
@@ -98,6 +107,41 @@ async fn event_types_come_from_a_folder_until_sigterm() {
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_audit_lets_pass_is_logged_by_place() {
+    // Given a gateway with an event type whose schema is only audited
+    let svix = svix_server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let schema = json!({"properties": {"items": {"items": {"additionalProperties": {"type": "integer"}}}}});
+    let audited = event_type("a.one").with("schema", schema).with("payloadPolicy", "Audit");
+    write(dir.path(), "a.yaml", &[connection(&svix.url()), audited]);
+    let (listen, health) = (free_address(), free_address());
+    let mut command = webhook_command(&["--from", dir.path().to_str().unwrap()], listen, health, &svix);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    ready(health).await;
+    let post = async |path: &str, body: Value| {
+        let url = format!("http://{listen}/api/v1{path}");
+        let request = reqwest::Client::new().post(url).bearer_auth(svix.token()).json(&body);
+        request.send().await.unwrap().error_for_status().unwrap();
+    };
+    post("/app", json!({"name": "default", "uid": "default"})).await;
+
+    // When messages pass that do not match it
+    for _ in 0..3 {
+        let payload = json!({"items": [{"s3cret": "s3cret"}]});
+        post("/app/default/msg", json!({"eventType": "a.one", "payload": payload})).await;
+    }
+
+    // Then the log has one line, with the place and nothing of the messages.
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    let log = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("Enforce would have rejected")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("/items/*/* (type): 1"), "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
 }
 
 #[tokio::test]

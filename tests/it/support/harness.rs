@@ -70,6 +70,14 @@ impl Harness {
         harness
     }
 
+    /// A harness whose engine writes at such intervals what `payloadPolicy: Enforce` would have refused.
+    pub async fn auditing_every(interval: Duration) -> Self {
+        let mut harness = Self::new().await;
+        harness.options.audit_interval = interval;
+        harness.restart_with(|object| object).await;
+        harness
+    }
+
     async fn with(delivery: DeliveryOptions, change: impl FnOnce(Manifest) -> Manifest) -> Self {
         super::control_plane::no_build_under_way().await;
         let options = embedded::Options { delivery, ..embedded::Options::default() };

@@ -5,9 +5,10 @@ use crate::{
     catalogue::{Declared, Judgement},
     plan::{
         ReconcileError,
+        digest::Digest,
         event::{self, Desired},
     },
-    schema::{Effort, InvalidSchema},
+    schema::{Effort, InvalidSchema, Place},
 };
 
 use super::super::{
@@ -23,6 +24,27 @@ use super::super::{
     schema_source::{self, SchemaError},
 };
 
+/// What `Accepted` says of a payload that may be sent.
+pub(super) struct Accepted {
+    pub condition: (Reason, String),
+    /// How it does not match, if it is sent all the same.
+    pub mismatch: Option<Mismatch>,
+}
+
+/// A payload that does not match the schema of its event type.
+pub(super) struct Mismatch {
+    /// The object that owns the event type.
+    pub event_type: Object,
+    pub schema_digest: String,
+    pub places: Vec<Place>,
+}
+
+impl Accepted {
+    fn new(reason: Reason, message: String) -> Self {
+        Self { condition: (reason, message), mismatch: None }
+    }
+}
+
 /// Judges a payload by the schema of the object that owns its event type. Returns what `Accepted` says of it.
 pub(super) async fn judge<H: Host>(
     ctx: &Context<H>,
@@ -30,7 +52,7 @@ pub(super) async fn judge<H: Host>(
     event: &WebhookEvent,
     session: &Session,
     desired: &Desired,
-) -> Result<(Reason, String), Error> {
+) -> Result<Accepted, Error> {
     let (connection, name) = (event.connection_name(), desired.event_type.as_str());
     let awaited = Awaited::EventType(name.into());
     // The object waits before the check that decides: what comes in between wakes it. That also wakes one whose payload
@@ -63,25 +85,31 @@ pub(super) async fn judge<H: Host>(
         let text = desired.payload_text.clone();
         move |effort: &Effort| {
             catalogue.put_within(&connection, &name, declared.clone(), effort)?;
-            Ok(catalogue.judge_text(&connection, &name, text.as_bytes(), effort))
+            let judgement = catalogue.judge_text(&connection, &name, text.as_bytes(), effort);
+            let is_counted = matches!(
+                judgement,
+                Judgement::Invalid { policy: PayloadPolicy::Warn | PayloadPolicy::Audit, .. }
+            );
+            let digest = is_counted.then(|| schema_digest(&declared));
+            Ok((judgement, digest))
         }
     });
     let judgement: Result<_, InvalidSchema> = judgement.await;
-    let Ok(judgement) = judgement else { return Err(not_there(Next::Settled)) };
-    let (policy, violations, more, is_given_up) = match judgement {
+    let Ok((judgement, digest)) = judgement else { return Err(not_there(Next::Settled)) };
+    let (policy, violations, more, places, is_given_up) = match judgement {
         Judgement::Undeclared => return Err(not_there(Next::Settled)),
         Judgement::Valid => {
             ctx.waiters.remove(connection, awaited, &object.key());
             let message = format!("the payload matches the schema of {owner_key}");
-            return Ok((Reason::PayloadValid, message));
+            return Ok(Accepted::new(Reason::PayloadValid, message));
         }
         Judgement::NotValidated => {
             ctx.waiters.remove(connection, awaited, &object.key());
             let message = format!("{owner_key} declares no schema, so any payload passes");
-            return Ok((Reason::PayloadNotValidated, message));
+            return Ok(Accepted::new(Reason::PayloadNotValidated, message));
         }
-        Judgement::Invalid { policy, violations, more, is_given_up } => {
-            (policy, violations, more, is_given_up)
+        Judgement::Invalid { policy, violations, more, places, is_given_up } => {
+            (policy, violations, more, places, is_given_up)
         }
     };
     ctx.metrics.payload_mismatch(policy.as_str());
@@ -106,7 +134,16 @@ pub(super) async fn judge<H: Host>(
     if policy == PayloadPolicy::Warn {
         ctx.publish_warning(object, passed.as_str(), format!("{redacted}; it is sent"));
     }
-    Ok((passed, message))
+    let event_type = Object::EventType(owner);
+    let mismatch = digest.map(|schema_digest| Mismatch { event_type, schema_digest, places });
+    Ok(Accepted { condition: (passed, message), mismatch })
+}
+
+/// Returns a digest of what payloads are judged by.
+fn schema_digest(declared: &Declared) -> String {
+    let schema = declared.schema.as_ref().map(|schema| Digest::of_json_text(schema.as_str()));
+    let schema = schema.map(|digest| digest.to_string()).unwrap_or_default();
+    Digest::of_text(&format!("{schema} {}", declared.format_assertion)).to_string()
 }
 
 fn waiting(message: String, next: Next) -> Error {

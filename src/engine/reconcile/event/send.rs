@@ -32,7 +32,7 @@ use super::{
         prepare::Prepared,
         status,
     },
-    judge::judge,
+    judge::{Accepted, Mismatch, judge},
 };
 
 /// How long an event waits for endpoints that are declared with it and not in Svix yet: what is applied together
@@ -53,7 +53,7 @@ pub(super) async fn send<H: Host>(
     let (connection, session) = (&*prepared.connection, &*prepared.session);
     // Judging builds a tree of its own, which has the digits of numbers.
     desired.payload = Value::Null;
-    let accepted = judge(ctx, object, event, session, desired).await?;
+    let Accepted { condition: accepted, mismatch } = judge(ctx, object, event, session, desired).await?;
     // No tree is needed any more, and Svix may be slow.
     memory.shrink(event::memory(event).text);
     let desired = &*desired;
@@ -63,7 +63,12 @@ pub(super) async fn send<H: Host>(
     }
     session.ensure_listed(application).await?;
     ensure_application(ctx, object, connection, session, application).await?;
+    let is_first = event.status.as_ref().is_none_or(|status| status.first_attempt_at.is_none());
     let event = record_attempt(ctx, object, event, desired, &accepted).await?;
+    // An event counts once, however often it is judged.
+    if let Some(Mismatch { event_type, schema_digest, places }) = mismatch.filter(|_| is_first) {
+        ctx.audit(&event_type, &schema_digest, &places);
+    }
     // It may have been sent by an object of the same name before, such as one that is restored from a backup. Svix Cloud
     // refuses an id that is used only for a day, but finds the message by its id after that, too.
     if step == EventStep::Send
@@ -161,7 +166,7 @@ async fn record_attempt<H: Host>(
         remote: Some(RemoteRef::Event(Box::new(progress))),
         ..Outcome::waiting(ReconcileError::new(Reason::Sending, "it is being sent"), Next::Settled)
     };
-    let status = status::make(object, object, sending, true, now);
+    let status = status::make(object, object, sending, None, true, now);
     match status::write(ctx, object, status).await? {
         Object::Event(stored) => Ok(Arc::unwrap_or_clone(stored)),
         _ => Ok(event.clone()),

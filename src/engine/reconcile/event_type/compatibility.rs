@@ -1,20 +1,29 @@
 //! Whether a schema may be written over the one that Svix has.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{
-    api::{SvixConnection, WebhookEventType},
+    api::{Receivers, RefusedChange, SvixConnection, WebhookEventType},
     judging::{self, Panicked},
     plan::{
+        ReconcileError,
         compatibility::{self, Assessment, KeptVersions, Schema},
         event_type::{Desired, EventTypeStep, SCHEMA_VERSION, writes_schema},
+        receivers,
     },
     schema::Effort,
     turns::Caller,
 };
 
 use super::{
-    super::super::{context::Context, host::Host, object::Object, outcome::Error},
+    super::super::{
+        context::Context,
+        host::Host,
+        object::Object,
+        outcome::{Details, Error, Outcome},
+    },
     history,
 };
 
@@ -26,6 +35,36 @@ pub(super) struct Gate<'a> {
     pub connection: &'a SvixConnection,
 }
 
+/// A change that may not be written.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub error: ReconcileError,
+    pub change: RefusedChange,
+}
+
+/// Why a step is not carried out.
+#[derive(Debug)]
+pub(super) enum NotWritten {
+    /// The change is refused.
+    Refused(Box<Refused>),
+    /// It cannot be compared now.
+    Failed(Error),
+}
+
+impl From<NotWritten> for Error {
+    fn from(cause: NotWritten) -> Self {
+        let refused = match cause {
+            NotWritten::Refused(refused) => refused,
+            NotWritten::Failed(error) => return error,
+        };
+        let details = Details { refused_change: Some(refused.change), ..Details::default() };
+        Self::Report(Box::new(Outcome {
+            details: Some(Box::new(details)),
+            ..Outcome::stalled(refused.error)
+        }))
+    }
+}
+
 impl Gate<'_> {
     /// Checks a step before it is carried out. Returns what is to be reported once it is; an error if it must not be.
     /// `schemas` are those that Svix has, by version, as just read: without one, nobody relies on it.
@@ -35,7 +74,7 @@ impl Gate<'_> {
         wanted: &Desired,
         step: &EventTypeStep,
         schemas: Option<&Value>,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<String>, NotWritten> {
         let (Some(schema), true) = (&wanted.schema, writes_schema(step)) else { return Ok(None) };
         let policies = compatibility::policies(self.event_type, Some(&self.connection.spec));
         let old = schemas.and_then(|schemas| schemas.get(SCHEMA_VERSION));
@@ -46,27 +85,60 @@ impl Gate<'_> {
         // Svix does not know which formats were enforced.
         let format_assertion = self.event_type.spec.format_assertion();
         let allowed = compatibility::allowed(self.event_type).map(str::to_owned);
-        let (old, new) = (old.cloned(), schema.value.clone());
+        let (old, new) = (Arc::new(old.cloned()), Arc::new(schema.value.clone()));
         // Few at once, since all versions are in memory, and not on a thread that serves others.
         let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
         let permit = ctx.judging.acquire(Caller::INTERNAL, namespace).await;
         let kept = match needs_history {
-            true => history::kept_versions(ctx, self.object).await?,
+            true => history::kept_versions(ctx, self.object)
+                .await
+                .map_err(|error| NotWritten::Failed(error.into()))?,
             false => KeptVersions::default(),
         };
-        let assess = move |_: &Effort| {
-            let of = |value| Schema { value, format_assertion };
-            compatibility::assess_all(old.as_ref().map(of), &kept, of(&new), &policies, allowed.as_deref())
+        let assess = {
+            let (old, new) = (old.clone(), new.clone());
+            move |_: &Effort| {
+                let of = |value| Schema { value, format_assertion };
+                let last = old.as_ref().as_ref().map(of);
+                compatibility::assess_all(last, &kept, of(&new), &policies, allowed.as_deref())
+            }
         };
         match judging::thoroughly(permit, assess).await {
             Ok(Assessment::Compatible) => Ok(None),
-            Ok(Assessment::Warn(message)) => Ok(Some(message)),
-            Ok(Assessment::Refuse(message)) => Err(compatibility::refusal(&schema.field, &message).into()),
+            Ok(Assessment::Warn(message)) => {
+                let receivers = self.receivers(ctx, wanted);
+                Ok(Some(receivers::append(message, Some(&receivers))))
+            }
+            Ok(Assessment::Refuse(message)) => {
+                let digest = compatibility::digest(old.as_ref().as_ref().unwrap_or(&Value::Null), &new);
+                let change = self.refused_change(ctx, wanted, digest);
+                let message = receivers::append(message, change.receivers.as_ref());
+                let error = compatibility::refusal(&schema.field, &message);
+                Err(NotWritten::Refused(Box::new(Refused { error, change })))
+            }
             // A panic, a defect of this program: as what is not decided.
             Err(Panicked) => {
                 tracing::error!("the comparison of two schemas failed");
                 let message = "not decided whether the schema breaks compatibility: the comparison failed";
                 Ok(Some(message.to_owned()))
+            }
+        }
+    }
+
+    fn receivers<H: Host>(self, ctx: &Context<H>, wanted: &Desired) -> Receivers {
+        let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
+        ctx.registry.receivers(self.event_type.connection_name(), &wanted.name, namespace)
+    }
+
+    /// Returns what status says of a change that is refused. While it is the same change, the receivers are those of the first
+    /// time: status is not written again whenever an endpoint comes or goes.
+    fn refused_change<H: Host>(self, ctx: &Context<H>, wanted: &Desired, digest: String) -> RefusedChange {
+        let before = self.event_type.status.as_ref().and_then(|status| status.refused_change.as_ref());
+        match before.filter(|before| before.digest == digest) {
+            Some(before) => before.clone(),
+            None => {
+                let receivers = Some(self.receivers(ctx, wanted)).filter(|receivers| receivers.count > 0);
+                RefusedChange { digest, receivers }
             }
         }
     }

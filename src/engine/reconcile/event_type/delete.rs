@@ -2,7 +2,7 @@
 
 use crate::{
     api::{CLAIM_ANNOTATION, EventTypeDeletionPolicy, WebhookEventType, annotation},
-    plan::{claims, event_type::Observed},
+    plan::{claims, event_type::Observed, receivers},
 };
 
 use super::{
@@ -72,7 +72,12 @@ pub(super) async fn delete<H: Host>(
         }
         ctx.check_event_type_live(connection, &name);
         let reason = if expunge { EventReason::Expunged } else { EventReason::Archived };
-        ctx.publish(object, reason, format!("event type {name}"));
+        let message = format!("event type {name}");
+        let receivers = ctx.registry.receivers(connection, &name, object.namespace());
+        match receivers::describe(&receivers) {
+            Some(text) => ctx.publish_warning(object, reason.as_str(), format!("{message}; {text}")),
+            None => ctx.publish(object, reason, message),
+        }
     }
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! `WebhookEventType` as a kind.
 
 use crate::{
-    api::{Adoption, EventTypeDeletionPolicy, SvixConnection, WebhookEventType, WebhookEventTypeStatus},
+    api::{
+        Adoption, EventTypeDeletionPolicy, PayloadValidation, SvixConnection, WebhookEventType,
+        WebhookEventTypeStatus,
+    },
     plan::{
         ReconcileError,
         access::{Declares as _, Grants},
+        audit,
         status::ReadyState,
     },
 };
@@ -91,6 +95,14 @@ impl Reconcile for WebhookEventType {
         let header = self.status_header();
         let before = self.status.as_ref();
         let conditions = report.conditions(header.conditions);
+        let refused_change = match (&report.details, report.ready) {
+            (Some(details), _) => details.refused_change.clone(),
+            // Nothing new is known.
+            (None, ReadyState::Waiting(_)) => before.and_then(|status| status.refused_change.clone()),
+            (None, _) => None,
+        };
+        let payload_validation = self.spec.payload_validation();
+        let is_audited = matches!(payload_validation, PayloadValidation::Warn | PayloadValidation::Audit);
         Status::EventType(Box::new(WebhookEventTypeStatus {
             observed_generation: report.generation,
             last_handled_reconcile_at: report.last_handled_reconcile_at(header.last_handled_reconcile_at),
@@ -103,12 +115,21 @@ impl Reconcile for WebhookEventType {
                 Some(Details { schema_history: Some(history), .. }) => Some(history.clone()),
                 _ => before.and_then(|status| status.schema_history.clone()),
             },
-            payload_validation: Some(self.spec.payload_validation()),
+            payload_validation: Some(payload_validation),
+            payload_audit: match report.audit {
+                _ if !is_audited => None,
+                Some(new) => {
+                    let before = before.and_then(|status| status.payload_audit.as_ref());
+                    audit::updated(before, new.clone(), report.now)
+                }
+                None => before.and_then(|status| status.payload_audit.clone()),
+            },
             difference: match report.details {
                 _ if report.is_managed => None,
                 Some(details) => details.difference,
                 None => before.and_then(|status| status.difference.clone()),
             },
+            refused_change,
             conditions,
         }))
     }

@@ -35,7 +35,7 @@ use super::{
 };
 
 use claim::{Claim, claim_of, is_ours};
-use compatibility::Gate;
+use compatibility::{Gate, NotWritten};
 use history::Recorded;
 
 /// Makes Svix hold what an event type declares.
@@ -152,10 +152,14 @@ async fn observe_only<H: Host>(
     let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
     let mut step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
+    let mut refused_change = None;
     match gate.check(ctx, wanted, &step, schemas.as_ref()).await {
         Ok(_) => {}
-        Err(Error::Stalled(error, _)) => step = EventTypeStep::Refuse(error),
-        Err(error) => return Err(error),
+        Err(NotWritten::Refused(refused)) => {
+            step = EventTypeStep::Refuse(refused.error);
+            refused_change = Some(refused.change);
+        }
+        Err(NotWritten::Failed(error)) => return Err(error),
     }
     ctx.propose(
         object,
@@ -170,7 +174,11 @@ async fn observe_only<H: Host>(
         EventTypeStep::Refuse(refusal) => Some(refusal),
         _ => None,
     };
-    Ok(observe::outcome(prepared.mode, event_type::what_if(&step), refusal))
+    let mut outcome = observe::outcome(prepared.mode, event_type::what_if(&step), refusal);
+    if let Some(details) = &mut outcome.details {
+        details.refused_change = refused_change;
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! An event: judged, sent once, followed.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod follow;
 mod judge;
 mod send;

@@ -26,6 +26,37 @@ async fn deleting_it_expunges_if_it_says_so() {
 }
 
 #[tokio::test]
+async fn those_who_receive_the_events_are_named_in_a_warning() {
+    let fixture = synced(kind()).await;
+    for hook in [endpoint("hook"), endpoint("s3cret").in_namespace("elsewhere")] {
+        fixture.declare(hook.clone());
+        fixture.reconcile(&hook.key()).await;
+    }
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    let published = fixture.ctx.host.events(&key());
+    let archived = published.iter().find(|it| it.reason == "Archived").unwrap();
+    let expected = "event type a.one; 2 endpoints receive its events: hook, and 1 in other namespaces";
+    assert_eq!((archived.warning, archived.message.as_str()), (true, expected));
+}
+
+#[tokio::test]
+async fn endpoints_that_go_as_well_are_no_reason_for_a_warning() {
+    let fixture = synced(kind()).await;
+    fixture.declare(endpoint("hook"));
+    fixture.reconcile(&endpoint("hook").key()).await;
+    fixture.delete(&endpoint("hook").key());
+    fixture.delete(&key());
+
+    fixture.reconcile(&key()).await;
+
+    let published = fixture.ctx.host.events(&key());
+    assert!(published.iter().any(|it| it.reason == "Archived" && !it.warning), "{published:?}");
+}
+
+#[tokio::test]
 async fn what_was_never_written_is_not_cleaned_up() {
     let fixture = beside(kind().finalized(), "theirs").await;
     fixture.delete(&key());

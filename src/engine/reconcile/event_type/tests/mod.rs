@@ -15,7 +15,7 @@ use crate::{
         host::HostError,
         object::ObjectKey,
         queue::Next,
-        testing::{Fixture, Manifest, Write, connection, event_type},
+        testing::{Fixture, Manifest, Write, connection, endpoint, event_type},
     },
 };
 

@@ -193,7 +193,7 @@ fn status_speaks_of_the_generation_that_was_reconciled() {
     let (reconciled, newer) = (endpoint("hook"), endpoint("hook").of_generation(2));
 
     let outcome = Outcome::in_sync(RemoteRef::None);
-    let status = make(&newer.object(), &reconciled.object(), outcome, true, Timestamp::UNIX_EPOCH);
+    let status = make(&newer.object(), &reconciled.object(), outcome, None, true, Timestamp::UNIX_EPOCH);
 
     let Status::Endpoint(status) = status else { unreachable!("it is an endpoint") };
     assert_eq!(status.observed_generation, Some(1));

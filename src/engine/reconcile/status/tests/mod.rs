@@ -82,7 +82,7 @@ fn observed(manifest: Manifest) -> Manifest {
 /// Returns the status that follows from an outcome, as JSON.
 fn status_of(manifest: &Manifest, outcome: Outcome, is_managed: bool) -> Value {
     let object = manifest.object();
-    match make(&object, &object, outcome, is_managed, Timestamp::UNIX_EPOCH) {
+    match make(&object, &object, outcome, None, is_managed, Timestamp::UNIX_EPOCH) {
         Status::Connection(it) => serde_json::to_value(it),
         Status::EventType(it) => serde_json::to_value(it),
         Status::Endpoint(it) => serde_json::to_value(it),
