@@ -85,7 +85,8 @@ impl Checker {
             add_new(&mut violations, describe::violations(&error, &kind.schema));
         }
         list_types::check(&kind.schema, object, &JsonPointer::ROOT, &mut violations);
-        add_new(&mut violations, rules::check(&kind.name, &kind.schema, object));
+        let fields = fields(&violations);
+        violations.extend(rules::check(&kind.name, &kind.schema, object, |field| fields.contains(field)));
         violations.extend(storable::check(&kind.name, object));
         violations.sort();
         violations.dedup();
@@ -93,9 +94,13 @@ impl Checker {
     }
 }
 
+fn fields(violations: &[Violation]) -> HashSet<JsonPointer> {
+    violations.iter().map(|violation| violation.pointer.clone()).collect()
+}
+
 /// Adds the violations in fields that have none yet.
 fn add_new(known: &mut Vec<Violation>, violations: Vec<Violation>) {
-    let fields: HashSet<JsonPointer> = known.iter().map(|violation| violation.pointer.clone()).collect();
+    let fields = fields(known);
     known.extend(violations.into_iter().filter(|violation| !fields.contains(&violation.pointer)));
 }
 

@@ -41,7 +41,7 @@ fn number(text: &str) -> Option<Option<Number>> {
     }
     let is_padded = unsigned.len() > 1
         && unsigned.starts_with('0')
-        && unsigned.bytes().nth(1).is_some_and(|next| next.is_ascii_digit());
+        && unsigned.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     if is_padded || !is_float(text) {
         return None;
     }

@@ -64,7 +64,7 @@ fn what_would_be_lost_is_refused_with_its_line() {
         ("a:\n-\tb\n", "2:3: found a tab in the indentation: indent with spaces"),
         ("\ta: 1\n", "1:1: found a tab in the indentation: indent with spaces"),
         ("{a\nb: 1}\n", "1:2: a key of several lines, which kubectl refuses: write it on one line"),
-        ("a:\n  - \t\n", "2:1: found a tab in the indentation: indent with spaces"),
+        ("a:\n  - \t\n", "2:6: found a tab in the indentation: indent with spaces"),
         ("a:\n  b: c # d\n   \t\n", "3:1: found a tab in the indentation: indent with spaces"),
         ("---#\na: 1\n", "1:4: text behind ---, which kubectl does not read: write it on the next line"),
         ("...\n", "1:1: ... ends a document that has no content: remove the line"),

@@ -78,9 +78,9 @@ impl<'a> Composer<'a> {
                 let end = self.end(span);
                 let line = self.lines.get(end.line.saturating_sub(1)).copied().unwrap_or_default();
                 let ends_line = line[Lines(&self.lines).before(end).len()..].trim().is_empty();
-                let following = self.lines.iter().skip(end.line);
+                let mut following = self.lines.iter().skip(end.line);
                 let blank = following.clone().take_while(|line| line.trim().is_empty()).count();
-                let comment = usize::from(following.skip(blank).next().is_some_and(|line| is_blank(line)));
+                let comment = usize::from(following.nth(blank).is_some_and(|line| is_blank(line)));
                 let last = end.line + if ends_line { blank + comment } else { 0 };
                 let column = self.blocks.last().map_or(0, |column| column + 1);
                 self.tabs.permit(span.start.line() + 1..=last, column);
