@@ -12,6 +12,7 @@ pub mod engine;
 pub mod export;
 pub mod gateway;
 pub mod interchange;
+pub mod json_syntax;
 pub mod judging;
 pub mod local_requests;
 pub mod manifests;

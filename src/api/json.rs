@@ -7,8 +7,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::json_syntax::{self, JsonMistake};
+
 use compact::Compact;
 use tree::Tree;
+
+/// How many levels of nesting `serde_json` does not read any more.
+const MAX_DEPTH: usize = 128;
 
 /// A JSON object, kept as compact text with sorted keys: a parsed tree takes about six times the memory,
 /// and thousands of schemas are in memory at once.
@@ -19,8 +24,8 @@ pub struct JsonObject(Box<str>);
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidJson {
     /// It does not parse.
-    #[error("not valid JSON: {0}")]
-    Syntax(#[from] serde_json::Error),
+    #[error(transparent)]
+    Syntax(#[from] JsonMistake),
     /// It parses to something else than an object.
     #[error("found a JSON {0}, expected an object")]
     NotAnObject(&'static str),
@@ -29,7 +34,10 @@ pub enum InvalidJson {
 impl JsonObject {
     /// Parses JSON text; an error names the place where it is not JSON, or the type of a value that is not an object.
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
-        Self::from_compact(serde_json::from_str(text)?)
+        Self::from_compact(
+            serde_json::from_str(text)
+                .map_err(|error| json_syntax::explain(text, Some(MAX_DEPTH), &error))?,
+        )
     }
 
     /// Takes a parsed value, which must be an object.
@@ -166,6 +174,11 @@ mod tests {
             let message = JsonObject::parse(text).unwrap_err().to_string();
             assert_eq!(message, format!("found a JSON {found}, expected an object"));
         }
-        assert!(JsonObject::parse("{").unwrap_err().to_string().starts_with("not valid JSON: EOF"));
+        assert!(
+            JsonObject::parse("{")
+                .unwrap_err()
+                .to_string()
+                .ends_with("not valid JSON: found the end of the text, expected } for the { at 1:1")
+        );
     }
 }

@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+
+use crate::json_syntax::{self, JsonMistake};
 
 use super::model::{Action, Change, ChangeSet};
 
 /// The form of the file. Another number is another form.
 const VERSION: u32 = 1;
+
+/// How many levels of nesting `serde_json` does not read any more.
+const MAX_DEPTH: usize = 128;
 
 /// A change set that can be carried out later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,9 +33,15 @@ pub struct Plan {
 /// A file that is no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPlan {
-    /// It is not JSON, or not in the form of a plan.
-    #[error("not a plan: {0}")]
-    Syntax(#[from] serde_json::Error),
+    /// It is not JSON.
+    #[error(transparent)]
+    Syntax(#[from] JsonMistake),
+    /// It is JSON, and not in the form of a plan.
+    #[error(
+        "{}found something else than a plan has there; write the plan again with diff --out",
+        place(.0)
+    )]
+    Form(#[source] serde_json::Error),
     /// It is in another form.
     #[error(
         "/version: found {0}, expected {VERSION}; write the plan again with this version of svix-operator"
@@ -38,6 +50,14 @@ pub enum InvalidPlan {
     /// A change cannot be identified.
     #[error("/changes/{0}/fingerprint: found nothing, expected the fingerprint that diff --out writes")]
     NoFingerprint(usize),
+}
+
+/// Returns line and column; of a mistake whose place is not known, nothing.
+fn place(error: &serde_json::Error) -> String {
+    match error.line() {
+        0 => String::new(),
+        line => format!("{line}:{}: ", error.column()),
+    }
 }
 
 /// A change that is not as in the plan.
@@ -70,11 +90,15 @@ impl Plan {
         struct Head {
             version: u32,
         }
-        let head: Head = serde_json::from_str(text)?;
+        let invalid = |error: serde_json::Error| match error.classify() {
+            Category::Data => InvalidPlan::Form(error),
+            _ => json_syntax::explain(text, Some(MAX_DEPTH), &error).into(),
+        };
+        let head: Head = serde_json::from_str(text).map_err(invalid)?;
         if head.version != VERSION {
             return Err(InvalidPlan::Version(head.version));
         }
-        let plan: Self = serde_json::from_str(text)?;
+        let plan: Self = serde_json::from_str(text).map_err(invalid)?;
         let is_anonymous = |change: &Change| change.action.is_change() && change.fingerprint.is_none();
         match plan.changes.changes.iter().position(is_anonymous) {
             Some(index) => Err(InvalidPlan::NoFingerprint(index)),

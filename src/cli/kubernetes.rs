@@ -7,6 +7,8 @@ use kube::{
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
+use super::kubeconfig;
+
 /// The cluster.
 #[derive(Debug, Default, clap::Args)]
 pub struct KubernetesArguments {
@@ -24,10 +26,10 @@ pub struct KubernetesArguments {
 #[derive(Debug, thiserror::Error)]
 pub enum NoCluster {
     /// There is no usable kubeconfig.
-    #[error("no cluster: {0}; set KUBECONFIG or --kubeconfig")]
+    #[error("no cluster: {}; set KUBECONFIG or --kubeconfig", kubeconfig::describe(.0))]
     Kubeconfig(#[from] KubeconfigError),
     /// There is no configuration at all.
-    #[error("no cluster: {0}; set KUBECONFIG or --kubeconfig")]
+    #[error("no cluster: {}; set KUBECONFIG or --kubeconfig", kubeconfig::describe_inferred(.0))]
     Infer(#[from] InferConfigError),
     /// The client cannot be created.
     #[error("cannot make a Kubernetes client: {0}")]

@@ -17,6 +17,7 @@ mod exit;
 mod export;
 mod gateway;
 mod git;
+mod kubeconfig;
 mod kubernetes;
 mod payload_file;
 mod plugin;

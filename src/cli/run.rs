@@ -19,6 +19,7 @@ use crate::{
 
 use super::{
     exit::Exit,
+    kubeconfig,
     runtime::{self, ControlError, ControlThread, Threads},
     signals::{SignalError, shutdown_on_signals},
 };
@@ -88,7 +89,8 @@ enum RunError {
     #[error("cannot listen at {address}: {source}")]
     Health { address: SocketAddr, source: std::io::Error },
     #[error(
-        "no cluster: {0}; run inside a Pod, or set KUBECONFIG. Without a cluster there is `svix-operator dev`"
+        "no cluster: {}; run inside a Pod, or set KUBECONFIG. Without a cluster there is `svix-operator dev`",
+        kubeconfig::describe_inferred(.0)
     )]
     NoCluster(#[source] kube::config::InferConfigError),
     #[error("cannot make a Kubernetes client: {0}")]

@@ -28,40 +28,39 @@ pub(super) enum Dialect {
 
 /// Why a schema cannot be a document of its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BundleError {
+#[error("{kind}")]
+pub struct BundleError {
+    /// The file.
+    pub document: String,
+    /// The place in it.
+    pub pointer: JsonPointer,
+    /// What is wrong there.
+    #[source]
+    pub kind: BundleErrorKind,
+}
+
+/// What keeps a schema from being a document of its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BundleErrorKind {
     /// A reference leads nowhere, or out of the documents.
-    #[error(
-        "{}: the reference {reference:?} leads to nothing here; references to other places are not followed",
-        place(pointer)
-    )]
-    Reference {
-        /// The place of the reference.
-        pointer: JsonPointer,
-        /// The reference.
-        reference: String,
-    },
+    #[error("the reference {0:?} leads to nothing here; references to other places are not followed")]
+    Reference(String),
     /// A dynamic reference leads out of the schema.
-    #[error("{}: a dynamic reference out of the schema cannot be kept; use $ref", place(.0))]
-    Dynamic(JsonPointer),
+    #[error("a dynamic reference out of the schema cannot be kept; use $ref")]
+    Dynamic,
     /// References lead in a circle.
-    #[error("{}: the reference leads back to itself", place(.0))]
-    Circle(JsonPointer),
+    #[error("the reference leads back to itself")]
+    Circle,
     /// A part is written in another draft.
-    #[error("{}: found a part in another draft, {found}, than the schema; write both in one", place(pointer))]
-    Drafts {
-        /// The place of the part.
-        pointer: JsonPointer,
-        /// Its draft.
-        found: String,
-    },
+    #[error("found a part in another draft, {0}, than the schema; write both in one")]
+    Draft(String),
 }
 
-fn place(pointer: &JsonPointer) -> &str {
-    if pointer.is_root() { "/" } else { pointer.as_str() }
-}
-
-fn pointer(place: &Place) -> JsonPointer {
-    place.parts.iter().fold(JsonPointer::ROOT, |pointer, part| pointer.child(part))
+impl BundleErrorKind {
+    fn at(self, place: &Place) -> BundleError {
+        let pointer = place.parts.iter().fold(JsonPointer::ROOT, |pointer, part| pointer.child(part));
+        BundleError { document: place.document.clone(), pointer, kind: self }
+    }
 }
 
 /// Returns the schema at a place as a document of its own.
@@ -137,7 +136,7 @@ fn follow(documents: &Documents<'_>, place: &Place, dialect: &Dialect) -> Result
         if schema.len() > 1 && *dialect != Dialect::OpenApi30 {
             return Ok(at);
         }
-        let unknown = || BundleError::Reference { pointer: pointer(&at), reference: reference.to_owned() };
+        let unknown = || BundleErrorKind::Reference(reference.to_owned()).at(&at);
         let next = documents.resolve(&at, reference).ok_or_else(unknown)?;
         // A document that is only a reference to its own definition stays as it is.
         if next.within(&at).is_some_and(|rest| !rest.is_empty())
@@ -147,7 +146,7 @@ fn follow(documents: &Documents<'_>, place: &Place, dialect: &Dialect) -> Result
             return Ok(at);
         }
         if !visited.insert(at.clone()) || next == at {
-            return Err(BundleError::Circle(pointer(&at)));
+            return Err(BundleErrorKind::Circle.at(&at));
         }
         at = next;
     }
@@ -218,7 +217,7 @@ impl Bundler<'_> {
     /// Removes the identifiers that references are not written with any more.
     fn flatten(&self, place: &Place, schema: &mut Map<String, Value>) -> Result<(), BundleError> {
         if ["$dynamicRef", "$recursiveRef"].iter().any(|keyword| schema.contains_key(*keyword)) {
-            return Err(BundleError::Dynamic(pointer(place)));
+            return Err(BundleErrorKind::Dynamic.at(place));
         }
         for keyword in ["$anchor", "$dynamicAnchor", "$recursiveAnchor"] {
             schema.remove(keyword);
@@ -229,7 +228,7 @@ impl Bundler<'_> {
         schema.remove("$id");
         match schema.remove("$schema") {
             Some(Value::String(named)) if Draft::from_schema_uri(&named) != self.draft => {
-                Err(BundleError::Drafts { pointer: pointer(place), found: named })
+                Err(BundleErrorKind::Draft(named).at(place))
             }
             _ => Ok(()),
         }
@@ -244,7 +243,7 @@ impl Bundler<'_> {
         {
             return Ok(reference.to_owned());
         }
-        let unknown = || BundleError::Reference { pointer: pointer(place), reference: reference.to_owned() };
+        let unknown = || BundleErrorKind::Reference(reference.to_owned()).at(place);
         let target = self.documents.resolve(place, reference).ok_or_else(unknown)?;
         Ok(format!("#{}", self.pointer_to(&target)))
     }

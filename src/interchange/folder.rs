@@ -65,6 +65,7 @@ pub fn read(files: &BTreeMap<String, Value>, include_referenced: bool) -> Import
                 names.insert(name, file.clone());
                 import.event_types.push(event_type);
             }
+            Err(Change::Schema(error)) => import.note_left_out(error),
             Err(change) => note(&mut import, change),
         }
     }

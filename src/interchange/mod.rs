@@ -19,11 +19,16 @@ mod manifest;
 pub mod openapi;
 pub mod text;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::api::JsonPointer;
+use crate::{
+    api::JsonPointer,
+    manifests::yaml::{Document, Mark},
+};
 
-pub use bundle::BundleError;
+pub use bundle::{BundleError, BundleErrorKind};
 pub use manifest::{object_name, to_manifest};
 
 /// An event type, as any of the forms describes it.
@@ -65,7 +70,22 @@ pub struct Import {
 
 impl Import {
     fn note(&mut self, document: &str, pointer: JsonPointer, change: Change) {
-        self.notes.push(Note { document: document.to_owned(), pointer, change });
+        self.notes.push(Note { document: document.to_owned(), mark: None, pointer, change });
+    }
+
+    /// Adds line and column to the notes about these documents.
+    #[must_use]
+    pub fn located(mut self, documents: &BTreeMap<String, Document>) -> Self {
+        for note in &mut self.notes {
+            note.mark = documents.get(&note.document).map(|document| document.locate(&note.pointer));
+        }
+        self
+    }
+
+    /// Notes a schema that is left out, at the place of the mistake.
+    fn note_left_out(&mut self, error: BundleError) {
+        let (document, pointer) = (error.document.clone(), error.pointer.clone());
+        self.note(&document, pointer, error.into());
     }
 
     /// How many event types could not be read.
@@ -80,6 +100,8 @@ impl Import {
 pub struct Note {
     /// The file.
     pub document: String,
+    /// Line and column, if they are known.
+    pub mark: Option<Mark>,
     /// The place in it.
     pub pointer: JsonPointer,
     /// What it is.
@@ -88,12 +110,15 @@ pub struct Note {
 
 impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { document, pointer, change } = self;
-        if pointer.is_root() {
-            write!(f, "{document}: {change}")
-        } else {
-            write!(f, "{document}: {pointer}: {change}")
+        let Self { document, mark, pointer, change } = self;
+        f.write_str(document)?;
+        if let Some(mark) = mark {
+            write!(f, ":{mark}")?;
         }
+        if !pointer.is_root() {
+            write!(f, ": {pointer}")?;
+        }
+        write!(f, ": {change}")
     }
 }
 

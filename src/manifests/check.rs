@@ -7,6 +7,8 @@ mod list_types;
 mod rules;
 mod storable;
 
+use std::collections::HashSet;
+
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
@@ -75,17 +77,31 @@ impl Checker {
         let Some(kind) = self.kinds.iter().find(|candidate| candidate.name == kind) else {
             return Vec::new();
         };
-        let mut violations = Vec::new();
-        for error in kind.validator.iter_errors(object) {
-            violations.extend(describe::violations(&error, &kind.schema));
+        let mut errors: Vec<_> = kind.validator.iter_errors(object).collect();
+        // Of several rules that one value violates, the first one here says what to write instead.
+        errors.sort_by_key(describe::rank);
+        let mut violations: Vec<Violation> = Vec::new();
+        for error in errors {
+            add_new(&mut violations, describe::violations(&error, &kind.schema));
         }
         list_types::check(&kind.schema, object, &JsonPointer::ROOT, &mut violations);
-        violations.extend(rules::check(&kind.name, &kind.schema, object));
+        let fields = fields(&violations);
+        violations.extend(rules::check(&kind.name, &kind.schema, object, |field| fields.contains(field)));
         violations.extend(storable::check(&kind.name, object));
         violations.sort();
         violations.dedup();
         violations
     }
+}
+
+fn fields(violations: &[Violation]) -> HashSet<JsonPointer> {
+    violations.iter().map(|violation| violation.pointer.clone()).collect()
+}
+
+/// Adds the violations in fields that have none yet.
+fn add_new(known: &mut Vec<Violation>, violations: Vec<Violation>) {
+    let fields = fields(known);
+    known.extend(violations.into_iter().filter(|violation| !fields.contains(&violation.pointer)));
 }
 
 /// Returns the structural schema as a JSON Schema that refuses unknown fields.

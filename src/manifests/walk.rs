@@ -22,7 +22,7 @@ pub enum ReadError {
     #[error("not UTF-8 text: line {0} has bytes that are none; save the file as UTF-8")]
     NotUtf8(usize),
     /// It is UTF-16 without the mark that says so.
-    #[error("UTF-16 without a byte order mark, which kubectl does not read; save the file as UTF-8")]
+    #[error("UTF-16 without a byte order mark; save the file as UTF-8")]
     UnmarkedUtf16,
     /// It begins as UTF-16 and is not.
     #[error("UTF-16 that is not valid; save the file as UTF-8")]

@@ -10,7 +10,9 @@
 use std::{collections::HashSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, error::Category};
+
+use crate::json_syntax::{self, JsonMistake, JsonMistakeKind};
 
 use super::{
     pointer::push_part,
@@ -44,23 +46,20 @@ pub fn parse(text: &[u8]) -> Result<Value, Violation> {
     value.map_err(|error| Violation {
         message: match place.trouble.take() {
             Some(message) => message,
-            None => syntax(&error),
+            // serde_json counts the levels, so that a hostile text does not reach the end of the stack.
+            None => syntax(text, Some(MAX_PAYLOAD_DEPTH), &error),
         },
         pointer: place.path,
     })
 }
 
-/// What serde_json says, in the words of the other messages. It quotes nothing of the text.
-fn syntax(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    if said.starts_with("recursion limit exceeded") {
-        // serde_json counts the levels, so that a hostile text does not reach the end of the stack.
-        return format!("found more than {MAX_PAYLOAD_DEPTH} levels of nesting, expected fewer");
-    }
-    // The text may stand in a file that has lines of its own.
-    match said.rsplit_once(" at line ") {
-        Some((said, place)) => format!("found text that is not JSON: {said} at line {place} of that text"),
-        None => format!("found text that is not JSON: {said}"),
+/// Describes why a text is not JSON. It quotes nothing of the text.
+fn syntax(text: &str, depth: Option<usize>, error: &serde_json::Error) -> String {
+    let JsonMistake { line, column, kind } = json_syntax::explain(text, depth, error);
+    match kind {
+        JsonMistakeKind::TooDeep(_) => kind.to_string(),
+        // The text may stand in a file that has lines of its own.
+        kind => format!("found text that is not JSON: {kind} (line {line}, column {column} of that text)"),
     }
 }
 
@@ -179,10 +178,15 @@ pub fn parts(text: &[u8]) -> Result<Vec<(String, &serde_json::value::RawValue)>,
         .map_err(|error| whole(format!("found bytes that are not UTF-8 at {}", error.valid_up_to())))?;
     weight::check(text)?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let parts = reader
-        .deserialize_map(Parts)
-        .and_then(|parts| reader.end().map(|()| parts))
-        .map_err(|error| whole(syntax(&error)))?;
+    let parts =
+        reader.deserialize_map(Parts).and_then(|parts| reader.end().map(|()| parts)).map_err(|error| {
+            match error.classify() {
+                Category::Data => {
+                    whole("found a JSON value that is no object, expected an object".to_owned())
+                }
+                _ => whole(syntax(text, None, &error)),
+            }
+        })?;
     let mut seen: HashSet<&str> = HashSet::new();
     match parts.iter().find(|(key, _)| !seen.insert(key)) {
         Some((key, _)) => Err(whole(format!("found the key {} twice, expected each key once", quoted(key)))),
@@ -219,13 +223,14 @@ mod tests {
     #[test]
     fn what_readers_could_see_differently_is_refused() {
         assert!(trouble("\u{feff}{}").contains("byte order mark"));
-        assert!(trouble("{} {}").contains("trailing characters"));
+        assert!(trouble("{} {}").contains("found { behind the end of the value"));
         assert!(
-            trouble("{\"a\": 1e400}").starts_with("/a: found text that is not JSON: number out of range")
+            trouble("{\"a\": 1e400}")
+                .starts_with("/a: found text that is not JSON: found a number beyond the range")
         );
         assert!(trouble(r#"{"a": "\ud800"}"#).contains("not JSON"));
         assert!(trouble("{\"a\": NaN}").starts_with("/a: found text that is not JSON"));
-        assert!(trouble("").contains("EOF"));
+        assert!(trouble("").contains("found no value"));
         assert!(parse(b"{\"a\": \"\xff\"}").unwrap_err().to_string().contains("not UTF-8 at 7"));
         assert!(trouble(&format!("\"{}\"", "x".repeat(MAX_PAYLOAD_BYTES))).contains("at most 1048576"));
     }
@@ -243,7 +248,7 @@ mod tests {
         let parts = parts(br#"{"a": {"x" : 1.0}, "b":[ ]}"#).unwrap();
         let parts: Vec<_> = parts.iter().map(|(key, raw)| (key.as_str(), raw.get())).collect();
         assert_eq!(parts, [("a", r#"{"x" : 1.0}"#), ("b", "[ ]")]);
-        assert!(super::parts(b"[]").unwrap_err().to_string().contains("not JSON"));
+        assert!(super::parts(b"[]").unwrap_err().to_string().contains("expected an object"));
         assert!(super::parts(br#"{"a": 1, "a": 2}"#).unwrap_err().to_string().contains("twice"));
     }
 

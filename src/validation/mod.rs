@@ -24,6 +24,8 @@ mod payloads;
 mod references;
 mod report;
 
+use std::collections::HashSet;
+
 use crate::manifests::{self, Input, Loaded, SourceMap};
 
 use acceptance::Acceptances;
@@ -61,8 +63,21 @@ pub fn validate(inputs: &[Input], options: &Options) -> Report {
     findings.sort();
     // The rules of admission repeat some of those that the reading of manifests has.
     findings.dedup_by(|second, first| first.is_same(second));
+    remove_warnings_of_errors(&mut findings);
     let accepted = options.acceptances.apply(&mut findings);
     Report::new(&loaded, options.payloads.len(), findings, accepted)
+}
+
+/// Removes the warnings about fields that have an error: a field that is corrected is checked again.
+fn remove_warnings_of_errors(findings: &mut Vec<Finding>) {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let fields: HashSet<_> =
+        errors.filter_map(|error| Some((error.object.clone()?, error.pointer.clone()))).collect();
+    findings.retain(|finding| {
+        let is_field = !finding.pointer.is_root() && finding.severity == Severity::Warning;
+        let object = finding.object.as_ref().filter(|_| is_field);
+        object.is_none_or(|object| !fields.contains(&(object.clone(), finding.pointer.clone())))
+    });
 }
 
 /// Returns the findings with their positions.

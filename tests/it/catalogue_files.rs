@@ -133,7 +133,9 @@ webhooks:
     let errors = text(&imported.stderr);
     assert_eq!(imported.status.code(), Some(1), "{errors}");
     assert!(
-        errors.contains(&format!("{place}: the reference \"other.yaml\" leads to nothing here")),
+        errors.contains(&format!(
+            "openapi.yaml:4:55: {place}: left out: the reference \"other.yaml\" leads to nothing here"
+        )),
         "{errors}"
     );
     assert!(errors.contains("no JSON among application/xml"), "{errors}");
@@ -145,11 +147,39 @@ webhooks:
 fn what_cannot_be_read_is_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     for (content, expected) in [
-        ("{\"openapi\": \"3.1.0\"", "not valid JSON: EOF"),
-        ("openapi: 3.1.0\nopenapi: 3.0.0\n", "not valid YAML: duplicate entry"),
+        (
+            "{\"openapi\": \"3.1.0\"",
+            ":1:20: not valid JSON: found the end of the text, expected } for the { at 1:1",
+        ),
+        (
+            "{\"openapi\": \"3.1.0\" \"x\": 1}",
+            ":1:21: not valid JSON: found a text, expected a comma or }: write a comma between two parts",
+        ),
+        (
+            "{\"openapi\": \"3.1.0\",\n \"openapi\": 1}",
+            ":2:2: the key \"openapi\" is given twice, first on line 1: keep one of them",
+        ),
+        (
+            "openapi: 3.1.0\nopenapi: 3.0.0\n",
+            ":2:1: the key \"openapi\" is given twice, first on line 1: keep one of them",
+        ),
+        (
+            "openapi: 3.1.0\ninfo: a: b\n",
+            ":2:8: not valid YAML: found \": \" in a value: put the value in quotes",
+        ),
+        ("openapi: 3.1.0\ninfo:\n\tx: 1\n", ":3:1: found a tab in the indentation: indent with spaces"),
+        (
+            "openapi: 3.1.0\nx: *y\n",
+            ":2:4: not valid YAML: found an alias whose anchor is not defined before it",
+        ),
+        ("openapi: 3.1.0\n? [a]\n: 1\n", ":2:3: a key must be text, found a list or an object"),
+        ("openapi: 3.1.0\nx: .inf\n", ":2:4: .inf is not a number that JSON has: write a number"),
+        ("openapi: 3.1.0\n---\nx: 1\n", ":3:1: found a second document, expected one"),
+        ("openapi: 3.1.0\nx: \u{1}\n", ":2:4: found the character U+0001, which YAML does not allow"),
         ("openapi: 3.1.0\n", "found no event types"),
-        ("swagger: '2.0'\n", "/openapi: found \"2.0\", expected version 3.0 or 3.1"),
-        ("just text\n", "/openapi: found nothing"),
+        ("info: {}\nopenapi: '2.0'\n", ":2:1: /openapi: found 2.0, expected version 3.0 or 3.1"),
+        ("swagger: '2.0'\n", ":1:1: /openapi: found \"2.0\", expected version 3.0 or 3.1"),
+        ("just text\n", ":1:1: /openapi: found nothing"),
     ] {
         let file = folder.path().join("document.yaml");
         fs::write(&file, content).unwrap();

@@ -646,7 +646,8 @@ async fn an_object_with_mistakes_is_one_row() {
             "a.text",
             19,
             "/spec/schemaText",
-            "19: /spec/schemaText: /type: found text that is not JSON: expected value at line 2 column 11 of that text",
+            "19: /spec/schemaText: /type: found text that is not JSON: found ], expected a value: true, false, null, a \
+             number, a text in double quotes, a list or an object (line 2, column 11 of that text)",
         ),
         (
             "secret",

@@ -6,6 +6,7 @@ mod schema_costs;
 mod schema_history;
 mod schema_suite;
 mod signatures;
+mod single_findings;
 mod support;
 
 mod admission_server;

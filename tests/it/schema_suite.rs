@@ -26,7 +26,7 @@ struct Tally {
     refused: Vec<String>,
 }
 
-fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+pub fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
@@ -39,7 +39,7 @@ fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
 }
 
 /// Whether a schema is refused since its meta-schema is a document that is elsewhere.
-fn needs_remote_draft(schema: &Value, error: &InvalidSchema) -> bool {
+pub fn needs_remote_draft(schema: &Value, error: &InvalidSchema) -> bool {
     let named = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
     named.starts_with("http://localhost:1234/")
         && matches!(error, InvalidSchema::Invalid { pointer, .. } if pointer == "/$schema")
@@ -47,20 +47,20 @@ fn needs_remote_draft(schema: &Value, error: &InvalidSchema) -> bool {
 
 /// Tests with one schema.
 #[derive(Deserialize)]
-struct Group<'t> {
-    description: String,
-    schema: Value,
+pub struct Group<'t> {
+    pub description: String,
+    pub schema: Value,
     #[serde(borrow)]
-    tests: Vec<Case<'t>>,
+    pub tests: Vec<Case<'t>>,
 }
 
 #[derive(Deserialize)]
-struct Case<'t> {
-    description: String,
+pub struct Case<'t> {
+    pub description: String,
     /// As text, since payloads are judged with the digits of their numbers.
     #[serde(borrow)]
-    data: &'t RawValue,
-    valid: bool,
+    pub data: &'t RawValue,
+    pub valid: bool,
 }
 
 /// `draft`: the draft that schemas without a `$schema` are in.

@@ -19,7 +19,10 @@ use crate::{
         text::{self, InvalidText},
         to_manifest,
     },
-    manifests::{self, counted},
+    manifests::{
+        self, counted,
+        yaml::{Document, Mark},
+    },
     plan::ids,
 };
 
@@ -69,10 +72,10 @@ enum ImportError {
     Read { path: PathBuf, source: io::Error },
     #[error("{}: {source}", .path.display())]
     Folder { path: PathBuf, source: manifests::ReadError },
-    #[error("{}: {source}", .path.display())]
+    #[error("{}{source}", .path.display())]
     Text { path: PathBuf, source: InvalidText },
-    #[error("{}: {source}", .path.display())]
-    Document { path: PathBuf, source: InvalidDocument },
+    #[error("{}:{mark}: {source}", .path.display())]
+    Document { path: PathBuf, mark: Mark, source: InvalidDocument },
     #[error("{}: found no event types: neither `webhooks`, `x-webhooks` nor `callbacks` has one", .0.display())]
     NoWebhooks(PathBuf),
     #[error("{}: found no JSON Schemas: expected files that end with .json, .yaml or .yml", .0.display())]
@@ -141,21 +144,32 @@ fn read(arguments: &Arguments) -> Result<Import, ImportError> {
     } else {
         fs::read(path).map_err(read_error)?
     };
-    let value = text::read(bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
+    let document = text::read(bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
+    let value = &document.value;
     let is_openapi = value.get("openapi").is_some() || value.get("swagger").is_some();
     let is_schema = ["$schema", "type", "properties", "$ref", "allOf", "anyOf", "oneOf"]
         .iter()
         .any(|keyword| value.get(*keyword).is_some());
     if !is_openapi && is_schema {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        return Ok(folder::read(&BTreeMap::from([(name, value)]), true));
+        return Ok(read_schemas(&BTreeMap::from([(name, document)]), true));
     }
-    let import = openapi::read(&path.display().to_string(), &value, arguments.names)
-        .map_err(|source| ImportError::Document { path: path.clone(), source })?;
+    let name = path.display().to_string();
+    let import = openapi::read(&name, value, arguments.names).map_err(|source| ImportError::Document {
+        path: path.clone(),
+        mark: document.locate(&source.pointer()),
+        source,
+    })?;
     if import.event_types.is_empty() && import.notes.is_empty() {
         return Err(ImportError::NoWebhooks(path.clone()));
     }
-    Ok(import)
+    Ok(import.located(&BTreeMap::from([(name, document)])))
+}
+
+/// Reads the event types of JSON Schemas, by their paths in the folder.
+fn read_schemas(files: &BTreeMap<String, Document>, include_referenced: bool) -> Import {
+    let values = files.iter().map(|(name, document)| (name.clone(), document.value.clone())).collect();
+    folder::read(&values, include_referenced).located(files)
 }
 
 /// Reads every JSON and YAML file of a folder.
@@ -163,15 +177,16 @@ fn folder(root: &Path, include_referenced: bool) -> Result<Import, ImportError> 
     let mut files = BTreeMap::new();
     for path in manifests::files(root).map_err(|(path, source)| ImportError::Folder { path, source })? {
         let bytes = fs::read(&path).map_err(|source| ImportError::Read { path: path.clone(), source })?;
-        let value = text::read(bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
+        let document =
+            text::read(bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
         let name = path.strip_prefix(root).unwrap_or(&path);
         let parts: Vec<_> = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-        files.insert(parts.join("/"), value);
+        files.insert(parts.join("/"), document);
     }
     if files.is_empty() {
         return Err(ImportError::NoSchemas(root.to_owned()));
     }
-    Ok(folder::read(&files, include_referenced))
+    Ok(read_schemas(&files, include_referenced))
 }
 
 fn write(folder: &Path, manifests: &[Value]) -> Result<(), ImportError> {

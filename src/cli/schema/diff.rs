@@ -15,6 +15,7 @@ use crate::{
         runtime::{Threads, block_on},
         terminal,
     },
+    json_syntax::{self, JsonMistake},
 };
 
 use super::{
@@ -59,7 +60,7 @@ enum DiffError {
     #[error("found {0:?}, expected the number of a revision, such as 3; `schema history` lists them")]
     Number(String),
     #[error("the schema of revision {0} cannot be read: {1}")]
-    NotJson(i64, #[source] serde_json::Error),
+    NotJson(i64, #[source] JsonMistake),
 }
 
 impl DiffError {
@@ -114,8 +115,9 @@ async fn revisions(
         let mut versions = Vec::new();
         for number in numbers {
             let published = history.published(number).await?;
-            let schema =
-                serde_json::from_str(&published.schema).map_err(|error| DiffError::NotJson(number, error))?;
+            let text = &published.schema;
+            let schema = serde_json::from_str(text)
+                .map_err(|error| DiffError::NotJson(number, json_syntax::explain(text, None, &error)))?;
             versions.push(Version { schema, format_assertion: published.format_assertion });
         }
         Ok(versions)

@@ -10,7 +10,7 @@ use crate::{
     admission::Known,
     api::ChannelEncoding,
     catalogue::{CatalogueWriter, Directory},
-    cli::gateway::SourceArguments,
+    cli::{gateway::SourceArguments, kubeconfig},
     controller::{feed_connections, feed_endpoints, feed_event_types, feed_namespaces},
     telemetry::Readiness,
 };
@@ -20,8 +20,9 @@ use crate::{
 pub enum ClusterError {
     /// No configuration was found.
     #[error(
-        "no cluster: {0}; run inside a Pod, or set KUBECONFIG. Without a cluster, specify where event types are declared: \
-         --from DIR or --from-svix"
+        "no cluster: {}; run inside a Pod, or set KUBECONFIG. Without a cluster, specify where event types are declared: \
+         --from DIR or --from-svix",
+        kubeconfig::describe_inferred(.0)
     )]
     NoCluster(#[source] kube::config::InferConfigError),
     /// The client cannot be created.

@@ -36,6 +36,18 @@ pub enum InvalidDocument {
     Dialect(String),
 }
 
+impl InvalidDocument {
+    /// The member that is wrong.
+    #[must_use]
+    pub fn pointer(&self) -> JsonPointer {
+        match self {
+            Self::NoVersion => JsonPointer::ROOT,
+            Self::Version(_) => JsonPointer::from_static("/openapi"),
+            Self::Dialect(_) => JsonPointer::from_static("/jsonSchemaDialect"),
+        }
+    }
+}
+
 /// OpenAPI 3.1's own dialect: 2020-12 with members that say nothing about which values are valid.
 const OAS_DIALECT: &str = "https://spec.openapis.org/oas/3.1/dialect/";
 
@@ -210,7 +222,7 @@ impl Reader<'_> {
             match bundled {
                 Ok(schema) => event_type.schema = without_our_id(schema, &event_type.name),
                 Err(error) => {
-                    self.note(at.child("schema"), error.into());
+                    self.import.note_left_out(error);
                     return None;
                 }
             }

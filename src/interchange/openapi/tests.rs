@@ -195,7 +195,7 @@ fn references_out_of_the_document_are_reported() {
 
         let place = "/webhooks/order.placed/post/requestBody/content/application~1json/schema/properties/a";
         assert!(
-            import.notes[0].to_string().contains(&format!("{place}: the reference {reference:?}")),
+            import.notes[0].to_string().contains(&format!("{place}: left out: the reference {reference:?}")),
             "{:?}",
             import.notes
         );

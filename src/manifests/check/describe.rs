@@ -11,6 +11,18 @@ use crate::{
     manifests::{messages, problem::Violation},
 };
 
+/// Orders the errors about one value: the first says most about what to write instead.
+pub(super) fn rank(error: &ValidationError<'_>) -> u8 {
+    match error.kind() {
+        ValidationErrorKind::Type { .. } => 0,
+        ValidationErrorKind::Enum { .. } => 1,
+        ValidationErrorKind::MinLength { limit: 1 } => 2,
+        ValidationErrorKind::Pattern { .. } => 3,
+        ValidationErrorKind::Format { .. } => 4,
+        _ => 5,
+    }
+}
+
 /// Describes an error of the schema: the field, what was found, what is expected, and what to do.
 pub(super) fn violations(error: &ValidationError<'_>, schema: &Value) -> Vec<Violation> {
     let pointer = JsonPointer::ROOT.join(error.instance_path().as_str());

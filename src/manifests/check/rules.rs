@@ -7,14 +7,23 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    api::{self, SvixConnectionSpec, WebhookEndpointSpec, WebhookEventSpec, WebhookEventTypeSpec},
+    api::{
+        self, JsonPointer, SpecRule, SvixConnectionSpec, WebhookEndpointSpec, WebhookEventSpec,
+        WebhookEventTypeSpec,
+    },
     manifests::problem::Violation,
 };
 
 use super::conform::conform;
 
-/// Checks the rules about one state of an object; `schema` is the structural schema of its kind.
-pub(super) fn check(kind: &str, schema: &Value, object: &Value) -> Vec<Violation> {
+/// Checks the rules about one state of an object; `schema` is the structural schema of its kind. `has_violation`: whether the
+/// schema refuses the value of a field. Then the rules about that value are left out, and those about its key stay.
+pub(super) fn check(
+    kind: &str,
+    schema: &Value,
+    object: &Value,
+    has_violation: impl Fn(&JsonPointer) -> bool,
+) -> Vec<Violation> {
     let Some(schema) = schema.pointer("/properties/spec") else { return Vec::new() };
     let Some(spec) = object.get("spec").map(|spec| conform(schema, spec)) else { return Vec::new() };
     let violations = match kind {
@@ -26,6 +35,9 @@ pub(super) fn check(kind: &str, schema: &Value, object: &Value) -> Vec<Violation
     };
     violations
         .into_iter()
+        .filter(|violation| {
+            matches!(violation.rule, SpecRule::ReservedMetadata) || !has_violation(&violation.field)
+        })
         .map(|violation| Violation::new(violation.field, violation.rule.to_string()))
         .collect()
 }

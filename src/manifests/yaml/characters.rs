@@ -24,6 +24,15 @@ pub(super) fn refused(text: &str) -> Option<(usize, usize, char)> {
     None
 }
 
+/// Returns the first control character that YAML 1.2 does not allow: line, column, and the character.
+pub(super) fn control(text: &str) -> Option<(usize, usize, char)> {
+    let is_control = |character: char| matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}');
+    text.split('\n').zip(1..).find_map(|(line, number)| {
+        let found = line.chars().zip(1..).find(|(character, _)| is_control(*character));
+        found.map(|(character, column)| (number, column, character))
+    })
+}
+
 /// Returns the text without byte order marks at its beginning, without a comment right behind `---`, and with `\n` for the
 /// line ends of old Macs.
 pub(super) fn normalized(text: &str) -> Cow<'_, str> {

@@ -2,11 +2,9 @@
 
 mod node;
 mod refused;
+mod tabs;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::RangeInclusive,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
@@ -15,14 +13,17 @@ use serde_json::Value;
 use crate::api::JsonPointer;
 
 use super::{
+    core_schema,
     diagnosis::{self, Lines},
     document::{Ambiguous, Document, MAX_DEPTH, Positions, YamlError, YamlErrorKind},
     mark::Mark,
+    rules::Rules,
     scalar::{self, ScalarError},
     syntax::{Open, SyntaxMistake},
 };
 
 use node::{Node, Object};
+use tabs::PermittedTabs;
 
 /// How much aliases may add to a document, in bytes, approximately. go-yaml's limit has the same purpose.
 const MAX_EXPANSION: usize = 8 << 20;
@@ -36,13 +37,16 @@ pub(super) struct Composer<'a> {
     has_tab: bool,
     /// Whether the text has an escaped slash anywhere.
     has_escaped_slash: bool,
+    rules: Rules,
     lines_before: usize,
     /// By how many columns the content of a line was moved to the right.
     moved: &'a BTreeMap<usize, usize>,
     /// The brackets of lists and objects that have begun and not ended.
     open: Vec<Open>,
-    /// The lines, after the first, of texts in quotes and of lists and objects in brackets: tabs may begin them.
-    enclosed: Vec<RangeInclusive<usize>>,
+    /// The columns at which the lists and objects begin that are written in lines and have not ended, from 0.
+    blocks: Vec<usize>,
+    /// Where tabs may begin lines.
+    tabs: PermittedTabs,
     /// The last line of what was read.
     last_line: usize,
     /// Where the parser stopped in this text.
@@ -56,16 +60,25 @@ pub(super) struct Composer<'a> {
 impl<'a> Composer<'a> {
     /// `lines_before`: how many lines of the file come before this text. `moved`: by how many columns lines of the text are
     /// further right than in the file.
-    pub(super) fn new(text: &'a str, lines_before: usize, moved: &'a BTreeMap<usize, usize>) -> Self {
+    pub(super) fn new(
+        text: &'a str,
+        rules: Rules,
+        lines_before: usize,
+        moved: &'a BTreeMap<usize, usize>,
+    ) -> Self {
+        // Where these stand, only kubectl refuses them.
+        let is_refused = |part: &str| rules == Rules::Kubectl && text.contains(part);
         Self {
             parser: Parser::new_from_str(text),
             lines: text.split('\n').collect(),
-            has_tab: text.contains('\t'),
-            has_escaped_slash: text.contains(r"\/"),
+            has_tab: is_refused("\t"),
+            has_escaped_slash: is_refused(r"\/"),
+            rules,
             lines_before,
             moved,
             open: Vec::new(),
-            enclosed: Vec::new(),
+            blocks: Vec::new(),
+            tabs: PermittedTabs::default(),
             last_line: 0,
             stopped_at: None,
             anchors: HashMap::new(),
@@ -151,29 +164,37 @@ impl<'a> Composer<'a> {
         if depth >= MAX_DEPTH {
             return Err(mark.error(YamlErrorKind::TooDeep));
         }
-        if self.has_wrong_name(&event, span) {
+        let is_kubectl = self.rules == Rules::Kubectl;
+        if is_kubectl && self.has_wrong_name(&event, span) {
             return Err(mark.error(SyntaxMistake::Name));
         }
-        if self.has_wrong_tag(&event, span) {
+        if is_kubectl && self.has_wrong_tag(&event, span) {
             return Err(mark.error(SyntaxMistake::Tag));
+        }
+        if self.begins_behind_tab(&event, span) {
+            return Err(self.tab_at(span.start.line()));
         }
         let (anchor, node) = match event {
             Event::Alias(id) => return self.alias(id, mark),
             Event::Scalar(text, style, anchor, tag) => {
-                if style == ScalarStyle::Plain && tag.is_none() && scalar::is_ambiguous(&text) {
+                if is_kubectl && style == ScalarStyle::Plain && tag.is_none() && scalar::is_ambiguous(&text) {
                     self.note_ambiguous(&text, mark, false);
                 }
                 if style == ScalarStyle::DoubleQuoted && self.has_escaped_slash && self.escapes_slash(span) {
                     return Err(mark.error(YamlErrorKind::EscapedSlash));
                 }
                 if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) {
-                    self.enclosed.push(span.start.line() + 1..=span.end.line());
+                    self.tabs.permit(span.start.line() + 1..=span.end.line(), 0);
                 }
-                if style == ScalarStyle::Plain && !self.open.is_empty() {
+                if self.has_tab && !(style == ScalarStyle::Plain && text.is_empty()) {
+                    self.permit_tabs(style, span);
+                }
+                if is_kubectl && style == ScalarStyle::Plain && !self.open.is_empty() {
                     self.check_in_brackets(&text, span).map_err(|mistake| mark.error(mistake))?;
                 }
                 if self.has_tab
                     && style == ScalarStyle::Plain
+                    && !text.is_empty()
                     && !self.open.is_empty()
                     && let Some(line) = self.tab_behind(span)
                 {
@@ -186,14 +207,17 @@ impl<'a> Composer<'a> {
                     return Err(self.tab_at(line));
                 }
                 let weight = 16 + text.len();
-                let value = tagged(&text, style, tag.as_deref()).map_err(|error| mark.error(error))?;
+                let value =
+                    tagged(&text, style, tag.as_deref(), self.rules).map_err(|error| mark.error(error))?;
                 (anchor, Node { value, positions: mark.into(), weight })
             }
             Event::SequenceStart(anchor, _) => {
-                (anchor, self.enclosed(span, |composer| composer.sequence(mark, depth))?)
+                let column = self.dash_column(span);
+                (anchor, self.enclosed(span, column, |composer| composer.sequence(mark, depth))?)
             }
             Event::MappingStart(anchor, _) => {
-                (anchor, self.enclosed(span, |composer| composer.mapping(mark, depth))?)
+                let column = span.start.col();
+                (anchor, self.enclosed(span, column, |composer| composer.mapping(mark, depth))?)
             }
             _ => return Err(mark.error(SyntaxMistake::NoValue)),
         };
@@ -203,17 +227,23 @@ impl<'a> Composer<'a> {
         Ok(node)
     }
 
-    /// Reads a list or an object, and remembers its bracket while it lasts.
+    /// Reads a list or an object, and remembers its bracket while it lasts, or the column at which it begins in its lines.
     fn enclosed(
         &mut self,
         span: Span,
+        column: usize,
         read: impl FnOnce(&mut Self) -> Result<Node, YamlError>,
     ) -> Result<Node, YamlError> {
-        let Some(open) = self.bracket(span) else { return read(self) };
+        let Some(open) = self.bracket(span) else {
+            self.blocks.push(column);
+            let node = read(self);
+            self.blocks.pop();
+            return node;
+        };
         self.open.push(open);
         let node = read(self)?;
         self.open.pop();
-        self.enclosed.push(span.start.line() + 1..=self.last_line);
+        self.tabs.permit(span.start.line() + 1..=self.last_line, 0);
         Ok(node)
     }
 
@@ -260,7 +290,7 @@ impl<'a> Composer<'a> {
                 let (sources, at) = self.merge_sources(depth)?;
                 // Of several sources the first one wins, in kubectl and in YAML's specification.
                 for source in sources.into_iter().rev() {
-                    object.merge(source).map_err(|error| at.error(error))?;
+                    object.merge(source, self.rules).map_err(|error| at.error(error))?;
                 }
                 continue;
             }
@@ -276,12 +306,13 @@ impl<'a> Composer<'a> {
     }
 
     fn key(&mut self, event: Event<'a>, span: Span, mark: Mark) -> Result<String, YamlError> {
-        if matches!(event, Event::Scalar(..)) && self.is_broken_key(span) {
+        let is_kubectl = self.rules == Rules::Kubectl;
+        if is_kubectl && matches!(event, Event::Scalar(..)) && self.is_broken_key(span) {
             return Err(mark.error(YamlErrorKind::KeyOfSeveralLines));
         }
         let text = match &event {
             Event::Scalar(text, ScalarStyle::Plain, _, None) => {
-                if scalar::is_ambiguous(text) {
+                if is_kubectl && scalar::is_ambiguous(text) {
                     self.note_ambiguous(text, mark, true);
                 }
                 text.to_string()
@@ -294,6 +325,9 @@ impl<'a> Composer<'a> {
         }
         if value.is_array() || value.is_object() {
             return Err(mark.error(YamlErrorKind::KeyIsNoScalar));
+        }
+        if !is_kubectl {
+            return Ok(core_schema::key(&text, &value));
         }
         scalar::key(&text, &value).ok_or_else(|| mark.error(YamlErrorKind::KeyIsNull))
     }
@@ -347,15 +381,19 @@ fn core(tag: &Tag) -> Option<&str> {
 
 /// Returns the value of a scalar with its style and tag. Tags other than YAML's own leave the text as it is, as go-yaml
 /// does.
-fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, ScalarError> {
+fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>, rules: Rules) -> Result<Value, ScalarError> {
+    let resolve = match rules {
+        Rules::Kubectl => scalar::resolve,
+        Rules::Standard => core_schema::resolve,
+    };
     let Some(tag) = tag else {
         return match style {
-            ScalarStyle::Plain => scalar::resolve(text),
+            ScalarStyle::Plain => resolve(text),
             _ => Ok(Value::from(text)),
         };
     };
     match core(tag) {
-        Some("binary") => {
+        Some("binary") if rules == Rules::Kubectl => {
             let compact: String = text.split_ascii_whitespace().collect();
             base64::engine::general_purpose::STANDARD
                 .decode(compact)
@@ -365,9 +403,9 @@ fn tagged(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, Sc
                 .ok_or(ScalarError::NotBinary)
         }
         Some(kind @ ("int" | "float" | "bool" | "null")) => {
-            let value = scalar::resolve(text)?;
+            let value = resolve(text)?;
             let fits = match kind {
-                "int" => value.is_i64(),
+                "int" => value.is_i64() || value.is_u64(),
                 "float" => value.is_number(),
                 "bool" => value.is_boolean(),
                 _ => value.is_null(),

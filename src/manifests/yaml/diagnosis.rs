@@ -67,13 +67,21 @@ impl<'a> Lines<'_, 'a> {
     /// Returns a line with a tab that begins a text of `|` or `>` whose indentation is not given; `at` is in its first line
     /// with content.
     pub(super) fn tab_in_block(self, at: Mark) -> Option<usize> {
-        let header = self.content_before(at.line)?.line;
-        let indicators = self.line(header).rsplit(['|', '>']).next()?.split('#').next()?;
-        if indicators.contains(|character: char| character.is_ascii_digit()) {
+        if self.given_indentation(at.line).is_some() {
             return None;
         }
+        let header = self.content_before(at.line)?.line;
         let has_tab = |line: &str| line[..line.len() - line.trim_start().len()].contains('\t');
         (header + 1..=at.line).find(|number| has_tab(self.line(*number)))
+    }
+
+    /// Returns how far a text of `|` or `>` is indented, if the line of the sign says it; `number` is the first line of the text
+    /// with content.
+    pub(super) fn given_indentation(self, number: usize) -> Option<usize> {
+        let header = self.line(self.content_before(number)?.line);
+        let indicators = header.rsplit(['|', '>']).next()?.split('#').next()?;
+        let digit = indicators.chars().find_map(|character| character.to_digit(10))?;
+        usize::try_from(digit).ok()
     }
 
     /// Returns the beginning of the last line with content before a line.

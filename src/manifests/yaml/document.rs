@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::api::JsonPointer;
+use crate::{api::JsonPointer, json_syntax::JsonMistakeKind};
 
 use super::{mark::Mark, scalar::ScalarError, syntax::SyntaxMistake};
 
@@ -52,11 +52,21 @@ pub enum YamlErrorKind {
     #[error("found the character U+{:04X}, which kubectl refuses or takes for a line break: write it as an escape in double \
              quotes, such as \"\\u{:04x}\"", u32::from(*.0), u32::from(*.0))]
     Character(char),
+    /// A character that YAML does not allow.
+    #[error("found the character U+{:04X}, which YAML does not allow: write it as an escape in double quotes, such as \
+             \"\\u{:04x}\"", u32::from(*.0), u32::from(*.0))]
+    ControlCharacter(char),
+    /// A text that begins as JSON and is not.
+    #[error("not valid JSON: {0}")]
+    Json(#[source] JsonMistakeKind),
+    /// A second document where one is read.
+    #[error("found a second document, expected one: write it into a file of its own")]
+    SecondDocument,
     /// An escape that JSON has and kubectl's YAML does not.
     #[error("found the escape \\/, which kubectl refuses here: write / without the backslash")]
     EscapedSlash,
     /// A tab where the indentation is counted.
-    #[error("a tab in the indentation, which kubectl refuses: indent with spaces")]
+    #[error("found a tab in the indentation: indent with spaces")]
     TabInIndentation,
     /// A key that goes over several lines.
     #[error("a key of several lines, which kubectl refuses: write it on one line")]

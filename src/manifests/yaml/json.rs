@@ -1,12 +1,12 @@
 //! Reads JSON text that a YAML parser does not accept (surrogate pairs, keys of more than 1024 characters, documents
-//! one after the other) with the same rules: no duplicate keys, numbers as the API server keeps them.
+//! one after the other) with the same rules: no duplicate keys and, by kubectl's rules, numbers as the API server keeps them.
 
 use std::{cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::scalar::normal;
+use super::{rules::Rules, scalar::normal};
 
 /// A key that is given twice; the position is that of the second, both numbers from 1.
 #[derive(Debug)]
@@ -17,12 +17,12 @@ pub(super) struct DuplicateKey {
 }
 
 /// Reads all documents of a text. `Ok(None)`: it is not JSON, so the YAML parser's error is the better one.
-pub(super) fn read(text: &str) -> Result<Option<Vec<Value>>, DuplicateKey> {
+pub(super) fn read(text: &str, rules: Rules) -> Result<Option<Vec<Value>>, DuplicateKey> {
     let duplicate = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
     let mut documents = Vec::new();
     while reader.end().is_err() {
-        match (Strict { duplicate: &duplicate }).deserialize(&mut reader) {
+        match (Strict { duplicate: &duplicate, rules }).deserialize(&mut reader) {
             Ok(value) => documents.push(value),
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
@@ -37,6 +37,7 @@ pub(super) fn read(text: &str) -> Result<Option<Vec<Value>>, DuplicateKey> {
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     duplicate: &'a Cell<Option<String>>,
+    rules: Rules,
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
@@ -67,11 +68,17 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        if self.rules == Rules::Standard {
+            return Ok(value.into());
+        }
         #[expect(clippy::cast_precision_loss, reason = "what the API server does to it")]
         Ok(i64::try_from(value).map_or_else(|_| Value::from(value as f64), Value::from))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        if self.rules == Rules::Standard {
+            return Ok(value.into());
+        }
         Ok(normal(value).map_or(Value::Null, Value::Number))
     }
 

@@ -3,7 +3,7 @@
 //! Only white space is changed, and only where it is no part of a value: between a colon and its value, at the beginning of
 //! a line within brackets or quotes, and before a comment.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use super::{document::YamlErrorKind, mark::Mark, syntax::SyntaxMistake};
 
@@ -37,11 +37,14 @@ impl<'a> Repair<'a> {
     /// Changes the text where the parser stopped. `at` is the position in the text as it is now. `false`: nothing there is
     /// read by kubectl.
     pub(super) fn repair(&mut self, kind: &YamlErrorKind, at: Mark) -> bool {
-        let YamlErrorKind::Syntax(mistake) = kind else { return false };
         if self.count == MAX_REPAIRS {
             return false;
         }
         self.count += 1;
+        if *kind == YamlErrorKind::TabInIndentation {
+            return self.is_blank_behind_text(at.line) && self.replace_indentation(at.line);
+        }
+        let YamlErrorKind::Syntax(mistake) = kind else { return false };
         match mistake {
             SyntaxMistake::TabInBrackets => {
                 !self.continues_text(at.line) && self.replace_indentation(at.line)
@@ -49,6 +52,8 @@ impl<'a> Repair<'a> {
             SyntaxMistake::NotIndented => self.indent(at.line, at.line),
             SyntaxMistake::UnclosedQuote(quote) => self.indent_quoted(*quote, at),
             SyntaxMistake::CommentWithoutSpace => self.insert_space(at),
+            SyntaxMistake::NoColon => self.indent_block_header(at.line),
+            SyntaxMistake::Escape => self.replace_escaped_quote(at),
             _ => self.replace_separating_tabs(at),
         }
     }
@@ -75,6 +80,22 @@ impl<'a> Repair<'a> {
         !has_comment && !last.ends_with([',', '[', '{', ']', '}', ':', '"', '\''])
     }
 
+    /// Whether a line has no content and follows a text without quotes, and its tabs are further right than the line of that
+    /// text begins: kubectl skips them.
+    fn is_blank_behind_text(&self, number: usize) -> bool {
+        let Some((start, end)) = self.line(number) else { return false };
+        let line = &self.text[start..end];
+        let mut before = self.text.lines().take(number - 1).collect::<Vec<_>>();
+        let last =
+            std::iter::from_fn(|| before.pop()).find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let ends_text =
+            |line: &str| !line.trim_end().ends_with([',', '[', '{', ']', '}', ':', '"', '\'', '|', '>', '-']);
+        line.trim().is_empty()
+            && indentation(line) > indentation(last)
+            && !last.contains('#')
+            && ends_text(last)
+    }
+
     /// Replaces the tabs in the indentation of a line with spaces. A line in quotes loses its indentation in any case.
     fn replace_indentation(&mut self, number: usize) -> bool {
         let Some((start, end)) = self.line(number) else { return false };
@@ -98,6 +119,32 @@ impl<'a> Repair<'a> {
             *self.moved.entry(number).or_default() += width;
         }
         true
+    }
+
+    /// Indents a line with the sign of a text and nothing else, whose key is on a line before it.
+    fn indent_block_header(&mut self, number: usize) -> bool {
+        let is_header = |line: &str| {
+            let content = line.split(" #").next().unwrap_or_default().trim();
+            let indicators = content.strip_prefix(['|', '>']);
+            indicators.is_some_and(|rest| rest.bytes().all(|byte| matches!(byte, b'+' | b'-' | b'1'..=b'9')))
+        };
+        let lines: Vec<&str> = self.text.lines().take(number).collect();
+        let is_text = |line: &str| line.is_empty() || line.starts_with([' ', '\t', '\r']);
+        let found = (1..=number).rev().zip(lines.iter().rev());
+        let found = found.skip_while(|(_, line)| is_text(line) && !is_header(line)).map(|(number, _)| number);
+        let found = found.take(1).find(|number| is_header(lines[number - 1]));
+        let is_of_key = |number: &usize| self.ends_with_key(*number) && !self.moved.contains_key(number);
+        found.filter(is_of_key).is_some_and(|number| self.indent(number, number))
+    }
+
+    /// Whether the last content before a line is a key without a value, or a dash.
+    fn ends_with_key(&self, number: usize) -> bool {
+        let lines = self.text.lines().take(number.saturating_sub(1));
+        let contents = lines.map(|line| line.split(" #").next().unwrap_or_default().trim());
+        let last =
+            contents.filter(|line| !line.is_empty() && !line.starts_with('#')).last().unwrap_or_default();
+        let last = last.split_whitespace().rev().find(|word| !word.starts_with(['&', '!']));
+        last.is_some_and(|word| word.ends_with(':') || word == "-")
     }
 
     /// Indents the lines of a text in quotes, up to the quote that ends it.
@@ -134,12 +181,59 @@ impl<'a> Repair<'a> {
         is_comment
     }
 
-    /// Replaces the tabs that end at a position and follow a colon with spaces. Others can be part of a text.
+    /// Writes the first `\'` of a text in double quotes as a quote, which it is for kubectl. A space behind the text keeps what
+    /// follows it where it was.
+    fn replace_escaped_quote(&mut self, at: Mark) -> bool {
+        let Some(start) = self.offset(at).filter(|start| self.text[*start..].starts_with('"')) else {
+            return false;
+        };
+        let mut escape = None;
+        let mut rest = self.text[start..].char_indices().skip(1);
+        while let Some((index, found)) = rest.next() {
+            match found {
+                '"' => {
+                    let Some(escape) = escape else { return false };
+                    self.text.to_mut().insert(start + index + 1, ' ');
+                    self.text.to_mut().remove(escape);
+                    return true;
+                }
+                '\\' if rest.next().is_some_and(|(_, escaped)| escaped == '\'') => {
+                    escape.get_or_insert(start + index);
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// Replaces the tabs that end at a position, and follow a colon or the mark of a key, with spaces. Others can be part of a
+    /// text.
     fn replace_separating_tabs(&mut self, at: Mark) -> bool {
         let (Some((start, _)), Some(end)) = (self.line(at.line), self.offset(at)) else { return false };
+        if self.text[start..end].trim().is_empty() {
+            return self.replace_tabs_before_line(start);
+        }
         let before = self.text[start..end].trim_end_matches([' ', '\t']);
+        let is_key_mark =
+            before.strip_suffix('?').is_some_and(|before| before.trim_end().ends_with(['{', '[', ',']));
+        let is_colon = before.ends_with(':');
         let tabs = start + before.len()..end;
-        if !before.ends_with(':') || !self.text[tabs.clone()].contains('\t') {
+        // The parser stops at the tab behind the mark of a key.
+        let behind = self.text[end..].len() - self.text[end..].trim_start_matches([' ', '\t']).len();
+        let tabs = if is_key_mark { tabs.start..end + behind } else { tabs };
+        self.replace_tabs(tabs, is_colon || is_key_mark)
+    }
+
+    /// Replaces tabs behind the colon that ends the line with content before a line.
+    fn replace_tabs_before_line(&mut self, start: usize) -> bool {
+        let before = self.text[..start].trim_end_matches(['\n', '\r', ' ', '\t']);
+        let line_end = before.len() + self.text[before.len()..].find(['\n', '\r']).unwrap_or_default();
+        let is_colon = before.ends_with(':');
+        self.replace_tabs(before.len()..line_end, is_colon)
+    }
+
+    fn replace_tabs(&mut self, tabs: Range<usize>, is_separator: bool) -> bool {
+        if !is_separator || !self.text[tabs.clone()].contains('\t') {
             return false;
         }
         let spaces = " ".repeat(tabs.len());

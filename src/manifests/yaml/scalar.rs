@@ -98,7 +98,7 @@ pub(super) fn normal(float: f64) -> Option<Number> {
 }
 
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
-fn is_float(text: &str) -> bool {
+pub(super) fn is_float(text: &str) -> bool {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     let whole = digits(rest);

@@ -63,9 +63,9 @@ pub enum SyntaxMistake {
         "found ? in a text within [] or {{}}, which kubectl takes for the mark of a key: put the text in quotes"
     )]
     QuestionInBrackets,
-    /// A key without a value whose colon stands right before a comma.
+    /// A key without a value whose colon stands right before a comma or a bracket.
     #[error(
-        "found : right before a comma, which kubectl takes for a part of the key: write null between them"
+        "found : right before a comma or a bracket, which kubectl takes for a part of the key: write null between them"
     )]
     ColonBeforeComma,
     /// A name of an anchor or an alias with other characters than kubectl reads.

@@ -61,9 +61,12 @@ fn what_would_be_lost_is_refused_with_its_line() {
             "2:5: found the character U+2028, which kubectl refuses or takes for a line break: write it as an escape in \
              double quotes, such as \"\\u2028\"",
         ),
-        ("a:\n-\tb\n", "2:3: a tab in the indentation, which kubectl refuses: indent with spaces"),
-        ("\ta: 1\n", "1:1: a tab in the indentation, which kubectl refuses: indent with spaces"),
+        ("a:\n-\tb\n", "2:3: found a tab in the indentation: indent with spaces"),
+        ("\ta: 1\n", "1:1: found a tab in the indentation: indent with spaces"),
         ("{a\nb: 1}\n", "1:2: a key of several lines, which kubectl refuses: write it on one line"),
+        ("a:\n  - \t\n", "2:6: found a tab in the indentation: indent with spaces"),
+        ("a:\n  b: c # d\n   \t\n", "3:1: found a tab in the indentation: indent with spaces"),
+        ("---#\na: 1\n", "1:4: text behind ---, which kubectl does not read: write it on the next line"),
         ("...\n", "1:1: ... ends a document that has no content: remove the line"),
         ("a: &x [*x]\n", "1:8: an alias inside its own anchor"),
         ("a: !!int no\n", "1:4: a text tagged !!int that is no int"),
@@ -106,7 +109,7 @@ const MISTAKES: [(&str, &str); 69] = [
     ("a: {b: https://x/?y}\n", "1:8: not valid YAML: found ? in a text within [] or {}"),
     ("a: &x.y b\n", "1:4: not valid YAML: found a name behind & or *"),
     ("a: {b\n  : 1}\n", "1:5: a key of several lines, which kubectl refuses: write it on one line"),
-    ("a: 1\n\t\nb: 2\n", "2:1: a tab in the indentation, which kubectl refuses: indent with spaces"),
+    ("a: 1\n\t\nb: 2\n", "2:1: found a tab in the indentation: indent with spaces"),
     ("a: [b\n\t, c]\n", "2:1: not valid YAML: found a tab in the indentation within [] or {}"),
     ("a: {b:, c: 1}\n", "1:5: not valid YAML: found : right before a comma"),
     ("a: * b\n", "1:4: not valid YAML: found * without a name"),
@@ -142,9 +145,9 @@ const MISTAKES: [(&str, &str); 69] = [
     ("a: !<x\n", "1:4: not valid YAML: found a tag that cannot be read"),
     (" a: 1\nb: 2\n", "2:1: not valid YAML: found more behind the end of the document's value"),
     ("a: x\n\u{feff}b: 1\n", "2:1: not valid YAML: found a byte order mark inside a document"),
-    ("a:\n\tb: 1\n", "2:1: a tab in the indentation, which kubectl refuses: indent with spaces"),
-    ("a:\n  b: 1\n\tc: 2\n", "3:1: a tab in the indentation, which kubectl refuses: indent with spaces"),
-    ("a: |\n\tb\n", "2:1: a tab in the indentation, which kubectl refuses: indent with spaces"),
+    ("a:\n\tb: 1\n", "2:1: found a tab in the indentation: indent with spaces"),
+    ("a:\n  b: 1\n\tc: 2\n", "3:1: found a tab in the indentation: indent with spaces"),
+    ("a: |\n\tb\n", "2:1: found a tab in the indentation: indent with spaces"),
     ("a: {{ .Values.x }}\n", "1:5: found {{, as in a template: render it first"),
     ("a: {% if x %}\n", "1:5: not valid YAML: found % at the beginning of a value"),
     ("a: 1\na: 2\n", "2:1: the key \"a\" is given twice, first on line 1: keep one of them"),
@@ -195,6 +198,10 @@ fn lines_within_brackets_and_quotes_need_no_indentation() {
         ("a: 'b\nit''s\n\tc'\n", json!({"a": "b it's c"})),
         ("a: [\"b\nc\",\nd]\n", json!({"a": ["b c", "d"]})),
         ("a: [b]#c\nd: {e: 1}# f\n", json!({"a": ["b"], "d": {"e": 1}})),
+        ("a: {?\tb: c}\n", json!({"a": {"b": "c"}})),
+        ("a:\t\n  {b: c}\n", json!({"a": {"b": "c"}})),
+        ("a: \"it\\'s\"\n", json!({"a": "it's"})),
+        ("a: # b\n|\n  c\n  d\n", json!({"a": "c\nd\n"})),
     ] {
         assert_eq!(one(text), expected, "{text:?}");
     }
@@ -206,6 +213,53 @@ fn positions_are_those_of_the_file_also_where_a_line_was_indented() {
 
     assert_eq!(document.locate(&"/s/a/c".into()), Mark { line: 3, column: 1 });
     assert_eq!(document.locate(&"/s/a/d".into()), Mark { line: 3, column: 7 });
+}
+
+#[test]
+fn yaml_1_2_is_read_by_its_own_rules() {
+    let text = "%YAML 1.2\n---\nyes: on\n200: {<<: &x {a: 1, b: 2}, a: 3}\nb: {a: 3, <<: *x}\nc:\t017\nd: \"\\/\"\ne: 1.0\n\
+                f: !!binary aGk=\ng: x\u{2028}y\n...\n";
+
+    let document = standard(text).unwrap();
+
+    assert_eq!(
+        document.value,
+        json!({
+            "yes": "on", "200": {"a": 3, "b": 2}, "b": {"a": 3, "b": 2}, "c": "017", "d": "/", "e": 1.0,
+            "f": "aGk=", "g": "x\u{2028}y",
+        })
+    );
+    assert_eq!(document.locate(&"/b/a".into()), Mark { line: 5, column: 5 });
+    assert!(document.ambiguous.is_empty());
+}
+
+#[test]
+fn json_is_a_part_of_yaml_1_2() {
+    for (text, expected) in [
+        ("\u{feff}{\"a\": \"\\ud83d\\ude00\"}", json!({"a": "😀"})),
+        ("{\n\t\"a\":\t[18446744073709551615, 1.0]\n}", json!({"a": [u64::MAX, 1.0]})),
+        ("{\"\\ud83d\\ude00\": 18446744073709551615}", json!({"😀": u64::MAX})),
+        ("", json!(null)),
+        ("# nothing\n", json!(null)),
+    ] {
+        assert_eq!(standard(text).unwrap().value, expected, "{text:?}");
+    }
+    let two = standard("{\"a\": 1}\n{\"a\": 2}\n").unwrap_err().to_string();
+    assert_eq!(
+        two,
+        "2:1: not valid JSON: found { behind the end of the value, expected one value: remove what follows it"
+    );
+}
+
+#[test]
+fn mistakes_in_yaml_1_2_are_in_the_same_words() {
+    for (text, _) in MISTAKES {
+        if let Err(error) = standard(text) {
+            let said = error.to_string();
+
+            assert!(!said.contains("kubectl") || said.contains("helm template"), "{text:?}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub enum InvalidUrl {
     #[error("found a text without http:// or https:// at its beginning; {EXPECTED_URL}")]
     NoScheme,
     /// It does not parse.
-    #[error("not a URL ({0}); {EXPECTED_URL}")]
+    #[error("not a URL: {}; {EXPECTED_URL}", describe(*.0))]
     Syntax(#[source] url::ParseError),
     /// It has no host.
     #[error("the URL has no host; {EXPECTED_URL}")]
@@ -72,7 +72,25 @@ fn syntax(text: &str, error: url::ParseError) -> InvalidUrl {
             InvalidUrl::Assignment
         }
         url::ParseError::RelativeUrlWithoutBase => InvalidUrl::NoScheme,
+        url::ParseError::EmptyHost => InvalidUrl::NoHost,
         other => InvalidUrl::Syntax(other),
+    }
+}
+
+/// Describes a mistake of which the parser says only the kind. It shows no part of the address.
+fn describe(error: url::ParseError) -> &'static str {
+    match error {
+        url::ParseError::InvalidPort => "found a port that is no number up to 65535",
+        url::ParseError::InvalidIpv4Address => {
+            "found a host that ends with a number and is no IPv4 address such as 192.0.2.1"
+        }
+        url::ParseError::InvalidIpv6Address => {
+            "found a host in brackets that is no IPv6 address such as [2001:db8::1]"
+        }
+        url::ParseError::IdnaError | url::ParseError::InvalidDomainCharacter => {
+            "found a host with characters that a domain name cannot have"
+        }
+        _ => "found an address that cannot be read",
     }
 }
 

@@ -7,6 +7,7 @@ mod operations;
 mod policies;
 mod sdks;
 mod shares;
+mod suite;
 mod wire;
 
 use std::{

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::super::{
     document::{Positions, YamlErrorKind},
     mark::Mark,
+    rules::Rules,
 };
 
 /// A value, with the positions of it and its parts.
@@ -51,12 +52,15 @@ impl Object {
     }
 
     /// Adds the entries of a merged object.
-    pub(super) fn merge(&mut self, source: Node) -> Result<(), YamlErrorKind> {
+    pub(super) fn merge(&mut self, source: Node, rules: Rules) -> Result<(), YamlErrorKind> {
         let Value::Object(entries) = source.value else { return Ok(()) };
         let mut positions_of: HashMap<String, Positions> = source.positions.parts.into_iter().collect();
         for (key, value) in entries {
             match self.parts.get(&key) {
-                Some(Part { is_merged: false, .. }) => return Err(YamlErrorKind::MergeOverrides(key)),
+                Some(Part { is_merged: false, .. }) if rules == Rules::Kubectl => {
+                    return Err(YamlErrorKind::MergeOverrides(key));
+                }
+                Some(Part { is_merged: false, .. }) => continue,
                 Some(Part { is_merged: true, .. }) => {}
                 None => self.order.push(key.clone()),
             }

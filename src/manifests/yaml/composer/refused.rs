@@ -1,6 +1,6 @@
 //! What the parser reads and kubectl refuses, or reads otherwise.
 
-use saphyr_parser::{Event, Span};
+use saphyr_parser::{Event, ScalarStyle, Span};
 
 use super::{
     super::{
@@ -10,6 +10,7 @@ use super::{
         syntax::SyntaxMistake,
     },
     Composer, local,
+    tabs::is_blank,
 };
 
 impl<'a> Composer<'a> {
@@ -19,8 +20,10 @@ impl<'a> Composer<'a> {
         let line = self.lines.get(end.line.saturating_sub(1)).copied().unwrap_or_default();
         let rest = &line[Lines(&self.lines).before(end).len()..];
         match text.chars().next() {
-            _ if rest.starts_with(":,") => Err(SyntaxMistake::ColonBeforeComma),
-            Some(first @ ('|' | '>')) => Err(SyntaxMistake::Reserved(first)),
+            _ if [":,", ":]", ":}"].iter().any(|colon| rest.starts_with(colon)) => {
+                Err(SyntaxMistake::ColonBeforeComma)
+            }
+            Some(first @ ('|' | '>' | ':')) => Err(SyntaxMistake::Reserved(first)),
             _ if text.contains('?') => Err(SyntaxMistake::QuestionInBrackets),
             _ => Ok(()),
         }
@@ -58,20 +61,57 @@ impl<'a> Composer<'a> {
         self.in_file(Mark { line, column: 1 }).error(YamlErrorKind::TabInIndentation)
     }
 
-    /// Returns a line without content that begins with a tab: kubectl refuses it outside of quotes and brackets.
+    /// Returns the column, from 0, of the first dash of a list. The parser's position may be behind it.
+    pub(super) fn dash_column(&self, span: Span) -> usize {
+        let (column, before) = (span.start.col(), self.before(span));
+        let is_behind_dash = before.trim_start_matches([' ', '-']).is_empty();
+        match before.rfind('-') {
+            Some(dash) if is_behind_dash && Lines(&self.lines).character(local(span)) != Some('-') => dash,
+            _ => column,
+        }
+    }
+
+    /// Notes where tabs may begin lines in and behind a text.
+    pub(super) fn permit_tabs(&mut self, style: ScalarStyle, span: Span) {
+        match style {
+            ScalarStyle::Plain if self.open.is_empty() => {
+                let end = self.end(span);
+                let line = self.lines.get(end.line.saturating_sub(1)).copied().unwrap_or_default();
+                let ends_line = line[Lines(&self.lines).before(end).len()..].trim().is_empty();
+                let mut following = self.lines.iter().skip(end.line);
+                let blank = following.clone().take_while(|line| line.trim().is_empty()).count();
+                let comment = usize::from(following.nth(blank).is_some_and(|line| is_blank(line)));
+                let last = end.line + if ends_line { blank + comment } else { 0 };
+                let column = self.blocks.last().map_or(0, |column| column + 1);
+                self.tabs.permit(span.start.line() + 1..=last, column);
+                self.tabs.note_text(span.start.line() + 1..=end.line);
+            }
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                // The parser's position of such a text is that of its first line with content.
+                let first = local(span).line;
+                let line = self.lines.get(first.saturating_sub(1)).copied().unwrap_or_default();
+                let column = match Lines(&self.lines).given_indentation(first) {
+                    Some(given) => self.blocks.last().copied().unwrap_or_default() + given,
+                    None => line.len() - line.trim_start_matches(' ').len(),
+                };
+                self.tabs.permit(first..=span.end.line(), column);
+                self.tabs.note_text(first..=span.end.line());
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns a line with a tab that kubectl refuses, although nothing or only a comment follows it.
     pub(super) fn refused_tab(&self) -> Option<usize> {
         if !self.has_tab {
             return None;
         }
-        let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
-        let blank = self.lines.iter().zip(1..).filter(|(line, _)| line.starts_with('\t') && is_blank(line));
-        blank
-            .map(|(_, number)| number)
-            .find(|number| !self.enclosed.iter().any(|lines| lines.contains(number)))
+        let refused = self.lines.iter().zip(1..).find(|(line, number)| self.tabs.refuses(line, *number));
+        refused.map(|(_, number)| number)
     }
 
     /// Returns where a text ends. The parser's mark may be behind the white space that follows a text without quotes.
-    fn end(&self, span: Span) -> Mark {
+    pub(super) fn end(&self, span: Span) -> Mark {
         let mut end = Mark { line: span.end.line(), column: span.end.col() + 1 };
         while end.line > span.start.line() && Lines(&self.lines).before(end).trim().is_empty() {
             end = Mark { line: end.line - 1, column: usize::MAX };
@@ -114,6 +154,21 @@ impl<'a> Composer<'a> {
     /// Returns what stands before a value on its line.
     pub(super) fn before(&self, span: Span) -> &'a str {
         Lines(&self.lines).before(local(span))
+    }
+
+    /// Whether a value that is written in lines begins behind a tab at the beginning of its line.
+    pub(super) fn begins_behind_tab(&self, event: &Event<'_>, span: Span) -> bool {
+        let has_position = match event {
+            Event::Scalar(text, ScalarStyle::Plain, ..) => !text.is_empty(),
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => false,
+            _ => true,
+        };
+        let before = self.before(span);
+        self.has_tab
+            && has_position
+            && self.open.is_empty()
+            && before.trim().is_empty()
+            && before.contains('\t')
     }
 
     /// Whether an item of a list stands behind its `-` and a tab.
