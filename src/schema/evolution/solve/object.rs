@@ -43,18 +43,22 @@ impl Solver<'_> {
             return Outcome::Empty;
         }
         let members = Members::of(facts, self.model);
-        if !self.spend(members.mentioned.len() as u64 * 2) {
+        if !self.spend(members.weight()) {
             return Outcome::Unknown(None);
         }
         let mut is_known = true;
         let mut slots = Slots::default();
         for (name, goals) in &object.present {
-            match self.meets(&object.names, &Value::String(name.clone())) {
-                Some(true) => {}
-                Some(false) => return Outcome::Empty,
-                None => is_known = false,
+            if !object.names.is_empty() {
+                match self.meets(&object.names, &Value::String(name.clone())) {
+                    Some(true) => {}
+                    Some(false) => return Outcome::Empty,
+                    None => is_known = false,
+                }
             }
-            let Some(mut all) = self.member_goals(&members, name) else { return Outcome::Unknown(None) };
+            let Some(mut all) = self.member_goals(&object.members, name) else {
+                return Outcome::Unknown(None);
+            };
             all.extend(goals);
             match self.solve(&all) {
                 Outcome::Empty => return Outcome::Empty,
@@ -221,7 +225,7 @@ impl Solver<'_> {
             if slots.members.contains_key(name) || members.object.absent.contains(name) {
                 continue;
             }
-            let Some(goals) = self.member_goals(members, name) else {
+            let Some(goals) = self.member_goals(&members.object.members, name) else {
                 is_complete = false;
                 continue;
             };
@@ -287,7 +291,7 @@ impl Solver<'_> {
             if !fits || !permitted {
                 continue;
             }
-            let Some(mut goals) = self.member_goals(members, name) else {
+            let Some(mut goals) = self.member_goals(&members.object.members, name) else {
                 is_complete = false;
                 continue;
             };
