@@ -77,10 +77,12 @@ pub async fn compare(
     let target = Target { server, connection, requests_per_second: None };
     let how = |reviewer| Run { reviewer, concurrency: CONCURRENCY, timeout: TIMEOUT };
     let before = run(base, &target, how(None), shutdown, |_, _| ()).await.map_err(CannotCompareBase::Base)?;
-    let preview = Arc::new(Preview::new(svix.token(), HiddenHeaders::Ignored));
+    let preview = Preview::new(svix.token(), HiddenHeaders::Ignored);
+    let preview = if manifests.histories.is_some() { preview.with_history() } else { preview };
+    let preview = Arc::new(preview);
     let after = run(manifests, &target, how(Some(preview.clone())), shutdown, |_, _| ()).await?;
-    let mut changes =
-        preview.change_set(&after.objects, |key| sources.origin(key).map(ToString::to_string)).changes;
+    let ChangeSet { mut changes, notes, .. } =
+        preview.change_set(&after.objects, |key| sources.origin(key).map(ToString::to_string));
     hide_addresses(&mut changes, &before.objects);
     changes.iter_mut().for_each(|change| headers_before.compare(&headers_after, change));
     let is_declared = |key: &ObjectKey| after.objects.iter().any(|object| object.key() == *key);
@@ -91,7 +93,7 @@ pub async fn compare(
     for change in &mut changes {
         change.fingerprint = None;
     }
-    let mut changes = ChangeSet::new(changes);
+    let mut changes = ChangeSet { notes, ..ChangeSet::new(changes) };
     if !receivers::are_missing(&changes) {
         return Ok(changes);
     }

@@ -16,6 +16,7 @@ mod fingerprint;
 pub mod foreign;
 mod header_values;
 pub mod json_diff;
+mod last_only;
 mod model;
 mod not_compared;
 pub mod output;

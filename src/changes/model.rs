@@ -238,6 +238,9 @@ pub struct ChangeSet {
     /// What Svix has and no manifest declares, where that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub foreign: Vec<Foreign>,
+    /// What a reader should know of all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
 }
 
 impl ChangeSet {
@@ -248,7 +251,7 @@ impl ChangeSet {
             let key = |change: &Change| (change.kind.clone(), change.namespace.clone(), change.name.clone());
             key(one).cmp(&key(other))
         });
-        Self { changes, foreign: Vec::new() }
+        Self { changes, foreign: Vec::new(), notes: Vec::new() }
     }
 
     /// Refuses the changes of objects whose Secrets are not among the manifests: they can be compared, and not applied.

@@ -19,6 +19,7 @@ use crate::{
 use super::{
     fields::{self, header_field},
     fingerprint::fingerprint,
+    last_only,
     model::{Action, Change, ChangeSet, FieldChange, Refusal, Side},
     not_compared::refused,
     placeholders::MissingSecrets,
@@ -41,6 +42,8 @@ pub struct Preview {
     key: Vec<u8>,
     hidden_headers: HiddenHeaders,
     missing: MissingSecrets,
+    /// Whether the earlier versions of schemas can be read.
+    has_history: bool,
     changes: Mutex<BTreeMap<ObjectKey, Change>>,
 }
 
@@ -55,7 +58,14 @@ impl Preview {
     #[must_use]
     pub fn new(token: &str, hidden_headers: HiddenHeaders) -> Self {
         let missing = MissingSecrets::default();
-        Self { key: token.as_bytes().to_vec(), hidden_headers, missing, changes: Mutex::default() }
+        let (key, changes) = (token.as_bytes().to_vec(), Mutex::default());
+        Self { key, hidden_headers, missing, has_history: false, changes }
+    }
+
+    /// Earlier versions of schemas are compared with where a policy says so; else the change set says that they are not.
+    #[must_use]
+    pub fn with_history(self) -> Self {
+        Self { has_history: true, ..self }
     }
 
     /// Values of these Secrets are placeholders, so what comes from them cannot be compared.
@@ -82,11 +92,13 @@ impl Preview {
             change.origin = origin(&key);
             change
         });
-        ChangeSet::new(changes.collect())
+        let changes: Vec<Change> = changes.collect();
+        let notes = if self.has_history { None } else { last_only::note(&changes, all) };
+        ChangeSet { notes: notes.into_iter().collect(), ..ChangeSet::new(changes) }
     }
 
     fn event_type(&self, object: &Object, mode: Mode, proposal: Proposal<'_>) -> Option<Change> {
-        let Proposal::EventType { desired, observed, schemas, step } = proposal else { return None };
+        let Proposal::EventType { desired, observed, schemas, step, warning } = proposal else { return None };
         let mut change = Change { resource: Some(desired.name.clone()), ..Change::of(object) };
         match step {
             EventTypeStep::InSync | EventTypeStep::Adopt => {}
@@ -106,7 +118,12 @@ impl Preview {
             EventTypeStep::Refuse(error) => refuse(&mut change, error),
         }
         if let Object::EventType(event_type) = object {
+            let notes = change.notes.len();
             compare_schemas(&mut change, event_type, desired, observed, schemas);
+            // Receivers that ignore what they do not know accept the change, and what the policy says is another question.
+            if change.notes.len() == notes && change.action.is_change() {
+                change.notes.extend(warning.map(str::to_owned));
+            }
         }
         self.finish(object, mode, proposal, &mut change);
         Some(change)

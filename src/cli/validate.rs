@@ -128,6 +128,7 @@ fn work(arguments: &Arguments) -> Result<ExitCode, ValidateError> {
         let (files, left_out) = (report.totals.files, report.totals.left_out);
         return Err(ValidateError::Nothing { paths: paths.join(", "), files, left_out });
     }
+    report.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let color = terminal::has_color();
     terminal::print(|out| output::write(&report, arguments.output, arguments.strict, color, out));
     Ok(match () {

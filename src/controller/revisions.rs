@@ -356,7 +356,7 @@ pub(super) async fn delete(client: &Client, namespace: &str, name: &str) -> Resu
 }
 
 /// Returns why revisions cannot be read.
-pub(super) fn unreadable(namespace: &str, error: &kube::Error) -> HostError {
+pub fn unreadable(namespace: &str, error: &kube::Error) -> HostError {
     failure(&format!("the ControllerRevisions in namespace {namespace} cannot be read"), "read", error)
 }
 

@@ -25,6 +25,8 @@ pub enum Proposal<'a> {
         schemas: Option<&'a Value>,
         /// The step.
         step: &'a EventTypeStep,
+        /// What is to be reported of a change of the schema that may be written.
+        warning: Option<&'a str>,
     },
     /// For an endpoint.
     Endpoint {

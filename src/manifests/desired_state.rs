@@ -142,6 +142,7 @@ fn references(loaded: &mut Loaded, server: &Server<'_>) -> References {
             .collect(),
         namespaces: namespaces.collect(),
         kept_namespaces,
+        histories: loaded.histories.take().unwrap_or_default(),
     }
 }
 

@@ -19,7 +19,10 @@ use crate::{
     },
 };
 
-use super::loaded::ConfigMapTexts;
+use super::{
+    history::{Histories, History},
+    loaded::ConfigMapTexts,
+};
 
 /// The token, ConfigMaps, Secrets and namespaces that the objects of a folder refer to.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,8 @@ pub struct References {
     pub namespaces: HashMap<String, BTreeMap<String, String>>,
     /// The namespaces that keep the labels of an earlier reading.
     pub kept_namespaces: KeptNamespaces,
+    /// The published versions that a cluster keeps.
+    pub histories: Histories,
 }
 
 /// Namespaces that are not known to be removed from the folder: their manifests cannot be read now.
@@ -223,11 +228,24 @@ impl Host for ManifestHost {
     }
 
     async fn revisions(&self, event_type: &Object) -> Result<Vec<Revision>, HostError> {
-        Ok(self.revisions.list(event_type))
+        match self.references().histories.get(&full_name(event_type)) {
+            Some(History::Versions(versions)) => {
+                Ok(versions.iter().map(|(revision, _)| revision.clone()).collect())
+            }
+            Some(History::Unread(why)) => Err(HostError::Refused(why.clone())),
+            None => Ok(self.revisions.list(event_type)),
+        }
     }
 
     async fn published(&self, event_type: &Object, revision: &str) -> Result<Option<Published>, HostError> {
-        Ok(self.revisions.published(event_type, revision))
+        match self.references().histories.get(&full_name(event_type)) {
+            Some(History::Versions(versions)) => {
+                let found = versions.iter().find(|(known, _)| known.name == revision);
+                Ok(found.and_then(|(_, published)| published.clone()))
+            }
+            Some(History::Unread(why)) => Err(HostError::Refused(why.clone())),
+            None => Ok(self.revisions.published(event_type, revision)),
+        }
     }
 
     async fn write_revision(&self, owner: &Object, write: RevisionWrite) -> Result<(), HostError> {
@@ -238,6 +256,11 @@ impl Host for ManifestHost {
         self.revisions.delete(owner, revision);
         Ok(())
     }
+}
+
+fn full_name(object: &Object) -> (String, String) {
+    let key = object.key();
+    (key.namespace.to_string(), key.name.to_string())
 }
 
 /// Returns the object with changed metadata. It is copied only if it is shared.

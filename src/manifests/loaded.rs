@@ -6,7 +6,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 
 use crate::api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType};
 
-use super::problem::{Located, Problem, UnusableConnection};
+use super::{
+    history::Histories,
+    problem::{Located, Problem, UnusableConnection},
+};
 
 /// The content of a folder.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Loaded {
     pub secrets: Vec<Located<Secret>>,
     /// Namespaces, whose labels the access rules of connections select.
     pub namespaces: Vec<Located<Namespace>>,
+    /// The published versions that a cluster keeps of the schemas of these event types; `None`: there is no history to read.
+    pub histories: Option<Histories>,
     /// Mistakes. An object with a problem is in none of the lists above.
     pub problems: Vec<Problem>,
     /// Those of them that can be about a connection.

@@ -114,6 +114,20 @@ pub fn needs_history(policies: &[Policy]) -> bool {
     policies.iter().any(|policy| policy.against == CompatibilityAgainst::All)
 }
 
+/// Says that event types whose policies ask for the versions that are kept were compared with the last one only, since there
+/// is no history where they were compared.
+#[must_use]
+pub fn last_only(event_types: usize) -> String {
+    let what = match event_types {
+        1 => "1 schema with compatibility.against: All is".to_owned(),
+        count => format!("{count} schemas with compatibility.against: All are"),
+    };
+    format!(
+        "{what} compared with the last version only, since only a cluster keeps earlier ones; `svix-operator diff --against \
+         cluster` compares with all that are kept"
+    )
+}
+
 /// The kept versions of a schema that a new one is compared with, where a policy says [`CompatibilityAgainst::All`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeptVersions {

@@ -112,6 +112,15 @@ impl Compiled {
     }
 
     fn compile(schema: &Value, format_assertion: bool, effort: &Effort) -> Result<Self, InvalidSchema> {
+        Self::with_document(schema, format_assertion, effort).map(|(compiled, _)| compiled)
+    }
+
+    /// Compiles a schema, and returns the document that it was read into, too.
+    fn with_document<'a>(
+        schema: &'a Value,
+        format_assertion: bool,
+        effort: &Effort,
+    ) -> Result<(Self, Document<'a>), InvalidSchema> {
         if effort.is_brief() && size::values(schema) > effort.schema_values() {
             return Err(error::beyond("too large to be compiled at once"));
         }
@@ -130,7 +139,7 @@ impl Compiled {
                 ["anyOf", "oneOf"].iter().any(|keyword| subschema.value.get(keyword).is_some())
             }),
         };
-        Ok(Self { validator, patterns, deepest, weights })
+        Ok((Self { validator, patterns, deepest, weights }, document))
     }
 
     /// The memory that the patterns take beside what [`compiled_size`] says of the text, in bytes, about.

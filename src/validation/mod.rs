@@ -56,8 +56,11 @@ pub fn validate(inputs: &[Input], options: &Options) -> Report {
     findings.extend(loaded.warnings.iter().cloned().map(Finding::warning));
     findings.extend(locate(&mut sources, objects::check(&loaded, &known)));
     findings.extend(locate(&mut sources, references::check(&loaded, &texts, &known)));
+    let mut notes = Vec::new();
     if let Some(base) = &options.base {
-        findings.extend(locate(&mut sources, compatibility::check(&loaded, &texts, &known, base)));
+        let (changes, last_only) = compatibility::check(&loaded, &texts, &known, base);
+        findings.extend(locate(&mut sources, changes));
+        notes.extend((last_only > 0).then(|| crate::plan::compatibility::last_only(last_only)));
     }
     findings.extend(options.payloads.iter().flat_map(|file| payloads::check(file, &known, &loaded)));
     findings.sort();
@@ -65,7 +68,7 @@ pub fn validate(inputs: &[Input], options: &Options) -> Report {
     findings.dedup_by(|second, first| first.is_same(second));
     remove_warnings_of_errors(&mut findings);
     let accepted = options.acceptances.apply(&mut findings);
-    Report::new(&loaded, options.payloads.len(), findings, accepted)
+    Report { notes, ..Report::new(&loaded, options.payloads.len(), findings, accepted) }
 }
 
 /// Removes the warnings about fields that have an error: a field that is corrected is checked again.

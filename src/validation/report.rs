@@ -17,6 +17,8 @@ pub struct Report {
     pub objects: Vec<(ObjectId, String)>,
     /// The totals.
     pub totals: Totals,
+    /// What a reader should know of the check as a whole.
+    pub notes: Vec<String>,
 }
 
 /// What was read, and what was found.
@@ -69,7 +71,7 @@ impl Report {
         add(&loaded.event_types, &mut objects);
         add(&loaded.endpoints, &mut objects);
         add(&loaded.events, &mut objects);
-        Self { findings, objects, totals }
+        Self { findings, objects, totals, notes: Vec::new() }
     }
 
     /// Whether a schema changes as its compatibility level forbids.

@@ -461,6 +461,29 @@ fn schemas_are_compared_with_earlier_manifests() {
 }
 
 #[test]
+fn a_missing_history_is_said_once() {
+    let all = |name: &str| {
+        let text = EVENT_TYPE.replace("name: order.placed", &format!("name: {name}"));
+        format!("{text}  compatibility: {{against: All}}\n")
+    };
+    let texts = |change: fn(&str) -> String| {
+        let [one, other] = ["order.placed", "order.paid"].map(|name| change(&all(name)));
+        Folder::new(&[("a.yaml", &one), ("b.yaml", &other)])
+    };
+    let before = texts(str::to_owned);
+    let base = before.path().to_str().unwrap();
+
+    let same = texts(str::to_owned).validate(&["--against", base]);
+    let changed = texts(|text| text.replace("type: string", "type: [string, integer]"));
+    let changed = changed.validate(&["--against", base]);
+
+    let errors = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let note = "note: 2 schemas with compatibility.against: All are compared with the last version only";
+    assert_eq!((code(&same), errors(&same)), (0, String::new()));
+    assert_eq!((code(&changed), errors(&changed).matches(note).count()), (0, 1), "{}", errors(&changed));
+}
+
+#[test]
 fn schemas_are_compared_with_a_commit() {
     let folder = Folder::new(&[("a.yaml", EVENT_TYPE)]);
     let git = |arguments: &[&str]| {

@@ -21,6 +21,9 @@ const MAX_CHANGE: usize = 8_000;
 pub(super) fn write(changes: &ChangeSet) -> String {
     let mut out = String::from("### Changes in Svix\n\n");
     let _ = writeln!(out, "{}\n", summary(changes));
+    for note in &changes.notes {
+        let _ = writeln!(out, "{}\n", printable(note));
+    }
     let mut left_out = 0;
     let mut length = out.chars().count();
     let shown = |change: &&Change| change.action != Action::Nothing || !change.notes.is_empty();

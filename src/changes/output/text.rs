@@ -74,5 +74,8 @@ pub(super) fn write(changes: &ChangeSet, color: bool, out: &mut impl Write) -> i
         let text = format!("not declared: {} {}{details}", foreign.kind, foreign.name);
         writeln!(out, "{}", printable(&text))?;
     }
+    for note in &changes.notes {
+        writeln!(out, "note: {}", printable(note))?;
+    }
     writeln!(out, "{}", summary(changes))
 }

@@ -1,9 +1,9 @@
 //! The objects in a cluster, as manifests.
 //!
 //! Needs `list` on the three kinds, and `get` on the ConfigMaps that schemas are in. Without `get` on Namespaces, their labels
-//! are not known.
+//! are not known; without `get` and `list` on ControllerRevisions, a schema is not compared with earlier versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
@@ -15,7 +15,12 @@ use kube::{
 use crate::{
     api::GROUP,
     cli::kubernetes::{KubernetesArguments, NoCluster},
-    manifests::{self, Input, Loaded, Located, Origin},
+    controller::revisions::{self, RevisionOwner},
+    manifests::{self, Histories, History, Input, Loaded, Located, Origin},
+    plan::{
+        compatibility,
+        revision::{self, MAX_COMPARED},
+    },
 };
 
 /// The cluster.
@@ -52,11 +57,15 @@ impl ClusterError {
     }
 }
 
+/// The uids of event types, by namespace and name.
+type Uids = BTreeMap<(String, String), String>;
+
 /// Returns the objects of a cluster as if they were manifests: their specs, without what others add. What the manifests refer
-/// to and do not contain is in the cluster already, and is added to them: connections, ConfigMaps and Namespaces.
+/// to and do not contain is in the cluster already, and is added to them: connections, ConfigMaps and Namespaces, and the
+/// published versions of schemas.
 pub async fn load(arguments: &ClusterArguments, declared: &mut Loaded) -> Result<Loaded, ClusterError> {
     let client = arguments.kubernetes.cluster().await?.client;
-    let mut items = Vec::new();
+    let (mut items, mut uids) = (Vec::new(), Uids::new());
     for (kind, group, version, plural) in [
         ("SvixConnection", GROUP, "v1alpha1", "svixconnections"),
         ("WebhookEventType", GROUP, "v1alpha1", "webhookeventtypes"),
@@ -74,6 +83,12 @@ pub async fn load(arguments: &ClusterArguments, declared: &mut Loaded) -> Result
         loop {
             let page = api.list(&parameters).await.map_err(|source| ClusterError::List { kind, source })?;
             items.extend(page.items.iter().map(|object| manifest(kind, group, version, object)));
+            if kind == "WebhookEventType" {
+                uids.extend(page.items.into_iter().filter_map(|object| {
+                    let metadata = object.metadata;
+                    Some(((metadata.namespace?, metadata.name?), metadata.uid?))
+                }));
+            }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),
                 None => break,
@@ -88,7 +103,65 @@ pub async fn load(arguments: &ClusterArguments, declared: &mut Loaded) -> Result
         declared.connections.iter().map(|located| located.object.metadata.name.clone()).collect();
     let others = base.connections.iter().filter(|located| !names.contains(&located.object.metadata.name));
     declared.connections.extend(others.cloned());
+    declared.histories = Some(histories(&client, &uids, &base, declared).await);
     Ok(base)
+}
+
+/// Reads the published versions of the event types whose schema changes, where a policy asks for them.
+async fn histories(client: &Client, uids: &Uids, base: &Loaded, declared: &Loaded) -> Histories {
+    let before: BTreeMap<_, _> = base
+        .event_types
+        .iter()
+        .map(|located| &located.object)
+        .map(|object| ((object.metadata.namespace.as_ref(), object.metadata.name.as_ref()), &object.spec))
+        .collect();
+    let mut histories = Histories::new();
+    for object in declared.event_types.iter().map(|located| &located.object) {
+        let (namespace, name) = (object.metadata.namespace.as_ref(), object.metadata.name.as_ref());
+        let (Some(before), Some(namespace), Some(name)) = (before.get(&(namespace, name)), namespace, name)
+        else {
+            continue;
+        };
+        let mut connections = declared.connections.iter().map(|located| &located.object);
+        let connection = connections.find(|it| it.metadata.name.as_deref() == Some(object.connection_name()));
+        let policies = compatibility::policies(object, connection.map(|connection| &connection.spec));
+        // The text of a ConfigMap may have changed.
+        let has_config_map = before.schema_from.is_some() || object.spec.schema_from.is_some();
+        let is_same = before.schema == object.spec.schema
+            && before.schema_text == object.spec.schema_text
+            && !has_config_map;
+        let full_name = (namespace.clone(), name.clone());
+        if let Some(uid) = uids.get(&full_name)
+            && !is_same
+            && compatibility::needs_history(&policies)
+        {
+            let history = history(client, RevisionOwner { namespace, uid }).await;
+            histories.insert(full_name, history);
+        }
+    }
+    histories
+}
+
+/// Reads the published versions of an event type, the last one first, as far as they are compared at once.
+async fn history(client: &Client, owner: RevisionOwner<'_>) -> History {
+    let read = async {
+        let mut found = revisions::list(client, owner).await?;
+        revision::sort(&mut found);
+        let (mut versions, mut bytes) = (Vec::new(), 0);
+        for revision in found.into_iter().rev() {
+            let published = match revision.has_schema && bytes < MAX_COMPARED {
+                true => revisions::published(client, owner, &revision.name).await?,
+                false => None,
+            };
+            bytes += published.as_ref().map_or(0, |published| published.schema.len());
+            versions.push((revision, published));
+        }
+        Ok(versions)
+    };
+    match read.await {
+        Ok(versions) => History::Versions(versions),
+        Err(error) => History::Unread(revisions::unreadable(owner.namespace, &error).to_string()),
+    }
 }
 
 fn origin() -> Origin {

@@ -17,10 +17,10 @@ pub(in crate::schema) struct Document<'a> {
     pub subschemas: Vec<Subschema<'a>>,
     /// The schema resources; the first is the root's.
     pub resources: Vec<Resource<'a>>,
-    /// By address: a value is one subschema, however it is reached.
-    pub(super) nodes: HashMap<*const Value, Node>,
+    /// By [`address`]: a value is one subschema, however it is reached.
+    pub(super) nodes: HashMap<usize, Node>,
     /// Resources by the address of their root.
-    pub(super) roots: HashMap<*const Value, usize>,
+    pub(super) roots: HashMap<usize, usize>,
     /// The identifiers of subschemas.
     pub(super) declared: Names<'a>,
     /// Identifiers where no draft expects a schema; they count where nothing else has the name.
@@ -126,6 +126,11 @@ pub(in crate::schema) struct Resource<'a> {
     pub recursive: bool,
 }
 
+/// The address of a value, as a number, since threads may share a document and not a pointer.
+pub(super) fn address(value: &Value) -> usize {
+    std::ptr::from_ref(value) as usize
+}
+
 impl<'a> Document<'a> {
     /// Whether a subschema ignores its keywords other than the reference.
     pub fn is_only_a_reference(draft: Draft, value: &Value) -> bool {
@@ -147,7 +152,7 @@ impl<'a> Document<'a> {
 
     /// The subschema that a value of the document is.
     pub fn node_of(&self, value: &Value) -> Option<Node> {
-        self.nodes.get(&std::ptr::from_ref(value)).copied()
+        self.nodes.get(&address(value)).copied()
     }
 
     /// Whether a subschema is part of the document; else it is part of a meta-schema.

@@ -4,7 +4,7 @@ use jsonschema::{Draft, Uri};
 use serde_json::{Map, Value};
 
 use super::{
-    graph::{Document, Edge, Node, Place, Resource, Subschema},
+    graph::{Document, Edge, Node, Place, Resource, Subschema, address},
     resolve,
 };
 use crate::schema::{
@@ -56,7 +56,7 @@ impl<'a> Document<'a> {
             return Ok(node);
         }
         let node = self.subschemas.len();
-        self.nodes.insert(std::ptr::from_ref(place.value), node);
+        self.nodes.insert(address(place.value), node);
         let place = self.enter(place, true)?;
         self.subschemas.push(Subschema {
             value: place.value,
@@ -132,7 +132,7 @@ impl<'a> Document<'a> {
     /// are recorded. `declared`: whether a schema is expected there.
     fn enter(&mut self, mut place: Place<'a>, declared: bool) -> Result<Place<'a>, InvalidSchema> {
         let Value::Object(map) = place.value else { return Ok(place) };
-        if let Some(known) = self.roots.get(&std::ptr::from_ref(place.value)) {
+        if let Some(known) = self.roots.get(&address(place.value)) {
             place.resource = *known;
             place.draft = self.resources[*known].root.draft;
             return Ok(place);
@@ -182,7 +182,7 @@ impl<'a> Document<'a> {
         } else {
             place.resource = self.push_resource(uri.clone(), &place, Some(place.resource));
         }
-        self.roots.insert(std::ptr::from_ref(place.value), place.resource);
+        self.roots.insert(address(place.value), place.resource);
         let names = if declared { &mut self.declared } else { &mut self.found };
         names.resources.entry(uri.as_str().to_owned()).or_insert(place.resource);
         Ok(place)

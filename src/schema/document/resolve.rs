@@ -5,7 +5,7 @@ use jsonschema::{Draft, ReferencingError, Uri, uri};
 use referencing::SPECIFICATIONS;
 use serde_json::Value;
 
-use super::graph::{Document, Node, Place, Reference, ReferenceKeyword};
+use super::graph::{Document, Node, Place, Reference, ReferenceKeyword, address};
 use crate::schema::{
     draft::draft_of,
     error::{InvalidSchema, beyond},
@@ -183,7 +183,7 @@ impl<'a> Document<'a> {
                     let known = &self.subschemas[node];
                     Place { resource: known.resource, draft: known.draft, ..place }
                 }
-                None => match self.roots.get(&std::ptr::from_ref(place.value)) {
+                None => match self.roots.get(&address(place.value)) {
                     Some(resource) => self.resources[*resource].root.clone(),
                     None => place,
                 },

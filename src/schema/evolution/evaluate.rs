@@ -195,6 +195,10 @@ impl<'m> Evaluation<'m> {
             (Keyword::MaxProperties(most), Value::Object(map)) => Some(map.len() as u64 <= *most),
             (Keyword::Required(name), Value::Object(map)) => Some(map.contains_key(name)),
             (Keyword::Properties(members), Value::Object(map)) => all(map.iter().map(|(name, value)| {
+                if members.patterns.is_empty() {
+                    let node = members.named.get(name).copied().or(members.additional);
+                    return node.map_or(Some(true), |node| self.node_at(node, value, below));
+                }
                 let nodes = self.members(members, name)?;
                 all(nodes.into_iter().map(|node| self.node_at(node, value, below)))
             })),

@@ -14,9 +14,11 @@ mod constants;
 mod decimal;
 mod evaluate;
 mod formats;
+mod keyword;
 mod model;
 mod places;
 mod read;
+mod rules;
 mod solve;
 mod types;
 mod verdict;
@@ -24,9 +26,8 @@ mod version;
 mod widen;
 mod witness;
 
-use super::{document::Document, draft::draft, patterns::Patterns};
-use model::Model;
-use read::{Mode, Source};
+use model::{Model, NodeId};
+use read::{Mode, Read};
 use solve::{Outcome, Solver};
 pub use verdict::{Breaking, Change, Level, Obstruction, Rule, Side, Verdict};
 pub use version::Version;
@@ -74,54 +75,50 @@ fn compare_counted(old: &Version<'_>, new: &Version<'_>, level: Level) -> (Verdi
 }
 
 fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level, steps: &mut u64) -> Verdict {
-    let not_decided = || Verdict::NotDecided { places: vec![Obstruction::Combination] };
-    // A version is compiled, so none of these fails.
-    let (Ok(old_draft), Ok(new_draft)) = (draft(old.schema), draft(new.schema)) else { return not_decided() };
-    let (Ok(old_document), Ok(new_document)) =
-        (Document::read(old.schema, old_draft), Document::read(new.schema, new_draft))
-    else {
-        return not_decided();
-    };
-    let (Ok(old_patterns), Ok(new_patterns)) = (Patterns::of(&old_document), Patterns::of(&new_document))
-    else {
-        return not_decided();
-    };
-    let old_source =
-        Source { document: &old_document, patterns: &old_patterns, format_assertion: old.format_assertion };
-    let new_source =
-        Source { document: &new_document, patterns: &new_patterns, format_assertion: new.format_assertion };
-    let is_opened = level == Level::ConsumerSafe && read::has_closed(&old_document);
+    let (old_source, new_source) = (old.source(), new.source());
+    let is_opened = level == Level::ConsumerSafe && read::has_closed(old_source.document);
     let mode = if is_opened { Mode::Opened } else { Mode::Written };
     let mut model = Model::default();
     let read = read::read((old_source, mode), (new_source, Mode::Written), &mut model);
     let [old_root, new_root] = read.roots.map(|root| read.nodes[root]);
     let mut solver = Solver::new(&mut model);
-    let outcome = solver.solve(&[(new_root, true)]);
-    *steps += solver.budget.spent();
-    if matches!(outcome, Outcome::Empty) {
-        return Verdict::Empty;
-    }
-    // Also where it has what is not modelled.
-    if old.schema == new.schema && old.format_assertion == new.format_assertion {
-        return Verdict::Safe;
-    }
     let (inner, outer, refused_by) = match level {
         Level::Backward => ((old, old_root), (new, new_root), Side::New),
         _ => ((new, new_root), (old, old_root), Side::Old),
     };
+    // The same schema is safe also where it has what is not modelled.
+    let is_same = old.schema == new.schema && old.format_assertion == new.format_assertion;
+    let verdict = match is_same {
+        true => Verdict::Safe,
+        false => difference(&read, &mut solver, inner, outer, refused_by, is_opened, steps),
+    };
+    // A payload that the new schema permits shows that there is one; making another takes time.
+    if matches!(verdict, Verdict::Breaking(_)) && refused_by == Side::Old {
+        return verdict;
+    }
     solver.refill();
-    let goals = [(inner.1, true), (outer.1, false)];
-    let outcome = solver.solve(&goals);
+    let payload = solver.solve(&[(new_root, true)]);
+    *steps += solver.budget.spent();
+    if matches!(payload, Outcome::Empty) { Verdict::Empty } else { verdict }
+}
+
+/// Compares what one side permits with what the other does: each a version, and its root in the model.
+fn difference(
+    read: &Read,
+    solver: &mut Solver<'_>,
+    inner: (&Version<'_>, NodeId),
+    outer: (&Version<'_>, NodeId),
+    refused_by: Side,
+    is_opened: bool,
+    steps: &mut u64,
+) -> Verdict {
+    let outcome = solver.solve(&[(inner.1, true), (outer.1, false)]);
     *steps += solver.budget.spent();
     if matches!(outcome, Outcome::Empty) {
         return Verdict::Safe;
     }
-    let mut witness = witness::Search {
-        solver: &mut solver,
-        permits: inner.0,
-        refuses: outer.0,
-        opened: is_opened.then_some(outer.1),
-    };
+    let opened = is_opened.then_some(outer.1);
+    let mut witness = witness::Search { solver, permits: inner.0, refuses: outer.0, opened };
     let mut found =
         outcome.any_value().map(|value| value.as_ref().clone()).filter(|it| witness.is_witness(it));
     if found.is_none()
@@ -136,10 +133,14 @@ fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level, steps: &mut u
     if let Some(found) = found {
         let small = witness.shrink(found);
         solver.refill();
-        let changes = places::changes(&read, &mut solver, [old.schema, new.schema], refused_by, &small);
+        let schemas = match refused_by {
+            Side::Old => [outer.0.schema, inner.0.schema],
+            Side::New => [inner.0.schema, outer.0.schema],
+        };
+        let changes = places::changes(read, solver, schemas, refused_by, &small);
         return Verdict::Breaking(Box::new(Breaking { witness: small, refused_by, changes }));
     }
-    let mut places = places::obstructions(&read, &solver);
+    let mut places = places::obstructions(read, solver);
     if places.is_empty() {
         places.push(Obstruction::Combination);
     }

@@ -42,49 +42,94 @@ impl Search<'_, '_, '_> {
         let mut tries = 0;
         let mut steps = 0;
         loop {
-            let mut edits = Vec::new();
-            list(&payload, &mut Vec::new(), &mut edits);
-            let size = weight(&payload);
-            let found = edits.iter().find_map(|edit| {
+            let mut is_smaller = false;
+            let mut edits = edits(&payload);
+            let mut size = weight(&payload);
+            let mut next = 0;
+            while let Some(edit) = edits.get(next) {
                 tries += 1;
                 steps += size;
                 if tries > MAX_TRIES || steps > MAX_STEPS {
-                    return None;
+                    return payload;
                 }
-                let mut smaller = payload.clone();
-                edit.apply(&mut smaller);
-                self.is_witness(&smaller).then_some(smaller)
-            });
-            match found {
-                Some(found) => payload = found,
-                None => return payload,
+                let Some(undo) = edit.apply(&mut payload) else { return payload };
+                if self.is_witness(&payload) {
+                    is_smaller = true;
+                    // The edits before this one are the same as before. Most of them fail again, so they wait for the next
+                    // round.
+                    edits = self::edits(&payload);
+                    size = weight(&payload);
+                } else {
+                    undo.apply(&mut payload);
+                    next += 1;
+                }
+            }
+            if !is_smaller {
+                return payload;
             }
         }
     }
 }
 
+/// What takes an edit back.
+enum Undo<'e> {
+    Element(&'e [usize], Value),
+    Member(&'e [usize], String, Value),
+    Replace(&'e [usize], Value),
+}
+
 impl Edit {
-    fn apply(&self, payload: &mut Value) {
+    /// Makes the edit; `None` where the payload has no such part.
+    fn apply(&self, payload: &mut Value) -> Option<Undo<'_>> {
         match self {
             Self::Replace(path, value) => {
-                if let Some(part) = path.iter().try_fold(payload, |part, position| child(part, *position)) {
-                    part.clone_from(value);
-                }
+                Some(Undo::Replace(path, std::mem::replace(part(payload, path)?, value.clone())))
             }
             Self::Remove(path) => {
-                let Some((last, parents)) = path.split_last() else { return };
-                match parents.iter().try_fold(payload, |part, position| child(part, *position)) {
-                    Some(Value::Array(items)) => drop(items.remove(*last)),
-                    Some(Value::Object(map)) => {
-                        if let Some(name) = map.keys().nth(*last).cloned() {
-                            map.remove(&name);
-                        }
+                let (last, parents) = path.split_last()?;
+                match part(payload, parents)? {
+                    Value::Array(items) => {
+                        (*last < items.len()).then(|| Undo::Element(path, items.remove(*last)))
                     }
-                    _ => {}
+                    Value::Object(map) => {
+                        let name = map.keys().nth(*last)?.clone();
+                        let value = map.remove(&name)?;
+                        Some(Undo::Member(parents, name, value))
+                    }
+                    _ => None,
                 }
             }
         }
     }
+}
+
+impl Undo<'_> {
+    fn apply(self, payload: &mut Value) {
+        match self {
+            Self::Replace(path, value) => {
+                if let Some(part) = part(payload, path) {
+                    *part = value;
+                }
+            }
+            Self::Element(path, value) => {
+                if let Some((last, parents)) = path.split_last()
+                    && let Some(Value::Array(items)) = part(payload, parents)
+                {
+                    items.insert(*last, value);
+                }
+            }
+            Self::Member(path, name, value) => {
+                if let Some(Value::Object(map)) = part(payload, path) {
+                    map.insert(name, value);
+                }
+            }
+        }
+    }
+}
+
+/// Returns the part of a payload at a path.
+fn part<'p>(payload: &'p mut Value, path: &[usize]) -> Option<&'p mut Value> {
+    path.iter().try_fold(payload, |part, position| child(part, *position))
 }
 
 fn child(value: &mut Value, position: usize) -> Option<&mut Value> {
@@ -93,6 +138,13 @@ fn child(value: &mut Value, position: usize) -> Option<&mut Value> {
         Value::Object(map) => map.values_mut().nth(position),
         _ => None,
     }
+}
+
+/// Returns the ways to make a payload smaller in one part.
+fn edits(payload: &Value) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    list(payload, &mut Vec::new(), &mut edits);
+    edits
 }
 
 /// Adds the ways to make a value smaller in one part.

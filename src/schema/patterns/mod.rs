@@ -12,9 +12,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{
-    document::Document, effort::MAX_PATTERN_SIZE, error::InvalidSchema, pointer::push_part, text::quoted,
-};
+use super::{document::Document, error::InvalidSchema, pointer::push_part, text::quoted};
 use cost::Cost;
 pub(super) use keyword::{MAX_KEPT_TABLE, factory};
 
@@ -66,12 +64,7 @@ pub(super) fn all<'a>(document: &Document<'a>) -> Vec<Found<'a>> {
 
 impl Patterns {
     /// Translates the patterns of a schema. Refuses one that is none, that takes more than linear time, or that takes
-    /// too much memory.
-    pub fn of(document: &Document<'_>) -> Result<Self, InvalidSchema> {
-        Self::within(document, MAX_PATTERN_SIZE)
-    }
-
-    /// As [`Patterns::of`]. `max_size`: the largest programs of all patterns together, in ranges of characters.
+    /// too much memory. `max_size`: the largest programs of all patterns together, in ranges of characters.
     pub fn within(document: &Document<'_>, max_size: usize) -> Result<Self, InvalidSchema> {
         let mut patterns = Self::default();
         let mut known: HashSet<&str> = HashSet::new();

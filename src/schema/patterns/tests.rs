@@ -5,11 +5,13 @@ use jsonschema::Draft;
 use serde_json::json;
 
 use super::*;
-use crate::schema::{Compiled, MAX_PAYLOAD_BYTES, describe};
+use crate::schema::{Compiled, MAX_PAYLOAD_BYTES, describe, effort::MAX_PATTERN_SIZE};
 
 /// The refusal of a schema for its patterns.
 fn refused(schema: &Value) -> bool {
-    Document::read(schema, Draft::Draft7).and_then(|document| Patterns::of(&document)).is_err()
+    Document::read(schema, Draft::Draft7)
+        .and_then(|document| Patterns::within(&document, MAX_PATTERN_SIZE))
+        .is_err()
 }
 
 #[test]

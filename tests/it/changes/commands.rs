@@ -215,6 +215,39 @@ async fn a_forbidden_change_of_a_schema_is_exit_code_4() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_history_is_said_once() {
+    let (svix, folder) = (svix_server::start().await, Folder::new());
+    let all = format!("{EVENT_TYPE}  compatibility: {{against: All}}\n");
+    let other = all.replace("order.placed", "order.paid");
+    folder.write("m/event-type.yaml", &all);
+    folder.write("m/other.yaml", &other);
+    folder.write("base/all.yaml", &format!("{CONNECTION}---\n{all}---\n{other}---\n{ENDPOINT}"));
+    folder.on(&svix, &["apply", "m", "--yes"]).await;
+    let same = folder.on(&svix, &["diff", "m"]).await;
+    let changed = |text: &str| text.replace("required: [id]", "required: [id, amount]");
+    folder.write("m/event-type.yaml", &changed(&all));
+    folder.write("m/other.yaml", &changed(&other));
+
+    let diff = folder.on(&svix, &["diff", "m"]).await;
+    let based = folder.on(&svix, &["diff", "m", "--against", "base"]).await;
+    let markdown = folder.on(&svix, &["diff", "m", "--against", "base", "--output", "markdown"]).await;
+    let json = folder.on(&svix, &["diff", "m", "--output", "json"]).await;
+    let applied = folder.on(&svix, &["apply", "m", "--yes"]).await;
+    folder.write("m/event-type.yaml", EVENT_TYPE);
+    let last = folder.on(&svix, &["diff", "m"]).await;
+
+    let note = "2 schemas with compatibility.against: All are compared with the last version only";
+    for output in [&diff, &applied, &based, &markdown, &json] {
+        assert_eq!(out(output).matches(note).count(), 1, "{}{}", out(output), error(output));
+    }
+    let json: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    assert!(json["notes"][0].as_str().unwrap().starts_with(note), "{json}");
+    for output in [&same, &last] {
+        assert!(!out(output).contains("last version only"), "{}", out(output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_ours_is_pruned() {
     let (svix, folder) = (svix_server::start().await, Folder::new());
     folder.write(

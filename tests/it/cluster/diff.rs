@@ -10,34 +10,42 @@ use svix_operator::manifests::yaml;
 
 use crate::support::{
     control_plane::ControlPlane,
+    harness::PATIENCE,
     objects::{Manifest, endpoint, event_type},
     operator::Operator,
     test_namespace::TestNamespace,
+    wait::eventually,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 
 /// A ServiceAccount that may do what the page says that is needed. Returns its kubeconfig.
 async fn reader(tenant: &TestNamespace<'_>) -> std::path::PathBuf {
-    let name = format!("{}-diff", tenant.name);
-    let subject = json!({"kind": "ServiceAccount", "name": "diff", "namespace": tenant.name});
+    permitted(tenant, "diff", &[]).await
+}
+
+/// A ServiceAccount that may do that, and more. Returns its kubeconfig.
+async fn permitted(tenant: &TestNamespace<'_>, account: &str, more: &[Value]) -> std::path::PathBuf {
+    let name = format!("{}-{account}", tenant.name);
+    let subject = json!({"kind": "ServiceAccount", "name": account, "namespace": tenant.name});
     let group = "rbac.authorization.k8s.io";
+    let rules = [
+        json!({
+            "apiGroups": ["svix-operator.dev"], "verbs": ["list"],
+            "resources": ["svixconnections", "webhookeventtypes", "webhookendpoints"],
+        }),
+        json!({"apiGroups": [""], "verbs": ["get"], "resources": ["configmaps"]}),
+    ];
+    let rules = [&rules[..], more].concat();
     let role = json!({
-        "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": name},
-        "rules": [
-            {
-                "apiGroups": ["svix-operator.dev"], "verbs": ["list"],
-                "resources": ["svixconnections", "webhookeventtypes", "webhookendpoints"],
-            },
-            {"apiGroups": [""], "verbs": ["get"], "resources": ["configmaps"]},
-        ],
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules,
     });
     let binding = json!({
         "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": name},
         "subjects": [subject], "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
     });
     tenant.apply_json(&[role, binding]).await;
-    tenant.control_plane.kubeconfig_of(&tenant.name, "diff")
+    tenant.control_plane.kubeconfig_of(&tenant.name, account)
 }
 
 async fn diff(
@@ -122,6 +130,46 @@ async fn manifests_are_compared_with_the_objects_in_a_cluster() {
     // Nothing was written, to the cluster or to Svix.
     let after = tenant.get("webhookendpoint", "hook").await.unwrap();
     assert_eq!(before["metadata"]["resourceVersion"], after["metadata"]["resourceVersion"]);
+}
+
+#[tokio::test]
+async fn schemas_are_compared_with_kept_versions() {
+    Operator::shared().await;
+    let tenant = &TestNamespace::new(ControlPlane::shared().await, "diff-all").await;
+    let revisions =
+        json!({"apiGroups": ["apps"], "verbs": ["get", "list"], "resources": ["controllerrevisions"]});
+    let with_history = permitted(tenant, "history", &[revisions]).await;
+    let without = reader(tenant).await;
+    let changed = |amount: Value, action: &str| {
+        let schema = json!({"type": "object", "properties": {"amount": amount}});
+        let compatibility = json!({"action": action, "against": "All"});
+        event_type("a.one").with("schema", schema).with("compatibility", compatibility)
+    };
+    for (number, amount) in [(1, json!({"type": "integer"})), (2, json!({"type": "number"}))] {
+        tenant.apply([changed(amount, "Warn")]).await;
+        eventually("the version to be kept", PATIENCE, async || {
+            let object = tenant.get("webhookeventtype", "a.one").await?;
+            let history = &object["status"]["schemaHistory"];
+            if history["revision"] == number { Ok(()) } else { Err(object["status"].to_string()) }
+        })
+        .await;
+    }
+
+    // Safe for those who know the last version, and not for those who know the first one.
+    let positive = json!({"type": "number", "minimum": 0});
+    let warned = diff(tenant, &with_history, &[changed(positive.clone(), "Warn")], &[]).await;
+    let refused = diff(tenant, &with_history, &[changed(positive.clone(), "Enforce")], &[]).await;
+    let unread = diff(tenant, &without, &[changed(positive, "Enforce")], &[]).await;
+
+    for (output, code, expected) in [
+        (warned, 1, "it permits a payload that its revision 1 refused"),
+        (refused, 4, "it permits a payload that its revision 1 refused"),
+        (unread, 1, "not decided whether the schema breaks every version that is kept"),
+    ] {
+        let (found, text) = printed(&output);
+        assert_eq!((found, text.contains(expected)), (Some(code), true), "{text}");
+        assert!(!text.contains("last version only"), "{text}");
+    }
 }
 
 #[tokio::test]

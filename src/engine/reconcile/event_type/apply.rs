@@ -54,10 +54,10 @@ pub(super) async fn apply<H: Host>(
         let is_write =
             !matches!(step, EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Refuse(_));
         if is_write {
-            let observed = observed.as_ref();
+            let (observed, warning) = (observed.as_ref(), warning.as_deref());
             ctx.require_approval(
                 &object,
-                Proposal::EventType { desired: wanted, observed, schemas, step: &step },
+                Proposal::EventType { desired: wanted, observed, schemas, step: &step, warning },
             )?;
         }
         let written = match step {

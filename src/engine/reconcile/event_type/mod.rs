@@ -152,9 +152,9 @@ async fn observe_only<H: Host>(
     let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
     let mut step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
-    let mut refused_change = None;
+    let (mut refused_change, mut warning) = (None, None);
     match gate.check(ctx, wanted, &step, schemas.as_ref()).await {
-        Ok(_) => {}
+        Ok(reported) => warning = reported,
         Err(NotWritten::Refused(refused)) => {
             step = EventTypeStep::Refuse(refused.error);
             refused_change = Some(refused.change);
@@ -168,6 +168,7 @@ async fn observe_only<H: Host>(
             observed: observed.as_ref(),
             schemas: schemas.as_ref(),
             step: &step,
+            warning: warning.as_deref(),
         },
     );
     let refusal = match &step {

@@ -3,34 +3,24 @@
 //! Each pattern is an automaton that is built as far as it is walked. All are walked at once, a character at a time; of the
 //! characters between which no pattern distinguishes, one is tried.
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-};
+use std::{collections::HashSet, rc::Rc};
 
 use regex_automata::{
-    Anchored, MatchKind,
-    hybrid::{
-        LazyStateID,
-        dfa::{Cache, Config, DFA},
-    },
+    Anchored,
+    hybrid::{LazyStateID, dfa::Cache},
     util::start,
 };
 
 use super::{
-    alphabet::{Set, alphabet, collect},
+    alphabet::alphabet,
     facts::Size,
+    library::{BYTES_PER_STEP, Compiled, Library},
     texts::{Place, Texts},
 };
 use crate::schema::evolution::budget::Budget;
 
 /// Most bytes of the automata of one walk.
 const MAX_CACHES: usize = 32 * 1024 * 1024;
-/// Most bytes of the automaton of one pattern.
-const MAX_CACHE: usize = 4 * 1024 * 1024;
-/// Bytes of an automaton that count as a step.
-const BYTES_PER_STEP: usize = 32;
-
 /// A pattern, and whether it must match.
 pub(super) type Wanted<'a> = (&'a str, bool);
 
@@ -41,48 +31,6 @@ pub(super) enum Walk {
     Empty,
     /// A pattern is not one that can be walked, or the steps were used up.
     Unknown,
-}
-
-/// A pattern, compiled.
-struct Compiled {
-    dfa: DFA,
-    /// The sets of characters between which it distinguishes.
-    sets: Vec<Set>,
-}
-
-/// The patterns that were compiled.
-#[derive(Default)]
-pub(super) struct Library {
-    patterns: HashMap<String, Option<Rc<Compiled>>>,
-}
-
-impl Library {
-    fn get(&mut self, pattern: &str, budget: &mut Budget) -> Option<Rc<Compiled>> {
-        if let Some(known) = self.patterns.get(pattern) {
-            return known.clone();
-        }
-        let compiled = compile(pattern, budget).map(Rc::new);
-        self.patterns.insert(pattern.to_owned(), compiled.clone());
-        compiled
-    }
-}
-
-fn compile(pattern: &str, budget: &mut Budget) -> Option<Compiled> {
-    if !budget.spend(pattern.len() as u64) {
-        return None;
-    }
-    let config = Config::new()
-        .match_kind(MatchKind::All)
-        .cache_capacity(MAX_CACHE)
-        .skip_cache_capacity_check(false)
-        .minimum_cache_clear_count(Some(0));
-    let hir = regex_syntax::parse(pattern).ok()?;
-    let dfa = DFA::builder().configure(config).build(pattern).ok()?;
-    let mut sets = Vec::new();
-    collect(&hir, &mut sets);
-    sets.sort_unstable();
-    sets.dedup();
-    budget.spend((dfa.memory_usage() / BYTES_PER_STEP) as u64).then_some(Compiled { dfa, sets })
 }
 
 /// The state of one pattern.

@@ -17,7 +17,10 @@ mod assert;
 mod automata;
 mod bounds;
 mod branch;
+mod candidates;
+mod elements;
 mod facts;
+mod library;
 mod names;
 mod number;
 mod object;
@@ -96,7 +99,7 @@ pub(super) struct Solver<'m> {
     pub checks: Checks,
     pub budget: Budget,
     /// The automata of patterns.
-    automata: automata::Library,
+    automata: library::Library,
     depth: usize,
     known: HashMap<Question, Outcome>,
     /// The questions that are being answered, each with its depth.
@@ -118,7 +121,7 @@ impl<'m> Solver<'m> {
             model,
             checks: Checks::default(),
             budget: Budget::of(MAX_STEPS),
-            automata: automata::Library::default(),
+            automata: library::Library::default(),
             depth: 0,
             known: HashMap::new(),
             open: HashMap::new(),

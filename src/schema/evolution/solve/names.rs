@@ -1,6 +1,6 @@
 //! The names of members: those that the schemas mention, and all others by the patterns that they match.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{cell::OnceCell, collections::BTreeSet, rc::Rc};
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::schema::evolution::{
     constants::Constants,
-    model::{KeyId, Keyword, Model, PatternId},
+    model::{self, KeyId, Keyword, Model, PatternId},
 };
 
 /// Most patterns by which names are divided.
@@ -20,8 +20,10 @@ const MAX_PATTERNS: usize = 64;
 pub(super) struct Members<'f> {
     pub facts: &'f Facts,
     pub object: &'f ObjectFacts,
-    /// The names that are mentioned.
-    pub mentioned: Rc<Constants>,
+    /// The `Properties` that mention names.
+    keywords: Vec<Rc<Keyword>>,
+    /// The names that are mentioned, once they are needed.
+    mentioned: OnceCell<Rc<Constants>>,
     patterns: Vec<PatternId>,
 }
 
@@ -31,30 +33,55 @@ pub(super) type Signs = Vec<(PatternId, bool)>;
 impl<'f> Members<'f> {
     pub fn of(facts: &'f Facts, model: &Model) -> Self {
         let object = &facts.object;
-        let mut names: BTreeSet<&str> =
-            object.present.keys().chain(&object.absent).map(String::as_str).collect();
+        let mut keywords = Vec::new();
         let mut patterns = BTreeSet::new();
         let beyond = object.some.iter().filter_map(|some| match some.name {
             SomeName::Beyond(key) => Some(key),
             _ => None,
         });
         for key in object.members.iter().copied().chain(beyond) {
-            if let Keyword::Properties(members) = model.keyword(key) {
-                names.extend(members.named.keys().map(String::as_str));
+            let keyword = model.shared(key);
+            if let Keyword::Properties(members) = &*keyword {
                 patterns.extend(members.patterns.iter().map(|(pattern, _)| *pattern));
             }
+            keywords.push(keyword);
         }
         patterns.extend(object.some.iter().filter_map(|some| match some.name {
             SomeName::Like(pattern) => Some(pattern),
             _ => None,
         }));
-        let mentioned = Rc::new(Constants::of(names.into_iter().map(Value::from)));
-        Self { facts, object, mentioned, patterns: patterns.into_iter().collect() }
+        let patterns = patterns.into_iter().collect();
+        Self { facts, object, keywords, mentioned: OnceCell::new(), patterns }
+    }
+
+    /// The work of collecting the names that are mentioned.
+    pub fn weight(&self) -> u64 {
+        let named = self.named().map(|members| members.named.len()).sum::<usize>();
+        (named + self.object.present.len() + self.object.absent.len()) as u64
+    }
+
+    fn named(&self) -> impl Iterator<Item = &model::Members> {
+        self.keywords.iter().filter_map(|keyword| match &**keyword {
+            Keyword::Properties(members) => Some(members),
+            _ => None,
+        })
+    }
+
+    /// The names that are mentioned. Most objects have no member of another name, so they are collected on demand.
+    fn mentioned(&self) -> &Rc<Constants> {
+        self.mentioned.get_or_init(|| {
+            let known = self.object.present.keys().chain(&self.object.absent);
+            let names: BTreeSet<&str> = known
+                .chain(self.named().flat_map(|members| members.named.keys()))
+                .map(String::as_str)
+                .collect();
+            Rc::new(Constants::of(names.into_iter().map(Value::from)))
+        })
     }
 
     /// The names that are mentioned.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.mentioned.iter().filter_map(Value::as_str)
+        self.mentioned().iter().filter_map(Value::as_str)
     }
 }
 
@@ -74,10 +101,10 @@ impl Solver<'_> {
         Some(true)
     }
 
-    /// The goals of the value of a name.
-    pub(super) fn member_goals(&mut self, members: &Members<'_>, name: &str) -> Option<Vec<Goal>> {
+    /// The goals of the value of a name, of all `Properties` that its object matches.
+    pub(super) fn member_goals(&mut self, properties: &[KeyId], name: &str) -> Option<Vec<Goal>> {
         let mut goals = Vec::new();
-        for key in &members.object.members {
+        for key in properties {
             let keyword = self.model.shared(*key);
             if let Keyword::Properties(properties) = &*keyword {
                 let nodes = self.evaluation().members(properties, name)?;
@@ -161,8 +188,8 @@ impl Solver<'_> {
         for (pattern, sign) in signs {
             goals.push((self.model.node_of(Keyword::Pattern(*pattern)), *sign));
         }
-        if !members.mentioned.is_empty() {
-            goals.push((self.model.node_of(Keyword::Enum(Rc::clone(&members.mentioned))), false));
+        if !members.mentioned().is_empty() {
+            goals.push((self.model.node_of(Keyword::Enum(Rc::clone(members.mentioned()))), false));
         }
         let taken = Constants::of(taken.map(|name| Value::from(name.as_str())));
         if !self.spend(4 * taken.len() as u64 + 1) {

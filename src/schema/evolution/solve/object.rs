@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{
     Goal, MAX_DEPTH, Obstacle, Outcome, Solver,
-    facts::{Facts, SomeMember, SomeName},
+    candidates::Candidate,
+    facts::{Facts, SomeName},
     names::Members,
 };
 use crate::schema::evolution::{constants::Constants, model::Keyword};
@@ -24,14 +25,6 @@ struct Slots {
     members: BTreeMap<String, Vec<Goal>>,
 }
 
-/// A member that may meet a demand.
-struct Candidate {
-    name: String,
-    goals: Vec<Goal>,
-    /// The name is one that the schemas mention; else there may be others like it.
-    is_mentioned: bool,
-}
-
 impl Solver<'_> {
     pub(super) fn solve_object(&mut self, facts: &Facts) -> Outcome {
         let object = &facts.object;
@@ -43,18 +36,22 @@ impl Solver<'_> {
             return Outcome::Empty;
         }
         let members = Members::of(facts, self.model);
-        if !self.spend(members.mentioned.len() as u64 * 2) {
+        if !self.spend(members.weight()) {
             return Outcome::Unknown(None);
         }
         let mut is_known = true;
         let mut slots = Slots::default();
         for (name, goals) in &object.present {
-            match self.meets(&object.names, &Value::String(name.clone())) {
-                Some(true) => {}
-                Some(false) => return Outcome::Empty,
-                None => is_known = false,
+            if !object.names.is_empty() {
+                match self.meets(&object.names, &Value::String(name.clone())) {
+                    Some(true) => {}
+                    Some(false) => return Outcome::Empty,
+                    None => is_known = false,
+                }
             }
-            let Some(mut all) = self.member_goals(&members, name) else { return Outcome::Unknown(None) };
+            let Some(mut all) = self.member_goals(&object.members, name) else {
+                return Outcome::Unknown(None);
+            };
             all.extend(goals);
             match self.solve(&all) {
                 Outcome::Empty => return Outcome::Empty,
@@ -221,7 +218,7 @@ impl Solver<'_> {
             if slots.members.contains_key(name) || members.object.absent.contains(name) {
                 continue;
             }
-            let Some(goals) = self.member_goals(members, name) else {
+            let Some(goals) = self.member_goals(&members.object.members, name) else {
                 is_complete = false;
                 continue;
             };
@@ -264,65 +261,5 @@ impl Solver<'_> {
             (false, true) => Err(Outcome::Empty),
             (false, false) => Err(Outcome::Unknown(None)),
         }
-    }
-
-    /// The members that may meet a demand, and whether these are all.
-    fn candidates(&mut self, members: &Members<'_>, some: &SomeMember) -> (Vec<Candidate>, bool) {
-        let mut candidates = Vec::new();
-        let mut is_complete = true;
-        for name in members.names().filter(|name| !members.object.absent.contains(*name)) {
-            if !self.spend(1) {
-                return (candidates, false);
-            }
-            let text = Value::from(name);
-            let fits = match some.name {
-                SomeName::Like(pattern) => self.evaluation().matches(pattern, name),
-                SomeName::Beyond(key) => self.is_beyond(key, name),
-                SomeName::Meets(goal) => self.meets(&[goal], &text),
-            };
-            let (Some(fits), Some(permitted)) = (fits, self.meets(&members.object.names, &text)) else {
-                is_complete = false;
-                continue;
-            };
-            if !fits || !permitted {
-                continue;
-            }
-            let Some(mut goals) = self.member_goals(members, name) else {
-                is_complete = false;
-                continue;
-            };
-            goals.extend(some.goal);
-            goals.extend(members.object.present.get(name).into_iter().flatten());
-            match self.solve(&goals) {
-                Outcome::Empty => {}
-                Outcome::Value(_) => {
-                    candidates.push(Candidate { name: name.to_owned(), goals, is_mentioned: true })
-                }
-                Outcome::Unknown(_) => is_complete = false,
-            }
-        }
-        let (classes, all) = self.classes(members, Some(some));
-        is_complete &= all;
-        for signs in classes {
-            let mut goals = self.goals_of_class(members, &signs);
-            goals.extend(some.goal);
-            match self.solve(&goals) {
-                Outcome::Empty => continue,
-                Outcome::Value(_) => {}
-                Outcome::Unknown(_) => {
-                    is_complete = false;
-                    continue;
-                }
-            }
-            match self.name_of_class(members, &signs, Some(some), [].iter()) {
-                Outcome::Value(name) => {
-                    let name = name.as_str().unwrap_or_default().to_owned();
-                    candidates.push(Candidate { name, goals, is_mentioned: false });
-                }
-                Outcome::Empty => {}
-                Outcome::Unknown(_) => is_complete = false,
-            }
-        }
-        (candidates, is_complete)
     }
 }

@@ -1,10 +1,12 @@
 //! The search through the cases of a question.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::{
     Goal, MAX_DEPTH, Obstacle, Outcome, Solver,
-    branch::{Asserted, Branch, Step},
+    branch::{Asserted, Branch, Choice, Contradiction, Step},
     facts::Facts,
 };
 use crate::schema::evolution::model::Type;
@@ -34,6 +36,11 @@ impl Solver<'_> {
         if branch.facts.values.is_some() {
             return self.among(&branch, goals);
         }
+        match self.trim(&mut branch) {
+            Ok(Some(only)) => return self.divide(branch, only, goals),
+            Ok(None) => {}
+            Err(Contradiction) => return Outcome::Empty,
+        }
         let mut outcome = self.solve_facts(branch.kind, &branch.facts);
         let next = match &outcome {
             Outcome::Empty => return outcome,
@@ -50,13 +57,21 @@ impl Solver<'_> {
             }
             return outcome;
         };
-        let choice = branch.choices.swap_remove(next);
+        self.divide(branch, next, goals)
+    }
+
+    /// Divides a branch into the cases of a choice.
+    fn divide(&mut self, mut branch: Branch, choice: usize, goals: &[Goal]) -> Outcome {
+        let choice = branch.choices.swap_remove(choice);
         let mut result = Outcome::Empty;
         self.depth += 1;
         for alternative in &choice.alternatives {
             if !self.spend(branch.weight()) {
                 result = result.or_unknown();
                 break;
+            }
+            if self.is_member_empty(&branch, alternative) {
+                continue;
             }
             let mut case = branch.clone();
             if alternative.iter().try_for_each(|step| self.assert(&mut case, step.clone())).is_err() {
@@ -77,6 +92,41 @@ impl Solver<'_> {
         }
         self.depth -= 1;
         result
+    }
+
+    /// Removes the first cases of a choice as long as these are about members that have no value. In two versions of a large
+    /// object, nearly all members are such, and no object needs to be made to find it out. Returns the choice that is to be
+    /// divided next where it is the only one.
+    fn trim(&mut self, branch: &mut Branch) -> Result<Option<usize>, Contradiction> {
+        for index in 0..branch.choices.len() {
+            let choice = Rc::clone(&branch.choices[index]);
+            let is_of_members = |alternative: &Rc<[Step]>| matches!(&**alternative, [Step::Has(_, Some(_))]);
+            if !choice.alternatives.iter().all(is_of_members) {
+                continue;
+            }
+            let empty = choice.alternatives.iter().take_while(|it| self.is_member_empty(branch, it)).count();
+            if empty == choice.alternatives.len() {
+                return Err(Contradiction);
+            }
+            if empty > 0 {
+                let alternatives = choice.alternatives[empty..].to_vec();
+                branch.choices[index] = Rc::new(Choice { alternatives, asserts: choice.asserts });
+            }
+            if branch.choices.len() == 1 {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a case has a member of a name that has no value.
+    fn is_member_empty(&mut self, branch: &Branch, case: &[Step]) -> bool {
+        let [Step::Has(name, Some(goal))] = case else { return false };
+        let object = &branch.facts.object;
+        let Some(mut goals) = self.member_goals(&object.members, name) else { return false };
+        goals.push(*goal);
+        goals.extend(object.present.get(name).into_iter().flatten());
+        matches!(self.solve(&goals), Outcome::Empty)
     }
 
     /// The outcome where the value is one of a list.

@@ -280,6 +280,21 @@ fn work_grows_with_the_size_of_an_enumeration_not_with_its_square() {
 }
 
 #[test]
+fn work_grows_with_the_members_of_an_object_not_with_their_square() {
+    let object = |count, kind: &str| {
+        let required: Vec<_> = (0..count).map(|index| format!("m{index}")).collect();
+        json!({"type": "object", "required": required, "properties": members(count, "m", &json!({"type": kind}))})
+    };
+
+    let [one, four] =
+        [200, 800].map(|count| cost(&object(count, "number"), &object(count, "integer"), Level::Strict));
+
+    assert_eq!([one.verdict, four.verdict], ["safe"; 2]);
+    assert!(four.steps < one.steps * 6, "{} and {} steps", one.steps, four.steps);
+    assert!(four.allocations < one.allocations * 6, "{} and {}", one.allocations, four.allocations);
+}
+
+#[test]
 fn many_patterns_are_decided() {
     let all =
         |count| json!({"anyOf": objects(count, |index| json!({"pattern": format!("^{index}-[a-z]+$")}))});
