@@ -2,7 +2,11 @@
 
 use std::fmt::Display;
 
-use crate::{api::JsonPointer, plan::ReconcileError, schema::Violation};
+use crate::{
+    api::JsonPointer,
+    plan::{ReconcileError, controls_terminal},
+    schema::Violation,
+};
 
 /// Longest warning that the API server passes on whole, in characters, when there are many.
 const MAX_WARNING: usize = 256;
@@ -70,7 +74,7 @@ pub(super) fn plain(text: &str, most: usize) -> String {
             short.push('…');
             break;
         }
-        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if controls_terminal(c) {
             short.extend(c.escape_unicode());
         } else {
             short.push(c);

@@ -1,6 +1,9 @@
 //! The rows of the report: from the status of objects, and from broken manifests.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fmt::Write as _,
+};
 
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, DEFAULT_CONNECTION, JsonPointer, Reason},
@@ -11,11 +14,13 @@ use super::{
     connections::FolderConnections,
     desired_state::DesiredState,
     loaded::{Loaded, counted},
-    problem::Problem,
+    problem::{Position, Problem},
     report::{Detail, FILE, Report, Row, State},
     source_map::SourceMap,
 };
 
+/// The most mistakes of one object or file that are listed.
+const MAX_DETAILS: usize = 100;
 /// The most objects that a message names.
 const MAX_USERS: usize = 3;
 
@@ -249,6 +254,7 @@ fn named(key: &ObjectKey) -> String {
 /// Returns a row for each object with mistakes, and for each file that could not be read in full.
 fn broken_rows(problems: &[Problem]) -> Vec<Row> {
     let mut rows: BTreeMap<_, Row> = BTreeMap::new();
+    let mut left_out: BTreeMap<_, (usize, Position)> = BTreeMap::new();
     for problem in problems {
         let (kind, namespace, name) = match &problem.object {
             Some(object) => {
@@ -256,8 +262,13 @@ fn broken_rows(problems: &[Problem]) -> Vec<Row> {
             }
             None => (FILE.to_owned(), String::new(), problem.position.file.clone()),
         };
+        let id = (kind.clone(), namespace.clone(), name.clone());
+        if rows.get(&id).is_some_and(|row| row.details.len() >= MAX_DETAILS) {
+            left_out.entry(id).or_insert_with(|| (0, problem.position.clone())).0 += 1;
+            continue;
+        }
         let detail = Detail::from(problem);
-        let row = rows.entry((kind.clone(), namespace.clone(), name.clone())).or_insert_with(|| Row {
+        let row = rows.entry(id).or_insert_with(|| Row {
             kind: kind.into(),
             namespace,
             name,
@@ -269,8 +280,38 @@ fn broken_rows(problems: &[Problem]) -> Vec<Row> {
             ..Row::default()
         });
         let separator = if row.message.is_empty() { "" } else { "; " };
-        row.message = format!("{}{separator}{detail}", row.message);
+        let _ = write!(row.message, "{separator}{detail}");
         row.details.push(detail);
     }
+    for (id, (count, position)) in left_out {
+        let message = format!(
+            "and {} from here on, which `svix-operator validate` lists",
+            counted(count, "more mistake")
+        );
+        rows.entry(id).and_modify(|row| row.details.push(Detail { position, pointer: None, message }));
+    }
     rows.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_of_a_file_without_end_are_counted() {
+        let problem = |line| Problem {
+            position: Position { file: "a.yaml".to_owned(), line: Some(line), column: None },
+            object: None,
+            pointer: JsonPointer::ROOT,
+            message: "no kind".to_owned(),
+        };
+        let problems: Vec<_> = (1..=MAX_DETAILS + 50).map(problem).collect();
+
+        let rows = broken_rows(&problems);
+
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].details.len(), MAX_DETAILS + 1);
+        let last = rows[0].details[MAX_DETAILS].to_string();
+        assert!(last.contains("a.yaml:101") && last.contains("and 50 more mistakes from here on"), "{last}");
+    }
 }

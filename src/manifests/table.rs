@@ -6,6 +6,8 @@ use std::{
     io::{self, Write},
 };
 
+use crate::plan::controls_terminal;
+
 use super::report::{Report, Row, State};
 
 /// The format of a table.
@@ -105,8 +107,8 @@ fn write_line(
 
 /// Returns text that cannot move the cursor or change colours: names and messages come from files and servers.
 fn printable(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        Cow::Owned(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+    if text.contains(controls_terminal) {
+        Cow::Owned(text.chars().map(|c| if controls_terminal(c) { ' ' } else { c }).collect())
     } else {
         Cow::Borrowed(text)
     }

@@ -15,7 +15,7 @@ use crate::{
     schema::evolution::{self, Breaking, Change, Level, Obstruction, Rule, Side, Verdict, Version},
 };
 
-use super::{ReconcileError, digest::Digest, revision::Published};
+use super::{ReconcileError, digest::Digest, printable::controls_terminal, revision::Published};
 
 /// Most changes and places that a message lists.
 const MOST: usize = 3;
@@ -374,9 +374,7 @@ fn shown(payload: &Value) -> String {
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
+        if controls_terminal(c) || matches!(c, '\u{200b}'..='\u{200d}') {
             plain.extend(c.escape_unicode());
         } else {
             plain.push(c);

@@ -31,7 +31,7 @@ pub mod unapplied;
 
 pub use difference::{Difference, Field, describe, difference};
 pub use error::{Cause, ReconcileError};
-pub use printable::printable;
+pub use printable::{controls_terminal, printable};
 
 /// A value for messages: quoted, at most 80 characters.
 #[must_use]

@@ -8,6 +8,8 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use crate::plan::controls_terminal;
+
 /// Maximum number of lines about messages in one [`SPAN`]; further ones are counted.
 const MAX_MESSAGES: usize = 20;
 const SPAN: Duration = Duration::from_secs(1);
@@ -72,7 +74,7 @@ impl Lines {
 impl Inner {
     fn push(&mut self, line: &str) {
         // Names and violations can come from strangers: they must not end the line or control the terminal.
-        self.lines.push(line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect());
+        self.lines.push(line.chars().map(|c| if controls_terminal(c) { '\u{fffd}' } else { c }).collect());
     }
 
     /// Ends the present span if it is over, with a line for what was left out of it.

@@ -17,7 +17,7 @@ use cost::Cost;
 pub(super) use keyword::{MAX_KEPT_TABLE, factory};
 
 /// Most memory of the programs of all patterns of a schema, in bytes.
-const MAX_MEMORY: usize = 32 * 1024 * 1024;
+const MAX_MEMORY: usize = 20 * 1024 * 1024;
 
 /// The patterns of a schema and their translations.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     manifests::counted,
+    plan::controls_terminal,
     validation::{
         finding::{Finding, Severity},
         report::{Report, Totals},
@@ -52,11 +53,7 @@ pub(super) fn field_and_message(finding: &Finding) -> String {
 
 /// A text in one line that controls no terminal.
 pub(super) fn printable(text: &str) -> String {
-    let is_unsafe = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if controls_terminal(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// What was read, found and left out, in one line.
