@@ -98,9 +98,7 @@ pub fn message(body: &[u8], rules: &Rules<'_>) -> Decision {
     let rewrite = || message.rewrite_channels(body, rules.channel_encoding);
     match delivered(&message.event_type, message.delivered.as_bytes(), rules) {
         Delivered::Passes(mismatch) => Decision::Forward { rewrite: rewrite(), mismatch },
-        Delivered::Undeclared => {
-            Decision::Reject(undeclared(&["eventType"], &message.event_type, rules.undeclared_advice))
-        }
+        Delivered::Undeclared => Decision::Reject(undeclared(&["eventType"], &message.event_type, rules)),
         Delivered::TooLarge(rejection) => Decision::Reject(rejection),
         Delivered::Unknown => Decision::Reject(Rejection::overloaded(UNKNOWN_SCHEMA)),
         Delivered::Violates(violations, more) => {
@@ -127,7 +125,7 @@ pub fn events(body: &[u8], rules: &Rules<'_>) -> Decision {
             Delivered::Passes(mismatch) => first_mismatch = first_mismatch.or(mismatch),
             Delivered::Undeclared => {
                 let place = ["events", &index, "eventType"];
-                return Decision::Reject(undeclared(&place, &event.event_type, rules.undeclared_advice));
+                return Decision::Reject(undeclared(&place, &event.event_type, rules));
             }
             Delivered::TooLarge(rejection) => return Decision::Reject(rejection),
             Delivered::Unknown => return Decision::Reject(Rejection::overloaded(UNKNOWN_SCHEMA)),
@@ -165,7 +163,7 @@ pub fn example(event_type: &str, document: &[u8], surface: Surface, rules: &Rule
         match delivered(event_type, text.get().as_bytes(), rules) {
             Delivered::Passes(mismatch) => first_mismatch = first_mismatch.or(mismatch),
             Delivered::Undeclared => {
-                return Decision::Reject(undeclared(&["eventType"], event_type, rules.undeclared_advice));
+                return Decision::Reject(undeclared(&["eventType"], event_type, rules));
             }
             Delivered::TooLarge(rejection) => return Decision::Reject(rejection),
             Delivered::Unknown => return Decision::Reject(Rejection::overloaded(UNKNOWN_SCHEMA)),
@@ -227,11 +225,18 @@ fn delivered(event_type: &str, text: &[u8], rules: &Rules<'_>) -> Delivered {
     }
 }
 
-fn undeclared(place: &[&str], event_type: &str, advice: &str) -> Rejection {
-    let message = format!(
-        "found {}, which is not declared, expected a declared event type; declare it as a WebhookEventType{advice}",
-        plan::quoted(event_type)
-    );
+fn undeclared(place: &[&str], event_type: &str, rules: &Rules<'_>) -> Rejection {
+    let (name, advice) = (plan::quoted(event_type), rules.undeclared_advice);
+    let message = if rules.catalogue.may_be_declared(rules.connection, event_type) {
+        format!(
+            "found {name}, which has no declaration that can be used, since there are declarations with mistakes; correct \
+             these, or declare it as a WebhookEventType{advice}"
+        )
+    } else {
+        format!(
+            "found {name}, which is not declared, expected a declared event type; declare it as a WebhookEventType{advice}"
+        )
+    };
     let field = FieldError::new(keys(place), message);
     Rejection::fields(GatewayOutcome::Undeclared, vec![field])
 }
@@ -434,5 +439,10 @@ mod tests {
 
         catalogue.set_unknown(crate::catalogue::Unknown { has_unreadable: true, ..Default::default() });
         assert!(!forwards());
+
+        let rules = Rules { undeclared: Undeclared::Refuse, ..rules };
+        let Decision::Reject(rejection) = message(BAD.as_bytes(), &rules) else { panic!("forwarded") };
+        let said = format!("{rejection:?}");
+        assert!(said.contains("since there are declarations with mistakes; correct these"), "{said}");
     }
 }

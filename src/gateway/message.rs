@@ -82,7 +82,10 @@ pub enum MessageError {
 
 /// Returns a byte for a message.
 fn shown(byte: u8) -> String {
-    if byte.is_ascii_graphic() {
+    // The first byte of gzip; no text begins with it.
+    if byte == 0x1f {
+        "compressed data (the byte 0x1f)".to_owned()
+    } else if byte.is_ascii_graphic() {
         format!("the character {:?}", char::from(byte))
     } else {
         format!("the byte 0x{byte:02x}")
@@ -362,7 +365,7 @@ mod tests {
             (" \n ", "found nothing, expected a JSON object"),
             ("payload=x", "found the character 'p' at byte 0, expected a JSON object"),
             ("  <n/>", "found the character '<' at byte 2, expected a JSON object"),
-            ("\u{1f}\u{8b}", "found the byte 0x1f at byte 0, expected a JSON object"),
+            ("\u{1f}\u{8b}", "found compressed data (the byte 0x1f) at byte 0, expected a JSON object"),
         ] {
             let message = error_of(body);
             assert!(message.starts_with(&format!("/: {found}")), "{message}");

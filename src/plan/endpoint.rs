@@ -18,7 +18,7 @@ pub use desired::{Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, 
 pub use hidden::HiddenDifference;
 pub use observed::{Observed, Ownership, ownership};
 pub use reachability::{Unreachable, unreachable};
-pub use url::{InvalidUrl, host_of, normal_url};
+pub use url::{InvalidUrl, host_of, normal_url, pattern_mistake};
 
 /// The fields of an endpoint to write; a field that is `None` is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]

@@ -659,7 +659,7 @@ async fn an_object_with_mistakes_is_one_row() {
             "address",
             36,
             "/spec/url",
-            "36:3: /spec/url: found a text that is no URL (not shown: it may hold a credential), expected an address that begins with http:// or https:// in lower case, without white space",
+            "36:3: /spec/url: found a text without http:// or https:// at its beginning; expected an absolute http or https URL",
         ),
     ] {
         let row = row(&report, name);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     api::JsonPointer,
     manifests::{messages, problem::Violation},
+    plan::endpoint::{InvalidUrl, pattern_mistake},
 };
 
 /// Orders the errors about one value: the first says most about what to write instead.
@@ -73,6 +74,12 @@ pub(super) fn violations(error: &ValidationError<'_>, schema: &Value) -> Vec<Vio
             format!("found {found}, expected one of {}", options.collect::<Vec<_>>().join(", "))
         }
         ValidationErrorKind::Pattern { pattern } => {
+            let address = error.instance().as_str().filter(|_| matches!(shown(&pointer), Shown::Host));
+            // A scheme is shown together with the host.
+            let mistake = address.and_then(pattern_mistake).filter(|it| !matches!(it, InvalidUrl::Scheme(_)));
+            if let Some(mistake) = mistake {
+                return vec![Violation::new(pointer, mistake.to_string())];
+            }
             let expected = messages::pattern(pattern)
                 .map_or_else(|| format!("text that matches {pattern}"), ToOwned::to_owned);
             format!("found {found}, expected {expected}")

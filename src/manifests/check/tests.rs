@@ -1,5 +1,5 @@
 //! Specs that the CRDs refuse, with the message for each field.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 use crate::plan::storable::NUL;
@@ -253,4 +253,63 @@ fn what_svix_can_never_store_has_its_place() {
     );
     // A payload is kept as it is sent.
     expect("WebhookEvent", json!({"eventType": "a.b", "payload": {"a": "\0"}}), &[]);
+}
+
+#[test]
+fn mistakes_in_addresses_are_named() {
+    const ADDRESS: &str = "expected an absolute http or https URL";
+    for (text, expected) in [
+        (
+            "\"https://hooks.example.org/hunter2\"",
+            format!("found an address in quotes; {ADDRESS}: remove the quotes"),
+        ),
+        (
+            "<https://hooks.example.org/hunter2>",
+            format!("found an address in quotes; {ADDRESS}: remove the quotes"),
+        ),
+        (
+            "URL=https://hooks.example.org/hunter2",
+            format!("found NAME=value; {ADDRESS}: remove the name and the equals sign"),
+        ),
+        (
+            "export URL=https://hooks.example.org/hunter2",
+            format!("found NAME=value; {ADDRESS}: remove the name and the equals sign"),
+        ),
+        (
+            "hooks.example.org/hunter2",
+            format!("found a text without http:// or https:// at its beginning; {ADDRESS}"),
+        ),
+        (
+            "//hooks.example.org/hunter2",
+            format!("found a text without http:// or https:// at its beginning; {ADDRESS}"),
+        ),
+        (
+            "https:/hooks.example.org/hunter2",
+            format!("found http: or https: without // behind it; {ADDRESS}"),
+        ),
+        (
+            "https://hooks.example.org/hunter2 x",
+            format!("found white space inside; {ADDRESS}: remove it, or encode a space as %20"),
+        ),
+        ("https://", format!("the URL has no host; {ADDRESS}")),
+        ("\u{feff}https://hooks.example.org/hunter2", "found a byte order mark (U+FEFF); ".to_owned()),
+        (
+            "$URL/hunter2",
+            format!("found a placeholder such as ${{NAME}} or {{{{ .name }}}}; {ADDRESS}: replace it"),
+        ),
+        (
+            "{{ .Values.url }}",
+            format!("found a placeholder such as ${{NAME}} or {{{{ .name }}}}; {ADDRESS}: replace it"),
+        ),
+        (
+            "HTTPS://hooks.example.org/hunter2",
+            "found HTTPS://hooks.example.org/..., expected an address that begins".to_owned(),
+        ),
+    ] {
+        let found = violations("WebhookEndpoint", json!({"url": text, "eventTypes": ["a.b"]}));
+
+        let [(pointer, message)] = found.as_slice() else { panic!("{text}: {found:?}") };
+        assert!(pointer == "/spec/url" && !message.contains("hunter2"), "{text}: {message}");
+        assert!(message.starts_with(&expected), "{text}: {message}");
+    }
 }

@@ -19,6 +19,14 @@ pub enum InvalidUrl {
     /// It is a line of a file of variables.
     #[error("found NAME=value; {EXPECTED_URL}: remove the name and the equals sign")]
     Assignment,
+    /// It is a placeholder that nothing has replaced.
+    #[error(
+        "found a placeholder such as ${{NAME}} or {{{{ .name }}}}; {EXPECTED_URL}: replace it before the object is applied"
+    )]
+    Placeholder,
+    /// `http:` or `https:` without two slashes.
+    #[error("found http: or https: without // behind it; {EXPECTED_URL}")]
+    NoSlashes,
     /// It does not begin with a scheme.
     #[error("found a text without http:// or https:// at its beginning; {EXPECTED_URL}")]
     NoScheme,
@@ -45,10 +53,13 @@ const EXPECTED_URL: &str = "expected an absolute http or https URL";
 /// it by the same WHATWG rules.
 pub fn normal_url(text: &str) -> Result<String, InvalidUrl> {
     single_line::check(text)?;
+    if let Some(mistake) = mistake_at_beginning(text) {
+        return Err(mistake);
+    }
     if text.contains(char::is_whitespace) {
         return Err(InvalidUrl::WhiteSpace);
     }
-    let url = Url::parse(text).map_err(|error| syntax(text, error))?;
+    let url = Url::parse(text).map_err(syntax)?;
     match (url.scheme(), url.host_str()) {
         ("http" | "https", Some(host)) if !host.is_empty() => Ok(url.into()),
         ("http" | "https", _) => Err(InvalidUrl::NoHost),
@@ -59,21 +70,39 @@ pub fn normal_url(text: &str) -> Result<String, InvalidUrl> {
     }
 }
 
-/// Finds the mistake in a text that the URL parser refuses.
-fn syntax(text: &str, error: url::ParseError) -> InvalidUrl {
+/// Finds a mistake that the beginning of a text shows.
+fn mistake_at_beginning(text: &str) -> Option<InvalidUrl> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
+    let assignment = text.strip_prefix("export ").unwrap_or(text).split_once('=');
+    if text.starts_with(['"', '\'', '`', '\u{201c}', '\u{2018}', '<']) {
+        Some(InvalidUrl::Quotes)
+    } else if text.starts_with('$') || text.starts_with("{{") {
+        Some(InvalidUrl::Placeholder)
+    } else if assignment.is_some_and(|(name, _)| is_name(name)) {
+        Some(InvalidUrl::Assignment)
+    } else {
+        None
+    }
+}
+
+/// Finds the mistake in a text that the URL parser refuses.
+fn syntax(error: url::ParseError) -> InvalidUrl {
     match error {
-        _ if text.starts_with(['"', '\'', '`', '\u{201c}', '\u{2018}', '<']) => InvalidUrl::Quotes,
-        url::ParseError::RelativeUrlWithoutBase
-            if text.split_once('=').is_some_and(|(name, _)| is_name(name)) =>
-        {
-            InvalidUrl::Assignment
-        }
         url::ParseError::RelativeUrlWithoutBase => InvalidUrl::NoScheme,
         url::ParseError::EmptyHost => InvalidUrl::NoHost,
         other => InvalidUrl::Syntax(other),
+    }
+}
+
+/// Describes why the pattern of an address in a custom resource refuses a text. `None`: for nothing that is known here.
+#[must_use]
+pub fn pattern_mistake(text: &str) -> Option<InvalidUrl> {
+    let after_scheme = ["http:", "https:"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    match normal_url(text) {
+        Err(error) => Some(error),
+        Ok(_) => after_scheme.filter(|rest| !rest.starts_with("//")).map(|_| InvalidUrl::NoSlashes),
     }
 }
 
