@@ -1,34 +1,40 @@
 //! Which requests the admission webhook's server takes, and how it reads their bodies. Callers are not authenticated: one that
-//! withholds bodies, or sends many, never has all places or all memory.
+//! withholds bodies, or sends many, never has all places or all memory; neither has a namespace of an API server.
 
-use std::pin::Pin;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    pin::Pin,
+};
 
 use axum::{
     body::{Body, Bytes, HttpBody as _},
     extract::State,
     http::{Request, StatusCode, header},
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse, Response},
 };
 use tokio::time::timeout_at;
 
 use crate::{
     connections::{BodyTimes, Pace},
     judging, memory,
-    turns::{Caller, Sender, Shares},
+    turns::{Caller, Sender, Share, Shares},
 };
 
-use super::limits::Limits;
+use super::{limits::Limits, wire::namespace_of};
 
-/// Bodies of up to this size are read without a reservation, in bytes: a connection may have as much in its buffer anyway, and
-/// callers that withhold the end of larger bodies delay none of them.
-const UNRESERVED: usize = 16 * 1024;
+/// How much of a body is read without a reservation, in bytes: a connection may have as much in its buffer anyway. Callers that
+/// withhold the end of larger bodies do not delay smaller ones. It contains the namespace, which an API server writes before the
+/// object.
+const UNRESERVED: usize = 8 * 1024;
 
 /// What requests share before they are reviewed.
 #[derive(Clone)]
 pub(super) struct Intake {
     requests: Shares,
     bodies: Bodies,
+    /// The key of the digests of namespaces.
+    namespaces: RandomState,
     limits: Limits,
 }
 
@@ -42,7 +48,8 @@ struct Bodies {
 
 impl Intake {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { requests: Shares::new(limits.connections), bodies: Bodies::new(&limits), limits }
+        let (requests, bodies) = (Shares::new(limits.connections), Bodies::new(&limits));
+        Self { requests, bodies, namespaces: RandomState::new(), limits }
     }
 }
 
@@ -68,8 +75,7 @@ impl Bodies {
 /// Takes a place among the requests in progress and the memory for the body, and reads the body.
 pub(super) async fn admit(State(intake): State<Intake>, request: Request<Body>, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>().copied().unwrap_or(Caller::INTERNAL);
-    let sender = Sender::at(caller);
-    let Some(_place) = intake.requests.try_take(sender, 1) else {
+    let Some(_place) = intake.requests.try_take(Sender::at(caller), 1) else {
         return closing(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many requests of this caller are in progress\n",
@@ -78,43 +84,90 @@ pub(super) async fn admit(State(intake): State<Intake>, request: Request<Body>, 
     let max = intake.limits.body;
     let length = request.headers().get(header::CONTENT_LENGTH);
     // A body of unknown length may be as large as the limit.
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max).min(max);
-    let _memory = match length <= UNRESERVED {
-        true => None,
-        false => Some(intake.bodies.of(length).take(sender, length).await),
-    };
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max);
+    if length > max {
+        return Refusal::TooLarge.into_response();
+    }
     let (parts, body) = request.into_parts();
     let times = BodyTimes { total: intake.limits.request, progress: intake.limits.body_progress };
-    match read(body, max, times).await {
-        Ok(body) => next.run(Request::from_parts(parts, body.into())).await,
-        Err(refusal) => refusal,
+    match intake.read(caller, body, length, times).await {
+        Ok((body, _memory)) => next.run(Request::from_parts(parts, body.into())).await,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-/// Reads a body of at most `max` bytes to its end; an error is the response to one that is too large or too slow.
-async fn read(mut body: Body, max: usize, times: BodyTimes) -> Result<Bytes, Response> {
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let too_large = || closing(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n");
-    if expected > max {
-        return Err(too_large());
+/// Why a body is not read to its end.
+enum Refusal {
+    TooLarge,
+    TooSlow,
+    EndedEarly,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::TooLarge => closing(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
+            Self::TooSlow => closing(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n"),
+            Self::EndedEarly => closing(StatusCode::BAD_REQUEST, "the body ended early\n"),
+        }
     }
-    let (mut all, mut pace) = (Vec::with_capacity(expected), Pace::start(times));
-    loop {
-        let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+}
+
+impl Intake {
+    /// Reads a body of at most `length` bytes, with the memory for it if it needs any. The namespaces of a caller share what the
+    /// caller may have, because an API server is one caller for all tenants.
+    async fn read(
+        &self,
+        caller: Caller,
+        mut body: Body,
+        length: usize,
+        times: BodyTimes,
+    ) -> Result<(Bytes, Option<Share>), Refusal> {
+        let mut read = Vec::with_capacity(length.min(UNRESERVED));
+        let has_ended = read_until(&mut body, &mut read, UNRESERVED.min(length), length, times).await?;
+        if has_ended {
+            return Ok((read.into(), None));
+        }
+        let sender = match namespace_of(&read) {
+            namespace if namespace.is_empty() => Sender::at(caller),
+            namespace => Sender::in_group(caller, self.namespaces.hash_one(namespace)),
+        };
+        let memory = match length > UNRESERVED {
+            true => Some(self.bodies.of(length).take(sender, length).await),
+            false => None,
+        };
+        read.reserve_exact(length.saturating_sub(read.len()));
+        while !read_until(&mut body, &mut read, usize::MAX, length, times).await? {}
+        Ok((read.into(), memory))
+    }
+}
+
+/// Reads a body until there are so many bytes, or to its end; returns whether that was reached. More than `max` are refused.
+async fn read_until(
+    body: &mut Body,
+    read: &mut Vec<u8>,
+    bytes: usize,
+    max: usize,
+    times: BodyTimes,
+) -> Result<bool, Refusal> {
+    let mut pace = Pace::start(times);
+    while read.len() < bytes {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
         let frame = match timeout_at(pace.deadline(), frame).await {
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(closing(StatusCode::BAD_REQUEST, "the body ended early\n")),
-            Ok(None) => return Ok(all.into()),
-            Err(_) => return Err(closing(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n")),
+            Ok(Some(Err(_))) => return Err(Refusal::EndedEarly),
+            Ok(None) => return Ok(true),
+            Err(_) => return Err(Refusal::TooSlow),
         };
         // Trailers have no meaning.
         let Ok(data) = frame.into_data() else { continue };
-        if all.len() + data.len() > max {
-            return Err(too_large());
+        if read.len() + data.len() > max {
+            return Err(Refusal::TooLarge);
         }
         pace.received(data.len());
-        all.extend_from_slice(&data);
+        read.extend_from_slice(&data);
     }
+    Ok(false)
 }
 
 /// Returns a response to a request whose body is not read, which ends its connection.

@@ -124,7 +124,7 @@ mod tests {
     use crate::turns::Caller;
 
     fn sender(last: u8) -> Sender {
-        Sender::with_credentials(Caller::at([127, 0, 0, last].into()), 0)
+        Sender::in_group(Caller::at([127, 0, 0, last].into()), 0)
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub struct Limits {
     /// Maximum number of concurrent requests; further requests get a 503. One caller has at most three quarters of them, and
     /// requests with the same token from one caller at most three quarters of that. Default 768.
     pub max_in_flight: usize,
-    /// Maximum number of open connections; further connections get a 503 and are closed. Default 1280.
+    /// Maximum number of open connections; further connections get a 503 and are closed. Default 1152.
     pub max_connections: usize,
     /// Maximum number of body bytes in memory, over all requests; beyond it, requests get a 503. Bodies of more than 64 KiB
     /// have at most three quarters of it, and callers share both as they share requests. Default 20 MiB.
@@ -110,7 +110,7 @@ impl Default for Limits {
         Self {
             max_payload: schema::MAX_PAYLOAD_BYTES,
             max_in_flight: 768,
-            max_connections: 1280,
+            max_connections: 1152,
             max_buffered: 20 * 1024 * 1024,
             max_head: 16 * 1024,
             head_timeout: Duration::from_secs(10),

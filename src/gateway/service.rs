@@ -161,7 +161,7 @@ impl Service {
     /// Returns who sends a request: a caller, and one of its tokens.
     fn sender(&self, caller: Caller, headers: &hyper::HeaderMap) -> Sender {
         let token = headers.get(AUTHORIZATION);
-        Sender::with_credentials(caller, token.map_or(0, |token| self.credentials.hash_one(token.as_bytes())))
+        Sender::in_group(caller, token.map_or(0, |token| self.credentials.hash_one(token.as_bytes())))
     }
 
     async fn route(self: &Arc<Self>, request: Request<Incoming>) -> Handled {
@@ -435,7 +435,7 @@ impl Service {
             }
         }
         // A permit comes before memory: a request that has memory waits for nothing else.
-        let turn = self.turns.acquire(sender.caller(), &sender.credentials().to_string()).await;
+        let turn = self.turns.acquire(sender.caller(), &sender.group().to_string()).await;
         let memory = self.reserve(bytes).await?;
         judging::thoroughly((turn, memory), judge).await.map_err(internal_error)
     }

@@ -1,7 +1,8 @@
 //! A quantity that senders share, such as places for requests or bytes of bodies: one sender never has all of it.
 //!
-//! A [`Sender`] is a caller, and where callers share an address, as behind a NAT, one of its credentials. Credentials are
-//! not verified, so a caller could invent many: whatever they are, all senders of one caller share what one caller may have.
+//! A [`Sender`] is a caller, and where an address sends for many, one of the groups of its requests: by their token behind a
+//! NAT, by their namespace at an API server. A caller could invent many groups: whatever they are, all senders of one caller
+//! share what one caller may have.
 //!
 //! # Guarantees
 //! - All shares together are at most the total.
@@ -9,7 +10,8 @@
 //!   ([`may_use_more`](super::may_use_more)). So one caller has at most three quarters of the total, and a second one at most
 //!   three quarters of the rest. The same rule applies to the senders of a caller, within what the caller may have.
 //! - A sender without a share gets one of any size for which there is room, up to the total.
-//! - Those that wait take turns by caller. Others overtake a caller only while it has a share, so nobody waits forever.
+//! - Those that wait take turns by sender. Others overtake a caller only while it has a share, and other groups of a caller
+//!   overtake one only while it has a share, so nobody waits forever.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,25 +20,25 @@ use tokio::sync::oneshot;
 
 use super::{Caller, Turns};
 
-/// Who has a share: a caller, and one of its credentials.
+/// Who has a share: a caller, or one of the groups of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sender {
     caller: Caller,
-    credentials: Option<u64>,
+    group: Option<u64>,
 }
 
 impl Sender {
     /// Returns a caller as one sender.
     #[must_use]
     pub fn at(caller: Caller) -> Self {
-        Self { caller, credentials: None }
+        Self { caller, group: None }
     }
 
-    /// Returns one of the senders at a caller's address. `credentials` is a digest of what it authenticates with, which no caller
-    /// can predict; zero where it has none.
+    /// Returns a group of the requests of a caller. `group` is a digest of what they have in common, such as a token, which no
+    /// caller can predict.
     #[must_use]
-    pub fn with_credentials(caller: Caller, credentials: u64) -> Self {
-        Self { caller, credentials: Some(credentials) }
+    pub fn in_group(caller: Caller, group: u64) -> Self {
+        Self { caller, group: Some(group) }
     }
 
     /// Returns its address.
@@ -45,10 +47,10 @@ impl Sender {
         self.caller
     }
 
-    /// Returns the digest of its credentials; zero where it has none.
+    /// Returns the digest of its group; zero where it is none.
     #[must_use]
-    pub fn credentials(&self) -> u64 {
-        self.credentials.unwrap_or_default()
+    pub fn group(&self) -> u64 {
+        self.group.unwrap_or_default()
     }
 }
 
@@ -63,7 +65,7 @@ pub struct Shares {
 struct State {
     used: usize,
     callers: HashMap<Caller, Used>,
-    waiting: Turns<Caller, Waiter>,
+    waiting: Turns<Sender, Waiter>,
     next_id: u64,
 }
 
@@ -71,13 +73,12 @@ struct State {
 #[derive(Debug, Default)]
 struct Used {
     total: usize,
-    senders: HashMap<Option<u64>, usize>,
+    groups: HashMap<Option<u64>, usize>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     id: u64,
-    sender: Sender,
     amount: usize,
     granted: oneshot::Sender<Share>,
 }
@@ -109,9 +110,9 @@ fn room(used: usize, free: usize) -> usize {
 fn may(used: usize, callers: &HashMap<Caller, Used>, sender: Sender, more: usize, total: usize) -> bool {
     let free = total.saturating_sub(used);
     let Some(own) = callers.get(&sender.caller) else { return may_have(0, more, free) };
-    let of_sender = own.senders.get(&sender.credentials).copied().unwrap_or_default();
+    let of_sender = own.groups.get(&sender.group).copied().unwrap_or_default();
     may_have(own.total, more, free)
-        && (sender.credentials.is_none() || may_have(of_sender, more, room(own.total, free)))
+        && (sender.group.is_none() || may_have(of_sender, more, room(own.total, free)))
 }
 
 impl Shares {
@@ -137,9 +138,9 @@ impl Shares {
                 let mut state = self.state.lock();
                 let id = state.next_id;
                 state.next_id += 1;
-                state.waiting.push(sender.caller, Waiter { id, sender, amount, granted });
+                state.waiting.push(sender, Waiter { id, amount, granted });
                 self.grant(&mut state);
-                Place { shares: self, caller: sender.caller, id, is_waiting: true }
+                Place { shares: self, sender, id, is_waiting: true }
             };
             let granted = share.await;
             place.is_waiting = false;
@@ -158,8 +159,7 @@ impl Shares {
 
     /// Hands out what is free to those that wait.
     fn grant(&self, state: &mut State) {
-        while let Some(waiter) = state.next(self.total) {
-            let Waiter { sender, amount, granted, .. } = waiter;
+        while let Some((sender, Waiter { amount, granted, .. })) = state.next(self.total) {
             state.add(sender, amount);
             let share = Share { shares: Some(self.clone()), sender, amount };
             if let Err(mut share) = granted.send(share) {
@@ -213,17 +213,17 @@ impl State {
         self.used += more;
         let own = self.callers.entry(sender.caller).or_default();
         own.total += more;
-        *own.senders.entry(sender.credentials).or_default() += more;
+        *own.groups.entry(sender.group).or_default() += more;
     }
 
     fn remove(&mut self, sender: Sender, amount: usize) {
         self.used = self.used.saturating_sub(amount);
         let Some(own) = self.callers.get_mut(&sender.caller) else { return };
         own.total = own.total.saturating_sub(amount);
-        if let Some(used) = own.senders.get_mut(&sender.credentials) {
+        if let Some(used) = own.groups.get_mut(&sender.group) {
             *used = used.saturating_sub(amount);
             if *used == 0 {
-                own.senders.remove(&sender.credentials);
+                own.groups.remove(&sender.group);
             }
         }
         if own.total == 0 {
@@ -232,23 +232,30 @@ impl State {
     }
 
     /// Takes the next waiter that may have its share. Behind a caller that has none yet and for which there is no room,
-    /// everybody waits.
-    fn next(&mut self, total: usize) -> Option<Waiter> {
+    /// everybody waits; behind such a group, all of its caller.
+    fn next(&mut self, total: usize) -> Option<(Sender, Waiter)> {
         let Self { used, callers, waiting, .. } = self;
-        let mut is_blocked = false;
-        let taken = waiting.pop_where(|caller, waiter| {
-            let may = !is_blocked && may(*used, callers, waiter.sender, waiter.amount, total);
-            is_blocked |= !may && !callers.contains_key(caller);
+        let (mut is_blocked, mut blocked) = (false, Vec::new());
+        waiting.pop_where(|sender, waiter| {
+            if is_blocked || blocked.contains(&sender.caller) {
+                return false;
+            }
+            let may = may(*used, callers, *sender, waiter.amount, total);
+            match callers.get(&sender.caller) {
+                _ if may => {}
+                None => is_blocked = true,
+                Some(own) if !own.groups.contains_key(&sender.group) => blocked.push(sender.caller),
+                Some(_) => {}
+            }
             may
-        });
-        taken.map(|(_, waiter)| waiter)
+        })
     }
 }
 
 /// The place of a sender among those that wait. Dropping it gives the place up.
 struct Place<'a> {
     shares: &'a Shares,
-    caller: Caller,
+    sender: Sender,
     id: u64,
     is_waiting: bool,
 }
@@ -257,7 +264,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         if self.is_waiting {
             let mut state = self.shares.state.lock();
-            state.waiting.remove(&self.caller, |waiter| waiter.id == self.id);
+            state.waiting.remove(&self.sender, |waiter| waiter.id == self.id);
             // Others may have waited behind it.
             self.shares.grant(&mut state);
         }

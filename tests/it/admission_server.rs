@@ -369,7 +369,7 @@ fn client_at(bundle: &CertificateBundle, address: [u8; 4]) -> reqwest::Client {
 /// A body of which only the first bytes are sent, and then possibly a byte now and then.
 struct Withheld {
     length: u64,
-    first: usize,
+    first: hyper::body::Bytes,
     trickle: Option<tokio::time::Interval>,
 }
 
@@ -381,15 +381,11 @@ impl hyper::body::Body for Withheld {
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let bytes = match (std::mem::take(&mut self.first), &mut self.trickle) {
-            (0, None) => return Poll::Pending,
-            (0, Some(trickle)) => {
-                std::task::ready!(trickle.poll_tick(cx));
-                1
-            }
-            (first, _) => first,
-        };
-        Poll::Ready(Some(Ok(Frame::data(vec![b' '; bytes].into()))))
+        if !self.first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.first)))));
+        }
+        let Some(trickle) = &mut self.trickle else { return Poll::Pending };
+        trickle.poll_tick(cx).map(|_| Some(Ok(Frame::data(" ".into()))))
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
@@ -397,9 +393,9 @@ impl hyper::body::Body for Withheld {
     }
 }
 
-/// A body of which only so many bytes are sent.
-fn withheld(length: u64, first: usize) -> reqwest::Body {
-    reqwest::Body::wrap(Withheld { length, first, trickle: None })
+/// A body of which only the first bytes are sent.
+fn withheld(length: u64, first: String) -> reqwest::Body {
+    reqwest::Body::wrap(Withheld { length, first: first.into(), trickle: None })
 }
 
 #[tokio::test]
@@ -412,7 +408,7 @@ async fn withheld_bodies_leave_memory_to_others() {
     let mut all = Vec::new();
     for (count, length) in [(100, 60_000), (60, 1_000_000), (20, 4_000_000)] {
         for _ in 0..count {
-            let request = stranger.post(server.url()).body(withheld(length, 30_000));
+            let request = stranger.post(server.url()).body(withheld(length, " ".repeat(30_000)));
             all.push(tokio::spawn(request.send()));
         }
     }
@@ -429,15 +425,43 @@ async fn withheld_bodies_leave_memory_to_others() {
     all.iter().for_each(JoinHandle::abort);
 }
 
+/// An API server is one caller for all tenants.
+#[tokio::test]
+async fn bodies_of_a_namespace_leave_memory_to_others() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, body_progress: PATIENCE, ..Limits::default() };
+    let server = Server::start(&bundle, limits).await;
+    server.known.catalogue.loaded();
+    let review = |namespace: &str, bytes: usize| {
+        let mut review = review();
+        review["request"]["namespace"] = namespace.into();
+        review["request"]["padding"] = "x".repeat(bytes).into();
+        review.to_string()
+    };
+    let api_server = client(&bundle);
+    let flood = |length: u64| {
+        tokio::spawn(api_server.post(server.url()).body(withheld(length, review("flood", 30_000))).send())
+    };
+    let mut all: Vec<_> = (0..180).map(|index| flood([60_000, 900_000, 4_000_000][index % 3])).collect();
+    tokio::time::timeout(Duration::from_secs(1), futures::future::join_all(&mut all)).await.unwrap_err();
+
+    for bytes in [30_000, 500_000, 1_500_000] {
+        let sent = api_server.post(server.url()).body(review("other", bytes)).send();
+        let response = tokio::time::timeout(PATIENCE / 3, sent).await;
+        assert_eq!(response.expect("a review that does not wait").unwrap().status(), 200, "{bytes} bytes");
+    }
+    all.iter().for_each(JoinHandle::abort);
+}
+
 #[tokio::test]
 async fn a_body_without_progress_is_given_up() {
     let bundle = new_bundle();
     let limits = Limits { request: PATIENCE, body_progress: Duration::from_millis(200), ..Limits::default() };
     let server = Server::start(&bundle, limits).await;
     let trickle = Some(tokio::time::interval(Duration::from_millis(20)));
-    let trickled = reqwest::Body::wrap(Withheld { length: 1_000_000, first: 10, trickle });
+    let trickled = reqwest::Body::wrap(Withheld { length: 1_000_000, first: " ".into(), trickle });
 
-    for body in [withheld(100, 10), withheld(1_000_000, 900_000), trickled] {
+    for body in [withheld(100, " ".into()), withheld(1_000_000, " ".repeat(900_000)), trickled] {
         let request = client(&bundle).post(server.url()).body(body);
         let response = tokio::time::timeout(PATIENCE / 3, request.send()).await.expect("a response in time");
         assert_eq!(response.unwrap().status(), 408);

@@ -20,8 +20,8 @@ const MIB: usize = 1024 * KIB;
 const GATEWAY_CONNECTION: usize = 28 * KIB;
 /// What a request through the gateway takes at most besides its body, with the largest headers, its connection and that to Svix.
 const GATEWAY_REQUEST: usize = 84 * KIB;
-/// What a connection to the webhook takes at most besides a body, with its TLS session.
-const WEBHOOK_CONNECTION: usize = 46 * KIB;
+/// What a connection to the webhook takes at most besides a body, with its TLS session, the largest headers and the beginning of a body.
+const WEBHOOK_CONNECTION: usize = 50 * KIB;
 /// The heap of a process that has nothing to do.
 const AT_REST: usize = 8 * MIB;
 /// What must remain of the limit. The pages of the program itself, which the kernel can drop, take up to 20 MiB.

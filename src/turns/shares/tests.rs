@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn sender(last: u8, credentials: u64) -> Sender {
-    Sender::with_credentials(Caller::at([127, 0, 0, last].into()), credentials)
+fn sender(last: u8, group: u64) -> Sender {
+    Sender::in_group(Caller::at([127, 0, 0, last].into()), group)
 }
 
 /// Takes one by one for as long as there are any.
@@ -82,6 +82,22 @@ async fn a_caller_without_a_share_is_not_overtaken() {
 
     let large = large.now_or_never();
     assert!(large.is_some() && behind.now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn a_group_without_a_share_is_not_overtaken() {
+    let shares = Shares::new(16);
+    let flood = [shares.take(sender(1, 1), 6).await, shares.take(sender(1, 1), 2).await];
+    let mut other = Box::pin(shares.take(sender(1, 2), 6));
+    let mut more = Box::pin(shares.take(sender(1, 1), 1));
+    assert!(other.as_mut().now_or_never().is_none());
+
+    assert!(more.as_mut().now_or_never().is_none(), "it would keep the other waiting");
+    let another = shares.take(sender(2, 0), 1).now_or_never();
+    assert!(another.is_some(), "another caller");
+    drop(flood);
+
+    assert!(other.now_or_never().is_some());
 }
 
 #[tokio::test]
