@@ -130,7 +130,11 @@ async fn withheld_bodies_of_a_caller_leave_memory_to_others() {
 
 #[tokio::test]
 async fn a_body_without_progress_is_given_up() {
-    let gateway = Harness::with(|options| options.limits.body_progress = Duration::from_millis(200)).await;
+    let gateway = Harness::with(|options| {
+        options.limits.body_progress = Duration::from_millis(200);
+        options.limits.body_timeout = PATIENCE * 2;
+    })
+    .await;
 
     let mut withheld = withhold(&gateway, ATTACKER, 1_000_000, 900_000).await;
     response(&mut withheld).await.expect_code(408, "request_timeout");
