@@ -4,9 +4,10 @@
 //! again, its number, time and verdict, is the number and annotations. A revision is deleted with its event type: the event
 //! type is its owner and controller, and one that names the event type only in a label is none of its revisions.
 
+mod stored;
+
 use std::{collections::BTreeMap, fmt::Display, future::Future, pin::Pin, time::Duration};
 
-use jiff::Timestamp;
 use k8s_openapi::{
     api::apps::v1::ControllerRevision,
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
@@ -16,7 +17,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     core::Request,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{json, value::RawValue};
 
 use crate::{
@@ -24,10 +25,7 @@ use crate::{
     engine::{HostError, RevisionWrite},
     plan::{
         compatibility::KeptVersions,
-        revision::{
-            self, Comparison, ComparisonResult, EVENT_TYPE_UID_LABEL, MAX_COMPARED, MAX_SCHEMA, Published,
-            Revision,
-        },
+        revision::{self, EVENT_TYPE_UID_LABEL, MAX_COMPARED, Published, Revision},
     },
 };
 
@@ -35,14 +33,7 @@ use super::{
     errors::{describe, is_terminating},
     manager::MANAGER,
 };
-
-/// The annotations of a revision. The data has the schema and `formatAssertion`.
-const DIGEST_ANNOTATION: &str = "svix-operator.dev/schema-digest";
-const PUBLISHED_AT_ANNOTATION: &str = "svix-operator.dev/published-at";
-const VERDICT_ANNOTATION: &str = "svix-operator.dev/compatibility";
-const LEVEL_ANNOTATION: &str = "svix-operator.dev/compatibility-level";
-/// Says that a schema is too large to be kept.
-const NOT_KEPT_ANNOTATION: &str = "svix-operator.dev/schema-not-kept";
+use stored::{Data, LEVEL_ANNOTATION, Page, Stored, annotations, revision};
 
 /// How many revisions are in a page of a list: each can be as large as [`MAX_SCHEMA`].
 const PAGE: u32 = 5;
@@ -60,48 +51,6 @@ pub struct RevisionOwner<'a> {
     pub namespace: &'a str,
     /// Its uid.
     pub uid: &'a str,
-}
-
-/// A revision, as it is read without its data.
-#[derive(Clone, Deserialize)]
-struct Stored<D> {
-    metadata: ObjectMeta,
-    revision: i64,
-    #[serde(default = "Option::default")]
-    data: Option<D>,
-}
-
-/// A page of a list.
-#[derive(Deserialize)]
-#[serde(bound = "D: DeserializeOwned")]
-struct Page<D> {
-    #[serde(default)]
-    metadata: PageMetadata,
-    items: Vec<Stored<D>>,
-}
-
-#[derive(Default, Deserialize)]
-struct PageMetadata {
-    #[serde(rename = "continue")]
-    token: Option<String>,
-}
-
-/// The data of a revision.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Data {
-    format_assertion: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    schema: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-}
-
-impl Data {
-    fn read(raw: &RawValue) -> Option<Published> {
-        let Self { format_assertion, schema, digest: _ } = serde_json::from_str(raw.get()).ok()?;
-        Some(Published { schema: schema?.get().to_owned(), format_assertion })
-    }
 }
 
 /// Lists the revisions of an event type, without their schemas, in their order.
@@ -200,25 +149,6 @@ fn resource(namespace: &str) -> Request {
     Request::new(ControllerRevision::url_path(&(), Some(namespace)))
 }
 
-/// Reads a revision; what is not understood of it counts as not known.
-fn revision<D>(stored: &Stored<D>) -> Revision {
-    let annotations = stored.metadata.annotations.as_ref();
-    let annotation = |name| annotations.and_then(|all: &BTreeMap<String, String>| all.get(name));
-    let result = annotation(VERDICT_ANNOTATION).and_then(|verdict| verdict.parse().ok());
-    let time = |text: &String| text.parse::<Timestamp>().ok();
-    Revision {
-        name: stored.metadata.name.clone().unwrap_or_default(),
-        number: stored.revision,
-        digest: annotation(DIGEST_ANNOTATION).cloned().unwrap_or_default(),
-        published_at: annotation(PUBLISHED_AT_ANNOTATION).and_then(time),
-        comparison: Comparison {
-            result: result.unwrap_or(ComparisonResult::NotCompared),
-            level: annotation(LEVEL_ANNOTATION).and_then(|level| level.parse().ok()),
-        },
-        has_schema: annotation(NOT_KEPT_ANNOTATION).is_none(),
-    }
-}
-
 /// Reads what was published under a revision; `None`: there is no such revision of this event type, or its schema is not
 /// kept.
 pub async fn published(
@@ -312,22 +242,6 @@ async fn create(
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let request = resource(owner.namespace).create(&params, body).map_err(kube::Error::BuildRequest)?;
     client.request::<serde::de::IgnoredAny>(request).await.map(|_| ())
-}
-
-/// The annotations of a revision; all of them change when it is published again.
-fn annotations(revision: &Revision) -> BTreeMap<String, String> {
-    // No `..`: a new part must be thought of here.
-    let Revision { name: _, number: _, digest, published_at, comparison, has_schema } = revision;
-    let Comparison { result, level } = comparison;
-    let not_kept = || format!("the schema is larger than {MAX_SCHEMA} bytes; only its digest is kept");
-    let entries = [
-        (DIGEST_ANNOTATION, Some(digest.clone())),
-        (PUBLISHED_AT_ANNOTATION, published_at.map(|time| time.to_string())),
-        (VERDICT_ANNOTATION, Some(result.to_string())),
-        (LEVEL_ANNOTATION, level.map(|level| level.to_string())),
-        (NOT_KEPT_ANNOTATION, (!has_schema).then(not_kept)),
-    ];
-    entries.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 async fn renumber(client: &Client, namespace: &str, revision: &Revision) -> Result<(), HostError> {

@@ -3,8 +3,17 @@
 
 use serde_json::Value;
 
-use super::*;
-use crate::{controller::scripted::Script, plan::digest::Digest};
+use super::{
+    stored::{PUBLISHED_AT_ANNOTATION, VERDICT_ANNOTATION},
+    *,
+};
+use crate::{
+    controller::scripted::Script,
+    plan::{
+        digest::Digest,
+        revision::{Comparison, ComparisonResult},
+    },
+};
 
 const OWNER: RevisionOwner<'static> = RevisionOwner { namespace: "ns", uid: "u" };
 

@@ -9,6 +9,7 @@ mod canonical;
 mod containment;
 mod hostile;
 mod opened;
+mod payloads;
 mod random;
 mod sample;
 

@@ -9,10 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    canonical, name,
-    sample::{Choices, payload},
-};
+use super::{canonical, name, payloads::payload, sample::Choices};
 use crate::schema::evolution::{Level, Verdict, Version, compare};
 
 /// Pairs of all files of the suite for Draft 7 and 2020-12 whose verdicts are not in dispute.

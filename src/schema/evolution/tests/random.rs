@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::{
     canonical, name,
     opened::opened,
-    sample::{Choices, Draft, payload, schema},
+    payloads::payload,
+    sample::{Choices, Draft, schema},
 };
 use crate::schema::evolution::{Level, Verdict, Version, compare};
 
