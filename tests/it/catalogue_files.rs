@@ -179,6 +179,7 @@ fn what_cannot_be_read_is_exit_code_2() {
         ("openapi: 3.1.0\n", "found no event types"),
         ("info: {}\nopenapi: '2.0'\n", ":2:1: /openapi: found 2.0, expected version 3.0 or 3.1"),
         ("swagger: '2.0'\n", ":1:1: /openapi: found \"2.0\", expected version 3.0 or 3.1"),
+        ("openapi: 3.1\n", ":1:1: /openapi: found the number 3.1, expected text such as \"3.1.0\""),
         ("just text\n", ":1:1: /openapi: found nothing"),
     ] {
         let file = folder.path().join("document.yaml");

@@ -29,6 +29,11 @@ pub enum InvalidDocument {
     /// It is of another version.
     #[error("/openapi: found {0}, expected version 3.0 or 3.1")]
     Version(String),
+    /// The version is a number.
+    #[error(
+        "/openapi: found the number {0}, expected text such as \"3.1.0\": write it in quotes, with three parts"
+    )]
+    NumberVersion(String),
     /// The schemas are in a dialect that is not JSON Schema.
     #[error(
         "/jsonSchemaDialect: found {0:?}, expected a draft of JSON Schema, or the dialect of OpenAPI 3.1"
@@ -42,7 +47,7 @@ impl InvalidDocument {
     pub fn pointer(&self) -> JsonPointer {
         match self {
             Self::NoVersion => JsonPointer::ROOT,
-            Self::Version(_) => JsonPointer::from_static("/openapi"),
+            Self::Version(_) | Self::NumberVersion(_) => JsonPointer::from_static("/openapi"),
             Self::Dialect(_) => JsonPointer::from_static("/jsonSchemaDialect"),
         }
     }
@@ -54,6 +59,7 @@ const OAS_DIALECT: &str = "https://spec.openapis.org/oas/3.1/dialect/";
 fn dialect(document: &Value) -> Result<Dialect, InvalidDocument> {
     let version = match (document.get("openapi"), document.get("swagger")) {
         (Some(Value::String(version)), _) => version,
+        (Some(Value::Number(number)), _) => return Err(InvalidDocument::NumberVersion(number.to_string())),
         (Some(other), _) | (None, Some(other)) => return Err(InvalidDocument::Version(other.to_string())),
         (None, None) => return Err(InvalidDocument::NoVersion),
     };
