@@ -234,7 +234,10 @@ fn documents_of_other_versions_are_refused() {
         (json!({}), "/openapi: found nothing, expected an OpenAPI document of version 3.0 or 3.1"),
         (json!({"swagger": "2.0"}), "/openapi: found \"2.0\", expected version 3.0 or 3.1"),
         (json!({"openapi": "4.0.0"}), "/openapi: found 4.0.0, expected version 3.0 or 3.1"),
-        (json!({"openapi": 3}), "/openapi: found 3, expected version 3.0 or 3.1"),
+        (
+            json!({"openapi": 3}),
+            "/openapi: found the number 3, expected text such as \"3.1.0\": write it in quotes, with three parts",
+        ),
     ] {
         let error = read("x", &document, NameSource::Key).unwrap_err();
 
