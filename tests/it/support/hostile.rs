@@ -60,8 +60,8 @@ pub fn found_before() -> Vec<(&'static str, Genes)> {
     vec![
         ("patterns of objects", genes(&[4, 7, 5], 8, 10, 0, 0, 4, 262_144, 524_288)),
         ("patterns of numbers", genes(&[4, 7, 7], 8, 9, 0, 0, 1, 524_288, 64)),
-        ("many patterns of numbers", genes(&[4, 8], 1024, 3, 4, 0, 1, 8_192, 2)),
-        ("patterns and encodings", genes(&[7, 2, 8], 1024, 0, 4, 1, 3, 524_288, 16_384)),
+        ("many patterns of numbers", genes(&[4, 8], 384, 3, 4, 0, 1, 8_192, 2)),
+        ("patterns and encodings", genes(&[7, 2, 8], 512, 0, 4, 1, 3, 524_288, 16_384)),
         ("encodings of objects", genes(&[7, 2], 1024, 1, 4, 1, 3, 524_288, 16_384)),
         ("formats of integers", genes(&[44, 5, 23], 128, 5, 1, 1, 2, 131_072, 2_048)),
         ("formats of fractions", genes(&[44, 10, 39], 64, 8, 1, 0, 2, 262_144, 524_288)),
