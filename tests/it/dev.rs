@@ -263,8 +263,7 @@ fn objects_not_in_sync_have_a_reason_and_an_exit_code() {
 
 /// An address at which nothing listens.
 fn closed_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}/hidden-path", listener.local_addr().unwrap())
+    format!("http://{}/hidden-path", free_address())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ use svix_operator::embedded::HeaderNames;
 
 use super::receiver::{DELIVERY, Received, Receiver};
 use super::{Svix, contract, contract_with, eventually};
+use crate::support::ports::free_port;
 
 /// What the real server says of an address that refuses connections.
 const CONNECT: &str = "error making request: client error (Connect)";
@@ -417,7 +418,7 @@ async fn a_redirect_is_a_failure() {
 async fn an_attempt_without_a_response_names_the_cause() {
     contract(async |svix| {
         // Given an endpoint at a port at which nothing listens
-        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let given = Given::new(svix, json!({"url": format!("http://127.0.0.1:{port}/hunter2")})).await;
 
         // When a message is sent to it
