@@ -378,6 +378,11 @@ proptest! {
     #[test]
     fn json_reads_back_equal(value in any_json()) {
         for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            // kubectl takes only what begins with a bracket for JSON, and JSON has characters that YAML has not.
+            if !text.starts_with(['{', '[']) && characters::refused(&text).is_some() {
+                prop_assert!(documents(&text).any(|read| read.is_err()), "{text:?}");
+                continue;
+            }
             let read: Vec<_> = documents(&text).collect::<Result<_, _>>().map_err(|e| TestCaseError::fail(format!("{e} in {text:?}")))?;
             match read.as_slice() {
                 [] => prop_assert!(value.is_null()),
