@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, task::Poll};
 
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Frame, Incoming};
 use tokio::time::Sleep;
 
 use crate::{
@@ -85,23 +85,16 @@ pub(super) async fn read_to_end(
     let mut permit = budget.permit(sender, expected);
     let mut pace = Pace::start(times);
     loop {
-        // Created only when the body has to be waited for.
-        let mut timer: Option<Pin<Box<Sleep>>> = None;
-        let frame = std::future::poll_fn(|cx| match Pin::new(&mut source).poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-            Poll::Pending => {
-                let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(pace.deadline())));
-                timer.as_mut().poll(cx).map(|()| Err(BodyError::TooSlow))
-            }
-        })
-        .await?;
+        let frame = next_frame(&mut source, &pace).await?;
         let Some(frame) = frame else { break };
         // Trailers have no meaning for the creation of a message.
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame.into_data() else { continue };
         if first.len() + all.len() + data.len() > max {
             return Err(BodyError::TooLarge);
         }
         if !permit.grow(data.len()) {
+            drop((permit, first, all));
+            discard(&mut source, max, pace).await;
             return Err(BodyError::BudgetExceeded);
         }
         pace.received(data.len());
@@ -116,6 +109,34 @@ pub(super) async fn read_to_end(
         }
     }
     Ok((if all.is_empty() { first } else { all.into() }, permit))
+}
+
+/// Returns the next part of a body; `None`: it has ended.
+async fn next_frame(source: &mut Incoming, pace: &Pace) -> Result<Option<Frame<Bytes>>, BodyError> {
+    // Created only when the body has to be waited for.
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    let frame = std::future::poll_fn(|cx| match Pin::new(&mut *source).poll_frame(cx) {
+        Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+        Poll::Pending => {
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(pace.deadline())));
+            timer.as_mut().poll(cx).map(|()| Err(BodyError::TooSlow))
+        }
+    })
+    .await?;
+    Ok(frame.transpose()?)
+}
+
+/// Reads the rest of a body, at most `max` bytes, and keeps nothing of it: a caller that still sends when the connection is
+/// closed loses the response.
+async fn discard(source: &mut Incoming, max: usize, mut pace: Pace) {
+    let mut bytes = 0;
+    while bytes <= max
+        && let Ok(Some(frame)) = next_frame(source, &pace).await
+    {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        pace.received(length);
+        bytes += length;
+    }
 }
 
 #[cfg(test)]
