@@ -144,7 +144,7 @@ mod tests {
         std::fs::write(dir.path().join("a.yaml"), text).unwrap();
         let mut map = SourceMap::new(&load(dir.path()));
         let mut line = |name: &str, pointer: &'static str| {
-            let key = ObjectKey { kind: Kind::EventType, namespace: "default".into(), name: name.into() };
+            let key = ObjectKey::new(Kind::EventType, "default", name);
             map.field(&key, &pointer.into()).map(|origin| origin.line)
         };
         assert_eq!(line("a", "/spec/schema/type"), Some(6));
