@@ -97,7 +97,7 @@ pub async fn run(
     runner.stop().await;
     let broken_connection = objects.iter().find_map(|object| match object {
         Object::Connection(_) if is_broken(object) => {
-            object.ready_condition().map(|condition| condition.message.clone())
+            object.ready_condition().map(|condition| condition.message.to_string())
         }
         _ => None,
     });

@@ -111,7 +111,7 @@ impl ManifestArguments {
             token_secret_ref: SecretKeyRef { name: "svix-token".to_owned(), key: "token".to_owned() },
             ..SvixConnectionSpec::default()
         };
-        let origin = Origin { file: "--owner-id".to_owned(), line: 1 };
+        let origin = Origin { file: "--owner-id".into(), line: 1 };
         let object = SvixConnection::new(&self.connection, spec);
         loaded.connections.push(Located { object, origin });
         Ok(())

@@ -94,5 +94,5 @@ fn status_of(manifest: &Manifest, outcome: Outcome, is_managed: bool) -> Value {
 /// Returns type, status and reason of the conditions, in their order.
 fn conditions(status: &Value) -> Vec<(ConditionType, ConditionStatus, String)> {
     let conditions: Vec<Condition> = serde_json::from_value(status["conditions"].clone()).unwrap();
-    conditions.into_iter().map(|it| (it.type_, it.status, it.reason)).collect()
+    conditions.into_iter().map(|it| (it.type_, it.status, it.reason.into_owned())).collect()
 }
