@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{CLAIM_ANNOTATION, JsonPointer},
-    engine::{Engine, EventRecord, Kind, Object, ObjectKey, Options},
+    engine::{Engine, EventRecord, Kind, ListedConnection, Object, ObjectKey, Options},
     plan::secrets::SecretData,
     telemetry::Metrics,
 };
@@ -169,6 +169,12 @@ impl ManifestRunner {
     pub fn connections(&self) -> Vec<Object> {
         let Some(engine) = self.inner.engine() else { return Vec::new() };
         engine.keys(Kind::Connection).iter().filter_map(|key| engine.get(key)).collect()
+    }
+
+    /// A connection that is listed, for another runner that begins when this one has ended.
+    #[must_use]
+    pub fn listed(&self, connection: &str) -> Option<ListedConnection> {
+        self.inner.engine()?.listed(connection)
     }
 
     /// The field that the condition `Ready` of an object is about, if it is about one.

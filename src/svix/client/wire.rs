@@ -472,7 +472,7 @@ mod tests {
             "metadata": {"name": "a.b", "namespace": "ns"}, "spec": spec,
         }))
         .unwrap();
-        let owned = ["featureFlag".to_owned()];
+        let owned = ["featureFlag".into()];
         event_type::desired(&object, Some(json!({})), vec![], EventTypeNames::Grouped, &owned).unwrap()
     }
 

@@ -37,7 +37,7 @@ fn event_type_in_svix() -> RemoteRef {
     RemoteRef::EventType(EventTypeInSvix {
         connection: "default".to_owned(),
         name: "a.one".to_owned(),
-        fields: vec!["description".to_owned()],
+        fields: vec!["description".into()],
     })
 }
 
