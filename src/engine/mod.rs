@@ -185,6 +185,12 @@ impl<H: Host> Engine<H> {
         self.ctx.registry.get(key)
     }
 
+    /// Returns the copy of an object's key that the engine has: callers that keep many keys save as many copies.
+    #[must_use]
+    pub fn shared_key(&self, key: &ObjectKey) -> ObjectKey {
+        self.ctx.registry.shared_key(key)
+    }
+
     /// Returns the namespaces in which objects refer to ConfigMaps.
     #[must_use]
     pub fn config_map_namespaces(&self) -> BTreeSet<Arc<str>> {

@@ -55,6 +55,17 @@ impl SourceMap {
         Self { texts: texts.collect(), ..self }
     }
 
+    /// Replaces the keys by copies that are shared.
+    pub(super) fn share_keys(&mut self, shared: impl Fn(&ObjectKey) -> ObjectKey) {
+        let origins = std::mem::take(&mut self.origins);
+        self.origins = origins.into_iter().map(|(key, origin)| (shared(&key), origin)).collect();
+    }
+
+    /// Returns the copy of a key that is kept here; the key itself, if no file declares the object.
+    pub(super) fn shared_key(&self, key: ObjectKey) -> ObjectKey {
+        self.origins.get_key_value(&key).map_or(key, |(known, _)| known.clone())
+    }
+
     /// The file and line of an object.
     #[must_use]
     pub fn origin(&self, key: &ObjectKey) -> Option<&Origin> {

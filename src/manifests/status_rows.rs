@@ -69,6 +69,11 @@ impl StatusRows {
         }
     }
 
+    /// Replaces the keys of objects by copies that are shared.
+    pub fn share_keys(&mut self, shared: impl Fn(&ObjectKey) -> ObjectKey) {
+        self.sources.share_keys(shared);
+    }
+
     /// Returns the report. `field` returns the field that the condition `Ready` of an object is about; `extend` adds to a
     /// row what is known of an object beside its status.
     pub fn report(
@@ -92,7 +97,8 @@ impl StatusRows {
         let mut rows: Vec<Row> = intact
             .into_iter()
             .map(|object| {
-                let mut row = self.row(object, extend(row(object, field(&object.key())), object));
+                let key = self.sources.shared_key(object.key());
+                let mut row = self.row(object, extend(row(object, &key, field(&key)), object));
                 if row.reason == Reason::ConnectionNotFound.as_str()
                     && !connections.contains(object.connection_name())
                 {
@@ -151,8 +157,7 @@ impl StatusRows {
 }
 
 /// Returns the row that the status of an object gives; `field` is what the condition `Ready` is about.
-fn row(object: &Object, field: Option<JsonPointer>) -> Row {
-    let key = object.key();
+fn row(object: &Object, key: &ObjectKey, field: Option<JsonPointer>) -> Row {
     let ready = condition(object, ConditionType::Ready);
     let state = state(object);
     let (svix, difference) = match object {
