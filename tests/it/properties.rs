@@ -3,7 +3,10 @@
 //!
 //! `PROPTEST_CASES=100000 cargo test --test it properties` looks longer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use proptest::{collection, option, prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -255,7 +258,7 @@ prop_compose! {
     }
 }
 
-fn desired_event_type(spec: &Value, owned: &[String]) -> event_type::Desired {
+fn desired_event_type(spec: &Value, owned: &[Cow<'static, str>]) -> event_type::Desired {
     let object: WebhookEventType = serde_json::from_value(json!({
         "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
         "metadata": {"name": "a.one", "namespace": "team"}, "spec": spec,
