@@ -29,7 +29,7 @@ use super::{
     host::{Host, HostError},
     object::{Kind, Mode, Object, ObjectKey, SvixResource},
     policy::{self, Lane},
-    queue::Queue,
+    queue::{Queue, UntilDue},
     registry::{Change, Registry},
     review::{Proposal, Reviewer},
     scratch::Scratches,
@@ -183,7 +183,7 @@ impl<H: Host> Context<H> {
         let most = APART.saturating_mul(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(ALL_APART);
         for key in keys {
             if let Some(object) = self.registry.get(&key) {
-                self.queue.wake_within(key, self.lane(&object), jitter(most));
+                self.queue.wake_within(key, self.lane(&object), jitter(most), UntilDue::Pending);
             }
         }
     }
@@ -384,7 +384,7 @@ impl<H: Host> Context<H> {
         let (key, now) = (event_type.key(), Timestamp::now());
         let is_first = self.audits.record(&key, schema_digest, now, |tally| tally.record(places, now));
         if is_first && let Some(wait) = self.audits.remaining(event_type, self.options.audit_interval, now) {
-            self.queue.wake_later(key, self.lane(event_type), wait);
+            self.queue.wake_within(key, self.lane(event_type), wait, UntilDue::Settled);
         }
     }
 

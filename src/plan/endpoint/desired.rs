@@ -9,7 +9,7 @@ use std::{
 use crate::{
     api::{Address, JsonPointer, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec},
     plan::{
-        Field, ReconcileError, channels, headers, ids,
+        Field, OwnerMark, ReconcileError, channels, headers, ids,
         secrets::{self, Secrets, Sensitive},
         signing, storable,
     },
@@ -237,7 +237,7 @@ pub fn desired(
     Ok(Desired {
         application,
         uid: uid.unwrap_or_else(|| ids::default_uid(&connection.owner_id, namespace, name)),
-        mark: ids::owner_mark(&connection.owner_id, namespace, name),
+        mark: OwnerMark { owner: &connection.owner_id, namespace, name }.to_string(),
         url: url.map_err(|error| invalid("/spec/url".into(), &error))?.unwrap_or_default(),
         hides_url: spec.url_from.is_some(),
         event_types: spec.event_types.iter().cloned().collect(),

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     api::JsonPointer,
+    pem::{self, PemMistake},
     plan::endpoint::{InvalidUrl, normal_url},
     telemetry::Metrics,
 };
@@ -63,9 +64,9 @@ pub enum InvalidConnection {
     /// The address is not an http or https URL.
     #[error("/spec/serverUrl: {0}")]
     ServerUrl(#[source] InvalidUrl),
-    /// The CA bundle contains no certificates.
-    #[error("/spec/caBundle: expected PEM certificates: {0}")]
-    CaBundle(#[source] CaBundleError),
+    /// The CA bundle has no certificates that can be used.
+    #[error("/spec/caBundle: {0}")]
+    CaBundle(#[from] PemMistake),
     /// The token cannot be sent in a header.
     #[error(
         "the token contains characters that an HTTP header cannot have; check the Secret for line breaks"
@@ -74,17 +75,6 @@ pub enum InvalidConnection {
     /// The HTTP client could not be made.
     #[error("cannot make an HTTP client: {}", root_cause(.0))]
     Client(#[source] reqwest::Error),
-}
-
-/// Why a CA bundle is invalid.
-#[derive(Debug, thiserror::Error)]
-pub enum CaBundleError {
-    /// It cannot be parsed.
-    #[error("{}", root_cause(.0))]
-    Parse(#[from] reqwest::Error),
-    /// It is empty.
-    #[error("found none")]
-    Empty,
 }
 
 impl InvalidConnection {
@@ -147,19 +137,15 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .tls_backend_rustls();
-        if let Some(pem) = options.ca_bundle {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| InvalidConnection::CaBundle(error.into()))?;
-            if certificates.is_empty() {
-                return Err(InvalidConnection::CaBundle(CaBundleError::Empty));
-            }
+        if let Some(text) = options.ca_bundle {
+            let certificates = pem::authorities(text.as_bytes())?;
+            let certificates =
+                certificates.iter().map(|certificate| reqwest::Certificate::from_der(certificate));
+            let certificates =
+                certificates.collect::<Result<Vec<_>, _>>().map_err(InvalidConnection::Client)?;
             builder = builder.tls_certs_merge(certificates);
         }
-        let http = builder.build().map_err(|error| match options.ca_bundle {
-            // Certificates are parsed only here.
-            Some(_) => InvalidConnection::CaBundle(error.into()),
-            None => InvalidConnection::Client(error),
-        })?;
+        let http = builder.build().map_err(InvalidConnection::Client)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
