@@ -18,6 +18,7 @@ use svix_operator::{
     catalogue::Declared,
     memory::MemoryBudget,
     telemetry::Metrics,
+    turns::{Caller, Sender},
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -509,7 +510,7 @@ async fn small_reviews_do_not_wait_for_the_memory_of_large_ones() {
     let turns = ReviewTurns::new(&limits).sharing(memory.clone());
     let server = Server::start_with(&bundle, limits, turns.clone()).await;
     server.known.catalogue.loaded();
-    let _all = memory.reserve(usize::MAX).await;
+    let _all = memory.reserve(Sender::at(Caller::namespace("other")), usize::MAX).await;
     // Less than 64 KiB of text whose tree takes several MiB.
     let mut heavy = review();
     heavy["padding"] = json!(vec![json!({"": 0}); 7_000]);

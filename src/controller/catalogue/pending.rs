@@ -245,7 +245,10 @@ mod tests {
         pending.push(&event_type("b"), owner("a"), None);
         assert!(pending.next().is_none(), "one brief compilation at a time");
 
-        assert!(pending.end(&first.event_type, first.compilation), "an earlier one of the same owner is used");
+        assert!(
+            pending.end(&first.event_type, first.compilation),
+            "an earlier one of the same owner is used"
+        );
         pending.repeat(&first.event_type, first.owner, first.object);
         let second = pending.next().unwrap();
 
@@ -253,7 +256,8 @@ mod tests {
         assert!(second.object.is_some(), "the last one that was pushed");
         assert!(pending.end(&second.event_type, second.compilation));
         pending.repeat(&second.event_type, second.owner, second.object);
-        let compilations: Vec<_> = std::iter::from_fn(|| pending.next()).map(|turn| turn.compilation).collect();
+        let compilations: Vec<_> =
+            std::iter::from_fn(|| pending.next()).map(|turn| turn.compilation).collect();
         assert_eq!(compilations, [Compilation::Brief, Compilation::Thorough], "at once");
     }
 

@@ -230,7 +230,9 @@ async fn what_is_deleted_while_it_is_compiled_is_not_used() {
     let mut fixture = Fixture::new();
     let (name, _) = read(&older("one"));
     let (begun, is_compiling) = std::sync::mpsc::channel();
-    fixture.catalogue.on_compile(move || drop(begun.send(())));
+    fixture.catalogue.on_compile(move || {
+        let _ = begun.send(());
+    });
 
     fixture.hand_in(&older("one"));
     assert!(fixture.feed.advance().now_or_never().is_none());
@@ -249,7 +251,9 @@ async fn a_later_list_compiles_only_what_changed() {
     let compilations = Arc::new(AtomicUsize::new(0));
     fixture.catalogue.on_compile({
         let compilations = compilations.clone();
-        move || drop(compilations.fetch_add(1, Ordering::SeqCst))
+        move || {
+            compilations.fetch_add(1, Ordering::SeqCst);
+        }
     });
 
     let changed = with(objects[1].clone(), "spec", json!({"name": "a.b", "schema": {"required": ["d"]}}));
