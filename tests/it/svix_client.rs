@@ -339,3 +339,75 @@ async fn a_full_page_of_deliveries_is_not_the_last() {
         assert_eq!(server.requests().len(), requests, "{total}");
     }
 }
+
+/// A server with event types whose descriptions have so many bytes. It returns as many in a page as are asked for.
+async fn server_with(sizes: Vec<usize>) -> RawServer {
+    RawServer::start(move |request| {
+        let target = request.split(' ').nth(1).unwrap();
+        let url = reqwest::Url::parse(&format!("http://a{target}")).unwrap();
+        let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
+        let limit: usize = parameter("limit").unwrap().parse().unwrap();
+        let first = parameter("iterator").map_or(0, |iterator| iterator.parse::<usize>().unwrap());
+        let end = sizes.len().min(first + limit);
+        let item = |index: usize| {
+            let description = "d".repeat(sizes[index]);
+            serde_json::json!({"name": format!("a.e{index}"), "description": description})
+        };
+        let items: Vec<_> = (first..end).map(item).collect();
+        let page = serde_json::json!({
+            "data": items, "iterator": end.to_string(), "done": end == sizes.len(),
+        });
+        answer("200 OK", &["content-type: application/json"], &page.to_string())
+    })
+    .await
+}
+
+async fn names_of_all(client: &Client) -> Vec<String> {
+    let (mut names, mut from) = (Vec::new(), None);
+    loop {
+        let page = client.list_event_types(from.as_deref()).await.unwrap();
+        names.extend(page.items.into_iter().map(|item| item.name));
+        from = page.next;
+        if from.is_none() {
+            return names;
+        }
+    }
+}
+
+/// The numbers of items that a server was asked for.
+fn limits(server: &RawServer) -> Vec<usize> {
+    let limit = |request: &String| {
+        let rest = request.split("limit=").nth(1).unwrap();
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+    };
+    server.requests().iter().map(limit).collect()
+}
+
+#[tokio::test]
+async fn a_page_of_large_items_is_read_in_parts() {
+    // Eight items that fit into no page of ten, one that fits into no page, and many small ones.
+    let sizes: Vec<usize> = [vec![700_000; 8], vec![5_000_000], vec![10; 400]].concat();
+    let count = sizes.len();
+    let server = server_with(sizes).await;
+    let client = client(&format!("http://{}", server.address), None);
+
+    let names = names_of_all(&client).await;
+
+    let expected: Vec<_> = (0..count).map(|index| format!("a.e{index}")).collect();
+    assert_eq!(names, expected);
+    let limits = limits(&server);
+    assert_eq!(limits[..4], [250, 62, 15, 3], "a page that is too long is requested with fewer items");
+    assert!(limits.contains(&1), "an item that is too long for a page is read alone: {limits:?}");
+    assert_eq!(limits.last(), Some(&250), "small items are read in large pages again: {limits:?}");
+    assert!(limits.len() < 25, "{limits:?}");
+}
+
+#[tokio::test]
+async fn a_list_of_small_items_takes_few_requests() {
+    let server = server_with(vec![1000; 600]).await;
+    let client = client(&format!("http://{}", server.address), None);
+
+    assert_eq!(names_of_all(&client).await.len(), 600);
+
+    assert_eq!(limits(&server), [250, 250, 250]);
+}

@@ -10,7 +10,8 @@ use crate::{
 };
 
 use super::{
-    Client, EventTypeDocument, EventTypeText, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire,
+    Client, EventTypeDocument, EventTypeText, Page, from_iterator, none_if_not_found, ok_if_not_found, page,
+    wire,
 };
 
 impl Client {
@@ -43,15 +44,11 @@ impl Client {
 
     /// Returns one page of the event types, with the fields of `T`.
     async fn event_type_page<T: DeserializeOwned>(&self, from: Option<&str>) -> Result<wire::List<T>, Error> {
-        let mut request = self.request(Method::GET, &["event-type"]).query(&[
-            ("limit", PAGE),
-            ("include_archived", "true"),
-            ("with_content", "true"),
-        ]);
-        if let Some(from) = from {
-            request = request.query(&[("iterator", from)]);
-        }
-        self.read("event-type.list", request).await
+        let request = || {
+            let all = [("include_archived", "true"), ("with_content", "true")];
+            from_iterator(self.request(Method::GET, &["event-type"]).query(&all), from)
+        };
+        self.read_page("event-type.list", request).await.map(|read| read.list)
     }
 
     /// Returns one event type; `None`: it does not exist.

@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use crate::{plan::event::Delivery, svix::errors::Error};
 
 use super::{
-    Attempt, Client, Destination, PAGE, PAGE_ITEMS, Page, StoredMessage,
+    Attempt, Client, Destination, Page, StoredMessage, from_iterator,
     history_wire::{DestinationOut, MessageAttemptOut, StoredMessageOut},
-    none_if_not_found, page, wire,
+    none_if_not_found, page,
+    paging::ReadPage,
 };
 
 /// Which messages are listed. Empty: all.
@@ -47,8 +48,8 @@ impl Client {
         filter: &MessageFilter<'_>,
         position: Position<'_>,
     ) -> Result<Option<Page<StoredMessage>>, Error> {
-        let request = self.request(Method::GET, &["app", application, "msg"]);
-        self.message_page("message.list", filtered(request, filter), filter, position).await
+        let request = || filtered(self.request(Method::GET, &["app", application, "msg"]), filter);
+        self.message_page("message.list", request, filter, position).await
     }
 
     /// Returns one page of the messages that were sent to an endpoint, with the state of each delivery; `None`: it or its
@@ -63,18 +64,22 @@ impl Client {
         filter: &MessageFilter<'_>,
         position: Position<'_>,
     ) -> Result<Option<Page<StoredMessage>>, Error> {
-        let mut request = self.request(Method::GET, &["app", application, "endpoint", endpoint, "msg"]);
-        if let Some(state) = filter.state {
-            request = request.query(&[("status", status(state))]);
-        }
+        let request = || {
+            let request = self.request(Method::GET, &["app", application, "endpoint", endpoint, "msg"]);
+            let request = match filter.state {
+                Some(state) => request.query(&[("status", status(state))]),
+                None => request,
+            };
+            filtered(request, filter)
+        };
         let operation = "message-attempt.list-attempted-messages";
-        self.message_page(operation, filtered(request, filter), filter, position).await
+        self.message_page(operation, request, filter, position).await
     }
 
     async fn message_page(
         &self,
         operation: &'static str,
-        request: RequestBuilder,
+        request: impl Fn() -> RequestBuilder,
         filter: &MessageFilter<'_>,
         position: Position<'_>,
     ) -> Result<Option<Page<StoredMessage>>, Error> {
@@ -110,10 +115,13 @@ impl Client {
         endpoint: Option<&str>,
         position: Position<'_>,
     ) -> Result<Option<Page<Attempt>>, Error> {
-        let mut request = self.request(Method::GET, &["app", application, "attempt", "msg", message]);
-        if let Some(endpoint) = endpoint {
-            request = request.query(&[("endpoint_id", endpoint)]);
-        }
+        let request = || {
+            let request = self.request(Method::GET, &["app", application, "attempt", "msg", message]);
+            match endpoint {
+                Some(endpoint) => request.query(&[("endpoint_id", endpoint)]),
+                None => request,
+            }
+        };
         let operation = "message-attempt.list-by-msg";
         self.page_by_time::<MessageAttemptOut, _>(operation, request, position, Into::into).await
     }
@@ -131,9 +139,10 @@ impl Client {
         position: Position<'_>,
     ) -> Result<Option<Page<Attempt>>, Error> {
         let status = status(if succeeded { Delivery::Succeeded } else { Delivery::Failed });
-        let request = self
-            .request(Method::GET, &["app", application, "attempt", "endpoint", endpoint])
-            .query(&[("status", status), ("with_content", "false")]);
+        let request = || {
+            self.request(Method::GET, &["app", application, "attempt", "endpoint", endpoint])
+                .query(&[("status", status), ("with_content", "false")])
+        };
         let operation = "message-attempt.list-by-endpoint";
         self.page_by_time::<MessageAttemptOut, _>(operation, request, position, Into::into).await
     }
@@ -141,19 +150,19 @@ impl Client {
     async fn page_by_time<T: DeserializeOwned, U>(
         &self,
         operation: &'static str,
-        request: RequestBuilder,
+        request: impl Fn() -> RequestBuilder,
         position: Position<'_>,
         convert: impl Fn(T) -> U,
     ) -> Result<Option<Page<U>>, Error> {
-        let request = request.query(&[("limit", PAGE)]);
-        let request = match position {
-            Position::Newest(None) => request,
-            Position::Newest(Some(before)) => request.query(&[("before", before.to_string())]),
-            Position::After(after) => request.query(&[("after", after.to_string())]),
-            Position::Next(iterator) => request.query(&[("iterator", iterator)]),
+        let request = || match position {
+            Position::Newest(None) => request(),
+            Position::Newest(Some(before)) => request().query(&[("before", before.to_string())]),
+            Position::After(after) => request().query(&[("after", after.to_string())]),
+            Position::Next(iterator) => request().query(&[("iterator", iterator)]),
         };
-        let list = self.read::<wire::List<T>>(operation, request).await;
-        Ok(none_if_not_found(list)?.map(|mut list| {
+        let read = self.read_page::<T>(operation, request).await;
+        Ok(none_if_not_found(read)?.map(|read| {
+            let mut list = read.list;
             // An iterator backwards begins with `-`.
             if matches!(position, Position::After(_))
                 || matches!(position, Position::Next(iterator) if iterator.starts_with('-'))
@@ -185,17 +194,15 @@ impl Client {
         let mut destinations = Vec::new();
         let mut from: Option<String> = None;
         loop {
-            let mut request = self
-                .request(Method::GET, &["app", application, "msg", message, "endpoint"])
-                .query(&[("limit", PAGE)]);
-            if let Some(from) = &from {
-                request = request.query(&[("iterator", from)]);
-            }
+            let request = || {
+                let path = ["app", application, "msg", message, "endpoint"];
+                from_iterator(self.request(Method::GET, &path), from.as_deref())
+            };
             let operation = "message-attempt.list-attempted-destinations";
-            let list = self.read::<wire::List<T>>(operation, request).await;
-            let Some(list) = none_if_not_found(list)? else { return Ok(None) };
+            let read = self.read_page::<T>(operation, request).await;
+            let Some(ReadPage { list, requested }) = none_if_not_found(read)? else { return Ok(None) };
             // The open-source server says `done` on a full page of this list, although more may follow.
-            let is_last = list.done && list.data.len() < PAGE_ITEMS;
+            let is_last = list.done && list.data.len() < requested;
             destinations.extend(list.data.into_iter().map(U::from));
             match list.iterator {
                 Some(next) if !is_last && from.as_ref() != Some(&next) => from = Some(next),

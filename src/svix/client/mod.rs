@@ -8,6 +8,7 @@ mod event_types;
 mod history;
 mod history_wire;
 mod messages;
+mod paging;
 mod replay;
 mod wire;
 
@@ -31,17 +32,16 @@ use crate::{
     telemetry::Metrics,
 };
 
+use paging::PageSizes;
+
 pub use history::{MessageFilter, Position};
 pub use history_wire::{Attempt, DeliveryState, Destination, StoredMessage};
 pub use replay::ReplayTask;
 pub use wire::{Application, EventTypeDocument, EventTypeText, SendMessage};
 
-/// The size of a page: the most that Svix allows.
-const PAGE: &str = "250";
-/// The same as a number.
-const PAGE_ITEMS: usize = 250;
-/// The most bytes of a response that are read: a page of 250 event types with the largest schemas.
-const MAX_BODY: usize = 256 * 1024 * 1024;
+/// The most bytes of a response that are read: one event type with many versions of the largest schema. Pages of lists have
+/// fewer, see [`paging`].
+const MAX_BODY: usize = 32 * 1024 * 1024;
 /// The most bytes of the response that are read of an error.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
@@ -123,6 +123,7 @@ struct Inner {
     budget: Arc<Budget>,
     health: Health,
     metrics: Metrics,
+    page_sizes: PageSizes,
 }
 
 impl Client {
@@ -168,6 +169,7 @@ impl Client {
                 budget,
                 health: Health::default(),
                 metrics,
+                page_sizes: PageSizes::default(),
             }),
         })
     }
@@ -217,11 +219,7 @@ impl Client {
         request: RequestBuilder,
     ) -> Result<T, Error> {
         let (status, body) = self.send(operation, request).await?;
-        serde_json::from_slice(&body).map_err(|error| {
-            // The message of serde_json may quote a value, so only the position is given.
-            let message = format!("unexpected JSON at line {} column {}", error.line(), error.column());
-            Error { operation, kind: ErrorKind::Answer { status: status.as_u16(), message } }
-        })
+        parse(operation, status, &body)
     }
 
     async fn send(
@@ -229,6 +227,19 @@ impl Client {
         operation: &'static str,
         request: RequestBuilder,
     ) -> Result<(StatusCode, Vec<u8>), Error> {
+        let (status, body) = self.exchange(operation, request, MAX_BODY).await?;
+        let (Body::Whole(body) | Body::Beginning(body)) = body;
+        Ok((status, body))
+    }
+
+    /// Sends a request and reads so many bytes of a response that says success. If it is longer, its beginning is returned,
+    /// or, of one that is longer than any, an error.
+    async fn exchange(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+        most: usize,
+    ) -> Result<(StatusCode, Body), Error> {
         let waited = self.inner.budget.acquire().await;
         self.inner.metrics.budget_waited(waited);
         let begun = Instant::now();
@@ -236,17 +247,19 @@ impl Client {
             let response = request.send().await?;
             let status = response.status();
             let retry_after = retry_after(response.headers());
-            let most = if status.is_success() { MAX_BODY } else { MAX_ERROR_BODY };
+            let most = if status.is_success() { most } else { MAX_ERROR_BODY };
             Ok::<_, reqwest::Error>((status, retry_after, body(response, most).await?))
         }
         .await;
         let result = match outcome {
             Err(error) => Err(ErrorKind::Transport(root_cause(&error.without_url()))),
-            Ok((status, _, Body::Whole(body))) if status.is_success() => Ok((status, body)),
-            Ok((status, _, Body::Beginning(_))) if status.is_success() => Err(ErrorKind::Answer {
-                status: status.as_u16(),
-                message: format!("more than {MAX_BODY} bytes; is this address a Svix server?"),
-            }),
+            Ok((status, _, Body::Beginning(_))) if status.is_success() && most >= MAX_BODY => {
+                Err(ErrorKind::Answer {
+                    status: status.as_u16(),
+                    message: format!("more than {MAX_BODY} bytes; is this address a Svix server?"),
+                })
+            }
+            Ok((status, _, body)) if status.is_success() => Ok((status, body)),
             Ok((status, retry_after, Body::Whole(body) | Body::Beginning(body))) => {
                 Err(ErrorKind::from_answer(status.as_u16(), retry_after, &body))
             }
@@ -281,6 +294,15 @@ async fn body(mut response: reqwest::Response, most: usize) -> reqwest::Result<B
         read.extend_from_slice(&chunk);
     }
     Ok(Body::Whole(read))
+}
+
+/// Parses the body of a response.
+fn parse<T: DeserializeOwned>(operation: &'static str, status: StatusCode, body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        // The message of serde_json may quote a value, so only the position is given.
+        let message = format!("unexpected JSON at line {} column {}", error.line(), error.column());
+        Error { operation, kind: ErrorKind::Answer { status: status.as_u16(), message } }
+    })
 }
 
 /// Returns the server of the region in the last part of a token, as Svix's libraries choose it.
@@ -336,6 +358,14 @@ fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
             error.downcast_ref::<Error>(),
             Some(Error::InvalidMessage(InvalidMessage::InvalidContentType))
         ),
+    }
+}
+
+/// Adds where a page begins; `None`: at the beginning of the list.
+fn from_iterator(request: RequestBuilder, from: Option<&str>) -> RequestBuilder {
+    match from {
+        Some(from) => request.query(&[("iterator", from)]),
+        None => request,
     }
 }
 
