@@ -7,10 +7,9 @@ use serde::de::DeserializeOwned;
 use crate::{plan::event::Delivery, svix::errors::Error};
 
 use super::{
-    Attempt, Client, Destination, Page, StoredMessage, from_iterator,
+    Attempt, Client, Destination, Page, StoredMessage,
     history_wire::{DestinationOut, MessageAttemptOut, StoredMessageOut},
     none_if_not_found, page,
-    paging::ReadPage,
 };
 
 /// Which messages are listed. Empty: all.
@@ -48,8 +47,8 @@ impl Client {
         filter: &MessageFilter<'_>,
         position: Position<'_>,
     ) -> Result<Option<Page<StoredMessage>>, Error> {
-        let request = || filtered(self.request(Method::GET, &["app", application, "msg"]), filter);
-        self.message_page("message.list", request, filter, position).await
+        let request = self.request(Method::GET, &["app", application, "msg"]);
+        self.message_page("message.list", filtered(request, filter), filter, position).await
     }
 
     /// Returns one page of the messages that were sent to an endpoint, with the state of each delivery; `None`: it or its
@@ -64,22 +63,18 @@ impl Client {
         filter: &MessageFilter<'_>,
         position: Position<'_>,
     ) -> Result<Option<Page<StoredMessage>>, Error> {
-        let request = || {
-            let request = self.request(Method::GET, &["app", application, "endpoint", endpoint, "msg"]);
-            let request = match filter.state {
-                Some(state) => request.query(&[("status", status(state))]),
-                None => request,
-            };
-            filtered(request, filter)
-        };
+        let mut request = self.request(Method::GET, &["app", application, "endpoint", endpoint, "msg"]);
+        if let Some(state) = filter.state {
+            request = request.query(&[("status", status(state))]);
+        }
         let operation = "message-attempt.list-attempted-messages";
-        self.message_page(operation, request, filter, position).await
+        self.message_page(operation, filtered(request, filter), filter, position).await
     }
 
     async fn message_page(
         &self,
         operation: &'static str,
-        request: impl Fn() -> RequestBuilder,
+        request: RequestBuilder,
         filter: &MessageFilter<'_>,
         position: Position<'_>,
     ) -> Result<Option<Page<StoredMessage>>, Error> {
@@ -115,13 +110,10 @@ impl Client {
         endpoint: Option<&str>,
         position: Position<'_>,
     ) -> Result<Option<Page<Attempt>>, Error> {
-        let request = || {
-            let request = self.request(Method::GET, &["app", application, "attempt", "msg", message]);
-            match endpoint {
-                Some(endpoint) => request.query(&[("endpoint_id", endpoint)]),
-                None => request,
-            }
-        };
+        let mut request = self.request(Method::GET, &["app", application, "attempt", "msg", message]);
+        if let Some(endpoint) = endpoint {
+            request = request.query(&[("endpoint_id", endpoint)]);
+        }
         let operation = "message-attempt.list-by-msg";
         self.page_by_time::<MessageAttemptOut, _>(operation, request, position, Into::into).await
     }
@@ -139,10 +131,9 @@ impl Client {
         position: Position<'_>,
     ) -> Result<Option<Page<Attempt>>, Error> {
         let status = status(if succeeded { Delivery::Succeeded } else { Delivery::Failed });
-        let request = || {
-            self.request(Method::GET, &["app", application, "attempt", "endpoint", endpoint])
-                .query(&[("status", status), ("with_content", "false")])
-        };
+        let request = self
+            .request(Method::GET, &["app", application, "attempt", "endpoint", endpoint])
+            .query(&[("status", status), ("with_content", "false")]);
         let operation = "message-attempt.list-by-endpoint";
         self.page_by_time::<MessageAttemptOut, _>(operation, request, position, Into::into).await
     }
@@ -150,26 +141,25 @@ impl Client {
     async fn page_by_time<T: DeserializeOwned, U>(
         &self,
         operation: &'static str,
-        request: impl Fn() -> RequestBuilder,
+        request: RequestBuilder,
         position: Position<'_>,
         convert: impl Fn(T) -> U,
     ) -> Result<Option<Page<U>>, Error> {
-        let request = || match position {
-            Position::Newest(None) => request(),
-            Position::Newest(Some(before)) => request().query(&[("before", before.to_string())]),
-            Position::After(after) => request().query(&[("after", after.to_string())]),
-            Position::Next(iterator) => request().query(&[("iterator", iterator)]),
+        let request = match position {
+            Position::Newest(None) => request,
+            Position::Newest(Some(before)) => request.query(&[("before", before.to_string())]),
+            Position::After(after) => request.query(&[("after", after.to_string())]),
+            Position::Next(iterator) => request.query(&[("iterator", iterator)]),
         };
-        let read = self.read_page::<T>(operation, request).await;
-        Ok(none_if_not_found(read)?.map(|read| {
-            let mut list = read.list;
+        let list = self.read_page::<T>(operation, &request).await;
+        Ok(none_if_not_found(list)?.map(|(mut list, items)| {
             // An iterator backwards begins with `-`.
             if matches!(position, Position::After(_))
                 || matches!(position, Position::Next(iterator) if iterator.starts_with('-'))
             {
                 list.iterator = list.prev_iterator.take();
             }
-            page(list, convert)
+            page((list, items), convert)
         }))
     }
 
@@ -194,15 +184,15 @@ impl Client {
         let mut destinations = Vec::new();
         let mut from: Option<String> = None;
         loop {
-            let request = || {
-                let path = ["app", application, "msg", message, "endpoint"];
-                from_iterator(self.request(Method::GET, &path), from.as_deref())
-            };
+            let mut request = self.request(Method::GET, &["app", application, "msg", message, "endpoint"]);
+            if let Some(from) = &from {
+                request = request.query(&[("iterator", from)]);
+            }
             let operation = "message-attempt.list-attempted-destinations";
-            let read = self.read_page::<T>(operation, request).await;
-            let Some(ReadPage { list, requested }) = none_if_not_found(read)? else { return Ok(None) };
+            let list = self.read_page::<T>(operation, &request).await;
+            let Some((list, most)) = none_if_not_found(list)? else { return Ok(None) };
             // The open-source server says `done` on a full page of this list, although more may follow.
-            let is_last = list.done && list.data.len() < requested;
+            let is_last = list.done && list.data.len() < most;
             destinations.extend(list.data.into_iter().map(U::from));
             match list.iterator {
                 Some(next) if !is_last && from.as_ref() != Some(&next) => from = Some(next),

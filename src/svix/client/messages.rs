@@ -43,12 +43,11 @@ impl Client {
     /// the last attempts that failed got a response, or the message does not exist.
     pub async fn no_response(&self, application: &str, message: &str) -> Result<Option<String>, Error> {
         // Newest first; one page is enough for an explanation.
-        let request = || {
-            self.request(Method::GET, &["app", application, "attempt", "msg", message])
-                .query(&[("status", "2")])
-        };
-        let read = self.read_page::<MessageAttemptOut>("message-attempt.list-by-msg", request).await;
-        let attempts = none_if_not_found(read)?.map(|read| read.list.data).unwrap_or_default();
+        let request = self
+            .request(Method::GET, &["app", application, "attempt", "msg", message])
+            .query(&[("status", "2")]);
+        let list = self.read_page::<MessageAttemptOut>("message-attempt.list-by-msg", &request).await;
+        let attempts = none_if_not_found(list)?.map(|(list, _)| list.data).unwrap_or_default();
         let unanswered = attempts.into_iter().find(|attempt| attempt.response_status_code == 0);
         Ok(unanswered.map(|attempt| attempt.response))
     }

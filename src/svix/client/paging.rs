@@ -1,93 +1,90 @@
-//! Pages of lists, whose text is bounded: the items of a list are as large as tenants make them.
-//!
-//! A page begins with the most items that Svix allows. If its text exceeds [`MAX_PAGE_BODY`], it is not read to its end but
-//! requested again with fewer items, down to a single one, which may take more. Later pages of such a list begin with
-//! as many items as fitted, and with more again once they are small.
+//! Pages of lists. A page is read into memory as a whole, and what is in it was written by many people, so its size is bounded:
+//! a page that has too many bytes is requested again with fewer items.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 
-use crate::svix::errors::Error;
+use crate::svix::errors::{Error, ErrorKind};
 
-use super::{Body, Client, MAX_BODY, parse, wire};
+use super::{Client, MAX_BODY, Page, Received, parse, wire};
 
-/// Most items of a page: the most that Svix allows.
-const MAX_ITEMS: usize = 250;
-/// Most bytes of a page of more than one item. Five lists may be read at once.
-const MAX_PAGE_BODY: usize = 4 * 1024 * 1024;
+/// The most items of a page that Svix allows.
+const MOST_ITEMS: usize = 250;
+/// The most bytes of a page of more than one item: 250 items of 16 KiB.
+const MAX_PAGE: usize = 4 * 1024 * 1024;
+/// A page that is shorter than this is followed by one with more items.
+const SHORT_PAGE: usize = MAX_PAGE / 4;
 
-/// How many items the pages of a list have, by the operation that lists.
+/// How many items are requested at once, by operation.
 #[derive(Default)]
-pub(super) struct PageSizes(Mutex<BTreeMap<&'static str, usize>>);
+pub(super) struct PageSizes(Mutex<HashMap<&'static str, usize>>);
 
 impl PageSizes {
     fn of(&self, operation: &'static str) -> usize {
-        self.0.lock().get(operation).copied().unwrap_or(MAX_ITEMS)
+        self.0.lock().get(operation).copied().unwrap_or(MOST_ITEMS)
     }
 
-    fn set(&self, operation: &'static str, items: usize) {
-        let mut sizes = self.0.lock();
-        if items < MAX_ITEMS {
-            sizes.insert(operation, items);
-        } else {
-            sizes.remove(operation);
+    /// Records that a page of so many items has so many bytes, at least.
+    fn record(&self, operation: &'static str, items: usize, bytes: usize) {
+        let next = next_size(items, bytes);
+        if next != items {
+            self.0.lock().insert(operation, next);
         }
     }
 }
 
-/// Returns how many items are requested after a page of so many was too long. The next one is likely to fit: a quarter, as
-/// each attempt reads the text of a whole page.
-const fn fewer(items: usize) -> usize {
-    let items = items / 4;
-    if items == 0 { 1 } else { items }
-}
-
-/// Returns how many items the page after one of so many items and bytes has.
-const fn next_size(items: usize, bytes: usize) -> usize {
-    let is_small = bytes < MAX_PAGE_BODY / 4;
-    match items * 2 {
-        double if is_small && double < MAX_ITEMS => double,
-        _ if is_small => MAX_ITEMS,
+/// Returns how many items to request after a page of so many items had so many bytes, at least.
+fn next_size(items: usize, bytes: usize) -> usize {
+    match bytes {
+        bytes if bytes > MAX_PAGE => (items / 4).max(1),
+        bytes if bytes < SHORT_PAGE => (items * 2).min(MOST_ITEMS),
         _ => items,
     }
 }
 
-/// A page as it was read.
-pub(super) struct ReadPage<T> {
-    /// Its items.
-    pub list: wire::List<T>,
-    /// How many items were requested.
-    pub requested: usize,
-}
-
 impl Client {
-    /// Reads one page of a list. `request` is the request without the number of items.
+    /// Reads one page of a list, and returns the most items that it could have. The request has no `limit`.
     pub(super) async fn read_page<T: DeserializeOwned>(
         &self,
         operation: &'static str,
-        request: impl Fn() -> RequestBuilder,
-    ) -> Result<ReadPage<T>, Error> {
-        let sizes = &self.inner.page_sizes;
-        let mut requested = sizes.of(operation);
+        request: &RequestBuilder,
+    ) -> Result<(wire::List<T>, usize), Error> {
         loop {
-            let most = if requested == 1 { MAX_BODY } else { MAX_PAGE_BODY };
-            let limited = request().query(&[("limit", requested)]);
-            let (status, body) = self.exchange(operation, limited, most).await?;
-            match body {
-                Body::Whole(body) => {
-                    sizes.set(operation, next_size(requested, body.len()));
-                    return Ok(ReadPage { list: parse(operation, status, &body)?, requested });
+            let items = self.inner.page_sizes.of(operation);
+            // A request without a body can always be copied.
+            let Some(request) = request.try_clone() else {
+                let kind = ErrorKind::Transport("the request cannot be repeated".to_owned());
+                return Err(Error { operation, kind });
+            };
+            let most = if items == 1 { MAX_BODY } else { MAX_PAGE };
+            match self.send_within(operation, request.query(&[("limit", items)]), most).await? {
+                Received::Whole(status, body) => {
+                    self.inner.page_sizes.record(operation, items, body.len());
+                    return Ok((parse(operation, status, &body)?, items));
                 }
-                Body::Beginning(_) => {
-                    requested = fewer(requested);
-                    sizes.set(operation, requested);
+                Received::TooLong(_) if items > 1 => {
+                    self.inner.page_sizes.record(operation, items, usize::MAX);
                 }
+                Received::TooLong(status) => return Err(too_long(operation, status)),
             }
         }
     }
+}
+
+/// The error of a response that is longer than any that Svix gives.
+pub(super) fn too_long(operation: &'static str, status: reqwest::StatusCode) -> Error {
+    let message = format!("more than {MAX_BODY} bytes; is this address a Svix server?");
+    Error { operation, kind: ErrorKind::Answer { status: status.as_u16(), message } }
+}
+
+/// Converts the items of a page.
+pub(super) fn page<T, U>((list, _): (wire::List<T>, usize), convert: impl Fn(T) -> U) -> Page<U> {
+    // `done` says that it was the last page; the iterator is set on that one, too.
+    let next = if list.done { None } else { list.iterator };
+    Page { items: list.data.into_iter().map(convert).collect(), next }
 }
 
 #[cfg(test)]
@@ -95,18 +92,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_shrinks_to_one_item_and_grows_again() {
-        let mut sizes = vec![MAX_ITEMS];
-        while sizes.last() != Some(&1) {
-            sizes.push(fewer(sizes[sizes.len() - 1]));
-        }
-        assert_eq!(sizes, [250, 62, 15, 3, 1]);
-        assert_eq!(fewer(1), 1);
+    fn pages_become_shorter_until_one_item_and_longer_again() {
+        let too_long = std::iter::successors(Some(MOST_ITEMS), |items| {
+            (*items > 1).then(|| next_size(*items, MAX_PAGE + 1))
+        });
+        let short = std::iter::successors(Some(1), |items| {
+            (*items < MOST_ITEMS).then(|| next_size(*items, SHORT_PAGE - 1))
+        });
 
-        assert_eq!(next_size(1, MAX_PAGE_BODY), 1);
-        assert_eq!(next_size(3, MAX_PAGE_BODY / 4), 3);
-        assert_eq!(next_size(3, 1000), 6);
-        assert_eq!(next_size(200, 1000), MAX_ITEMS);
-        assert_eq!(next_size(MAX_ITEMS, 1000), MAX_ITEMS);
+        assert_eq!(too_long.collect::<Vec<_>>(), [250, 62, 15, 3, 1]);
+        assert_eq!(short.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 250]);
+        assert_eq!(next_size(3, MAX_PAGE), 3);
+        assert_eq!(next_size(1, usize::MAX), 1);
     }
 }

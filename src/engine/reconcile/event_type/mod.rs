@@ -49,7 +49,7 @@ async fn sync<H: Host>(
     let session = &*prepared.session;
 
     // 2. What Svix is to hold, and memory for it.
-    let _memory = ctx.memory.reserve(memory(event_type)).await;
+    let _memory = ctx.reserve(object, memory(event_type)).await;
     let desired = desired(ctx, object, event_type, &prepared.connection).await?;
 
     // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.
@@ -87,7 +87,7 @@ async fn sync<H: Host>(
     let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, unapplied, remote);
     if let ReadyState::Ready(_, message) = &mut outcome.ready {
         if wanted.schema.is_none() {
-            message.push_str("; no schema is declared, so any payload passes");
+            message.to_mut().push_str("; no schema is declared, so any payload passes");
         }
         name_other_declarers(ctx, object, message);
     }
@@ -98,7 +98,10 @@ async fn sync<H: Host>(
         Recorded::Failed { message, next } => {
             outcome.next = next;
             if let ReadyState::Ready(_, text) = &mut outcome.ready {
-                let _ = write!(text, "; the version of the schema is not kept in the history: {message}");
+                let _ = write!(
+                    text.to_mut(),
+                    "; the version of the schema is not kept in the history: {message}"
+                );
             }
         }
     }
