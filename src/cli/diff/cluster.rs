@@ -15,7 +15,10 @@ use kube::{
 use crate::{
     api::GROUP,
     cli::kubernetes::{KubernetesArguments, NoCluster},
-    controller::revisions::{self, RevisionOwner},
+    controller::{
+        KubernetesError,
+        revisions::{self, RevisionOwner},
+    },
     manifests::{self, Histories, History, Input, Loaded, Located, Origin},
     plan::compatibility::{self, RevisionReader},
 };
@@ -43,7 +46,7 @@ pub enum ClusterError {
         /// The kind.
         kind: &'static str,
         /// Why not.
-        source: kube::Error,
+        source: KubernetesError,
     },
 }
 
@@ -78,7 +81,10 @@ pub async fn load(arguments: &ClusterArguments, declared: &mut Loaded) -> Result
         };
         let mut parameters = ListParams::default().limit(500);
         loop {
-            let page = api.list(&parameters).await.map_err(|source| ClusterError::List { kind, source })?;
+            let page = api
+                .list(&parameters)
+                .await
+                .map_err(|error| ClusterError::List { kind, source: error.into() })?;
             items.extend(page.items.iter().map(|object| manifest(kind, group, version, object)));
             if kind == "WebhookEventType" {
                 uids.extend(page.items.into_iter().filter_map(|object| {
@@ -174,7 +180,7 @@ async fn add_config_maps(
         .collect();
     for (namespace, name) in needed {
         let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
-        let failed = |source| ClusterError::List { kind: "ConfigMap", source };
+        let failed = |error: kube::Error| ClusterError::List { kind: "ConfigMap", source: error.into() };
         let Some(object) = api.get_opt(&name).await.map_err(failed)? else { continue };
         let is_declared = declared.config_maps.iter().any(|located| {
             let metadata = &located.object.metadata;
