@@ -286,6 +286,7 @@ impl Workspace {
         self.rows.set_desired(&desired);
         self.runner.declare(desired.objects, desired.references);
         self.runner.references_changed();
+        self.rows.share_keys(|key| self.runner.shared_key(key));
         result
     }
 

@@ -33,7 +33,7 @@ use super::{
     registry::{Change, Registry},
     review::{Proposal, Reviewer},
     scratch::Scratches,
-    session::{Session, Sessions},
+    session::{ListedConnection, Session, Sessions},
     waiters::{Awaited, Waiters},
 };
 
@@ -65,6 +65,8 @@ pub struct Options {
     pub namespaces: Option<BTreeSet<String>>,
     /// Who sees the steps before they are carried out, if anybody does.
     pub reviewer: Option<Arc<dyn Reviewer>>,
+    /// A connection that another engine listed a moment ago.
+    pub listed: Option<ListedConnection>,
     /// Whether a Warning is published about an address from a Secret that Svix never delivers to. The embedded Svix
     /// delivers to each address.
     pub warns_of_unreachable: bool,
@@ -81,6 +83,7 @@ impl Default for Options {
             audit_interval: Duration::from_secs(300),
             namespaces: None,
             reviewer: None,
+            listed: None,
             warns_of_unreachable: true,
         }
     }
@@ -138,6 +141,7 @@ impl<H: Host> Context<H> {
     pub fn new(host: H, options: Options, metrics: Metrics) -> Self {
         Self {
             queue: Queue::new(options.concurrency),
+            sessions: Sessions::new(options.listed.clone()),
             host,
             options,
             metrics,
@@ -148,7 +152,6 @@ impl<H: Host> Context<H> {
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
             judging: Permits::new(heavy_tasks()),
-            sessions: Sessions::default(),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),
             seed: RandomState::new(),

@@ -162,7 +162,7 @@ async fn history(client: &Client, owner: RevisionOwner<'_>) -> History {
 }
 
 fn origin() -> Origin {
-    Origin { file: "cluster".to_owned(), line: 1 }
+    Origin { file: "cluster".into(), line: 1 }
 }
 
 /// Reads the ConfigMaps that schemas are in. One that does not exist is missing on the side that refers to it.

@@ -8,7 +8,7 @@ fn key(name: &str) -> ObjectKey {
 }
 
 fn key_in(namespace: &str, name: &str) -> ObjectKey {
-    ObjectKey { kind: Kind::Endpoint, namespace: namespace.into(), name: name.into() }
+    ObjectKey::new(Kind::Endpoint, namespace, name)
 }
 
 fn lane(name: &str) -> Lane {

@@ -1,6 +1,7 @@
 //! The desired endpoint: the spec with the values of its Secrets, in the form in which Svix keeps it.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
@@ -93,7 +94,7 @@ impl Desired {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Owned<'a> {
     /// Optional fields.
-    pub fields: &'a [String],
+    pub fields: &'a [Cow<'static, str>],
     /// Metadata keys.
     pub metadata_keys: &'a [String],
     /// The uid of the endpoint that status records: one that was adopted by its id keeps its own.

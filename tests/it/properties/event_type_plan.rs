@@ -1,5 +1,7 @@
 //! The plan of event types.
 
+use std::borrow::Cow;
+
 use super::*;
 
 prop_compose! {
@@ -25,7 +27,7 @@ prop_compose! {
     }
 }
 
-fn desired_event_type(spec: &Value, owned: &[String]) -> event_type::Desired {
+fn desired_event_type(spec: &Value, owned: &[Cow<'static, str>]) -> event_type::Desired {
     let object: WebhookEventType = serde_json::from_value(json!({
         "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
         "metadata": {"name": "a.one", "namespace": "team"}, "spec": spec,

@@ -34,7 +34,7 @@ fn of_other_mark<H: Host>(pass: &Pass<'_, H>, mark: &str) -> Ownership {
     if owner != pass.connection.spec.owner_id {
         return Ownership::OtherOwner;
     }
-    let key = ObjectKey { kind: Kind::Endpoint, namespace: namespace.into(), name: name.into() };
+    let key = ObjectKey::new(Kind::Endpoint, namespace, name);
     // Of what is not handed in, or cannot be decoded, nobody can say that it does not exist.
     let is_unknown = pass.ctx.options.namespaces.as_ref().is_some_and(|known| !known.contains(namespace))
         || pass.ctx.undecodable.lock().contains(&key);

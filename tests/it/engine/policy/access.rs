@@ -90,7 +90,7 @@ async fn tenants_cannot_reach_others_in_one_application() {
         harness.wait_for_reason(&by_uid.key(), "InvalidSpec").await.message,
         harness.wait_for_reason(&by_id.key(), "Conflict").await.message,
         harness.wait_for_reason(&observing.key(), "Differs").await.message,
-        difference(&harness, &observing.key()).to_string(),
+        difference(&harness, &observing.key()).to_string().into(),
     ];
     assert!(
         reported
