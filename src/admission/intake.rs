@@ -88,10 +88,13 @@ pub(super) async fn admit(State(intake): State<Intake>, request: Request<Body>, 
     if length > max {
         return Refusal::TooLarge.into_response();
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let times = BodyTimes { total: intake.limits.request, progress: intake.limits.body_progress };
     match intake.read(caller, body, length, times).await {
-        Ok((body, _memory)) => next.run(Request::from_parts(parts, body.into())).await,
+        Ok((body, sender, _memory)) => {
+            parts.extensions.insert(sender);
+            next.run(Request::from_parts(parts, body.into())).await
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -114,31 +117,31 @@ impl IntoResponse for Refusal {
 }
 
 impl Intake {
-    /// Reads a body of at most `length` bytes, with the memory for it if it needs any. The namespaces of a caller share what the
-    /// caller may have, because an API server is one caller for all tenants.
+    /// Reads a body of at most `length` bytes, with the memory for it if it needs any, and says whose it is. The namespaces of a
+    /// caller share what the caller may have, because an API server is one caller for all tenants.
     async fn read(
         &self,
         caller: Caller,
         mut body: Body,
         length: usize,
         times: BodyTimes,
-    ) -> Result<(Bytes, Option<Share>), Refusal> {
+    ) -> Result<(Bytes, Sender, Option<Share>), Refusal> {
         let mut read = Vec::with_capacity(length.min(UNRESERVED));
         let has_ended = read_until(&mut body, &mut read, UNRESERVED.min(length), length, times).await?;
-        if has_ended {
-            return Ok((read.into(), None));
-        }
         let sender = match namespace_of(&read) {
             namespace if namespace.is_empty() => Sender::at(caller),
             namespace => Sender::in_group(caller, self.namespaces.hash_one(namespace)),
         };
+        if has_ended {
+            return Ok((read.into(), sender, None));
+        }
         let memory = match length > UNRESERVED {
             true => Some(self.bodies.of(length).take(sender, length).await),
             false => None,
         };
         read.reserve_exact(length.saturating_sub(read.len()));
         while !read_until(&mut body, &mut read, usize::MAX, length, times).await? {}
-        Ok((read.into(), memory))
+        Ok((read.into(), sender, memory))
     }
 }
 

@@ -36,7 +36,7 @@ use crate::{
     memory::{self, MemoryBudget},
     plan::{compatibility::KeptVersions, revision::MAX_COMPARED},
     telemetry::AdmissionMetrics,
-    turns::{Caller, Permit, Permits},
+    turns::{Caller, Permit, Permits, Sender},
 };
 
 use super::{
@@ -192,14 +192,14 @@ fn router(shared: Shared, limits: Limits) -> Router {
 
 async fn validate(
     State(shared): State<Shared>,
-    Extension(caller): Extension<Caller>,
+    Extension(sender): Extension<Sender>,
     body: Bytes,
 ) -> Response {
     let started = Instant::now();
     // An event must not be admitted without validation because this process has just started.
     shared.known.catalogue.wait_loaded().await;
     // A panic, a defect of this program or of a library, fails this request and no other.
-    let Ok(reviewed) = reviewed(&shared, caller, body).await else {
+    let Ok(reviewed) = reviewed(&shared, sender, body).await else {
         shared.metrics.reviewed("other", "panicked", started.elapsed());
         return (StatusCode::INTERNAL_SERVER_ERROR, "internal error in svix-operator; see its log\n")
             .into_response();
@@ -215,25 +215,25 @@ async fn validate(
 }
 
 /// Reviews a request: at once where that takes little, else on another thread.
-async fn reviewed(shared: &Shared, caller: Caller, body: Bytes) -> Result<Reviewed, Panicked> {
+async fn reviewed(shared: &Shared, sender: Sender, body: Bytes) -> Result<Reviewed, Panicked> {
     let bytes = super::memory(&body);
     // A small body can be a large tree, and would wait for the memory of others.
     if body.len() <= judging::LARGE && bytes <= memory::SMALL && !may_compare(&body) {
-        let _permit = shared.turns.acquire_small(caller, &body).await;
-        let _memory = shared.turns.memory.reserve(bytes).await;
+        let _permit = shared.turns.acquire_small(sender.caller(), &body).await;
+        let _memory = shared.turns.memory.reserve(sender, bytes).await;
         let kept = KeptVersions::default();
         let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, &kept, effort))?;
         if let Some(reviewed) = reviewed {
             return Ok(reviewed);
         }
     }
-    let permit = shared.turns.acquire_large(caller, &body).await;
+    let permit = shared.turns.acquire_large(sender.caller(), &body).await;
     let history = shared.known.history.as_ref();
     let needed =
         history.and_then(|history| Some((history, history::needed(&body, &shared.known.directory)?)));
     // A page of a list is in memory beside what was read of it.
     let of_history = if needed.is_some() { 2 * MAX_COMPARED } else { 0 };
-    let memory = shared.turns.memory.reserve(bytes + of_history).await;
+    let memory = shared.turns.memory.reserve(sender, bytes + of_history).await;
     let kept = match needed {
         Some((history, event_type)) => history.kept_versions(&event_type).await,
         None => KeptVersions::default(),

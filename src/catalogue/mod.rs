@@ -24,7 +24,7 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::watch;
 pub use unknown::Unknown;
-pub use writer::{CatalogueWriter, Unusable};
+pub use writer::{CatalogueWriter, Compilation, Prepared, Unusable};
 
 use crate::{
     api::{JsonObject, PayloadPolicy},
@@ -93,7 +93,7 @@ struct Inner {
     unknown: RwLock<Unknown>,
     /// Called before each compilation.
     #[cfg(test)]
-    on_compile: Mutex<Option<Box<dyn Fn() + Send>>>,
+    on_compile: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
 /// What the catalogue has of an event type.
@@ -212,8 +212,8 @@ impl Catalogue {
 
     /// Has a test notice each compilation.
     #[cfg(test)]
-    pub(crate) fn on_compile(&self, on_compile: impl Fn() + Send + 'static) {
-        *self.inner.on_compile.lock() = Some(Box::new(on_compile));
+    pub(crate) fn on_compile(&self, on_compile: impl Fn() + Send + Sync + 'static) {
+        *self.inner.on_compile.lock() = Some(Arc::new(on_compile));
     }
 
     /// Whether an event type is declared.
@@ -264,6 +264,12 @@ impl Catalogue {
 
     fn insert(&self, connection: &str, name: &str, entry: Arc<Entry>) {
         self.change(connection, |table| Vec::from_iter(table.insert(name.into(), entry)));
+    }
+
+    /// Whether an event type is declared like this already.
+    #[must_use]
+    pub fn is_declared(&self, connection: &str, name: &str, declared: &Declared) -> bool {
+        self.present(connection, name, declared).is_some()
     }
 
     /// Returns the entry of an event type, if it is declared like this already.
@@ -427,8 +433,9 @@ impl Catalogue {
             return Ok(None);
         }
         #[cfg(test)]
-        if let Some(on_compile) = &*self.inner.on_compile.lock() {
-            on_compile();
+        {
+            let on_compile = self.inner.on_compile.lock().clone();
+            on_compile.iter().for_each(|on_compile| on_compile());
         }
         let compiled = Compiled::new_within(&schema.to_value(), *format_assertion, effort);
         if effort.is_exceeded() {

@@ -4,28 +4,46 @@
 //! everybody.
 //!
 //! # Guarantees
-//! - One schema is compiled at a time, whatever the number of declarations that wait.
-//! - Declarations take effect in the order in which they were handed in.
+//! - At most two schemas are compiled at a time, whatever the number of declarations that wait, and at most one of them takes
+//!   longer than about a millisecond.
 //! - A panic, a defect of this program or of a library, is an error of the one declaration.
+//!
+//! # Assumptions
+//! - The caller decides in which order declarations are compiled, and whether what was compiled is still declared
+//!   when it is inserted.
 
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     judging::{Panicked, thoroughly},
-    schema::InvalidSchema,
-    turns::{Caller, Permit, Permits},
+    schema::{Effort, InvalidSchema},
+    turns::{Caller, Permits},
 };
 
 use super::{Catalogue, Declared, Entry};
 
-/// A handle that changes a catalogue. Cheap to clone; all clones wait for each other.
+/// A handle that changes a catalogue. Cheap to clone; all clones share the turns of compilations.
 #[derive(Clone)]
 pub struct CatalogueWriter {
     catalogue: Catalogue,
-    /// One permit. It is carried along to the thread that compiles, so that it is not free while that thread works, even
+    /// One permit each. It is carried along to the thread that compiles, so that it is not free while that thread works, even
     /// if nobody waits for the result any more.
-    turns: Permits,
+    brief: Permits,
+    thorough: Permits,
 }
+
+/// How long compiling a schema may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compilation {
+    /// About a millisecond. A schema that takes longer is not compiled.
+    Brief,
+    /// As long as it takes.
+    Thorough,
+}
+
+/// A declaration that can be used and that is not in force yet.
+#[derive(Clone)]
+pub struct Prepared(Arc<Entry>);
 
 /// Why a declaration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +60,7 @@ impl CatalogueWriter {
     /// Returns a writer of this catalogue. There should be one for each catalogue.
     #[must_use]
     pub fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, turns: Permits::new(1) }
+        Self { catalogue, brief: Permits::new(1), thorough: Permits::new(1) }
     }
 
     /// Returns the catalogue.
@@ -51,17 +69,41 @@ impl CatalogueWriter {
         &self.catalogue
     }
 
-    /// Sets the declaration of an event type. If its schema cannot be used, the one before it stays.
-    pub async fn put(&self, connection: &str, name: &str, declared: Declared) -> Result<(), Unusable> {
-        let permit = self.acquire().await;
-        let (permit, entry) = self.compile(permit, connection, name, declared).await?;
-        self.catalogue.insert(connection, name, entry?);
-        drop(permit);
-        Ok(())
+    /// Compiles the schema of a declaration. `None`: that takes longer than it may.
+    pub async fn prepare(
+        &self,
+        how: Compilation,
+        connection: &str,
+        name: &str,
+        declared: Declared,
+    ) -> Result<Option<Prepared>, Unusable> {
+        if let Some(present) = self.catalogue.present(connection, name, &declared) {
+            return Ok(Some(Prepared(present)));
+        }
+        let turns = match how {
+            Compilation::Brief => &self.brief,
+            Compilation::Thorough => &self.thorough,
+        };
+        let permit = turns.acquire(Caller::INTERNAL, "").await;
+        let catalogue = self.catalogue.clone();
+        let compiled = thoroughly(permit, move |full| {
+            let brief = Effort::brief();
+            let effort = if how == Compilation::Brief { &brief } else { full };
+            let entry = Arc::new(Entry::new(declared));
+            let checked = catalogue.check(&entry, effort);
+            // What a brief effort says of a schema that exceeds it is not valid.
+            (!brief.is_exceeded()).then(|| checked.map(|()| entry))
+        });
+        Ok(compiled.await?.transpose()?.map(Prepared))
     }
 
-    /// Replaces all event types of a connection at once. Returns those whose schema cannot be used; of them the one before
-    /// stays.
+    /// Sets the declaration of an event type.
+    pub fn insert(&self, connection: &str, name: &str, prepared: Prepared) {
+        self.catalogue.insert(connection, name, prepared.0);
+    }
+
+    /// Replaces all event types of a connection at once, when the schemas of all of them are compiled, one after the other.
+    /// Returns those whose schema cannot be used; of them the one before stays.
     pub async fn replace(
         &self,
         connection: &str,
@@ -69,64 +111,31 @@ impl CatalogueWriter {
     ) -> Vec<(String, Unusable)> {
         let mut unusable = Vec::new();
         let mut table = HashMap::new();
-        let mut permit = self.acquire().await;
         for (name, declared) in all {
-            let entry = match self.compile(permit, connection, &name, declared).await {
-                Ok((returned, entry)) => {
-                    permit = returned;
-                    entry.map_err(Unusable::from)
-                }
-                Err(panicked) => {
-                    permit = self.acquire().await;
-                    Err(panicked.into())
-                }
-            };
-            let entry = match entry {
-                Ok(entry) => Some(entry),
+            let entry = match self.prepare(Compilation::Thorough, connection, &name, declared).await {
+                Ok(prepared) => prepared.map(|Prepared(entry)| entry),
                 Err(error) => {
-                    let before = self.catalogue.entry(connection, &name);
                     unusable.push((name.clone(), error));
-                    before
+                    self.catalogue.entry(connection, &name)
                 }
             };
             table.extend(entry.map(|entry| (name.into(), entry)));
         }
         self.catalogue.replace_table(connection, table);
-        drop(permit);
         unusable
-    }
-
-    async fn acquire(&self) -> Permit {
-        self.turns.acquire(Caller::INTERNAL, "").await
-    }
-
-    /// Returns the entry of a declaration, and the permit.
-    async fn compile(
-        &self,
-        permit: Permit,
-        connection: &str,
-        name: &str,
-        declared: Declared,
-    ) -> Result<(Permit, Result<Arc<Entry>, InvalidSchema>), Panicked> {
-        if let Some(present) = self.catalogue.present(connection, name, &declared) {
-            return Ok((permit, Ok(present)));
-        }
-        let catalogue = self.catalogue.clone();
-        thoroughly((), move |effort| {
-            let entry = Arc::new(Entry::new(declared));
-            let checked = catalogue.check(&entry, effort);
-            (permit, checked.map(|()| entry))
-        })
-        .await
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::pin::pin;
+    use std::sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    };
 
     use futures::poll;
+    use parking_lot::Mutex;
     use serde_json::json;
 
     use super::*;
@@ -147,8 +156,20 @@ mod tests {
         Declared { schema: Some(JsonObject::from_value(&json!({"type": "strin"})).unwrap()), ..requires("") }
     }
 
+    /// A schema that takes longer than a brief compilation may.
+    fn large() -> Declared {
+        let schema = json!({"required": ["one"], "description": "x".repeat(20_000)});
+        Declared { schema: Some(JsonObject::from_value(&schema).unwrap()), ..requires("") }
+    }
+
     fn is_valid(catalogue: &Catalogue, key: &str) -> bool {
         catalogue.judge("c", "a.b", &json!({ key: 1 })) == Judgement::Valid
+    }
+
+    async fn put(writer: &CatalogueWriter, name: &str, declared: Declared) -> Result<(), Unusable> {
+        let prepared = writer.prepare(Compilation::Thorough, "c", name, declared).await?;
+        writer.insert("c", name, prepared.unwrap());
+        Ok(())
     }
 
     /// On one thread: while a thread of the runtime compiled, nothing else would run.
@@ -157,44 +178,61 @@ mod tests {
         let catalogue = Catalogue::default();
         let writer = CatalogueWriter::new(catalogue.clone());
         let here = std::thread::current().id();
-        let compiling = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let compiling = Arc::new(Mutex::new(Vec::new()));
 
         catalogue.on_compile({
             let compiling = compiling.clone();
             move || compiling.lock().push(std::thread::current().id())
         });
-        writer.put("c", "a.b", requires("one")).await.unwrap();
+        put(&writer, "a.b", requires("one")).await.unwrap();
+        assert!(writer.prepare(Compilation::Brief, "c", "a.e", requires("one")).await.unwrap().is_some());
         let all = ["a.b", "a.c", "a.d"].map(|name| (name.to_owned(), requires("two")));
         assert!(writer.replace("c", all).await.is_empty());
 
         let compiling = compiling.lock();
-        assert_eq!(compiling.len(), 4);
+        assert_eq!(compiling.len(), 5);
         assert!(!compiling.contains(&here), "compiled on the thread of the runtime");
     }
 
     #[tokio::test]
-    async fn declarations_take_effect_in_their_order() {
+    async fn small_schemas_do_not_wait_for_large_ones() {
         let catalogue = Catalogue::default();
         let writer = CatalogueWriter::new(catalogue.clone());
-        let turn = writer.acquire().await;
-        let mut first = pin!(writer.put("c", "a.b", requires("one")));
-        let mut second = pin!(writer.put("c", "a.b", requires("two")));
-        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        let (begun, has_begun) = mpsc::channel();
+        let (finish, finished) = mpsc::channel::<()>();
+        let (compilations, finished) = (Arc::new(AtomicUsize::new(0)), Mutex::new(finished));
+        catalogue.on_compile({
+            let compilations = compilations.clone();
+            move || {
+                if compilations.fetch_add(1, Ordering::SeqCst) == 0 {
+                    begun.send(()).unwrap();
+                    let _ = finished.lock().recv();
+                }
+            }
+        });
 
-        drop(turn);
-        let (second, first) = futures::join!(second, first);
+        assert!(writer.prepare(Compilation::Brief, "c", "a.b", large()).await.unwrap().is_none());
+        let mut long = Box::pin(put(&writer, "a.b", large()));
+        let mut waits = Box::pin(put(&writer, "a.c", large()));
+        assert!(poll!(&mut long).is_pending() && poll!(&mut waits).is_pending());
+        has_begun.recv().unwrap();
+        let short = writer.prepare(Compilation::Brief, "c", "a.d", requires("one")).await;
 
-        assert!(first.is_ok() && second.is_ok());
-        assert!(is_valid(&catalogue, "two") && !is_valid(&catalogue, "one"));
+        assert!(short.unwrap().is_some());
+        assert_eq!(compilations.load(Ordering::SeqCst), 2, "of the long ones, one at a time");
+        drop(finish);
+        long.await.unwrap();
+        waits.await.unwrap();
+        assert!(is_valid(&catalogue, "one"));
     }
 
     #[tokio::test]
     async fn a_schema_that_cannot_be_used_replaces_none() {
         let catalogue = Catalogue::default();
         let writer = CatalogueWriter::new(catalogue.clone());
-        writer.put("c", "a.b", requires("one")).await.unwrap();
+        put(&writer, "a.b", requires("one")).await.unwrap();
 
-        assert!(writer.put("c", "a.b", broken()).await.is_err());
+        assert!(put(&writer, "a.b", broken()).await.is_err());
         let all = ["a.b", "a.c"].map(|name| (name.to_owned(), broken()));
         let unusable = writer.replace("c", all).await;
 

@@ -9,6 +9,7 @@ mod connections;
 mod declarations;
 mod endpoints;
 mod feed;
+mod pending;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -81,16 +82,17 @@ pub async fn feed_event_types(
                         continue;
                     }
                     match decoded(object) {
-                        (name, Some(declaring)) => feed.apply(name, declaring).await,
+                        (name, Some(declaring)) => feed.apply(name, declaring),
                         (name, None) => feed.mark_unreadable([name]),
                     }
                 }
-                Change::Deleted(name) => feed.remove(&name).await,
+                Change::Deleted(name) => feed.remove(&name),
                 Change::Forbidden => {}
             },
-            Some(config_map) = config_maps.recv() => feed.config_map_changed(&config_map).await,
-            Ok(()) = connections.changed() => feed.rules_changed().await,
-            Ok(()) = namespaces.changed() => feed.rules_changed().await,
+            Some(config_map) = config_maps.recv() => feed.config_map_changed(&config_map),
+            Ok(()) = connections.changed() => feed.rules_changed(),
+            Ok(()) = namespaces.changed() => feed.rules_changed(),
+            () = feed.advance() => {}
         }
     }
 }

@@ -15,12 +15,12 @@ use crate::{
     api::{Adoption, Reason, SvixConnection},
     catalogue::Catalogue,
     judging::{self, Panicked},
-    memory::MemoryBudget,
+    memory::{MemoryBudget, MemoryPermit},
     plan::{Cause, ReconcileError, claims},
     schema::{Effort, Place},
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
-    turns::{Caller, Permits, heavy_tasks},
+    turns::{Caller, Permits, Sender, heavy_tasks},
 };
 
 use super::{
@@ -122,7 +122,7 @@ pub struct Context<H: Host> {
     pub audits: Audits,
     /// The schemas that events are judged by, as far as they were needed.
     pub catalogue: Catalogue,
-    /// The memory that reconcilers take for large objects.
+    /// The memory that reconcilers take for objects. [`Self::reserve`] takes it for the namespace of one.
     pub memory: MemoryBudget,
     /// Judgements that take long are made few at once, and namespaces take turns.
     pub judging: Permits,
@@ -156,6 +156,12 @@ impl<H: Host> Context<H> {
             references: watch::Sender::new(()),
             seed: RandomState::new(),
         }
+    }
+
+    /// Waits for so many bytes of memory for an object. Namespaces take turns, and none has all.
+    pub async fn reserve(&self, object: &Object, bytes: usize) -> MemoryPermit {
+        let sender = Sender::at(Caller::namespace(&object.key().namespace));
+        self.memory.reserve(sender, bytes).await
     }
 
     /// Forgets what is remembered of an object that does not exist any more.

@@ -429,20 +429,20 @@ impl Service {
         let bytes = message::memory(body);
         // A small body can be a large tree, and would wait for the memory of others.
         if body.len() <= judging::LARGE && bytes <= memory::SMALL {
-            let _memory = self.reserve(bytes).await?;
+            let _memory = self.reserve(sender, bytes).await?;
             if let Some(judged) = judging::briefly(&judge).map_err(internal_error)? {
                 return Ok(judged);
             }
         }
         // A permit comes before memory: a request that has memory waits for nothing else.
         let turn = self.turns.acquire(sender.caller(), &sender.group().to_string()).await;
-        let memory = self.reserve(bytes).await?;
+        let memory = self.reserve(sender, bytes).await?;
         judging::thoroughly((turn, memory), judge).await.map_err(internal_error)
     }
 
     /// Waits for the memory that judging a body takes. Most bodies do not have to wait.
-    async fn reserve(&self, bytes: usize) -> Result<MemoryPermit, Rejection> {
-        let reserve = self.options.memory.reserve(bytes);
+    async fn reserve(&self, sender: Sender, bytes: usize) -> Result<MemoryPermit, Rejection> {
+        let reserve = self.options.memory.reserve(sender, bytes);
         let reserved = tokio::time::timeout(self.options.limits.body_timeout, reserve).await;
         reserved.map_err(|_| Rejection::overloaded("Too many large payloads are judged; try again later."))
     }

@@ -2,8 +2,9 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasher as _, RandomState},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -12,24 +13,40 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::Turns;
 
-/// One caller, by its address: an IPv4 address, or the /64 network of an IPv6 address, all of which one host can use.
+/// One caller, by its address: an IPv4 address, or the /64 network of an IPv6 address, all of which one host can use. Where this
+/// process works by itself, it does so for a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Caller(IpAddr);
+pub struct Caller(Origin);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    Address(IpAddr),
+    /// A digest of its name.
+    Namespace(u64),
+}
 
 impl Caller {
     /// This process itself, for what no host asked for.
-    pub const INTERNAL: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    pub const INTERNAL: Self = Self(Origin::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+
+    /// Returns the caller that a namespace is, for what this process does with its objects.
+    #[must_use]
+    pub fn namespace(name: &str) -> Self {
+        // No tenant can choose a name with the digest of another one.
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(Origin::Namespace(KEY.hash_one(name)))
+    }
 
     /// Returns the caller at this address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
-        match address.to_canonical() {
+        Self(Origin::Address(match address.to_canonical() {
             IpAddr::V6(address) => {
                 let network = u128::from(address) & !u128::from(u64::MAX);
-                Self(IpAddr::V6(Ipv6Addr::from(network)))
+                IpAddr::V6(Ipv6Addr::from(network))
             }
-            address @ IpAddr::V4(_) => Self(address),
-        }
+            address @ IpAddr::V4(_) => address,
+        }))
     }
 }
 

@@ -132,6 +132,12 @@ impl Shares {
     /// Waits until the sender may have a share. One of more than the total is the total.
     pub async fn take(&self, sender: Sender, amount: usize) -> Share {
         let amount = amount.min(self.total);
+        {
+            let mut state = self.state.lock();
+            if state.waiting.is_empty() && state.try_add(sender, amount, self.total) {
+                return Share { shares: Some(self.clone()), sender, amount };
+            }
+        }
         loop {
             let (granted, share) = oneshot::channel();
             let mut place = {
@@ -181,6 +187,16 @@ impl Share {
             self.amount += more;
         }
         is_added
+    }
+
+    /// Returns all of it but so much.
+    pub fn shrink(&mut self, amount: usize) {
+        let surplus = self.amount.saturating_sub(amount);
+        let Some(shares) = self.shares.as_ref().filter(|_| surplus > 0) else { return };
+        self.amount -= surplus;
+        let mut state = shares.state.lock();
+        state.remove(self.sender, surplus);
+        shares.grant(&mut state);
     }
 
     /// Returns its size.

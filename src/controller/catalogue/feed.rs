@@ -1,17 +1,26 @@
 //! What the objects of a cluster declare, and the catalogue and directory that follow from it.
+//!
+//! # Flow
+//! 1. A change is taken in at once: who owns the event type, and whether the schema in force may stay.
+//! 2. The schema of the owner waits for its turn ([`Pending`]), and [`Feed::advance`] compiles it. Until then the previous one
+//!    stays in force; an event type that has none is unknown, so that nobody takes it for undeclared.
+//!
+//! # Guarantees
+//! - The first list is taken in as a whole: before that, nothing is judged.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
 use crate::{
     api::{SvixConnectionSpec, WebhookEventType},
-    catalogue::{CatalogueWriter, Declared, Directory, Holder, Unusable},
+    catalogue::{CatalogueWriter, Declared, Directory, Holder, Prepared, Unusable},
     plan::{
         access,
         claims::{Declaration, Standing},
@@ -26,6 +35,7 @@ use super::{
         watch::NamespacedName,
     },
     declarations::{Declarations, Entry, EventTypeId},
+    pending::{Pending, Turn},
     schema::declared,
 };
 
@@ -45,12 +55,32 @@ pub(super) struct Feed {
     writer: CatalogueWriter,
     directory: Directory,
     declarations: Declarations,
+    /// Whether the first list was taken in.
+    is_filled: bool,
+    pending: Pending,
+    /// The event types whose turn it is.
+    compiling: FuturesUnordered<BoxFuture<'static, Compiled>>,
     /// The watches of ConfigMaps, by namespace: one in each that refers to a ConfigMap.
     watches: HashMap<Arc<str>, WatchTask>,
     /// ConfigMaps that changed.
     changes: mpsc::UnboundedSender<NamespacedName>,
     /// Objects that cannot be decoded and never could: each may declare any event type.
     unreadable: BTreeSet<NamespacedName>,
+}
+
+/// What became of an event type whose turn it was.
+struct Compiled {
+    turn: Turn,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// The schema cannot be read now. The log says why.
+    Unread,
+    /// It takes longer than it may in this turn.
+    TakesLonger,
+    Prepared(Prepared),
+    Unusable(Unusable),
 }
 
 impl Feed {
@@ -66,6 +96,9 @@ impl Feed {
             writer,
             directory,
             declarations: Declarations::default(),
+            is_filled: false,
+            pending: Pending::default(),
+            compiling: FuturesUnordered::new(),
             watches: HashMap::new(),
             changes,
             unreadable: BTreeSet::new(),
@@ -73,7 +106,9 @@ impl Feed {
     }
 
     /// Takes in a complete list.
-    pub async fn replace(&mut self, list: List) {
+    pub async fn replace(&mut self, mut list: List) {
+        let unreadable: Vec<_> =
+            list.iter().filter(|(_, object)| object.is_none()).map(|(name, _)| name.clone()).collect();
         let before: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
         let deleted: Vec<_> = self.declarations.objects().map(|(object, _)| object.clone()).collect();
         for deleted in deleted.iter().filter(|object| !list.contains_key(*object)) {
@@ -84,49 +119,64 @@ impl Feed {
                 self.declarations.set(name, Some(declaring.entry.clone()));
             }
         }
-
-        let mut tables: HashMap<String, Vec<(String, Declared)>> = HashMap::new();
-        // Event types whose schema is not known now: the previous one stays in force.
-        let mut retained: HashSet<EventTypeId> = HashSet::new();
-        let declared_now: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
-        for event_type in &declared_now {
-            let is_revoked = self.is_revoked(event_type);
-            let Some(owner) = self.publish_owner(event_type) else { continue };
-            let declared = match list.get(&owner) {
-                Some(Some(declaring)) => declared(&self.client, &declaring.object).await,
-                _ => None,
-            };
-            match declared {
-                Some(declared) => {
-                    let table = tables.entry(event_type.connection.clone()).or_default();
-                    table.push((event_type.name.clone(), declared));
-                }
-                None if is_revoked => {
-                    self.writer.catalogue().remove(&event_type.connection, &event_type.name)
-                }
-                None => {
-                    retained.insert(event_type.clone());
-                }
+        let declared: Vec<EventTypeId> = self.declarations.event_types().cloned().collect();
+        if self.is_filled {
+            let gone = before.iter().filter(|event_type| !self.declarations.has(event_type)).cloned();
+            for event_type in gone.collect::<Vec<_>>() {
+                self.update(&event_type, None);
             }
-        }
-        for event_type in before.iter().filter(|event_type| !self.declarations.has(event_type)) {
-            self.publish_owner(event_type);
-            self.record_unknown(event_type);
-        }
-        let connections: HashSet<_> =
-            before.into_iter().chain(declared_now).map(|event_type| event_type.connection).collect();
-        for connection in connections {
-            let table = tables.remove(&connection).unwrap_or_default();
-            self.replace_connection(connection, table, &retained).await;
-        }
-        for event_type in self.declarations.event_types() {
-            self.record_unknown(event_type);
+            for event_type in &declared {
+                self.update_unless_present(event_type, &mut list).await;
+            }
+        } else {
+            self.fill(&declared, &list).await;
+            self.is_filled = true;
         }
         self.unreadable.clear();
-        self.mark_unreadable(
-            list.iter().filter(|(_, object)| object.is_none()).map(|(name, _)| name.clone()),
-        );
+        self.mark_unreadable(unreadable);
         self.watch_config_maps();
+    }
+
+    /// Takes in all event types of the first list.
+    async fn fill(&mut self, event_types: &[EventTypeId], list: &List) {
+        let mut tables: HashMap<String, Vec<(String, Declared)>> = HashMap::new();
+        for event_type in event_types {
+            let Some(owner) = self.publish_owner(event_type) else { continue };
+            if let Some(Some(declaring)) = list.get(&owner)
+                && let Some(declared) = declared(&self.client, &declaring.object).await
+            {
+                let table = tables.entry(event_type.connection.clone()).or_default();
+                table.push((event_type.name.clone(), declared));
+            }
+        }
+        for (connection, table) in tables {
+            for (name, error) in self.writer.replace(&connection, table).await {
+                warn_invalid(&EventTypeId { connection: connection.clone(), name }, &error);
+            }
+        }
+        for event_type in event_types {
+            self.record_unknown(event_type);
+        }
+    }
+
+    /// Takes in an event type of a list, unless its owner is the one before, and its schema is in force already or cannot be
+    /// decoded.
+    async fn update_unless_present(&mut self, event_type: &EventTypeId, list: &mut List) {
+        let Some((owner, _)) = self.owner(event_type) else { return self.update(event_type, None) };
+        let is_same_owner = self.published_owner(event_type).as_ref() == Some(&owner);
+        let object = match list.get_mut(&owner).map(Option::take) {
+            Some(Some(declaring)) => Some(declaring.object),
+            Some(None) if is_same_owner => return self.record_unknown(event_type),
+            _ => None,
+        };
+        if let Some(object) = object.as_ref().filter(|it| is_same_owner && it.spec.schema_from.is_none())
+            && let Some(declared) = declared(&self.client, object).await
+            && self.writer.catalogue().is_declared(&event_type.connection, &event_type.name, &declared)
+        {
+            self.publish_owner(event_type);
+            return self.pending.cancel(event_type);
+        }
+        self.update(event_type, object.map(|object| (owner, object)));
     }
 
     /// Records objects that cannot be decoded, except those whose earlier version is in force.
@@ -161,126 +211,108 @@ impl Feed {
         });
     }
 
-    /// Replaces the schemas of a connection. Those of `retained` stay.
-    async fn replace_connection(
-        &self,
-        connection: String,
-        table: Vec<(String, Declared)>,
-        retained: &HashSet<EventTypeId>,
-    ) {
-        if !retained.iter().any(|event_type| event_type.connection == connection) {
-            for (name, error) in self.writer.replace(&connection, table).await {
-                warn_invalid(&EventTypeId { connection: connection.clone(), name }, &error);
-            }
-            return;
-        }
-        let names: HashSet<_> = table.iter().map(|(name, _)| name.clone()).collect();
-        for (name, declared) in table {
-            self.put(&EventTypeId { connection: connection.clone(), name }, declared).await;
-        }
-        for name in self.writer.catalogue().names(&connection) {
-            let event_type = EventTypeId { connection: connection.clone(), name };
-            if !names.contains(&event_type.name) && !retained.contains(&event_type) {
-                self.writer.catalogue().remove(&event_type.connection, &event_type.name);
-            }
-        }
-    }
-
     /// Takes in an object that was created or changed.
-    pub async fn apply(&mut self, name: NamespacedName, declaring: Declaring) {
+    pub fn apply(&mut self, name: NamespacedName, declaring: Declaring) {
         self.mark_readable(&name);
         let Declaring { entry, object } = declaring;
         let event_type = entry.event_type();
         let before = self.declarations.set(&name, Some(entry)).map(|before| before.event_type());
         if let Some(before) = before.filter(|before| *before != event_type) {
-            self.update(&before, None).await;
+            self.update(&before, None);
         }
         self.watch_config_maps();
-        self.update(&event_type, Some((name, object))).await;
+        self.update(&event_type, Some((name, object)));
     }
 
     /// Takes in that an object was deleted.
-    pub async fn remove(&mut self, name: &NamespacedName) {
+    pub fn remove(&mut self, name: &NamespacedName) {
         self.mark_readable(name);
         if let Some(before) = self.declarations.set(name, None) {
-            self.update(&before.event_type(), None).await;
+            self.update(&before.event_type(), None);
         }
         self.watch_config_maps();
     }
 
     /// Reads a ConfigMap again, if a schema is in it.
-    pub async fn config_map_changed(&mut self, config_map: &NamespacedName) {
+    pub fn config_map_changed(&mut self, config_map: &NamespacedName) {
         let refers = |(object, entry): &(&NamespacedName, &Entry)| {
             object.namespace == config_map.namespace && entry.config_map.as_deref() == Some(&*config_map.name)
         };
         let referring = self.declarations.objects().filter(refers);
         let event_types: Vec<_> = referring.map(|(_, entry)| entry.event_type()).collect();
         for event_type in event_types {
-            self.update(&event_type, None).await;
+            self.update(&event_type, None);
         }
     }
 
     /// Updates the event types that have another owner by the present rules of connections and labels of namespaces.
-    pub async fn rules_changed(&self) {
+    pub fn rules_changed(&mut self) {
         let is_stale = |event_type: &&EventTypeId| {
             let owner = self.owner(event_type).map(|(owner, _)| owner);
             owner != self.published_owner(event_type)
         };
         let stale: Vec<_> = self.declarations.event_types().filter(is_stale).cloned().collect();
         for event_type in stale {
-            self.update(&event_type, None).await;
+            self.update(&event_type, None);
         }
     }
 
-    /// Takes in what the owner of an event type declares, and records whether there is a schema. `known` is an object that
-    /// was just read.
-    async fn update(&self, event_type: &EventTypeId, known: Option<(NamespacedName, WebhookEventType)>) {
-        self.update_schema(event_type, known).await;
-        self.record_unknown(event_type);
+    /// Compiles the schemas that wait, in turns, until one of them is taken in; never ends while none waits. Cancelling
+    /// it loses none.
+    pub async fn advance(&mut self) {
+        while let Some(turn) = self.pending.next() {
+            let (client, writer) = (self.client.clone(), self.writer.clone());
+            self.compiling.push(compile(client, writer, turn).boxed());
+        }
+        match self.compiling.next().await {
+            Some(compiled) => self.take_in(compiled),
+            None => std::future::pending().await,
+        }
     }
 
-    async fn update_schema(
-        &self,
-        event_type: &EventTypeId,
-        known: Option<(NamespacedName, WebhookEventType)>,
-    ) {
+    /// Takes in all that waits.
+    #[cfg(test)]
+    pub async fn settle(&mut self) {
+        while !self.pending.is_empty() {
+            self.advance().await;
+        }
+    }
+
+    /// Takes in a schema that was compiled, if it is still declared.
+    fn take_in(&mut self, compiled: Compiled) {
+        let Compiled { turn: Turn { event_type, compilation, owner, object }, outcome } = compiled;
+        if !self.pending.end(&event_type, compilation) {
+            return;
+        }
+        match outcome {
+            Outcome::Unread => {}
+            Outcome::TakesLonger => return self.pending.repeat(&event_type, owner, object),
+            Outcome::Prepared(prepared) => {
+                self.writer.insert(&event_type.connection, &event_type.name, prepared);
+            }
+            Outcome::Unusable(error) => warn_invalid(&event_type, &error),
+        }
+        self.record_unknown(&event_type);
+    }
+
+    /// Takes in that an event type may have another owner or another schema, which waits for its turn. `known` is an object
+    /// that was just read.
+    fn update(&mut self, event_type: &EventTypeId, known: Option<(NamespacedName, WebhookEventType)>) {
         let EventTypeId { connection, name } = event_type;
         if self.is_revoked(event_type) {
             self.writer.catalogue().remove(connection, name);
         }
-        let Some(owner) = self.publish_owner(event_type) else {
-            self.writer.catalogue().remove(connection, name);
-            return;
-        };
-        let object = match known.filter(|(name, _)| *name == owner) {
-            Some((_, object)) => Some(object),
-            None => self.read(&owner).await,
-        };
-        if let Some(object) = object
-            && let Some(declared) = declared(&self.client, &object).await
-        {
-            self.put(event_type, declared).await;
+        match self.publish_owner(event_type) {
+            Some(owner) => {
+                let object = known.filter(|(name, _)| *name == owner).map(|(_, object)| object);
+                self.pending.push(event_type, owner, object);
+            }
+            None => {
+                self.writer.catalogue().remove(connection, name);
+                self.pending.cancel(event_type);
+            }
         }
-    }
-
-    async fn read(&self, object: &NamespacedName) -> Option<WebhookEventType> {
-        let NamespacedName { namespace, name } = object;
-        let api: Api<WebhookEventType> = Api::namespaced(self.client.clone(), namespace);
-        api.get_opt(name).await.unwrap_or_else(|error| {
-            let error = describe(&error);
-            tracing::warn!(
-                %namespace, %name, error,
-                "the WebhookEventType cannot be read; what is known of it stays in force"
-            );
-            None
-        })
-    }
-
-    async fn put(&self, event_type: &EventTypeId, declared: Declared) {
-        let EventTypeId { connection, name } = event_type;
-        if let Err(error) = self.writer.put(connection, name, declared).await {
-            warn_invalid(event_type, &error);
-        }
+        self.record_unknown(event_type);
     }
 
     /// Records the owner of an event type in the directory, and returns it.
@@ -357,6 +389,38 @@ impl Feed {
             self.watches.insert(namespace, task);
         }
     }
+}
+
+/// Reads what the owner of an event type declares, and compiles its schema.
+async fn compile(client: Client, writer: CatalogueWriter, mut turn: Turn) -> Compiled {
+    if turn.object.is_none() {
+        turn.object = read(&client, &turn.owner).await;
+    }
+    let declared = match &turn.object {
+        Some(object) => declared(&client, object).await,
+        None => None,
+    };
+    let Some(declared) = declared else { return Compiled { turn, outcome: Outcome::Unread } };
+    let EventTypeId { connection, name } = &turn.event_type;
+    let outcome = match writer.prepare(turn.compilation, connection, name, declared).await {
+        Ok(Some(prepared)) => Outcome::Prepared(prepared),
+        Ok(None) => Outcome::TakesLonger,
+        Err(error) => Outcome::Unusable(error),
+    };
+    Compiled { turn, outcome }
+}
+
+async fn read(client: &Client, object: &NamespacedName) -> Option<WebhookEventType> {
+    let NamespacedName { namespace, name } = object;
+    let api: Api<WebhookEventType> = Api::namespaced(client.clone(), namespace);
+    api.get_opt(name).await.unwrap_or_else(|error| {
+        let error = describe(&error);
+        tracing::warn!(
+            %namespace, %name, error,
+            "the WebhookEventType cannot be read; what is known of it stays in force"
+        );
+        None
+    })
 }
 
 fn warn_invalid(event_type: &EventTypeId, error: &Unusable) {

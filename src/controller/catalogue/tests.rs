@@ -1,8 +1,12 @@
 //! The feed of the sidecar's catalogue, with objects as an API server returns them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use futures::FutureExt as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -79,10 +83,16 @@ impl Fixture {
     }
 
     /// Stores an object, and hands it to the feed.
+    fn hand_in(&mut self, object: &Value) {
+        self.store(object);
+        let (name, Some(declaring)) = read(object) else { panic!("it cannot be decoded") };
+        self.feed.apply(name, declaring);
+    }
+
+    /// Stores an object, and has the feed take it in.
     async fn apply(&mut self, object: Value) {
-        self.store(&object);
-        let (name, Some(declaring)) = read(&object) else { panic!("it cannot be decoded") };
-        self.feed.apply(name, declaring).await;
+        self.hand_in(&object);
+        self.feed.settle().await;
     }
 
     /// The name of the object that owns `a.b`, if no other one would be preferred.
@@ -166,4 +176,104 @@ async fn no_thread_of_the_runtime_compiles() {
 
     assert_eq!(compiling.lock().len(), 2);
     assert!(!compiling.lock().contains(&here), "compiled on the thread of the runtime");
+}
+
+/// An object in a namespace that declares an event type of its name, with a schema of so many bytes.
+fn in_namespace(namespace: &str, name: &str, bytes: usize) -> Value {
+    json!({
+        "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
+        "metadata": {
+            "name": name, "namespace": namespace, "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"name": name, "schema": {"required": [name], "description": "x".repeat(bytes)}},
+    })
+}
+
+/// The size of a schema that takes longer to compile than a brief compilation may.
+const LARGE: usize = 20_000;
+
+#[tokio::test]
+async fn a_namespace_does_not_delay_schemas_of_others() {
+    for (bytes, of_other) in [(0, 0), (LARGE, LARGE), (LARGE, 0)] {
+        let mut fixture = Fixture::new();
+        fixture.feed.replace(List::new()).await;
+
+        for number in 0..20 {
+            fixture.hand_in(&in_namespace("flood", &format!("flood.a{number:02}"), bytes));
+        }
+        fixture.hand_in(&in_namespace("other", "other.a", of_other));
+        while !fixture.catalogue.contains("default", "other.a") {
+            fixture.feed.advance().await;
+        }
+
+        let usable = fixture.catalogue.names("default");
+        assert!(usable.len() <= 2, "{bytes}, {of_other}: {usable:?} were compiled first");
+        fixture.feed.settle().await;
+        assert_eq!(fixture.catalogue.names("default").len(), 21);
+    }
+}
+
+#[tokio::test]
+async fn an_event_type_is_unknown_until_its_schema_is_compiled() {
+    let mut fixture = Fixture::new();
+
+    fixture.hand_in(&older("one"));
+    let while_it_waits = fixture.catalogue.may_be_declared("default", "a.b");
+    fixture.feed.settle().await;
+
+    assert!(while_it_waits, "nobody may take it for undeclared");
+    assert!(!fixture.catalogue.may_be_declared("default", "a.b") && fixture.judges_by("one"));
+}
+
+#[tokio::test]
+async fn what_is_deleted_while_it_is_compiled_is_not_used() {
+    let mut fixture = Fixture::new();
+    let (name, _) = read(&older("one"));
+    let (begun, is_compiling) = std::sync::mpsc::channel();
+    fixture.catalogue.on_compile(move || {
+        let _ = begun.send(());
+    });
+
+    fixture.hand_in(&older("one"));
+    assert!(fixture.feed.advance().now_or_never().is_none());
+    is_compiling.recv().unwrap();
+    fixture.feed.remove(&name);
+    fixture.feed.settle().await;
+
+    assert!(!fixture.catalogue.contains("default", "a.b"));
+}
+
+#[tokio::test]
+async fn a_later_list_compiles_only_what_changed() {
+    let mut fixture = Fixture::new();
+    let objects = ["a.a", "a.b", "a.c"].map(|name| in_namespace("ns", name, 0));
+    fixture.feed.replace(objects.iter().map(read).collect()).await;
+    let compilations = Arc::new(AtomicUsize::new(0));
+    fixture.catalogue.on_compile({
+        let compilations = compilations.clone();
+        move || {
+            compilations.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+
+    let changed = with(objects[1].clone(), "spec", json!({"name": "a.b", "schema": {"required": ["d"]}}));
+    fixture.feed.replace([read(&objects[0]), read(&changed)].into()).await;
+    assert_eq!(fixture.catalogue.names("default"), ["a.a", "a.b"], "what is gone is removed at once");
+    fixture.feed.settle().await;
+
+    assert_eq!(compilations.load(Ordering::SeqCst), 1);
+    assert!(fixture.judges_by("d"));
+}
+
+#[tokio::test]
+async fn objects_that_are_not_kept_are_read_when_their_turn_comes() {
+    let mut fixture = Fixture::new();
+    fixture.feed.replace(List::new()).await;
+
+    for number in 0..20 {
+        fixture.hand_in(&in_namespace("ns", &format!("a.a{number}"), 400_000));
+    }
+    fixture.feed.settle().await;
+
+    assert_eq!(fixture.catalogue.names("default").len(), 20);
 }

@@ -54,6 +54,21 @@ fn what_is_returned_can_be_taken_again() {
 }
 
 #[tokio::test]
+async fn a_part_that_is_returned_goes_to_those_that_wait() {
+    let shares = Shares::new(8);
+    let mut all = shares.take(sender(1, 0), 8).await;
+    let mut waits = Box::pin(shares.take(sender(2, 0), 6));
+    assert!(waits.as_mut().now_or_never().is_none());
+
+    all.shrink(9);
+    assert_eq!((all.amount(), shares.used()), (8, 8), "it never grows");
+    all.shrink(2);
+
+    assert!(waits.now_or_never().is_some());
+    assert_eq!((all.amount(), shares.used()), (2, 2));
+}
+
+#[tokio::test]
 async fn callers_that_wait_take_turns() {
     let shares = Shares::new(4);
     let all = shares.take(sender(1, 0), 100).await;

@@ -1,5 +1,7 @@
 //! Who waits for whom: memory, threads and turns of reviews.
 
+use svix_operator::turns::{Caller, Sender};
+
 use super::*;
 
 #[tokio::test]
@@ -171,7 +173,7 @@ async fn small_reviews_do_not_wait_for_the_memory_of_large_ones() {
     let turns = ReviewTurns::new(&limits).sharing(memory.clone());
     let server = Server::start_with(&bundle, limits, turns.clone()).await;
     server.known.catalogue.loaded();
-    let _all = memory.reserve(usize::MAX).await;
+    let _all = memory.reserve(Sender::at(Caller::namespace("other")), usize::MAX).await;
     // Less than 64 KiB of text whose tree takes several MiB.
     let mut heavy = review();
     heavy["padding"] = json!(vec![json!({"": 0}); 7_000]);

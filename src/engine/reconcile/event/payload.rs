@@ -23,9 +23,9 @@ pub(super) async fn load<H: Host>(
         text + tree
     };
     if event.spec.payload().is_ok() {
-        return Ok((None, ctx.memory.reserve(needed(event)).await));
+        return Ok((None, ctx.reserve(object, needed(event)).await));
     }
-    let permit = ctx.memory.reserve(READING).await;
+    let permit = ctx.reserve(object, READING).await;
     let Some(read) = ctx.host.read_event(object).await? else { return Ok((None, permit)) };
     let bytes = needed(&read);
     if bytes <= READING {
@@ -33,6 +33,6 @@ pub(super) async fn load<H: Host>(
     }
     // Two tasks that keep a part and wait for more would wait for each other.
     drop((read, permit));
-    let permit = ctx.memory.reserve(bytes).await;
+    let permit = ctx.reserve(object, bytes).await;
     Ok((ctx.host.read_event(object).await?, permit))
 }

@@ -49,7 +49,7 @@ async fn sync<H: Host>(
     let session = &*prepared.session;
 
     // 2. What Svix is to hold, and memory for it.
-    let _memory = ctx.memory.reserve(memory(event_type)).await;
+    let _memory = ctx.reserve(object, memory(event_type)).await;
     let desired = desired(ctx, object, event_type, &prepared.connection).await?;
 
     // 3. No other object owns it. One whose spec is invalid says that, and is not named as another declarer.

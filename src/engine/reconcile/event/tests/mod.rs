@@ -4,6 +4,7 @@
 mod audit;
 mod follow;
 mod judge;
+mod memory;
 mod send;
 
 use std::time::Duration;
