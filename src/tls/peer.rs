@@ -54,7 +54,8 @@ fn of(error: &TlsError) -> Option<PeerMistake> {
     match error {
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => Some(PeerMistake::NoTls),
         TlsError::InvalidCertificate(error) => Some(match error {
-            CertificateError::UnknownIssuer => PeerMistake::UnknownAuthority,
+            // A signature that is not right is that of another authority of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => PeerMistake::UnknownAuthority,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 PeerMistake::OtherName
             }
@@ -76,6 +77,7 @@ mod tests {
     fn a_certificate_that_is_refused_is_named() {
         for (error, expected) in [
             (CertificateError::UnknownIssuer, PeerMistake::UnknownAuthority),
+            (CertificateError::BadSignature, PeerMistake::UnknownAuthority),
             (CertificateError::NotValidForName, PeerMistake::OtherName),
             (CertificateError::Expired, PeerMistake::Expired),
             (CertificateError::NotValidYet, PeerMistake::NotYetValid),
