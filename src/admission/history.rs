@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    api::{Compatibility, CompatibilityAgainst, ConnectionRef, DEFAULT_CONNECTION, GROUP},
+    api::{Compatibility, CompatibilityAgainst, ConnectionRef, DEFAULT_CONNECTION, GROUP, is_object_name},
     catalogue::Directory,
     plan::compatibility::KeptVersions,
 };
@@ -86,7 +86,9 @@ pub(super) fn needed(body: &[u8], directory: &Directory) -> Option<EventTypeId> 
     let floor = directory.connection(connection);
     let floor = floor.as_ref().and_then(|connection| connection.compatibility.as_ref());
     let Metadata { namespace, uid } = new.metadata;
-    (compares_all(spec.compatibility.as_ref()) || compares_all(floor))
+    // Both become part of a request to the API server, and a review can come from anybody.
+    let is_identity = is_object_name(&namespace) && is_object_name(&uid);
+    (is_identity && (compares_all(spec.compatibility.as_ref()) || compares_all(floor)))
         .then_some(EventTypeId { namespace, uid })
 }
 

@@ -103,5 +103,5 @@ fn observed_endpoint(observed: &endpoint::Observed) -> Value {
         metadata,
         updated_at: _,
     } = observed;
-    json!([id, uid, url, description, event_types, channels, throttle_rate, disabled, metadata])
+    json!([**id, uid.as_deref(), url, description, event_types, channels, throttle_rate, disabled, metadata])
 }

@@ -18,6 +18,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, SvixConnection, WebhookEvent},
@@ -39,7 +40,9 @@ use super::{
     manager::MANAGER,
     objects::{drop_payload, drop_unused_metadata},
     readable::Readable,
+    referenced::get_opt,
     revisions::{self, RevisionOwner},
+    watch::PAGE_OF_LARGE,
 };
 
 /// How long the removal of a finalizer is tried while others change the finalizers of the object. What fails otherwise
@@ -51,14 +54,19 @@ pub struct KubernetesHost {
     client: Client,
     events: EventWriter,
     secrets_namespace: String,
+    /// Permits for reading what specs refer to, which can take some megabytes each while it is parsed.
+    reads: Semaphore,
 }
+
+/// How many objects that specs refer to are read at once.
+const READS: usize = 4;
 
 impl KubernetesHost {
     /// Returns a host that reads tokens from Secrets in one namespace. `instance` names this process in Events.
     #[must_use]
     pub fn new(client: Client, secrets_namespace: impl Into<String>, instance: impl Into<String>) -> Self {
         let events = EventWriter::start(client.clone(), instance.into());
-        Self { client, events, secrets_namespace: secrets_namespace.into() }
+        Self { client, events, secrets_namespace: secrets_namespace.into(), reads: Semaphore::new(READS) }
     }
 
     /// Returns the API of an object's kind, in the object's namespace if it has one.
@@ -139,14 +147,12 @@ impl Host for KubernetesHost {
     async fn token(&self, connection: &SvixConnection) -> Result<String, ReferenceError> {
         let reference = &connection.spec.token_secret_ref;
         let place = format!("/spec/tokenSecretRef: Secret {}/{}", self.secrets_namespace, reference.name);
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.secrets_namespace);
-        let secret = api
-            .get_opt(&reference.name)
+        let secret = get_opt::<Secret>(&self.client, &self.secrets_namespace, &reference.name)
             .await
             .map_err(|error| unreadable_secret(&place, &error))?
             .ok_or_else(|| {
-            ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
-        })?;
+                ReferenceError::NotFound(format!("{place} is not there; create it with the token of Svix"))
+            })?;
         let bytes = secret
             .data
             .and_then(|mut data| data.remove(&reference.key))
@@ -162,9 +168,9 @@ impl Host for KubernetesHost {
         reference: &ConfigMapKeyRef,
     ) -> Result<String, ReferenceError> {
         let place = format!("ConfigMap {namespace}/{}", reference.name);
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-        let map = api
-            .get_opt(&reference.name)
+        // The semaphore is never closed.
+        let _permit = self.reads.acquire().await.ok();
+        let map = get_opt::<ConfigMap>(&self.client, namespace, &reference.name)
             .await
             .map_err(|error| ReferenceError::Failed(format!("{place} cannot be read: {}", describe(&error))))?
             .ok_or_else(|| {
@@ -176,9 +182,8 @@ impl Host for KubernetesHost {
     }
 
     async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretData>, ReferenceError> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = api
-            .get_opt(name)
+        let _permit = self.reads.acquire().await.ok();
+        let secret = get_opt::<Secret>(&self.client, namespace, name)
             .await
             .map_err(|error| unreadable_secret(&format!("Secret {namespace}/{name}"), &error))?;
         Ok(secret.map(secret_data))
@@ -189,9 +194,18 @@ impl Host for KubernetesHost {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let of_endpoint = ListParams::default().labels(&format!("{ENDPOINT_UID_LABEL}={}", endpoint.uid()));
         let place = format!("the Secrets of {} in namespace {namespace}", endpoint.key());
-        let found =
-            api.list_metadata(&of_endpoint).await.map_err(|error| unreadable_secret(&place, &error))?;
-        Ok(found.items.into_iter().filter_map(|secret| secret.metadata.name).collect())
+        let mut names = Vec::new();
+        let mut token = None;
+        loop {
+            let params =
+                ListParams { limit: Some(PAGE_OF_LARGE), continue_token: token, ..of_endpoint.clone() };
+            let page = api.list_metadata(&params).await.map_err(|error| unreadable_secret(&place, &error))?;
+            names.extend(page.items.into_iter().filter_map(|secret| secret.metadata.name));
+            token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(names);
+            }
+        }
     }
 
     async fn write_secret(&self, owner: &Object, write: SecretWrite) -> Result<SecretData, HostError> {

@@ -13,6 +13,7 @@ pub mod lease;
 mod manager;
 mod objects;
 mod readable;
+mod referenced;
 mod references;
 pub mod release;
 pub mod revisions;
@@ -25,6 +26,7 @@ pub use certificates::{CertificateConfig, keep_certificates};
 pub use errors::KubernetesError;
 pub use host::KubernetesHost;
 pub use objects::{Watched, watch_in, watch_kind};
+pub use referenced::get_opt;
 pub use references::{
     feed_namespaces, watch_config_maps, watch_endpoint_secrets, watch_namespaces, watch_secrets,
 };

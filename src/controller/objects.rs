@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    api::{SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
+    api::{GROUP, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
     engine::{Engine, Host, Kind, Object, ObjectKey},
 };
 
@@ -52,6 +52,7 @@ impl Watched for WebhookEventType {
 
 impl Watched for WebhookEndpoint {
     const KIND: Kind = Kind::Endpoint;
+    const PAGE: u32 = PAGE_OF_LARGE;
     fn into_object(self) -> Object {
         Object::Endpoint(Arc::new(self))
     }
@@ -80,11 +81,14 @@ pub(super) fn drop_payload(event: &mut WebhookEvent) {
     }
 }
 
-/// Drops the metadata that nothing here needs: the managed fields, and the manifest as it was applied.
+/// Drops the metadata that nothing here needs, which can take a megabyte: the managed fields, the labels, the owners, and
+/// the annotations that are not ours.
 pub(super) fn drop_unused_metadata(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
+    meta.labels = None;
+    meta.owner_references = None;
     if let Some(annotations) = meta.annotations.as_mut() {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        annotations.retain(|key, _| key.strip_prefix(GROUP).is_some_and(|rest| rest.starts_with('/')));
         if annotations.is_empty() {
             meta.annotations = None;
         }
@@ -182,4 +186,46 @@ impl<K: Watched, H: Host, F: FnOnce()> Handler<Readable<K>> for ToEngine<H, F> {
 
 fn object_key(kind: Kind, name: &NamespacedName) -> ObjectKey {
     ObjectKey::new(kind, name.namespace.clone(), name.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_annotations_of_our_own_are_kept() {
+        let text = |key: &str| (key.to_owned(), "x".repeat(1000));
+        let mut meta = ObjectMeta {
+            name: Some("a".to_owned()),
+            uid: Some("u".to_owned()),
+            finalizers: Some(vec!["example.org/other".to_owned()]),
+            labels: Some([text("team")].into()),
+            owner_references: Some(vec![Default::default()]),
+            managed_fields: Some(vec![Default::default()]),
+            annotations: Some(
+                [
+                    text("kubectl.kubernetes.io/last-applied-configuration"),
+                    text("svix-operator.development/a"),
+                    text("other"),
+                    text("svix-operator.dev/reconcile-at"),
+                ]
+                .into(),
+            ),
+            ..ObjectMeta::default()
+        };
+
+        drop_unused_metadata(&mut meta);
+
+        let expected = ObjectMeta {
+            name: Some("a".to_owned()),
+            uid: Some("u".to_owned()),
+            finalizers: Some(vec!["example.org/other".to_owned()]),
+            annotations: Some([text("svix-operator.dev/reconcile-at")].into()),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(meta, expected);
+        meta.annotations = Some([text("other")].into());
+        drop_unused_metadata(&mut meta);
+        assert_eq!(meta.annotations, None);
+    }
 }

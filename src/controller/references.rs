@@ -20,7 +20,7 @@ use crate::{
     engine::{Engine, Host},
 };
 
-use super::watch::{Handler, NamespacedName, Watch, WatchLog};
+use super::watch::{Handler, NamespacedName, PAGE_OF_LARGE, Watch, WatchLog};
 
 /// Informs the engine of every Secret that changes in the namespace of the tokens, forever.
 pub async fn watch_secrets<H: Host>(client: Client, engine: Arc<Engine<H>>, namespace: String) {
@@ -99,7 +99,7 @@ where
 {
     let api: Api<PartialObjectMeta<K>> = Api::namespaced(client, namespace);
     let log = WatchLog::new(K::kind(&()), Some(namespace));
-    let watch = Watch::new(api, watcher::Config::default(), log);
+    let watch = Watch::new(api, watcher::Config::default().page_size(PAGE_OF_LARGE), log);
     watch.run(Versions { namespace: namespace.into(), versions: HashMap::new(), changed }).await;
 }
 
@@ -195,5 +195,32 @@ where
     /// Labels will not be known, which must not keep the process from being ready.
     fn forbidden(&mut self) {
         Handler::synced(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::controller::scripted::{Script, list};
+
+    #[tokio::test]
+    async fn metadata_is_listed_in_small_pages() {
+        let (sender, mut requests) = mpsc::unbounded_channel();
+        let server = Script::answered_by(move |request, _| {
+            // The test may have ended.
+            let _ = sender.send(request.to_owned());
+            (200, list([]))
+        });
+
+        let watch = watch_names::<ConfigMap>(server.client(), "ns", |_| {});
+        let first = tokio::select! {
+            request = requests.recv() => request.unwrap(),
+            () = watch => String::new(),
+        };
+
+        assert!(first.starts_with("GET /api/v1/namespaces/ns/configmaps?&limit=16"), "{first}");
     }
 }

@@ -209,12 +209,12 @@ impl<H: Host> Context<H> {
         for change in changes {
             let resource = match change {
                 Changed::EventType(name) => {
-                    self.release_waiters(connection, &Awaited::EventType(name.clone()));
+                    self.release_waiters(connection, &Awaited::EventType((&**name).into()));
                     self.check_event_type_live(connection, name);
-                    SvixResource::EventType(name.clone())
+                    SvixResource::EventType((&**name).into())
                 }
                 Changed::Endpoint { application, uid: Some(uid), .. } => {
-                    SvixResource::Endpoint(application.clone(), uid.clone())
+                    SvixResource::Endpoint(application.clone(), (&**uid).into())
                 }
                 // No object declares an endpoint without a uid; one whose uid was removed is found by its old one.
                 Changed::Endpoint { uid: None, .. } => continue,

@@ -36,6 +36,33 @@ pub fn check_uid(uid: &str) -> Result<(), InvalidUid> {
     if is_uid(uid) { Ok(()) } else { Err(InvalidUid(uid.to_owned())) }
 }
 
+/// Beginning of the ids that events have by default. A digest follows.
+const DEFAULT_EVENT_ID: &str = "event-";
+
+/// The id of an event whose spec names none, of a digest of the event.
+#[must_use]
+pub fn default_event_id(digest: Digest) -> String {
+    format!("{DEFAULT_EVENT_ID}{digest}")
+}
+
+/// An id that events have by default and no spec may name: who knows an event beforehand could send another one under its
+/// id, and Svix would take the event for sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "found {0:?}, expected another id: those that consist of `event-` and 32 hexadecimal digits are the default ones"
+)]
+pub struct ReservedEventId(pub String);
+
+/// Checks that an id that a spec names is none of those that events have by default.
+pub fn check_event_id(id: &str) -> Result<(), ReservedEventId> {
+    let is_digest = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if id.strip_prefix(DEFAULT_EVENT_ID).is_some_and(is_digest) {
+        Err(ReservedEventId(id.to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }

@@ -1,6 +1,9 @@
 //! Kubernetes Secrets as the plan sees them, and values that must not be shown.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::api::{JsonPointer, Reason, SecretKeyRef, SecretVersion};
 
@@ -78,6 +81,37 @@ impl SecretData {
     }
 }
 
+/// The most bytes of the values that an object takes from Secrets, all together: twice what the longest address and all
+/// headers can have.
+pub const MAX_VALUES: usize = 1024 * 1024;
+
+/// How many keys of a Secret a message names that says that a key is missing.
+const NAMED_KEYS: usize = 10;
+
+impl SecretData {
+    /// Returns the parts that references to these keys need: their values, and the names of a few other keys for messages.
+    /// The other values, labels and annotations can take a megabyte for each Secret, and an object can refer to fifty.
+    #[must_use]
+    pub fn only_keys(self, keys: &BTreeSet<&str>) -> Self {
+        let mut others = 0;
+        let part = |(key, value): (String, Vec<u8>)| {
+            if keys.contains(key.as_str()) {
+                return Some((key, value));
+            }
+            others += 1;
+            (others <= NAMED_KEYS).then(|| (key, Vec::new()))
+        };
+        let data = self.data.into_iter().filter_map(part).collect();
+        Self { resource_version: self.resource_version, data, ..Self::default() }
+    }
+
+    /// The bytes of its values.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        self.data.values().map(Vec::len).sum()
+    }
+}
+
 /// The Secrets that an object refers to, by name; `None`: there is none of that name.
 pub type Secrets = BTreeMap<String, Option<SecretData>>;
 
@@ -105,7 +139,7 @@ pub fn value(
         missing(format!("Secret {namespace}/{name} is not there; create it, or correct the name"))
     })?;
     let Some(line) = secret.line(key) else {
-        let known: Vec<_> = secret.data.keys().take(10).map(String::as_str).collect();
+        let known: Vec<_> = secret.data.keys().take(NAMED_KEYS).map(String::as_str).collect();
         return Err(missing(format!(
             "Secret {namespace}/{name} has no key {key:?}; it has {}",
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
@@ -127,4 +161,32 @@ pub(super) fn invalid(
         field.clone(),
         format_args!("key {key:?} of Secret {namespace}/{name}: {problem}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_references_need_is_kept() {
+        let other = |index: usize| (format!("other{index:02}"), vec![b'x'; 1000]);
+        let mut data: BTreeMap<_, _> = (0..20).map(other).collect();
+        data.insert("token".to_owned(), b"value".to_vec());
+        let text = BTreeMap::from([("a".to_owned(), "b".repeat(1000))]);
+        let secret = SecretData {
+            resource_version: "7".to_owned(),
+            data,
+            labels: text.clone(),
+            annotations: text,
+            owners: vec![SecretOwner::default()],
+        };
+
+        let kept = secret.only_keys(&["token", "missing"].into());
+
+        assert_eq!(kept.value_bytes(), 5);
+        assert_eq!(kept.text("token"), Some("value"));
+        assert_eq!(kept.data.len(), 1 + NAMED_KEYS, "some names of others are for messages");
+        assert!(kept.labels.is_empty() && kept.annotations.is_empty() && kept.owners.is_empty());
+        assert_eq!(kept.resource_version, "7");
+    }
 }

@@ -25,15 +25,15 @@ use parking_lot::{Mutex, MutexGuard};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Changed {
     /// The event type of this name.
-    EventType(Box<str>),
+    EventType(Arc<str>),
     /// An endpoint.
     Endpoint {
         /// The uid of its application.
         application: Box<str>,
         /// Its id.
-        id: Box<str>,
+        id: Arc<str>,
         /// Its uid, before or after the change.
-        uid: Option<Box<str>>,
+        uid: Option<Arc<str>>,
     },
 }
 
@@ -61,14 +61,14 @@ struct Inner {
 struct Application {
     present: bool,
     endpoints: Table<Arc<endpoint::Observed>>,
-    by_uid: HashMap<Box<str>, Box<str>>,
+    by_uid: HashMap<Arc<str>, Arc<str>>,
 }
 
 /// Entries of one list in Svix, by name or id.
 #[derive(Debug)]
 struct Table<T> {
     loaded: bool,
-    entries: HashMap<Box<str>, Entry<T>>,
+    entries: HashMap<Arc<str>, Entry<T>>,
 }
 
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl<T: PartialEq> Table<T> {
     }
 
     /// Records a value from a listing. Returns whether it differs from the previous one.
-    fn list(&mut self, listing: Listing, key: &str, value: T) -> bool {
+    fn list(&mut self, listing: Listing, key: &Arc<str>, value: T) -> bool {
         match self.entries.get_mut(key) {
             Some(entry) => {
                 entry.seen = listing.began;
@@ -108,14 +108,14 @@ impl<T: PartialEq> Table<T> {
             None => {
                 let since = self.loaded.then(Instant::now);
                 let entry = Entry { value: Some(value), written: 0, seen: listing.began, since };
-                self.entries.insert(key.into(), entry);
+                self.entries.insert(key.clone(), entry);
             }
         }
         true
     }
 
     /// Ends a listing: removes what it did not contain, unless it was written since. Returns what was removed.
-    fn finish(&mut self, listing: Listing) -> Vec<(Box<str>, Option<T>)> {
+    fn finish(&mut self, listing: Listing) -> Vec<(Arc<str>, Option<T>)> {
         self.loaded = true;
         self.entries
             .extract_if(|_, entry| {
@@ -126,7 +126,7 @@ impl<T: PartialEq> Table<T> {
             .collect()
     }
 
-    fn write(&mut self, now: u64, key: &str, value: Option<T>) {
+    fn write(&mut self, now: u64, key: &Arc<str>, value: Option<T>) {
         match self.entries.get_mut(key) {
             Some(entry) => {
                 entry.value = value;
@@ -134,7 +134,7 @@ impl<T: PartialEq> Table<T> {
             }
             None => {
                 let since = Some(Instant::now());
-                self.entries.insert(key.into(), Entry { value, written: now, seen: 0, since });
+                self.entries.insert(key.clone(), Entry { value, written: now, seen: 0, since });
             }
         }
     }
@@ -152,7 +152,7 @@ impl Mirror {
         let mut inner = self.lock();
         let mut changed = Vec::new();
         for observed in page {
-            let name: Box<str> = observed.name.as_str().into();
+            let name: Arc<str> = observed.name.as_str().into();
             if inner.event_types.list(listing, &name, Arc::new(observed)) {
                 changed.push(Changed::EventType(name));
             }
@@ -306,14 +306,14 @@ impl Mirror {
         let mut inner = self.lock();
         let now = inner.tick();
         let name = observed.name.clone();
-        inner.event_types.write(now, &name, Some(Arc::new(observed)));
+        inner.event_types.write(now, &name.into(), Some(Arc::new(observed)));
     }
 
     /// Records that an event type does not exist any more.
     pub fn remove_event_type(&self, name: &str) {
         let mut inner = self.lock();
         let now = inner.tick();
-        inner.event_types.write(now, name, None);
+        inner.event_types.write(now, &name.into(), None);
     }
 
     /// Records that an application exists. Endpoints of it that are known stay.
@@ -350,7 +350,7 @@ impl Mirror {
         {
             app.by_uid.remove(&uid);
         }
-        app.endpoints.write(now, id, None);
+        app.endpoints.write(now, &id.into(), None);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -21,6 +21,9 @@ pub fn event(object: &WebhookEvent, known: &Known, effort: &Effort) -> Findings 
     }
     findings.uid("/spec/application", spec.application.as_ref());
     findings.uid("/spec/eventId", spec.event_id.as_ref());
+    if let Some(Err(error)) = spec.event_id.as_deref().map(ids::check_event_id) {
+        findings.problem("/spec/eventId", error.to_string());
+    }
     super::channels(spec.channels.as_deref(), MAX_CHANNELS, &mut findings);
     let namespace = object.metadata.namespace.as_deref();
     let not_permitted = super::not_permitted(known, object.connection_name(), namespace, object);

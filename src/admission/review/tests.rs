@@ -96,9 +96,11 @@ fn the_policy_decides_about_a_bad_payload() {
         assert_eq!(answer["warnings"].as_array().map_or(0, Vec::len), warnings);
     }
     // Other faults of an event are refused whatever the policy of its type.
-    let mut bad = event(&json!({}));
-    bad["request"]["object"]["spec"]["eventId"] = "ep_1".into();
-    assert_eq!(answer(&known(PayloadPolicy::Audit), &bad).0.outcome, Outcome::Refused);
+    for id in ["ep_1", "event-0123456789abcdef0123456789abcdef"] {
+        let mut bad = event(&json!({}));
+        bad["request"]["object"]["spec"]["eventId"] = id.into();
+        assert_eq!(answer(&known(PayloadPolicy::Audit), &bad).0.outcome, Outcome::Refused, "{id}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
     api::GROUP,
     cli::kubernetes::{KubernetesArguments, NoCluster},
     controller::{
-        KubernetesError,
+        KubernetesError, get_opt,
         revisions::{self, RevisionOwner},
     },
     manifests::{self, Histories, History, Input, Loaded, Located, Origin},
@@ -179,9 +179,10 @@ async fn add_config_maps(
         })
         .collect();
     for (namespace, name) in needed {
-        let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
         let failed = |error: kube::Error| ClusterError::List { kind: "ConfigMap", source: error.into() };
-        let Some(object) = api.get_opt(&name).await.map_err(failed)? else { continue };
+        let Some(object) = get_opt::<ConfigMap>(client, &namespace, &name).await.map_err(failed)? else {
+            continue;
+        };
         let is_declared = declared.config_maps.iter().any(|located| {
             let metadata = &located.object.metadata;
             metadata.namespace.as_ref() == Some(&namespace) && metadata.name.as_ref() == Some(&name)

@@ -11,7 +11,7 @@ use crate::{
     api::WebhookEndpoint,
     controller::{
         readable::Readable,
-        watch::{Handler, NamespacedName, PAGE, Watch, WatchLog},
+        watch::{Handler, NamespacedName, PAGE_OF_LARGE, Watch, WatchLog},
     },
 };
 
@@ -33,7 +33,7 @@ pub async fn feed_endpoints(
             Some(namespace) => Api::namespaced(client.clone(), namespace),
         };
         let log = WatchLog::new("WebhookEndpoint", scope.as_deref());
-        let watch = Watch::new(api, watcher::Config::default().page_size(PAGE), log);
+        let watch = Watch::new(api, watcher::Config::default().page_size(PAGE_OF_LARGE), log);
         watch.run(ToIndex { endpoints: endpoints.clone(), scope, not_listed: not_listed.clone() })
     });
     join_all(watches).await;

@@ -1,12 +1,12 @@
 //! Reads the schema that an object declares, in its spec or in a ConfigMap.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use kube::Client;
 
 use crate::{
     api::{ConfigMapKeyRef, JsonObject, WebhookEventType},
     catalogue::Declared,
-    controller::errors::KubernetesError,
+    controller::{errors::KubernetesError, referenced::get_opt},
     judging::{self, Panicked, thoroughly},
     plan::{
         ReconcileError,
@@ -62,8 +62,8 @@ async fn schema_of(client: &Client, object: &WebhookEventType) -> Result<Option<
         Schema::In(reference) => reference,
     };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let found = api.get_opt(&reference.name).await.map_err(KubernetesError::from)?;
+    let found =
+        get_opt::<ConfigMap>(client, namespace, &reference.name).await.map_err(KubernetesError::from)?;
     let text = found.and_then(|map| map.data?.remove(&reference.key));
     let text = text.ok_or_else(|| SchemaError::NoSuchKey(reference.clone()))?;
     let bytes = text.len();

@@ -152,3 +152,21 @@ async fn a_namespace_that_is_being_deleted_is_no_missing_permission() {
         assert!(matches!(&error, HostError::Forbidden(message) if message.contains(expected)), "{error}");
     }
 }
+
+#[tokio::test]
+async fn secrets_with_a_label_are_listed_in_small_pages() {
+    let page = |name: &str, token: Option<&str>| {
+        let items = [json!({"metadata": {"name": name}})];
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+            "metadata": {"continue": token}, "items": items})
+    };
+    let script = Script::of([(200, page("a", Some("next"))), (200, page("b", None))]);
+    let host = KubernetesHost::new(script.client(), "svix-operator", "test");
+
+    let found = host.signing_key_secrets(&Object::Endpoint(Arc::new(endpoint("1", &[])))).await.unwrap();
+
+    assert_eq!(found, ["a", "b"]);
+    let requests = script.requests();
+    assert!(requests[0].contains("&limit=16"), "{requests:?}");
+    assert!(requests[1].contains("&limit=16") && requests[1].contains("continue=next"), "{requests:?}");
+}

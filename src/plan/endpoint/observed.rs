@@ -1,16 +1,16 @@
 //! The observed endpoint in Svix, and its ownership.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::api::{OWNER_METADATA_KEY, PREPARING_METADATA_KEY};
 
 /// An endpoint in Svix, as the mirror keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observed {
-    /// Id, given by Svix.
-    pub id: Box<str>,
+    /// Id, given by Svix. Shared, because the mirror has it in several places.
+    pub id: Arc<str>,
     /// Uid, given by its creator.
-    pub uid: Option<Box<str>>,
+    pub uid: Option<Arc<str>>,
     /// The address.
     pub url: Box<str>,
     /// The description.

@@ -75,6 +75,10 @@ pub fn desired(object: &WebhookEvent, connection: &SvixConnectionSpec) -> Result
     // have been created again, and a later version may derive ids in another way.
     let tried = object.status.as_ref().filter(|status| status.first_attempt_at.is_some());
     let recorded = tried.and_then(|status| status.event_id.as_ref()).filter(|id| ids::is_uid(id));
+    // One that was tried before this was checked goes on.
+    if let Some(id) = spec.event_id.as_ref().filter(|id| recorded != Some(id)) {
+        ids::check_event_id(id).map_err(|error| invalid("/spec/eventId", &error))?;
+    }
     let event_id = match spec.event_id.as_ref().or(recorded) {
         Some(id) => id.clone(),
         None => default_event_id(object, connection, &application, &payload),
@@ -141,7 +145,7 @@ fn default_event_id(
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let parts = [&connection.owner_id, namespace, name, application, &object.spec.event_type];
-    format!("event-{}", Digest::of_texts_and_json(&parts, payload))
+    ids::default_event_id(Digest::of_texts_and_json(&parts, payload))
 }
 
 /// The message in Svix under an event's id is another event. The text never contains the payload.

@@ -67,6 +67,31 @@ fn the_default_id_depends_only_on_the_content() {
 }
 
 #[test]
+fn the_default_id_of_another_event_is_refused() {
+    let reserved = desire(json!({"eventType": "a.b", "payload": {"of": "another"}})).event_id;
+    let named = json!({"eventType": "a.b", "payload": {}, "eventId": reserved});
+
+    let refused = desired(&event(named.clone()), &connection()).unwrap_err().to_string();
+
+    assert!(refused.contains("/spec/eventId: found \"event-"), "{refused}");
+    for free in ["event-", "event-1", "mine", &reserved[6..], &reserved[..37], &format!("{reserved}0")] {
+        let spec = json!({"eventType": "a.b", "payload": {}, "eventId": free});
+        assert_eq!(desire(spec).event_id, free);
+    }
+    let upper = json!({"eventType": "a.b", "payload": {}, "eventId": reserved.to_uppercase()});
+    assert!(desired(&event(upper), &connection()).is_ok(), "an id has its case");
+
+    // One that was tried before ids were reserved goes on.
+    let mut tried = event(named);
+    tried.status = Some(WebhookEventStatus {
+        event_id: Some(reserved.clone()),
+        first_attempt_at: Some(at(1)),
+        ..WebhookEventStatus::default()
+    });
+    assert_eq!(desired(&tried, &connection()).unwrap().event_id, reserved);
+}
+
+#[test]
 fn an_invalid_event_is_refused_with_its_field() {
     for (spec, expected) in [
         (json!({"eventType": "a b", "payload": {}}), "/spec/eventType: found \"a b\""),

@@ -8,6 +8,7 @@ mod event_types;
 mod history;
 mod history_wire;
 mod messages;
+mod page_sizes;
 mod paging;
 mod replay;
 mod wire;
@@ -33,7 +34,7 @@ use crate::{
     tls::{self, PeerMistake, PemMistake},
 };
 
-use paging::{PageSizes, page, too_long};
+use page_sizes::PageSizes;
 
 pub use history::{MessageFilter, Position};
 pub use history_wire::{Attempt, DeliveryState, Destination, StoredMessage};
@@ -342,6 +343,19 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// The error of a response that is longer than any that Svix gives.
+fn too_long(operation: &'static str, status: StatusCode) -> Error {
+    let message = format!("more than {MAX_BODY} bytes; is this address a Svix server?");
+    Error { operation, kind: ErrorKind::Answer { status: status.as_u16(), message } }
+}
+
+/// Converts the items of a page.
+fn page<T, U>((list, _): (wire::List<T>, usize), convert: impl Fn(T) -> U) -> Page<U> {
+    // `done` says that it was the last page; the iterator is set on that one, too.
+    let next = if list.done { None } else { list.iterator };
+    Page { items: list.data.into_iter().map(convert).collect(), next }
 }
 
 /// Turns the error that something does not exist into `None`.

@@ -190,8 +190,8 @@ pub(super) struct EndpointOut {
 impl From<EndpointOut> for endpoint::Observed {
     fn from(out: EndpointOut) -> Self {
         Self {
-            id: out.id,
-            uid: out.uid,
+            id: out.id.into(),
+            uid: out.uid.map(Into::into),
             url: out.url,
             description: out.description,
             event_types: out.event_types.or(out.filter_types).map(|set| set.into_iter().collect()),

@@ -147,6 +147,29 @@ async fn the_api_server_refuses_what_it_should_and_says_why() {
             hook().with("signingSecret", json!({"toSecret": {"name": "Not A Name"}})),
             "spec.signingSecret.toSecret.name",
         ),
+        (
+            hook()
+                .with("url", json!(null))
+                .with("urlFrom", json!({"secretKeyRef": {"name": "a/../../other/secrets/b", "key": "url"}})),
+            "spec.urlFrom.secretKeyRef.name",
+        ),
+        (
+            hook().with(
+                "headers",
+                json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "?watch=1", "key": "a"}}}]),
+            ),
+            "spec.headers[0].valueFrom.secretKeyRef.name",
+        ),
+        (
+            hook().with("signingSecret", json!({"fromSecret": {"name": "a?limit=500", "key": "a"}})),
+            "spec.signingSecret.fromSecret.name",
+        ),
+        (
+            kind()
+                .with("schema", json!(null))
+                .with("schemaFrom", json!({"configMapKeyRef": {"name": "?", "key": "a"}})),
+            "spec.schemaFrom.configMapKeyRef.name",
+        ),
         (hook().with("adoption", "Always"), "spec.adoption"),
         (hook().with("managementPolicy", "Watch"), "spec.managementPolicy"),
         (hook().with("eventTypes", json!([])), "spec.eventTypes"),

@@ -4,6 +4,8 @@
 //! that they come from, or an `updatedAt` in Svix that is not the one that was left there. Header values that Svix
 //! hides are then written once, since nobody can know whether they are right.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     plan::{
         ReconcileError,
         endpoint::Desired,
-        secrets::{Secrets, versions},
+        secrets::{MAX_VALUES, SecretData, Secrets, versions},
     },
 };
 
@@ -30,19 +32,43 @@ use super::{
     synced::{PERMISSION_RETRY, SyncedDetails},
 };
 
-/// Reads the Secrets that an endpoint refers to.
+/// Reads the Secrets that an endpoint refers to. Of those that it only takes values from, nothing else is kept.
 pub(super) async fn read_secrets<H: Host>(
     ctx: &Context<H>,
     endpoint: &WebhookEndpoint,
 ) -> Result<Secrets, Error> {
     let namespace = endpoint.metadata.namespace.as_deref().unwrap_or_default();
+    let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (_, reference) in endpoint.spec.secret_sources() {
+        keys.entry(&reference.name).or_default().insert(&reference.key);
+    }
+    let signing = endpoint.spec.signing_secret.as_ref();
+    let written = signing.and_then(|signing| signing.to_secret.as_ref()).map(|to| to.name.as_str());
     let mut secrets = Secrets::new();
+    let mut bytes = 0;
     for name in endpoint.spec.secret_names() {
         if secrets.contains_key(name) {
             continue;
         }
         match ctx.host.secret(namespace, name).await {
             Ok(secret) => {
+                // What else is in the Secret that the signing key is written to decides what is written.
+                let keys = keys.get(name).filter(|_| written != Some(name));
+                let secret = match keys {
+                    Some(keys) => secret.map(|secret| secret.only_keys(keys)),
+                    None => secret,
+                };
+                if keys.is_some() {
+                    bytes += secret.as_ref().map_or(0, SecretData::value_bytes);
+                }
+                if bytes > MAX_VALUES {
+                    let message = format!(
+                        "the values that the spec takes from Secrets have more than {MAX_VALUES} bytes together, \
+                         with that of Secret {namespace}/{name}; expected the URL, the header values and the signing \
+                         key: shorten them"
+                    );
+                    return Err(Error::Stalled(ReconcileError::new(Reason::InvalidSecret, message), None));
+                }
                 secrets.insert(name.to_owned(), secret);
             }
             Err(ReferenceError::Forbidden(message)) => {

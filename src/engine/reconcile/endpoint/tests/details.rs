@@ -37,6 +37,38 @@ async fn a_secret_that_may_not_be_read_is_tried_each_minute() {
 }
 
 #[tokio::test]
+async fn values_that_are_too_large_together_are_refused() {
+    let header = |index: usize| {
+        let reference = json!({"name": format!("s{index}"), "key": "value"});
+        json!({"name": format!("X-{index}"), "valueFrom": {"secretKeyRef": reference}})
+    };
+    let headers: Vec<_> = (0..3).map(header).collect();
+    let fixture = declaring(hook().with("headers", json!(headers))).await;
+    for index in 0..3 {
+        fixture.ctx.host.set_secret(&format!("s{index}"), "value", &"x".repeat(400_000));
+    }
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!((fixture.reason(&key()), fixture.writes()), ("InvalidSecret".to_owned(), Vec::new()));
+    let message = fixture.message(&key());
+    assert!(message.contains("more than 1048576 bytes together"), "{message}");
+}
+
+#[tokio::test]
+async fn what_else_a_secret_contains_does_not_count() {
+    let reference = json!({"name": "s", "key": "value"});
+    let header = json!({"name": "X-A", "valueFrom": {"secretKeyRef": reference}});
+    let fixture = declaring(hook().with("headers", json!([header]))).await;
+    fixture.ctx.host.set_secret("s", "value", "short");
+    fixture.ctx.host.set_secret("s", "other", &"x".repeat(2_000_000));
+
+    fixture.reconcile(&key()).await;
+
+    assert_eq!(fixture.reason(&key()), "InSync");
+}
+
+#[tokio::test]
 async fn its_signing_key_is_taken_from_a_secret() {
     let signing_key = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let reference = json!({"fromSecret": {"name": "keys", "key": "key"}});
