@@ -9,13 +9,13 @@ use std::{
 };
 
 use crate::{
-    pem::{self, PemMistake},
     plan::{
         endpoint::{InvalidUrl, normal_url},
         single_line::{self, InvalidLine},
     },
     svix::{Budget, Client, ClientOptions, Error, ErrorKind, InvalidConnection},
     telemetry::Metrics,
+    tls::{self, PemMistake},
 };
 
 use super::exit::Exit;
@@ -71,7 +71,7 @@ pub fn ca_bundle(file: Option<&Path>) -> Result<Option<String>, SvixServerError>
     let Some(file) = file else { return Ok(None) };
     let path = || file.to_owned();
     let bytes = std::fs::read(file).map_err(|source| SvixServerError::CaBundle { path: path(), source })?;
-    pem::authorities(&bytes).map_err(|source| SvixServerError::NoCertificates { path: path(), source })?;
+    tls::authorities(&bytes).map_err(|source| SvixServerError::NoCertificates { path: path(), source })?;
     // Comments may be in another encoding. They are not read.
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }

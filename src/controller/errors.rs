@@ -1,5 +1,7 @@
 //! Errors of the API server, as logs and statuses give them.
 
+use crate::tls::{self, PeerMistake};
+
 /// A request that the API server refused, or that did not reach it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", describe(.0))]
@@ -26,7 +28,13 @@ impl From<kube::Error> for KubernetesError {
 pub(super) fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.trim().to_owned(),
-        error => error.to_string(),
+        error => match tls::peer_mistake(error) {
+            Some(mistake @ PeerMistake::UnknownAuthority) => format!(
+                "the API server: {mistake}; certificate-authority of the cluster in the kubeconfig adds an authority"
+            ),
+            Some(mistake) => format!("the API server: {mistake}"),
+            None => error.to_string(),
+        },
     }
 }
 
@@ -38,4 +46,29 @@ const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 pub(super) fn is_terminating(status: &kube::core::Status) -> bool {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustls::{CertificateError, Error as TlsError};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_refused_is_named() {
+        for (refused, expected) in [
+            (
+                CertificateError::UnknownIssuer,
+                "the API server: found a server certificate of an authority that is not trusted",
+            ),
+            (CertificateError::Expired, "the API server: found a server certificate that has expired"),
+        ] {
+            let refused = io::Error::other(TlsError::InvalidCertificate(refused));
+            let error = kube::Error::Service(Box::new(refused));
+
+            assert!(describe(&error).starts_with(expected), "{}", describe(&error));
+        }
+    }
 }

@@ -68,7 +68,7 @@ async fn preview(svix: &EmbeddedSvix, manifests: &str) -> Planned {
 
 /// Carries out these changes, as `apply` does.
 async fn carry_out(svix: &EmbeddedSvix, manifests: &str, planned: &Planned) -> Finished {
-    let approvals = Approvals::new(&planned, svix.token(), false);
+    let approvals = Approvals::new(planned, svix.token(), false);
     run_with(svix, manifests, Arc::new(approvals), planned.listed.clone()).await
 }
 

@@ -16,7 +16,7 @@ use crate::{
     api::GROUP,
     cli::kubernetes::{KubernetesArguments, NoCluster},
     controller::{
-        get_opt,
+        KubernetesError, get_opt,
         revisions::{self, RevisionOwner},
     },
     manifests::{self, Histories, History, Input, Loaded, Located, Origin},
@@ -46,7 +46,7 @@ pub enum ClusterError {
         /// The kind.
         kind: &'static str,
         /// Why not.
-        source: kube::Error,
+        source: KubernetesError,
     },
 }
 
@@ -81,7 +81,10 @@ pub async fn load(arguments: &ClusterArguments, declared: &mut Loaded) -> Result
         };
         let mut parameters = ListParams::default().limit(500);
         loop {
-            let page = api.list(&parameters).await.map_err(|source| ClusterError::List { kind, source })?;
+            let page = api
+                .list(&parameters)
+                .await
+                .map_err(|error| ClusterError::List { kind, source: error.into() })?;
             items.extend(page.items.iter().map(|object| manifest(kind, group, version, object)));
             if kind == "WebhookEventType" {
                 uids.extend(page.items.into_iter().filter_map(|object| {
@@ -176,7 +179,7 @@ async fn add_config_maps(
         })
         .collect();
     for (namespace, name) in needed {
-        let failed = |source| ClusterError::List { kind: "ConfigMap", source };
+        let failed = |error: kube::Error| ClusterError::List { kind: "ConfigMap", source: error.into() };
         let Some(object) = get_opt::<ConfigMap>(client, &namespace, &name).await.map_err(failed)? else {
             continue;
         };

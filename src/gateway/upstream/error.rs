@@ -7,8 +7,8 @@ use hyper_util::client::legacy::Error as ClientError;
 
 use crate::{
     gateway::{body::BodyError, options::MAX_BODY, rejection::Rejection},
-    pem::PemMistake,
     telemetry::GatewayOutcome,
+    tls::PemMistake,
 };
 
 /// Why a Svix server cannot be forwarded to as configured.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use rustls::{ClientConfig, crypto::aws_lc_rs};
 use rustls_platform_verifier::Verifier;
 
-use crate::pem;
+use crate::tls;
 
 use super::error::InvalidUpstream;
 
 /// Returns the TLS configuration that trusts the system's certificates and those of the CA bundle.
 pub(super) fn client_config(ca_bundle: Option<&str>) -> Result<ClientConfig, InvalidUpstream> {
-    let roots = ca_bundle.map(|text| pem::authorities(text.as_bytes())).transpose()?.unwrap_or_default();
+    let roots = ca_bundle.map(|text| tls::authorities(text.as_bytes())).transpose()?.unwrap_or_default();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Verifier::new_with_extra_roots(roots, provider.clone()).map_err(InvalidUpstream::Tls)?;
     Ok(ClientConfig::builder_with_provider(provider)

@@ -29,9 +29,9 @@ use super::{
 };
 use crate::{
     api::JsonPointer,
-    pem::{self, PemMistake},
     plan::endpoint::{InvalidUrl, normal_url},
     telemetry::Metrics,
+    tls::{self, PeerMistake, PemMistake},
 };
 
 use page_sizes::PageSizes;
@@ -139,7 +139,7 @@ impl Client {
             .tcp_nodelay(true)
             .tls_backend_rustls();
         if let Some(text) = options.ca_bundle {
-            let certificates = pem::authorities(text.as_bytes())?;
+            let certificates = tls::authorities(text.as_bytes())?;
             let certificates =
                 certificates.iter().map(|certificate| reqwest::Certificate::from_der(certificate));
             let certificates =
@@ -331,29 +331,18 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
 
 /// Returns the innermost message of an error: those of reqwest only say that something failed.
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    match tls::peer_mistake(error) {
+        Some(mistake @ PeerMistake::UnknownAuthority) => {
+            return format!("{mistake}; spec.caBundle of the connection, or --svix-ca, adds an authority");
+        }
+        Some(mistake) => return mistake.to_string(),
+        None => {}
+    }
     let mut cause = error;
-    loop {
-        if is_not_tls(cause) {
-            return "no TLS is spoken at this address; perhaps it is http:// instead of https://".to_owned();
-        }
-        match cause.source() {
-            Some(source) => cause = source,
-            None => return cause.to_string(),
-        }
+    while let Some(source) = cause.source() {
+        cause = source;
     }
-}
-
-/// Whether an error means that the server answered a TLS handshake with something that is not TLS.
-fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    use rustls::{Error, InvalidMessage};
-    // An I/O error does not name the error that it wraps as its source.
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(wrapped) => is_not_tls(wrapped),
-        None => matches!(
-            error.downcast_ref::<Error>(),
-            Some(Error::InvalidMessage(InvalidMessage::InvalidContentType))
-        ),
-    }
+    cause.to_string()
 }
 
 /// The error of a response that is longer than any that Svix gives.

@@ -23,7 +23,7 @@ use crate::support::{
 /// Where an object is looked at.
 enum Place {
     Harness(Box<Harness>),
-    Recorded(Recorded),
+    Recorded(Box<Recorded>),
     /// In a cluster that is gone by now.
     Cluster(Vec<Condition>),
 }
@@ -219,7 +219,7 @@ pub fn scenario(reason: Reason) -> Pin<Box<dyn Future<Output = Scenario>>> {
                 "Secret svix-operator/svix-token is not there".into(),
             )));
             let key = key(Kind::Connection, "default");
-            Scenario { place: Place::Recorded(recorded), key, standing: Stalled, _kept: None }
+            Scenario { place: Place::Recorded(Box::new(recorded)), key, standing: Stalled, _kept: None }
         }),
         Reason::AuthenticationFailed => boxed(async move {
             let mut harness = Harness::new().await;
