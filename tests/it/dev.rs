@@ -21,6 +21,7 @@ use crate::support::{
 };
 
 mod connections;
+mod signals;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 
