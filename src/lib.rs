@@ -18,6 +18,7 @@ pub mod local_requests;
 pub mod manifests;
 pub mod memory;
 pub mod messages;
+pub mod pem;
 pub mod plan;
 pub mod schema;
 pub mod signatures;

@@ -13,6 +13,7 @@ mod limits;
 mod messages;
 mod review;
 pub mod server;
+mod unreadable;
 mod wire;
 
 use std::{collections::BTreeSet, sync::Arc};

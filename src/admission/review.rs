@@ -18,6 +18,7 @@ use super::{
     Known,
     judge::{self, Findings},
     messages::{self, Problem},
+    unreadable::UnreadableReview,
     wire::{Cause, Details, Outline, Request, Response, Review, ReviewResponse, Status, uid_of},
 };
 
@@ -92,9 +93,8 @@ pub fn review(body: &[u8], known: &Known) -> Reviewed {
 pub fn review_within(body: &[u8], known: &Known, kept: &KeptVersions, effort: &Effort) -> Reviewed {
     let request = match serde_json::from_slice::<Review<'_>>(body) {
         Ok(review) => review.request,
-        Err(error) => {
-            let message =
-                format!("expected an AdmissionReview of admission.k8s.io/v1 with a request: {error}");
+        Err(_) => {
+            let message = UnreadableReview::of(body).to_string();
             let status = Status {
                 status: "Failure",
                 code: 400,

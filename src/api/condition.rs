@@ -3,6 +3,8 @@
 //! `Ready` is always present. `Reconciling` and `Stalled` are "abnormal-true": they are present only while they
 //! are true (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>).
 
+use std::borrow::Cow;
+
 use k8s_openapi::jiff::Timestamp;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -19,10 +21,10 @@ pub struct Condition {
     pub status: ConditionStatus,
     /// The reason, in one word for programs.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z]+$"))]
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// The reason and the remedy, for people.
     #[schemars(length(max = 4096))]
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// When `status` last changed.
     #[schemars(with = "String", length(max = 64), extend("format" = "date-time"))]
     pub last_transition_time: Timestamp,

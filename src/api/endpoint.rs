@@ -1,6 +1,6 @@
 //! `WebhookEndpoint`: a URL that receives the events of some event types.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -65,7 +65,7 @@ pub struct WebhookEndpointSpec {
 
     /// The address, where it is a credential: a key of a Secret in the same namespace. It is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub url_from: Option<SecretSource>,
+    pub url_from: Option<Box<SecretSource>>,
 
     /// The names of the event types to receive, declared by any object. The endpoint waits for those that do not
     /// exist yet.
@@ -343,7 +343,7 @@ pub struct WebhookEndpointStatus {
     pub signing_key: Option<Box<SigningKeyStatus>>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub difference: Option<Difference>,
+    pub difference: Option<Box<Difference>>,
     /// The event types and channels of the spec as text, for `kubectl get`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
@@ -378,7 +378,7 @@ pub struct EndpointInSvix {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub fields: Vec<String>,
+    pub fields: Vec<Cow<'static, str>>,
     /// The metadata keys that the spec named when it was last written.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 50), inner(length(max = 4096)))]
@@ -389,7 +389,7 @@ pub struct EndpointInSvix {
     pub generation: Option<i64>,
     /// As of when the headers and the signing key, which Svix's lists do not show, are known to be right.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub verified: Option<Verified>,
+    pub verified: Option<Box<Verified>>,
 }
 
 /// As of when what Svix's lists do not show is known to be right.

@@ -1,6 +1,6 @@
 //! `WebhookEventType`: a name, a description, and the JSON Schema of the payloads of its events.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
@@ -381,7 +381,7 @@ pub struct WebhookEventTypeStatus {
     pub payload_audit: Option<PayloadAudit>,
     /// How Svix differs from the spec, while the object is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub difference: Option<Difference>,
+    pub difference: Option<Box<Difference>>,
     /// The change of the schema that is refused at present, and who receives the events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_change: Option<RefusedChange>,
@@ -422,5 +422,5 @@ pub struct EventTypeInSvix {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub fields: Vec<String>,
+    pub fields: Vec<Cow<'static, str>>,
 }

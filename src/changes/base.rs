@@ -75,7 +75,7 @@ pub async fn compare(
     let url = svix.url();
     let server = Server { url: &url, token: svix.token(), token_source: None, is_embedded: true };
     let target = Target { server, connection, requests_per_second: None };
-    let how = |reviewer| Run { reviewer, concurrency: CONCURRENCY, timeout: TIMEOUT };
+    let how = |reviewer| Run { reviewer, listed: None, concurrency: CONCURRENCY, timeout: TIMEOUT };
     let before = run(base, &target, how(None), shutdown, |_, _| ()).await.map_err(CannotCompareBase::Base)?;
     let preview = Preview::new(svix.token(), HiddenHeaders::Ignored);
     let preview = if manifests.histories.is_some() { preview.with_history() } else { preview };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     engine::Kind,
-    plan::{endpoint::Observed, ids},
+    plan::{OwnerMark, endpoint::Observed, ids},
     svix::{Client, Error},
 };
 
@@ -103,10 +103,7 @@ pub(super) fn is_declared(endpoint: &Observed, declared: &BTreeSet<&str>) -> boo
 #[must_use]
 pub fn prunable(foreign: &[Foreign], prune: &Prune) -> Vec<Change> {
     let changes = foreign.iter().filter_map(|foreign| {
-        let is_ours = || {
-            let owner = foreign.owner.as_deref().and_then(|mark| mark.split('/').next());
-            owner.is_some_and(|owner| owner == prune.owner)
-        };
+        let is_ours = || foreign.owner.as_deref().is_some_and(|mark| OwnerMark::is_of(mark, &prune.owner));
         let is_named = || prune.event_types.iter().any(|pattern| matches(pattern, &foreign.name));
         let action = match foreign.kind.as_str() {
             ENDPOINT if is_ours() => Action::Delete,
@@ -148,7 +145,7 @@ pub async fn delete(client: &Client, change: &Change, owner: &str) -> Result<boo
         (Action::Delete, Some(application)) => {
             // Its owner may have changed since it was listed.
             let Some(found) = client.get_endpoint(application, resource).await? else { return Ok(true) };
-            let is_ours = found.mark().and_then(|mark| mark.split('/').next()) == Some(owner);
+            let is_ours = found.mark().is_some_and(|mark| OwnerMark::is_of(mark, owner));
             if is_ours {
                 client.delete_endpoint(application, &found.id).await?;
             }
@@ -189,6 +186,7 @@ mod tests {
         let foreign = [
             foreign(ENDPOINT, "ours", Some("prod/ns/a")),
             foreign(ENDPOINT, "other", Some("production/ns/a")),
+            foreign(ENDPOINT, "no mark of an operator", Some("prod/Any text")),
             foreign(ENDPOINT, "nobody", None),
             foreign(EVENT_TYPE, "order.placed", None),
             foreign(EVENT_TYPE, "user.created", None),

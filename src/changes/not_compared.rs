@@ -9,7 +9,7 @@ pub(super) fn refused(object: &Object, connection: Option<&SvixConnectionSpec>) 
     let ready = object.ready_condition();
     let (reason, message) = ready.map_or_else(
         || ("Unknown".to_owned(), "it was not compared in time".to_owned()),
-        |condition| (condition.reason.clone(), condition.message.clone()),
+        |condition| (condition.reason.to_string(), condition.message.to_string()),
     );
     let (resource, application) = resource(object, connection);
     let refusal = Some(Refusal { reason, message });

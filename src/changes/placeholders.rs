@@ -31,7 +31,7 @@ pub fn add(loaded: &mut Loaded) -> MissingSecrets {
     loaded.secrets.extend(missing.into_iter().map(|((namespace, name), data)| {
         let metadata = ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() };
         let object = Secret { metadata, data: Some(data), ..Secret::default() };
-        Located { object, origin: Origin { file: "placeholder".to_owned(), line: 1 } }
+        Located { object, origin: Origin { file: "placeholder".into(), line: 1 } }
     }));
     MissingSecrets(names)
 }

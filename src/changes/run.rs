@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::SvixConnection,
-    engine::{EventRecord, Kind, Object, Options, Reviewer},
+    engine::{EventRecord, Kind, ListedConnection, Object, Options, Reviewer},
     manifests::{
         Deliveries, DesiredState, Loaded, ManifestRunner, MissingConnection, References, Server, Settling,
         State, counted, missing_connection, state,
@@ -31,6 +31,8 @@ pub struct Target<'a> {
 pub struct Run {
     /// Who sees the steps; `None`: all are carried out.
     pub reviewer: Option<Arc<dyn Reviewer>>,
+    /// The connection as an earlier run listed it.
+    pub listed: Option<ListedConnection>,
     /// Most objects at once.
     pub concurrency: usize,
     /// How long to wait until all objects have settled.
@@ -57,6 +59,8 @@ pub struct Finished {
     pub broken_connection: Option<String>,
     /// The objects of other connections, which took no part.
     pub left_out: usize,
+    /// The connection, for a run right after this one; `None`: it was not listed.
+    pub listed: Option<ListedConnection>,
 }
 
 /// Runs the engine until all objects have settled. WebhookEvents take no part: nothing is sent.
@@ -84,6 +88,7 @@ pub async fn run(
         concurrency: how.concurrency,
         settle: Duration::from_millis(300),
         reviewer: how.reviewer,
+        listed: how.listed,
         ..Options::default()
     };
     let runner = ManifestRunner::start(References::default(), options, Metrics::default(), on_event);
@@ -94,14 +99,15 @@ pub async fn run(
         () = outage(&runner) => {}
     }
     let objects = runner.objects();
+    let listed = runner.listed(target.connection);
     runner.stop().await;
     let broken_connection = objects.iter().find_map(|object| match object {
         Object::Connection(_) if is_broken(object) => {
-            object.ready_condition().map(|condition| condition.message.clone())
+            object.ready_condition().map(|condition| condition.message.to_string())
         }
         _ => None,
     });
-    Ok(Finished { objects, broken_connection, left_out })
+    Ok(Finished { objects, broken_connection, left_out, listed })
 }
 
 /// How long a connection may fail before the run ends.

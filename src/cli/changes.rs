@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     changes::{
         ChangeSet, Finished, HiddenHeaders, Preview, Run, Target, add_missing_secrets, receivers, run,
     },
-    engine::{EventRecord, Object, ObjectKey, Reviewer},
+    engine::{EventRecord, ListedConnection, Object, ObjectKey, Reviewer},
     manifests::{self, Input, Loaded, Located, NoManifests, Origin, ReadError, Server, SourceMap},
     svix::{self, Client},
     telemetry::Metrics,
@@ -111,7 +112,7 @@ impl ManifestArguments {
             token_secret_ref: SecretKeyRef { name: "svix-token".to_owned(), key: "token".to_owned() },
             ..SvixConnectionSpec::default()
         };
-        let origin = Origin { file: "--owner-id".to_owned(), line: 1 };
+        let origin = Origin { file: "--owner-id".into(), line: 1 };
         let object = SvixConnection::new(&self.connection, spec);
         loaded.connections.push(Located { object, origin });
         Ok(())
@@ -139,6 +140,8 @@ pub struct SvixTarget {
     requests_per_second: Option<u16>,
     write_hidden_headers: bool,
     timeout: Duration,
+    /// The connection as the last run listed it: what was just compared is not listed again before it is written.
+    listed: Mutex<Option<ListedConnection>>,
 }
 
 /// Most objects that are reconciled at once. One namespace gets three quarters of them: 32.
@@ -177,6 +180,7 @@ impl SvixTarget {
             requests_per_second: arguments.requests_per_second,
             write_hidden_headers: arguments.write_hidden_headers,
             timeout: Duration::from_secs(arguments.timeout),
+            listed: Mutex::default(),
         })
     }
 
@@ -211,8 +215,15 @@ impl SvixTarget {
         };
         let (connection, requests_per_second) = (self.connection.as_str(), self.requests_per_second);
         let target = Target { server, connection, requests_per_second };
-        let how = Run { reviewer: Some(reviewer), concurrency: CONCURRENCY, timeout: self.timeout };
-        run(loaded, &target, how, shutdown, on_event).await
+        let how = Run {
+            reviewer: Some(reviewer),
+            listed: self.listed.lock().take(),
+            concurrency: CONCURRENCY,
+            timeout: self.timeout,
+        };
+        let mut finished = run(loaded, &target, how, shutdown, on_event).await?;
+        *self.listed.lock() = finished.listed.take();
+        Ok(finished)
     }
 
     /// Compares manifests with Svix, and writes nothing. An error in the second place: the server does not work.

@@ -304,6 +304,7 @@ impl Workspace {
         self.rows.set_desired(&desired);
         self.runner.declare(desired.objects, desired.references);
         self.runner.references_changed();
+        self.rows.share_keys(|key| self.runner.shared_key(key));
         Ok(result)
     }
 
@@ -312,10 +313,9 @@ impl Workspace {
         if !is_watching {
             return Err(DevError::WatchEnded(self.dir.clone()));
         }
-        match self.read_folder() {
-            Ok(result) => warn(result),
-            // The caller waits for the shutdown, too.
-            Err(Interrupted) => {}
+        // Where it was interrupted, the caller ends.
+        if let Ok(result) = self.read_folder() {
+            warn(result);
         }
         Ok(())
     }

@@ -12,11 +12,13 @@ use crate::{
         self, ExportError,
         files::{Files, FilesError, REPORT},
         limitation::Effect,
-        names::{is_namespace, is_subdomain},
         options::{Layout, Options},
         selection::{Selection, Selector},
     },
-    plan::printable,
+    plan::{
+        object_name::{is_namespace, is_subdomain},
+        printable,
+    },
     svix::{Budget, Client, ClientOptions, Error},
     telemetry::{self, LogFormat, Metrics},
 };

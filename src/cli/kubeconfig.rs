@@ -1,9 +1,19 @@
 //! Why a kubeconfig cannot be used: the file and the place, and what to do. A kubeconfig has credentials, so nothing of its
 //! content but names is shown.
 
+mod client;
+mod places;
+
 use std::{env, error::Error as _};
 
-use kube::config::{InferConfigError, KubeconfigError, LoadDataError};
+use kube::{
+    Config,
+    config::{InClusterError, InferConfigError, KubeconfigError, LoadDataError},
+};
+
+use places::{AUTHORITY, CHECK_MAP, POD_AUTHORITY, SET_AUTHORITY, SET_IDENTITY};
+
+pub use client::{NoClient, client};
 
 /// Describes why there is no kubeconfig that can be used.
 #[must_use]
@@ -39,17 +49,22 @@ pub fn describe(error: &KubeconfigError) -> String {
             "/clusters: the proxy-url of the context's cluster is no URL".to_owned()
         }
         KubeconfigError::LoadCertificateAuthority(error) => {
-            format!("/clusters: certificate-authority of the context's cluster: {}", data(error))
+            format!("{AUTHORITY}: {}; {SET_AUTHORITY}", data(error))
         }
         KubeconfigError::LoadClientCertificate(error) => {
-            format!("/users: client-certificate of the context's user: {}", data(error))
+            format!("/users: client-certificate of the context's user: {}; {SET_IDENTITY}", data(error))
         }
         KubeconfigError::LoadClientKey(error) => {
-            format!("/users: client-key of the context's user: {}", data(error))
+            format!("/users: client-key of the context's user: {}; {SET_IDENTITY}", data(error))
         }
         KubeconfigError::ParseCertificates(_) => {
-            "/clusters: certificate-authority of the context's cluster: found no certificates in PEM"
-                .to_owned()
+            format!("{AUTHORITY}: found no certificates in PEM; {SET_AUTHORITY}")
+        }
+        KubeconfigError::KindMismatch => {
+            "KUBECONFIG: found files of different kinds, expected `kind: Config` in each".to_owned()
+        }
+        KubeconfigError::ApiVersionMismatch => {
+            "KUBECONFIG: found files of different versions, expected `apiVersion: v1` in each".to_owned()
         }
         other => other.to_string(),
     }
@@ -68,21 +83,43 @@ fn data(error: &LoadDataError) -> String {
 pub fn describe_inferred(error: &InferConfigError) -> String {
     let kubeconfig = error.source().and_then(|source| source.downcast_ref::<KubeconfigError>());
     match kubeconfig {
-        // A Pod has these variables, so the other half of the error matters as well.
         Some(kubeconfig) if env::var_os("KUBERNETES_SERVICE_HOST").is_none() => {
             format!("this process is in no Pod, and {}", describe(kubeconfig))
         }
-        _ => error.to_string(),
+        // A Pod has this variable, so the other half of the error matters as well, which the library does not hand out.
+        Some(kubeconfig) => match Config::incluster() {
+            Err(in_pod) => format!("{}, and {}", describe_in_pod(&in_pod), describe(kubeconfig)),
+            Ok(_) => describe(kubeconfig),
+        },
+        None => error.to_string(),
+    }
+}
+
+/// Describes why the service account of a Pod cannot be used.
+fn describe_in_pod(error: &InClusterError) -> String {
+    const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+    const MOUNT: &str = "check automountServiceAccountToken of the Pod and of its service account";
+    match error {
+        InClusterError::ReadDefaultNamespace(error) => format!("{ACCOUNT}/namespace: {error}; {MOUNT}"),
+        InClusterError::ReadCertificateBundle(error) => format!("{POD_AUTHORITY}: {error}; {MOUNT}"),
+        InClusterError::ParseCertificates(_) => {
+            format!("{POD_AUTHORITY}: found no certificates in PEM; {CHECK_MAP}")
+        }
+        InClusterError::ReadEnvironmentVariable(_)
+        | InClusterError::ParseClusterPort(_)
+        | InClusterError::ParseClusterUrl(_) => {
+            "the environment variables KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT have no address of an API server"
+                .to_owned()
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use kube::{
-        Config,
-        config::{KubeConfigOptions, Kubeconfig},
-    };
+    use std::io;
+
+    use kube::config::{KubeConfigOptions, Kubeconfig};
 
     use super::*;
 
@@ -114,12 +151,35 @@ mod tests {
             (whole("server: 'http://'"), "/clusters: the server of the context's cluster is no URL"),
             (
                 whole("server: 'https://a', certificate-authority-data: '%'"),
-                "/clusters: certificate-authority of the context's cluster: found data that is not base64",
+                "/clusters: certificate-authority of the context's cluster: found data that is not base64; `kubectl config",
             ),
         ] {
             let said = said(&text).await;
 
             assert!(said.starts_with(expected) && !said.contains("hunter2"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_service_account_that_cannot_be_used_has_a_place() {
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        for (error, expected) in [
+            (
+                InClusterError::ReadDefaultNamespace(missing()),
+                "/var/run/secrets/kubernetes.io/serviceaccount/namespace: entity not found; check automount",
+            ),
+            (
+                InClusterError::ReadCertificateBundle(missing()),
+                "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt: entity not found; check automount",
+            ),
+            (
+                InClusterError::ReadEnvironmentVariable(env::VarError::NotPresent),
+                "the environment variables KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT have no address",
+            ),
+        ] {
+            let said = describe_in_pod(&error);
+
+            assert!(said.starts_with(expected), "{said}");
         }
     }
 }

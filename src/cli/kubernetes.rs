@@ -7,7 +7,7 @@ use kube::{
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::kubeconfig;
+use super::kubeconfig::{self, NoClient};
 
 /// The cluster.
 #[derive(Debug, Default, clap::Args)]
@@ -32,8 +32,8 @@ pub enum NoCluster {
     #[error("no cluster: {}; set KUBECONFIG or --kubeconfig", kubeconfig::describe_inferred(.0))]
     Infer(#[from] InferConfigError),
     /// The client cannot be created.
-    #[error("cannot make a Kubernetes client: {0}")]
-    Client(#[source] kube::Error),
+    #[error("no cluster: {0}")]
+    Client(#[from] NoClient),
 }
 
 /// A cluster that can be used.
@@ -51,7 +51,7 @@ impl KubernetesArguments {
     pub async fn cluster(&self) -> Result<Cluster, NoCluster> {
         let config = self.config().await?;
         let (url, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
-        Ok(Cluster { client: Client::try_from(config).map_err(NoCluster::Client)?, url, namespace })
+        Ok(Cluster { client: kubeconfig::client(config)?, url, namespace })
     }
 
     async fn config(&self) -> Result<Config, NoCluster> {

@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     exit::Exit,
-    kubeconfig,
+    kubeconfig::{self, NoClient},
     runtime::{self, ControlError, ControlThread, Threads},
     signals::{SignalError, shutdown_on_signals},
 };
@@ -93,8 +93,8 @@ enum RunError {
         kubeconfig::describe_inferred(.0)
     )]
     NoCluster(#[source] kube::config::InferConfigError),
-    #[error("cannot make a Kubernetes client: {0}")]
-    Client(#[source] kube::Error),
+    #[error("no cluster: {0}")]
+    Client(#[from] NoClient),
     #[error(transparent)]
     Lease(#[from] LeaseError),
     #[error(transparent)]
@@ -134,10 +134,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, RunError> {
 
     let config = kube::Config::infer().await.map_err(RunError::NoCluster)?;
     let namespace = arguments.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config.clone()).map_err(RunError::Client)?;
+    let client = kubeconfig::client(config.clone())?;
     // A client works on the runtime on which it is created.
-    let lease_client =
-        control.run(async move { Client::try_from(config) }).await?.map_err(RunError::Client)?;
+    let lease_client = control.run(async move { kubeconfig::client(config) }).await??;
     let pod = std::env::var("POD_NAME")
         .or_else(|_| std::env::var("HOSTNAME"))
         .unwrap_or_else(|_| "local".to_owned());

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    pem::{self, PemMistake},
     plan::{
         endpoint::{InvalidUrl, normal_url},
         single_line::{self, InvalidLine},
@@ -45,12 +46,20 @@ pub enum SvixServerError {
         source: InvalidLine,
     },
     /// The file of certificates cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("--svix-ca {}: {source}", path.display())]
     CaBundle {
         /// The file.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// The file of certificates has none that can be used.
+    #[error("--svix-ca {}: {source}", path.display())]
+    NoCertificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PemMistake,
     },
     /// The client cannot be created.
     #[error(transparent)]
@@ -59,11 +68,12 @@ pub enum SvixServerError {
 
 /// Returns the text of a file of certificates.
 pub fn ca_bundle(file: Option<&Path>) -> Result<Option<String>, SvixServerError> {
-    let read = |file: &Path| {
-        let failed = |source| SvixServerError::CaBundle { path: file.to_owned(), source };
-        std::fs::read_to_string(file).map_err(failed)
-    };
-    file.map(read).transpose()
+    let Some(file) = file else { return Ok(None) };
+    let path = || file.to_owned();
+    let bytes = std::fs::read(file).map_err(|source| SvixServerError::CaBundle { path: path(), source })?;
+    pem::authorities(&bytes).map_err(|source| SvixServerError::NoCertificates { path: path(), source })?;
+    // Comments may be in another encoding. They are not read.
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The environment variable of the token.
@@ -183,7 +193,30 @@ pub fn failed(error: &Error, client: &Client, state: &str, advice: &str) -> Exit
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rcgen::{CertificateParams, KeyPair};
+
     use super::*;
+
+    #[test]
+    fn a_file_of_certificates_is_checked() {
+        let certificate = CertificateParams::default().self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |bytes: &[u8]| {
+            std::fs::write(file.path(), bytes).unwrap();
+            ca_bundle(Some(file.path()))
+        };
+
+        let latin = [b"# Autorit\xe9\n", certificate.pem().as_bytes()].concat();
+        assert!(read(&latin).unwrap().is_some_and(|text| text.ends_with(&certificate.pem())));
+        for (bytes, expected) in
+            [(certificate.der().to_vec(), "found bytes that are no text"), (Vec::new(), "found no text")]
+        {
+            let said = read(&bytes).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("--svix-ca {}: {expected}", file.path().display())), "{said}");
+        }
+        assert_eq!(ca_bundle(None).unwrap(), None);
+    }
 
     fn read(set: &[(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
         let set = set.to_vec();

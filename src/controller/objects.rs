@@ -168,7 +168,8 @@ impl<K: Watched, H: Host, F: FnOnce()> Handler<Readable<K>> for ToEngine<H, F> {
     fn known(&self) -> Vec<NamespacedName> {
         let namespace = self.namespace.as_deref();
         let watched = |key: &ObjectKey| namespace.is_none_or(|namespace| &*key.namespace == namespace);
-        let name = |key: ObjectKey| NamespacedName { namespace: key.namespace, name: key.name };
+        let name =
+            |key: ObjectKey| NamespacedName { namespace: key.namespace.clone(), name: key.name.clone() };
         self.engine.keys(K::KIND).into_iter().filter(watched).map(name).collect()
     }
 
@@ -180,5 +181,5 @@ impl<K: Watched, H: Host, F: FnOnce()> Handler<Readable<K>> for ToEngine<H, F> {
 }
 
 fn object_key(kind: Kind, name: &NamespacedName) -> ObjectKey {
-    ObjectKey { kind, namespace: name.namespace.clone(), name: name.name.clone() }
+    ObjectKey::new(kind, name.namespace.clone(), name.name.clone())
 }

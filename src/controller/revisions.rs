@@ -91,7 +91,7 @@ pub async fn kept_versions(client: &Client, owner: RevisionOwner<'_>) -> Result<
             break;
         }
     }
-    found.sort_by_key(|(revision, _)| std::cmp::Reverse(revision.number));
+    found.sort_by(|(one, _), (other, _)| revision::order(other, one));
     let mut kept = KeptVersions::default();
     for (revision, published) in found {
         kept.add(revision.number, published);

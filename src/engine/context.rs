@@ -29,11 +29,11 @@ use super::{
     host::{Host, HostError},
     object::{Kind, Mode, Object, ObjectKey, SvixResource},
     policy::{self, Lane},
-    queue::Queue,
+    queue::{Queue, UntilDue},
     registry::{Change, Registry},
     review::{Proposal, Reviewer},
     scratch::Scratches,
-    session::{Session, Sessions},
+    session::{ListedConnection, Session, Sessions},
     waiters::{Awaited, Waiters},
 };
 
@@ -65,6 +65,8 @@ pub struct Options {
     pub namespaces: Option<BTreeSet<String>>,
     /// Who sees the steps before they are carried out, if anybody does.
     pub reviewer: Option<Arc<dyn Reviewer>>,
+    /// A connection that another engine listed a moment ago.
+    pub listed: Option<ListedConnection>,
     /// Whether a Warning is published about an address from a Secret that Svix never delivers to. The embedded Svix
     /// delivers to each address.
     pub warns_of_unreachable: bool,
@@ -81,6 +83,7 @@ impl Default for Options {
             audit_interval: Duration::from_secs(300),
             namespaces: None,
             reviewer: None,
+            listed: None,
             warns_of_unreachable: true,
         }
     }
@@ -138,6 +141,7 @@ impl<H: Host> Context<H> {
     pub fn new(host: H, options: Options, metrics: Metrics) -> Self {
         Self {
             queue: Queue::new(options.concurrency),
+            sessions: Sessions::new(options.listed.clone()),
             host,
             options,
             metrics,
@@ -148,7 +152,6 @@ impl<H: Host> Context<H> {
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
             judging: Permits::new(heavy_tasks()),
-            sessions: Sessions::default(),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),
             seed: RandomState::new(),
@@ -186,7 +189,7 @@ impl<H: Host> Context<H> {
         let most = APART.saturating_mul(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(ALL_APART);
         for key in keys {
             if let Some(object) = self.registry.get(&key) {
-                self.queue.wake_within(key, self.lane(&object), jitter(most));
+                self.queue.wake_within(key, self.lane(&object), jitter(most), UntilDue::Pending);
             }
         }
     }
@@ -387,7 +390,7 @@ impl<H: Host> Context<H> {
         let (key, now) = (event_type.key(), Timestamp::now());
         let is_first = self.audits.record(&key, schema_digest, now, |tally| tally.record(places, now));
         if is_first && let Some(wait) = self.audits.remaining(event_type, self.options.audit_interval, now) {
-            self.queue.wake_later(key, self.lane(event_type), wait);
+            self.queue.wake_within(key, self.lane(event_type), wait, UntilDue::Settled);
         }
     }
 

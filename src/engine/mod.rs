@@ -23,6 +23,7 @@ mod registry;
 mod review;
 mod scratch;
 mod session;
+mod tasks;
 #[cfg(test)]
 mod testing;
 mod waiters;
@@ -41,7 +42,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::telemetry::Metrics;
 
 use context::Context;
-use queue::Work;
 use registry::Change;
 
 pub use context::Options;
@@ -51,6 +51,7 @@ pub(crate) use object::dispatch;
 pub use object::{Kind, Mode, Object, ObjectKey, Resource, Status, SvixResource};
 pub use registry::Readiness;
 pub use review::{Proposal, Reviewer};
+pub use session::ListedConnection;
 
 /// The engine: takes in objects, and keeps Svix in sync with them while it [runs](Self::run).
 ///
@@ -184,6 +185,12 @@ impl<H: Host> Engine<H> {
         self.ctx.registry.get(key)
     }
 
+    /// Returns the copy of an object's key that the engine has: callers that keep many keys save as many copies.
+    #[must_use]
+    pub fn shared_key(&self, key: &ObjectKey) -> ObjectKey {
+        self.ctx.registry.shared_key(key)
+    }
+
     /// Returns the namespaces in which objects refer to ConfigMaps.
     #[must_use]
     pub fn config_map_namespaces(&self) -> BTreeSet<Arc<str>> {
@@ -200,6 +207,12 @@ impl<H: Host> Engine<H> {
     #[must_use]
     pub fn references(&self) -> watch::Receiver<()> {
         self.ctx.references.subscribe()
+    }
+
+    /// Returns a connection that is listed, for another engine that begins when this one has ended.
+    #[must_use]
+    pub fn listed(&self, connection: &str) -> Option<ListedConnection> {
+        self.ctx.sessions.listed(connection)
     }
 
     /// Returns how many objects of a kind differ from Svix, of those that are only compared.
@@ -267,32 +280,5 @@ impl<H: Host> Engine<H> {
 
     fn is_running(&self) -> bool {
         self.is_running.load(Ordering::SeqCst)
-    }
-
-    /// Reconciles an object, and then others whose turn it is: that saves two switches between threads.
-    async fn work(self: Arc<Self>, mut work: Work, shutdown: CancellationToken) {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = self.abort.cancelled() => return,
-                next = reconcile::reconcile(&self.ctx, &work) => next,
-            };
-            self.ctx.queue.done(&work, next);
-            match self.ctx.queue.try_next() {
-                Some(more) if !shutdown.is_cancelled() => work = more,
-                _ => return,
-            }
-        }
-    }
-
-    /// Starts the driver of a connection, or triggers the one that runs.
-    fn drive(&self, name: &str) {
-        let (handle, is_new) = self.ctx.sessions.ensure(name);
-        if !is_new {
-            handle.trigger();
-            return;
-        }
-        let (ctx, abort, name) = (self.ctx.clone(), self.abort.clone(), Arc::<str>::from(name));
-        self.tasks.spawn(async move { driver::run(&ctx, &name, &handle, abort).await });
     }
 }

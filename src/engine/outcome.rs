@@ -33,7 +33,7 @@ impl Outcome {
     /// Svix holds what is declared.
     pub fn in_sync(remote: RemoteRef) -> Self {
         Self {
-            ready: ReadyState::Ready(Reason::InSync, "Svix holds what is declared".to_owned()),
+            ready: ReadyState::Ready(Reason::InSync, "Svix holds what is declared".into()),
             remote: Some(remote),
             details: None,
             next: Next::Settled,

@@ -43,6 +43,15 @@ pub enum Next {
     Failed,
 }
 
+/// Whether an object that is due later counts as pending work until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UntilDue {
+    /// It does: the queue is not idle.
+    Pending,
+    /// It does not, unless it is due for another reason and pending.
+    Settled,
+}
+
 /// An object to reconcile now.
 #[derive(Debug)]
 pub struct Work {
@@ -115,7 +124,7 @@ impl Queue {
     }
 
     /// Has an object reconciled after this delay, unless that happens sooner anyway.
-    pub fn wake_within(&self, key: ObjectKey, lane: Lane, delay: Duration) {
+    pub fn wake_within(&self, key: ObjectKey, lane: Lane, delay: Duration, until_due: UntilDue) {
         let due = Instant::now() + delay;
         let mut inner = self.lock();
         let state = inner.keys.entry(key.clone()).or_default();
@@ -125,25 +134,10 @@ impl Queue {
             if state.lane.as_ref() != Some(&lane) {
                 state.lane = Some(lane);
             }
-            state.later = false;
-            inner.delay(key, due);
-        }
-        drop(inner);
-        self.changed.notify_one();
-    }
-
-    /// Has an object reconciled after this delay, unless that happens sooner anyway. Until then it counts as settled, if it does now.
-    pub fn wake_later(&self, key: ObjectKey, lane: Lane, delay: Duration) {
-        let due = Instant::now() + delay;
-        let mut inner = self.lock();
-        let state = inner.keys.entry(key.clone()).or_default();
-        if state.running {
-            state.again = true;
-        } else if state.queued.is_none() && state.due.is_none_or(|before| due < before) {
-            if state.lane.as_ref() != Some(&lane) {
-                state.lane = Some(lane);
-            }
-            state.later |= state.due.is_none();
+            state.later = match until_due {
+                UntilDue::Pending => false,
+                UntilDue::Settled => state.later || state.due.is_none(),
+            };
             inner.delay(key, due);
         }
         drop(inner);

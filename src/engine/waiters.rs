@@ -75,7 +75,7 @@ mod tests {
     use super::{super::object::Kind, *};
 
     fn key(name: &str) -> ObjectKey {
-        ObjectKey { kind: Kind::Endpoint, namespace: "ns".into(), name: name.into() }
+        ObjectKey::new(Kind::Endpoint, "ns", name)
     }
 
     fn event_type(name: &str) -> Awaited {

@@ -127,7 +127,7 @@ impl Exporter<'_> {
         // No `..`: a new field must be thought of here.
         Ok(WebhookEndpointSpec {
             url,
-            url_from,
+            url_from: url_from.map(Box::new),
             event_types: event_types.iter().map(ToString::to_string).collect(),
             channels,
             application: Some(found.application.to_owned()),

@@ -5,11 +5,16 @@
 
 use std::collections::HashSet;
 
-use crate::plan::{endpoint::Observed, ids};
+use crate::plan::{
+    OwnerMark,
+    endpoint::Observed,
+    ids,
+    object_name::{is_namespace, is_subdomain},
+};
 
 use super::{
     limitation::Limitation,
-    names::{endpoint_name, is_namespace, is_subdomain, object_name},
+    names::{endpoint_name, object_name},
 };
 
 /// The namespace of objects that name none, as the operator and kubectl take it.
@@ -37,29 +42,6 @@ pub enum Uid {
     ById(Option<String>),
 }
 
-/// The parts of an owner mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark<'a> {
-    /// `ownerId`.
-    pub owner: &'a str,
-    /// Namespace of the object.
-    pub namespace: &'a str,
-    /// Name of the object.
-    pub name: &'a str,
-}
-
-impl<'a> Mark<'a> {
-    /// Reads a mark; `None`: no operator makes such a one.
-    #[must_use]
-    pub fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.splitn(3, '/');
-        let (owner, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_owner = (1..=63).contains(&owner.len())
-            && owner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        (is_owner && is_namespace(namespace) && is_subdomain(name)).then_some(Self { owner, namespace, name })
-    }
-}
-
 /// Gives each endpoint a name that no other has.
 pub struct Identities<'a> {
     owner: &'a str,
@@ -76,7 +58,7 @@ impl<'a> Identities<'a> {
     pub fn new<'b>(
         owner: &'a str,
         namespace: Option<&'a str>,
-        marks: impl IntoIterator<Item = Mark<'b>>,
+        marks: impl IntoIterator<Item = OwnerMark<'b>>,
     ) -> Self {
         let ours = marks.into_iter().filter(|mark| mark.owner == owner);
         let marked = ours.map(|mark| (mark.namespace.to_owned(), mark.name.to_owned())).collect();
@@ -97,11 +79,11 @@ impl<'a> Identities<'a> {
     }
 
     fn of_marked(&mut self, text: &str, observed: &Observed) -> Result<Identity, Limitation> {
-        let Some(mark) = Mark::parse(text) else { return Err(Limitation::InvalidMark(text.to_owned())) };
+        let Some(mark) = OwnerMark::parse(text) else { return Err(Limitation::InvalidMark(text.to_owned())) };
         if mark.owner != self.owner {
             return Err(Limitation::OtherOwner(mark.owner.to_owned()));
         }
-        let Mark { namespace, name, .. } = mark;
+        let OwnerMark { namespace, name, .. } = mark;
         if !self.taken.insert((namespace.to_owned(), name.to_owned())) {
             return Err(Limitation::DuplicateMark(format!("{namespace}/{name}")));
         }
@@ -253,7 +235,7 @@ mod tests {
 
     #[test]
     fn no_two_endpoints_have_the_same_name() {
-        let marks = [Mark { owner: "prod", namespace: "default", name: "app.x" }];
+        let marks = [OwnerMark { owner: "prod", namespace: "default", name: "app.x" }];
         let mut identities = Identities::new("prod", None, marks);
         let x = endpoint("ep_1", Some("x"), None);
 

@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use crate::plan::digest::Digest;
+use crate::plan::{digest::Digest, object_name::is_subdomain};
 
 /// Longest name of an object that is made here. With the extension of a file it fits into the name of a file.
 pub const MAX_NAME: usize = 240;
@@ -51,23 +51,6 @@ pub fn original(name: &str) -> Option<String> {
         });
     }
     Some(original)
-}
-
-/// Whether a text is the name of an object in Kubernetes: a DNS subdomain of RFC 1123.
-#[must_use]
-pub fn is_subdomain(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_label)
-}
-
-/// Whether a text is the name of a namespace.
-#[must_use]
-pub fn is_namespace(name: &str) -> bool {
-    name.len() <= 63 && is_label(name)
-}
-
-fn is_label(label: &str) -> bool {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !label.is_empty() && label.bytes().all(is_inner) && !label.starts_with('-') && !label.ends_with('-')
 }
 
 /// What becomes of dots.

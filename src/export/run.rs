@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use crate::{
     api::EventTypeNames,
     manifests::check::{Checker, CheckerError},
-    plan::endpoint::Observed,
+    plan::{OwnerMark, endpoint::Observed},
     svix::{Application, Client, Error, Page, retry},
 };
 
@@ -18,7 +18,7 @@ use super::{
     event_type,
     exported::Exported,
     files::{Files, FilesError, Place},
-    identity::{Identities, Mark},
+    identity::Identities,
     limitation::{Limitation, Note, Subject},
     options::Options,
     report::Report,
@@ -157,7 +157,7 @@ async fn endpoint_page(
     let page = retry(|| client.list_endpoints(application, from)).await?;
     let mut page = page.unwrap_or(Page { items: Vec::new(), next: None });
     page.items.retain(|endpoint| {
-        let owner = endpoint.mark().map(|mark| Mark::parse(mark).map_or(mark, |mark| mark.owner));
+        let owner = endpoint.mark().map(|mark| OwnerMark::parse(mark).map_or(mark, |mark| mark.owner));
         options.selection.has_endpoint(&endpoint.id, endpoint.uid.as_deref(), owner)
     });
     Ok(page)

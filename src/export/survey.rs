@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 
 use crate::{
     api::ChannelEncoding,
-    plan::{endpoint::Observed, ids},
+    plan::{OwnerMark, endpoint::Observed, ids},
     svix::Application,
 };
 
 use super::{
     channel_texts::EncodingTally,
-    identity::Mark,
     limitation::{Limitation, Note, Subject},
     options::DEFAULT_OWNER,
     swh,
@@ -94,8 +93,8 @@ impl Survey {
     }
 
     /// The marks of all endpoints.
-    pub fn marks(&self) -> impl Iterator<Item = Mark<'_>> {
-        self.marks.iter().filter_map(|mark| Mark::parse(mark))
+    pub fn marks(&self) -> impl Iterator<Item = OwnerMark<'_>> {
+        self.marks.iter().filter_map(|mark| OwnerMark::parse(mark))
     }
 
     /// The encoding of channels.

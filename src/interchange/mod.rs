@@ -177,14 +177,25 @@ pub enum Change {
         "the description has {0} characters, at most {MAX_DESCRIPTION} can be declared; the rest is cut off"
     )]
     Description(usize),
-    /// A value of an extension is not what Svix accepts.
+    /// A field of an event type has a value that is not valid.
     #[error("left out: found {found}, expected {expected}")]
-    Extension {
+    Field {
         /// The value.
         found: String,
         /// What it should be.
         expected: &'static str,
     },
+    /// What describes an event type is of another type than the format has there.
+    #[error("left out: found {found}, expected {expected}")]
+    Invalid {
+        /// The value.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A webhook or callback has no operation.
+    #[error("left out: found no operation, expected one such as post")]
+    NoOperation,
     /// A file has definitions only.
     #[error("no event type: the file has definitions only")]
     DefinitionsOnly,
@@ -209,6 +220,8 @@ impl Change {
                 | Self::Schema(_)
                 | Self::UnusableSchema(_)
                 | Self::Reference(_)
+                | Self::Invalid { .. }
+                | Self::NoOperation
                 | Self::Unreadable(_)
         )
     }

@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -75,7 +76,7 @@ fn load_inputs(inputs: &[Input], stop: &CancellationToken) -> Loaded {
         loaded: Loaded::default(),
         seen: HashMap::new(),
         ignored: BTreeMap::new(),
-        file: String::new(),
+        file: "".into(),
     };
     if let Err(error) = &loader.checker {
         let message = error.to_string();
@@ -102,7 +103,7 @@ struct Loader<'a> {
     loaded: Loaded,
     seen: HashMap<ObjectId, Origin>,
     ignored: BTreeMap<String, usize>,
-    file: String,
+    file: Arc<str>,
 }
 
 /// One object of a document: the document itself, or an item of a List.
@@ -169,7 +170,7 @@ impl Loader<'_> {
             *self.ignored.entry("Kustomization".into()).or_default() += 1;
             return;
         }
-        self.file = path.display().to_string();
+        self.file = path.display().to_string().into();
         for document in yaml::documents_until(text, Some(self.stop)) {
             if self.stop.is_cancelled() {
                 return;
@@ -190,7 +191,7 @@ impl Loader<'_> {
     }
 
     fn position(&self, mark: Mark) -> Position {
-        Position { file: self.file.clone(), line: Some(mark.line), column: Some(mark.column) }
+        Position { file: self.file.to_string(), line: Some(mark.line), column: Some(mark.column) }
     }
 
     fn problem(&mut self, mark: Mark, object: Option<ObjectId>, pointer: JsonPointer, message: String) {

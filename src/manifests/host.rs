@@ -153,7 +153,11 @@ impl Host for ManifestHost {
     }
 
     async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
-        Ok(object.with_status(status))
+        let object = object.with_status(status);
+        // A claim is the proof of what was written before status says it, and both last as long as the process. At ten
+        // thousand objects, their claims would take as much memory as the objects.
+        let is_recorded = object.recorded_connection().is_some();
+        Ok(if is_recorded { with_meta(object, remove_claim) } else { object })
     }
 
     fn note_field(&self, object: &Object, field: Option<&JsonPointer>) {
@@ -261,6 +265,14 @@ impl Host for ManifestHost {
 fn full_name(object: &Object) -> (String, String) {
     let key = object.key();
     (key.namespace.to_string(), key.name.to_string())
+}
+
+fn remove_claim(meta: &mut ObjectMeta) {
+    let Some(annotations) = &mut meta.annotations else { return };
+    annotations.remove(CLAIM_ANNOTATION);
+    if annotations.is_empty() {
+        meta.annotations = None;
+    }
 }
 
 /// Returns the object with changed metadata. It is copied only if it is shared.

@@ -8,7 +8,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 
-use crate::api::JsonPointer;
+use crate::{
+    api::JsonPointer,
+    plan::object_name::{is_namespace, is_subdomain},
+};
 
 use super::{
     messages,
@@ -117,7 +120,7 @@ pub(super) fn check_metadata(object: &Value, namespaced: bool) -> Vec<Violation>
     let namespace = METADATA.child("namespace");
     match metadata.get("namespace") {
         None | Some(Value::Null) => {}
-        Some(Value::String(text)) if text.is_empty() || !namespaced || is_label(text) => {}
+        Some(Value::String(text)) if text.is_empty() || !namespaced || is_namespace(text) => {}
         Some(other) if !other.is_string() => refuse(namespace, not_text(other)),
         Some(other) => refuse(
             namespace,
@@ -239,22 +242,4 @@ fn strings(object: &Value, field: &str, violations: &mut Vec<Violation>) -> BTre
         }
     }
     out
-}
-
-/// Whether it is an RFC 1123 subdomain, as names in Kubernetes are.
-fn is_subdomain(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_label_of_any_length)
-}
-
-/// Whether it is an RFC 1123 label, as namespaces are.
-fn is_label(name: &str) -> bool {
-    name.len() <= 63 && is_label_of_any_length(name)
-}
-
-fn is_label_of_any_length(label: &str) -> bool {
-    let inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
-    !label.is_empty()
-        && label.bytes().all(|byte| inner(&byte))
-        && !label.starts_with('-')
-        && !label.ends_with('-')
 }

@@ -1,6 +1,6 @@
 //! Mistakes in a folder of manifests, and their positions.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ impl fmt::Display for ObjectId {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     /// The file: the path of the folder, and the path in it.
-    pub file: String,
+    pub file: Arc<str>,
     /// The line, from 1.
     pub line: usize,
 }

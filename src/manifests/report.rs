@@ -1,8 +1,8 @@
 //! The state of each object of a folder: what `dev` prints, as a table for people and as JSON for programs.
 
-use std::{borrow::Cow, fmt, fmt::Write as _};
+use std::{borrow::Cow, fmt, fmt::Write as _, sync::Arc};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     api::{Difference, JsonPointer},
@@ -50,30 +50,33 @@ impl State {
 /// The kind of a row that is about a file, not about an object: it is not known which objects the file declares.
 pub const FILE: &str = "File";
 
-/// One object, or a file that could not be read in full.
+/// One object, or a file that could not be read in full. There is one for each object, so the texts that objects share are
+/// shared here, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Its kind.
     pub kind: Cow<'static, str>,
     /// Its namespace; empty: the kind has none.
-    pub namespace: String,
+    #[serde(serialize_with = "shared")]
+    pub namespace: Arc<str>,
     /// Its name.
-    pub name: String,
+    #[serde(serialize_with = "shared")]
+    pub name: Arc<str>,
     /// Its state.
     pub state: State,
     /// Its name or id in Svix, such as `origin.create` or `default/ep_...`; empty: it is not in Svix yet.
-    pub svix: String,
+    pub svix: Box<str>,
     /// The reason of its `Ready` condition.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// The reason of its state and what to do; empty: there is nothing to say.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// The file that declares it; `None`: no file does, or it could not be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared_if_any")]
+    pub file: Option<Arc<str>>,
     /// The line in that file, from 1: of the mistake, if there is one, else of the object.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<usize>,
+    pub line: Option<u32>,
     /// The field of the object that the message is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<JsonPointer>,
@@ -82,10 +85,19 @@ pub struct Row {
     pub details: Vec<Detail>,
     /// The changes that managing it would make, of an object that is observed or suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub difference: Option<Difference>,
+    pub difference: Option<Box<Difference>>,
     /// Whether no file declares it, so that `dev` added it.
     #[serde(rename = "madeUp", skip_serializing_if = "std::ops::Not::not")]
     pub is_added: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn shared<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+fn shared_if_any<S: Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(serializer)
 }
 
 /// One mistake in a file.
@@ -125,7 +137,7 @@ impl Row {
     /// The messages under the row, each on lines of its own.
     pub(super) fn messages(&self) -> Vec<Cow<'_, str>> {
         match self.details.as_slice() {
-            [] => vec![Cow::Borrowed(self.message.as_str())],
+            [] => vec![Cow::Borrowed(&*self.message)],
             details => details.iter().map(|detail| Cow::Owned(detail.to_string())).collect(),
         }
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{CLAIM_ANNOTATION, JsonPointer},
-    engine::{Engine, EventRecord, Kind, Object, ObjectKey, Options},
+    engine::{Engine, EventRecord, Kind, ListedConnection, Object, ObjectKey, Options},
     plan::secrets::SecretData,
     telemetry::Metrics,
 };
@@ -97,6 +97,7 @@ impl ManifestRunner {
         for object in objects {
             self.inner.apply(&engine, object);
         }
+        self.inner.declared().keys = keys.iter().map(|key| engine.shared_key(key)).collect();
         for key in previous.difference(&keys) {
             match engine.get(key) {
                 // It is removed because something in the folder can be a connection now: nothing may be written until
@@ -169,6 +170,18 @@ impl ManifestRunner {
     pub fn connections(&self) -> Vec<Object> {
         let Some(engine) = self.inner.engine() else { return Vec::new() };
         engine.keys(Kind::Connection).iter().filter_map(|key| engine.get(key)).collect()
+    }
+
+    /// A connection that is listed, for another runner that begins when this one has ended.
+    #[must_use]
+    pub fn listed(&self, connection: &str) -> Option<ListedConnection> {
+        self.inner.engine()?.listed(connection)
+    }
+
+    /// The copy of an object's key that the engine has.
+    #[must_use]
+    pub fn shared_key(&self, key: &ObjectKey) -> ObjectKey {
+        self.inner.engine().map_or_else(|| key.clone(), |engine| engine.shared_key(key))
     }
 
     /// The field that the condition `Ready` of an object is about, if it is about one.

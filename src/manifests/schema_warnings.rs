@@ -55,7 +55,7 @@ pub(super) fn referenced(loaded: &Loaded, stop: &CancellationToken) -> Vec<Probl
         };
         let warnings = schema_source::warnings(object, &schema.to_value()).into_iter().map(converted);
         problems.extend(warnings.map(|SchemaWarning { pointer, message }| Problem {
-            position: Position { file: origin.file.clone(), line: Some(origin.line), column: None },
+            position: Position { file: origin.file.to_string(), line: Some(origin.line), column: None },
             object: Some(id.clone()),
             pointer,
             message,

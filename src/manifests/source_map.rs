@@ -3,7 +3,7 @@
 //! Only file and line of each object are kept. The line of a field is found when it is needed: at ten thousand objects,
 //! the lines of all fields would take more memory than the objects.
 
-use std::{borrow::Cow, collections::HashMap, path::Path};
+use std::{borrow::Cow, collections::HashMap, path::Path, sync::Arc};
 
 use kube::Resource;
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub struct SourceMap {
     /// The positions of fields that were found before. They are valid until the folder is read again.
     found: HashMap<(ObjectKey, JsonPointer), Mark>,
     /// The file that was read last, for the other objects in it.
-    open: Option<(String, Vec<Document>)>,
+    open: Option<(Arc<str>, Vec<Document>)>,
 }
 
 impl SourceMap {
@@ -53,6 +53,17 @@ impl SourceMap {
             Input::Text { name, text } => Some((name.clone(), text.clone())),
         });
         Self { texts: texts.collect(), ..self }
+    }
+
+    /// Replaces the keys by copies that are shared.
+    pub(super) fn share_keys(&mut self, shared: impl Fn(&ObjectKey) -> ObjectKey) {
+        let origins = std::mem::take(&mut self.origins);
+        self.origins = origins.into_iter().map(|(key, origin)| (shared(&key), origin)).collect();
+    }
+
+    /// Returns the copy of a key that is kept here; the key itself, if no file declares the object.
+    pub(super) fn shared_key(&self, key: ObjectKey) -> ObjectKey {
+        self.origins.get_key_value(&key).map_or(key, |(known, _)| known.clone())
     }
 
     /// The file and line of an object.
@@ -82,10 +93,10 @@ impl SourceMap {
     /// object.
     pub fn position(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<Position> {
         let (file, Mark { line, column }) = self.locate(key, pointer)?;
-        Some(Position { file, line: Some(line), column: Some(column) })
+        Some(Position { file: file.to_string(), line: Some(line), column: Some(column) })
     }
 
-    fn locate(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<(String, Mark)> {
+    fn locate(&mut self, key: &ObjectKey, pointer: &JsonPointer) -> Option<(Arc<str>, Mark)> {
         let origin = self.origins.get(key)?.clone();
         let field = (key.clone(), pointer.clone());
         if let Some(mark) = self.found.get(&field) {
@@ -93,8 +104,8 @@ impl SourceMap {
         }
         if self.open.as_ref().is_none_or(|(file, _)| *file != origin.file) {
             // A file that cannot be read any more could be read a moment ago; the next reading reports it.
-            let read = || walk::read(Path::new(&origin.file)).unwrap_or_default();
-            let text = self.texts.get(&origin.file).map_or_else(|| Cow::Owned(read()), Cow::from);
+            let read = || walk::read(Path::new(&*origin.file)).unwrap_or_default();
+            let text = self.texts.get(&*origin.file).map_or_else(|| Cow::Owned(read()), Cow::from);
             self.open = Some((origin.file.clone(), yaml::documents(&text).filter_map(Result::ok).collect()));
         }
         let documents = self.open.iter().flat_map(|(_, documents)| documents);
@@ -144,7 +155,7 @@ mod tests {
         std::fs::write(dir.path().join("a.yaml"), text).unwrap();
         let mut map = SourceMap::new(&load(dir.path()));
         let mut line = |name: &str, pointer: &'static str| {
-            let key = ObjectKey { kind: Kind::EventType, namespace: "default".into(), name: name.into() };
+            let key = ObjectKey::new(Kind::EventType, "default", name);
             map.field(&key, &pointer.into()).map(|origin| origin.line)
         };
         assert_eq!(line("a", "/spec/schema/type"), Some(6));

@@ -1,6 +1,7 @@
 //! The rows of the report: from the status of objects, and from broken manifests.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet},
     fmt::Write as _,
 };
@@ -68,6 +69,11 @@ impl StatusRows {
         }
     }
 
+    /// Replaces the keys of objects by copies that are shared.
+    pub fn share_keys(&mut self, shared: impl Fn(&ObjectKey) -> ObjectKey) {
+        self.sources.share_keys(shared);
+    }
+
     /// Returns the report. `field` returns the field that the condition `Ready` of an object is about; `extend` adds to a
     /// row what is known of an object beside its status.
     pub fn report(
@@ -91,13 +97,14 @@ impl StatusRows {
         let mut rows: Vec<Row> = intact
             .into_iter()
             .map(|object| {
-                let mut row = self.row(object, extend(row(object, field(&object.key())), object));
+                let key = self.sources.shared_key(object.key());
+                let mut row = self.row(object, extend(row(object, &key, field(&key)), object));
                 if row.reason == Reason::ConnectionNotFound.as_str()
                     && !connections.contains(object.connection_name())
                 {
-                    row.message = self.connections.missing(object.connection_name()).to_string();
+                    row.message = self.connections.missing(object.connection_name()).to_string().into();
                 } else if object.kind() == Kind::Connection && object.is_deleting() {
-                    row.message = removed_connection(object.name(), objects);
+                    row.message = removed_connection(object.name(), objects).into();
                 }
                 row
             })
@@ -120,12 +127,12 @@ impl StatusRows {
         };
         if let Some(origin) = origin {
             if row.state == State::Problem || row.pointer.is_some() {
-                row.message = format!("{origin}: {}", row.message);
+                row.message = format!("{origin}: {}", row.message).into();
             }
-            (row.file, row.line) = (Some(origin.file), Some(origin.line));
+            (row.file, row.line) = (Some(origin.file), line(origin.line));
         }
         if row.message.is_empty() {
-            row.message = self.undeclared(object);
+            row.message = self.undeclared(object).into();
         }
         row
     }
@@ -150,8 +157,7 @@ impl StatusRows {
 }
 
 /// Returns the row that the status of an object gives; `field` is what the condition `Ready` is about.
-fn row(object: &Object, field: Option<JsonPointer>) -> Row {
-    let key = object.key();
+fn row(object: &Object, key: &ObjectKey, field: Option<JsonPointer>) -> Row {
     let ready = condition(object, ConditionType::Ready);
     let state = state(object);
     let (svix, difference) = match object {
@@ -184,24 +190,29 @@ fn row(object: &Object, field: Option<JsonPointer>) -> Row {
     let (message, pointer) = match (state, ready, in_sync) {
         // The connection's own row has the reason; a server that is down is not reported once more for each object.
         (State::Waiting, Some(ready), _) if ready.reason == Reason::ConnectionNotReady.as_str() => {
-            (format!("waits for SvixConnection {}", object.connection_name()), None)
+            (format!("waits for SvixConnection {}", object.connection_name()).into(), None)
         }
         (State::Waiting | State::Problem, Some(ready), _) => (ready.message.clone(), field),
         (State::Differs, _, Some(in_sync)) => (in_sync.message.clone(), None),
-        _ => (String::new(), None),
+        _ => (Cow::Borrowed(""), None),
     };
     Row {
         kind: key.kind.as_str().into(),
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
         state,
-        svix,
-        reason: ready.map_or_else(String::new, |ready| ready.reason.clone()),
+        svix: svix.into(),
+        reason: ready.map_or_else(Cow::default, |ready| ready.reason.clone()),
         message,
         pointer,
         difference: difference.filter(|_| state == State::Differs),
         ..Row::default()
     }
+}
+
+/// The number of a line as rows have it.
+fn line(number: usize) -> Option<u32> {
+    u32::try_from(number).ok()
 }
 
 fn condition(object: &Object, type_: ConditionType) -> Option<&Condition> {
@@ -270,17 +281,17 @@ fn broken_rows(problems: &[Problem]) -> Vec<Row> {
         let detail = Detail::from(problem);
         let row = rows.entry(id).or_insert_with(|| Row {
             kind: kind.into(),
-            namespace,
-            name,
+            namespace: namespace.into(),
+            name: name.into(),
             state: State::Problem,
-            reason: "InvalidManifest".to_owned(),
-            file: Some(detail.position.file.clone()),
-            line: detail.position.line,
+            reason: "InvalidManifest".into(),
+            file: Some(detail.position.file.as_str().into()),
+            line: detail.position.line.and_then(line),
             pointer: detail.pointer.clone(),
             ..Row::default()
         });
         let separator = if row.message.is_empty() { "" } else { "; " };
-        let _ = write!(row.message, "{separator}{detail}");
+        let _ = write!(row.message.to_mut(), "{separator}{detail}");
         row.details.push(detail);
     }
     for (id, (count, position)) in left_out {

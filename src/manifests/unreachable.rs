@@ -25,7 +25,7 @@ pub fn unreachable_endpoints(loaded: &Loaded) -> Vec<Problem> {
             name: object.metadata.name.clone().unwrap_or_default(),
         };
         Some(Problem {
-            position: Position { file: origin.file.clone(), line: Some(origin.line), column: None },
+            position: Position { file: origin.file.to_string(), line: Some(origin.line), column: None },
             object: Some(id),
             pointer,
             message: why.to_string(),

@@ -15,7 +15,13 @@ use crate::{
     schema::evolution::{self, Breaking, Change, Level, Obstruction, Rule, Side, Verdict, Version},
 };
 
-use super::{ReconcileError, digest::Digest, printable::controls_terminal, revision::Published};
+use super::{ReconcileError, digest::Digest, printable::controls_terminal};
+
+mod kept;
+#[cfg(test)]
+mod tests;
+
+pub use kept::{KeptVersions, RevisionReader};
 
 /// Most changes and places that a message lists.
 const MOST: usize = 3;
@@ -126,31 +132,6 @@ pub fn last_only(event_types: usize) -> String {
         "{what} compared with the last version only, since only a cluster keeps earlier ones; `svix-operator diff --against \
          cluster` compares with all that are kept"
     )
-}
-
-/// The kept versions of a schema that a new one is compared with, where a policy says [`CompatibilityAgainst::All`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeptVersions {
-    /// The versions with the numbers of their revisions, the last one first. They stay text: only one at a time is read.
-    pub versions: Vec<(i64, Published)>,
-    /// Why others cannot be compared with, each a part of a sentence.
-    pub missing: Vec<String>,
-}
-
-impl KeptVersions {
-    /// None, since they cannot be read.
-    #[must_use]
-    pub fn unread(why: String) -> Self {
-        Self { missing: vec![why], ..Self::default() }
-    }
-
-    /// Adds the version of a revision; `None`: its schema is not kept.
-    pub fn add(&mut self, revision: i64, published: Option<Published>) {
-        match published {
-            Some(published) => self.versions.push((revision, published)),
-            None => self.missing.push(format!("the schema of revision {revision} is not kept")),
-        }
-    }
 }
 
 /// Assesses the change from one declaration to another. `old` and `new` are their schemas; a declaration without one permits any
@@ -382,6 +363,3 @@ fn plain(text: &str) -> String {
     }
     plain
 }
-
-#[cfg(test)]
-mod tests;

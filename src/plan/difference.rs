@@ -1,5 +1,7 @@
 //! Fields, and how Svix differs in them from what is declared.
 
+use std::borrow::Cow;
+
 use crate::api;
 
 /// A field of a spec that is written to Svix.
@@ -55,8 +57,8 @@ impl Field {
 
     /// The names of these fields, for status.
     #[must_use]
-    pub fn names(fields: &[Self]) -> Vec<String> {
-        fields.iter().map(ToString::to_string).collect()
+    pub fn names(fields: &[Self]) -> Vec<Cow<'static, str>> {
+        fields.iter().map(|field| field.as_str().into()).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use crate::schema::decimal;
+use crate::schema::{self, decimal};
 
 /// Deepest nesting of JSON text that is compared by value.
 const MAX_DEPTH: usize = 128;
@@ -43,6 +43,20 @@ impl Digest {
         match feed_text(&mut hasher, text, MAX_DEPTH) {
             Ok(()) => Self::finish(hasher),
             Err(_) => Self::of_text(text),
+        }
+    }
+
+    /// Returns the digest of a schema by its text, as [`Digest::of_json`]; `None`: it is null. A text that does not parse, or
+    /// whose tree would take more memory than that of any schema that is written, is equal to itself alone.
+    #[must_use]
+    pub fn of_schema_text(text: &str) -> Option<Self> {
+        if schema::check_weight(text).is_err() {
+            return Some(Self::of_text(text));
+        }
+        match serde_json::from_str(text) {
+            Ok(Value::Null) => None,
+            Ok(schema) => Some(Self::of_json(&schema)),
+            Err(_) => Some(Self::of_text(text)),
         }
     }
 

@@ -12,7 +12,7 @@ use ::url::Url;
 
 use crate::api::{Action, Adoption, OWNER_METADATA_KEY, PREPARING_METADATA_KEY, Reason};
 
-use super::{Difference, Field, ReconcileError, channels};
+use super::{Difference, Field, OwnerMark, ReconcileError, channels};
 
 pub use desired::{Desired, MAX_METADATA_BYTES, Owned, Resolved, check_metadata, desired, resolve};
 pub use hidden::HiddenDifference;
@@ -236,7 +236,7 @@ pub fn plan(
                  two, or name another",
                 observed.id,
                 desired.application,
-                observed.mark().and_then(|mark| mark.split_once('/')).map_or("", |(_, object)| object)
+                observed.mark().and_then(OwnerMark::parse).map(|mark| mark.object()).unwrap_or_default()
             ),
         )),
         (Ownership::OtherOwner, adoption) if !(adoption == Adoption::Override && request.by_id) => {

@@ -1,6 +1,6 @@
 //! Event types: the next step, from the desired and the observed event type.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -155,7 +155,7 @@ pub fn desired(
     schema: Option<Value>,
     examples: Vec<Value>,
     names: EventTypeNames,
-    owned: &[String],
+    owned: &[Cow<'static, str>],
 ) -> Result<Desired, ReconcileError> {
     let spec = &object.spec;
     // No `..`: a new field of the spec must be handled here.

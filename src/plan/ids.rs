@@ -66,12 +66,6 @@ pub fn check_event_type_name(name: &str, policy: EventTypeNames) -> Result<(), I
     }
 }
 
-/// The owner mark of an endpoint in Svix: which object declares it.
-#[must_use]
-pub fn owner_mark(owner_id: &str, namespace: &str, name: &str) -> String {
-    format!("{owner_id}/{namespace}/{name}")
-}
-
 /// The uid of an endpoint whose spec names none. It depends on the names alone, so a cluster rebuilt from
 /// Git finds its own endpoints. `ownerId` and namespaces have no dots, so two objects never share one.
 #[must_use]

@@ -17,6 +17,8 @@ pub mod event_type;
 pub mod headers;
 pub mod ids;
 pub mod json_difference;
+pub mod object_name;
+mod owner_mark;
 mod printable;
 pub mod receivers;
 pub mod revision;
@@ -31,6 +33,7 @@ pub mod unapplied;
 
 pub use difference::{Difference, Field, describe, difference};
 pub use error::{Cause, ReconcileError};
+pub use owner_mark::OwnerMark;
 pub use printable::{controls_terminal, printable};
 
 /// A value for messages: quoted, at most 80 characters.

@@ -3,6 +3,8 @@
 //! They are kept as Kubernetes keeps the histories of its own controllers: as revisions with a growing number. A schema
 //! that is published again gets a new number and no second revision.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -111,9 +113,14 @@ pub enum HistoryStep {
 
 /// Sorts revisions by their numbers, the last one at the end.
 pub fn sort(revisions: &mut [Revision]) {
-    revisions.sort_by(|one, other| {
-        (one.number, one.published_at, &one.name).cmp(&(other.number, other.published_at, &other.name))
-    });
+    revisions.sort_by(order);
+}
+
+/// Compares revisions by when they were published. Two that have one number, which only somebody else can give them, are
+/// compared by their times and names.
+#[must_use]
+pub fn order(one: &Revision, other: &Revision) -> Ordering {
+    (one.number, one.published_at, &one.name).cmp(&(other.number, other.published_at, &other.name))
 }
 
 /// Plans the history after something with this digest was published. `known` are the revisions in their order.

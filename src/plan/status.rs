@@ -1,5 +1,7 @@
 //! Conditions from the outcome of a reconcile, as kstatus understands them.
 
+use std::borrow::Cow;
+
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::{Condition, ConditionStatus, ConditionType, JsonPointer, Reason};
@@ -10,7 +12,7 @@ use super::ReconcileError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadyState {
     /// It is in Svix as declared: `Ready`.
-    Ready(Reason, String),
+    Ready(Reason, Cow<'static, str>),
     /// It waits for something that comes without a change by a person, or is retried: `Reconciling`.
     Waiting(ReconcileError),
     /// It waits for a person: `Stalled`.
@@ -33,6 +35,14 @@ impl ReadyState {
         match self {
             Self::Ready(_, message) => message,
             Self::Waiting(error) | Self::Stalled(error) => &error.message,
+        }
+    }
+
+    /// The message, without a copy of its text where that is constant: most objects of most clusters have the same one.
+    fn text(&self) -> Cow<'static, str> {
+        match self {
+            Self::Ready(_, message) => message.clone(),
+            Self::Waiting(error) | Self::Stalled(error) => error.message.clone().into(),
         }
     }
 
@@ -93,14 +103,14 @@ pub fn conditions(
     now: Timestamp,
 ) -> Vec<Condition> {
     let condition = |type_: ConditionType, status: ConditionStatus| {
-        self::condition(type_, status, state.reason(), state.message(), before, generation, now)
+        self::condition(type_, status, state.reason(), state.text(), before, generation, now)
     };
     let mut conditions: Vec<_> = match extra_conditions {
         Some(extra_conditions) => extra_conditions
             .iter()
             .map(|extra| {
                 let ExtraCondition { type_, status, reason, message } = extra;
-                self::condition(*type_, *status, *reason, message, before, generation, now)
+                self::condition(*type_, *status, *reason, message.clone().into(), before, generation, now)
             })
             .collect(),
         None => before.iter().filter(|old| EXTRA_CONDITIONS.contains(&old.type_)).cloned().collect(),
@@ -146,7 +156,7 @@ pub fn condition(
     type_: ConditionType,
     status: ConditionStatus,
     reason: Reason,
-    message: &str,
+    message: Cow<'static, str>,
     before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
@@ -155,22 +165,22 @@ pub fn condition(
     Condition {
         type_,
         status,
-        reason: reason.as_str().to_owned(),
+        reason: reason.as_str().into(),
         message: shortened(message),
         last_transition_time: since.map_or(now, |old| old.last_transition_time),
         observed_generation: generation,
     }
 }
 
-fn shortened(message: &str) -> String {
+fn shortened(message: Cow<'static, str>) -> Cow<'static, str> {
     if message.len() <= MAX_MESSAGE {
-        return message.to_owned();
+        return message;
     }
     let mut end = MAX_MESSAGE;
     while !message.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}…", &message[..end])
+    format!("{}…", &message[..end]).into()
 }
 
 #[cfg(test)]
@@ -207,8 +217,7 @@ mod tests {
                 (ConditionType::Ready, ConditionStatus::False)
             ]
         );
-        let ready =
-            conditions(&ReadyState::Ready(Reason::InSync, String::new()), None, &waiting, Some(1), at(2));
+        let ready = conditions(&ReadyState::Ready(Reason::InSync, "".into()), None, &waiting, Some(1), at(2));
         assert_eq!(types(&ready), [(ConditionType::Ready, ConditionStatus::True)]);
         assert_eq!(ready[0].last_transition_time, at(2));
     }

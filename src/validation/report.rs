@@ -90,5 +90,5 @@ impl Report {
 }
 
 fn add<T: Keyed>(all: &[Located<T>], objects: &mut Vec<(ObjectId, String)>) {
-    objects.extend(all.iter().map(|located| (id_of(&located.object.key()), located.origin.file.clone())));
+    objects.extend(all.iter().map(|located| (id_of(&located.object.key()), located.origin.file.to_string())));
 }

@@ -44,7 +44,7 @@ async fn stands(scenario: &Scenario, reason: Reason) {
     shows(scenario, ConditionType::Ready, ready, reason).await;
     let conditions = scenario.conditions();
     for type_ in [ConditionType::Reconciling, ConditionType::Stalled] {
-        let found = find(&conditions, type_).map(|found| (found.status, found.reason.as_str()));
+        let found = find(&conditions, type_).map(|found| (found.status, &*found.reason));
         let expected = (extra == Some(type_)).then_some((True, reason.as_str()));
         assert_eq!(found, expected, "{type_:?} of {reason}: {conditions:?}");
     }

@@ -88,7 +88,14 @@ async fn a_certificate_of_another_name_is_refused() {
 
 #[test]
 fn a_bundle_without_a_certificate_is_a_clear_error() {
-    for bundle in ["", "no PEM at all", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+    for (bundle, expected) in [
+        ("", "found no text, expected certificates in PEM"),
+        ("no PEM at all", "found text without a block, expected a line -----BEGIN CERTIFICATE-----"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "line 1: found a block CERTIFICATE that is no X.509 certificate",
+        ),
+    ] {
         let options = ClientOptions {
             server_url: Some("https://a.example"),
             token: TOKEN,
@@ -96,7 +103,7 @@ fn a_bundle_without_a_certificate_is_a_clear_error() {
             timeout: TIMEOUT,
         };
         let error = Client::new(&options, Arc::new(Budget::new(None)), Metrics::default()).err().unwrap();
-        assert!(error.to_string().starts_with("/spec/caBundle: expected PEM certificates"), "{error}");
+        assert!(error.to_string().starts_with(&format!("/spec/caBundle: {expected}")), "{error}");
     }
 }
 
@@ -338,4 +345,60 @@ async fn a_full_page_of_deliveries_is_not_the_last() {
         assert_eq!(found.unwrap().unwrap().len(), total);
         assert_eq!(server.requests().len(), requests, "{total}");
     }
+}
+
+/// The number of items that a request for a page asks for.
+fn limit(request: &str) -> usize {
+    let limit = request.split("limit=").nth(1).unwrap();
+    limit.split([' ', '&']).next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_page_with_too_many_bytes_is_read_in_smaller_ones() {
+    const TOTAL: usize = 20;
+    let schema = format!(r#"{{"description": "{}"}}"#, "x".repeat(1024 * 1024));
+    let page = move |request: &str| {
+        let iterator = request.split("iterator=").nth(1).map(|rest| rest.split([' ', '&']).next().unwrap());
+        let first = iterator.map_or(0, |last| last.parse::<usize>().unwrap() + 1);
+        let end = TOTAL.min(first + limit(request));
+        let one = |id: usize| format!(r#"{{"name": "{id}", "schemas": {{"1": {schema}}}}}"#);
+        let data: Vec<_> = (first..end).map(one).collect();
+        format!(r#"{{"data": [{}], "iterator": "{}", "done": {}}}"#, data.join(","), end - 1, end == TOTAL)
+    };
+    // With the length of the page in its head, and without.
+    let (with_length, without) = (page.clone(), page);
+    let servers = [
+        RawServer::start(move |request| answer("200 OK", &[], &with_length(request))).await,
+        RawServer::start(move |request| {
+            Answer::Bytes(
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", without(request)).into_bytes(),
+            )
+        })
+        .await,
+    ];
+    for server in servers {
+        let client = client(&format!("http://{}", server.address), None);
+        let (mut names, mut from) = (Vec::new(), None::<String>);
+        loop {
+            let page = client.list_event_types(from.as_deref()).await.unwrap();
+            names.extend(page.items.into_iter().map(|item| item.name.parse::<usize>().unwrap()));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+
+        assert_eq!(names, (0..TOTAL).collect::<Vec<_>>());
+        let limits: Vec<_> = server.requests().iter().map(|request| limit(request)).collect();
+        assert_eq!(limits[..4], [250, 62, 15, 3], "{limits:?}");
+        assert!(limits[4..].iter().all(|limit| *limit == 3), "{limits:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_without_an_end_is_given_up() {
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+    let error = error_of(move |_| Answer::Endless(head.as_bytes().to_vec())).await;
+    assert!(matches!(error.kind, ErrorKind::Answer { status: 200, .. }), "{error}");
+    assert!(error.to_string().contains("more than 16777216 bytes"), "{error}");
 }

@@ -8,6 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
+mod compatibility;
+mod formats;
+mod payloads;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 const SARIF: &str = include_str!("data/sarif/sarif-schema-2.1.0.json");
 
@@ -231,32 +235,6 @@ fn standard_input_is_decoded_as_files_are() {
 }
 
 #[test]
-fn payloads_are_checked_with_their_positions() {
-    let folder = Folder::new(&[
-        ("a.yaml", EVENT_TYPE),
-        ("good.json", "{\"id\": \"1\"}"),
-        ("bad.json", "{\n  \"id\": 5\n}"),
-    ]);
-    let file = |name: &str| {
-        let payload = folder.path().join(name);
-        folder
-            .command()
-            .args(["a.yaml", "--event-type", "order.placed", "--payload"])
-            .arg(payload)
-            .output()
-            .unwrap()
-    };
-
-    let (good, bad, missing) = (file("good.json"), file("bad.json"), file("missing.json"));
-
-    assert_eq!((code(&good), code(&bad), code(&missing)), (0, 1, 1), "{good:?} {bad:?}");
-    assert_eq!(stdout(&good), "1 object in 1 file, 1 payload: no findings\n");
-    assert!(stdout(&bad).contains("bad.json:2:3: error: /id: "), "{bad:?}");
-    let other = folder.validate_payload("bad.json", "order.place");
-    assert!(stdout(&other).contains("did you mean \"order.placed\"?"), "{other:?}");
-}
-
-#[test]
 fn an_event_type_that_is_invalid_gives_way() {
     let broken = EVENT_TYPE.replace("type: string", "type: strin").replace("shop}", "aaa}");
     let folder = Folder::new(&[("a.yaml", &broken), ("b.yaml", EVENT_TYPE), ("bad.json", "{\"id\": 5}")]);
@@ -272,87 +250,10 @@ fn an_event_type_that_is_invalid_gives_way() {
     assert!(!text.contains("is declared by aaa/"), "the other one does not wait for it: {text}");
 }
 
-/// Property by property, a number that a float rounds to one that matches.
-const ROUNDED: [(&str, &str, &str); 7] = [
-    ("a", "{maximum: 100}", "100.0000000000000000000001"),
-    ("c", "{minimum: 100}", "99.9999999999999999999999"),
-    ("d", "{maximum: 0}", "1e-400"),
-    ("e", "{maximum: 9007199254740992}", "9007199254740993"),
-    ("f", "{multipleOf: 0.1}", "0.30000000000000000000001"),
-    ("g", "{const: 1}", "1.00000000000000000000001"),
-    ("h", "{type: integer}", "2.00000000000000000000001"),
-];
-
-#[test]
-fn decimals_are_compared_digit_by_digit() {
-    let properties = ROUNDED.map(|(name, schema, _)| format!("{name}: {schema}")).join(", ");
-    let event_type = |example: &str| {
-        format!(
-            "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEventType\nmetadata: {{name: order.placed, \
-             namespace: shop}}\nspec:\n  schema: {{properties: {{{properties}}}}}\n  examples: [{{name: one, text: \
-             '{example}'}}]\n"
-        )
-    };
-    let event = |payload: &str| {
-        format!(
-            "apiVersion: svix-operator.dev/v1alpha1\nkind: WebhookEvent\nmetadata: {{name: e, namespace: shop}}\n\
-             spec:\n  eventType: order.placed\n  payloadText: '{payload}'\n"
-        )
-    };
-    for (name, schema, number) in ROUNDED {
-        let payload = format!("{{\"{name}\": {number}}}");
-        let folder = Folder::new(&[("a.yaml", &event_type("{}")), ("payload.json", &payload)]);
-
-        let of_file = folder.validate_payload("payload.json", "order.placed");
-        std::fs::write(folder.path().join("b.yaml"), event(&payload)).unwrap();
-        let of_event = folder.validate(&[]);
-        std::fs::remove_file(folder.path().join("b.yaml")).unwrap();
-        std::fs::write(folder.path().join("a.yaml"), event_type(&payload)).unwrap();
-        let of_example = folder.validate(&[]);
-
-        for output in [of_file, of_event, of_example] {
-            let text = stdout(&output);
-            assert_eq!(code(&output), 1, "{schema} {number}: {text}");
-            assert!(text.contains(&format!("/{name}: found {number}, ")), "{schema}: {text}");
-        }
-    }
-}
-
 impl Folder {
     fn validate_payload(&self, file: &str, event_type: &str) -> Output {
         self.command().args(["a.yaml", "--event-type", event_type, "--payload", file]).output().unwrap()
     }
-}
-
-#[test]
-fn references_within_the_folder_are_followed() {
-    let from = EVENT_TYPE.split("  schema:").next().unwrap().to_owned()
-        + "  schemaFrom: {configMapKeyRef: {name: schemas, key: order.json}}\n";
-    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: schemas, namespace: shop}\ndata:\n  order.jso: '{}'\n";
-    let secret =
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: url, namespace: shop}\nstringData: {address: x}\n";
-    let endpoint = ENDPOINT.replace(
-        "url: https://hooks.example.org/orders",
-        "urlFrom: {secretKeyRef: {name: url, key: adress}}",
-    );
-    let twin = ENDPOINT.replace("orders,", "twin,") + "  uid: same\n";
-    let folder = Folder::new(&[
-        ("a.yaml", &from),
-        ("b.yaml", map),
-        ("c.yaml", secret),
-        ("d.yaml", &endpoint),
-        ("e.yaml", &twin),
-        ("f.yaml", &twin.replace("twin,", "twin-2,")),
-    ]);
-
-    let text = stdout(&folder.validate(&[]));
-
-    assert!(
-        text.contains("/spec/schemaFrom/configMapKeyRef: ConfigMap \"schemas\" has no key \"order.json\""),
-        "{text}"
-    );
-    assert!(text.contains("/spec/urlFrom/secretKeyRef/key: Secret \"url\" has no key \"adress\""), "{text}");
-    assert!(text.contains("./f.yaml:7:3: warning: WebhookEndpoint shop/twin-2: /spec/uid: WebhookEndpoint shop/twin at ./e.yaml:1 declares"), "{text}");
 }
 
 #[test]
@@ -382,127 +283,4 @@ fn a_closed_pipe_is_no_error() {
     let output = child.wait_with_output().unwrap();
 
     assert_eq!((code(&output), output.stderr.as_slice()), (1, &b""[..]));
-}
-
-/// A folder with an error, a warning, and names that formats must escape.
-fn varied() -> Folder {
-    Folder::new(&[
-        ("a, b: 50%.yaml", &ENDPOINT.replace("[order.placed]", "[\"<&\\\"]]>\"]")),
-        ("b.yaml", &EVENT_TYPE.replace("{type: string}", "{type: string, format: uid}")),
-        ("broken.yaml", "a: [\n"),
-    ])
-}
-
-#[test]
-fn sarif_is_valid_by_its_schema() {
-    let folder = varied();
-    let schema: Value = serde_json::from_str(SARIF).unwrap();
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-
-    let output = folder.validate(&["--output", "sarif"]);
-
-    let log: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let errors: Vec<_> = validator.iter_errors(&log).map(|error| error.to_string()).collect();
-    assert_eq!(errors, Vec::<String>::new(), "{log:#}");
-    let results = log["runs"][0]["results"].as_array().unwrap();
-    let levels: Vec<_> = results.iter().map(|result| result["level"].as_str().unwrap()).collect();
-    assert!(levels.contains(&"error") && levels.contains(&"warning"), "{log:#}");
-    let first = &results[0]["locations"][0]["physicalLocation"];
-    assert_eq!(first["artifactLocation"]["uri"], "./a%2C%20b%3A%2050%25.yaml", "{log:#}");
-    assert_eq!(first["region"]["startLine"], 6, "{log:#}");
-}
-
-#[test]
-fn github_commands_are_escaped() {
-    let output = varied().validate(&["--output", "github"]);
-
-    let text = stdout(&output);
-    let first = text.lines().next().unwrap();
-    assert!(first.starts_with("::error file=./a%2C b%3A 50%25.yaml,line=6,col="), "{text}");
-    assert!(first.contains(",title=WebhookEndpoint shop/orders::/spec/eventTypes/0: "), "{text}");
-    assert!(text.contains("\n::warning file=./b.yaml,line=9,col="), "{text}");
-    assert!(text.contains("\n::error file=./broken.yaml,line="), "{text}");
-}
-
-#[test]
-fn junit_has_a_case_for_each_object() {
-    let output = varied().validate(&["--output", "junit"]);
-
-    let text = stdout(&output);
-    assert!(text.contains(r#"<testsuites name="svix-operator validate" tests="3" failures="2">"#), "{text}");
-    assert!(
-        text.contains(r#"<testcase name="WebhookEventType shop/order.placed" classname="./b.yaml">"#),
-        "{text}"
-    );
-    assert!(text.contains("<system-out>./b.yaml:9:"), "{text}");
-    assert!(!text.contains("<&"), "{text}");
-}
-
-#[test]
-fn schemas_are_compared_with_earlier_manifests() {
-    let before = Folder::new(&[("a.yaml", EVENT_TYPE)]);
-    let base = before.path().to_str().unwrap();
-    let enforced = format!("{EVENT_TYPE}  compatibility: {{action: Enforce}}\n");
-    let breaking =
-        |text: &str| Folder::new(&[("a.yaml", &text.replace("type: string", "type: [string, integer]"))]);
-
-    let same = Folder::new(&[("a.yaml", EVENT_TYPE)]).validate(&["--against", base]);
-    let warned = breaking(EVENT_TYPE).validate(&["--against", base]);
-    let refused = breaking(&enforced).validate(&["--against", base, "--output", "github"]);
-    let exit_zero = breaking(&enforced).validate(&["--against", base, "--exit-zero"]);
-
-    assert_eq!((code(&same), code(&warned), code(&refused), code(&exit_zero)), (0, 0, 4, 0), "{refused:?}");
-    let warning = "./a.yaml:5:3: warning: WebhookEventType shop/order.placed: /spec/schema: the schema breaks compatibility \
-         (ConsumerSafe): it permits a payload that the schema before refused: {\"id\":0}";
-    assert!(stdout(&warned).contains(warning), "{}", stdout(&warned));
-    let annotation = "::error file=./a.yaml,line=5,";
-    assert!(stdout(&refused).contains(annotation), "{}", stdout(&refused));
-    assert!(stdout(&refused).contains("svix-operator.dev/allow-breaking"), "{}", stdout(&refused));
-}
-
-#[test]
-fn a_missing_history_is_said_once() {
-    let all = |name: &str| {
-        let text = EVENT_TYPE.replace("name: order.placed", &format!("name: {name}"));
-        format!("{text}  compatibility: {{against: All}}\n")
-    };
-    let texts = |change: fn(&str) -> String| {
-        let [one, other] = ["order.placed", "order.paid"].map(|name| change(&all(name)));
-        Folder::new(&[("a.yaml", &one), ("b.yaml", &other)])
-    };
-    let before = texts(str::to_owned);
-    let base = before.path().to_str().unwrap();
-
-    let same = texts(str::to_owned).validate(&["--against", base]);
-    let changed = texts(|text| text.replace("type: string", "type: [string, integer]"));
-    let changed = changed.validate(&["--against", base]);
-
-    let errors = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    let note = "note: 2 schemas with compatibility.against: All are compared with the last version only";
-    assert_eq!((code(&same), errors(&same)), (0, String::new()));
-    assert_eq!((code(&changed), errors(&changed).matches(note).count()), (0, 1), "{}", errors(&changed));
-}
-
-#[test]
-fn schemas_are_compared_with_a_commit() {
-    let folder = Folder::new(&[("a.yaml", EVENT_TYPE)]);
-    let git = |arguments: &[&str]| {
-        let mut git = Command::new("git");
-        git.args(["-c", "user.name=test", "-c", "user.email=test@example.org"]).args(arguments);
-        assert!(git.current_dir(folder.path()).output().unwrap().status.success(), "{arguments:?}");
-    };
-    git(&["init", "--quiet"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "-m", "first"]);
-    let changed = EVENT_TYPE.replace("type: string", "type: [string, integer]");
-    std::fs::write(folder.path().join("a.yaml"), format!("{changed}  compatibility: {{action: Enforce}}\n"))
-        .unwrap();
-
-    let compared = folder.validate(&["--against", "git:HEAD"]);
-    let no_commit = folder.validate(&["--against", "git:nowhere"]);
-    let no_base = folder.validate(&["--against", "nowhere"]);
-
-    assert_eq!((code(&compared), code(&no_commit), code(&no_base)), (4, 2, 2), "{}", stdout(&compared));
-    let error = String::from_utf8(no_commit.stderr).unwrap();
-    assert!(error.contains("there is no commit \"nowhere\"; fetch it, or name another"), "{error}");
 }

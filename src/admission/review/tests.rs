@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod any_input;
+mod compatibility;
 mod receivers;
+mod size;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -250,66 +253,6 @@ fn what_a_schema_does_not_enforce_is_warned_of() {
     assert!(found[0].contains("is declared by") && found[1].contains("OpenAPI"), "{found:?}");
 }
 
-/// Replaces one of a value's parts, counted from the outside in.
-fn replaced(value: &mut Value, at: &mut usize, by: &Value) {
-    if *at == 0 {
-        *value = by.clone();
-        *at = usize::MAX;
-        return;
-    }
-    *at = at.saturating_sub(1);
-    match value {
-        Value::Object(map) => map.values_mut().for_each(|part| replaced(part, at, by)),
-        Value::Array(items) => items.iter_mut().for_each(|part| replaced(part, at, by)),
-        _ => {}
-    }
-}
-
-fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        ".{0,20}".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(4, 32, 5, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::hash_map(".{0,8}", inner, 0..5)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
-}
-
-proptest! {
-    #[test]
-    fn any_bytes_get_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let reviewed = review(&bytes, &Known::default());
-        prop_assert!(serde_json::from_slice::<Value>(&reviewed.answer).is_ok());
-    }
-
-    #[test]
-    fn a_request_with_any_part_replaced_gets_an_answer(
-        kind in 0..3usize, at in 0..60usize, by in any_json(), payload in any_json(),
-    ) {
-        let spec = [
-            json!({"eventType": "a.b", "payload": payload, "channels": ["x"], "ttlAfterFinished": "1h"}),
-            json!({"schema": {"items": payload}, "examples": [{"name": "a", "value": {"b": 1}}]}),
-            json!({"url": "https://a.example/", "eventTypes": ["a.b"], "metadata": {"k": "v"}, "channels": ["x"]}),
-        ];
-        let kinds = ["WebhookEvent", "WebhookEventType", "WebhookEndpoint"];
-        let mut request = request("CREATE", kinds[kind], &spec[kind]);
-        replaced(&mut request, &mut { at }, &by);
-        let reviewed = review(request.to_string().as_bytes(), &known(PayloadPolicy::Enforce));
-        let answer: Value = serde_json::from_slice(&reviewed.answer).unwrap();
-        if let Some(uid) = request["request"]["uid"].as_str() {
-            prop_assert_eq!(&answer["response"]["uid"], uid);
-        }
-        let allowed = answer["response"]["allowed"].as_bool();
-        prop_assert_eq!(allowed, Some(!matches!(reviewed.outcome, Outcome::Refused | Outcome::Unreadable)));
-    }
-}
-
 #[test]
 fn headers_keys_and_addresses_are_validated() {
     let spec = json!({
@@ -393,81 +336,6 @@ fn an_invalid_draft_7_schema_gets_a_warning() {
     assert_eq!(answer["warnings"], Value::Null, "a reference by place is one in every draft");
 }
 
-/// An object of an event whose payload has this many objects of one entry.
-fn event_of(objects: usize) -> Value {
-    event(&json!({ "a": vec![json!({"": 0}); objects] }))
-}
-
-#[test]
-fn an_object_that_takes_too_much_memory_is_refused() {
-    let (reviewed, answer) = answer(&known(PayloadPolicy::Audit), &event_of(100_000));
-
-    assert_eq!(reviewed.outcome, Outcome::Refused);
-    let message = answer["status"]["message"].as_str().unwrap();
-    assert!(message.starts_with("/spec/payload/a/4"), "{message}");
-    assert!(message.contains("found JSON that takes more than 32 MiB of memory"), "{message}");
-}
-
-#[test]
-fn too_large_an_object_can_be_deleted_and_left_unchanged() {
-    let mut request = request("UPDATE", "WebhookEventType", &json!({"x": vec![json!({"": 0}); 100_000]}));
-    let (changed, _) = answer(&Known::default(), &request);
-    let mut deleting = request.clone();
-    deleting["request"]["object"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
-    request["request"]["oldObject"] = request["request"]["object"].clone();
-
-    assert_eq!(changed.outcome, Outcome::Refused);
-    assert_eq!(answer(&Known::default(), &request).0.outcome, Outcome::Ignored);
-    assert_eq!(answer(&Known::default(), &deleting).0.outcome, Outcome::Ignored);
-}
-
-#[test]
-fn a_review_takes_no_more_memory_than_is_reserved() {
-    let heavy = vec![json!({"": 0}); 400_000];
-    let mut managed = event(&json!({"a": 1}));
-    managed["request"]["object"]["metadata"]["managedFields"] = json!([{"fieldsV1": {"f:a": heavy}}]);
-    let mut old = event_of(40_000);
-    old["request"]["oldObject"] = old["request"]["object"].clone();
-    old["request"]["oldObject"]["metadata"]["name"] = json!("another");
-    let types = json!({"schema": {"examples": vec![json!({"": 0}); 9_000]}, "examples": [
-        {"name": "a", "value": {"a": vec![json!({"": 0}); 30_000]}},
-    ]});
-    let mut extra = event(&json!({"a": 1}));
-    extra["extra"] = heavy.into();
-    for request in [
-        event_of(40_000),
-        event_of(300_000),
-        managed,
-        old,
-        request("CREATE", "WebhookEventType", &types),
-        request("CREATE", "WebhookEndpoint", &json!({"url": "u", "eventTypes": vec![""; 900_000]})),
-        extra,
-    ] {
-        let (body, known) = (request.to_string(), known(PayloadPolicy::Enforce));
-
-        let allocations = allocation_counter::measure(|| drop(review(body.as_bytes(), &known)));
-
-        // A schema is compiled with memory of its own, one at a time.
-        let compiling = if body.contains("WebhookEventType") { 16 * 1024 * 1024 } else { 0 };
-        let most = usize::try_from(allocations.bytes_max).unwrap();
-        let reserved = memory(body.as_bytes()) + compiling;
-        assert!(most <= reserved, "{most} > {reserved} for {} bytes: {}", body.len(), &body[..300]);
-    }
-}
-#[test]
-fn an_endpoint_that_is_never_reached_gets_a_warning() {
-    for url in ["http://2130706433/", "https://[::ffff:10.0.0.1]/", "http://receiver.team.svc:8080/x"] {
-        let spec = json!({"url": url, "eventTypes": ["a.b"]});
-
-        let known = known(PayloadPolicy::Enforce);
-        let (_, response) = answer(&known, &request("CREATE", "WebhookEndpoint", &spec));
-
-        assert_eq!(response["allowed"], true, "{url}: {response}");
-        let warning = response["warnings"][0].as_str().unwrap();
-        assert!(warning.starts_with("/spec/url: ") && warning.ends_with("that Svix can reach"), "{warning}");
-    }
-}
-
 #[test]
 fn an_event_type_may_have_no_schema() {
     let known = known(PayloadPolicy::Enforce);
@@ -478,127 +346,4 @@ fn an_event_type_may_have_no_schema() {
     let examples = json!({"name": "a.b", "examples": [{"name": "one", "value": {}}]});
     let (_, response) = answer(&known, &request("CREATE", "WebhookEventType", &examples));
     assert_eq!(response["allowed"], false, "{response}");
-}
-
-/// An update of an event type from one spec to another.
-fn changed(old: &Value, new: &Value) -> Value {
-    let mut request = request("UPDATE", "WebhookEventType", new);
-    request["request"]["oldObject"] = request["request"]["object"].clone();
-    request["request"]["oldObject"]["spec"] = old.clone();
-    request
-}
-
-fn typed(kind: &str, compatibility: &Value) -> Value {
-    json!({
-        "name": "a.b", "compatibility": compatibility,
-        "schema": {"type": "object", "properties": {"n": {"type": kind}}},
-    })
-}
-
-#[test]
-fn a_breaking_change_is_refused_where_enforced() {
-    let enforced = json!({"action": "Enforce"});
-    let request = changed(&typed("integer", &enforced), &typed("number", &enforced));
-
-    let (reviewed, answer) = answer(&Known::default(), &request);
-
-    assert_eq!(reviewed.outcome, Outcome::Refused);
-    assert_eq!(answer["status"]["details"]["causes"][0]["field"], "/spec/schema");
-    let message = answer["status"]["message"].as_str().unwrap();
-    assert!(message.contains("svix-operator.dev/allow-breaking: \""), "{message}");
-}
-
-#[test]
-fn a_breaking_change_is_a_warning_by_default() {
-    let request = changed(&typed("integer", &Value::Null), &typed("number", &Value::Null));
-
-    let (_, answer) = answer(&known(PayloadPolicy::Enforce), &request);
-
-    assert_eq!(answer["allowed"], true);
-    let warnings = answer["warnings"].to_string();
-    assert!(warnings.contains("the schema breaks compatibility (ConsumerSafe)"), "{warnings}");
-}
-
-#[test]
-fn the_annotation_admits_the_change() {
-    let enforced = json!({"action": "Enforce"});
-    let (old, new) = (typed("integer", &enforced), typed("number", &enforced));
-    let digest = crate::plan::compatibility::digest(&old["schema"], &new["schema"]);
-    let mut request = changed(&old, &new);
-    let allowed = format!("{digest} agreed");
-    request["request"]["object"]["metadata"]["annotations"] =
-        json!({"svix-operator.dev/allow-breaking": allowed});
-
-    let (_, answer) = answer(&Known::default(), &request);
-
-    assert_eq!(answer["allowed"], true);
-}
-
-#[test]
-fn a_schema_that_is_removed_breaks() {
-    let enforced = json!({"action": "Enforce"});
-    let request = changed(&typed("integer", &enforced), &json!({"name": "a.b", "compatibility": enforced}));
-
-    let (reviewed, _) = answer(&Known::default(), &request);
-
-    assert_eq!(reviewed.outcome, Outcome::Refused);
-}
-
-#[test]
-fn a_connection_enforces_compatibility() {
-    let known = known(PayloadPolicy::Enforce);
-    let spec = json!({
-        "ownerId": "o", "tokenSecretRef": {"name": "t", "key": "t"}, "compatibility": {"action": "Enforce"},
-    });
-    known.directory.set_connection("default", Some(serde_json::from_value(spec).unwrap()));
-    let none = json!({"level": "None"});
-
-    let (reviewed, _) = answer(&known, &changed(&typed("integer", &none), &typed("number", &none)));
-
-    assert_eq!(reviewed.outcome, Outcome::Refused);
-}
-
-/// The outcome and the response of a change from `number` to `positive` numbers, where these versions are kept.
-fn changed_against_all(kept: &KeptVersions) -> (Outcome, Value) {
-    let all = json!({"action": "Enforce", "against": "All"});
-    let positive = json!({"type": "object", "properties": {"n": {"type": "number", "minimum": 0}}});
-    let mut new = typed("number", &all);
-    new["schema"] = positive;
-    let body = changed(&typed("number", &all), &new).to_string();
-
-    let reviewed = review_within(body.as_bytes(), &Known::default(), kept, &Effort::full());
-
-    let answer: Value = serde_json::from_slice(&reviewed.answer).unwrap();
-    (reviewed.outcome, answer["response"].clone())
-}
-
-#[test]
-fn an_older_version_counts_against_all() {
-    let integer = typed("integer", &Value::Null)["schema"].to_string();
-    let published = Published { schema: integer, format_assertion: true };
-    let kept = KeptVersions { versions: vec![(1, published)], missing: Vec::new() };
-
-    let (outcome, answer) = changed_against_all(&kept);
-
-    assert_eq!(outcome, Outcome::Refused);
-    let message = answer["status"]["message"].as_str().unwrap();
-    assert!(message.contains("that its revision 1 refused"), "{message}");
-}
-
-#[test]
-fn versions_that_cannot_be_read_are_a_warning() {
-    let kept = KeptVersions { missing: vec!["they cannot be read".to_owned()], ..KeptVersions::default() };
-
-    let (outcome, answer) = changed_against_all(&kept);
-
-    assert_eq!(outcome, Outcome::Warned);
-    assert!(answer["warnings"].to_string().contains("they cannot be read"), "{answer}");
-}
-
-#[test]
-fn only_changes_of_event_types_may_compare() {
-    let update = changed(&typed("integer", &Value::Null), &typed("number", &Value::Null));
-
-    assert!(may_compare(update.to_string().as_bytes()));
-    assert!(!may_compare(event(&json!({"a": 1})).to_string().as_bytes()));
 }

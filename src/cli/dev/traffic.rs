@@ -79,7 +79,7 @@ pub(super) fn with_deliveries(row: Row, object: &Object, embedded: Option<&Embed
     let ready = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready);
     let Some(ready) = ready.filter(|ready| ready.reason != Reason::Delivered.as_str()) else { return row };
     let (Some(message), true) = (&status.message_id, row.message.is_empty()) else { return row };
-    let mut text = ready.message.clone();
+    let mut text = ready.message.to_string();
     let attempts = embedded.map(|svix| svix.last_deliveries(message)).unwrap_or_default();
     let failed: Vec<_> = attempts.iter().filter(|attempt| !attempt.succeeded).collect();
     for attempt in failed.iter().take(MAX_ENDPOINTS) {
@@ -89,5 +89,5 @@ pub(super) fn with_deliveries(row: Row, object: &Object, embedded: Option<&Embed
     if failed.len() > MAX_ENDPOINTS {
         text.push_str(&format!("; and {} endpoints more", failed.len() - MAX_ENDPOINTS));
     }
-    Row { message: text, ..row }
+    Row { message: text.into(), ..row }
 }

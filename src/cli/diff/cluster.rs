@@ -17,10 +17,7 @@ use crate::{
     cli::kubernetes::{KubernetesArguments, NoCluster},
     controller::revisions::{self, RevisionOwner},
     manifests::{self, Histories, History, Input, Loaded, Located, Origin},
-    plan::{
-        compatibility,
-        revision::{self, MAX_COMPARED},
-    },
+    plan::compatibility::{self, RevisionReader},
 };
 
 /// The cluster.
@@ -145,18 +142,12 @@ async fn histories(client: &Client, uids: &Uids, base: &Loaded, declared: &Loade
 /// Reads the published versions of an event type, the last one first, as far as they are compared at once.
 async fn history(client: &Client, owner: RevisionOwner<'_>) -> History {
     let read = async {
-        let mut found = revisions::list(client, owner).await?;
-        revision::sort(&mut found);
-        let (mut versions, mut bytes) = (Vec::new(), 0);
-        for revision in found.into_iter().rev() {
-            let published = match revision.has_schema && bytes < MAX_COMPARED {
-                true => revisions::published(client, owner, &revision.name).await?,
-                false => None,
-            };
-            bytes += published.as_ref().map_or(0, |published| published.schema.len());
-            versions.push((revision, published));
+        let mut reader = RevisionReader::new(revisions::list(client, owner).await?);
+        while let Some(revision) = reader.next_revision() {
+            let published = revisions::published(client, owner, &revision.name).await?;
+            reader.add(published);
         }
-        Ok(versions)
+        Ok(reader.into_revisions())
     };
     match read.await {
         Ok(versions) => History::Versions(versions),
@@ -165,7 +156,7 @@ async fn history(client: &Client, owner: RevisionOwner<'_>) -> History {
 }
 
 fn origin() -> Origin {
-    Origin { file: "cluster".to_owned(), line: 1 }
+    Origin { file: "cluster".into(), line: 1 }
 }
 
 /// Reads the ConfigMaps that schemas are in. One that does not exist is missing on the side that refers to it.

@@ -17,10 +17,9 @@ use crate::{
         runtime::{self, Threads},
         terminal,
     },
-    export::identity::Mark,
     messages::{MessagesError, time::parse_duration},
     plan::{
-        self,
+        self, OwnerMark,
         endpoint::Observed,
         secrets::Sensitive,
         signing::{InvalidKey, check_key},
@@ -168,6 +167,6 @@ fn read_key(path: &Path) -> Result<Sensitive, RotateError> {
 
 /// The object that declares an endpoint, by its owner mark.
 fn declared_by(endpoint: &Observed) -> Option<String> {
-    let mark = Mark::parse(endpoint.mark()?)?;
+    let mark = OwnerMark::parse(endpoint.mark()?)?;
     Some(format!("WebhookEndpoint {}/{} (ownerId {})", mark.namespace, mark.name, mark.owner))
 }

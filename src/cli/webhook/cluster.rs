@@ -10,7 +10,10 @@ use crate::{
     admission::Known,
     api::ChannelEncoding,
     catalogue::{CatalogueWriter, Directory},
-    cli::{gateway::SourceArguments, kubeconfig},
+    cli::{
+        gateway::SourceArguments,
+        kubeconfig::{self, NoClient},
+    },
     controller::{feed_connections, feed_endpoints, feed_event_types, feed_namespaces},
     telemetry::Readiness,
 };
@@ -26,15 +29,15 @@ pub enum ClusterError {
     )]
     NoCluster(#[source] kube::config::InferConfigError),
     /// The client cannot be created.
-    #[error("cannot create a Kubernetes client: {0}")]
-    Client(#[source] kube::Error),
+    #[error("no cluster: {0}")]
+    Client(#[from] NoClient),
 }
 
 /// Returns a client of the cluster, and the namespace of this process unless another one is given.
 pub async fn connect(namespace: Option<&str>) -> Result<(Client, String), ClusterError> {
     let config = kube::Config::infer().await.map_err(ClusterError::NoCluster)?;
     let namespace = namespace.map_or_else(|| config.default_namespace.clone(), str::to_owned);
-    let client = Client::try_from(config).map_err(ClusterError::Client)?;
+    let client = kubeconfig::client(config)?;
     Ok((client, namespace))
 }
 

@@ -1,6 +1,6 @@
 //! The requests to the API server: lists of objects, one object, and the removal of the finalizer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use kube::{Client, Resource as _, api::ListParams, core::Request};
 use serde::Deserialize;
@@ -81,9 +81,9 @@ struct InSvix {
 
 impl Item {
     fn found(self, kind: Kind) -> Found {
-        let text = |field: &Option<String>| field.as_deref().unwrap_or_default().into();
+        let text = |field: &Option<String>| -> Arc<str> { field.as_deref().unwrap_or_default().into() };
         let Metadata { name, namespace, .. } = &self.metadata;
-        let key = ObjectKey { kind, namespace: text(namespace), name: text(name) };
+        let key = ObjectKey::new(kind, text(namespace), text(name));
         Found { key, connections: self.connections(kind), metadata: self.metadata }
     }
 

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_table_has_aligned_columns_and_one_line_per_object() {
-        let key = ObjectKey { kind: Kind::Endpoint, namespace: "team-a-production".into(), name: "x".into() };
+        let key = ObjectKey::new(Kind::Endpoint, "team-a-production", "x");
         let row = |state| Row { key: key.clone(), state };
         let table = Table::of([&key]);
         assert_eq!(table.header(), "KIND              NAMESPACE           NAME   STATE");

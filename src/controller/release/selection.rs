@@ -123,7 +123,7 @@ pub fn parse_object_key(text: &str) -> Result<ObjectKey, ObjectKeyError> {
     {
         return Err(ObjectKeyError::Name);
     }
-    Ok(ObjectKey { kind, namespace: namespace.into(), name: name.into() })
+    Ok(ObjectKey::new(kind, namespace, name))
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ async fn drive<H: Host>(ctx: &Context<H>, name: &str, handle: &ConnectionHandle)
             SyncOutcome::Listed => {
                 failing_since = None;
                 handle.set_last_error(None);
-                let message = "Svix responds and accepts the token".to_owned();
+                let message = "Svix responds and accepts the token".into();
                 let ready = ReadyState::Ready(Reason::Connected, message);
                 report(ctx, &connection, handle, ready).await;
             }

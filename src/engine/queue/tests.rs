@@ -8,7 +8,7 @@ fn key(name: &str) -> ObjectKey {
 }
 
 fn key_in(namespace: &str, name: &str) -> ObjectKey {
-    ObjectKey { kind: Kind::Endpoint, namespace: namespace.into(), name: name.into() }
+    ObjectKey::new(Kind::Endpoint, namespace, name)
 }
 
 fn lane(name: &str) -> Lane {
@@ -41,11 +41,11 @@ async fn what_is_woken_later_counts_as_settled_until_then() {
     let queue = Queue::new(8);
     let delay = Duration::from_secs(10);
 
-    queue.wake_later(key("a"), lane("c"), delay);
+    queue.wake_within(key("a"), lane("c"), delay, UntilDue::Settled);
     assert!(queue.idle() && none_now(&queue).await);
     // One that fails is due sooner, and does not count as settled.
-    queue.wake_within(key("b"), lane("c"), delay / 2);
-    queue.wake_later(key("b"), lane("c"), delay / 4);
+    queue.wake_within(key("b"), lane("c"), delay / 2, UntilDue::Pending);
+    queue.wake_within(key("b"), lane("c"), delay / 4, UntilDue::Settled);
     assert!(!queue.idle());
 
     let first = queue.next().await;
@@ -116,7 +116,7 @@ async fn waking_within_a_time_never_delays_an_object() {
         let work = queue.next().await;
         queue.done(&work, Next::After(failing * second));
         let begun = Instant::now();
-        queue.wake_within(key("a"), lane("c"), within * second);
+        queue.wake_within(key("a"), lane("c"), within * second, UntilDue::Pending);
         let work = queue.next().await;
         assert_eq!(begun.elapsed(), expected * second);
         queue.done(&work, Next::Settled);
@@ -220,7 +220,7 @@ proptest! {
                     Step::Wake(ns, name) => queue.wake(names(ns, name), lane_of(&names(ns, name))),
                     Step::WakeWithin(ns, name, delay) => {
                         let delay = Duration::from_secs(delay.into());
-                        queue.wake_within(names(ns, name), lane_of(&names(ns, name)), delay);
+                        queue.wake_within(names(ns, name), lane_of(&names(ns, name)), delay, UntilDue::Pending);
                     }
                     Step::Start => drop(start(&mut running)),
                     Step::End(which, next) if !running.is_empty() => {

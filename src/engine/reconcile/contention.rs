@@ -1,5 +1,7 @@
 //! Other writers: objects that declare the same in Svix, and somebody who changes Svix itself.
 
+use std::borrow::Cow;
+
 use tokio::time::Instant;
 
 use crate::{
@@ -36,7 +38,7 @@ pub fn require_ownership<H: Host>(
 }
 
 /// Adds to a message the other objects that declare what this one owns. An Event names those that are new.
-pub fn name_other_declarers<H: Host>(ctx: &Context<H>, object: &Object, message: &mut String) {
+pub fn name_other_declarers<H: Host>(ctx: &Context<H>, object: &Object, message: &mut Cow<'static, str>) {
     let key = object.key();
     let Some((connection, resource)) = ctx.registry.declared_by(&key) else { return };
     let others = ctx.registry.other_declarers(&connection, &resource, &key);
@@ -52,8 +54,8 @@ pub fn name_other_declarers<H: Host>(ctx: &Context<H>, object: &Object, message:
         number if number <= names.len() => format!("{} declare it, too, and wait", names.join(", ")),
         number => format!("{} and {} more declare it, too, and wait", names.join(", "), number - names.len()),
     };
-    message.push_str("; ");
-    message.push_str(&text);
+    message.to_mut().push_str("; ");
+    message.to_mut().push_str(&text);
     if has_new {
         ctx.publish_warning(object, EventReason::Contested.as_str(), text);
     }

@@ -37,7 +37,7 @@ pub fn outcome(
     let extra =
         ExtraCondition { type_: ConditionType::InSync, status, reason: in_sync, message: text.clone() };
     Outcome {
-        ready: ReadyState::Ready(reason, format!("{why}; {text}")),
+        ready: ReadyState::Ready(reason, format!("{why}; {text}").into()),
         remote: None,
         details: Some(Box::new(Details {
             extra_conditions: vec![extra],

@@ -92,6 +92,12 @@ impl Registry {
         self.index.lock().objects.get(key).cloned()
     }
 
+    /// Returns the copy of a key that all maps here have; the key itself, if the object is not known.
+    #[must_use]
+    pub fn shared_key(&self, key: &ObjectKey) -> ObjectKey {
+        self.index.lock().objects.get_key_value(key).map_or_else(|| key.clone(), |(known, _)| known.clone())
+    }
+
     /// Returns one connection.
     #[must_use]
     pub fn connection(&self, name: &str) -> Option<Arc<SvixConnection>> {

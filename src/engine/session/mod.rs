@@ -6,24 +6,23 @@
 mod application;
 pub mod listing;
 mod locks;
+mod sessions;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{Reason, SvixConnectionSpec},
+    api::SvixConnectionSpec,
     plan::ReconcileError,
     svix::{Client, Mirror},
 };
 
 use locks::{ApplicationLocks, LastListing};
+
+pub use sessions::{ListedConnection, Sessions};
 
 /// A connection that has been listed and can be used.
 pub struct Session {
@@ -99,6 +98,11 @@ pub struct ConnectionHandle {
 }
 
 impl ConnectionHandle {
+    /// Returns the handle of a connection that has this session from the start.
+    fn with_session(session: Arc<Session>) -> Self {
+        Self { relist: session.relist.clone(), session: RwLock::new(Some(session)), ..Self::default() }
+    }
+
     /// Returns the session, if the connection can be used.
     pub fn session(&self) -> Option<Arc<Session>> {
         self.session.read().clone()
@@ -154,106 +158,10 @@ impl ConnectionHandle {
     }
 }
 
-/// The handles of all connections that have a driver.
-#[derive(Default)]
-pub struct Sessions(RwLock<HashMap<Arc<str>, Arc<ConnectionHandle>>>);
-
-impl Sessions {
-    /// Returns the handle of a connection, and whether it was made by this call and needs a driver.
-    pub fn ensure(&self, name: &str) -> (Arc<ConnectionHandle>, bool) {
-        let mut handles = self.0.write();
-        if let Some(handle) = handles.get(name) {
-            return (handle.clone(), false);
-        }
-        let handle = Arc::<ConnectionHandle>::default();
-        handles.insert(name.into(), handle.clone());
-        (handle, true)
-    }
-
-    /// Forgets a connection that is gone.
-    pub fn remove(&self, name: &str) {
-        self.0.write().remove(name);
-    }
-
-    /// Ends all drivers.
-    pub fn shut_down(&self) {
-        self.0.write().drain().for_each(|(_, handle)| handle.shut_down());
-    }
-
-    /// Has the driver of a connection connect and list now.
-    pub fn trigger(&self, name: &str) {
-        if let Some(handle) = self.handle(name) {
-            handle.trigger();
-        }
-    }
-
-    /// Has Svix listed again soon: a call through this connection failed.
-    pub fn request_relist(&self, name: &str) {
-        if let Some(handle) = self.handle(name) {
-            handle.relist.notify_one();
-        }
-    }
-
-    /// Has the endpoints of a connection notice that an event type was archived or removed.
-    pub fn event_type_gone(&self, connection: &str, name: &str) {
-        if let Some(handle) = self.handle(connection) {
-            handle.gone.lock().insert(name.into());
-            handle.has_gone.notify_one();
-        }
-    }
-
-    /// Returns the session of a connection that exists, or why it cannot be used.
-    pub fn get(&self, name: &str) -> Result<Arc<Session>, ReconcileError> {
-        let handle = self.handle(name);
-        if let Some(session) = handle.as_ref().and_then(|handle| handle.session()) {
-            return Ok(session);
-        }
-        let last_error = handle.and_then(|handle| handle.last_error());
-        let cause = last_error.as_ref().and_then(|error| error.cause);
-        let why = match last_error {
-            Some(error) => format!("{}: {}", error.reason, error.message),
-            None => "it is being connected".to_owned(),
-        };
-        let message = format!("SvixConnection {name:?} cannot be used yet ({why})");
-        let error = ReconcileError::new(Reason::ConnectionNotReady, message);
-        Err(match cause {
-            Some(cause) => error.with_cause(cause),
-            None => error,
-        })
-    }
-
-    /// Whether a connection that exists has no session yet, and nothing is known to be wrong with it.
-    pub fn is_connecting(&self, name: &str) -> bool {
-        self.handle(name).is_none_or(|handle| handle.session().is_none() && handle.last_error().is_none())
-    }
-
-    fn handle(&self, name: &str) -> Option<Arc<ConnectionHandle>> {
-        self.0.read().get(name).cloned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::Cause;
-
-    #[test]
-    fn a_connection_without_a_session_says_why() {
-        let sessions = Sessions::default();
-        let (handle, is_new) = sessions.ensure("default");
-        assert!(is_new && !sessions.ensure("default").1);
-
-        let connecting = sessions.get("default").err().unwrap();
-        let error = ReconcileError::new(Reason::TokenNotFound, "Secret a/b does not exist");
-        handle.set_last_error(Some(error.with_cause(Cause::TokenMissing)));
-        let missing = sessions.get("default").err().unwrap();
-
-        assert!(connecting.message.contains("it is being connected"), "{connecting:?}");
-        assert_eq!(connecting.cause, None);
-        assert!(missing.message.contains("TokenNotFound: Secret a/b does not exist"), "{missing:?}");
-        assert_eq!(missing.cause, Some(Cause::TokenMissing));
-    }
 
     #[test]
     fn the_region_of_a_token_is_part_of_the_config() {

@@ -170,7 +170,7 @@ impl Fixture {
     pub fn condition(&self, key: &ObjectKey, type_: ConditionType) -> Option<(String, String)> {
         let object = self.stored(key);
         let found = object.conditions().iter().find(|condition| condition.type_ == type_)?;
-        Some((found.reason.clone(), found.message.clone()))
+        Some((found.reason.to_string(), found.message.to_string()))
     }
 
     /// Returns the reasons of what was published about an object, in their order.

@@ -7,6 +7,7 @@ use hyper_util::client::legacy::Error as ClientError;
 
 use crate::{
     gateway::{body::BodyError, options::MAX_BODY, rejection::Rejection},
+    pem::PemMistake,
     telemetry::GatewayOutcome,
 };
 
@@ -18,26 +19,12 @@ pub enum InvalidUpstream {
         "the Svix server's address: found {0:?}, expected an http or https URL such as https://api.eu.svix.com"
     )]
     Url(String),
-    /// The CA bundle is not usable.
-    #[error("the CA bundle: expected PEM certificates: {0}")]
-    CaBundle(#[from] InvalidCaBundle),
+    /// The CA bundle has no certificates that can be used.
+    #[error("the CA bundle of the Svix server: {0}")]
+    CaBundle(#[from] PemMistake),
     /// TLS cannot be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(#[source] rustls::Error),
-}
-
-/// What is wrong with a CA bundle.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidCaBundle {
-    /// The text is not PEM.
-    #[error(transparent)]
-    Pem(#[from] rustls::pki_types::pem::Error),
-    /// There are no certificates in it.
-    #[error("found none")]
-    Empty,
-    /// A certificate cannot be a root.
-    #[error(transparent)]
-    Root(rustls::Error),
 }
 
 /// Why there is no response from Svix.

@@ -9,7 +9,7 @@ use super::{
         Change, Example, MAX_EXAMPLES,
         documents::{Documents, Place},
     },
-    operations::resolved,
+    operations::{described, resolved},
 };
 
 /// The longest name of an example.
@@ -29,7 +29,15 @@ pub(super) fn examples(
     if let Some(value) = media_type.get("example") {
         found.push((ONLY.to_owned(), value.clone(), pointer.child("example")));
     }
-    let named = media_type.get("examples").and_then(Value::as_object);
+    let named = match media_type.get("examples") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(named)) => Some(named),
+        Some(other) => {
+            let why = format!("found {}, expected an object with examples by name", described(other));
+            notes.push((pointer.child("examples"), Change::Example(why)));
+            None
+        }
+    };
     for name in named.into_iter().flat_map(Map::keys) {
         let at = pointer.child("examples").child(name);
         let example = resolved(documents, &place.child(&["examples", name]));

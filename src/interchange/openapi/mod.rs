@@ -10,10 +10,12 @@ mod operations;
 mod read;
 #[cfg(test)]
 mod tests;
+mod version;
 mod write;
 
 pub use names::NameSource;
-pub use read::{InvalidDocument, read};
+pub use read::read;
+pub use version::InvalidDocument;
 pub(super) use write::component;
 pub use write::{Info, write};
 

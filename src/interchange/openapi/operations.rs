@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::super::documents::{Documents, Place};
+use crate::plan::quoted;
+
+use super::super::{
+    Change,
+    documents::{Documents, Place},
+};
 
 /// Methods in the order in which they are taken: an event is a POST nearly everywhere.
 const METHODS: [&str; 8] = ["post", "put", "patch", "get", "delete", "options", "head", "trace"];
@@ -19,30 +24,74 @@ pub(super) struct Operation<'a> {
     pub(super) place: Place,
 }
 
-/// A place whose reference leads nowhere.
-pub(super) struct BrokenReference {
+impl Operation<'_> {
+    /// Where the path item is.
+    pub(super) fn item_place(&self) -> Place {
+        let mut place = self.place.clone();
+        place.parts.pop();
+        place
+    }
+}
+
+/// A place that cannot be read, and why.
+pub(super) struct Unreadable {
     pub(super) place: Place,
-    pub(super) reference: String,
+    cause: Cause,
+}
+
+enum Cause {
+    Reference(String),
+    Value { found: String, expected: &'static str },
+    NoOperation,
+}
+
+impl Unreadable {
+    fn reference(place: Place, reference: &str) -> Self {
+        Self { place, cause: Cause::Reference(reference.to_owned()) }
+    }
+
+    /// A value that is of another type than OpenAPI has there.
+    pub(super) fn value(place: Place, found: &Value, expected: &'static str) -> Self {
+        Self { place, cause: Cause::Value { found: described(found), expected } }
+    }
+
+    /// Returns what follows for the import.
+    pub(super) fn into_change(self) -> Change {
+        match self.cause {
+            Cause::Reference(reference) => Change::Reference(reference),
+            Cause::Value { found, expected } => Change::Invalid { found, expected },
+            Cause::NoOperation => Change::NoOperation,
+        }
+    }
+}
+
+/// Describes a value for a message, without its parts.
+pub(super) fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => quoted(text),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
 }
 
 /// Finds all operations, in the order of the document's sections.
-pub(super) fn find<'a>(
-    documents: &Documents<'a>,
-    document: &str,
-) -> (Vec<Operation<'a>>, Vec<BrokenReference>) {
-    let mut finder = Finder { documents, found: Vec::new(), broken: Vec::new() };
+pub(super) fn find<'a>(documents: &Documents<'a>, document: &str) -> (Vec<Operation<'a>>, Vec<Unreadable>) {
+    let mut finder = Finder { documents, found: Vec::new(), unreadable: Vec::new() };
     for section in ["webhooks", "x-webhooks"] {
         finder.items(&Place::new(document, &[section]), None);
     }
     finder.callbacks(&Place::new(document, &["paths"]));
     finder.callbacks(&Place::new(document, &["components", "pathItems"]));
-    (finder.found, finder.broken)
+    (finder.found, finder.unreadable)
 }
 
 struct Finder<'f, 'a> {
     documents: &'f Documents<'a>,
     found: Vec<Operation<'a>>,
-    broken: Vec<BrokenReference>,
+    unreadable: Vec<Unreadable>,
 }
 
 impl<'a> Finder<'_, 'a> {
@@ -50,14 +99,22 @@ impl<'a> Finder<'_, 'a> {
     fn object(&mut self, place: &Place) -> Option<Found<'a>> {
         match resolved(self.documents, place) {
             Ok(found) => found,
-            Err(broken) => {
-                self.broken.push(broken);
+            Err(unreadable) => {
+                self.unreadable.push(unreadable);
                 None
             }
         }
     }
 
+    /// Whether there is nothing at a place: YAML without a value is null.
+    fn is_absent(&self, place: &Place) -> bool {
+        self.documents.get(place).is_none_or(Value::is_null)
+    }
+
     fn keys(&mut self, place: &Place) -> Vec<Place> {
+        if self.is_absent(place) {
+            return Vec::new();
+        }
         let Some((members, at)) = self.object(place) else { return Vec::new() };
         members.keys().filter(|key| !key.starts_with("x-")).map(|key| at.child(&[key])).collect()
     }
@@ -67,29 +124,46 @@ impl<'a> Finder<'_, 'a> {
         for place in self.keys(section) {
             let name = place.parts.last().cloned().unwrap_or_default();
             let Some((item, at)) = self.object(&place) else { continue };
-            let described =
-                METHODS.iter().filter_map(|method| Some((*method, item.get(*method)?.as_object()?)));
+            let mut operations = Vec::new();
+            let mut is_described = false;
+            for (method, value) in METHODS.iter().filter_map(|method| Some((*method, item.get(*method)?))) {
+                is_described = true;
+                match value.as_object() {
+                    Some(operation) => operations.push((method, operation)),
+                    None => self.invalid_operation(at.child(&[method]), value),
+                }
+            }
             // One event, whatever the method: of several, the first that has a body.
-            let described: Vec<_> = described.collect();
-            let operation = described
+            let operation = operations
                 .iter()
                 .find(|(_, operation)| operation.contains_key("requestBody"))
-                .or(described.first());
-            let Some(&(method, operation)) = operation else { continue };
+                .or(operations.first());
+            let Some(&(method, operation)) = operation else {
+                if !is_described {
+                    self.unreadable.push(Unreadable { place: at, cause: Cause::NoOperation });
+                }
+                continue;
+            };
             let key = key.map_or_else(|| name.clone(), str::to_owned);
             self.found.push(Operation { key, item, operation, place: at.child(&[method]) });
         }
     }
 
+    fn invalid_operation(&mut self, place: Place, found: &Value) {
+        self.unreadable.push(Unreadable::value(place, found, "an operation: an object"));
+    }
+
     fn callbacks(&mut self, paths: &Place) {
         for path in self.keys(paths) {
+            if self.is_absent(&path) {
+                continue;
+            }
             let Some((item, at)) = self.object(&path) else { continue };
-            for method in METHODS.iter().filter(|method| item.contains_key(**method)) {
-                let callbacks = at.child(&[method, "callbacks"]);
-                if self.documents.get(&callbacks).is_none() {
-                    continue;
+            for (method, value) in METHODS.iter().filter_map(|method| Some((*method, item.get(*method)?))) {
+                if !value.is_object() && !value.is_null() {
+                    self.invalid_operation(at.child(&[method]), value);
                 }
-                for callback in self.keys(&callbacks) {
+                for callback in self.keys(&at.child(&[method, "callbacks"])) {
                     let name = callback.parts.last().cloned().unwrap_or_default();
                     self.items(&callback, Some(&name));
                 }
@@ -101,23 +175,26 @@ impl<'a> Finder<'_, 'a> {
 /// An object, and where it is.
 pub(super) type Found<'a> = (&'a Map<String, Value>, Place);
 
-/// Returns the object at a place, or where its `$ref` leads, and the place of it. `None`: there is none.
+/// Returns the object at a place, or where its `$ref` leads, and the place of it. `None`: there is nothing at the place.
 pub(super) fn resolved<'a>(
     documents: &Documents<'a>,
     place: &Place,
-) -> Result<Option<Found<'a>>, BrokenReference> {
+) -> Result<Option<Found<'a>>, Unreadable> {
     let mut at = place.clone();
     // Longer chains are circles.
     for _ in 0..16 {
-        let Some(members) = documents.get(&at).and_then(Value::as_object) else { return Ok(None) };
-        let Some(reference) = members.get("$ref").and_then(Value::as_str) else {
-            return Ok(Some((members, at)));
+        let Some(value) = documents.get(&at) else { return Ok(None) };
+        let Some(members) = value.as_object() else { return Err(Unreadable::value(at, value, "an object")) };
+        let reference = match members.get("$ref") {
+            None => return Ok(Some((members, at))),
+            Some(Value::String(reference)) => reference,
+            Some(other) => return Err(Unreadable::value(at.child(&["$ref"]), other, "a reference: text")),
         };
         let Some(target) = documents.resolve(&at, reference) else {
-            return Err(BrokenReference { place: at, reference: reference.to_owned() });
+            return Err(Unreadable::reference(at, reference));
         };
         at = target;
     }
     let reference = documents.get(place).and_then(|value| value.get("$ref")).and_then(Value::as_str);
-    Err(BrokenReference { place: place.clone(), reference: reference.unwrap_or_default().to_owned() })
+    Err(Unreadable::reference(place.clone(), reference.unwrap_or_default()))
 }

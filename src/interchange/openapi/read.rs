@@ -1,8 +1,7 @@
 //! Reads event types from an OpenAPI document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jsonschema::Draft;
 use serde_json::{Map, Value};
 
 use crate::{api::JsonPointer, plan::ids, schema};
@@ -16,68 +15,10 @@ use super::{
     FEATURE_FLAGS, GROUP_NAME, NameSource,
     examples::examples,
     names::event_type_name,
-    operations::{self, Operation, resolved},
+    operations::{self, Found, Operation, Unreadable, described, resolved},
+    version::{InvalidDocument, dialect},
     write::is_our_id,
 };
-
-/// A document that is not one of OpenAPI 3.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidDocument {
-    /// It names no version.
-    #[error("/openapi: found nothing, expected an OpenAPI document of version 3.0 or 3.1")]
-    NoVersion,
-    /// It is of another version.
-    #[error("/openapi: found {0}, expected version 3.0 or 3.1")]
-    Version(String),
-    /// The version is a number.
-    #[error(
-        "/openapi: found the number {0}, expected text such as \"3.1.0\": write it in quotes, with three parts"
-    )]
-    NumberVersion(String),
-    /// The schemas are in a dialect that is not JSON Schema.
-    #[error(
-        "/jsonSchemaDialect: found {0:?}, expected a draft of JSON Schema, or the dialect of OpenAPI 3.1"
-    )]
-    Dialect(String),
-}
-
-impl InvalidDocument {
-    /// The member that is wrong.
-    #[must_use]
-    pub fn pointer(&self) -> JsonPointer {
-        match self {
-            Self::NoVersion => JsonPointer::ROOT,
-            Self::Version(_) | Self::NumberVersion(_) => JsonPointer::from_static("/openapi"),
-            Self::Dialect(_) => JsonPointer::from_static("/jsonSchemaDialect"),
-        }
-    }
-}
-
-/// OpenAPI 3.1's own dialect: 2020-12 with members that say nothing about which values are valid.
-const OAS_DIALECT: &str = "https://spec.openapis.org/oas/3.1/dialect/";
-
-fn dialect(document: &Value) -> Result<Dialect, InvalidDocument> {
-    let version = match (document.get("openapi"), document.get("swagger")) {
-        (Some(Value::String(version)), _) => version,
-        (Some(Value::Number(number)), _) => return Err(InvalidDocument::NumberVersion(number.to_string())),
-        (Some(other), _) | (None, Some(other)) => return Err(InvalidDocument::Version(other.to_string())),
-        (None, None) => return Err(InvalidDocument::NoVersion),
-    };
-    let mut parts = version.split('.');
-    match (parts.next(), parts.next()) {
-        (Some("3"), Some("0")) => return Ok(Dialect::OpenApi30),
-        (Some("3"), Some("1")) => {}
-        _ => return Err(InvalidDocument::Version(version.clone())),
-    }
-    match document.get("jsonSchemaDialect").and_then(Value::as_str) {
-        None => Ok(Dialect::OpenApi31(Draft::Draft202012)),
-        Some(uri) if uri.starts_with(OAS_DIALECT) => Ok(Dialect::OpenApi31(Draft::Draft202012)),
-        Some(uri) => match Draft::from_schema_uri(uri) {
-            Draft::Unknown => Err(InvalidDocument::Dialect(uri.to_owned())),
-            draft => Ok(Dialect::OpenApi31(draft)),
-        },
-    }
-}
 
 /// Reads the event types of a document. `name`: the file, for notes.
 pub fn read(name: &str, document: &Value, names: NameSource) -> Result<Import, InvalidDocument> {
@@ -86,9 +27,13 @@ pub fn read(name: &str, document: &Value, names: NameSource) -> Result<Import, I
     let mut reader =
         Reader { documents: &documents, dialect, names, import: Import::default(), document: name };
     let mut found: BTreeMap<String, (EventType, JsonPointer)> = BTreeMap::new();
-    let (operations, broken) = operations::find(&documents, name);
-    for broken in broken {
-        reader.import.note(name, pointer(&broken.place), Change::Reference(broken.reference));
+    let (operations, unreadable) = operations::find(&documents, name);
+    // Two callbacks may refer to one place.
+    let mut noted = BTreeSet::new();
+    for unreadable in unreadable {
+        if noted.insert(unreadable.place.clone()) {
+            reader.unreadable(unreadable);
+        }
     }
     for operation in operations {
         let at = pointer(&operation.place);
@@ -123,13 +68,17 @@ struct Reader<'r> {
     document: &'r str,
 }
 
-impl Reader<'_> {
+impl<'r> Reader<'r> {
     fn note(&mut self, pointer: JsonPointer, change: Change) {
         self.import.note(self.document, pointer, change);
     }
 
+    fn unreadable(&mut self, unreadable: Unreadable) {
+        self.note(pointer(&unreadable.place), unreadable.into_change());
+    }
+
     fn event_type(&mut self, found: &Operation<'_>, at: &JsonPointer) -> Option<EventType> {
-        let operation_id = found.operation.get("operationId").and_then(Value::as_str);
+        let operation_id = self.text(found.operation, "operationId", at);
         let named = match self.names {
             NameSource::Key => &found.key,
             NameSource::OperationId => operation_id.unwrap_or(&found.key),
@@ -145,7 +94,7 @@ impl Reader<'_> {
             description: self.description(found, at),
             group_name: self.group_name(found.operation, at),
             feature_flags: self.feature_flags(found.operation, at),
-            deprecated: found.operation.get("deprecated") == Some(&Value::Bool(true)),
+            deprecated: self.is_deprecated(found.operation, at),
             name,
             ..EventType::default()
         };
@@ -153,13 +102,33 @@ impl Reader<'_> {
         Some(event_type)
     }
 
+    /// The object at a place, after its references. The inner `None`: there is nothing; the outer: it cannot be read, which is noted.
+    fn object(&mut self, place: &Place) -> Option<Option<Found<'r>>> {
+        match resolved(self.documents, place) {
+            Ok(found) => Some(found),
+            Err(unreadable) => {
+                self.unreadable(unreadable);
+                None
+            }
+        }
+    }
+
+    /// The object at a place. `None`: it is something else, which is noted.
+    fn members(&mut self, place: &Place) -> Option<&'r Map<String, Value>> {
+        match self.documents.get(place)? {
+            Value::Object(members) => Some(members),
+            other => {
+                self.unreadable(Unreadable::value(place.clone(), other, "an object"));
+                None
+            }
+        }
+    }
+
     fn description(&mut self, found: &Operation<'_>, at: &JsonPointer) -> Option<String> {
-        let texts = [(found.operation, "description"), (found.operation, "summary")]
-            .into_iter()
-            .chain([(found.item, "description"), (found.item, "summary")]);
-        let text = texts
-            .filter_map(|(object, key)| object.get(key)?.as_str())
-            .find(|text| !text.trim().is_empty())?;
+        let item = pointer(&found.item_place());
+        let texts = [(found.operation, at), (found.item, &item)]
+            .map(|(object, at)| ["description", "summary"].map(|key| self.text(object, key, at)));
+        let text = texts.into_iter().flatten().flatten().find(|text| !text.trim().is_empty())?;
         let length = text.chars().count();
         if length > MAX_DESCRIPTION {
             self.note(at.child("description"), Change::Description(length));
@@ -167,12 +136,36 @@ impl Reader<'_> {
         Some(text.chars().take(MAX_DESCRIPTION).collect())
     }
 
+    /// Returns the text of a member, if it has one. Another value is left out.
+    fn text<'v>(&mut self, object: &'v Map<String, Value>, key: &str, at: &JsonPointer) -> Option<&'v str> {
+        match object.get(key)? {
+            Value::String(text) => Some(text),
+            Value::Null => None,
+            other => {
+                self.note(at.child(key), Change::Field { found: described(other), expected: "text" });
+                None
+            }
+        }
+    }
+
+    fn is_deprecated(&mut self, operation: &Map<String, Value>, at: &JsonPointer) -> bool {
+        match operation.get("deprecated") {
+            Some(Value::Bool(deprecated)) => *deprecated,
+            None | Some(Value::Null) => false,
+            Some(other) => {
+                let change = Change::Field { found: described(other), expected: "true or false" };
+                self.note(at.child("deprecated"), change);
+                false
+            }
+        }
+    }
+
     fn group_name(&mut self, operation: &Map<String, Value>, at: &JsonPointer) -> Option<String> {
         let group = operation.get(GROUP_NAME)?;
         let name = group.as_str().filter(|name| ids::is_name(name));
         if name.is_none() {
             let expected = "1 to 256 letters, digits, `-`, `_` and `.`";
-            let change = Change::Extension { found: group.to_string(), expected };
+            let change = Change::Field { found: group.to_string(), expected };
             self.note(at.child(GROUP_NAME), change);
         }
         name.map(str::to_owned)
@@ -191,7 +184,7 @@ impl Reader<'_> {
                 Some(_) => {}
                 None => {
                     let expected = "a list of flags: 1 to 256 letters, digits, `-`, `_` and `.`";
-                    let change = Change::Extension { found: flag.to_string(), expected };
+                    let change = Change::Field { found: flag.to_string(), expected };
                     self.note(at.child(FEATURE_FLAGS), change);
                 }
             }
@@ -201,18 +194,17 @@ impl Reader<'_> {
 
     /// Reads the schema and the examples. `None`: the event type is left out.
     fn content(&mut self, found: &Operation<'_>, at: &JsonPointer, event_type: &mut EventType) -> Option<()> {
-        let body = match resolved(self.documents, &found.place.child(&["requestBody"])) {
-            Ok(body) => body,
-            Err(broken) => {
-                self.note(pointer(&broken.place), Change::Reference(broken.reference));
-                return None;
-            }
-        };
-        let Some((body, body_place)) = body else {
+        let body_place = found.place.child(&["requestBody"]);
+        if self.documents.get(&body_place).is_none_or(Value::is_null) {
             self.note(at.clone(), Change::NoBody);
             return Some(());
+        }
+        let (body, body_place) = self.object(&body_place)??;
+        let content_place = body_place.child(&["content"]);
+        let content = match body.get("content") {
+            None | Some(Value::Null) => None,
+            Some(_) => Some(self.members(&content_place)?),
         };
-        let content = body.get("content").and_then(Value::as_object);
         let media_types: Vec<&String> = content.into_iter().flat_map(Map::keys).collect();
         let Some(media_type) = json_media_type(&media_types) else {
             let found: Vec<_> = media_types.iter().map(|media_type| media_type.as_str()).collect();
@@ -220,8 +212,9 @@ impl Reader<'_> {
             self.note(pointer(&body_place).child("content"), Change::NoJson { found });
             return Some(());
         };
-        let place = body_place.child(&["content", media_type]);
+        let place = content_place.child(&[media_type]);
         let at = pointer(&place);
+        let media_type = self.members(&place)?;
         let schema_place = place.child(&["schema"]);
         if self.documents.get(&schema_place).is_some() {
             let bundled = bundle(self.documents, &schema_place, &self.dialect);
@@ -233,7 +226,6 @@ impl Reader<'_> {
                 }
             }
         }
-        let media_type = content.and_then(|content| content.get(media_type)?.as_object())?;
         let (examples, notes) = examples(self.documents, media_type, &place, &at);
         notes.into_iter().for_each(|(pointer, change)| self.note(pointer, change));
         event_type.examples = examples;

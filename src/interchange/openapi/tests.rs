@@ -203,6 +203,141 @@ fn references_out_of_the_document_are_reported() {
     }
 }
 
+/// The notes of a document, without the name of the file.
+fn notes(document: &Value) -> Vec<String> {
+    let notes = import(document).notes;
+    notes.iter().map(|note| note.to_string().trim_start_matches("openapi.json: ").to_owned()).collect()
+}
+
+#[test]
+fn an_event_of_another_type_is_reported() {
+    let operation = "expected an operation: an object";
+    for (webhooks, expected) in [
+        (json!({"a": {"post": 5}}), format!("/webhooks/a/post: left out: found 5, {operation}")),
+        (json!({"a": {"post": null}}), format!("/webhooks/a/post: left out: found null, {operation}")),
+        (json!({"a": {"post": []}}), format!("/webhooks/a/post: left out: found a list, {operation}")),
+        (json!({"a": {"put": "x"}}), format!("/webhooks/a/put: left out: found \"x\", {operation}")),
+        (json!({"a": true}), "/webhooks/a: left out: found true, expected an object".to_owned()),
+        (json!({"a": null}), "/webhooks/a: left out: found null, expected an object".to_owned()),
+        (
+            json!({"a": {"POST": {}}}),
+            "/webhooks/a: left out: found no operation, expected one such as post".to_owned(),
+        ),
+        (
+            json!({"a": {"$ref": 5}}),
+            "/webhooks/a/$ref: left out: found 5, expected a reference: text".to_owned(),
+        ),
+        (json!([]), "/webhooks: left out: found a list, expected an object".to_owned()),
+    ] {
+        let document = document("3.1.0", webhooks, json!({}));
+
+        assert_eq!(notes(&document), [expected], "{document}");
+        assert_eq!((import(&document).event_types, import(&document).left_out()), (Vec::new(), 1));
+    }
+}
+
+#[test]
+fn an_invalid_operation_hides_no_other() {
+    let webhooks = json!({"a": {"post": 5, "put": {}}, "b": webhook(json!({}))});
+
+    let import = import(&document("3.1.0", webhooks, json!({})));
+
+    let names: Vec<_> = import.event_types.iter().map(|event_type| event_type.name.as_str()).collect();
+    assert_eq!((names, import.left_out()), (vec!["a", "b"], 1));
+}
+
+#[test]
+fn callbacks_of_another_type_are_reported() {
+    let in_paths = |paths: Value| json!({"openapi": "3.1.0", "paths": paths});
+    let callbacks = |callbacks: Value| in_paths(json!({"/orders": {"post": {"callbacks": callbacks}}}));
+    let at = "/paths/~1orders/post";
+    for (document, expected) in [
+        (in_paths(json!(5)), "/paths: left out: found 5, expected an object".to_owned()),
+        (
+            in_paths(json!({"/orders": []})),
+            "/paths/~1orders: left out: found a list, expected an object".to_owned(),
+        ),
+        (
+            in_paths(json!({"/orders": {"post": 5}})),
+            format!("{at}: left out: found 5, expected an operation: an object"),
+        ),
+        (callbacks(json!([])), format!("{at}/callbacks: left out: found a list, expected an object")),
+        (callbacks(json!({"a": 5})), format!("{at}/callbacks/a: left out: found 5, expected an object")),
+        (
+            callbacks(json!({"a": {"{$url}": {"post": 5}}})),
+            format!("{at}/callbacks/a/{{$url}}/post: left out: found 5, expected an operation: an object"),
+        ),
+    ] {
+        assert_eq!(notes(&document), [expected], "{document}");
+    }
+    // YAML without a value is null.
+    for document in
+        [in_paths(json!(null)), in_paths(json!({"/orders": {"get": null}})), callbacks(json!(null))]
+    {
+        assert_eq!(notes(&document), Vec::<String>::new(), "{document}");
+    }
+}
+
+#[test]
+fn a_body_of_another_type_is_reported() {
+    let at = "/webhooks/a/post/requestBody";
+    for (body, expected) in [
+        (json!(5), format!("{at}: left out: found 5, expected an object")),
+        (json!({"content": []}), format!("{at}/content: left out: found a list, expected an object")),
+        (
+            json!({"content": {"application/json": "x"}}),
+            format!("{at}/content/application~1json: left out: found \"x\", expected an object"),
+        ),
+    ] {
+        let document = document("3.1.0", json!({"a": {"post": {"requestBody": body}}}), json!({}));
+
+        assert_eq!((notes(&document), import(&document).left_out()), (vec![expected], 1), "{document}");
+    }
+    let without = document("3.1.0", json!({"a": {"post": {"requestBody": null}}}), json!({}));
+    assert_eq!(notes(&without), ["/webhooks/a/post: it has no requestBody, so the event type has no schema"]);
+}
+
+#[test]
+fn a_field_of_another_type_is_left_out() {
+    let examples = json!({"requestBody": {"content": {"application/json": {"schema": {}, "examples": []}}}});
+    let examples_at = "/webhooks/a/post/requestBody/content/application~1json/examples";
+    for (operation, expected) in [
+        (
+            json!({"description": 5}),
+            "/webhooks/a/post/description: left out: found 5, expected text".to_owned(),
+        ),
+        (
+            json!({"summary": {}}),
+            "/webhooks/a/post/summary: left out: found an object, expected text".to_owned(),
+        ),
+        (
+            json!({"operationId": []}),
+            "/webhooks/a/post/operationId: left out: found a list, expected text".to_owned(),
+        ),
+        (
+            json!({"deprecated": "yes"}),
+            "/webhooks/a/post/deprecated: left out: found \"yes\", expected true or false".to_owned(),
+        ),
+        (
+            examples,
+            format!(
+                "{examples_at}: this example is left out: found a list, expected an object with examples by name"
+            ),
+        ),
+    ] {
+        let document = document("3.1.0", json!({"a": {"post": operation}}), json!({}));
+
+        assert!(notes(&document).contains(&expected), "{document}: {:?}", notes(&document));
+        assert_eq!((import(&document).event_types.len(), import(&document).left_out()), (1, 0));
+    }
+    let item = json!({"a": {"description": 5, "post": {}}});
+    let found = notes(&document("3.1.0", item, json!({})));
+    assert!(
+        found.contains(&"/webhooks/a/description: left out: found 5, expected text".to_owned()),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn references_in_a_circle_end() {
     let schemas = json!({"A": {"$ref": "#/components/schemas/B"}, "B": {"$ref": "#/components/schemas/A"}});
@@ -237,6 +372,14 @@ fn documents_of_other_versions_are_refused() {
         (
             json!({"openapi": 3}),
             "/openapi: found the number 3, expected text such as \"3.1.0\": write it in quotes, with three parts",
+        ),
+        (
+            json!({"openapi": "3.1.0", "jsonSchemaDialect": 5}),
+            "/jsonSchemaDialect: found 5, expected a draft of JSON Schema, or the dialect of OpenAPI 3.1",
+        ),
+        (
+            json!({"openapi": "3.1.0", "jsonSchemaDialect": "x"}),
+            "/jsonSchemaDialect: found \"x\", expected a draft of JSON Schema, or the dialect of OpenAPI 3.1",
         ),
     ] {
         let error = read("x", &document, NameSource::Key).unwrap_err();

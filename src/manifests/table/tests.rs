@@ -9,8 +9,8 @@ use crate::manifests::{
 fn row(kind: &str, name: &str, state: State, svix: &str, reason: &str, message: &str) -> Row {
     let namespace = if kind == "SvixConnection" { "" } else { "default" };
     let kind = kind.to_owned().into();
-    let [namespace, name, svix, reason, message] =
-        [namespace, name, svix, reason, message].map(ToOwned::to_owned);
+    let (namespace, name, svix) = (namespace.into(), name.into(), svix.into());
+    let [reason, message] = [reason, message].map(|text| text.to_owned().into());
     Row { kind, namespace, name, state, svix, reason, message, ..Row::default() }
 }
 

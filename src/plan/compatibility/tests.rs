@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::api::WebhookEventTypeSpec;
+use crate::{api::WebhookEventTypeSpec, plan::revision::Published};
 
 fn integer() -> Value {
     json!({"type": "object", "properties": {"n": {"type": "integer"}}})

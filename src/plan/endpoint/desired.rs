@@ -1,6 +1,7 @@
 //! The desired endpoint: the spec with the values of its Secrets, in the form in which Svix keeps it.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
@@ -8,7 +9,7 @@ use std::{
 use crate::{
     api::{Address, JsonPointer, Reason, SvixConnectionSpec, WebhookEndpoint, WebhookEndpointSpec},
     plan::{
-        Field, ReconcileError, channels, headers, ids,
+        Field, OwnerMark, ReconcileError, channels, headers, ids,
         secrets::{self, Secrets, Sensitive},
         signing, storable,
     },
@@ -93,7 +94,7 @@ impl Desired {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Owned<'a> {
     /// Optional fields.
-    pub fields: &'a [String],
+    pub fields: &'a [Cow<'static, str>],
     /// Metadata keys.
     pub metadata_keys: &'a [String],
     /// The uid of the endpoint that status records: one that was adopted by its id keeps its own.
@@ -236,7 +237,7 @@ pub fn desired(
     Ok(Desired {
         application,
         uid: uid.unwrap_or_else(|| ids::default_uid(&connection.owner_id, namespace, name)),
-        mark: ids::owner_mark(&connection.owner_id, namespace, name),
+        mark: OwnerMark { owner: &connection.owner_id, namespace, name }.to_string(),
         url: url.map_err(|error| invalid("/spec/url".into(), &error))?.unwrap_or_default(),
         hides_url: spec.url_from.is_some(),
         event_types: spec.event_types.iter().cloned().collect(),

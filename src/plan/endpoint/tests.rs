@@ -1,6 +1,8 @@
 //! Tests of the plan for endpoints.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -166,7 +168,7 @@ fn metadata_of_others_is_kept() {
 
 #[test]
 fn a_field_that_is_no_longer_named_is_reset() {
-    let fields: Vec<String> = ["description", "channels", "throttleRate", "disabled"].map(Into::into).into();
+    let fields = ["description", "channels", "throttleRate", "disabled"].map(Cow::Borrowed);
     let keys = ["old".to_owned()];
     let owned = Owned { fields: &fields, metadata_keys: &keys, uid: None };
     let before = desire(json!({

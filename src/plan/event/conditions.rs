@@ -51,7 +51,7 @@ pub fn conditions(
         facts.push((ConditionType::Delivered, delivered, reason, state.message().to_owned()));
     }
     let facts = facts.into_iter().map(|(type_, status, reason, message)| {
-        status::condition(type_, status, reason, &message, before, generation, now)
+        status::condition(type_, status, reason, message.into(), before, generation, now)
     });
     kept.into_iter()
         .chain(facts)

@@ -41,7 +41,7 @@ pub fn missed<'a>(
         .filter(|endpoint| endpoint.metadata.deletion_timestamp.is_none() && in_time(endpoint))
         .filter(|endpoint| is_for(object, endpoint, connection))
         .map(|endpoint| {
-            let reason = ready(endpoint).map_or("not reconciled yet", |ready| ready.reason.as_str());
+            let reason = ready(endpoint).map_or("not reconciled yet", |ready| &*ready.reason);
             Missed {
                 name: format!(
                     "{}/{}",

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use std::borrow::Cow;
+
 use serde_json::json;
 
 use super::*;
@@ -11,10 +13,10 @@ fn object(spec: Value) -> WebhookEventType {
     .unwrap()
 }
 
-fn desire(spec: Value, owned: &[&str]) -> Desired {
+fn desire(spec: Value, owned: &[&'static str]) -> Desired {
     let object = object(spec);
     let schema = object.spec.schema.as_ref().map(crate::api::JsonObject::to_value);
-    let owned: Vec<_> = owned.iter().map(ToString::to_string).collect();
+    let owned: Vec<_> = owned.iter().copied().map(Cow::Borrowed).collect();
     desired(&object, schema, vec![], EventTypeNames::Grouped, &owned).unwrap()
 }
 

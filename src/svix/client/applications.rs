@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::svix::errors::Error;
 
-use super::{Application, Client, PAGE, Page, page, wire};
+use super::{Application, Client, Page, page, wire};
 
 impl Client {
     /// Creates an application of this uid, unless it exists.
@@ -19,12 +19,11 @@ impl Client {
 
     /// Returns one page of the applications.
     pub async fn list_applications(&self, from: Option<&str>) -> Result<Page<Application>, Error> {
-        let mut request =
-            self.request(Method::GET, &["app"]).query(&[("limit", PAGE), ("order", "ascending")]);
+        let mut request = self.request(Method::GET, &["app"]).query(&[("order", "ascending")]);
         if let Some(from) = from {
             request = request.query(&[("iterator", from)]);
         }
-        let list = self.read::<wire::List<wire::ApplicationOut>>("application.list", request).await?;
+        let list = self.read_page::<wire::ApplicationOut>("application.list", &request).await?;
         Ok(page(list, Into::into))
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     svix::errors::Error,
 };
 
-use super::{Client, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire};
+use super::{Client, Page, none_if_not_found, ok_if_not_found, page, wire};
 
 impl Client {
     /// Returns one page of the endpoints of an application; `None`: the application does not exist.
@@ -20,13 +20,12 @@ impl Client {
         application: &str,
         from: Option<&str>,
     ) -> Result<Option<Page<endpoint::Observed>>, Error> {
-        let mut request = self
-            .request(Method::GET, &["app", application, "endpoint"])
-            .query(&[("limit", PAGE), ("order", "ascending")]);
+        let mut request =
+            self.request(Method::GET, &["app", application, "endpoint"]).query(&[("order", "ascending")]);
         if let Some(from) = from {
             request = request.query(&[("iterator", from)]);
         }
-        let list = self.read::<wire::List<wire::EndpointOut>>("endpoint.list", request).await;
+        let list = self.read_page::<wire::EndpointOut>("endpoint.list", &request).await;
         none_if_not_found(list.map(|list| page(list, Into::into)))
     }
 

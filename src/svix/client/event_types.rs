@@ -9,9 +9,7 @@ use crate::{
     svix::errors::Error,
 };
 
-use super::{
-    Client, EventTypeDocument, EventTypeText, PAGE, Page, none_if_not_found, ok_if_not_found, page, wire,
-};
+use super::{Client, EventTypeDocument, EventTypeText, Page, none_if_not_found, ok_if_not_found, page, wire};
 
 impl Client {
     /// Returns one page of the event types with their schemas, including archived ones.
@@ -42,16 +40,17 @@ impl Client {
     }
 
     /// Returns one page of the event types, with the fields of `T`.
-    async fn event_type_page<T: DeserializeOwned>(&self, from: Option<&str>) -> Result<wire::List<T>, Error> {
-        let mut request = self.request(Method::GET, &["event-type"]).query(&[
-            ("limit", PAGE),
-            ("include_archived", "true"),
-            ("with_content", "true"),
-        ]);
+    async fn event_type_page<T: DeserializeOwned>(
+        &self,
+        from: Option<&str>,
+    ) -> Result<(wire::List<T>, usize), Error> {
+        let mut request = self
+            .request(Method::GET, &["event-type"])
+            .query(&[("include_archived", "true"), ("with_content", "true")]);
         if let Some(from) = from {
             request = request.query(&[("iterator", from)]);
         }
-        self.read("event-type.list", request).await
+        self.read_page("event-type.list", &request).await
     }
 
     /// Returns one event type; `None`: it does not exist.

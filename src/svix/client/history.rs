@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use crate::{plan::event::Delivery, svix::errors::Error};
 
 use super::{
-    Attempt, Client, Destination, PAGE, PAGE_ITEMS, Page, StoredMessage,
+    Attempt, Client, Destination, Page, StoredMessage,
     history_wire::{DestinationOut, MessageAttemptOut, StoredMessageOut},
-    none_if_not_found, page, wire,
+    none_if_not_found, page,
 };
 
 /// Which messages are listed. Empty: all.
@@ -145,22 +145,21 @@ impl Client {
         position: Position<'_>,
         convert: impl Fn(T) -> U,
     ) -> Result<Option<Page<U>>, Error> {
-        let request = request.query(&[("limit", PAGE)]);
         let request = match position {
             Position::Newest(None) => request,
             Position::Newest(Some(before)) => request.query(&[("before", before.to_string())]),
             Position::After(after) => request.query(&[("after", after.to_string())]),
             Position::Next(iterator) => request.query(&[("iterator", iterator)]),
         };
-        let list = self.read::<wire::List<T>>(operation, request).await;
-        Ok(none_if_not_found(list)?.map(|mut list| {
+        let list = self.read_page::<T>(operation, &request).await;
+        Ok(none_if_not_found(list)?.map(|(mut list, items)| {
             // An iterator backwards begins with `-`.
             if matches!(position, Position::After(_))
                 || matches!(position, Position::Next(iterator) if iterator.starts_with('-'))
             {
                 list.iterator = list.prev_iterator.take();
             }
-            page(list, convert)
+            page((list, items), convert)
         }))
     }
 
@@ -185,17 +184,15 @@ impl Client {
         let mut destinations = Vec::new();
         let mut from: Option<String> = None;
         loop {
-            let mut request = self
-                .request(Method::GET, &["app", application, "msg", message, "endpoint"])
-                .query(&[("limit", PAGE)]);
+            let mut request = self.request(Method::GET, &["app", application, "msg", message, "endpoint"]);
             if let Some(from) = &from {
                 request = request.query(&[("iterator", from)]);
             }
             let operation = "message-attempt.list-attempted-destinations";
-            let list = self.read::<wire::List<T>>(operation, request).await;
-            let Some(list) = none_if_not_found(list)? else { return Ok(None) };
+            let list = self.read_page::<T>(operation, &request).await;
+            let Some((list, most)) = none_if_not_found(list)? else { return Ok(None) };
             // The open-source server says `done` on a full page of this list, although more may follow.
-            let is_last = list.done && list.data.len() < PAGE_ITEMS;
+            let is_last = list.done && list.data.len() < most;
             destinations.extend(list.data.into_iter().map(U::from));
             match list.iterator {
                 Some(next) if !is_last && from.as_ref() != Some(&next) => from = Some(next),

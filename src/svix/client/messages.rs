@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Client, PAGE, SendMessage,
+    Client, SendMessage,
     history_wire::{MessageAttemptOut, OutcomeOut},
     none_if_not_found, wire,
 };
@@ -45,9 +45,9 @@ impl Client {
         // Newest first; one page is enough for an explanation.
         let request = self
             .request(Method::GET, &["app", application, "attempt", "msg", message])
-            .query(&[("status", "2"), ("limit", PAGE)]);
-        let list = self.read::<wire::List<MessageAttemptOut>>("message-attempt.list-by-msg", request).await;
-        let attempts = none_if_not_found(list)?.map(|list| list.data).unwrap_or_default();
+            .query(&[("status", "2")]);
+        let list = self.read_page::<MessageAttemptOut>("message-attempt.list-by-msg", &request).await;
+        let attempts = none_if_not_found(list)?.map(|(list, _)| list.data).unwrap_or_default();
         let unanswered = attempts.into_iter().find(|attempt| attempt.response_status_code == 0);
         Ok(unanswered.map(|attempt| attempt.response))
     }

@@ -8,6 +8,7 @@ mod event_types;
 mod history;
 mod history_wire;
 mod messages;
+mod paging;
 mod replay;
 mod wire;
 
@@ -27,21 +28,20 @@ use super::{
 };
 use crate::{
     api::JsonPointer,
+    pem::{self, PemMistake},
     plan::endpoint::{InvalidUrl, normal_url},
     telemetry::Metrics,
 };
+
+use paging::{PageSizes, page, too_long};
 
 pub use history::{MessageFilter, Position};
 pub use history_wire::{Attempt, DeliveryState, Destination, StoredMessage};
 pub use replay::ReplayTask;
 pub use wire::{Application, EventTypeDocument, EventTypeText, SendMessage};
 
-/// The size of a page: the most that Svix allows.
-const PAGE: &str = "250";
-/// The same as a number.
-const PAGE_ITEMS: usize = 250;
-/// The most bytes of a response that are read: a page of 250 event types with the largest schemas.
-const MAX_BODY: usize = 256 * 1024 * 1024;
+/// The most bytes of a response that are read: servers accept bodies of a few megabytes.
+const MAX_BODY: usize = 16 * 1024 * 1024;
 /// The most bytes of the response that are read of an error.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
@@ -64,9 +64,9 @@ pub enum InvalidConnection {
     /// The address is not an http or https URL.
     #[error("/spec/serverUrl: {0}")]
     ServerUrl(#[source] InvalidUrl),
-    /// The CA bundle contains no certificates.
-    #[error("/spec/caBundle: expected PEM certificates: {0}")]
-    CaBundle(#[source] CaBundleError),
+    /// The CA bundle has no certificates that can be used.
+    #[error("/spec/caBundle: {0}")]
+    CaBundle(#[from] PemMistake),
     /// The token cannot be sent in a header.
     #[error(
         "the token contains characters that an HTTP header cannot have; check the Secret for line breaks"
@@ -75,17 +75,6 @@ pub enum InvalidConnection {
     /// The HTTP client could not be made.
     #[error("cannot make an HTTP client: {}", root_cause(.0))]
     Client(#[source] reqwest::Error),
-}
-
-/// Why a CA bundle is invalid.
-#[derive(Debug, thiserror::Error)]
-pub enum CaBundleError {
-    /// It cannot be parsed.
-    #[error("{}", root_cause(.0))]
-    Parse(#[from] reqwest::Error),
-    /// It is empty.
-    #[error("found none")]
-    Empty,
 }
 
 impl InvalidConnection {
@@ -123,6 +112,7 @@ struct Inner {
     budget: Arc<Budget>,
     health: Health,
     metrics: Metrics,
+    page_sizes: PageSizes,
 }
 
 impl Client {
@@ -147,19 +137,15 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .tls_backend_rustls();
-        if let Some(pem) = options.ca_bundle {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| InvalidConnection::CaBundle(error.into()))?;
-            if certificates.is_empty() {
-                return Err(InvalidConnection::CaBundle(CaBundleError::Empty));
-            }
+        if let Some(text) = options.ca_bundle {
+            let certificates = pem::authorities(text.as_bytes())?;
+            let certificates =
+                certificates.iter().map(|certificate| reqwest::Certificate::from_der(certificate));
+            let certificates =
+                certificates.collect::<Result<Vec<_>, _>>().map_err(InvalidConnection::Client)?;
             builder = builder.tls_certs_merge(certificates);
         }
-        let http = builder.build().map_err(|error| match options.ca_bundle {
-            // Certificates are parsed only here.
-            Some(_) => InvalidConnection::CaBundle(error.into()),
-            None => InvalidConnection::Client(error),
-        })?;
+        let http = builder.build().map_err(InvalidConnection::Client)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
@@ -168,6 +154,7 @@ impl Client {
                 budget,
                 health: Health::default(),
                 metrics,
+                page_sizes: PageSizes::default(),
             }),
         })
     }
@@ -217,11 +204,7 @@ impl Client {
         request: RequestBuilder,
     ) -> Result<T, Error> {
         let (status, body) = self.send(operation, request).await?;
-        serde_json::from_slice(&body).map_err(|error| {
-            // The message of serde_json may quote a value, so only the position is given.
-            let message = format!("unexpected JSON at line {} column {}", error.line(), error.column());
-            Error { operation, kind: ErrorKind::Answer { status: status.as_u16(), message } }
-        })
+        parse(operation, status, &body)
     }
 
     async fn send(
@@ -229,6 +212,19 @@ impl Client {
         operation: &'static str,
         request: RequestBuilder,
     ) -> Result<(StatusCode, Vec<u8>), Error> {
+        match self.send_within(operation, request, MAX_BODY).await? {
+            Received::Whole(status, body) => Ok((status, body)),
+            Received::TooLong(status) => Err(too_long(operation, status)),
+        }
+    }
+
+    /// Sends a request, and reads at most so many bytes of the response.
+    async fn send_within(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+        most: usize,
+    ) -> Result<Received, Error> {
         let waited = self.inner.budget.acquire().await;
         self.inner.metrics.budget_waited(waited);
         let begun = Instant::now();
@@ -236,17 +232,20 @@ impl Client {
             let response = request.send().await?;
             let status = response.status();
             let retry_after = retry_after(response.headers());
-            let most = if status.is_success() { MAX_BODY } else { MAX_ERROR_BODY };
-            Ok::<_, reqwest::Error>((status, retry_after, body(response, most).await?))
+            let most = if status.is_success() { most } else { MAX_ERROR_BODY };
+            // A page that is too long is not read at all.
+            let is_too_long = status.is_success()
+                && response
+                    .content_length()
+                    .is_some_and(|length| length > u64::try_from(most).unwrap_or(u64::MAX));
+            let body = if is_too_long { Body::Beginning(Vec::new()) } else { body(response, most).await? };
+            Ok::<_, reqwest::Error>((status, retry_after, body))
         }
         .await;
         let result = match outcome {
             Err(error) => Err(ErrorKind::Transport(root_cause(&error.without_url()))),
-            Ok((status, _, Body::Whole(body))) if status.is_success() => Ok((status, body)),
-            Ok((status, _, Body::Beginning(_))) if status.is_success() => Err(ErrorKind::Answer {
-                status: status.as_u16(),
-                message: format!("more than {MAX_BODY} bytes; is this address a Svix server?"),
-            }),
+            Ok((status, _, Body::Whole(body))) if status.is_success() => Ok(Received::Whole(status, body)),
+            Ok((status, _, Body::Beginning(_))) if status.is_success() => Ok(Received::TooLong(status)),
             Ok((status, retry_after, Body::Whole(body) | Body::Beginning(body))) => {
                 Err(ErrorKind::from_answer(status.as_u16(), retry_after, &body))
             }
@@ -262,6 +261,22 @@ impl Client {
     }
 }
 
+/// A response that is no error.
+enum Received {
+    Whole(StatusCode, Vec<u8>),
+    /// It has more bytes than it may have.
+    TooLong(StatusCode),
+}
+
+/// Parses the body of a response.
+fn parse<T: DeserializeOwned>(operation: &'static str, status: StatusCode, body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        // The message of serde_json may quote a value, so only the position is given.
+        let message = format!("unexpected JSON at line {} column {}", error.line(), error.column());
+        Error { operation, kind: ErrorKind::Answer { status: status.as_u16(), message } }
+    })
+}
+
 /// The body of a response.
 enum Body {
     Whole(Vec<u8>),
@@ -271,7 +286,8 @@ enum Body {
 
 /// Reads the body of a response, up to a limit of bytes.
 async fn body(mut response: reqwest::Response, most: usize) -> reqwest::Result<Body> {
-    let mut read = Vec::new();
+    let length = response.content_length().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    let mut read = Vec::with_capacity(length.unwrap_or_default().min(most));
     while let Some(chunk) = response.chunk().await? {
         let room = most - read.len();
         if chunk.len() > room {
@@ -337,12 +353,6 @@ fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
             Some(Error::InvalidMessage(InvalidMessage::InvalidContentType))
         ),
     }
-}
-
-fn page<T, U>(list: wire::List<T>, convert: impl Fn(T) -> U) -> Page<U> {
-    // `done` says that it was the last page; the iterator is set on that one, too.
-    let next = if list.done { None } else { list.iterator };
-    Page { items: list.data.into_iter().map(convert).collect(), next }
 }
 
 /// Turns the error that something does not exist into `None`.

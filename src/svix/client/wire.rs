@@ -61,12 +61,12 @@ impl From<EventTypeOut> for EventTypeDocument {
 /// An event type in a list. Each item's schemas become a digest before the next item is read: a page of parsed
 /// schemas takes megabytes.
 #[derive(Deserialize)]
-#[serde(from = "EventTypeOut")]
+#[serde(from = "EventTypeTextOut")]
 pub(super) struct ListedEventType(pub event_type::Observed);
 
-impl From<EventTypeOut> for ListedEventType {
-    fn from(out: EventTypeOut) -> Self {
-        Self(EventTypeDocument::from(out).observed)
+impl From<EventTypeTextOut> for ListedEventType {
+    fn from(out: EventTypeTextOut) -> Self {
+        Self(EventTypeText::from(out).observed)
     }
 }
 
@@ -109,14 +109,8 @@ impl From<EventTypeTextOut> for EventTypeText {
             feature_flags,
         } = out;
         let schemas = schemas.unwrap_or_default();
-        // A text that does not parse is like no other.
-        let digest = |text: &RawValue| {
-            serde_json::from_str::<Value>(text.get()).map_or_else(
-                |_| Some(Digest::of_text(text.get())),
-                |schema| (!schema.is_null()).then(|| Digest::of_json(&schema)),
-            )
-        };
-        let schema_digest = schemas.get(event_type::SCHEMA_VERSION).and_then(|text| digest(text));
+        let schema = schemas.get(event_type::SCHEMA_VERSION);
+        let schema_digest = schema.and_then(|text| Digest::of_schema_text(text.get()));
         let document = EventTypeDocument::from(EventTypeOut {
             name,
             description,
@@ -472,7 +466,7 @@ mod tests {
             "metadata": {"name": "a.b", "namespace": "ns"}, "spec": spec,
         }))
         .unwrap();
-        let owned = ["featureFlag".to_owned()];
+        let owned = ["featureFlag".into()];
         event_type::desired(&object, Some(json!({})), vec![], EventTypeNames::Grouped, &owned).unwrap()
     }
 

@@ -196,7 +196,7 @@ async fn deliveries_that_fail_are_counted_and_told() {
     })
     .await;
     let ready = harness.ready(&sent.key()).unwrap();
-    assert_eq!((ready.reason.as_str(), ready.message.as_str()), ("Sent", "sent; delivered to 1, 1 to go"));
+    assert_eq!((&*ready.reason, &*ready.message), ("Sent", "sent; delivered to 1, 1 to go"));
     assert_eq!(bad.bodies().len(), 2, "tried twice");
 }
 

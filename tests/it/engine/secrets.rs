@@ -12,6 +12,9 @@ use crate::support::{
     wait::eventually,
 };
 
+mod rotation;
+mod signing_keys;
+
 const KEY: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const OTHER_KEY: &str = "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
 const PATH: &str = "/app/default/endpoint/test.default.hook";
@@ -219,34 +222,6 @@ async fn missing_or_invalid_secrets_are_not_shown() {
 }
 
 #[tokio::test]
-async fn a_signing_key_from_a_secret_is_followed_and_kept() {
-    let from = hook().with(
-        "signingSecret",
-        json!({"fromSecret": {"name": "keys", "key": "signing"}, "gracePeriod": "1h"}),
-    );
-    let mut harness = Harness::new().await;
-    harness.set_secret("keys", "signing", KEY);
-    harness.declare([event_type("a.one"), from]);
-    harness.wait_until_in_sync().await;
-    let made = in_svix(&harness).unwrap();
-    assert_eq!(
-        (made.secret.as_str(), made.old_secrets),
-        (KEY, 0),
-        "it is made with the key, not rotated to it"
-    );
-    harness.set_secret("keys", "signing", OTHER_KEY);
-    eventually_in_svix(&harness, "the new key", |it| it.secret == OTHER_KEY && it.old_secrets == 1).await;
-    harness.wait_until_in_sync().await;
-    // Somebody rotates in Svix: the Secret decides.
-    harness.edit_svix("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
-    eventually_in_svix(&harness, "the key back", |it| it.secret == OTHER_KEY).await;
-    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
-    harness.crash_and_restart().await;
-    harness.wait_until_in_sync().await;
-    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
-}
-
-#[tokio::test]
 async fn the_address_can_come_from_a_secret_and_is_in_no_message() {
     let from = hook()
         .with("url", json!(null))
@@ -280,164 +255,6 @@ fn written(harness: &Harness, key: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_key_of_svix_is_written_to_a_secret_and_kept_right() {
-    let harness = harness(&published()).await;
-    harness.wait_until_in_sync().await;
-    assert_eq!(written(&harness, "signingKey"), Some(in_svix(&harness).unwrap().secret));
-    assert_eq!(harness.written_secret("hook-key").unwrap().labels["app"], "receiver");
-    assert_eq!(harness.writes_while_listed(2).await, [""; 0]);
-    // Somebody rotates in Svix: both keys are there while both are valid.
-    let before = in_svix(&harness).unwrap().secret;
-    harness.edit_svix("POST", &format!("{PATH}/secret/rotate"), json!({})).await;
-    eventually("the new key in the Secret", PATIENCE, async || {
-        (written(&harness, "signingKey") == Some(in_svix(&harness)?.secret)).then_some(())
-    })
-    .await;
-    assert_eq!(written(&harness, "signingKey.previous"), Some(before));
-}
-
-#[tokio::test]
-async fn a_recreated_endpoint_keeps_its_published_key() {
-    // Given two endpoints, and the key of one of them in a Secret
-    let mut harness = harness(&published()).await;
-    let bare = endpoint("bare", &["a.one"]);
-    harness.declare([bare.clone()]);
-    harness.wait_until_in_sync().await;
-    let key = in_svix(&harness).unwrap().secret;
-    let id = in_svix(&harness).unwrap().id;
-    // When both are deleted in Svix
-    harness.edit_svix("DELETE", PATH, json!(null)).await;
-    harness.edit_svix("DELETE", "/app/default/endpoint/test.default.bare", json!(null)).await;
-    eventually_in_svix(&harness, "it to be made again", |it| it.id != id).await;
-    // Then the one has its key again, and for the other it is reported that it has not.
-    eventually("the new key to be reported", PATIENCE, async || {
-        harness.published(&bare.key()).contains(&"SigningKeyChanged").then_some(())
-    })
-    .await;
-    harness.wait_until_in_sync().await;
-    assert_eq!(in_svix(&harness).unwrap().secret, key);
-    assert!(!harness.published(&hook().key()).contains(&"SigningKeyChanged"));
-    let secret = harness.written_secret("hook-key").unwrap();
-    assert_eq!((secret.text("signingKey"), secret.text("signingKey.previous")), (Some(&*key), None));
-    let reported = harness.all_published();
-    let note = reported.iter().find(|(_, note)| note.reason == "SigningKeyChanged").unwrap();
-    assert!(note.1.warning && note.1.message.contains("signs with a new key"), "{note:?}");
-}
-
-#[tokio::test]
-async fn a_secret_of_somebody_else_is_never_written_to() {
-    let mut harness = Harness::new().await;
-    harness.set_secret("hook-key", "signingKey", "theirs");
-    harness.declare([event_type("a.one"), published()]);
-    let reported = harness.wait_for_reason(&hook().key(), "SecretNotOurs").await;
-    assert!(reported.message.starts_with("/spec/signingSecret/toSecret/name: "), "{}", reported.message);
-    assert_eq!(written(&harness, "signingKey").as_deref(), Some("theirs"));
-    assert!(in_svix(&harness).is_some(), "the endpoint itself is there");
-}
-
-#[tokio::test]
-async fn a_rotation_is_asked_for_once_and_leaves_both_keys() {
-    let mut harness = harness(&published()).await;
-    harness.wait_until_in_sync().await;
-    let before = in_svix(&harness).unwrap().secret;
-    harness.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
-    eventually("the rotation to be handled", PATIENCE, async || {
-        let status = status(&harness, &hook().key());
-        if status["lastHandledRotateAt"] == "now" { Ok(()) } else { Err(status.to_string()) }
-    })
-    .await;
-    let after = in_svix(&harness).unwrap();
-    assert_ne!(after.secret, before);
-    assert_eq!(after.old_secrets, 1);
-    assert_eq!(written(&harness, "signingKey"), Some(after.secret.clone()));
-    assert_eq!(written(&harness, "signingKey.previous"), Some(before));
-    assert_eq!(written(&harness, "signingKey.next"), None);
-    assert!(status(&harness, &hook().key())["signingKey"]["previousValidUntil"].is_string());
-    assert_eq!(harness.writes_while_listed(3).await, [""; 0]);
-    harness.crash_and_restart().await;
-    harness.wait_until_in_sync().await;
-    assert_eq!(in_svix(&harness).unwrap().secret, after.secret, "a restart rotates nothing");
-}
-
-#[tokio::test]
-async fn a_rotation_that_is_cut_off_happens_once() {
-    for (drop_before, drop_after) in [(1.0, 0.0), (0.0, 1.0)] {
-        // Given a Svix that does not answer a rotation, whether it carried it out or not
-        let mut harness = harness(&published()).await;
-        harness.wait_until_in_sync().await;
-        let only = Some(vec!["endpoint.rotate-secret".to_owned()]);
-        harness.svix.faults().set(FaultPlan { drop_before, drop_after, only, ..FaultPlan::default() });
-        // When a rotation is asked for, and the operator dies in it
-        harness.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
-        eventually("the next key to be written down", PATIENCE, async || {
-            let tried = harness.svix.calls().iter().any(|call| call.operation == "endpoint.rotate-secret");
-            tried.then_some(())
-        })
-        .await;
-        harness.crash_and_restart().await;
-        harness.svix.faults().clear();
-        // Then the key is replaced once, and the Secret has what Svix has.
-        eventually("the rotation to be handled", PATIENCE, async || {
-            (status(&harness, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
-        })
-        .await;
-        let found = in_svix(&harness).unwrap();
-        assert_eq!(found.old_secrets, 1, "drop_after {drop_after}");
-        assert_eq!(written(&harness, "signingKey"), Some(found.secret));
-        assert_eq!(written(&harness, "signingKey.next"), None);
-    }
-}
-
-#[tokio::test]
-async fn making_the_object_again_never_rotates() {
-    let mut harness = Harness::new().await;
-    let kept =
-        published().with("deletionPolicy", "Retain").annotated("svix-operator.dev/rotate-at", "last week");
-    harness.declare([event_type("a.one"), kept.clone()]);
-    harness.wait_until_in_sync().await;
-    let before = in_svix(&harness).unwrap().secret;
-    harness.delete(&hook().key());
-    eventually("it to go", PATIENCE, async || harness.object(&hook().key()).is_none().then_some(())).await;
-    harness.declare([kept]);
-    harness.wait_until_in_sync().await;
-    assert_eq!(in_svix(&harness).unwrap().secret, before);
-    assert_eq!(status(&harness, &hook().key())["lastHandledRotateAt"], "last week");
-}
-
-#[tokio::test]
-async fn the_limit_of_old_keys_is_respected_and_told() {
-    let mut harness = harness(&published()).await;
-    harness.wait_until_in_sync().await;
-    for _ in 0..10 {
-        harness
-            .edit_svix("POST", &format!("{PATH}/secret/rotate"), json!({"gracePeriodSeconds": 604_800}))
-            .await;
-    }
-    harness.declare([published().annotated("svix-operator.dev/rotate-at", "now")]);
-    let reported = harness.wait_for_reason(&hook().key(), "RotationLimited").await;
-    assert!(reported.message.contains("next key expires at"), "{}", reported.message);
-    let rotations =
-        harness.svix.calls().iter().filter(|call| call.operation == "endpoint.rotate-secret").count();
-    assert!(rotations < 15, "it is not tried again and again: {rotations}");
-}
-
-#[tokio::test]
-async fn a_rotation_needs_a_secret_to_write_to() {
-    let asked = hook().annotated("svix-operator.dev/rotate-at", "now");
-    let harness = harness(&asked).await;
-    harness.wait_until_in_sync().await;
-    let before = in_svix(&harness).unwrap().secret;
-    eventually("it to be handled", PATIENCE, async || {
-        (status(&harness, &hook().key())["lastHandledRotateAt"] == "now").then_some(())
-    })
-    .await;
-    assert_eq!(in_svix(&harness).unwrap().secret, before);
-    let reported =
-        harness.all_published().into_iter().filter(|(_, note)| note.message.contains("toSecret")).count();
-    assert_eq!(reported, 1);
-}
-
-#[tokio::test]
 async fn statistics_are_shown_when_they_are_asked_for() {
     let harness = harness(&hook().with("statistics", true)).await;
     harness.wait_until_in_sync().await;
@@ -452,50 +269,6 @@ async fn statistics_that_cannot_be_had_hold_up_nothing() {
     harness.svix.faults().set(FaultPlan { errors: 1.0, only, ..FaultPlan::default() });
     harness.declare([event_type("a.one"), hook().with("statistics", true)]);
     harness.wait_for_reason(&hook().key(), "InSync").await;
-}
-
-#[tokio::test]
-async fn a_requested_rotation_survives_a_lost_secret() {
-    // Given an endpoint whose key is in a Secret
-    let mut harness = harness(&published()).await;
-    harness.wait_until_in_sync().await;
-    harness.wait_until_idle().await;
-    harness.crash_and_restart().await;
-    harness.wait_until_in_sync().await;
-    let before = in_svix(&harness).unwrap().secret;
-    // When the Secret is lost, and the key is to be replaced for that
-    let only = Some(vec!["endpoint.get-secret".to_owned()]);
-    harness.svix.faults().set(FaultPlan { drop_before: 1.0, only, ..FaultPlan::default() });
-    harness.forget_secret("hook-key");
-    harness.declare([published().annotated("svix-operator.dev/rotate-at", "leaked")]);
-    harness.svix.faults().clear();
-    // Then it is replaced before that counts as handled.
-    eventually("it to be handled", PATIENCE, async || {
-        let status = status(&harness, &hook().key());
-        if status["lastHandledRotateAt"] == "leaked" { Ok(()) } else { Err(status.to_string()) }
-    })
-    .await;
-    assert_ne!(in_svix(&harness).unwrap().secret, before);
-    assert_eq!(written(&harness, "signingKey"), Some(in_svix(&harness).unwrap().secret));
-}
-
-#[test]
-fn a_time_that_is_over_is_not_waited_for() {
-    use svix_operator::plan::{secrets::Sensitive, signing};
-    // Given a Secret from which somebody took the key before, but not the time until which it is valid
-    let at = |second: i64| jiff::Timestamp::from_second(second).unwrap();
-    let key = Sensitive::new(KEY);
-    let journal = signing::Journal {
-        current: Some(key.clone()),
-        since: Some(at(0)),
-        previous_until: Some(at(100)),
-        ..signing::Journal::default()
-    };
-    let schedule =
-        signing::Schedule { rotate_after: None, grace: std::time::Duration::ZERO, rotate_at: None };
-    // When that time is over, then nothing is due: else it would be looked at ten times a second, for ever.
-    let step = signing::plan(Some(&journal), &key, schedule, at(200));
-    assert!(!matches!(step, signing::SigningKeyStep::Keep(Some(until)) if until <= at(200)), "{step:?}");
 }
 
 #[test]

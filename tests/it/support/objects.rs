@@ -101,6 +101,6 @@ impl Manifest {
 pub fn key(kind: Kind, name: &str) -> ObjectKey {
     match kind {
         Kind::Connection => ObjectKey::connection(name),
-        kind => ObjectKey { kind, namespace: "default".into(), name: name.into() },
+        kind => ObjectKey::new(kind, "default", name),
     }
 }

@@ -293,7 +293,7 @@ impl Recorded {
             let object = self.stored(key).ok_or("it is gone")?;
             let found = object.conditions().last().ok_or("no status")?;
             if found.reason == reason {
-                Ok(found.message.clone())
+                Ok(found.message.to_string())
             } else {
                 Err(format!("{}: {}", found.reason, found.message))
             }

@@ -1,6 +1,8 @@
 //! Objects that declare the same, and somebody who changes Svix.
 #![allow(clippy::unwrap_used)]
 
+use std::borrow::Cow;
+
 use crate::{
     api::RECONCILE_AT_ANNOTATION,
     engine::testing::{Fixture, Manifest, connection, event_type},
@@ -42,7 +44,7 @@ fn the_older_object_owns_what_two_declare() {
 #[test]
 fn an_owner_alone_says_nothing_of_others() {
     let fixture = Fixture::new().with(connection()).with(event_type("a.one"));
-    let mut message = "in sync".to_owned();
+    let mut message = Cow::Borrowed("in sync");
 
     name_other_declarers(&fixture.ctx, &fixture.stored(&event_type("a.one").key()), &mut message);
 
@@ -53,7 +55,7 @@ fn an_owner_alone_says_nothing_of_others() {
 fn others_are_named_and_published_once() {
     let fixture = Fixture::new().with(connection()).with(event_type("a.one")).with(other("later"));
     let object = fixture.stored(&event_type("a.one").key());
-    let mut messages = ["in sync".to_owned(), "in sync".to_owned()];
+    let mut messages = [Cow::Borrowed("in sync"), Cow::Borrowed("in sync")];
 
     for message in &mut messages {
         name_other_declarers(&fixture.ctx, &object, message);
@@ -77,12 +79,12 @@ fn an_invalid_object_owns_nothing_and_is_not_named() {
     ] {
         let fixture = Fixture::new().with(connection()).with(event_type("a.one")).with(invalid);
         let object = fixture.stored(&event_type("a.one").key());
-        let mut message = "in sync".to_owned();
+        let mut message = Cow::Borrowed("in sync");
 
         let owns = require_ownership(&fixture.ctx, &object, || "event type a.one".to_owned());
         name_other_declarers(&fixture.ctx, &object, &mut message);
 
-        assert_eq!((owns, message.as_str()), (Ok(()), "in sync"));
+        assert_eq!((owns, &*message), (Ok(()), "in sync"));
         assert!(fixture.events(&object.key()).is_empty());
     }
 }
@@ -91,7 +93,7 @@ fn an_invalid_object_owns_nothing_and_is_not_named() {
 fn of_many_others_three_are_named() {
     let many = ["b", "c", "d", "e", "f"].map(other);
     let fixture = many.into_iter().fold(Fixture::new().with(event_type("a.one")), Fixture::with);
-    let mut message = String::new();
+    let mut message = Cow::Borrowed("");
 
     name_other_declarers(&fixture.ctx, &fixture.stored(&event_type("a.one").key()), &mut message);
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     api::{OWNER_METADATA_KEY, WebhookEndpoint},
     plan::{
-        adopt_id, claims,
+        OwnerMark, adopt_id, claims,
         endpoint::{Change, Observed},
         ids, signing,
     },
@@ -71,7 +71,7 @@ pub(super) async fn delete<H: Host>(
         session.mirror.remove_endpoint(&application, &id);
         return Ok(());
     };
-    let mark = ids::owner_mark(owner_id, &key.namespace, &key.name);
+    let mark = mark_of(owner_id, &key);
     let is_ours = match observed.mark() {
         Some(found) => found == mark,
         None => recorded.is_some(),
@@ -81,7 +81,7 @@ pub(super) async fn delete<H: Host>(
     }
     let resource = SvixResource::Endpoint(application.as_str().into(), uid.into());
     if let Some(next_owner) = ctx.registry.next_owner(name, &resource, &key) {
-        let mark = ids::owner_mark(owner_id, &next_owner.namespace, &next_owner.name);
+        let mark = mark_of(owner_id, &next_owner);
         hand_over(ctx, &session, object, &application, &observed, (&next_owner, mark)).await?;
         let message = format!("the endpoint stays in Svix for {next_owner}");
         ctx.publish(object, EventReason::HandedOver, message);
@@ -92,6 +92,11 @@ pub(super) async fn delete<H: Host>(
     let message = format!("endpoint {} in application {application}", observed.id);
     ctx.publish(object, EventReason::Deleted, message);
     Ok(())
+}
+
+/// Returns the owner mark of an object.
+fn mark_of(owner: &str, object: &ObjectKey) -> String {
+    OwnerMark { owner, namespace: &object.namespace, name: &object.name }.to_string()
 }
 
 /// Hands an endpoint to the next object that declares it. With that one's mark on it, it is that one's, whatever happens

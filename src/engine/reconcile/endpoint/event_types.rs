@@ -54,7 +54,7 @@ pub(super) fn check<H: Host>(
     }
     let (names, advice) = (list(&missing), advice(ctx, object.connection_name(), &missing));
     if missing.len() < event_types.len() {
-        message.push_str(&format!(
+        message.to_mut().push_str(&format!(
             "; it receives no events of types that are not in Svix, or archived: {names}; {advice}"
         ));
         return;

@@ -102,7 +102,7 @@ impl Reconcile for WebhookEndpoint {
         let conditions = report.conditions(header.conditions);
         let Details { difference, statistics, signing_key, handled_rotate_at, .. } =
             report.details.unwrap_or_else(|| Details {
-                difference: before.difference,
+                difference: before.difference.map(|difference| *difference),
                 statistics: before.statistics.as_deref().copied(),
                 signing_key: before.signing_key.as_deref().cloned(),
                 ..Details::default()
@@ -118,7 +118,7 @@ impl Reconcile for WebhookEndpoint {
             },
             // An endpoint that is only compared keeps its key in the Secret.
             signing_key: signing_key.map(Box::new).or(before.signing_key.filter(|_| !report.is_managed)),
-            difference: difference.filter(|_| !report.is_managed),
+            difference: difference.filter(|_| !report.is_managed).map(Box::new),
             statistics: statistics.map(Box::new),
             summary: Summary::of(&self.spec.event_types, self.spec.channels.as_deref()),
             conditions,

@@ -47,7 +47,7 @@ pub(super) fn outcome<H: Host>(
         fields: Field::names(&wanted.named),
         metadata_keys: wanted.named_metadata.clone(),
         generation: pass.object.generation(),
-        verified: synced.verified,
+        verified: synced.verified.map(Box::new),
     }));
     let is_disabled = applied.observed.disabled && pass.endpoint.spec.disabled != Some(true);
     let mut outcome =
@@ -64,10 +64,10 @@ pub(super) fn outcome<H: Host>(
         } else {
             if is_disabled {
                 *reason = Reason::DisabledInSvix;
-                DISABLED.clone_into(message);
+                *message = DISABLED.into();
             }
             if let Some(error) = adopt_id::ignored(&pass.endpoint.metadata) {
-                message.push_str(&format!("; {error}"));
+                message.to_mut().push_str(&format!("; {error}"));
             }
             name_other_declarers(pass.ctx, pass.object, message);
         }

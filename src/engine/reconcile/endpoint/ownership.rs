@@ -1,6 +1,9 @@
 //! Whose an endpoint in Svix is.
 
-use crate::plan::endpoint::{self, Desired, Observed, Ownership};
+use crate::plan::{
+    OwnerMark,
+    endpoint::{self, Desired, Observed, Ownership},
+};
 
 use super::{
     super::super::{
@@ -25,14 +28,13 @@ pub(super) fn ownership<H: Host>(
 /// Returns whose an endpoint with another mark is. One of an object of this owner that does not exist is nobody's; within
 /// one namespace, where objects are renamed, it is ours.
 fn of_other_mark<H: Host>(pass: &Pass<'_, H>, mark: &str) -> Ownership {
-    let mut parts = mark.splitn(3, '/');
-    let (Some(owner), Some(namespace), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+    let Some(OwnerMark { owner, namespace, name }) = OwnerMark::parse(mark) else {
         return Ownership::OtherOwner;
     };
     if owner != pass.connection.spec.owner_id {
         return Ownership::OtherOwner;
     }
-    let key = ObjectKey { kind: Kind::Endpoint, namespace: namespace.into(), name: name.into() };
+    let key = ObjectKey::new(Kind::Endpoint, namespace, name);
     // Of what is not handed in, or cannot be decoded, nobody can say that it does not exist.
     let is_unknown = pass.ctx.options.namespaces.as_ref().is_some_and(|known| !known.contains(namespace))
         || pass.ctx.undecodable.lock().contains(&key);

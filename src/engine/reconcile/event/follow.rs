@@ -70,7 +70,7 @@ pub(super) async fn follow<H: Host>(
         ..status
     };
     Ok(Outcome {
-        ready: ReadyState::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message),
+        ready: ReadyState::Ready(progress.ended.unwrap_or(Reason::Sent), progress.message.into()),
         remote: Some(RemoteRef::Event(Box::new(EventProgress { status, accepted: None, is_missed }))),
         details: None,
         next,

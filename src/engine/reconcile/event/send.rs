@@ -214,7 +214,7 @@ fn sent(
         ..event.status.clone().unwrap_or_default()
     };
     Outcome {
-        ready: ReadyState::Ready(Reason::Sent, progress.message),
+        ready: ReadyState::Ready(Reason::Sent, progress.message.into()),
         remote: Some(RemoteRef::Event(Box::new(EventProgress { status, accepted, is_missed: false }))),
         details: None,
         next: Next::After(event::next_poll(Duration::ZERO)),

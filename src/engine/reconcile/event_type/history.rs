@@ -14,9 +14,9 @@ use crate::{
     api::{CLAIM_ANNOTATION, SchemaHistory, WebhookEventType, annotation},
     judging::{self, Panicked},
     plan::{
-        compatibility::KeptVersions,
+        compatibility::{KeptVersions, RevisionReader},
         event_type::DesiredSchema,
-        revision::{self, Comparison, ComparisonResult, HistoryStep, MAX_COMPARED, Published, Revision},
+        revision::{self, Comparison, ComparisonResult, HistoryStep, Published, Revision},
     },
     schema::{Effort, evolution::Level},
     turns::Caller,
@@ -185,7 +185,7 @@ pub(super) async fn kept_versions<H: Host>(
     ctx: &Context<H>,
     object: &Object,
 ) -> Result<KeptVersions, HostError> {
-    let mut revisions = match ctx.host.revisions(object).await {
+    let revisions = match ctx.host.revisions(object).await {
         Ok(revisions) => revisions,
         // What is not decided is a warning. What is transient is tried again before anything is written.
         Err(HostError::Forbidden(message) | HostError::Refused(message)) => {
@@ -193,20 +193,10 @@ pub(super) async fn kept_versions<H: Host>(
         }
         Err(error) => return Err(error),
     };
-    revision::sort(&mut revisions);
-    let mut kept = KeptVersions::default();
-    let mut bytes = 0;
-    for revision in revisions.iter().rev() {
-        if bytes >= MAX_COMPARED {
-            kept.missing.push(format!("revision {} and older ones are too large together", revision.number));
-            break;
-        }
-        let published = match revision.has_schema {
-            true => ctx.host.published(object, &revision.name).await?,
-            false => None,
-        };
-        bytes += published.as_ref().map_or(0, |published| published.schema.len());
-        kept.add(revision.number, published);
+    let mut reader = RevisionReader::new(revisions);
+    while let Some(revision) = reader.next_revision() {
+        let published = ctx.host.published(object, &revision.name).await?;
+        reader.add(published);
     }
-    Ok(kept)
+    Ok(reader.into_kept())
 }

@@ -126,7 +126,7 @@ impl Reconcile for WebhookEventType {
             },
             difference: match report.details {
                 _ if report.is_managed => None,
-                Some(details) => details.difference,
+                Some(details) => details.difference.map(Box::new),
                 None => before.and_then(|status| status.difference.clone()),
             },
             refused_change,

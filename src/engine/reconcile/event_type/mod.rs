@@ -87,7 +87,7 @@ async fn sync<H: Host>(
     let mut outcome = ignored_fields::in_sync_except(ctx, object, ignored, unapplied, remote);
     if let ReadyState::Ready(_, message) = &mut outcome.ready {
         if wanted.schema.is_none() {
-            message.push_str("; no schema is declared, so any payload passes");
+            message.to_mut().push_str("; no schema is declared, so any payload passes");
         }
         name_other_declarers(ctx, object, message);
     }
@@ -98,7 +98,10 @@ async fn sync<H: Host>(
         Recorded::Failed { message, next } => {
             outcome.next = next;
             if let ReadyState::Ready(_, text) = &mut outcome.ready {
-                let _ = write!(text, "; the version of the schema is not kept in the history: {message}");
+                let _ = write!(
+                    text.to_mut(),
+                    "; the version of the schema is not kept in the history: {message}"
+                );
             }
         }
     }

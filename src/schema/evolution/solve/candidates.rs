@@ -52,19 +52,9 @@ impl Solver<'_> {
                 Outcome::Unknown(_) => is_complete = false,
             }
         }
-        let (classes, all) = self.classes(members, Some(some));
+        let (classes, all) = self.classes_with_value(members, Some(some));
         is_complete &= all;
-        for signs in classes {
-            let mut goals = self.goals_of_class(members, &signs);
-            goals.extend(some.goal);
-            match self.solve(&goals) {
-                Outcome::Empty => continue,
-                Outcome::Value(_) => {}
-                Outcome::Unknown(_) => {
-                    is_complete = false;
-                    continue;
-                }
-            }
+        for (signs, goals) in classes {
             match self.name_of_class(members, &signs, Some(some), [].iter()) {
                 Outcome::Value(name) => {
                     let name = name.as_str().unwrap_or_default().to_owned();

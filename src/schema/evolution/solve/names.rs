@@ -117,8 +117,29 @@ impl Solver<'_> {
         Some(goals)
     }
 
+    /// The classes of names that are not mentioned whose member may have a value, each with the goals of that value: those of the
+    /// schemas, and that of a demand. Also whether these are all such classes.
+    pub(super) fn classes_with_value(
+        &mut self,
+        members: &Members<'_>,
+        some: Option<&SomeMember>,
+    ) -> (Vec<(Signs, Vec<Goal>)>, bool) {
+        let (classes, mut is_complete) = self.classes(members, some);
+        let mut with_value = Vec::new();
+        for signs in classes {
+            let mut goals = self.goals_of_class(members, &signs);
+            goals.extend(some.and_then(|some| some.goal));
+            match self.solve(&goals) {
+                Outcome::Empty => {}
+                Outcome::Value(_) => with_value.push((signs, goals)),
+                Outcome::Unknown(_) => is_complete = false,
+            }
+        }
+        (with_value, is_complete)
+    }
+
     /// The goals of the value of a name that is not mentioned.
-    pub(super) fn goals_of_class(&self, members: &Members<'_>, signs: &Signs) -> Vec<Goal> {
+    fn goals_of_class(&self, members: &Members<'_>, signs: &Signs) -> Vec<Goal> {
         let mut goals = Vec::new();
         for key in &members.object.members {
             if let Keyword::Properties(properties) = self.model.keyword(*key) {
@@ -135,7 +156,7 @@ impl Solver<'_> {
     }
 
     /// How the patterns divide the names that are not mentioned, and whether these are all classes that have a name.
-    pub(super) fn classes(&mut self, members: &Members<'_>, some: Option<&SomeMember>) -> (Vec<Signs>, bool) {
+    fn classes(&mut self, members: &Members<'_>, some: Option<&SomeMember>) -> (Vec<Signs>, bool) {
         if members.patterns.len() > MAX_PATTERNS {
             return (Vec::new(), false);
         }

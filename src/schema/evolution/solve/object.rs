@@ -229,18 +229,9 @@ impl Solver<'_> {
             }
         }
         if slots.members.len() < size {
-            let (classes, all) = self.classes(members, None);
+            let (classes, all) = self.classes_with_value(members, None);
             is_complete &= all;
-            for signs in classes {
-                let goals = self.goals_of_class(members, &signs);
-                match self.solve(&goals) {
-                    Outcome::Empty => continue,
-                    Outcome::Value(_) => {}
-                    Outcome::Unknown(_) => {
-                        is_complete = false;
-                        continue;
-                    }
-                }
+            for (signs, goals) in classes {
                 while slots.members.len() < size {
                     match self.name_of_class(members, &signs, None, slots.members.keys()) {
                         Outcome::Value(name) => {

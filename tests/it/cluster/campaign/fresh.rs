@@ -53,7 +53,7 @@ impl Fresh<'_> {
             let key = object.key();
             eventually("a fresh object to be well", PATIENCE, async || {
                 let ready = harness.ready(&key)?;
-                match ready.reason.as_str() {
+                match &*ready.reason {
                     "InSync" | "FieldsIgnored" => Ok(()),
                     other => Err(format!("{other}: {}\n{object:?}", ready.message)),
                 }

@@ -64,7 +64,7 @@ fn an_event_records_how_far_it_is() {
         is_missed: false,
     };
     let outcome = Outcome {
-        ready: ReadyState::Ready(Reason::Sent, "sent; 2 to go".to_owned()),
+        ready: ReadyState::Ready(Reason::Sent, "sent; 2 to go".into()),
         ..Outcome::in_sync(RemoteRef::Event(Box::new(progress)))
     };
 

@@ -37,7 +37,7 @@ fn event_type_in_svix() -> RemoteRef {
     RemoteRef::EventType(EventTypeInSvix {
         connection: "default".to_owned(),
         name: "a.one".to_owned(),
-        fields: vec!["description".to_owned()],
+        fields: vec!["description".into()],
     })
 }
 
@@ -94,5 +94,5 @@ fn status_of(manifest: &Manifest, outcome: Outcome, is_managed: bool) -> Value {
 /// Returns type, status and reason of the conditions, in their order.
 fn conditions(status: &Value) -> Vec<(ConditionType, ConditionStatus, String)> {
     let conditions: Vec<Condition> = serde_json::from_value(status["conditions"].clone()).unwrap();
-    conditions.into_iter().map(|it| (it.type_, it.status, it.reason)).collect()
+    conditions.into_iter().map(|it| (it.type_, it.status, it.reason.into_owned())).collect()
 }
