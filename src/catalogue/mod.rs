@@ -291,9 +291,22 @@ impl Catalogue {
         connection: &str,
         all: impl IntoIterator<Item = (String, Declared)>,
     ) -> Vec<(String, InvalidSchema)> {
+        self.replace_unless(connection, all, || false).unwrap_or_default()
+    }
+
+    /// The same, unless it is given up, which is asked before each schema. `None`: it was, and nothing changed.
+    pub fn replace_unless(
+        &self,
+        connection: &str,
+        all: impl IntoIterator<Item = (String, Declared)>,
+        is_given_up: impl Fn() -> bool,
+    ) -> Option<Vec<(String, InvalidSchema)>> {
         let mut broken = Vec::new();
         let mut table = HashMap::new();
         for (name, declared) in all {
+            if is_given_up() {
+                return None;
+            }
             let before = self.entry(connection, &name);
             let entry = match &before {
                 Some(before) if before.declared == declared => before.clone(),
@@ -312,7 +325,7 @@ impl Catalogue {
             table.insert(name.into(), entry);
         }
         self.replace_table(connection, table);
-        broken
+        Some(broken)
     }
 
     fn replace_table(&self, connection: &str, table: HashMap<Box<str>, Arc<Entry>>) {

@@ -125,7 +125,6 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
     if !arguments.yes && (reads_stdin || !io::stdin().is_terminal()) {
         return Err(ApplyError::CannotAsk);
     }
-    let shutdown = shutdown_on_signals()?;
     let (mut loaded, sources) = arguments.manifests.load()?;
     let connection = arguments.manifests.connection.as_str();
     if arguments.prune {
@@ -134,6 +133,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, ApplyError> {
     let target = SvixTarget::new(&arguments.server, connection, &mut loaded)?;
     let plan = plan(&arguments, &target)?;
     let owner = owner(&loaded, connection);
+    // Until here a signal ends the process, since nothing was written.
+    let shutdown = shutdown_on_signals()?;
     let mut changes = match target.preview(loaded.clone(), &sources, &shutdown).await? {
         Ok(changes) => changes,
         Err(message) => return Ok(failed(&target, &message)),

@@ -17,8 +17,8 @@ use crate::{
     embedded::HeaderNames,
     engine::{EventRecord, Object, ObjectKey, Options},
     manifests::{
-        self, Deliveries, DesiredState, ManifestRunner, NoManifests, References, Settling, StatusRows,
-        report::Report, watch::FolderWatch,
+        self, Deliveries, DesiredState, Interrupted, ManifestRunner, NoManifests, References, Settling,
+        StatusRows, report::Report, watch::FolderWatch,
     },
     telemetry::{self, LogFormat, Metrics},
 };
@@ -26,8 +26,8 @@ use crate::{
 use super::{
     exit::Exit,
     gateway::SurfaceArgument,
-    runtime::{self, Threads},
-    signals::shutdown_on_signals,
+    runtime::{self, ControlThread, Threads},
+    signals::shutdown_on_signals_of,
     svix_server, terminal,
 };
 
@@ -141,7 +141,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     if !arguments.dir.exists() {
         return Err(DevError::NoFolder(arguments.dir));
     }
-    let shutdown = shutdown_on_signals()?;
+    // The folder is read on this thread, and can be large.
+    let control = ControlThread::start()?;
+    let shutdown = shutdown_on_signals_of(&control)?;
     let header_names = match arguments.standard_webhooks {
         true => HeaderNames::StandardWebhooks,
         false => HeaderNames::Svix,
@@ -167,11 +169,18 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
             Some(GatewayFront::start(arguments.gateway, &server.url, surface, printed, &shutdown).await?)
         }
     };
-    let mut workspace = Workspace { dir: arguments.dir, server, runner, front, rows: StatusRows::default() };
+    let rows = StatusRows::default();
+    let mut workspace =
+        Workspace { dir: arguments.dir, server, runner, front, rows, shutdown: shutdown.clone() };
 
     match workspace.read_folder() {
-        Err(error) if arguments.once => return Err(error.into()),
-        result => warn(result),
+        Err(Interrupted) if arguments.once => return Err(DevError::Interrupted(workspace.dir)),
+        Err(Interrupted) => {
+            workspace.stop().await;
+            return Ok(Exit::Done.into());
+        }
+        Ok(Err(error)) if arguments.once => return Err(error.into()),
+        Ok(result) => warn(result),
     }
     // Only --once waits for deliveries: a receiver that is down must not delay the first table.
     let deliveries = if arguments.once { Deliveries::Awaited } else { Deliveries::Ignored };
@@ -232,6 +241,10 @@ async fn follow(
             }
             _ = refresh.tick() => {}
         }
+        // Also while the folder was read.
+        if shutdown.is_cancelled() {
+            return Ok(());
+        }
         // While objects settle, further edits are reconciled and lines are printed at once.
         let mut settling = Settling::new(SETTLE_TIMEOUT, Deliveries::Ignored);
         loop {
@@ -261,15 +274,20 @@ struct Workspace {
     runner: ManifestRunner,
     front: Option<GatewayFront>,
     rows: StatusRows,
+    shutdown: CancellationToken,
 }
 
 impl Workspace {
-    /// Reads the folder and declares its content. An error: nothing in the folder is ours.
-    fn read_folder(&mut self) -> Result<(), NoManifests> {
+    /// Reads the folder and declares its content, unless the process is to end. An error in the result: nothing in the folder is
+    /// ours.
+    fn read_folder(&mut self) -> Result<Result<(), NoManifests>, Interrupted> {
         // On this thread, since the heap of another one would stay. Ten thousand objects take half a second, in which
         // nothing else waits for this thread.
-        let loaded = manifests::load(&self.dir);
+        let loaded = manifests::load_until(&self.dir, &self.shutdown)?;
         for warning in &loaded.warnings {
+            if self.shutdown.is_cancelled() {
+                return Err(Interrupted);
+            }
             eprintln!("warning: {warning}");
         }
         if self.server.embedded.is_none() {
@@ -278,7 +296,7 @@ impl Workspace {
             }
         }
         if let Some(front) = &mut self.front {
-            front.update(&loaded);
+            front.update(&loaded, &self.shutdown)?;
         }
         self.rows.set_loaded(&loaded);
         let result = loaded.expect_manifests(&self.dir);
@@ -287,7 +305,7 @@ impl Workspace {
         self.runner.declare(desired.objects, desired.references);
         self.runner.references_changed();
         self.rows.share_keys(|key| self.runner.shared_key(key));
-        result
+        Ok(result)
     }
 
     /// Reads the folder again, if the watch has not ended.
@@ -295,7 +313,10 @@ impl Workspace {
         if !is_watching {
             return Err(DevError::WatchEnded(self.dir.clone()));
         }
-        warn(self.read_folder());
+        // Where it was interrupted, the caller ends.
+        if let Ok(result) = self.read_folder() {
+            warn(result);
+        }
         Ok(())
     }
 

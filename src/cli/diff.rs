@@ -8,8 +8,6 @@ use std::{
     process::ExitCode,
 };
 
-use tokio_util::sync::CancellationToken;
-
 use crate::{
     changes::{
         Action, CannotCompare, Change, ChangeSet, Foreign, Plan,
@@ -141,10 +139,9 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DiffError> {
     if (!is_svix && arguments.out.is_some()) || (!is_live && arguments.show_foreign) {
         return Err(DiffError::OnlySvix);
     }
-    let shutdown = shutdown_on_signals()?;
     let (mut loaded, sources) = arguments.manifests.load()?;
     let changes = match &arguments.against {
-        Against::Svix => match with_svix(&arguments, loaded, &sources, &shutdown).await? {
+        Against::Svix => match with_svix(&arguments, loaded, &sources).await? {
             Ok(changes) => changes,
             Err(message) => {
                 eprintln!("error: {message}");
@@ -153,16 +150,16 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DiffError> {
         },
         Against::Folder(folder) => {
             let base = manifests::load(folder);
-            with_base(&arguments, (base, Undeclared::Deleted), loaded, &sources, &shutdown).await?
+            with_base(&arguments, (base, Undeclared::Deleted), loaded, &sources).await?
         }
         Against::Git(reference) => {
             let base = git::load(reference, &arguments.manifests.paths)?;
-            with_base(&arguments, (base, Undeclared::Deleted), loaded, &sources, &shutdown).await?
+            with_base(&arguments, (base, Undeclared::Deleted), loaded, &sources).await?
         }
         Against::Cluster => match cluster::load(&arguments.cluster, &mut loaded).await {
             Ok(base) => {
                 let base = (base, Undeclared::Kept);
-                let changes = with_base(&arguments, base, loaded, &sources, &shutdown).await?;
+                let changes = with_base(&arguments, base, loaded, &sources).await?;
                 only_declared(changes, arguments.show_foreign)
             }
             Err(error) if error.is_api() => {
@@ -187,11 +184,12 @@ async fn with_svix(
     arguments: &Arguments,
     mut loaded: Loaded,
     sources: &SourceMap,
-    shutdown: &CancellationToken,
 ) -> Result<Result<ChangeSet, String>, DiffError> {
     let connection = arguments.manifests.connection.as_str();
     let target = SvixTarget::new(&arguments.server, connection, &mut loaded)?;
-    let mut changes = match target.preview(loaded, sources, shutdown).await? {
+    // Until here a signal ends the process.
+    let shutdown = shutdown_on_signals()?;
+    let mut changes = match target.preview(loaded, sources, &shutdown).await? {
         Ok(changes) => changes,
         Err(message) => return Ok(Err(format!("{}: {message}", target.origin()))),
     };
@@ -241,12 +239,12 @@ async fn with_base(
     (mut base, undeclared): (Loaded, Undeclared),
     loaded: Loaded,
     sources: &SourceMap,
-    shutdown: &CancellationToken,
 ) -> Result<ChangeSet, DiffError> {
     let connection = &arguments.manifests.connection;
     base.problems.iter().for_each(|problem| eprintln!("error: the base: {problem}"));
     if manifests::missing_connection(&base, connection).is_some() {
         arguments.manifests.add_connection(&mut base)?;
     }
-    Ok(base::compare(base, loaded, (connection, undeclared), sources, shutdown).await?)
+    let shutdown = shutdown_on_signals()?;
+    Ok(base::compare(base, loaded, (connection, undeclared), sources, &shutdown).await?)
 }

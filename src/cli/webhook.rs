@@ -188,7 +188,12 @@ async fn work(arguments: Arguments) -> Result<ExitCode, WebhookError> {
     } else {
         let gate = readiness.register("event types");
         let feed = (known.catalogue.clone(), metrics.clone(), gate, shutdown.clone());
-        (start_feed(&arguments.source, &arguments.gateway, feed.0, feed.1, feed.2, feed.3).await?, None)
+        let feed = start_feed(&arguments.source, &arguments.gateway, feed.0, feed.1, feed.2, feed.3);
+        // A folder is read on a thread that does not end before it has.
+        match shutdown.run_until_cancelled(feed).await {
+            Some(encoding) => (encoding?, None),
+            None => return Ok(ExitCode::SUCCESS),
+        }
     };
     let gateway = if arguments.gateway.svix_url.is_some() {
         let options = arguments.gateway.options(&arguments.source, encoding)?;

@@ -11,6 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     api::{SvixConnectionSpec, WebhookEventType},
     catalogue::{self, Catalogue, Unknown},
@@ -22,6 +24,7 @@ use crate::{
 use super::{
     connections::{FolderConnections, MissingConnection},
     declarations::{ObjectName, UnusableSchema, checked, declarers, is_refused, object_name, owner},
+    folder::Interrupted,
     loaded::{ConfigMapTexts, Loaded},
     problem::Problem,
 };
@@ -119,16 +122,26 @@ impl CatalogueSource {
 
     /// Updates the catalogue with the content of the folder. Returns the problems that were not reported before.
     pub fn update(&mut self, loaded: &Loaded) -> Vec<CatalogueProblem> {
+        self.update_until(loaded, &CancellationToken::new()).unwrap_or_default()
+    }
+
+    /// The same, unless `stop` is cancelled meanwhile: schemas are compiled on this thread. Then the event types of each connection are
+    /// either those before or the new ones, and no further update follows.
+    pub fn update_until(
+        &mut self,
+        loaded: &Loaded,
+        stop: &CancellationToken,
+    ) -> Result<Vec<CatalogueProblem>, Interrupted> {
         self.take_in(loaded);
         let mut problems: Vec<_> = loaded.problems.iter().cloned().map(CatalogueProblem::Manifest).collect();
         // How a connection writes channels is not known before it can be read either.
         let has_unreadable = loaded.may_lack(Kind::EventType.as_str())
             || self.folder_connections.may_lack(|name| self.connections.contains_key(name));
-        problems.extend(self.publish(&loaded.config_map_texts(), has_unreadable));
+        problems.extend(self.publish(&loaded.config_map_texts(), has_unreadable, stop)?);
         let new = problems.iter().filter(|problem| !self.reported.contains(problem)).cloned().collect();
         self.reported = problems;
         self.catalogue.loaded();
-        new
+        Ok(new)
     }
 
     /// Replaces what an earlier reading brought, except what is broken now.
@@ -158,12 +171,20 @@ impl CatalogueSource {
     }
 
     /// Writes the declared event types into the catalogue. Returns what cannot be used.
-    fn publish(&mut self, config_maps: &ConfigMapTexts, has_unreadable: bool) -> Vec<CatalogueProblem> {
+    fn publish(
+        &mut self,
+        config_maps: &ConfigMapTexts,
+        has_unreadable: bool,
+        stop: &CancellationToken,
+    ) -> Result<Vec<CatalogueProblem>, Interrupted> {
         let mut problems = Vec::new();
         let (mut usable, mut owners) = (BTreeMap::new(), BTreeMap::new());
         let mut unknown = Unknown { event_types: BTreeSet::new(), has_unreadable };
         let mut missing: BTreeMap<&str, MissingConnection> = BTreeMap::new();
         for ((connection, event_type), objects) in declarers(&self.event_types) {
+            if stop.is_cancelled() {
+                return Err(Interrupted);
+            }
             let names = self.connections.get(connection).map(SvixConnectionSpec::event_type_names);
             let key = (connection.to_owned(), event_type.clone());
             let previous_owner = self.owners.get(&key);
@@ -230,7 +251,8 @@ impl CatalogueSource {
             tables.entry(connection).or_default().push((name.clone(), declared.clone()));
         }
         for (connection, table) in tables {
-            for (event_type, source) in self.catalogue.replace(connection, table) {
+            let replaced = self.catalogue.replace_unless(connection, table, || stop.is_cancelled());
+            for (event_type, source) in replaced.ok_or(Interrupted)? {
                 if !self.catalogue.contains(connection, &event_type) {
                     unknown.event_types.insert((connection.to_owned(), event_type.clone()));
                 }
@@ -239,7 +261,7 @@ impl CatalogueSource {
         }
         self.catalogue.set_unknown(unknown);
         (self.published, self.owners) = (usable, owners);
-        problems
+        Ok(problems)
     }
 
     /// Whether the connection grants an object the event type that it declares.

@@ -11,6 +11,7 @@ use std::{
 
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{GROUP, JsonPointer, SvixConnection, WebhookEndpoint, WebhookEvent, WebhookEventType},
@@ -26,7 +27,7 @@ use super::{
     object::{self, TypeMeta},
     problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation},
     schema_warnings::{self, SchemaWarning},
-    walk,
+    walk::{self, ReadError},
     yaml::{self, Document, Mark},
 };
 
@@ -44,16 +45,33 @@ pub enum Input {
     },
 }
 
+/// Reading was given up, since the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
 /// Reads a folder, or one file.
 #[must_use]
 pub fn load(root: &Path) -> Loaded {
     load_all(&[Input::Path(root.to_owned())])
 }
 
+/// Reads a folder, or one file, unless `stop` is cancelled meanwhile. That is checked between documents and between the items of a
+/// List, so it must be cancelled from another thread.
+pub fn load_until(root: &Path, stop: &CancellationToken) -> Result<Loaded, Interrupted> {
+    let loaded = load_inputs(&[Input::Path(root.to_owned())], stop);
+    if stop.is_cancelled() { Err(Interrupted) } else { Ok(loaded) }
+}
+
 /// Reads several folders, files and texts as if they were one folder. A file that is reached twice is read once.
 #[must_use]
 pub fn load_all(inputs: &[Input]) -> Loaded {
+    load_inputs(inputs, &CancellationToken::new())
+}
+
+fn load_inputs(inputs: &[Input], stop: &CancellationToken) -> Loaded {
     let mut loader = Loader {
+        stop,
         checker: Checker::new(),
         loaded: Loaded::default(),
         seen: HashMap::new(),
@@ -78,7 +96,9 @@ pub fn load_all(inputs: &[Input]) -> Loaded {
     loader.finish()
 }
 
-struct Loader {
+struct Loader<'a> {
+    /// Whether reading is given up: then the rest is left out.
+    stop: &'a CancellationToken,
     checker: Result<Checker, CheckerError>,
     loaded: Loaded,
     seen: HashMap<ObjectId, Origin>,
@@ -106,7 +126,7 @@ impl Item<'_> {
     }
 }
 
-impl Loader {
+impl Loader<'_> {
     fn file_problem(&mut self, path: &Path, message: String) {
         let position = Position { file: path.display().to_string(), line: None, column: None };
         // A file that cannot be read can declare anything.
@@ -115,11 +135,22 @@ impl Loader {
     }
 
     fn path(&mut self, root: &Path, visited: &mut HashSet<PathBuf>) {
-        let found = walk::files(root);
+        let found = walk::files(root, self.stop);
         for (path, error) in found.failures {
-            self.file_problem(&path, error.to_string());
+            match error {
+                // No manifest is lost: there is none.
+                ReadError::System(_) => {
+                    let position = Position { file: path.display().to_string(), line: None, column: None };
+                    let (pointer, message) = (JsonPointer::ROOT, error.to_string());
+                    self.loaded.warnings.push(Problem { position, object: None, pointer, message });
+                }
+                error => self.file_problem(&path, error.to_string()),
+            }
         }
         for path in found.files {
+            if self.stop.is_cancelled() {
+                return;
+            }
             // A file that cannot be resolved cannot be read either, which is reported below.
             if !visited.insert(fs::canonicalize(&path).unwrap_or_else(|_| path.clone())) {
                 continue;
@@ -140,7 +171,10 @@ impl Loader {
             return;
         }
         self.file = path.display().to_string().into();
-        for document in yaml::documents(text) {
+        for document in yaml::documents_until(text, Some(self.stop)) {
+            if self.stop.is_cancelled() {
+                return;
+            }
             match document {
                 Err(error) => {
                     if connections::can_be_connection_text(yaml::document_at(text, error.mark.line)) {
@@ -204,6 +238,9 @@ impl Loader {
             }
             let items = item.value.get("items").and_then(Value::as_array);
             for (index, value) in items.into_iter().flatten().enumerate() {
+                if self.stop.is_cancelled() {
+                    return;
+                }
                 let base = item.base.child("items").index(index);
                 self.item(&Item { document: item.document, base, value });
             }
@@ -376,7 +413,7 @@ impl Loader {
     }
 
     fn finish(mut self) -> Loaded {
-        let warnings = schema_warnings::referenced(&self.loaded);
+        let warnings = schema_warnings::referenced(&self.loaded, self.stop);
         self.loaded.warnings.extend(warnings);
         self.loaded.left_out = self.ignored.values().sum();
         if !self.ignored.is_empty() {

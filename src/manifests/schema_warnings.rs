@@ -1,5 +1,7 @@
 //! Warnings about parts of schemas that are not enforced.
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     api::{JsonPointer, WebhookEventType},
     plan::schema_source::{self, Source},
@@ -29,14 +31,18 @@ pub(super) fn inline(object: &WebhookEventType) -> Vec<SchemaWarning> {
     schema_source::warnings(object, &schema.to_value()).into_iter().map(converted).collect()
 }
 
-/// Returns the warnings about schemas in ConfigMaps, which may be in another file than the event type.
-pub(super) fn referenced(loaded: &Loaded) -> Vec<Problem> {
+/// Returns the warnings about schemas in ConfigMaps, which may be in another file than the event type; when `stop` is cancelled,
+/// only some.
+pub(super) fn referenced(loaded: &Loaded, stop: &CancellationToken) -> Vec<Problem> {
     if loaded.event_types.iter().all(|located| located.object.spec.schema_from.is_none()) {
         return Vec::new();
     }
     let texts = loaded.config_map_texts();
     let mut problems = Vec::new();
     for Located { object, origin } in &loaded.event_types {
+        if stop.is_cancelled() {
+            break;
+        }
         let Ok(Source::ConfigMap(reference)) = schema_source::schema_text(object) else { continue };
         let namespace = object.metadata.namespace.clone();
         let key = (namespace.clone().unwrap_or_default(), reference.name.clone(), reference.key.clone());

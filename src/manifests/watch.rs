@@ -2,7 +2,8 @@
 //!
 //! It reports that something changed, never what: the caller reads the folder again. A report can come without a
 //! change, but a change never goes unreported: where notifications of the system fail (limits, network file systems
-//! without them), the folder is polled, and a folder that is replaced is watched again.
+//! without them), the folder is polled, and a folder that is replaced is watched again. Links to folders are followed as far as
+//! they are read ([`walk`](super::walk)).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,9 @@ use notify::{Config, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::walk;
 
 /// A change is reported when nothing has changed for this long: an editor's save is several events.
 const QUIET: Duration = Duration::from_millis(60);
@@ -66,9 +70,11 @@ impl FolderWatch {
         std::fs::metadata(path).map_err(|error| failure(notify::Error::io(error)))?;
         let events = Arc::new(Events::default());
         let target = Target::new(path);
-        let (watcher, mode) = target.watch(&events, mode).map_err(failure)?;
+        let links = target.links();
+        let (watcher, mode) = target.watch(&links, &events, mode).map_err(failure)?;
         let (reporter, changes) = watch::channel(0);
-        let root = Root { identity: identity(&target.path), target, watcher: Some(watcher), mode, events };
+        let identity = identity(&target.path);
+        let root = Root { identity, target, links, watcher: Some(watcher), mode, events };
         let task = tokio::spawn(root.run(reporter));
         Ok(Self { changes, mode, task })
     }
@@ -119,7 +125,32 @@ impl Target {
         }
     }
 
-    fn watch(&self, events: &Arc<Events>, mode: Mode) -> notify::Result<(Box<dyn Watcher + Send>, Mode)> {
+    /// Returns the links to folders below the folder that are followed, and where each leads.
+    fn links(&self) -> Vec<Link> {
+        match self.depth {
+            RecursiveMode::NonRecursive => Vec::new(),
+            RecursiveMode::Recursive => {
+                let links = walk::files(&self.path, &CancellationToken::new()).links.into_iter();
+                links.map(|path| Link { identity: identity(&path), path }).collect()
+            }
+        }
+    }
+
+    fn watch(
+        &self,
+        links: &[Link],
+        events: &Arc<Events>,
+        mode: Mode,
+    ) -> notify::Result<(Box<dyn Watcher + Send>, Mode)> {
+        // The watcher would follow every link, also to folders that are not read, such as /proc. So it follows none, not
+        // even the path that it is given.
+        let config = Config::default().with_follow_symlinks(false);
+        let real = |path: &Path| path.canonicalize().map_err(notify::Error::io);
+        let folder = real(&self.path)?;
+        let watch_all = |watcher: &mut dyn Watcher| {
+            watcher.watch(&folder, self.depth)?;
+            links.iter().try_for_each(|link| watcher.watch(&real(&link.path)?, self.depth))
+        };
         let handler = |events: Arc<Events>, root: PathBuf| {
             move |event: notify::Result<notify::Event>| {
                 // An error can mean lost events.
@@ -133,18 +164,17 @@ impl Target {
             }
         };
         if mode == Mode::Notified {
-            let notified =
-                RecommendedWatcher::new(handler(events.clone(), self.path.clone()), Config::default())
-                    .and_then(|mut watcher| watcher.watch(&self.path, self.depth).map(|()| watcher));
+            let notified = RecommendedWatcher::new(handler(events.clone(), folder.clone()), config)
+                .and_then(|mut watcher| watch_all(&mut watcher).map(|()| watcher));
             match notified {
                 Ok(watcher) => return Ok((Box::new(watcher), Mode::Notified)),
                 Err(error) => tracing::debug!(%error, "no notifications of changes, polling instead"),
             }
         }
         // Contents, too: a save within the resolution of the clock keeps the time of the file.
-        let config = Config::default().with_poll_interval(POLL).with_compare_contents(true);
-        let mut watcher = PollWatcher::new(handler(events.clone(), self.path.clone()), config)?;
-        watcher.watch(&self.path, self.depth)?;
+        let config = config.with_poll_interval(POLL).with_compare_contents(true);
+        let mut watcher = PollWatcher::new(handler(events.clone(), folder.clone()), config)?;
+        watch_all(&mut watcher)?;
         Ok((Box::new(watcher), Mode::Polled))
     }
 }
@@ -161,8 +191,16 @@ fn is_change(kind: &EventKind) -> bool {
     }
 }
 
+/// A link to a folder, and where it leads.
+#[derive(PartialEq)]
+struct Link {
+    path: PathBuf,
+    identity: Option<Identity>,
+}
+
 struct Root {
     target: Target,
+    links: Vec<Link>,
     /// Which folder is watched; `None`: none existed at the last check.
     identity: Option<Identity>,
     watcher: Option<Box<dyn Watcher + Send>>,
@@ -178,8 +216,10 @@ impl Root {
             let changed = tokio::select! {
                 () = self.events.changed.notified() => {
                     settle(&self.events.changed).await;
-                    // The folder itself can be among what was removed.
-                    self.check_root();
+                    // The folder itself can be among what was removed, and there can be other links.
+                    if !self.check_root() {
+                        self.check_links();
+                    }
                     true
                 }
                 _ = check.tick() => self.check_root(),
@@ -200,14 +240,26 @@ impl Root {
             return false;
         }
         self.identity = now;
+        self.watch_again();
+        true
+    }
+
+    /// Starts another watch when there are other links to folders than before, or one leads to another folder.
+    fn check_links(&mut self) {
+        if self.target.links() != self.links {
+            self.watch_again();
+        }
+    }
+
+    fn watch_again(&mut self) {
         self.watcher = None;
         if self.identity.is_some() {
+            self.links = self.target.links();
             // Tried again at the next check when it fails.
-            if let Ok((watcher, _)) = self.target.watch(&self.events, self.mode) {
+            if let Ok((watcher, _)) = self.target.watch(&self.links, &self.events, self.mode) {
                 self.watcher = Some(watcher);
             }
         }
-        true
     }
 }
 
@@ -243,7 +295,7 @@ fn identity(path: &Path) -> Option<Identity> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::fs;
+    use std::{fs, os::unix::fs::symlink};
 
     /// The change must be reported within a second, after a time without reports.
     async fn reports(watch: &mut FolderWatch, what: &str, change: impl FnOnce()) {
@@ -286,6 +338,53 @@ mod tests {
         })
         .await;
         reports(&mut watch, "written in that one", || fs::write(&a, "1").unwrap()).await;
+    }
+
+    async fn changes_behind_links_are_reported(mode: Mode) {
+        let home = tempfile::tempdir().unwrap();
+        let [dir, one, two] = ["manifests", "one", "two"].map(|name| home.path().join(name));
+        [&dir, &one, &two].iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        symlink(&one, dir.join("link")).unwrap();
+        symlink("/proc", dir.join("processes")).unwrap();
+        let mut watch = FolderWatch::with_mode(&dir, mode).unwrap();
+        assert_eq!(watch.mode(), mode);
+
+        reports(&mut watch, "written behind a link", || fs::write(one.join("a.yaml"), "1").unwrap()).await;
+        reports(&mut watch, "the link leads elsewhere", || {
+            fs::remove_file(dir.join("link")).unwrap();
+            symlink(&two, dir.join("link")).unwrap();
+        })
+        .await;
+        reports(&mut watch, "written there", || fs::write(two.join("a.yaml"), "1").unwrap()).await;
+        reports(&mut watch, "another link", || symlink(&one, dir.join("other")).unwrap()).await;
+        reports(&mut watch, "written behind it", || fs::write(one.join("a.yaml"), "2").unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn a_link_to_the_folder_can_lead_to_another_one() {
+        let home = tempfile::tempdir().unwrap();
+        let [link, one, two] = ["link", "one", "two"].map(|name| home.path().join(name));
+        [&one, &two].iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        symlink(&one, &link).unwrap();
+        let mut watch = FolderWatch::start(&link).unwrap();
+
+        reports(&mut watch, "written", || fs::write(one.join("a.yaml"), "1").unwrap()).await;
+        reports(&mut watch, "another folder", || {
+            fs::remove_file(&link).unwrap();
+            symlink(&two, &link).unwrap();
+        })
+        .await;
+        reports(&mut watch, "written there", || fs::write(two.join("a.yaml"), "1").unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn changes_behind_links_are_notified() {
+        changes_behind_links_are_reported(Mode::Notified).await;
+    }
+
+    #[tokio::test]
+    async fn changes_behind_links_are_found_by_polling() {
+        changes_behind_links_are_reported(Mode::Polled).await;
     }
 
     #[tokio::test]

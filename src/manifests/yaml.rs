@@ -27,6 +27,7 @@ mod writer;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::json_syntax::{self, JsonMistake};
 
@@ -43,7 +44,15 @@ pub use writer::write;
 /// The documents of a text, each read only when it is needed. An error stands for the rest of its document; the ones
 /// after the next `---` are read all the same. Empty documents are left out.
 pub fn documents(text: &str) -> impl Iterator<Item = Result<Document, YamlError>> {
-    chunks(text)
+    documents_until(text, None)
+}
+
+/// The same. Once `stop` is cancelled, which another thread does, the rest cannot be read: one document can be large.
+pub fn documents_until<'a>(
+    text: &'a str,
+    stop: Option<&'a CancellationToken>,
+) -> impl Iterator<Item = Result<Document, YamlError>> + 'a {
+    chunks(text, stop)
         .into_iter()
         .flat_map(|chunk| read_chunk(&chunk))
         .filter(|document| !document.as_ref().is_ok_and(|document| document.value.is_null()))
@@ -60,7 +69,7 @@ pub fn standard(text: &str) -> Result<Document, YamlError> {
     if let Some(line) = lost_directive(text) {
         return Err(Mark { line, column: 1 }.error(YamlErrorKind::StrayDirective));
     }
-    let whole = Chunk { text, lines_before: 0, has_separator_text: false };
+    let whole = Chunk { text, lines_before: 0, has_separator_text: false, stop: None };
     match read_repaired(&whole, Rules::Standard) {
         Ok(document) => Ok(document.unwrap_or_else(|| empty_document(Mark::START))),
         Err(error) if matches!(error.kind, YamlErrorKind::Syntax(_)) => json_or(text, error),
@@ -110,7 +119,7 @@ fn lost_directive(text: &str) -> Option<usize> {
 
 /// Returns the text of the document that a line belongs to.
 pub(super) fn document_at(text: &str, line: usize) -> &str {
-    let chunks = chunks(text);
+    let chunks = chunks(text, None);
     chunks.into_iter().rev().find(|chunk| chunk.lines_before < line).map_or("", |chunk| chunk.text)
 }
 
@@ -120,6 +129,8 @@ struct Chunk<'a> {
     lines_before: usize,
     /// Whether its `---` line has text that is no comment.
     has_separator_text: bool,
+    /// When it is cancelled, the rest is not read.
+    stop: Option<&'a CancellationToken>,
 }
 
 impl Chunk<'_> {
@@ -136,15 +147,17 @@ fn read_chunk(chunk: &Chunk<'_>) -> Vec<Result<Document, YamlError>> {
     // kubectl reads JSON as JSON only at the beginning of a file.
     let is_json = chunk.lines_before == 0 && content.trim_start().starts_with(['{', '[']);
     match read_yaml(chunk) {
-        Err(error) if is_json => match json::read(content, Rules::Kubectl) {
-            Ok(Some(values)) => json_documents(content, chunk.lines_before, values),
-            Ok(None) => vec![Err(error)],
-            Err(json::DuplicateKey { line, column, key }) => {
-                vec![Err(chunk
-                    .mark(line, column)
-                    .error(YamlErrorKind::DuplicateKey { key, first_line: None }))]
+        Err(error) if is_json && error.kind != YamlErrorKind::Interrupted => {
+            match json::read(content, Rules::Kubectl) {
+                Ok(Some(values)) => json_documents(content, chunk.lines_before, values),
+                Ok(None) => vec![Err(error)],
+                Err(json::DuplicateKey { line, column, key }) => {
+                    vec![Err(chunk
+                        .mark(line, column)
+                        .error(YamlErrorKind::DuplicateKey { key, first_line: None }))]
+                }
             }
-        },
+        }
         Err(error) => vec![Err(error)],
         Ok(document) => document.map(Ok).into_iter().collect(),
     }
@@ -167,7 +180,7 @@ fn read_repaired(chunk: &Chunk<'_>, rules: Rules) -> Result<Option<Document>, Ya
     let mut repair = Repair::new(characters::normalized(chunk.text));
     let mut unclosed_quote = None;
     loop {
-        let (error, at) = match compose(repair.text(), rules, chunk.lines_before, repair.moved()) {
+        let (error, at) = match compose(repair.text(), rules, chunk, repair.moved()) {
             Ok(document) => return Ok(document),
             Err(Stopped { error, at: Some(at) }) => (error, at),
             Err(Stopped { error, at: None }) => return Err(unclosed_quote.unwrap_or(error)),
@@ -186,10 +199,10 @@ fn read_repaired(chunk: &Chunk<'_>, rules: Rules) -> Result<Option<Document>, Ya
 fn compose(
     text: &str,
     rules: Rules,
-    lines_before: usize,
+    chunk: &Chunk<'_>,
     moved: &BTreeMap<usize, usize>,
 ) -> Result<Option<Document>, Stopped> {
-    let mut composer = Composer::new(text, rules, lines_before, moved);
+    let mut composer = Composer::new(text, rules, chunk.lines_before, moved).until(chunk.stop);
     let stopped = |error, composer: &Composer<'_>| Stopped { error, at: composer.stopped_at() };
     let document = match composer.document() {
         None => return Ok(None),
@@ -261,7 +274,7 @@ fn json_documents(text: &str, lines_before: usize, values: Vec<Value>) -> Vec<Re
 }
 
 /// Cuts the text at its `---` lines, as kubectl does, so that a mistake in one document does not hide the others.
-fn chunks(text: &str) -> Vec<Chunk<'_>> {
+fn chunks<'a>(text: &'a str, stop: Option<&'a CancellationToken>) -> Vec<Chunk<'a>> {
     let mut chunks = Vec::new();
     let (mut start, mut lines_before, mut offset, mut has_separator_text) = (0, 0, 0, false);
     // Whether kubectl has a line of a document that it has not ended. It drops a separator that ends one; any other one
@@ -270,7 +283,7 @@ fn chunks(text: &str) -> Vec<Chunk<'_>> {
     for (number, line) in text.split_inclusive('\n').enumerate() {
         if let Some(rest) = line.strip_prefix("---") {
             if offset > start {
-                chunks.push(Chunk { text: &text[start..offset], lines_before, has_separator_text });
+                chunks.push(Chunk { text: &text[start..offset], lines_before, has_separator_text, stop });
             }
             (start, lines_before) = (offset, number);
             let is_text = !has_lines && rest.starts_with('#');
@@ -283,7 +296,7 @@ fn chunks(text: &str) -> Vec<Chunk<'_>> {
         }
         offset += line.len();
     }
-    chunks.push(Chunk { text: &text[start..], lines_before, has_separator_text });
+    chunks.push(Chunk { text: &text[start..], lines_before, has_separator_text, stop });
     chunks
 }
 

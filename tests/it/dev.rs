@@ -24,6 +24,7 @@ mod addresses;
 mod connections;
 mod deliveries;
 mod report;
+mod signals;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_svix-operator");
 

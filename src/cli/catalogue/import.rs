@@ -176,7 +176,8 @@ fn read_schemas(files: &BTreeMap<String, Document>, include_referenced: bool) ->
 fn folder(root: &Path, include_referenced: bool) -> Result<Import, ImportError> {
     let mut files = BTreeMap::new();
     for path in manifests::files(root).map_err(|(path, source)| ImportError::Folder { path, source })? {
-        let bytes = fs::read(&path).map_err(|source| ImportError::Read { path: path.clone(), source })?;
+        let bytes = manifests::read_bytes(&path)
+            .map_err(|source| ImportError::Folder { path: path.clone(), source })?;
         let document =
             text::read(bytes).map_err(|source| ImportError::Text { path: path.clone(), source })?;
         let name = path.strip_prefix(root).unwrap_or(&path);

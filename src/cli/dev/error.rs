@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    cli::{gateway::start_error, signals::SignalError, svix_server::SvixServerError},
+    cli::{gateway::start_error, runtime::ControlError, signals::SignalError, svix_server::SvixServerError},
     gateway::StartError,
     manifests::{NoManifests, watch::WatchError},
 };
@@ -24,6 +24,10 @@ pub(super) enum DevError {
     Signals(#[from] SignalError),
     #[error(transparent)]
     Watch(#[from] WatchError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("interrupted while {} was read", .0.display())]
+    Interrupted(PathBuf),
     #[error("{} cannot be watched any more", .0.display())]
     WatchEnded(PathBuf),
 }

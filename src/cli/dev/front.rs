@@ -9,7 +9,7 @@ use crate::{
     api::{ChannelEncoding, DEFAULT_CONNECTION, SvixConnectionSpec},
     catalogue::Catalogue,
     gateway::{self, Gateway, Scope, Surface},
-    manifests::{CatalogueSource, Loaded},
+    manifests::{CatalogueSource, Interrupted, Loaded},
     telemetry::Metrics,
 };
 
@@ -50,10 +50,11 @@ impl GatewayFront {
     }
 
     /// Updates the catalogue with the content of the folder. Its problems are in the rows of the objects, too.
-    pub(super) fn update(&mut self, loaded: &Loaded) {
-        let _ = self.source.update(loaded);
+    pub(super) fn update(&mut self, loaded: &Loaded, stop: &CancellationToken) -> Result<(), Interrupted> {
+        self.source.update_until(loaded, stop)?;
         let encoding = self.connection().map(SvixConnectionSpec::channel_encoding);
         self.encoding_tx.send_replace(encoding.unwrap_or_default());
+        Ok(())
     }
 
     /// The connection of the messages, if the folder declares it.

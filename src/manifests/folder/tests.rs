@@ -307,3 +307,28 @@ fn text_that_is_not_utf8_says_which_line() {
     let problems = messages_in(&dir, &load(dir.path()).problems);
     assert_eq!(problems, ["a.yaml: not UTF-8 text: line 2 has bytes that are none; save the file as UTF-8"]);
 }
+
+#[test]
+fn reading_that_is_given_up_returns_nothing() {
+    let dir = folder(&[("a.yaml", ENDPOINT)]);
+    let stop = CancellationToken::new();
+    assert_eq!(load_until(dir.path(), &stop).unwrap().endpoints.len(), 1);
+
+    stop.cancel();
+
+    assert_eq!(load_until(dir.path(), &stop).unwrap_err(), Interrupted);
+}
+
+#[test]
+fn a_link_to_a_folder_of_the_system_is_a_warning() {
+    let dir = folder(&[("a.yaml", ENDPOINT)]);
+    std::os::unix::fs::symlink("/proc", dir.path().join("processes")).unwrap();
+
+    let loaded = load(dir.path());
+
+    assert_eq!((loaded.endpoints.len(), &loaded.problems[..]), (1, &[][..]));
+    assert_eq!(
+        messages_in(&dir, &loaded.warnings),
+        ["processes: a link to /proc, a folder of the system, which is not read: remove the link"]
+    );
+}

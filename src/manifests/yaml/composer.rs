@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::JsonPointer;
 
@@ -27,6 +28,9 @@ use tabs::PermittedTabs;
 
 /// How much aliases may add to a document, in bytes, approximately. go-yaml's limit has the same purpose.
 const MAX_EXPANSION: usize = 8 << 20;
+
+/// After how many events of the parser it is checked whether reading is given up: they take less than a millisecond.
+const EVENTS_BETWEEN_CHECKS: usize = 256;
 
 /// Reads the documents of one stream.
 pub(super) struct Composer<'a> {
@@ -55,6 +59,8 @@ pub(super) struct Composer<'a> {
     expanded: usize,
     path: Vec<String>,
     ambiguous: Vec<Ambiguous>,
+    stop: Option<&'a CancellationToken>,
+    events: usize,
 }
 
 impl<'a> Composer<'a> {
@@ -85,7 +91,14 @@ impl<'a> Composer<'a> {
             expanded: 0,
             path: Vec::new(),
             ambiguous: Vec::new(),
+            stop: None,
+            events: 0,
         }
+    }
+
+    /// Reads no further once `stop` is cancelled.
+    pub(super) fn until(self, stop: Option<&'a CancellationToken>) -> Self {
+        Self { stop, ..self }
     }
 
     /// The next document; `None` at the end. After an error the rest of the text cannot be read.
@@ -122,6 +135,12 @@ impl<'a> Composer<'a> {
     }
 
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, YamlError> {
+        self.events += 1;
+        if self.events.is_multiple_of(EVENTS_BETWEEN_CHECKS)
+            && self.stop.is_some_and(CancellationToken::is_cancelled)
+        {
+            return Err(Mark::START.error(YamlErrorKind::Interrupted));
+        }
         match self.parser.next_event() {
             None => Ok(None),
             Some(Ok((event, span))) => {

@@ -34,6 +34,9 @@ pub enum YamlErrorKind {
     /// The parser does not accept it.
     #[error("not valid YAML: {0}")]
     Syntax(#[from] SyntaxMistake),
+    /// Reading was given up, since the process ends.
+    #[error("interrupted")]
+    Interrupted,
     /// A directive behind content, where the parser would end the document and drop the line.
     #[error(
         "not valid YAML: a line that begins with % stands only before ---: indent it, or put it in quotes"

@@ -416,3 +416,15 @@ proptest! {
         let _ = documents(&text).count();
     }
 }
+
+#[test]
+fn a_document_is_not_read_to_its_end_once_it_is_given_up() {
+    let text = format!("a:\n{}", "- [1, 2]\n".repeat(10_000));
+    let stop = CancellationToken::new();
+    let read = |stop: &CancellationToken| documents_until(&text, Some(stop)).next().unwrap();
+    assert!(read(&stop).is_ok());
+
+    stop.cancel();
+
+    assert_eq!(read(&stop).unwrap_err().kind, YamlErrorKind::Interrupted);
+}
