@@ -17,6 +17,7 @@ mod core_schema;
 mod diagnosis;
 mod document;
 mod json;
+mod long_lines;
 mod mark;
 mod repair;
 mod rules;

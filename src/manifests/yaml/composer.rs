@@ -17,6 +17,7 @@ use super::{
     core_schema,
     diagnosis::{self, Lines},
     document::{Ambiguous, Document, MAX_DEPTH, Positions, YamlError, YamlErrorKind},
+    long_lines::LongLines,
     mark::Mark,
     rules::Rules,
     scalar::{self, ScalarError},
@@ -37,6 +38,7 @@ pub(super) struct Composer<'a> {
     parser: Parser<'a, StrInput<'a>>,
     /// The lines of the text.
     lines: Vec<&'a str>,
+    long_lines: LongLines,
     /// Whether the text has a tab anywhere.
     has_tab: bool,
     /// Whether the text has an escaped slash anywhere.
@@ -74,9 +76,11 @@ impl<'a> Composer<'a> {
     ) -> Self {
         // Where these stand, only kubectl refuses them.
         let is_refused = |part: &str| rules == Rules::Kubectl && text.contains(part);
+        let lines: Vec<_> = text.split('\n').collect();
         Self {
             parser: Parser::new_from_str(text),
-            lines: text.split('\n').collect(),
+            long_lines: LongLines::of(&lines),
+            lines,
             has_tab: is_refused("\t"),
             has_escaped_slash: is_refused(r"\/"),
             rules,
@@ -167,15 +171,19 @@ impl<'a> Composer<'a> {
         if error.info().contains("recursion limit") {
             return self.in_file(at).error(YamlErrorKind::TooDeep);
         }
-        let (kind, at) = diagnosis::mistake(error.info(), Lines(&self.lines), at, self.open.last().copied());
+        let (kind, at) = diagnosis::mistake(error.info(), self.lines(), at, self.open.last().copied());
         self.stopped_at = Some(at);
         self.in_file(at).error(kind)
+    }
+
+    fn lines(&self) -> Lines<'_, 'a> {
+        Lines(&self.lines, &self.long_lines)
     }
 
     /// Returns the bracket that a list or an object begins with, unless it is written in lines.
     fn bracket(&self, span: Span) -> Option<Open> {
         let mark = self.mark(span);
-        Lines(&self.lines).bracket(local(span)).map(|bracket| Open { bracket, mark })
+        self.lines().bracket(local(span)).map(|bracket| Open { bracket, mark })
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
@@ -221,7 +229,7 @@ impl<'a> Composer<'a> {
                 }
                 if self.has_tab
                     && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
-                    && let Some(line) = Lines(&self.lines).tab_in_block(local(span))
+                    && let Some(line) = self.lines().tab_in_block(local(span))
                 {
                     return Err(self.tab_at(line));
                 }

@@ -6,13 +6,14 @@
 
 use super::{
     document::YamlErrorKind,
+    long_lines::LongLines,
     mark::Mark,
     syntax::{Open, SyntaxMistake},
 };
 
 /// The lines of a text.
 #[derive(Clone, Copy)]
-pub(super) struct Lines<'t, 'a>(pub(super) &'t [&'a str]);
+pub(super) struct Lines<'t, 'a>(pub(super) &'t [&'a str], pub(super) &'t LongLines);
 
 impl<'a> Lines<'_, 'a> {
     fn line(self, number: usize) -> &'a str {
@@ -22,12 +23,13 @@ impl<'a> Lines<'_, 'a> {
     /// Returns the text of a line before a position.
     pub(super) fn before(self, at: Mark) -> &'a str {
         let line = self.line(at.line);
-        &line[..line.char_indices().nth(at.column.saturating_sub(1)).map_or(line.len(), |(index, _)| index)]
+        &line[..self.1.byte(at.line, line, at.column.saturating_sub(1))]
     }
 
     /// Returns the character at a position.
     pub(super) fn character(self, at: Mark) -> Option<char> {
-        self.line(at.line).chars().nth(at.column.checked_sub(1)?)
+        let line = self.line(at.line);
+        line[self.1.byte(at.line, line, at.column.checked_sub(1)?)..].chars().next()
     }
 
     /// Whether nothing but white space and comments follows.

@@ -428,3 +428,14 @@ fn a_document_is_not_read_to_its_end_once_it_is_given_up() {
 
     assert_eq!(read(&stop).unwrap_err().kind, YamlErrorKind::Interrupted);
 }
+
+#[test]
+fn a_megabyte_of_brackets_in_one_line_is_read() {
+    for item in ["{\"\":0}", "{\"é\":0}", "[a, 'b']"] {
+        let text = format!("a: [{}]\n", vec![item; 100_000].join(", "));
+
+        let document = documents(&text).next().unwrap().unwrap();
+
+        assert_eq!(document.value["a"].as_array().map(Vec::len), Some(100_000), "{item}");
+    }
+}

@@ -4,7 +4,7 @@ use saphyr_parser::{Event, ScalarStyle, Span};
 
 use super::{
     super::{
-        diagnosis::{self, Lines},
+        diagnosis,
         document::{YamlError, YamlErrorKind},
         mark::Mark,
         syntax::SyntaxMistake,
@@ -18,7 +18,7 @@ impl<'a> Composer<'a> {
     pub(super) fn check_in_brackets(&self, text: &str, span: Span) -> Result<(), SyntaxMistake> {
         let end = self.end(span);
         let line = self.lines.get(end.line.saturating_sub(1)).copied().unwrap_or_default();
-        let rest = &line[Lines(&self.lines).before(end).len()..];
+        let rest = &line[self.lines().before(end).len()..];
         match text.chars().next() {
             _ if [":,", ":]", ":}"].iter().any(|colon| rest.starts_with(colon)) => {
                 Err(SyntaxMistake::ColonBeforeComma)
@@ -35,10 +35,10 @@ impl<'a> Composer<'a> {
             Event::Alias(_) => {
                 let start = local(span);
                 let line = self.lines.get(start.line.saturating_sub(1)).copied().unwrap_or_default();
-                line[Lines(&self.lines).before(start).len()..].strip_prefix('*')
+                line[self.lines().before(start).len()..].strip_prefix('*')
             }
             Event::Scalar(_, _, 1.., _) | Event::SequenceStart(1.., _) | Event::MappingStart(1.., _) => {
-                Lines(&self.lines).property('&', local(span))
+                self.lines().property('&', local(span))
             }
             _ => None,
         };
@@ -53,7 +53,7 @@ impl<'a> Composer<'a> {
         else {
             return false;
         };
-        let tag = Lines(&self.lines).property('!', local(span));
+        let tag = self.lines().property('!', local(span));
         tag.is_some_and(|tag| !diagnosis::is_tag(tag))
     }
 
@@ -66,7 +66,7 @@ impl<'a> Composer<'a> {
         let (column, before) = (span.start.col(), self.before(span));
         let is_behind_dash = before.trim_start_matches([' ', '-']).is_empty();
         match before.rfind('-') {
-            Some(dash) if is_behind_dash && Lines(&self.lines).character(local(span)) != Some('-') => dash,
+            Some(dash) if is_behind_dash && self.lines().character(local(span)) != Some('-') => dash,
             _ => column,
         }
     }
@@ -77,7 +77,7 @@ impl<'a> Composer<'a> {
             ScalarStyle::Plain if self.open.is_empty() => {
                 let end = self.end(span);
                 let line = self.lines.get(end.line.saturating_sub(1)).copied().unwrap_or_default();
-                let ends_line = line[Lines(&self.lines).before(end).len()..].trim().is_empty();
+                let ends_line = line[self.lines().before(end).len()..].trim().is_empty();
                 let mut following = self.lines.iter().skip(end.line);
                 let blank = following.clone().take_while(|line| line.trim().is_empty()).count();
                 let comment = usize::from(following.nth(blank).is_some_and(|line| is_blank(line)));
@@ -90,7 +90,7 @@ impl<'a> Composer<'a> {
                 // The parser's position of such a text is that of its first line with content.
                 let first = local(span).line;
                 let line = self.lines.get(first.saturating_sub(1)).copied().unwrap_or_default();
-                let column = match Lines(&self.lines).given_indentation(first) {
+                let column = match self.lines().given_indentation(first) {
                     Some(given) => self.blocks.last().copied().unwrap_or_default() + given,
                     None => line.len() - line.trim_start_matches(' ').len(),
                 };
@@ -113,7 +113,7 @@ impl<'a> Composer<'a> {
     /// Returns where a text ends. The parser's mark may be behind the white space that follows a text without quotes.
     pub(super) fn end(&self, span: Span) -> Mark {
         let mut end = Mark { line: span.end.line(), column: span.end.col() + 1 };
-        while end.line > span.start.line() && Lines(&self.lines).before(end).trim().is_empty() {
+        while end.line > span.start.line() && self.lines().before(end).trim().is_empty() {
             end = Mark { line: end.line - 1, column: usize::MAX };
         }
         end
@@ -123,7 +123,7 @@ impl<'a> Composer<'a> {
     /// brackets, too.
     pub(super) fn tab_behind(&self, span: Span) -> Option<usize> {
         let end = self.end(span);
-        let rest = self.lines.get(end.line.checked_sub(1)?)?[Lines(&self.lines).before(end).len()..].trim();
+        let rest = self.lines.get(end.line.checked_sub(1)?)?[self.lines().before(end).len()..].trim();
         let following = self.lines.iter().zip(1..).skip(end.line);
         let blank = following.clone().take_while(|(line, _)| line.trim().is_empty()).count();
         let behind = if rest.is_empty() { blank + 1 } else { 0 };
@@ -153,7 +153,7 @@ impl<'a> Composer<'a> {
 
     /// Returns what stands before a value on its line.
     pub(super) fn before(&self, span: Span) -> &'a str {
-        Lines(&self.lines).before(local(span))
+        self.lines().before(local(span))
     }
 
     /// Whether a value that is written in lines begins behind a tab at the beginning of its line.
@@ -193,7 +193,7 @@ impl<'a> Composer<'a> {
         };
         let is_blank = |text: &str| text.trim().is_empty() || text.trim_start().starts_with('#');
         let mut following = self.lines.iter().skip(end.line).skip_while(|line| is_blank(line));
-        is_blank(&line[Lines(&self.lines).before(end).len()..])
+        is_blank(&line[self.lines().before(end).len()..])
             && following.next().is_some_and(|line| line.trim_start().starts_with(':'))
     }
 }
