@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    api::{Compatibility, CompatibilityAgainst, ConnectionRef, DEFAULT_CONNECTION, GROUP, is_object_name},
+    api::{Compatibility, CompatibilityAgainst, ConnectionRef, DEFAULT_CONNECTION, GROUP},
     catalogue::Directory,
-    plan::compatibility::KeptVersions,
+    plan::{compatibility::KeptVersions, object_name::is_subdomain},
 };
 
 use super::wire::Review;
@@ -87,7 +87,7 @@ pub(super) fn needed(body: &[u8], directory: &Directory) -> Option<EventTypeId> 
     let floor = floor.as_ref().and_then(|connection| connection.compatibility.as_ref());
     let Metadata { namespace, uid } = new.metadata;
     // Both become part of a request to the API server, and a review can come from anybody.
-    let is_identity = is_object_name(&namespace) && is_object_name(&uid);
+    let is_identity = is_subdomain(&namespace) && is_subdomain(&uid);
     (is_identity && (compares_all(spec.compatibility.as_ref()) || compares_all(floor)))
         .then_some(EventTypeId { namespace, uid })
 }

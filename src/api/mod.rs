@@ -56,7 +56,7 @@ pub use policy::{
     ORPHAN_ON_DELETE_ANNOTATION, RECONCILE_AT_ANNOTATION, ROTATE_AT_ANNOTATION, annotation,
 };
 pub use receivers::Receivers;
-pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef, is_object_name};
+pub use reference::{ConfigMapKeyRef, ConnectionRef, SecretKeyRef};
 pub use rule::{ID_PREFIXES, SpecRule, Violation};
 pub use signing::{DEFAULT_SIGNING_KEY, SigningKeySource, SigningKeyStatus, SigningSecret, ToSecret};
 pub use summary::Summary;

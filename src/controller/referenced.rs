@@ -6,7 +6,7 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::api::is_object_name;
+use crate::plan::object_name::is_subdomain;
 
 /// Returns an object by its name; `None`: it does not exist. The client writes names into the path of the request as they
 /// are, so a text that is no name is not sent: it would be another request. No object has such a name.
@@ -17,7 +17,7 @@ pub async fn get_opt<K>(client: &Client, namespace: &str, name: &str) -> Result<
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
 {
-    if !is_object_name(namespace) || !is_object_name(name) {
+    if !is_subdomain(namespace) || !is_subdomain(name) {
         return Ok(None);
     }
     Api::<K>::namespaced(client.clone(), namespace).get_opt(name).await

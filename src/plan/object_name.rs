@@ -1,4 +1,5 @@
-//! The names that objects in Kubernetes can have.
+//! The names that objects in Kubernetes can have. It does not check the names in references: in the path of a request, another text
+//! would be another request, such as a list, or a watch that never ends.
 
 /// Longest name of an object.
 const MAX_NAME: usize = 253;
@@ -37,6 +38,44 @@ mod tests {
         }
         for name in ["", "A", "a_b", "-a", "a-", "a..b", ".a", "a.", "é", "a b", "a/b", &"a".repeat(254)] {
             assert!(!is_subdomain(name) && !is_namespace(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_objects_are_no_paths() {
+        let long = "a".repeat(253);
+        for name in ["a", "0", "svix-token", "a.b-c.0", &long] {
+            assert!(is_subdomain(name), "{name}");
+        }
+        let too_long = "a".repeat(254);
+        for text in [
+            "",
+            "?watch=1",
+            "a?watch=1",
+            "a/",
+            "/a",
+            "a/status",
+            "..",
+            ".",
+            "a/../../other/secrets/b",
+            "a%2fb",
+            "a#b",
+            "a b",
+            "a\n",
+            "a\0",
+            "A",
+            "é",
+            "-a",
+            "a-",
+            ".a",
+            "a.",
+            "a_b",
+            "a:b",
+            "a;b",
+            "a\\b",
+            &too_long,
+        ] {
+            assert!(!is_subdomain(text), "{text:?}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct FormerSecret {
     retirement: SecretChange,
 }
 
-/// The most Secrets that are looked at in one reconcile: tenants can label as many as they like.
+/// The most Secrets that are read in one reconcile: tenants can label as many as they like.
 const MAX_FORMER: usize = 32;
 /// Longer than a signing key with white space, in bytes.
 const MAX_KEY: usize = 4096;
