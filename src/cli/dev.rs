@@ -7,6 +7,7 @@ mod lines;
 mod sample;
 mod server;
 mod traffic;
+mod workspace;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -15,10 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     embedded::HeaderNames,
-    engine::{EventRecord, Object, ObjectKey, Options},
+    engine::{EventRecord, Object, Options},
     manifests::{
-        self, Deliveries, DesiredState, Interrupted, ManifestRunner, NoManifests, References, Settling,
-        StatusRows, report::Report, watch::FolderWatch,
+        Deliveries, Interrupted, ManifestRunner, References, Settling, report::Report, watch::FolderWatch,
     },
     telemetry::{self, LogFormat, Metrics},
 };
@@ -36,6 +36,7 @@ use error::DevError;
 use front::GatewayFront;
 use lines::Lines;
 use server::SvixServer;
+use workspace::{Workspace, warn};
 
 /// The interval at which the state of all objects is read: it also changes without an edit, such as by drift in Svix.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -141,7 +142,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     if !arguments.dir.exists() {
         return Err(DevError::NoFolder(arguments.dir));
     }
-    // The folder is read on this thread, and can be large.
+    // The folder is first read on this thread, and can be large.
     let control = ControlThread::start()?;
     let shutdown = shutdown_on_signals_of(&control)?;
     let header_names = match arguments.standard_webhooks {
@@ -169,12 +170,10 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
             Some(GatewayFront::start(arguments.gateway, &server.url, surface, printed, &shutdown).await?)
         }
     };
-    let rows = StatusRows::default();
-    let mut workspace =
-        Workspace { dir: arguments.dir, server, runner, front, rows, shutdown: shutdown.clone() };
+    let mut workspace = Workspace::new(arguments.dir, server, runner, front, shutdown.clone());
 
     match workspace.read_folder() {
-        Err(Interrupted) if arguments.once => return Err(DevError::Interrupted(workspace.dir)),
+        Err(Interrupted) if arguments.once => return Err(workspace.interrupted()),
         Err(Interrupted) => {
             workspace.stop().await;
             return Ok(Exit::Done.into());
@@ -185,7 +184,7 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
     // Only --once waits for deliveries: a receiver that is down must not delay the first table.
     let deliveries = if arguments.once { Deliveries::Awaited } else { Deliveries::Ignored };
     let mut settling = Settling::new(Duration::from_secs(arguments.timeout), deliveries);
-    settling.wait(&workspace.runner, &shutdown).await;
+    settling.wait(workspace.runner(), &shutdown).await;
     let report = workspace.report();
     console::print_report(&report, arguments.output);
     let code = match arguments.once && !report.all_in_sync() {
@@ -197,9 +196,8 @@ async fn work(arguments: Arguments) -> Result<ExitCode, DevError> {
         // The report contains what the lines until now say.
         drop(lines.take());
         if arguments.output == Output::Table {
-            let objects = workspace.runner.objects();
-            console::print_addresses(&workspace.server, workspace.front.as_ref(), &objects);
-            console::print_watching(&workspace.dir);
+            workspace.print_addresses();
+            workspace.print_watching();
         }
         follow(&mut workspace, watch, &lines, report, arguments.output, &shutdown).await?;
     }
@@ -234,7 +232,7 @@ async fn follow(
     while !terminal::is_closed() {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            is_watching = watch.changed() => workspace.folder_changed(is_watching)?,
+            is_watching = watch.changed() => workspace.folder_changed(is_watching).await?,
             () = lines.added() => {
                 console::print_lines(lines);
                 continue;
@@ -249,9 +247,9 @@ async fn follow(
         let mut settling = Settling::new(SETTLE_TIMEOUT, Deliveries::Ignored);
         loop {
             tokio::select! {
-                () = settling.wait(&workspace.runner, shutdown) => break,
+                () = settling.wait(workspace.runner(), shutdown) => break,
                 is_watching = watch.changed() => {
-                    workspace.folder_changed(is_watching)?;
+                    workspace.folder_changed(is_watching).await?;
                     settling.restart();
                 }
                 () = lines.added() => console::print_lines(lines),
@@ -265,81 +263,4 @@ async fn follow(
         }
     }
     Ok(())
-}
-
-/// The folder, the engine that reconciles it, and the gateway whose catalogue it feeds.
-struct Workspace {
-    dir: PathBuf,
-    server: SvixServer,
-    runner: ManifestRunner,
-    front: Option<GatewayFront>,
-    rows: StatusRows,
-    shutdown: CancellationToken,
-}
-
-impl Workspace {
-    /// Reads the folder and declares its content, unless the process is to end. An error in the result: nothing in the folder is
-    /// ours.
-    fn read_folder(&mut self) -> Result<Result<(), NoManifests>, Interrupted> {
-        // On this thread, since the heap of another one would stay. Ten thousand objects take half a second, in which
-        // nothing else waits for this thread.
-        let loaded = manifests::load_until(&self.dir, &self.shutdown)?;
-        for warning in &loaded.warnings {
-            if self.shutdown.is_cancelled() {
-                return Err(Interrupted);
-            }
-            eprintln!("warning: {warning}");
-        }
-        if self.server.embedded.is_none() {
-            for warning in manifests::unreachable_endpoints(&loaded) {
-                eprintln!("warning: {warning}");
-            }
-        }
-        if let Some(front) = &mut self.front {
-            front.update(&loaded, &self.shutdown)?;
-        }
-        self.rows.set_loaded(&loaded);
-        let result = loaded.expect_manifests(&self.dir);
-        let desired = DesiredState::new(loaded, &self.server.for_manifests(), self.runner.objects());
-        self.rows.set_desired(&desired);
-        self.runner.declare(desired.objects, desired.references);
-        self.runner.references_changed();
-        self.rows.share_keys(|key| self.runner.shared_key(key));
-        Ok(result)
-    }
-
-    /// Reads the folder again, if the watch has not ended.
-    fn folder_changed(&mut self, is_watching: bool) -> Result<(), DevError> {
-        if !is_watching {
-            return Err(DevError::WatchEnded(self.dir.clone()));
-        }
-        // Where it was interrupted, the caller ends.
-        if let Ok(result) = self.read_folder() {
-            warn(result);
-        }
-        Ok(())
-    }
-
-    fn report(&mut self) -> Report {
-        let embedded = self.server.embedded.as_ref();
-        let objects = self.runner.objects();
-        let field = |key: &ObjectKey| self.runner.field(key);
-        self.rows.report(&objects, field, |row, object| traffic::with_deliveries(row, object, embedded))
-    }
-
-    async fn stop(self) {
-        if let Some(front) = self.front {
-            front.stopped().await;
-        }
-        self.runner.stop().await;
-        if let Some(embedded) = self.server.embedded {
-            embedded.shutdown().await;
-        }
-    }
-}
-
-fn warn(result: Result<(), NoManifests>) {
-    if let Err(error) = result {
-        eprintln!("warning: {error}");
-    }
 }

@@ -98,7 +98,7 @@ impl<H: Host> Engine<H> {
         let is_new_spec = ctx.registry.get(&key).is_none_or(|before| before.generation() != generation);
         ctx.undecodable.lock().remove(&key);
         let had_references = ctx.registry.has_references(&key);
-        let change = ctx.registry.upsert(object);
+        let change = ctx.registry.upsert(object.without_recorded_claim());
         if change == Change::Changed && (had_references || ctx.registry.has_references(&key)) {
             ctx.references.send_replace(());
         }

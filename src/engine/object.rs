@@ -3,6 +3,8 @@
 //! What differs between kinds stands in the trait [`Resource`]; [`Object`] is one of them, shared. A new kind is one
 //! line in `kinds!` and one file in `reconcile`, which implements [`Resource`] and `Reconcile` for it.
 
+mod claim;
+
 use std::{fmt, ops::Deref, sync::Arc};
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
@@ -13,7 +15,7 @@ use crate::{
         RECONCILE_AT_ANNOTATION, Reason, SvixConnection, SvixConnectionStatus, WebhookEndpoint,
         WebhookEndpointStatus, WebhookEvent, WebhookEventStatus, WebhookEventType, WebhookEventTypeStatus,
     },
-    plan::{ReconcileError, access::Grants, claims},
+    plan::{ReconcileError, access::Grants},
 };
 
 /// Makes [`Kind`], [`Object`] and [`Status`] from the list of kinds, and the macro `dispatch!`, which calls a generic
@@ -436,17 +438,6 @@ impl Object {
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {
         self.meta().creation_timestamp.as_ref().map(|time| time.0)
-    }
-
-    /// Returns the connection on which the object may have created something whose end nobody recorded: the one in its
-    /// claim, unless it is the one that it is reconciled through, or status records what is in Svix.
-    #[must_use]
-    pub fn half_created_on(&self) -> Option<&str> {
-        if self.recorded_connection().is_some() {
-            return None;
-        }
-        let (connection, _) = claims::claimed(self.meta())?;
-        (connection != self.connection_name()).then_some(connection)
     }
 
     /// Returns the name of the connection through which status records something in Svix.

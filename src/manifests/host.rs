@@ -10,10 +10,9 @@ use crate::{
     api::{CLAIM_ANNOTATION, ConfigMapKeyRef, FINALIZER, JsonPointer, SvixConnection},
     engine::{
         EventRecord, Host, HostError, MemoryRevisions, Object, ObjectKey, ReferenceError, RevisionWrite,
-        SecretWrite, Status, SvixResource,
+        SecretWrite, Status,
     },
     plan::{
-        claims,
         revision::{Published, Revision},
         secrets::SecretData,
         signing::ENDPOINT_UID_LABEL,
@@ -154,10 +153,7 @@ impl Host for ManifestHost {
     }
 
     async fn report(&self, object: &Object, status: Status) -> Result<Object, HostError> {
-        let object = object.with_status(status);
-        // A claim is the proof of what was written before status says it, and both last as long as the process. At ten
-        // thousand objects, their claims would take as much memory as the objects.
-        Ok(if is_claim_recorded(&object) { with_meta(object, remove_claim) } else { object })
+        Ok(object.with_status(status))
     }
 
     fn note_field(&self, object: &Object, field: Option<&JsonPointer>) {
@@ -267,35 +263,9 @@ fn full_name(object: &Object) -> (String, String) {
     (key.namespace.to_string(), key.name.to_string())
 }
 
-/// Whether status records what the object claims. It can record something else still: what the object had before it was moved to
-/// another connection.
-fn is_claim_recorded(object: &Object) -> bool {
-    let (Some((connection, name)), Some((recorded_on, recorded))) =
-        (claims::claimed(object.meta()), object.resource().recorded())
-    else {
-        return false;
-    };
-    let is_same = match &recorded {
-        SvixResource::EventType(recorded) => name == &**recorded,
-        SvixResource::Endpoint(application, uid) => name.split_once('/') == Some((application, uid)),
-    };
-    is_same && connection == recorded_on
-}
-
-fn remove_claim(meta: &mut ObjectMeta) {
-    let Some(annotations) = &mut meta.annotations else { return };
-    annotations.remove(CLAIM_ANNOTATION);
-    if annotations.is_empty() {
-        meta.annotations = None;
-    }
-}
-
 /// Returns the object with changed metadata. It is copied only if it is shared.
 #[must_use]
 pub fn with_meta(mut object: Object, change: impl FnOnce(&mut ObjectMeta)) -> Object {
     change(object.meta_mut());
     object
 }
-
-#[cfg(test)]
-mod tests;

@@ -112,7 +112,7 @@ pub fn make(
 /// Writes status, and stores the object as it is then.
 pub async fn write<H: Host>(ctx: &Context<H>, object: &Object, status: Status) -> Result<Object, HostError> {
     ctx.metrics.status_patched(object.kind().as_str());
-    let object = ctx.host.report(object, status).await?;
+    let object = ctx.host.report(object, status).await?.without_recorded_claim();
     let is_over = object.resource().is_over();
     let connection = object.connection_name().to_owned();
     ctx.store(object.clone());

@@ -1,8 +1,9 @@
-//! `dev` ends at the first signal, whatever it reads.
+//! While a folder is read again, `dev` serves others; whatever it reads, it ends at the first signal.
 
 use std::{process::ExitStatus, time::Duration};
 
-use tokio::net::TcpStream;
+use notify::{EventKind, RecursiveMode, Watcher as _, event::AccessKind};
+use tokio::{net::TcpStream, sync::oneshot};
 
 use super::*;
 
@@ -41,21 +42,52 @@ async fn a_signal_ends_the_first_reading() {
     }
 }
 
+/// Adds [`broken`] to a folder, and waits until it is opened, which is for reading.
+async fn add_broken(dir: &Path) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let written = elsewhere.path().join("b.yaml");
+    std::fs::write(&written, broken()).unwrap();
+    let (opened, is_opened) = oneshot::channel();
+    let mut opened = Some(opened);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let event = event.unwrap();
+        let is_open = matches!(event.kind, EventKind::Access(AccessKind::Open(_)));
+        if is_open && event.paths.iter().any(|path| path.ends_with("b.yaml")) {
+            opened.take().into_iter().for_each(|opened| opened.send(()).unwrap());
+        }
+    })
+    .unwrap();
+    watcher.watch(dir, RecursiveMode::NonRecursive).unwrap();
+    std::fs::rename(written, dir.join("b.yaml")).unwrap();
+    tokio::time::timeout(PATIENCE, is_opened).await.expect("it reads the edit").unwrap();
+}
+
+#[tokio::test]
+async fn others_are_served_while_an_edit_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &[event_type("a.b")]);
+    let [svix, gateway] = [free_address(), free_address()].map(|address| address.to_string());
+    let arguments = ["--listen", &svix, "--gateway", &gateway];
+    let (_child, printed) = start_with(dir.path(), &arguments, None);
+    wait_for_output(&printed, "Watching").await;
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+
+    add_broken(dir.path()).await;
+    let health = client.get(format!("http://{svix}/api/v1/health/")).send().await.unwrap();
+    let valid = client.post(format!("http://{gateway}/validate/a.b")).body("{}").send().await.unwrap();
+
+    assert_eq!((health.status().as_u16(), valid.status().as_u16()), (200, 200));
+    assert!(!printed.lock().unwrap().contains("b.yaml"));
+}
+
 #[tokio::test]
 async fn a_signal_ends_the_reading_of_an_edit() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", &[event_type("a.b")]);
-    let address = free_address();
-    let (mut child, printed) = start_with(dir.path(), &["--listen", &address.to_string()], None);
+    let (mut child, printed) = start(dir.path(), None);
     wait_for_output(&printed, "Watching").await;
 
-    std::fs::write(dir.path().join("b.yaml"), broken()).unwrap();
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(1)).build().unwrap();
-    eventually("it reads the edit", PATIENCE, async || {
-        let response = client.get(format!("http://{address}/api/v1/health/")).send().await;
-        if response.is_err() { Ok(()) } else { Err("it responds") }
-    })
-    .await;
+    add_broken(dir.path()).await;
     let status = terminate(&mut child).await;
 
     assert_eq!(status.code(), Some(0));

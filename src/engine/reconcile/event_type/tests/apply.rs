@@ -37,6 +37,15 @@ async fn a_claim_is_a_finalizer_and_an_annotation() {
 }
 
 #[tokio::test]
+async fn a_claim_that_status_records_leaves_memory() {
+    let fixture = synced(kind()).await;
+
+    let known = fixture.ctx.registry.get(&key()).unwrap();
+
+    assert_eq!(annotation(known.meta(), CLAIM_ANNOTATION), None);
+}
+
+#[tokio::test]
 async fn what_is_in_sync_is_not_written_again() {
     let fixture = synced(kind()).await;
     let writes = fixture.ctx.host.writes(&key());

@@ -9,7 +9,7 @@ mod history;
 use serde_json::{Value, json};
 
 use crate::{
-    api::CLAIM_ANNOTATION,
+    api::{CLAIM_ANNOTATION, annotation},
     engine::{
         drift::MOST_REPAIRS,
         host::HostError,
