@@ -26,6 +26,8 @@ pub(super) struct Files {
     pub(super) files: Vec<PathBuf>,
     /// Links to folders, whose files are among them.
     pub(super) links: Vec<PathBuf>,
+    /// Links to files that are not below the folder.
+    pub(super) file_links: Vec<PathBuf>,
     pub(super) failures: Vec<(PathBuf, ReadError)>,
 }
 
@@ -122,8 +124,13 @@ impl<'a> Walk<'a> {
             Ok(meta) if meta.is_dir() => self.folder(&path, is_link),
             Ok(meta) if meta.is_file() && is_manifest => {
                 let canonical = if is_link { fs::canonicalize(&path).ok() } else { None };
-                match canonical.map_or(Ok(()), |canonical| self.check_link(&canonical)) {
-                    Ok(()) => self.found.files.push(path),
+                match canonical.as_ref().map_or(Ok(()), |canonical| self.check_link(canonical)) {
+                    Ok(()) => {
+                        if canonical.is_some_and(|canonical| !canonical.starts_with(&self.root)) {
+                            self.found.file_links.push(path.clone());
+                        }
+                        self.found.files.push(path);
+                    }
                     Err(error) => self.fail(&path, error),
                 }
             }
