@@ -7,7 +7,8 @@
 //! # Guarantees
 //! - Reservations of up to [`SMALL`] bytes wait for each other only, never for a larger one.
 //! - Among the small and among the large ones, no [`Sender`] has all memory, and those that wait take turns by sender, as
-//!   [`Shares`] says: a namespace with many large objects delays the one of another namespace by at most one.
+//!   [`Shares`] says: the object of a namespace without memory waits for the objects that have memory at the time, and for at most
+//!   one of each other namespace.
 //! - A reservation of more than there is gets all of it, so it does not wait forever.
 
 use crate::turns::{Sender, Share, Shares};

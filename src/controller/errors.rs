@@ -2,6 +2,8 @@
 
 use crate::tls::{self, PeerMistake};
 
+use super::credential::{credential_error, describe_credential};
+
 /// A request that the API server refused, or that did not reach it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", describe(.0))]
@@ -24,16 +26,18 @@ impl From<kube::Error> for KubernetesError {
     }
 }
 
-/// Returns the message of an error. Of a `Status`, it is the API server's own message: the rest adds nothing.
+/// Returns the message of an error. Of a `Status`, it is the API server's own message: the rest adds nothing. Nothing of a credential
+/// is in it.
 pub(super) fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.trim().to_owned(),
-        error => match tls::peer_mistake(error) {
-            Some(mistake @ PeerMistake::UnknownAuthority) => format!(
+        error => match (credential_error(error), tls::peer_mistake(error)) {
+            (Some(error), _) => describe_credential(error),
+            (None, Some(mistake @ PeerMistake::UnknownAuthority)) => format!(
                 "the API server: {mistake}; certificate-authority of the cluster in the kubeconfig adds an authority"
             ),
-            Some(mistake) => format!("the API server: {mistake}"),
-            None => error.to_string(),
+            (None, Some(mistake)) => format!("the API server: {mistake}"),
+            (None, None) => error.to_string(),
         },
     }
 }
@@ -50,8 +54,10 @@ pub(super) fn is_terminating(status: &kube::core::Status) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    #![allow(clippy::unwrap_used)]
+    use std::{io, process::Command};
 
+    use kube::client::AuthError;
     use rustls::{CertificateError, Error as TlsError};
 
     use super::*;
@@ -70,5 +76,17 @@ mod tests {
 
             assert!(describe(&error).starts_with(expected), "{}", describe(&error));
         }
+    }
+
+    #[test]
+    fn the_output_of_a_credential_command_is_not_shown() {
+        let script = "echo hunter2; echo hunter3 >&2; exit 3";
+        let out = Box::new(Command::new("sh").args(["-c", script]).output().unwrap());
+        let failed = AuthError::AuthExecRun { cmd: "plugin hunter4".to_owned(), out };
+
+        let error = describe(&kube::Error::Service(Box::new(failed)));
+
+        let expected = "/users: exec of the context's user: the command failed (exit status: 3)";
+        assert!(error.starts_with(expected) && !error.contains("hunter"), "{error}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod certificates;
+mod credential;
 mod errors;
 mod events;
 mod finalizer;
@@ -23,6 +24,7 @@ mod watch;
 
 pub use catalogue::{feed_connections, feed_endpoints, feed_event_types};
 pub use certificates::{CertificateConfig, keep_certificates};
+pub use credential::describe_credential;
 pub use errors::KubernetesError;
 pub use host::KubernetesHost;
 pub use objects::{Watched, watch_in, watch_kind};

@@ -26,8 +26,9 @@ use super::{
     nulls,
     object::{self, TypeMeta},
     problem::{Located, ObjectId, Origin, Position, Problem, UnusableConnection, Violation},
+    read::{self, ReadError},
     schema_warnings::{self, SchemaWarning},
-    walk::{self, ReadError},
+    walk,
     yaml::{self, Document, Mark},
 };
 
@@ -156,7 +157,7 @@ impl Loader<'_> {
                 continue;
             }
             self.loaded.files += 1;
-            match walk::read(&path) {
+            match read::read(&path) {
                 Ok(text) => self.file(&path, &text),
                 Err(error) => self.file_problem(&path, error.to_string()),
             }

@@ -17,7 +17,7 @@ use super::{
     folder::Input,
     loaded::Loaded,
     problem::{Located, Origin, Position},
-    walk,
+    read,
     yaml::{self, Document, Mark},
 };
 
@@ -104,7 +104,7 @@ impl SourceMap {
         }
         if self.open.as_ref().is_none_or(|(file, _)| *file != origin.file) {
             // A file that cannot be read any more could be read a moment ago; the next reading reports it.
-            let read = || walk::read(Path::new(&*origin.file)).unwrap_or_default();
+            let read = || read::read(Path::new(&*origin.file)).unwrap_or_default();
             let text = self.texts.get(&*origin.file).map_or_else(|| Cow::Owned(read()), Cow::from);
             self.open = Some((origin.file.clone(), yaml::documents(&text).filter_map(Result::ok).collect()));
         }

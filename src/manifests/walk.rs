@@ -1,16 +1,14 @@
-//! Finds and reads the files of a folder.
+//! Finds the files of a folder.
 
 use std::{
     collections::HashSet,
     fs,
-    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use tokio_util::sync::CancellationToken;
 
-/// Larger files are refused: a manifest is never that large, and a wrong folder can contain anything.
-const MAX_BYTES: u64 = 64 << 20;
+use super::read::ReadError;
 
 /// Most files and folders below a folder, with those that are not read. A link can lead to any number of them.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -21,51 +19,6 @@ const SYSTEM_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// The one of them that is a place for files.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// A file or a folder that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The system does not read it.
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
-    /// It is too large.
-    #[error("{0} bytes, more than the {MAX_BYTES} that are read: split it")]
-    TooLarge(u64),
-    /// There are too many.
-    #[error("more than {MAX_ENTRIES} files and folders are below the folder: name a smaller one")]
-    TooMany,
-    /// It is a link to a folder of the system, or to a file there.
-    #[error("a link to {}, a folder of the system, which is not read: remove the link", .0.display())]
-    System(PathBuf),
-    /// It is a link to a folder that contains the one that is read.
-    #[error("a link to {}, which contains the folder that is read: remove the link", .0.display())]
-    ContainsFolder(PathBuf),
-    /// It is not text in UTF-8; the line of the first wrong byte.
-    #[error("not UTF-8 text: line {0} has bytes that are none; save the file as UTF-8")]
-    NotUtf8(usize),
-    /// It is UTF-16 without the mark that says so.
-    #[error("UTF-16 without a byte order mark; save the file as UTF-8")]
-    UnmarkedUtf16,
-    /// It begins as UTF-16 and is not.
-    #[error("UTF-16 that is not valid; save the file as UTF-8")]
-    InvalidUtf16,
-    /// It has documents that kubectl does not find.
-    #[error("several documents in UTF-16, of which kubectl reads only the first; save the file as UTF-8")]
-    Utf16Documents,
-}
-
-/// Returns the text of a file that begins with a byte order mark of UTF-16; `None`: it does not.
-fn utf16(bytes: &[u8]) -> Option<Result<String, ReadError>> {
-    let unit = match bytes {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
-        _ => return None,
-    };
-    let (pairs, rest) = bytes.as_chunks::<2>();
-    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
-    let text = char::decode_utf16(units).collect::<Result<String, _>>();
-    Some(text.ok().filter(|_| rest.is_empty()).ok_or(ReadError::InvalidUtf16))
-}
-
 /// The files of a folder, and what could not be read.
 #[derive(Default)]
 pub(super) struct Files {
@@ -73,6 +26,8 @@ pub(super) struct Files {
     pub(super) files: Vec<PathBuf>,
     /// Links to folders, whose files are among them.
     pub(super) links: Vec<PathBuf>,
+    /// Links to files that are not below the folder.
+    pub(super) file_links: Vec<PathBuf>,
     pub(super) failures: Vec<(PathBuf, ReadError)>,
 }
 
@@ -86,7 +41,7 @@ pub(super) fn files(root: &Path, stop: &CancellationToken) -> Files {
         Ok(meta) if meta.is_file() => found.files.push(root.to_owned()),
         Ok(_) => {
             let canonical = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-            let mut walk = Walk { root: canonical, stop, visited: HashSet::new(), entries: 0, found };
+            let mut walk = Walk::new(canonical, stop, MAX_ENTRIES);
             walk.folder(root, false);
             found = walk.found;
         }
@@ -109,10 +64,16 @@ struct Walk<'a> {
     stop: &'a CancellationToken,
     visited: HashSet<PathBuf>,
     entries: usize,
+    /// Most entries. What is behind them is not visited, so that there is one failure and not one for each folder.
+    most: usize,
     found: Files,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(root: PathBuf, stop: &'a CancellationToken, most: usize) -> Self {
+        Self { root, stop, visited: HashSet::new(), entries: 0, most, found: Files::default() }
+    }
+
     fn folder(&mut self, path: &Path, is_link: bool) {
         let canonical = match fs::canonicalize(path) {
             Ok(canonical) => canonical,
@@ -133,7 +94,7 @@ impl Walk<'_> {
         };
         entries.sort();
         for (entry, is_link) in entries {
-            if self.stop.is_cancelled() {
+            if self.stop.is_cancelled() || self.entries > self.most {
                 return;
             }
             self.entry(entry, is_link);
@@ -146,8 +107,8 @@ impl Walk<'_> {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
             self.entries += 1;
-            if self.entries > MAX_ENTRIES {
-                return Err(ReadError::TooMany);
+            if self.entries > self.most {
+                return Err(ReadError::TooMany(self.most));
             }
             entries.push((entry.path(), entry.file_type()?.is_symlink()));
         }
@@ -163,8 +124,13 @@ impl Walk<'_> {
             Ok(meta) if meta.is_dir() => self.folder(&path, is_link),
             Ok(meta) if meta.is_file() && is_manifest => {
                 let canonical = if is_link { fs::canonicalize(&path).ok() } else { None };
-                match canonical.map_or(Ok(()), |canonical| self.check_link(&canonical)) {
-                    Ok(()) => self.found.files.push(path),
+                match canonical.as_ref().map_or(Ok(()), |canonical| self.check_link(canonical)) {
+                    Ok(()) => {
+                        if canonical.is_some_and(|canonical| !canonical.starts_with(&self.root)) {
+                            self.found.file_links.push(path.clone());
+                        }
+                        self.found.files.push(path);
+                    }
                     Err(error) => self.fail(&path, error),
                 }
             }
@@ -192,45 +158,6 @@ impl Walk<'_> {
     fn fail(&mut self, path: &Path, error: ReadError) {
         self.found.failures.push((path.to_owned(), error));
     }
-}
-
-/// Reads the text of a file: UTF-8, or UTF-16 with a byte order mark.
-pub fn read(path: &Path) -> Result<String, ReadError> {
-    decode(read_bytes(path)?)
-}
-
-/// Reads a file of bounded size, whatever the system says of its size.
-pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let file = fs::File::open(path)?;
-    let size = file.metadata()?.len();
-    if size > MAX_BYTES {
-        return Err(ReadError::TooLarge(size));
-    }
-    let mut bytes = Vec::new();
-    // Files of the system have no size, and can be without an end.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    match u64::try_from(bytes.len()) {
-        Ok(size) if size <= MAX_BYTES => Ok(bytes),
-        _ => Err(ReadError::TooLarge(MAX_BYTES + 1)),
-    }
-}
-
-/// Returns the text of what was read from a file or from standard input: UTF-8, or UTF-16 with a byte order mark.
-pub fn decode(bytes: Vec<u8>) -> Result<String, ReadError> {
-    if let Some(text) = utf16(&bytes) {
-        let text = text?;
-        // kubectl finds no --- in UTF-16, so it would read the first document only.
-        let separators = text.lines().skip(1).filter(|line| line.starts_with("---")).count();
-        return if separators > 0 { Err(ReadError::Utf16Documents) } else { Ok(text) };
-    }
-    // Half of each character of ASCII is zero there.
-    if matches!(bytes.as_slice(), [0, 1..=255, 0, 1..=255, ..] | [1..=255, 0, 1..=255, 0, ..]) {
-        return Err(ReadError::UnmarkedUtf16);
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        ReadError::NotUtf8(1 + valid.iter().filter(|byte| **byte == b'\n').count())
-    })
 }
 
 #[cfg(test)]
@@ -283,14 +210,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_size_is_bounded() {
-        let error = read_bytes(Path::new("/dev/zero")).unwrap_err();
-
-        assert!(matches!(error, ReadError::TooLarge(_)), "{error}");
-        assert!(!read_bytes(Path::new("/proc/self/status")).unwrap().is_empty());
-    }
-
-    #[test]
     fn a_walk_that_is_cancelled_stops() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("a.yaml"), "").unwrap();
@@ -302,25 +221,19 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_read_with_and_without_marks() {
-        let units =
-            |text: &str, order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
-        let text = "a: \u{e9}\n";
-        for (bytes, expected) in [
-            (text.as_bytes().to_vec(), Ok(text)),
-            (units(&format!("\u{feff}{text}"), u16::to_be_bytes), Ok(text)),
-            (units(&format!("\u{feff}{text}"), u16::to_le_bytes), Ok(text)),
-            (units(text, u16::to_be_bytes), Err("UTF-16 without a byte order mark")),
-            (units(text, u16::to_le_bytes), Err("UTF-16 without a byte order mark")),
-            (units("\u{feff}a: 1\n---\nb: 2\n", u16::to_le_bytes), Err("several documents in UTF-16")),
-            (vec![0xff, 0xfe, 0x61], Err("UTF-16 that is not valid")),
-            (b"a: 1\nb: \xff\n".to_vec(), Err("not UTF-8 text: line 2")),
-        ] {
-            match (decode(bytes.clone()), expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-                (Err(found), Err(expected)) => assert!(found.to_string().starts_with(expected), "{found}"),
-                (found, expected) => assert!(found.is_ok() == expected.is_ok(), "{bytes:?}: {found:?}"),
-            }
+    fn too_many_files_are_one_failure() {
+        let home = tempfile::tempdir().unwrap();
+        for folder in ["a", "b", "c", "d"] {
+            fs::create_dir(home.path().join(folder)).unwrap();
+            fs::write(home.path().join(folder).join("a.yaml"), "").unwrap();
         }
+        let stop = CancellationToken::new();
+        let mut walk = Walk::new(home.path().canonicalize().unwrap(), &stop, 5);
+
+        walk.folder(home.path(), false);
+
+        let Files { files, failures, .. } = walk.found;
+        assert_eq!(files, [home.path().join("a/a.yaml")]);
+        assert!(matches!(failures[..], [(_, ReadError::TooMany(5))]), "{failures:?}");
     }
 }

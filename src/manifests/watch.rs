@@ -2,9 +2,10 @@
 //!
 //! It reports that something changed, never what: the caller reads the folder again. A report can come without a
 //! change, but a change never goes unreported: where notifications of the system fail (limits, network file systems
-//! without them), the folder is polled, and a folder that is replaced is watched again. Links to folders are followed as far as
-//! they are read ([`walk`](super::walk)).
+//! without them), the folder is polled, and a folder that is replaced is watched again. Links to folders and files are followed as
+//! far as they are read ([`walk`](super::walk)).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,15 +126,26 @@ impl Target {
         }
     }
 
-    /// Returns the links to folders below the folder that are followed, and where each leads.
+    /// Returns the folders that links below the folder lead to, as far as they are followed.
     fn links(&self) -> Vec<Link> {
-        match self.depth {
-            RecursiveMode::NonRecursive => Vec::new(),
-            RecursiveMode::Recursive => {
-                let links = walk::files(&self.path, &CancellationToken::new()).links.into_iter();
-                links.map(|path| Link { identity: identity(&path), path }).collect()
+        if self.depth == RecursiveMode::NonRecursive {
+            return Vec::new();
+        }
+        let found = walk::files(&self.path, &CancellationToken::new());
+        let real = |path: &PathBuf| path.canonicalize().ok();
+        let folders = found.links.iter().filter_map(real);
+        let mut links: Vec<_> = folders.map(|folder| Link::new(folder, RecursiveMode::Recursive)).collect();
+        // Of a file, the folder that it is in is watched, since editors replace files.
+        let files = found.file_links.iter().filter_map(|link| Some(real(link)?.parent()?.to_owned()));
+        for folder in files.collect::<BTreeSet<_>>() {
+            if !links
+                .iter()
+                .any(|link| link.depth == RecursiveMode::Recursive && folder.starts_with(&link.folder))
+            {
+                links.push(Link::new(folder, RecursiveMode::NonRecursive));
             }
         }
+        links
     }
 
     fn watch(
@@ -149,7 +161,7 @@ impl Target {
         let folder = real(&self.path)?;
         let watch_all = |watcher: &mut dyn Watcher| {
             watcher.watch(&folder, self.depth)?;
-            links.iter().try_for_each(|link| watcher.watch(&real(&link.path)?, self.depth))
+            links.iter().try_for_each(|link| watcher.watch(&link.folder, link.depth))
         };
         let handler = |events: Arc<Events>, root: PathBuf| {
             move |event: notify::Result<notify::Event>| {
@@ -191,11 +203,19 @@ fn is_change(kind: &EventKind) -> bool {
     }
 }
 
-/// A link to a folder, and where it leads.
+/// A folder that a link leads to, or that has a file that one leads to.
 #[derive(PartialEq)]
 struct Link {
-    path: PathBuf,
+    /// Without links.
+    folder: PathBuf,
     identity: Option<Identity>,
+    depth: RecursiveMode,
+}
+
+impl Link {
+    fn new(folder: PathBuf, depth: RecursiveMode) -> Self {
+        Self { identity: identity(&folder), folder, depth }
+    }
 }
 
 struct Root {
@@ -244,7 +264,7 @@ impl Root {
         true
     }
 
-    /// Starts another watch when there are other links to folders than before, or one leads to another folder.
+    /// Starts another watch when there are other links than before, or one leads to another folder.
     fn check_links(&mut self) {
         if self.target.links() != self.links {
             self.watch_again();
@@ -356,6 +376,21 @@ mod tests {
         })
         .await;
         reports(&mut watch, "written there", || fs::write(two.join("a.yaml"), "1").unwrap()).await;
+        reports(&mut watch, "a link to a file", || {
+            fs::create_dir(home.path().join("three")).unwrap();
+            fs::write(home.path().join("three/b.yaml"), "1").unwrap();
+            symlink(home.path().join("three/b.yaml"), dir.join("b.yaml")).unwrap();
+        })
+        .await;
+        reports(&mut watch, "the file is written", || {
+            fs::write(home.path().join("three/b.yaml"), "2").unwrap()
+        })
+        .await;
+        reports(&mut watch, "the file is replaced", || {
+            fs::write(home.path().join("new"), "3").unwrap();
+            fs::rename(home.path().join("new"), home.path().join("three/b.yaml")).unwrap();
+        })
+        .await;
         reports(&mut watch, "another link", || symlink(&one, dir.join("other")).unwrap()).await;
         reports(&mut watch, "written behind it", || fs::write(one.join("a.yaml"), "2").unwrap()).await;
     }

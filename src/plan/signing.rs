@@ -12,7 +12,7 @@ mod rotation;
 pub use journal::{ENDPOINT_ANNOTATION, Journal, check_ownership, is_owned};
 pub use key::{InvalidKey, NEW_KEY, as_returned, check_key, new_key};
 pub use publication::{
-    ENDPOINT_UID_LABEL, SecretChange, content, entry, is_current, key_for_recreation, retirement,
+    ENDPOINT_UID_LABEL, SecretChange, content, entry, is_current, key_for_recreation, only_key, retirement,
 };
 pub use rotation::{Schedule, SigningKeyStep, TooManyKeys, check_rotation, plan};
 

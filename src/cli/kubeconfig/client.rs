@@ -1,11 +1,9 @@
 //! A client of the cluster that a kubeconfig or the service account of a Pod names, and why there is none. Nothing of a credential is
 //! shown.
 
-use hyper::header::HeaderValue;
-use kube::{
-    Client, Config,
-    client::{AuthError, RustlsTlsError},
-};
+use kube::{Client, Config, client::RustlsTlsError, config::AuthInfo};
+
+use crate::{cli::defect, controller::describe_credential};
 
 use super::places::{AUTHORITY, CHECK_MAP, IDENTITY, POD_AUTHORITY, SET_AUTHORITY, SET_IDENTITY};
 
@@ -24,11 +22,8 @@ pub enum NoClient {
         in_pod: bool,
     },
     /// The token cannot be sent.
-    #[error(
-        "/users: token of the context's user: found characters that an HTTP header cannot have (not shown), expected one \
-         line of text"
-    )]
-    Token,
+    #[error("{0}: found characters that an HTTP header cannot have (not shown), expected one line of text")]
+    Token(&'static str),
     /// The library refuses the configuration.
     #[error("{}", describe_client(.0))]
     Library(#[source] kube::Error),
@@ -39,18 +34,27 @@ pub enum NoClient {
 /// # Errors
 /// The certificates or the credential cannot be used.
 pub fn client(config: Config) -> Result<Client, NoClient> {
-    // The library takes no certificate to mean that no server is trusted, and panics where a token is no header.
+    // The library takes no certificate to mean that no server is trusted.
     if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
         let in_pod = config.root_cert_file.is_some();
         let place = if in_pod { POD_AUTHORITY } else { AUTHORITY };
         return Err(NoClient::NoAuthority { place, in_pod });
     }
-    let user = serde_json::to_value(&config.auth_info).unwrap_or_default();
-    let token = user.get("token").and_then(serde_json::Value::as_str).unwrap_or_default();
-    if HeaderValue::from_str(token).is_err() {
-        return Err(NoClient::Token);
+    let token = token_place(&config.auth_info);
+    // It panics where a token is no header, and it alone knows the token that a command prints.
+    let client = defect::unless_it_panics(|| Client::try_from(config)).ok_or(NoClient::Token(token))?;
+    client.map_err(NoClient::Library)
+}
+
+/// Returns where the token of a user comes from, in the order in which the library takes it.
+fn token_place(user: &AuthInfo) -> &'static str {
+    if user.auth_provider.is_some() {
+        "/users: the token of auth-provider of the context's user"
+    } else if user.token.is_some() {
+        "/users: token of the context's user"
+    } else {
+        "/users: the token that the command in exec of the context's user prints"
     }
-    Client::try_from(config).map_err(NoClient::Library)
 }
 
 /// Describes why the library refuses a configuration.
@@ -90,43 +94,6 @@ fn describe_client(error: &kube::Error) -> String {
             "/clusters: tls-server-name of the context's cluster: found no DNS name, expected one such as api.example.com"
                 .to_owned()
         }
-    }
-}
-
-/// Describes why a credential cannot be used. The library's messages have the output of commands, which may be a token.
-fn describe_credential(error: &AuthError) -> String {
-    const USER: &str = "of the context's user";
-    const COMMAND: &str = "/users: exec of the context's user";
-    match error {
-        AuthError::ReadTokenFile(error, path) => {
-            format!("/users: tokenFile {USER}: {}: {error}", path.display())
-        }
-        AuthError::InvalidBearerToken(_) => NoClient::Token.to_string(),
-        AuthError::InvalidBasicAuth(_) => format!(
-            "/users: username and password {USER}: found characters that an HTTP header cannot have (not shown), expected \
-             one line of text each"
-        ),
-        AuthError::MissingCommand => {
-            format!("{COMMAND}: found no command, expected the program that prints a credential")
-        }
-        AuthError::AuthExecStart(error) => {
-            format!("{COMMAND}: the command cannot be started: {error}; install it, or correct exec.command")
-        }
-        AuthError::AuthExecRun { out, .. } => format!(
-            "{COMMAND}: the command failed ({}); its output is not shown, run it by hand to see it",
-            out.status
-        ),
-        AuthError::AuthExecParse(_)
-        | AuthError::ExecPluginFailed
-        | AuthError::ParseTokenKey(_)
-        | AuthError::MalformedTokenExpirationDate(_)
-        | AuthError::UnrefreshableTokenResponse => format!(
-            "{COMMAND}: found no credential in the output of the command (not shown), expected an ExecCredential of \
-             client.authentication.k8s.io with a token"
-        ),
-        _ => format!(
-            "/users: the credential {USER} cannot be used; `kubectl auth whoami` shows whether kubectl can use it"
-        ),
     }
 }
 
@@ -172,6 +139,9 @@ mod tests {
                 "exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, {command}}}"
             )
         };
+        let prints = |status: &str| {
+            format!(r#"command: printf, args: ['%s', '{{"kind": "ExecCredential", "status": {status}}}']"#)
+        };
         for (text, expected) in [
             (with_user(&identity(&damaged, &key), ""), format!("{IDENTITY}: found data that is not PEM")),
             (with_user(&identity("hunter2", &key), ""), format!("{IDENTITY}: found no block CERTIFICATE")),
@@ -198,6 +168,15 @@ mod tests {
             (
                 with_user("token: \"hunter2\\n\\u0001\"", ""),
                 "/users: token of the context's user: found characters that".to_owned(),
+            ),
+            (
+                with_user("auth-provider: {name: oidc, config: {id-token: \"hunter2\\u0001\"}}", ""),
+                "/users: the token of auth-provider of the context's user: found characters that".to_owned(),
+            ),
+            (
+                with_user(&exec(&prints(r#"{"token": "hunter2\u0001"}"#)), ""),
+                "/users: the token that the command in exec of the context's user prints: found char"
+                    .to_owned(),
             ),
             (
                 with_user("tokenFile: /nowhere/token", ""),

@@ -439,3 +439,32 @@ fn a_megabyte_of_brackets_in_one_line_is_read() {
         assert_eq!(document.value["a"].as_array().map(Vec::len), Some(100_000), "{item}");
     }
 }
+
+#[test]
+fn many_texts_in_one_line_are_read_once_each() {
+    let texts = |text: &str, last: &str| format!("a: [{}{last}]", vec![text; 100_000].join(", "));
+
+    // Where a slash is escaped, or a tab is, each text is read again; not what stands before and behind it.
+    let escaped = documents(&texts(r#""b""#, r#", "\/""#)).next().unwrap().unwrap_err();
+    let tab = format!("{} # \t\n{}", texts("b", ""), "\n".repeat(100_000));
+    let with_tab = documents(&tab).next().unwrap().unwrap();
+
+    assert_eq!((escaped.kind, escaped.mark.column), (YamlErrorKind::EscapedSlash, 500_005));
+    assert_eq!(with_tab.value["a"].as_array().map(Vec::len), Some(100_000));
+}
+
+#[test]
+fn an_escaped_slash_is_found_in_its_own_text_only() {
+    for (text, is_refused) in [
+        (r#"a: "é\/b""#, true),
+        (r#"a: ["é", "b\/", "c"]"#, true),
+        ("a: \"b\n  c\\/d\"", true),
+        (r#"a: "é\\/b""#, false),
+        (r#"{'\/': "é", b: '\/'}"#, false),
+    ] {
+        let read = documents(text).next().unwrap();
+
+        let kind = read.as_ref().err().map(|error| &error.kind);
+        assert_eq!(kind == Some(&YamlErrorKind::EscapedSlash), is_refused, "{text}: {read:?}");
+    }
+}

@@ -22,6 +22,13 @@ const ENTRY_ANNOTATION: &str = "svix-operator.dev/signing-key-entry";
 /// Annotation: the labels that come from the spec, separated by commas.
 const LABELS_ANNOTATION: &str = "svix-operator.dev/signing-key-labels";
 
+/// The most labels that a spec can name, and so the most that are recorded.
+const MAX_LABELS: usize = 20;
+/// Longer than a signing key with white space, and than the text of each annotation that the operator writes, in bytes.
+const MAX_TEXT: usize = 8 * 1024;
+/// More keys than the operator ever wrote to one Secret.
+const MAX_KEYS: usize = 16;
+
 /// What is written to a Secret; `None`: what must not be there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretChange {
@@ -79,6 +86,32 @@ pub fn is_current(secret: &SecretData, endpoint: &WebhookEndpoint, to: &ToSecret
         && wanted.iter().all(|(key, value)| secret.labels.get(*key).map(String::as_str) == Some(*value))
 }
 
+/// Returns the parts of a Secret that are about its signing key. Beside them, and in place of them, those who may write Secrets
+/// can put a megabyte into each.
+#[must_use]
+pub fn only_key(secret: SecretData) -> SecretData {
+    let SecretData { resource_version, data, mut annotations, .. } = secret;
+    annotations.retain(|name, value| is_ours(name) && value.len() <= MAX_TEXT);
+    let mut kept = SecretData { resource_version, data, annotations, ..SecretData::default() };
+    let names = key_entries(&kept);
+    kept.data.retain(|name, value| names.contains(name) && value.len() <= MAX_TEXT);
+    kept
+}
+
+/// Whether an annotation is one that the operator writes to a Secret with a signing key.
+fn is_ours(annotation: &str) -> bool {
+    JOURNAL_ANNOTATIONS.contains(&annotation) || [ENTRY_ANNOTATION, LABELS_ANNOTATION].contains(&annotation)
+}
+
+/// Returns the entries of the data that are the signing key, or were before a rotation.
+fn key_entries(secret: &SecretData) -> Vec<String> {
+    let is_key = |key: &&String| secret.text(key).is_some_and(|text| check_key(text).is_ok());
+    match recorded_entry(secret) {
+        Some(entry) => entries(entry).into(),
+        None => secret.data.keys().filter(is_key).take(MAX_KEYS).cloned().collect(),
+    }
+}
+
 /// Returns what is written to a Secret that the signing key is not written to any more; `None`: it has nothing of ours.
 /// One that was written before the entry was recorded loses every entry that is a signing key.
 #[must_use]
@@ -86,11 +119,7 @@ pub fn retirement(secret: &SecretData) -> Option<SecretChange> {
     if !secret.annotations.contains_key(ENDPOINT_ANNOTATION) {
         return None;
     }
-    let is_key = |key: &&String| secret.text(key).is_some_and(|text| check_key(text).is_ok());
-    let names: Vec<String> = match recorded_entry(secret) {
-        Some(entry) => entries(entry).into(),
-        None => secret.data.keys().filter(is_key).cloned().collect(),
-    };
+    let names = key_entries(secret);
     let ours = JOURNAL_ANNOTATIONS.into_iter().chain([ENTRY_ANNOTATION, LABELS_ANNOTATION]);
     let labels = recorded_labels(secret).into_iter().chain([ENDPOINT_UID_LABEL]);
     Some(SecretChange {
@@ -124,5 +153,5 @@ fn recorded_entry(secret: &SecretData) -> Option<&str> {
 
 fn recorded_labels(secret: &SecretData) -> BTreeSet<&str> {
     let names = secret.annotations.get(LABELS_ANNOTATION).map(String::as_str).unwrap_or_default();
-    names.split(',').filter(|name| !name.is_empty()).collect()
+    names.split(',').filter(|name| !name.is_empty()).take(MAX_LABELS).collect()
 }

@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 
 use super::*;
-use crate::plan::secrets::Sensitive;
+use crate::plan::secrets::{SecretData, SecretOwner, Sensitive};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -141,4 +141,50 @@ fn an_asymmetric_key_reads_back_as_its_public_half() {
     let key = Sensitive::new(format!("whsk_{}", STANDARD.encode(&pair)));
     assert_eq!(check_key(key.expose()), Ok(()));
     assert_eq!(as_returned(&key).expose(), format!("whpk_{}", STANDARD.encode(&pair[32..])));
+}
+
+/// A Secret with these data and annotations, and a megabyte beside them.
+fn stuffed(data: &[(&str, &str)], annotations: &[(&str, &str)]) -> SecretData {
+    let long = "x".repeat(1000);
+    let text = |number: usize| (format!("other{number}"), long.clone());
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    SecretData {
+        resource_version: "7".to_owned(),
+        data: (0..1000)
+            .map(text)
+            .chain(data.iter().map(owned))
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect(),
+        labels: (0..200).map(text).collect(),
+        annotations: (0..200).map(text).chain(annotations.iter().map(owned)).collect(),
+        owners: vec![SecretOwner::default(); 1000],
+    }
+}
+
+#[test]
+fn of_a_former_secret_only_the_key_is_kept() {
+    let names = (0..50_000).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let few = (0..30).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let (labels, entry) = ("svix-operator.dev/signing-key-labels", "svix-operator.dev/signing-key-entry");
+    let since = ("svix-operator.dev/signing-key-since", "2026-01-01T00:00:00Z");
+    let (current, next, long) = (key("a"), key("b"), "x".repeat(9000));
+    let keys = [("k", current.expose()), ("k.next", next.expose()), ("k.previous", long.as_str())];
+    let recorded = stuffed(&keys, &[(ENDPOINT_ANNOTATION, "hook"), (entry, "k"), (labels, &few), since]);
+    let hostile = stuffed(&keys, &[(ENDPOINT_ANNOTATION, "hook"), (entry, &names), (labels, &names)]);
+
+    let (kept, rest) = (only_key(recorded), only_key(hostile));
+
+    assert_eq!(kept.data.keys().collect::<Vec<_>>(), ["k", "k.next"]);
+    assert_eq!((kept.annotations.len(), kept.labels.len(), kept.owners.len()), (4, 0, 0));
+    assert_eq!(kept.resource_version, "7");
+    let retirement = retirement(&kept).unwrap();
+    let removed = |name: &str| retirement.data.get(name) == Some(&None);
+    assert!(["k", "k.next", "k.previous"].into_iter().all(removed), "{retirement:?}");
+    assert_eq!(
+        retirement.labels.len(),
+        20 + 1,
+        "as many labels as a spec can name, and that of the endpoint"
+    );
+    assert_eq!(rest.data.keys().collect::<Vec<_>>(), ["k", "k.next"], "those that are keys");
+    assert_eq!(rest.annotations.len(), 1);
 }

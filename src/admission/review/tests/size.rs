@@ -63,6 +63,29 @@ fn a_review_takes_no_more_memory_than_is_reserved() {
         assert!(most <= reserved, "{most} > {reserved} for {} bytes: {}", body.len(), &body[..300]);
     }
 }
+
+#[test]
+fn an_unreadable_review_takes_no_more_memory_either() {
+    let members = vec![r#""":0"#; 1_600_000].join(",");
+    for body in [
+        format!("{{{members}}}"),
+        format!(r#"{{"request": {{{members}}}}}"#),
+        format!(r#"{{"request": {{"kind": {{{members}}}}}}}"#),
+        format!("[{}", "{}, ".repeat(2_000_000)),
+        format!(r#"{{"request": {{}}{}}}"#, r#", "request": {}"#.repeat(500_000)),
+    ] {
+        let mut outcome = None;
+
+        let allocations = allocation_counter::measure(|| {
+            outcome = Some(review(body.as_bytes(), &Known::default()).outcome);
+        });
+
+        assert_eq!(outcome, Some(Outcome::Unreadable));
+        let (most, reserved) = (usize::try_from(allocations.bytes_max).unwrap(), memory(body.as_bytes()));
+        assert!(most <= reserved.min(crate::memory::LARGE_TOTAL), "{most} > {reserved}: {}", &body[..40]);
+    }
+}
+
 #[test]
 fn an_endpoint_that_is_never_reached_gets_a_warning() {
     for url in ["http://2130706433/", "https://[::ffff:10.0.0.1]/", "http://receiver.team.svc:8080/x"] {

@@ -34,8 +34,6 @@ pub(super) struct FormerSecret {
 
 /// The most Secrets that are read in one reconcile: tenants can label as many as they like.
 const MAX_FORMER: usize = 32;
-/// Longer than a signing key with white space, in bytes.
-const MAX_KEY: usize = 4096;
 
 /// Returns the Secrets that have a key of the endpoint and that the spec does not name.
 pub(super) async fn find<H: Host>(pass: &Pass<'_, H>) -> Result<Vec<FormerSecret>, Error> {
@@ -54,16 +52,14 @@ pub(super) async fn find<H: Host>(pass: &Pass<'_, H>) -> Result<Vec<FormerSecret
     });
     let mut former = Vec::new();
     for name in names.into_iter().take(MAX_FORMER) {
-        let Some(mut secret) = ctx.host.secret(object.namespace(), &name).await.map_err(unreadable)? else {
+        let Some(secret) = ctx.host.secret(object.namespace(), &name).await.map_err(unreadable)? else {
             continue;
         };
         if signing::check_ownership(&secret, endpoint, JsonPointer::ROOT).is_err() {
             continue;
         }
+        let secret = signing::only_key(secret);
         if let Some(retirement) = signing::retirement(&secret) {
-            // A signing key is short, and the rest can take a megabyte for each Secret.
-            secret.data.retain(|_, value| value.len() <= MAX_KEY);
-            secret.labels.clear();
             former.push(FormerSecret { name, secret, retirement });
         }
     }

@@ -125,8 +125,11 @@ impl<'a> Composer<'a> {
         let end = self.end(span);
         let rest = self.lines.get(end.line.checked_sub(1)?)?[self.lines().before(end).len()..].trim();
         let following = self.lines.iter().zip(1..).skip(end.line);
-        let blank = following.clone().take_while(|(line, _)| line.trim().is_empty()).count();
-        let behind = if rest.is_empty() { blank + 1 } else { 0 };
+        let behind = match rest.is_empty() {
+            true => 1 + following.clone().take_while(|(line, _)| line.trim().is_empty()).count(),
+            // Nothing behind is read: there can be as many lines as there are texts.
+            false => 0,
+        };
         let continued = self.lines.iter().zip(1..).take(end.line).skip(span.start.line());
         continued
             .chain(following.take(behind))
@@ -138,12 +141,14 @@ impl<'a> Composer<'a> {
     pub(super) fn escapes_slash(&self, span: Span) -> bool {
         let (first, last) = (span.start.line().saturating_sub(1), span.end.line());
         let lines = self.lines.get(first..last.min(self.lines.len())).unwrap_or_default();
-        let skipped = [span.start.col()].into_iter().chain(std::iter::repeat(0));
-        let end = if span.start.line() == span.end.line() { span.end.col() } else { usize::MAX };
-        lines.iter().zip(skipped).any(|(line, skipped)| {
-            let mut characters = line.chars().take(end).skip(skipped);
-            while let Some(character) = characters.next() {
-                if character == '\\' && characters.next() == Some('/') {
+        let is_one_line = span.start.line() == span.end.line();
+        let end = self.lines().before(Mark { line: last, column: span.end.col() + 1 }).len();
+        let starts = [self.before(span).len()].into_iter().chain(std::iter::repeat(0));
+        lines.iter().zip(starts).any(|(line, start)| {
+            let end = if is_one_line { end } else { line.len() };
+            let mut bytes = line.as_bytes().get(start..end).unwrap_or_default().iter();
+            while let Some(byte) = bytes.next() {
+                if *byte == b'\\' && bytes.next() == Some(&b'/') {
                     return true;
                 }
             }
