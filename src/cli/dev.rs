@@ -243,7 +243,7 @@ async fn follow(
         if shutdown.is_cancelled() {
             return Ok(());
         }
-        // While objects settle, further edits are reconciled and lines are printed at once.
+        // While objects settle, further edits are reconciled at once, and lines are printed, but not while an edit is read.
         let mut settling = Settling::new(SETTLE_TIMEOUT, Deliveries::Ignored);
         loop {
             tokio::select! {
