@@ -148,11 +148,15 @@ impl Compiled {
         self.patterns.memory()
     }
 
-    /// Whether a payload matches the schema. Cheaper than [`Compiled::violations`] for one that does not.
-    fn permits(&self, payload: &Value) -> bool {
+    /// Whether a payload matches the schema, and the steps of finding out. Cheaper than [`Compiled::violations`] for one that
+    /// does not.
+    fn permits(&self, payload: &Value) -> (bool, u64) {
+        if size::deeper_than(payload, self.deepest).is_some() {
+            return (false, 0);
+        }
         let meter = Meter::new(MAX_STEPS, self.weights);
-        size::deeper_than(payload, self.deepest).is_none()
-            && meter.run(|| self.validator.is_valid(Instance { value: payload, meter: &meter })) == Some(true)
+        let permits = meter.run(|| self.validator.is_valid(Instance { value: payload, meter: &meter }));
+        (permits == Some(true), meter.spent())
     }
 
     /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it

@@ -56,10 +56,19 @@ fn with_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
-/// Compares two versions of a schema, and returns the steps that it took, too.
-fn compare_counted(old: &Version<'_>, new: &Version<'_>, level: Level) -> (Verdict, u64) {
-    let mut steps = 0;
-    let mut one = |level| compare_one(old, new, level, &mut steps);
+/// The work of a comparison.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    /// Steps of the solver.
+    steps: u64,
+    /// Steps of the validators that judge payloads.
+    judged: u64,
+}
+
+/// Compares two versions of a schema, and returns the work that it took, too.
+fn compare_counted(old: &Version<'_>, new: &Version<'_>, level: Level) -> (Verdict, Counts) {
+    let mut counts = Counts::default();
+    let mut one = |level| compare_one(old, new, level, &mut counts);
     let verdict = match level {
         Level::ConsumerSafe | Level::Strict | Level::Backward => one(level),
         Level::Full => match one(Level::ConsumerSafe) {
@@ -71,10 +80,10 @@ fn compare_counted(old: &Version<'_>, new: &Version<'_>, level: Level) -> (Verdi
             verdict => verdict,
         },
     };
-    (verdict, steps)
+    (verdict, counts)
 }
 
-fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level, steps: &mut u64) -> Verdict {
+fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level, counts: &mut Counts) -> Verdict {
     let (old_source, new_source) = (old.source(), new.source());
     let is_opened = level == Level::ConsumerSafe && read::has_closed(old_source.document);
     let mode = if is_opened { Mode::Opened } else { Mode::Written };
@@ -90,7 +99,7 @@ fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level, steps: &mut u
     let is_same = old.schema == new.schema && old.format_assertion == new.format_assertion;
     let verdict = match is_same {
         true => Verdict::Safe,
-        false => difference(&read, &mut solver, inner, outer, refused_by, is_opened, steps),
+        false => difference(&read, &mut solver, inner, outer, refused_by, is_opened, counts),
     };
     // A payload that the new schema permits shows that there is one; making another takes time.
     if matches!(verdict, Verdict::Breaking(_)) && refused_by == Side::Old {
@@ -98,7 +107,7 @@ fn compare_one(old: &Version<'_>, new: &Version<'_>, level: Level, steps: &mut u
     }
     solver.refill();
     let payload = solver.solve(&[(new_root, true)]);
-    *steps += solver.budget.spent();
+    counts.steps += solver.budget.spent();
     if matches!(payload, Outcome::Empty) { Verdict::Empty } else { verdict }
 }
 
@@ -110,15 +119,15 @@ fn difference(
     outer: (&Version<'_>, NodeId),
     refused_by: Side,
     is_opened: bool,
-    steps: &mut u64,
+    counts: &mut Counts,
 ) -> Verdict {
     let outcome = solver.solve(&[(inner.1, true), (outer.1, false)]);
-    *steps += solver.budget.spent();
+    counts.steps += solver.budget.spent();
     if matches!(outcome, Outcome::Empty) {
         return Verdict::Safe;
     }
     let opened = is_opened.then_some(outer.1);
-    let mut witness = witness::Search { solver, permits: inner.0, refuses: outer.0, opened };
+    let mut witness = witness::Search { solver, permits: inner.0, refuses: outer.0, opened, judged: 0 };
     let mut found =
         outcome.any_value().map(|value| value.as_ref().clone()).filter(|it| witness.is_witness(it));
     if found.is_none()
@@ -132,6 +141,7 @@ fn difference(
     }
     if let Some(found) = found {
         let small = witness.shrink(found);
+        counts.judged += witness.judged;
         solver.refill();
         let schemas = match refused_by {
             Side::Old => [outer.0.schema, inner.0.schema],

@@ -6,8 +6,10 @@ use super::{constants::weight, model::NodeId, solve::Solver, version::Version};
 
 /// Most payloads that are tried while one is made small.
 const MAX_TRIES: usize = 300;
-/// Most steps of these payloads: each is copied, and judged by two validators.
+/// Most steps of these payloads, each of which is copied.
 const MAX_STEPS: u64 = 200_000;
+/// Steps of the two validators from which on a payload is not made smaller: references can make each judgement expensive.
+pub(super) const MAX_JUDGED: u64 = 10_000_000;
 
 /// A search for a payload.
 pub(super) struct Search<'s, 'm, 'v> {
@@ -18,6 +20,8 @@ pub(super) struct Search<'s, 'm, 'v> {
     pub refuses: &'v Version<'v>,
     /// The same side with its closed objects opened, if it is compared so.
     pub opened: Option<NodeId>,
+    /// The steps of the validators.
+    pub judged: u64,
 }
 
 /// A part of a payload, by the positions of members and elements from the root.
@@ -32,12 +36,18 @@ enum Edit {
 impl Search<'_, '_, '_> {
     /// Whether a payload is what is searched for.
     pub fn is_witness(&mut self, payload: &Value) -> bool {
-        self.permits.permits(payload)
-            && !self.refuses.permits(payload)
+        self.judge(self.permits, payload)
+            && !self.judge(self.refuses, payload)
             && self.opened.is_none_or(|opened| self.solver.meets(&[(opened, false)], payload) == Some(true))
     }
 
-    /// Makes a payload small, part by part.
+    fn judge(&mut self, version: &Version<'_>, payload: &Value) -> bool {
+        let (permits, steps) = version.permits_counted(payload);
+        self.judged += steps;
+        permits
+    }
+
+    /// Makes a payload small, part by part, as far as that takes little.
     pub fn shrink(&mut self, mut payload: Value) -> Value {
         let mut tries = 0;
         let mut steps = 0;
@@ -49,7 +59,7 @@ impl Search<'_, '_, '_> {
             while let Some(edit) = edits.get(next) {
                 tries += 1;
                 steps += size;
-                if tries > MAX_TRIES || steps > MAX_STEPS {
+                if tries > MAX_TRIES || steps > MAX_STEPS || self.judged > MAX_JUDGED {
                     return payload;
                 }
                 let Some(undo) = edit.apply(&mut payload) else { return payload };

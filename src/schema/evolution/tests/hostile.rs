@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::name;
-use crate::schema::evolution::{Level, Version, compare_counted, with_stack};
+use crate::schema::evolution::{Level, Verdict, Version, compare_counted, with_stack, witness::MAX_JUDGED};
 
 /// More steps than any comparison of one level may take.
 const MAX_STEPS: u64 = 6_000_000;
@@ -26,8 +26,13 @@ fn cost(old: &Value, new: &Value, level: Level) -> Cost {
         let allocated = allocation_counter::measure(|| result = Some(compare_counted(&old, &new, level)));
         (allocated, result.unwrap())
     });
-    let (allocated, (verdict, steps)) = measured.unwrap();
-    Cost { verdict: name(&verdict), steps, bytes: allocated.bytes_max, allocations: allocated.count_total }
+    let (allocated, (verdict, counts)) = measured.unwrap();
+    Cost {
+        verdict: name(&verdict),
+        steps: counts.steps,
+        bytes: allocated.bytes_max,
+        allocations: allocated.count_total,
+    }
 }
 
 fn texts(count: usize, prefix: &str) -> Vec<Value> {
@@ -239,6 +244,30 @@ fn hostile_pairs_end_in_bounded_work() {
             assert!(cost.allocations <= MAX_ALLOCATIONS, "{name}: {} allocations", cost.allocations);
         }
     }
+}
+
+/// A schema with which one payload of 150 members takes a million steps of a validator.
+fn judges_again_and_again() -> Value {
+    let members = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let doubled = doubling(13, |next| json!({"allOf": [next, next]}), members);
+    json!({
+        "type": "object", "allOf": [{"$ref": "#/definitions/d0"}, {"required": texts(150, "m")}],
+        "definitions": doubled["definitions"],
+    })
+}
+
+#[test]
+fn a_payload_is_made_small_within_bounded_work() {
+    let old =
+        json!({"type": "object", "required": texts(150, "m"), "properties": {"m0": {"type": "integer"}}});
+    let new = judges_again_and_again();
+    let [old, new] = [&old, &new].map(|schema| Version::new(schema, true).unwrap());
+
+    let (verdict, counts) = with_stack(|| compare_counted(&old, &new, Level::Strict)).unwrap();
+
+    assert!(matches!(verdict, Verdict::Breaking(_)), "{verdict:?}");
+    // The payload at which the bound is reached is judged to its end.
+    assert!((MAX_JUDGED..2 * MAX_JUDGED).contains(&counts.judged), "{counts:?}");
 }
 
 #[test]
