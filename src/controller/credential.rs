@@ -7,14 +7,7 @@ use kube::client::AuthError;
 
 /// Returns why a call failed, if that is because of the credential.
 pub(super) fn credential_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a AuthError> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 /// Describes why a credential cannot be used.

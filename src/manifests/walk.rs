@@ -26,8 +26,8 @@ pub(super) struct Files {
     pub(super) files: Vec<PathBuf>,
     /// Links to folders, whose files are among them.
     pub(super) links: Vec<PathBuf>,
-    /// Links to files that are not below the folder.
-    pub(super) file_links: Vec<PathBuf>,
+    /// Where links to files lead, if that is not below the folder.
+    pub(super) linked_files: Vec<PathBuf>,
     pub(super) failures: Vec<(PathBuf, ReadError)>,
 }
 
@@ -126,9 +126,8 @@ impl<'a> Walk<'a> {
                 let canonical = if is_link { fs::canonicalize(&path).ok() } else { None };
                 match canonical.as_ref().map_or(Ok(()), |canonical| self.check_link(canonical)) {
                     Ok(()) => {
-                        if canonical.is_some_and(|canonical| !canonical.starts_with(&self.root)) {
-                            self.found.file_links.push(path.clone());
-                        }
+                        let outside = canonical.filter(|canonical| !canonical.starts_with(&self.root));
+                        self.found.linked_files.extend(outside);
                         self.found.files.push(path);
                     }
                     Err(error) => self.fail(&path, error),

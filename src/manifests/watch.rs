@@ -132,17 +132,15 @@ impl Target {
             return Vec::new();
         }
         let found = walk::files(&self.path, &CancellationToken::new());
-        let real = |path: &PathBuf| path.canonicalize().ok();
-        let folders = found.links.iter().filter_map(real);
+        let folders = found.links.iter().filter_map(|link| link.canonicalize().ok());
         let mut links: Vec<_> = folders.map(|folder| Link::new(folder, RecursiveMode::Recursive)).collect();
         // Of a file, the folder that it is in is watched, since editors replace files.
-        let files = found.file_links.iter().filter_map(|link| Some(real(link)?.parent()?.to_owned()));
-        for folder in files.collect::<BTreeSet<_>>() {
-            if !links
-                .iter()
-                .any(|link| link.depth == RecursiveMode::Recursive && folder.starts_with(&link.folder))
-            {
-                links.push(Link::new(folder, RecursiveMode::NonRecursive));
+        let parents: BTreeSet<_> = found.linked_files.iter().filter_map(|file| file.parent()).collect();
+        for folder in parents {
+            let is_watched =
+                |link: &Link| link.depth == RecursiveMode::Recursive && folder.starts_with(&link.folder);
+            if !links.iter().any(is_watched) {
+                links.push(Link::new(folder.to_owned(), RecursiveMode::NonRecursive));
             }
         }
         links
