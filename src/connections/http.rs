@@ -19,7 +19,10 @@ use hyper::{
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Request};
+use super::{
+    connection::{Connection, Request},
+    linger::linger,
+};
 
 /// Time for what is being written when a connection is closed.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -40,8 +43,8 @@ impl Default for HeadLimits {
 }
 
 /// Serves the requests of a connection until the client closes it, it [expires](Connection::expired), or `stop` is
-/// cancelled. A request in progress is completed in each case. An error of `service` closes the connection
-/// without a response.
+/// cancelled. A request in progress is completed in each case, and a client that still sends receives the response. An error of
+/// `service` closes the connection without a response.
 pub async fn serve_http1<I, S, B>(
     io: I,
     service: S,
@@ -71,29 +74,37 @@ pub async fn serve_http1<I, S, B>(
             Ok::<_, S::Error>(response.await?.map(|body| CountedBody { body, _request: guard }))
         })
     });
-    let http = http1::Builder::new()
+    let mut http = http1::Builder::new()
         // WatchedIo and Connection have the timeouts.
         .header_read_timeout(None)
         .max_buf_size(head.size.max(8192))
         .serve_connection(io, counted);
-    tokio::pin!(http);
-    // An error means that the client went away or does not speak HTTP; hyper has sent the response to the latter.
-    tokio::select! {
-        _ = http.as_mut() => return,
+    // An error means that the client went away, that `service` failed, or that this is no HTTP: hyper has responded to that.
+    let may_be_sending = tokio::select! {
+        result = &mut http => result.map_or_else(|error| error.is_parse(), |()| true),
         () = stop.cancelled() => {
-            http.as_mut().graceful_shutdown();
-            let _ = http.await;
-            return;
+            let is_busy = connection.is_busy();
+            Pin::new(&mut http).graceful_shutdown();
+            let _ = (&mut http).await;
+            is_busy
         }
-        () = connection.expired() => {}
-    }
-    http.as_mut().graceful_shutdown();
-    // A request may have arrived just now.
-    loop {
+        () = connection.expired() => {
+            Pin::new(&mut http).graceful_shutdown();
+            // A request may have arrived just now.
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = &mut http => break,
+                    () = tokio::time::sleep(FLUSH) => if !connection.is_busy() { break },
+                }
+            }
+            false
+        }
+    };
+    if may_be_sending {
         tokio::select! {
-            biased;
-            _ = http.as_mut() => return,
-            () = tokio::time::sleep(FLUSH) => if !connection.is_busy() { return },
+            () = linger(http.into_parts().io.inner) => {}
+            () = connection.expired() => {}
         }
     }
 }

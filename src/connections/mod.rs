@@ -12,6 +12,8 @@
 //!   closed to make room. Neither is one on which the headers of a request began to arrive less than a second ago, or one that
 //!   has been idle for less than a tenth of a second.
 //! - One caller (an IPv4 address, or the /64 network of an IPv6 address) has at most three quarters of the connections.
+//! - A response that is sent before the request has arrived whole reaches the client: what is still on its way is read and
+//!   discarded, for two seconds at most.
 //! - A new connection is refused only when every connection that could be closed for it has a request in progress.
 //!
 //! # Caveats
@@ -20,6 +22,7 @@
 mod connection;
 mod http;
 mod limits;
+mod linger;
 mod pace;
 mod table;
 #[cfg(test)]
@@ -35,6 +38,7 @@ use crate::turns::Caller;
 pub use connection::Connection;
 pub use http::{HeadLimits, serve_http1};
 pub use limits::{FIRST_REQUEST, Limits};
+pub use linger::linger;
 pub use pace::{BodyTimes, Pace};
 use table::Table;
 

@@ -4,11 +4,11 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    connections::{Connection, HeadLimits, serve_http1},
+    connections::{Connection, HeadLimits, linger, serve_http1},
     telemetry::{GatewayMetrics, GatewayOutcome},
 };
 
@@ -20,12 +20,24 @@ const FULL: &[u8] =
     connection: close\r\ncontent-length: 71\r\n\r\n\
     {\"code\":\"overloaded\",\"detail\":\"Too many connections; try again later.\"}";
 
+/// Maximum number of refused connections that stay open until their caller has read the response. They have no place among the
+/// connections, so their number needs a limit of its own.
+const REFUSED: usize = 64;
+
 /// What the gateway does with its connections.
 #[derive(Clone)]
 pub(super) struct Handler {
-    pub service: Arc<Service>,
-    pub metrics: GatewayMetrics,
-    pub limits: Limits,
+    service: Arc<Service>,
+    metrics: GatewayMetrics,
+    limits: Limits,
+    /// Permits of the refused connections that stay open.
+    refused: Arc<Semaphore>,
+}
+
+impl Handler {
+    pub(super) fn new(service: Arc<Service>, metrics: GatewayMetrics, limits: Limits) -> Self {
+        Self { service, metrics, limits, refused: Arc::new(Semaphore::new(REFUSED)) }
+    }
 }
 
 impl crate::connections::Handler for Handler {
@@ -43,8 +55,11 @@ impl crate::connections::Handler for Handler {
         self.metrics.handled(GatewayOutcome::Overload, Duration::ZERO);
         // A caller that does not read the response has gone away.
         let _ = tokio::time::timeout(self.limits.head_timeout, async {
-            stream.write_all(FULL).await?;
-            stream.shutdown().await
+            if stream.write_all(FULL).await.is_ok()
+                && let Ok(_permit) = self.refused.try_acquire()
+            {
+                linger(TokioIo::new(stream)).await;
+            }
         })
         .await;
     }

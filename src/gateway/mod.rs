@@ -83,7 +83,7 @@ impl Gateway {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let bounds = connections::Limits::new(limits.max_connections, limits.idle_timeout);
-        let handler = connection::Handler { service, metrics, limits };
+        let handler = connection::Handler::new(service, metrics, limits);
         let task = tokio::spawn(connections::serve(listener, bounds, limits.grace, stop, handler));
         Ok(Self { address, task })
     }

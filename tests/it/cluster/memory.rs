@@ -68,8 +68,10 @@ async fn a_heavy_event_type_leaves_the_webhook_within_its_limit() {
     let http = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().unwrap();
     let url = format!("https://{}/validate", sidecar.address);
     let direct = (0..32).map(|_| http.post(&url).json(&review).send());
-    let answered = futures::future::join_all(direct).await.into_iter().filter(Result::is_ok).count();
-    assert_eq!(answered, 32);
+    // What waits for too long gets a 503, which is a response, too.
+    for response in futures::future::join_all(direct).await {
+        response.expect("a response");
+    }
     let peak = peak_mib(sidecar.process.pid());
     assert!(peak < LIMIT_OF_SIDECARS, "{peak} MiB");
     println!("webhook, a refused event type of 2.8 MB and 32 direct reviews of 6 MB: {peak} MiB");

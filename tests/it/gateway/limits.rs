@@ -84,6 +84,53 @@ async fn read_until_closed(stream: &mut TcpStream) -> HttpResponse {
     HttpResponse::read(&bytes)
 }
 
+/// Sends a request without reading the response before everything has been sent, as many clients do.
+async fn response_after_sending(address: SocketAddr, request: &[u8]) -> HttpResponse {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.expect("the gateway reads what is sent to it");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.expect("the connection ends without a reset");
+    HttpResponse::read(&bytes)
+}
+
+#[tokio::test]
+async fn an_early_response_reaches_a_client_that_sends() {
+    let gateway = Harness::new().await;
+    let rest = vec![b'x'; 8 * 1024 * 1024];
+    let request = |head: String| [head.as_bytes(), &rest].concat();
+    let length = rest.len();
+    let too_large = request(format!("POST {SEND} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n"));
+    let endless_head = request(format!("POST {SEND} HTTP/1.1\r\nhost: x\r\nx-large: "));
+
+    let of_body = response_after_sending(gateway.address, &too_large).await;
+    let of_head = response_after_sending(gateway.address, &endless_head).await;
+
+    of_body.expect_code(413, "payload_too_large");
+    assert_eq!(of_head.status, 431);
+}
+
+#[tokio::test]
+async fn a_refused_connection_receives_its_response() {
+    let silent = RawServer::start(|_| Given::Silence).await;
+    let gateway =
+        Harness::in_front_of(&format!("http://{}", silent.address), Recorder::default(), |options| {
+            options.limits.max_connections = 1;
+        })
+        .await;
+    let in_flight = tokio::spawn(reqwest::get(format!("{}/api/v1/app", gateway.url())));
+    eventually("a request to be in flight", PATIENCE, async || {
+        (silent.requests().len() == 1).then_some(()).ok_or("none")
+    })
+    .await;
+    let request = format!("POST {SEND} HTTP/1.1\r\nhost: x\r\ncontent-length: 8000000\r\n\r\n");
+    let request = [request.as_bytes(), &vec![b'x'; 8_000_000]].concat();
+
+    let response = response_after_sending(gateway.address, &request).await;
+
+    response.expect_code(503, "overloaded");
+    in_flight.abort();
+}
+
 #[tokio::test]
 async fn slow_headers_and_bodies_time_out() {
     let gateway = Harness::with(|options| {
