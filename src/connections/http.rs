@@ -102,8 +102,10 @@ pub async fn serve_http1<I, S, B>(
         }
     };
     if may_be_sending {
+        // Boxed for the same reason as above.
+        let lingering = Box::pin(linger(http.into_parts().io.inner));
         tokio::select! {
-            () = linger(http.into_parts().io.inner) => {}
+            () = lingering => {}
             () = connection.expired() => {}
         }
     }
