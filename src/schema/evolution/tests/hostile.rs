@@ -304,13 +304,34 @@ fn a_payload_is_made_small_within_bounded_work() {
     assert!(brief_counts.judged < JUDGING_STEPS / 10, "{brief_counts:?}");
 }
 
-/// Values, each of which takes so many times two steps of a validator, and a pair of which none breaks.
+/// A pair where only the validators know that each of 199 values is permitted. One value takes more than `20 * 2^depth` steps.
 fn expensive_values(depth: usize) -> (Value, Value) {
-    let doubled = doubling(depth, |next| json!({"allOf": [next, next]}), json!({"format": "byte"}));
-    let mut new = json!({"enum": texts(199, "m")});
-    new["allOf"] = json!([{"$ref": "#/definitions/d0"}]);
-    new["definitions"] = doubled["definitions"].clone();
-    (json!({"not": {"enum": [1]}}), new)
+    let texts_only = json!({"items": {"type": "string"}});
+    let mut new = doubling(depth, |next| json!({"allOf": [next, next]}), texts_only);
+    new["allOf"] = json!([{"$ref": new["$ref"].take()}]);
+    new.as_object_mut().unwrap().remove("$ref");
+    new["enum"] = (0..199).map(|index| vec![format!("m{index}"); 20]).collect();
+    let old = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "items": {"$dynamicRef": "#n"},
+        "$defs": {"base": {"$dynamicAnchor": "n", "type": "string"}, "two": {"$id": "two", "$dynamicAnchor": "n"}},
+    });
+    (old, new)
+}
+
+#[test]
+fn few_values_are_tried_within_bounded_work() {
+    let [cheap, expensive] = [4, 13].map(|depth| {
+        let (old, new) = expensive_values(depth);
+        counted(&old, &new, Level::Strict, Work::Full)
+    });
+
+    let (verdict, counts) = cheap;
+    assert_eq!(verdict, Some(Verdict::Safe));
+    assert!(counts.judged < JUDGING_STEPS, "{counts:?}");
+    let (verdict, counts) = expensive;
+    let Some(Verdict::NotDecided { places }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(places.first(), Some(&Obstruction::Steps), "{places:?}");
+    assert_eq!(counts.judged, JUDGING_STEPS);
 }
 
 #[test]
