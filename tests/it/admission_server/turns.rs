@@ -285,7 +285,8 @@ async fn large_reviews_do_not_wait_for_the_api_server() {
         tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap() })
     };
     let mut change = change("All");
-    change["padding"] = "x".repeat(100_000).into();
+    // Behind the kind and the operation, as in the reviews of API servers.
+    change["request"]["userInfo"] = json!({"username": "x".repeat(100_000)});
     let mut large = review();
     large["padding"] = "x".repeat(100_000).into();
 
