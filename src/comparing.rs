@@ -39,7 +39,7 @@ pub struct Asker<'a> {
 }
 
 impl Comparisons {
-    /// Returns permits for brief comparisons, beside those for what takes long. Whoever has one of `long` must not wait for
+    /// Returns permits for brief comparisons, beside those for what takes long. A task that has one of `long` must not wait for
     /// something that waits for a comparison.
     #[must_use]
     pub fn beside(long: Permits) -> Self {
