@@ -5,6 +5,7 @@ pub mod api;
 pub mod catalogue;
 pub mod changes;
 pub mod cli;
+pub mod comparing;
 pub mod connections;
 pub mod controller;
 pub mod embedded;

@@ -5,12 +5,14 @@
 //! objects already. This module does not call the Kubernetes API; `controller` does.
 
 pub mod certificates;
+mod draft;
 mod endpoints;
 mod history;
 mod intake;
 pub mod judge;
 mod limits;
 mod messages;
+mod response;
 mod review;
 pub mod server;
 mod unreadable;
@@ -23,7 +25,8 @@ use crate::catalogue::{Catalogue, Directory};
 pub use endpoints::ReceivingEndpoints;
 pub use history::{EventTypeId, SchemaHistory};
 pub use messages::Problem;
-pub use review::{Outcome, Reviewed, memory, review};
+pub use response::{Outcome, Reviewed};
+pub use review::{memory, review};
 
 /// The state of the cluster that reviews need. Cheap to clone; others keep it up to date.
 #[derive(Clone, Default)]

@@ -6,58 +6,20 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    api::{
-        GROUP, JsonPointer, PayloadPolicy, WebhookEndpoint, WebhookEvent, WebhookEventType,
-        without_managed_fields,
-    },
+    api::{GROUP, JsonPointer, WebhookEndpoint, WebhookEvent, WebhookEventType, without_managed_fields},
     plan::compatibility::KeptVersions,
     schema::{self, Effort},
 };
 
 use super::{
     Known,
+    draft::{Begun, Draft, Judged},
     judge::{self, Findings},
     messages::{self, Problem},
+    response::{Outcome, Reviewed, admission, answered, refusal, refused},
     unreadable::UnreadableReview,
-    wire::{Cause, Details, Outline, Request, Response, Review, ReviewResponse, Status, uid_of},
+    wire::{Outline, Request, Response, Review, Status, uid_of},
 };
-
-/// The outcome of a review, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
-#[strum(serialize_all = "lowercase")]
-pub enum Outcome {
-    /// Admitted without warnings.
-    Admitted,
-    /// Admitted with warnings.
-    Warned,
-    /// Refused.
-    Refused,
-    /// Not one of the kinds and operations that are validated: admitted.
-    Ignored,
-    /// The request cannot be read: refused.
-    Unreadable,
-}
-
-impl Outcome {
-    /// The label of metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// The response to a review, and its labels in metrics.
-#[derive(Debug)]
-pub struct Reviewed {
-    /// The response, an `AdmissionReview` as JSON.
-    pub answer: Vec<u8>,
-    /// The kind that was validated; `other` where none was.
-    pub kind: &'static str,
-    /// The outcome.
-    pub outcome: Outcome,
-    /// The policy of the event type, where the payload does not match its schema.
-    pub violated: Option<PayloadPolicy>,
-}
 
 /// Returns the memory that the review of a body takes at most, in bytes, besides the body.
 #[must_use]
@@ -74,23 +36,19 @@ pub fn memory(body: &[u8]) -> usize {
     tree + COPIES * body.len()
 }
 
-/// Whether the review of a body may compare two schemas, which takes longer than the body's size lets expect.
-#[must_use]
-pub fn may_compare(body: &[u8]) -> bool {
-    let contains = |text: &[u8]| body.windows(text.len()).any(|window| window == text);
-    contains(b"\"WebhookEventType\"") && contains(b"\"oldObject\":{")
-}
-
 /// Reviews a request of the API server. There is a response to any text, with the request's uid if it has one.
 #[must_use]
 pub fn review(body: &[u8], known: &Known) -> Reviewed {
-    review_within(body, known, &KeptVersions::default(), &Effort::full())
+    match begin(body, known, &Effort::full()) {
+        Begun::Done(reviewed) => reviewed,
+        Begun::Comparing(draft) => draft.assess(&KeptVersions::default()),
+    }
 }
 
-/// As [`review()`], within an effort. Where it is exceeded, the response says nothing. `kept` are the versions of the schema
-/// that a new one is compared with, besides the one before.
+/// Begins a review as [`review()`], within an effort. Where it is exceeded, what is returned says nothing. Comparisons of
+/// schemas are left to the caller.
 #[must_use]
-pub fn review_within(body: &[u8], known: &Known, kept: &KeptVersions, effort: &Effort) -> Reviewed {
+pub fn begin(body: &[u8], known: &Known, effort: &Effort) -> Begun {
     let request = match serde_json::from_slice::<Review<'_>>(body) {
         Ok(review) => review.request,
         Err(_) => {
@@ -102,7 +60,7 @@ pub fn review_within(body: &[u8], known: &Known, kept: &KeptVersions, effort: &E
                 message: messages::plain(&message, 500),
                 details: None,
             };
-            return answered("other", Outcome::Unreadable, refusal(uid_of(body), status));
+            return done("other", Outcome::Unreadable, refusal(uid_of(body), status));
         }
     };
     let is_ours =
@@ -118,16 +76,18 @@ pub fn review_within(body: &[u8], known: &Known, kept: &KeptVersions, effort: &E
         }
         "WebhookEventType" if is_ours && write => {
             review_object(request, known, "WebhookEventType", |object, before, known| {
-                judge::event_type(object, before, known, kept, effort)
+                judge::event_type(object, before, known, effort)
             })
         }
-        "WebhookEventType" if is_ours && request.operation == "DELETE" => review_deletion(request, known),
+        "WebhookEventType" if is_ours && request.operation == "DELETE" => {
+            Begun::Done(review_deletion(request, known))
+        }
         "WebhookEndpoint" if is_ours && write => {
             review_object(request, known, "WebhookEndpoint", |endpoint, _, known| {
                 judge::endpoint(endpoint, known)
             })
         }
-        _ => answered("other", Outcome::Ignored, admission(request.uid, Vec::new())),
+        _ => done("other", Outcome::Ignored, admission(request.uid, Vec::new())),
     }
 }
 
@@ -169,18 +129,18 @@ fn review_object<K: Reviewable>(
     known: &Known,
     kind: &'static str,
     judge: impl FnOnce(&K, Option<&K>, &Known) -> Findings,
-) -> Reviewed {
+) -> Begun {
     let text = request.object.map(|object| without_managed_fields(object.get()));
     // Before anything is built of it.
     if let Some(Err(violation)) = text.as_deref().map(schema::check_weight) {
         if text.as_deref().is_some_and(|text| Outline::is_exempt(text, request.old_object)) {
-            return answered(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
+            return done(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
         }
         let findings = Findings {
             problems: vec![Problem::of_payload(&JsonPointer::ROOT, &violation)],
             ..Findings::default()
         };
-        return refused(request, kind, findings);
+        return Begun::Done(refused(request.uid, request.name, kind, findings));
     }
     let read = |text: &str| serde_json::from_str::<K>(text);
     let object = match text.as_deref().map(read) {
@@ -191,7 +151,7 @@ fn review_object<K: Reviewable>(
                 _ => "the request has no object".to_owned(),
             };
             let findings = Findings { problems: vec![Problem::new("", why)], ..Findings::default() };
-            return refused(request, kind, findings);
+            return Begun::Done(refused(request.uid, request.name, kind, findings));
         }
     };
     // A deletion is never refused, nor a change of anything but the spec.
@@ -200,24 +160,23 @@ fn review_object<K: Reviewable>(
     let before = before.filter(|old| schema::check_weight(old).is_ok());
     let before = before.and_then(|old| read(&old).ok());
     if object.is_deleting() || before.as_ref().is_some_and(is_unchanged) {
-        return answered(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
+        return done(kind, Outcome::Ignored, admission(request.uid, Vec::new()));
     }
     let mut findings = judge(&object, before.as_ref(), known);
-    if let Some(unwatched) = judge::unwatched(known, object.namespace()) {
-        // Then no other warning matters.
-        findings.warnings = vec![unwatched];
-    } else {
-        let is_new = request.operation == "CREATE";
-        let warning = judge::connection_warning(known, object.connection(), is_new);
-        findings.warnings.splice(0..0, warning);
+    let comparison = findings.comparison.take();
+    let is_new = request.operation == "CREATE";
+    let judged = Judged {
+        uid: request.uid,
+        name: request.name,
+        kind,
+        findings,
+        unwatched: judge::unwatched(known, object.namespace()),
+        connection: judge::connection_warning(known, object.connection(), is_new),
+    };
+    match comparison {
+        None => Begun::Done(judged.end()),
+        Some(comparison) => Begun::Comparing(Box::new(Draft { judged, comparison: *comparison })),
     }
-    if !findings.problems.is_empty() {
-        return refused(request, kind, findings);
-    }
-    let warnings = messages::bounded(&findings.warnings);
-    let outcome = if warnings.is_empty() { Outcome::Admitted } else { Outcome::Warned };
-    let violated = findings.violated;
-    Reviewed { violated, ..answered(kind, outcome, admission(request.uid, warnings)) }
 }
 
 /// Reviews the deletion of an event type, which is never refused.
@@ -233,37 +192,8 @@ fn review_deletion(request: Request<'_>, known: &Known) -> Reviewed {
     answered(kind, outcome, admission(request.uid, warnings))
 }
 
-fn refused(request: Request<'_>, kind: &'static str, findings: Findings) -> Reviewed {
-    let Findings { problems, more, warnings, violated } = findings;
-    let all: Vec<_> = problems.into_iter().chain(more).collect();
-    let message = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    // kubectl prints the causes of an `Invalid`, one a line; other clients print the message.
-    let causes = all.into_iter().map(|problem| Cause {
-        reason: "FieldValueInvalid",
-        field: problem.printable_field(),
-        message: problem.message,
-    });
-    let details =
-        Details { name: request.name.unwrap_or_default(), group: GROUP, kind, causes: causes.collect() };
-    let status = Status { status: "Failure", code: 422, reason: "Invalid", message, details: Some(details) };
-    let mut response = refusal(request.uid, status);
-    response.warnings = messages::bounded(&warnings);
-    Reviewed { violated, ..answered(kind, Outcome::Refused, response) }
-}
-
-fn admission(uid: String, warnings: Vec<String>) -> Response {
-    Response { uid, allowed: true, status: None, warnings }
-}
-
-fn refusal(uid: String, status: Status) -> Response {
-    Response { uid, allowed: false, status: Some(status), warnings: Vec::new() }
-}
-
-fn answered(kind: &'static str, outcome: Outcome, response: Response) -> Reviewed {
-    let answer = ReviewResponse { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response };
-    // Only strings and numbers, so this does not fail. The API server would refuse an empty response.
-    let answer = serde_json::to_vec(&answer).unwrap_or_default();
-    Reviewed { answer, kind, outcome, violated: None }
+fn done(kind: &'static str, outcome: Outcome, response: Response) -> Begun {
+    Begun::Done(answered(kind, outcome, response))
 }
 
 #[cfg(test)]

@@ -31,20 +31,24 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
+    comparing::{Asker, Comparisons},
     connections::{self, Connection, HeadLimits, serve_http1},
     judging::{self, Panicked},
-    memory::{self, MemoryBudget},
-    plan::{compatibility::KeptVersions, revision::MAX_COMPARED},
+    memory::{self, MemoryBudget, MemoryPermit},
+    plan::revision::MAX_COMPARED,
+    schema::Effort,
     telemetry::AdmissionMetrics,
     turns::{Caller, Permit, Permits, Sender},
 };
 
 use super::{
-    Known, Outcome,
+    Known,
     certificates::ServingCertificate,
+    draft::{Begun, Draft},
     history,
     intake::{self, Intake},
-    review::{Reviewed, may_compare, review_within},
+    response::{Outcome, Reviewed},
+    review::begin,
     wire::namespace_of,
 };
 
@@ -64,6 +68,7 @@ const IDLE: Duration = Duration::from_secs(150);
 pub struct ReviewTurns {
     small: Permits,
     large: Permits,
+    comparisons: Comparisons,
     memory: MemoryBudget,
 }
 
@@ -72,7 +77,13 @@ impl ReviewTurns {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         let memory = MemoryBudget::new(memory::SMALL_TOTAL, limits.memory);
-        Self { small: Permits::new(limits.reviews), large: Permits::new(limits.large_reviews), memory }
+        Self {
+            small: Permits::new(limits.reviews),
+            large: Permits::new(limits.large_reviews),
+            // Not those of large reviews: who has one of them may wait for memory, which a review has while it compares.
+            comparisons: Comparisons::beside(Permits::new(limits.large_reviews)),
+            memory,
+        }
     }
 
     /// Takes the memory of another server of this process in place of `limits.memory`.
@@ -214,30 +225,70 @@ async fn validate(
     ([(header::CONTENT_TYPE, "application/json")], reviewed.answer).into_response()
 }
 
-/// Reviews a request: at once where that takes little, else on another thread.
+/// Reviews a request: at once where that takes little, else on another thread. Schemas are compared at the end, in turns of their
+/// own and without a permit for reviews.
 async fn reviewed(shared: &Shared, sender: Sender, body: Bytes) -> Result<Reviewed, Panicked> {
     let bytes = super::memory(&body);
+    let mut begun = None;
     // A small body can be a large tree, and would wait for the memory of others.
-    if body.len() <= judging::LARGE && bytes <= memory::SMALL && !may_compare(&body) {
+    if body.len() <= judging::LARGE && bytes <= memory::SMALL {
         let _permit = shared.turns.acquire_small(sender.caller(), &body).await;
         let _memory = shared.turns.memory.reserve(sender, bytes).await;
-        let kept = KeptVersions::default();
-        let reviewed = judging::briefly(|effort| review_within(&body, &shared.known, &kept, effort))?;
-        if let Some(reviewed) = reviewed {
-            return Ok(reviewed);
+        begun = judging::briefly(|effort| begin(&body, &shared.known, effort))?;
+    }
+    let (begun, memory) = match begun {
+        // What is compared is a copy of a part of the body.
+        Some(begun) => (begun, None),
+        None => {
+            let permit = shared.turns.acquire_large(sender.caller(), &body).await;
+            let memory = shared.turns.memory.reserve(sender, bytes).await;
+            let (known, body) = (shared.known.clone(), body.clone());
+            let review = move |effort: &Effort| (begin(&body, &known, effort), memory);
+            let (begun, memory) = judging::thoroughly(permit, review).await?;
+            // Small reviews do not wait for memory until somebody's turn to compare.
+            (begun, Some(memory).filter(|_| bytes > memory::SMALL))
+        }
+    };
+    match begun {
+        Begun::Done(reviewed) => Ok(reviewed),
+        Begun::Comparing(draft) => {
+            compared(shared, sender, &body, *draft, memory.map(|it| (it, bytes))).await
         }
     }
-    let permit = shared.turns.acquire_large(sender.caller(), &body).await;
-    let history = shared.known.history.as_ref();
-    let needed =
-        history.and_then(|history| Some((history, history::needed(&body, &shared.known.directory)?)));
+}
+
+/// Makes the comparisons of a review. `memory`: what is reserved for it, and how much that is.
+async fn compared(
+    shared: &Shared,
+    sender: Sender,
+    body: &[u8],
+    mut draft: Draft,
+    mut memory: Option<(MemoryPermit, usize)>,
+) -> Result<Reviewed, Panicked> {
+    let (namespace, comparisons) = (namespace_of(body), &shared.turns.comparisons);
+    let asker = Asker { caller: sender.caller(), namespace: &namespace };
+    if let Some(last) = draft.change().last() {
+        comparisons.step(asker, draft.change(), &last).await?;
+    }
+    let history = shared.known.history.as_ref().filter(|_| draft.change().needs_kept());
+    let needed = history.and_then(|history| Some((history, history::needed(body, &shared.known.directory)?)));
+    let Some((history, event_type)) = needed else { return Ok(draft.end()) };
+    // Reviews that wait for more than they have would wait for each other.
+    let of_review = memory.take().map_or(0, |(_, bytes)| bytes);
     // A page of a list is in memory beside what was read of it.
-    let of_history = if needed.is_some() { 2 * MAX_COMPARED } else { 0 };
-    let memory = shared.turns.memory.reserve(sender, bytes + of_history).await;
-    let kept = match needed {
-        Some((history, event_type)) => history.kept_versions(&event_type).await,
-        None => KeptVersions::default(),
-    };
-    let known = shared.known.clone();
-    judging::thoroughly((permit, memory), move |effort| review_within(&body, &known, &kept, effort)).await
+    let mut memory = shared.turns.memory.reserve(sender, of_review + 2 * MAX_COMPARED).await;
+    let kept = history.kept_versions(&event_type).await;
+    let of_kept: usize = kept.versions.iter().map(|(_, version)| version.schema.len()).sum();
+    memory.shrink(of_review + of_kept);
+    for (revision, version) in kept.versions {
+        if !draft.change().needs_kept() {
+            break;
+        }
+        let step = draft.change().kept(revision, version);
+        comparisons.step(asker, draft.change(), &step).await?;
+    }
+    if draft.change().needs_kept() {
+        draft.change().missing(&kept.missing);
+    }
+    Ok(draft.end())
 }

@@ -14,13 +14,14 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     api::{Adoption, Reason, SvixConnection},
     catalogue::Catalogue,
+    comparing::Comparisons,
     judging::{self, Panicked},
     memory::{MemoryBudget, MemoryPermit},
-    plan::{Cause, ReconcileError, claims},
+    plan::{Cause, ReconcileError, claims, revision::MAX_SCHEMA},
     schema::{Effort, Place},
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
-    turns::{Caller, Permits, Sender, heavy_tasks},
+    turns::{Caller, Permits, Sender, Share, Shares, heavy_tasks},
 };
 
 use super::{
@@ -40,6 +41,8 @@ use super::{
 /// How many schemas stay compiled: each takes about a hundred kilobytes, and all of them at most so many bytes.
 const COMPILED_SCHEMAS: usize = 32;
 const COMPILED_BYTES: usize = 24 * 1024 * 1024;
+/// Bytes of all kept versions together that are being compared.
+const KEPT_VERSIONS: usize = 16 * MAX_SCHEMA;
 /// How far apart objects that wait are woken once Svix responds again: each, and all of them at most.
 const APART: Duration = Duration::from_millis(2);
 const ALL_APART: Duration = Duration::from_secs(5);
@@ -126,6 +129,10 @@ pub struct Context<H: Host> {
     pub memory: MemoryBudget,
     /// Judgements that take long are made few at once, and namespaces take turns.
     pub judging: Permits,
+    /// The comparisons of schemas; those that take long have the permits of `judging`.
+    pub comparisons: Comparisons,
+    /// The memory of kept versions that are compared, in bytes of their text. [`Self::reserve_kept`] takes it.
+    kept: Shares,
     /// The connections in use.
     pub sessions: Sessions,
     /// Objects that exist and cannot be decoded.
@@ -139,6 +146,7 @@ pub struct Context<H: Host> {
 impl<H: Host> Context<H> {
     /// Returns a context that knows nothing yet.
     pub fn new(host: H, options: Options, metrics: Metrics) -> Self {
+        let judging = Permits::new(heavy_tasks());
         Self {
             queue: Queue::new(options.concurrency),
             sessions: Sessions::new(options.listed.clone()),
@@ -151,7 +159,9 @@ impl<H: Host> Context<H> {
             audits: Audits::default(),
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
-            judging: Permits::new(heavy_tasks()),
+            comparisons: Comparisons::beside(judging.clone()),
+            judging,
+            kept: Shares::new(KEPT_VERSIONS),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),
             seed: RandomState::new(),
@@ -162,6 +172,13 @@ impl<H: Host> Context<H> {
     pub async fn reserve(&self, object: &Object, bytes: usize) -> MemoryPermit {
         let sender = Sender::at(Caller::namespace(&object.key().namespace));
         self.memory.reserve(sender, bytes).await
+    }
+
+    /// Waits for the memory of a kept version of an event type, of the largest one until it is read: give back the rest of it then.
+    /// Who has it waits for a turn to compare and for nothing else, so it is free again in bounded time.
+    pub async fn reserve_kept(&self, object: &Object) -> Share {
+        let sender = Sender::at(Caller::namespace(object.namespace()));
+        self.kept.take(sender, MAX_SCHEMA).await
     }
 
     /// Forgets what is remembered of an object that does not exist any more.

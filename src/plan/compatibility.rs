@@ -5,22 +5,24 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     api::{
         ALLOW_BREAKING_ANNOTATION, Compatibility, CompatibilityAction, CompatibilityAgainst,
         CompatibilityLevel, JsonPointer, Reason, SvixConnectionSpec, WebhookEventType, annotation,
     },
-    schema::evolution::{self, Breaking, Change, Level, Obstruction, Rule, Side, Verdict, Version},
+    schema::evolution::{self, Breaking, Level, Obstruction, Rule, Side},
 };
 
 use super::{ReconcileError, digest::Digest, printable::controls_terminal};
 
+mod assess;
 mod kept;
 #[cfg(test)]
 mod tests;
 
+pub use assess::{Change, Step, assess_all, assess_declared};
 pub use kept::{KeptVersions, RevisionReader};
 
 /// Most changes and places that a message lists.
@@ -28,9 +30,6 @@ const MOST: usize = 3;
 
 /// Longest payload in a message, in characters.
 const LONGEST_PAYLOAD: usize = 200;
-
-/// Most comparisons of one change that may use up their steps; the rest is not decided then.
-const MOST_EXHAUSTED: usize = 4;
 
 /// Characters of the digest of a change.
 const DIGEST: usize = 12;
@@ -134,142 +133,6 @@ pub fn last_only(event_types: usize) -> String {
     )
 }
 
-/// Assesses the change from one declaration to another. `old` and `new` are their schemas; a declaration without one permits any
-/// payload.
-#[must_use]
-pub fn assess_declared(
-    (before, old): (&WebhookEventType, &Value),
-    (object, new): (&WebhookEventType, Option<&Value>),
-    kept: &KeptVersions,
-    policies: &[Policy],
-) -> Assessment {
-    let any = Value::Object(Map::new());
-    let old = Schema { value: old, format_assertion: before.spec.format_assertion() };
-    let new = Schema { value: new.unwrap_or(&any), format_assertion: object.spec.format_assertion() };
-    assess_all(Some(old), kept, new, policies, allowed(object))
-}
-
-/// Assesses a change of a schema. `last` is the schema that it replaces; `None`: there is none. `allowed` is the value of
-/// [`ALLOW_BREAKING_ANNOTATION`]: it permits the change from `last` as a whole, also where it breaks an earlier version.
-/// The work is bounded whatever the schemas are, and takes too long for a thread that serves others.
-#[must_use]
-pub fn assess_all(
-    last: Option<Schema<'_>>,
-    kept: &KeptVersions,
-    new: Schema<'_>,
-    policies: &[Policy],
-    allowed: Option<&str>,
-) -> Assessment {
-    if policies.is_empty() || last == Some(new) {
-        return Assessment::Compatible;
-    }
-    let new_version = match Version::new(new.value, new.format_assertion) {
-        Ok(version) => version,
-        // What is invalid is refused elsewhere, with a better message.
-        Err(_) => return Assessment::Compatible,
-    };
-    let digest = digest(last.map_or(&Value::Null, |last| last.value), new.value);
-    let mut review = Review { new: &new_version, digest, allowed, exhausted: 0, warning: None };
-    if let Some(last) = last
-        && let Err(refusal) = review.compare(last, None, policies)
-    {
-        return Assessment::Refuse(refusal);
-    }
-    let of_all: Vec<_> =
-        policies.iter().copied().filter(|policy| policy.against == CompatibilityAgainst::All).collect();
-    if !of_all.is_empty() {
-        for (number, version) in &kept.versions {
-            let Ok(value) = serde_json::from_str(&version.schema) else {
-                review.warn(|| {
-                    format!("not decided whether the schema breaks revision {number}, which cannot be read")
-                });
-                continue;
-            };
-            let old = Schema { value: &value, format_assertion: version.format_assertion };
-            if old == new || Some(old) == last {
-                continue;
-            }
-            if let Err(refusal) = review.compare(old, Some(*number), &of_all) {
-                return Assessment::Refuse(refusal);
-            }
-        }
-        if !kept.missing.is_empty() {
-            review.warn(|| {
-                let missing = kept.missing.join("; ");
-                format!("not decided whether the schema breaks every version that is kept: {missing}")
-            });
-        }
-    }
-    review.warning.map_or(Assessment::Compatible, Assessment::Warn)
-}
-
-/// A change that is being assessed.
-struct Review<'a> {
-    new: &'a Version<'a>,
-    /// The digest of the change.
-    digest: String,
-    allowed: Option<&'a str>,
-    /// How many comparisons used up their steps.
-    exhausted: usize,
-    /// The first of what is to be reported.
-    warning: Option<String>,
-}
-
-impl Review<'_> {
-    /// Compares with one version: the revision with this number, or what is replaced. Returns the refusal, if it breaks
-    /// what is enforced.
-    fn compare(&mut self, old: Schema<'_>, revision: Option<i64>, policies: &[Policy]) -> Result<(), String> {
-        if self.exhausted >= MOST_EXHAUSTED {
-            self.warn(|| {
-                "not decided whether the schema breaks compatibility: the schemas are too large".to_owned()
-            });
-            return Ok(());
-        }
-        let old_version = match Version::new(old.value, old.format_assertion) {
-            Ok(version) => version,
-            Err(error) => {
-                let old = revision.map_or("the old schema".to_owned(), |number| format!("revision {number}"));
-                self.warn(|| {
-                    format!(
-                        "not decided whether the change of the schema breaks receivers: {old} cannot be used: {error}"
-                    )
-                });
-                return Ok(());
-            }
-        };
-        for policy in policies {
-            let message = match evolution::compare(&old_version, self.new, policy.level) {
-                Verdict::Safe => continue,
-                Verdict::NotDecided { places } => {
-                    self.exhausted += usize::from(places.contains(&Obstruction::Steps));
-                    self.warn(|| not_decided(policy.level, revision, &places));
-                    continue;
-                }
-                Verdict::Breaking(breaking) => breaks(policy.level, revision, &breaking),
-                Verdict::Empty => "the new schema permits no payload at all".to_owned(),
-            };
-            match (policy.action, approval(self.allowed, &self.digest)) {
-                (CompatibilityAction::Warn, _) => self.warn(|| message),
-                (CompatibilityAction::Enforce, Some(reason)) => {
-                    self.warn(|| format!("{message}; {ALLOW_BREAKING_ANNOTATION} permits it: {reason}"));
-                }
-                (CompatibilityAction::Enforce, None) => {
-                    return Err(format!(
-                        "{message}. Change the schema, or permit this one change with the annotation \
-                         {ALLOW_BREAKING_ANNOTATION}: \"{} <reason>\"",
-                        self.digest
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn warn(&mut self, warning: impl FnOnce() -> String) {
-        self.warning.get_or_insert_with(warning);
-    }
-}
-
 /// The annotation that lets one change through.
 #[must_use]
 pub fn allowed(object: &WebhookEventType) -> Option<&str> {
@@ -314,7 +177,7 @@ fn breaks(level: Level, revision: Option<i64>, breaking: &Breaking) -> String {
 }
 
 /// Writing to a string does not fail.
-fn describe(Change { payload, old, new }: &Change, message: &mut String) {
+fn describe(evolution::Change { payload, old, new }: &evolution::Change, message: &mut String) {
     let place = if payload.is_empty() { "/" } else { payload };
     let rule = |rule: &Option<Rule>| match rule {
         Some(Rule { pointer, keyword, value }) => {

@@ -6,11 +6,14 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
-use crate::schema::evolution::{self, Level, Verdict, Version};
+use crate::schema::evolution::Level;
 
 use super::digest::Digest;
+
+mod compare;
+
+pub use compare::{Compared, Pair, worst};
 
 /// The label of a revision with the uid of its event type.
 pub const EVENT_TYPE_UID_LABEL: &str = "svix-operator.dev/event-type-uid";
@@ -158,47 +161,6 @@ pub fn name(object: &str, uid: &str, digest: &str) -> String {
     let prefix: String = object.chars().take(LONGEST_NAME - HASH - 1).collect();
     // A part of a name ends with a letter or a digit.
     format!("{}-{}", prefix.trim_end_matches(['-', '.']), &hash[..HASH])
-}
-
-/// Compares a version with the one before. Of several levels, the worst verdict counts. The work is bounded, and takes
-/// too long for a thread that serves others.
-#[must_use]
-pub fn compare(old: &Published, new: &Published, levels: &[Level]) -> Comparison {
-    let value = |published: &Published| serde_json::from_str::<Value>(&published.schema).ok();
-    let (Some(old_schema), Some(new_schema)) = (value(old), value(new)) else {
-        return Comparison::without_level(ComparisonResult::NotCompared);
-    };
-    let (Ok(old), Ok(new)) =
-        (Version::new(&old_schema, old.format_assertion), Version::new(&new_schema, new.format_assertion))
-    else {
-        return Comparison::without_level(ComparisonResult::NotCompared);
-    };
-    let compared = levels.iter().map(|&level| {
-        let result = match evolution::compare(&old, &new, level) {
-            Verdict::Safe => ComparisonResult::Safe,
-            Verdict::Breaking(_) => ComparisonResult::Breaking,
-            Verdict::Empty => ComparisonResult::Empty,
-            Verdict::NotDecided { .. } => ComparisonResult::NotDecided,
-        };
-        Comparison { result, level: Some(level) }
-    });
-    // Of equals, the first one stays.
-    let worst = compared.reduce(
-        |worst, next| {
-            if severity(next.result) > severity(worst.result) { next } else { worst }
-        },
-    );
-    worst.unwrap_or(Comparison::without_level(ComparisonResult::NotCompared))
-}
-
-fn severity(result: ComparisonResult) -> u8 {
-    match result {
-        ComparisonResult::First | ComparisonResult::NotCompared => 0,
-        ComparisonResult::Safe => 1,
-        ComparisonResult::NotDecided => 2,
-        ComparisonResult::Breaking => 3,
-        ComparisonResult::Empty => 4,
-    }
 }
 
 #[cfg(test)]

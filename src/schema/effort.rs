@@ -13,17 +13,29 @@ pub(super) const MAX_FINDING_STEPS: u64 = MAX_STEPS / 4;
 pub(super) const FEW_FINDING_STEPS: u64 = 1_000_000;
 /// Steps of a judgement that takes less than a millisecond.
 const BRIEF_STEPS: u64 = 50_000;
-/// Most steps of finding out how the parts of a schema refer to each other: a schema that takes more is too intricate.
-const MAX_REFERENCE_STEPS: usize = 5_000_000;
-/// As many take less than a millisecond.
-const BRIEF_REFERENCE_STEPS: usize = 20_000;
 /// Largest programs of all patterns of a schema together, in ranges of characters.
 pub(super) const MAX_PATTERN_SIZE: usize = 1_000_000;
-/// As large ones are compiled in about a millisecond.
-const BRIEF_PATTERN_SIZE: usize = 2_000;
-/// Most values of a schema that is compiled in about a millisecond: about so many bytes of text.
-const BRIEF_SCHEMA_VALUES: usize = 1_000;
+/// Most values of a schema that is compiled in about a millisecond have about so many bytes of text.
 const BRIEF_SCHEMA_BYTES: usize = 16 * 1024;
+
+/// The work of compiling a schema.
+#[derive(Debug)]
+struct Compiling {
+    /// Most values of the schema.
+    values: usize,
+    /// Most steps of finding out how the parts of the schema refer to each other.
+    reference_steps: usize,
+    /// Largest programs of all patterns together, in ranges of characters.
+    pattern_size: usize,
+}
+
+/// A schema that takes more is too intricate.
+const FULL: Compiling =
+    Compiling { values: usize::MAX, reference_steps: 5_000_000, pattern_size: MAX_PATTERN_SIZE };
+/// About a millisecond.
+const BRIEF: Compiling = Compiling { values: 1_000, reference_steps: 20_000, pattern_size: 2_000 };
+/// A few milliseconds: all of GitHub's schemas, whose versions are compared.
+const SMALL: Compiling = Compiling { values: 5_000, reference_steps: 100_000, pattern_size: 5_000 };
 
 /// The work that judging may take: of all payloads of one request or object together.
 ///
@@ -37,6 +49,7 @@ const BRIEF_SCHEMA_BYTES: usize = 16 * 1024;
 pub struct Effort {
     judging: Cell<u64>,
     finding: Cell<u64>,
+    compiling: &'static Compiling,
     is_brief: bool,
     is_exceeded: Cell<bool>,
 }
@@ -45,24 +58,31 @@ impl Effort {
     /// As much as the payloads of one request or object may take.
     #[must_use]
     pub fn full() -> Self {
-        Self::new(MAX_STEPS, FEW_FINDING_STEPS + 2 * MAX_FINDING_STEPS, false)
+        Self::new(MAX_STEPS, FEW_FINDING_STEPS + 2 * MAX_FINDING_STEPS, &FULL)
     }
 
     /// As much as may be done on a thread that others wait for.
     #[must_use]
     pub fn brief() -> Self {
-        Self::new(BRIEF_STEPS, BRIEF_STEPS, true)
+        Self::new(BRIEF_STEPS, BRIEF_STEPS, &BRIEF)
+    }
+
+    /// As much as compiling a schema may take where others wait for a few milliseconds at most.
+    #[must_use]
+    pub fn small() -> Self {
+        Self::new(BRIEF_STEPS, BRIEF_STEPS, &SMALL)
     }
 
     /// So many steps of finding out whether payloads match, and as many of what is wrong with them. For measurements and tests.
     #[must_use]
     pub fn of(steps: u64) -> Self {
-        Self::new(steps, steps, false)
+        Self::new(steps, steps, &FULL)
     }
 
-    fn new(judging: u64, finding: u64, is_brief: bool) -> Self {
+    fn new(judging: u64, finding: u64, compiling: &'static Compiling) -> Self {
+        let is_brief = compiling.values < usize::MAX;
         let (judging, finding) = (Cell::new(judging), Cell::new(finding));
-        Self { judging, finding, is_brief, is_exceeded: Cell::new(false) }
+        Self { judging, finding, compiling, is_brief, is_exceeded: Cell::new(false) }
     }
 
     /// Whether a judgement was given up, or a schema was not compiled, since that would have taken more.
@@ -83,17 +103,17 @@ impl Effort {
 
     /// Most values of a schema.
     pub(super) fn schema_values(&self) -> usize {
-        if self.is_brief { BRIEF_SCHEMA_VALUES } else { usize::MAX }
+        self.compiling.values
     }
 
     /// Most steps of finding out how the parts of a schema refer to each other.
     pub(super) fn reference_steps(&self) -> usize {
-        if self.is_brief { BRIEF_REFERENCE_STEPS } else { MAX_REFERENCE_STEPS }
+        self.compiling.reference_steps
     }
 
     /// Largest programs of all patterns of a schema together, in ranges of characters.
     pub(super) fn pattern_size(&self) -> usize {
-        if self.is_brief { BRIEF_PATTERN_SIZE } else { MAX_PATTERN_SIZE }
+        self.compiling.pattern_size
     }
 
     pub(super) fn exceed(&self) {

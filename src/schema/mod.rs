@@ -103,6 +103,15 @@ impl Compiled {
         format_assertion: bool,
         effort: &Effort,
     ) -> Result<Self, InvalidSchema> {
+        Self::with_document(schema, format_assertion, effort).map(|(compiled, _)| compiled)
+    }
+
+    /// As [`Self::new_within`]. Returns the document that the schema was read into, too.
+    fn with_document<'a>(
+        schema: &'a Value,
+        format_assertion: bool,
+        effort: &Effort,
+    ) -> Result<(Self, Document<'a>), InvalidSchema> {
         let compiled = Self::compile(schema, format_assertion, effort);
         // It may be the bound of a brief effort, and finding an error again takes little.
         if effort.is_brief() && matches!(compiled, Err(InvalidSchema::Limit { .. })) {
@@ -111,12 +120,7 @@ impl Compiled {
         compiled
     }
 
-    fn compile(schema: &Value, format_assertion: bool, effort: &Effort) -> Result<Self, InvalidSchema> {
-        Self::with_document(schema, format_assertion, effort).map(|(compiled, _)| compiled)
-    }
-
-    /// Compiles a schema, and returns the document that it was read into, too.
-    fn with_document<'a>(
+    fn compile<'a>(
         schema: &'a Value,
         format_assertion: bool,
         effort: &Effort,
@@ -125,6 +129,10 @@ impl Compiled {
             return Err(error::beyond("too large to be compiled at once"));
         }
         let is_large = limits::check(schema)?;
+        if effort.is_brief() && is_large {
+            // It would wait for other large ones.
+            return Err(error::beyond("too large to be compiled at once"));
+        }
         let _large = is_large.then(exclusive::enter);
         let document = Document::read(schema, draft(schema)?)?;
         let deepest = work::deepest_payload(&document, effort.reference_steps())?;
@@ -148,15 +156,15 @@ impl Compiled {
         self.patterns.memory()
     }
 
-    /// Whether a payload matches the schema, and the steps of finding out. Cheaper than [`Compiled::violations`] for one that
-    /// does not.
-    fn permits(&self, payload: &Value) -> (bool, u64) {
+    /// Whether a payload matches the schema, and the steps of finding out: more than `most` where that is not known, which
+    /// counts as no match. Cheaper than [`Compiled::violations`] for a payload that does not match.
+    fn permits(&self, payload: &Value, most: u64) -> (bool, u64) {
         if size::deeper_than(payload, self.deepest).is_some() {
             return (false, 0);
         }
-        let meter = Meter::new(MAX_STEPS, self.weights);
+        let meter = Meter::new(most, self.weights);
         let permits = meter.run(|| self.validator.is_valid(Instance { value: payload, meter: &meter }));
-        (permits == Some(true), meter.spent())
+        (permits == Some(true), if permits.is_some() { meter.spent() } else { most + 1 })
     }
 
     /// Returns how a payload violates the schema: the first violations, and the number of further ones. Empty: it

@@ -9,7 +9,6 @@ use crate::{
     },
     engine::{Kind, ObjectKey},
     manifests::{Loaded, Located},
-    plan::compatibility::KeptVersions,
     schema::Effort,
 };
 
@@ -21,10 +20,7 @@ pub(super) fn check(loaded: &Loaded, known: &Known) -> Vec<Unplaced> {
     let knows_connections = !loaded.connections.is_empty() && !loaded.may_lack(Kind::Connection.as_str());
     let context = Context { known, knows_connections };
     let mut findings = context.all(&loaded.event_types, |object| {
-        (
-            judge::event_type(object, None, known, &KeptVersions::default(), &Effort::full()),
-            object.connection_name(),
-        )
+        (judge::event_type(object, None, known, &Effort::full()), object.connection_name())
     });
     findings.extend(
         context.all(&loaded.endpoints, |object| (judge::endpoint(object, known), object.connection_name())),
@@ -56,7 +52,7 @@ impl Context<'_> {
     }
 
     fn unplaced(&self, key: &ObjectKey, findings: Findings, connection: &str) -> Vec<Unplaced> {
-        let Findings { problems, more, warnings, violated: _ } = findings;
+        let Findings { problems, more, warnings, violated: _, comparison: _ } = findings;
         let no_connection = self
             .knows_connections
             .then(|| judge::connection_warning(self.known, connection, true))

@@ -56,10 +56,18 @@ impl Server {
     }
 
     async fn start_with(bundle: &CertificateBundle, limits: Limits, turns: ReviewTurns) -> Self {
+        Self::start_knowing(bundle, limits, turns, Known::default()).await
+    }
+
+    async fn start_knowing(
+        bundle: &CertificateBundle,
+        limits: Limits,
+        turns: ReviewTurns,
+        known: Known,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (certificate, known, stop) =
-            (ServingCertificate::default(), Known::default(), CancellationToken::new());
+        let (certificate, stop) = (ServingCertificate::default(), CancellationToken::new());
         certificate.replace(bundle.pair().unwrap());
         let metrics = Metrics::default().admission();
         let parts = (certificate.clone(), known.clone(), stop.clone());

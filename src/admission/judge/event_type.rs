@@ -6,23 +6,23 @@ use crate::{
     admission::{Known, messages::Problem},
     api::{EventTypeNames, JsonPointer, SvixConnectionSpec, WebhookEventType},
     plan::{
-        compatibility::{self, Assessment, KeptVersions},
+        compatibility::{self, Change},
         event_type, ids,
         schema_source::{self, Source},
     },
     schema::Effort,
 };
 
-use super::{Findings, receivers};
+use super::{Comparison, Findings, receivers};
 
 /// Validates an event type before it is stored. A schema in a ConfigMap is left to the operator: it changes without this
-/// object. `before` is the object that it replaces, `kept` the versions of its schema that are kept. Where the effort is exceeded, the findings say nothing.
+/// object. `before` is the object that it replaces; the comparison of both schemas is left to the caller, as [`Findings::comparison`].
+/// Where the effort is exceeded, the findings say nothing.
 #[must_use]
 pub fn event_type(
     object: &WebhookEventType,
     before: Option<&WebhookEventType>,
     known: &Known,
-    kept: &KeptVersions,
     effort: &Effort,
 ) -> Findings {
     let mut findings = Findings::default();
@@ -35,39 +35,36 @@ pub fn event_type(
         findings.problem(field, message);
     }
     findings.problems.extend(event_type::check_description(object).err().map(Problem::from));
-    let mut of_schema = Vec::new();
+    let (mut of_schema, mut declared) = (Vec::new(), None);
     match schema_source::schema_text(object) {
         Ok(Source::Inline(schema)) => {
             let schema = schema.to_value();
             of_schema = schema_source::warnings(object, &schema);
             match schema_source::validate_all(object, schema, effort) {
                 // Payloads are validated by its own draft all the same, so the object is of use where nothing is written.
-                Ok((schema, _)) => {
+                Ok((schema, examples)) => {
                     let error = schema_source::check_draft7(&schema_source::field(object), &schema).err();
                     findings.warnings.extend(error.map(Problem::from));
+                    declared = Some(Some(event_type::with_examples(schema, examples)));
                 }
                 Err((first, others)) => {
                     findings.problems.extend([first].into_iter().chain(others).map(Problem::from));
                 }
             }
         }
-        Ok(Source::None | Source::ConfigMap(_)) => {}
+        Ok(Source::None) => declared = Some(None),
+        Ok(Source::ConfigMap(_)) => {}
         Err(error) => findings.problems.push(error.into()),
     }
     let before = before.filter(|_| findings.problems.is_empty());
     let spec = known.directory.connection(connection);
-    match before.map(|before| assess_change(before, object, spec.as_deref(), kept)) {
-        None | Some(Assessment::Compatible) => {}
-        Some(Assessment::Warn(message)) => {
-            let field = schema_source::field(object);
-            findings.warnings.push(Problem::new(field.clone(), message));
-            findings.warnings.extend(receivers::problem(receivers::of(object, known).as_ref(), field));
-        }
-        Some(Assessment::Refuse(message)) => {
-            let field = schema_source::field(object);
-            findings.problem(field.clone(), message);
-            findings.problems.extend(receivers::problem(receivers::of(object, known).as_ref(), field));
-        }
+    if let (Some(before), Some(new)) = (before, &declared)
+        && let Some(change) = change(before, (object, new.as_ref()), spec.as_deref(), effort)
+    {
+        let field = schema_source::field(object);
+        let receivers = receivers::problem(receivers::of(object, known).as_ref(), field.clone());
+        findings.comparison =
+            Some(Box::new(Comparison { change, field, receivers, place: findings.warnings.len() }));
     }
     if let Some(before) = before {
         findings.warnings.extend(receivers::leaving(before, object, known));
@@ -95,33 +92,20 @@ pub fn event_type(
     findings
 }
 
-/// Assesses the change from one object to another. The operator compares with what Svix has, which may be something else; a
-/// schema in a ConfigMap is left to it.
-fn assess_change(
+/// Begins to assess the change from one object to another, of which the schema is known. The operator compares with what Svix has,
+/// which may be something else; a schema in a ConfigMap is left to it.
+fn change(
     before: &WebhookEventType,
-    object: &WebhookEventType,
+    (object, new): (&WebhookEventType, Option<&Value>),
     connection: Option<&SvixConnectionSpec>,
-    kept: &KeptVersions,
-) -> Assessment {
+    effort: &Effort,
+) -> Option<Change> {
     let policies = compatibility::policies(object, connection);
     if policies.is_empty() {
-        return Assessment::Compatible;
+        return None;
     }
-    let (Some(Some(old)), Some(new)) = (schema_of(before), schema_of(object)) else {
-        return Assessment::Compatible;
-    };
-    compatibility::assess_declared((before, &old), (object, new.as_ref()), kept, &policies)
-}
-
-/// Returns the schema as the operator writes it, with the examples; `None`: it is not known here; `Some(None)`: none is
-/// declared.
-fn schema_of(object: &WebhookEventType) -> Option<Option<Value>> {
-    match schema_source::schema_text(object).ok()? {
-        Source::None => Some(None),
-        Source::ConfigMap(_) => None,
-        Source::Inline(schema) => {
-            let (schema, examples) = schema_source::validate(object, schema.to_value()).ok()?;
-            Some(Some(event_type::with_examples(schema, examples)))
-        }
-    }
+    let Ok(Source::Inline(old)) = schema_source::schema_text(before) else { return None };
+    let (old, examples) = schema_source::validate_within(before, old.to_value(), effort).ok()?;
+    let old = event_type::with_examples(old, examples);
+    Change::declared((before, &old), (object, new), &policies)
 }

@@ -11,6 +11,7 @@ use crate::{
     api::{JsonPointer, PayloadPolicy, Violation},
     plan::{
         access::{self, Declares},
+        compatibility::{Assessment, Change},
         ids, suggest,
     },
 };
@@ -33,9 +34,41 @@ pub struct Findings {
     pub warnings: Vec<Problem>,
     /// The policy for the payload, where it does not match its schema.
     pub violated: Option<PayloadPolicy>,
+    /// The comparison of two schemas that is still to be made, with [`Comparison::change`]. There are no problems then.
+    pub comparison: Option<Box<Comparison>>,
+}
+
+/// The comparison of the schema of an object with the one before, and where its result goes.
+#[derive(Debug)]
+pub struct Comparison {
+    /// What is compared.
+    pub change: Change,
+    /// The field of the new schema.
+    field: JsonPointer,
+    /// The endpoints that receive the events.
+    receivers: Option<Problem>,
+    /// How many warnings come before one about the change.
+    place: usize,
 }
 
 impl Findings {
+    /// Adds what follows from a comparison.
+    pub fn compared(&mut self, comparison: Comparison) {
+        let Comparison { change, field, receivers, place } = comparison;
+        match change.end() {
+            Assessment::Compatible => {}
+            Assessment::Warn(message) => {
+                let found = [Problem::new(field, message)].into_iter().chain(receivers);
+                let place = place.min(self.warnings.len());
+                self.warnings.splice(place..place, found);
+            }
+            Assessment::Refuse(message) => {
+                self.problem(field, message);
+                self.problems.extend(receivers);
+            }
+        }
+    }
+
     fn problem(&mut self, field: impl Into<JsonPointer>, message: impl Display) {
         self.problems.push(Problem::new(field, message));
     }

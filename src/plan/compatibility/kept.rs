@@ -67,6 +67,18 @@ impl RevisionReader {
         self.read.push((revision, published));
     }
 
+    /// As [`add`](Self::add), for a caller that compares with one version before it reads the next: returns the version, which is not
+    /// kept here, with the number of its revision.
+    pub fn pass(&mut self, published: Option<Published>) -> Option<(i64, Published)> {
+        let Some(published) = published else {
+            self.add(None);
+            return None;
+        };
+        let revision = self.rest.pop()?;
+        self.bytes += published.schema.len();
+        Some((revision.number, published))
+    }
+
     /// Returns the versions that were read, and why others were not.
     #[must_use]
     pub fn into_kept(self) -> KeptVersions {
@@ -137,6 +149,26 @@ mod tests {
 
         assert_eq!(asked, [3, 1]);
         assert_eq!(reader.into_kept().missing, ["the schema of revision 2 is not kept"]);
+    }
+
+    #[test]
+    fn versions_that_are_passed_on_count_as_read() {
+        let mut reader = RevisionReader::new((1..=4).map(revision).collect());
+        let bytes = |number| if number == 3 { MAX_COMPARED } else { 1 };
+
+        let mut passed = Vec::new();
+        while let Some(number) = reader.next_revision().map(|revision| revision.number) {
+            let published = of_bytes(bytes(number)).filter(|_| number != 4);
+            passed.extend(reader.pass(published).map(|(number, _)| number));
+        }
+
+        assert_eq!(passed, [3], "it reaches the bound");
+        let kept = reader.into_kept();
+        assert_eq!(kept.versions, []);
+        assert_eq!(
+            kept.missing,
+            ["the schema of revision 4 is not kept", "revision 2 and older ones are too large together"]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -109,6 +109,11 @@ fn names_differ_by_owner_and_content() {
 
 fn published(schema: &Value) -> Published {
     Published { schema: schema.to_string(), format_assertion: true }
+}
+
+fn compare(old: &Published, new: &Published, levels: &[Level]) -> Comparison {
+    let pair = Pair { old: old.clone().into(), new: new.clone().into(), known: Vec::new() };
+    worst(levels.iter().map(|level| (*level, pair.compare(*level))))
 }
 
 #[test]

@@ -19,6 +19,19 @@ pub enum Level {
     Full,
 }
 
+impl Level {
+    /// The levels of which this one consists, each of which is compared alone.
+    #[must_use]
+    pub fn parts(self) -> &'static [Self] {
+        match self {
+            Self::ConsumerSafe => &[Self::ConsumerSafe],
+            Self::Strict => &[Self::Strict],
+            Self::Backward => &[Self::Backward],
+            Self::Full => &[Self::ConsumerSafe, Self::Backward],
+        }
+    }
+}
+
 /// One of the two versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::Display)]
 #[strum(serialize_all = "lowercase")]
@@ -43,6 +56,23 @@ pub enum Verdict {
     },
     /// The new schema permits no payload at all.
     Empty,
+}
+
+impl Verdict {
+    /// Returns the verdict of several [parts](Level::parts) from the one of those before, if there were any, and of the next.
+    #[must_use]
+    pub fn of_parts(before: Option<Self>, next: Self) -> Self {
+        match (before, next) {
+            (Some(before @ Self::NotDecided { .. }), Self::Safe) => before,
+            (_, next) => next,
+        }
+    }
+
+    /// Whether it is the verdict of the whole level, whatever follows from its other parts.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Breaking(_) | Self::Empty)
+    }
 }
 
 /// A payload that breaks.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::read::Source;
-use crate::schema::{Compiled, Effort, InvalidSchema, document::Document};
+use super::{budget::Budget, read::Source};
+use crate::schema::{Compiled, Effort, InvalidSchema, MAX_STEPS, document::Document};
 
 /// A schema that can be compared with another.
 pub struct Version<'a> {
@@ -17,19 +17,30 @@ pub struct Version<'a> {
 impl<'a> Version<'a> {
     /// Compiles a schema. `format_assertion`: whether formats and content encodings are enforced, or annotations.
     pub fn new(schema: &'a Value, format_assertion: bool) -> Result<Self, InvalidSchema> {
-        let (compiled, document) = Compiled::with_document(schema, format_assertion, &Effort::full())?;
+        Self::new_within(schema, format_assertion, &Effort::full())
+    }
+
+    /// As [`Self::new`], if that takes no more than the effort. Otherwise it is exceeded, and the error says nothing of the
+    /// schema.
+    pub fn new_within(
+        schema: &'a Value,
+        format_assertion: bool,
+        effort: &Effort,
+    ) -> Result<Self, InvalidSchema> {
+        let (compiled, document) = Compiled::with_document(schema, format_assertion, effort)?;
         Ok(Self { schema, format_assertion, compiled, document })
     }
 
     /// Whether a payload matches the schema as it is written.
     #[must_use]
     pub fn permits(&self, payload: &Value) -> bool {
-        self.compiled.permits(payload).0
+        self.compiled.permits(payload, MAX_STEPS).0
     }
 
-    /// The same, with the steps of finding out.
-    pub(super) fn permits_counted(&self, payload: &Value) -> (bool, u64) {
-        self.compiled.permits(payload)
+    /// As [`Self::permits`], within a budget; `None` where it is exceeded.
+    pub(super) fn permits_within(&self, payload: &Value, budget: &mut Budget) -> Option<bool> {
+        let (permits, steps) = self.compiled.permits(payload, budget.left());
+        budget.spend(steps).then_some(permits)
     }
 
     /// What is needed to read the schema into a model.

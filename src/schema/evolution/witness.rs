@@ -2,14 +2,12 @@
 
 use serde_json::Value;
 
-use super::{constants::weight, model::NodeId, solve::Solver, version::Version};
+use super::{budget::Budget, constants::weight, model::NodeId, solve::Solver, version::Version};
 
 /// Most payloads that are tried while one is made small.
 const MAX_TRIES: usize = 300;
-/// Most steps of these payloads, each of which is copied.
+/// Most steps of these payloads, each of which is copied. What the validators take is counted apart.
 const MAX_STEPS: u64 = 200_000;
-/// Steps of the two validators from which on a payload is not made smaller: references can make each judgement expensive.
-pub(super) const MAX_JUDGED: u64 = 10_000_000;
 
 /// A search for a payload.
 pub(super) struct Search<'s, 'm, 'v> {
@@ -20,8 +18,8 @@ pub(super) struct Search<'s, 'm, 'v> {
     pub refuses: &'v Version<'v>,
     /// The same side with its closed objects opened, if it is compared so.
     pub opened: Option<NodeId>,
-    /// The steps of the validators.
-    pub judged: u64,
+    /// The steps of the validators. Where they are used up, no further payload is one that is searched for.
+    pub judging: Budget,
 }
 
 /// A part of a payload, by the positions of members and elements from the root.
@@ -36,15 +34,14 @@ enum Edit {
 impl Search<'_, '_, '_> {
     /// Whether a payload is what is searched for.
     pub fn is_witness(&mut self, payload: &Value) -> bool {
-        self.judge(self.permits, payload)
-            && !self.judge(self.refuses, payload)
+        self.is_permitted(self.permits, payload) == Some(true)
+            && self.is_permitted(self.refuses, payload) == Some(false)
             && self.opened.is_none_or(|opened| self.solver.meets(&[(opened, false)], payload) == Some(true))
     }
 
-    fn judge(&mut self, version: &Version<'_>, payload: &Value) -> bool {
-        let (permits, steps) = version.permits_counted(payload);
-        self.judged += steps;
-        permits
+    /// Whether a version permits a payload; `None` where the steps of the validators are used up.
+    pub fn is_permitted(&mut self, version: &Version<'_>, payload: &Value) -> Option<bool> {
+        version.permits_within(payload, &mut self.judging)
     }
 
     /// Makes a payload small, part by part, as far as that takes little.
@@ -59,7 +56,7 @@ impl Search<'_, '_, '_> {
             while let Some(edit) = edits.get(next) {
                 tries += 1;
                 steps += size;
-                if tries > MAX_TRIES || steps > MAX_STEPS || self.judged > MAX_JUDGED {
+                if tries > MAX_TRIES || steps > MAX_STEPS || self.judging.is_exceeded() {
                     return payload;
                 }
                 let Some(undo) = edit.apply(&mut payload) else { return payload };

@@ -1,6 +1,13 @@
 //! Who waits for whom: memory, threads and turns of reviews.
 
-use svix_operator::turns::{Caller, Sender};
+use std::{pin::Pin, sync::Arc};
+
+use svix_operator::{
+    admission::{EventTypeId, SchemaHistory},
+    plan::compatibility::KeptVersions,
+    turns::{Caller, Sender},
+};
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -192,4 +199,103 @@ async fn small_reviews_do_not_wait_for_the_memory_of_large_ones() {
     assert_eq!(small.expect("it does not wait").unwrap(), 200);
     assert_eq!(turns.without_turn(), Duration::ZERO, "what is large does not count for /readyz");
     heavy.iter().for_each(JoinHandle::abort);
+}
+
+/// A change of a schema from `integer` to `number`, which breaks.
+fn change(against: &str) -> Value {
+    let object = |kind: &str| {
+        json!({
+            "apiVersion": "svix-operator.dev/v1alpha1", "kind": "WebhookEventType",
+            "metadata": {"name": "a.b", "namespace": "tenant", "uid": "u"},
+            "spec": {
+                "schema": {"type": "object", "properties": {"n": {"type": kind}}},
+                "compatibility": {"against": against},
+            },
+        })
+    };
+    json!({"request": {
+        "uid": "u", "namespace": "tenant", "operation": "UPDATE",
+        "kind": {"group": "svix-operator.dev", "kind": "WebhookEventType"},
+        "object": object("number"), "oldObject": object("integer"),
+    }})
+}
+
+fn breaks(response: &Value) -> bool {
+    response["response"]["warnings"].to_string().contains("the schema breaks compatibility")
+}
+
+#[tokio::test]
+async fn small_comparisons_do_not_wait_for_large_reviews() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, ..Limits::default() };
+    let memory = MemoryBudget::default();
+    let turns = ReviewTurns::new(&limits).sharing(memory.clone());
+    let server = Server::start_with(&bundle, limits, turns).await;
+    server.known.catalogue.loaded();
+    let _all = memory.reserve(Sender::at(Caller::namespace("other")), usize::MAX).await;
+    let mut heavy = review();
+    heavy["padding"] = json!(vec![json!({"": 0}); 7_000]);
+    let send = |body: &Value| {
+        let (client, url, body) = (client(&bundle), server.url(), body.clone());
+        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap() })
+    };
+
+    // They have all permits of large reviews, and wait for memory.
+    let mut heavy: Vec<_> = (0..8).map(|_| send(&heavy)).collect();
+    tokio::time::timeout(Duration::from_millis(500), futures::future::join_all(&mut heavy))
+        .await
+        .expect_err("they wait for memory");
+    let compared = tokio::time::timeout(PATIENCE / 3, send(&change("Last"))).await;
+
+    let response: Value = compared.expect("it does not wait").unwrap().json().await.unwrap();
+    assert!(breaks(&response), "{response}");
+    heavy.iter().for_each(JoinHandle::abort);
+}
+
+/// A history that is read when somebody says so.
+#[derive(Default)]
+struct SlowHistory {
+    asked: Notify,
+    read: Notify,
+}
+
+impl SchemaHistory for SlowHistory {
+    fn kept_versions<'a>(
+        &'a self,
+        _: &'a EventTypeId,
+    ) -> Pin<Box<dyn Future<Output = KeptVersions> + Send + 'a>> {
+        Box::pin(async {
+            self.asked.notify_one();
+            self.read.notified().await;
+            KeptVersions::default()
+        })
+    }
+}
+
+#[tokio::test]
+async fn large_reviews_do_not_wait_for_the_api_server() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, large_reviews: 1, ..Limits::default() };
+    let history = Arc::new(SlowHistory::default());
+    let known = Known { history: Some(history.clone()), ..Known::default() };
+    let server = Server::start_knowing(&bundle, limits, ReviewTurns::new(&limits), known).await;
+    server.known.catalogue.loaded();
+    let send = |body: Value| {
+        let (client, url) = (client(&bundle), server.url());
+        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap() })
+    };
+    let mut change = change("All");
+    // Behind the kind and the operation, as in the reviews of API servers.
+    change["request"]["userInfo"] = json!({"username": "x".repeat(100_000)});
+    let mut large = review();
+    large["padding"] = "x".repeat(100_000).into();
+
+    let compared = send(change);
+    history.asked.notified().await;
+    let reviewed = tokio::time::timeout(PATIENCE / 3, send(large)).await;
+
+    assert_eq!(reviewed.expect("it does not wait").unwrap().status(), 200);
+    history.read.notify_one();
+    let response: Value = compared.await.unwrap().json().await.unwrap();
+    assert!(breaks(&response), "{response}");
 }

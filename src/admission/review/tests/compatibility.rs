@@ -88,7 +88,9 @@ fn changed_against_all(kept: &KeptVersions) -> (Outcome, Value) {
     new["schema"] = positive;
     let body = changed(&typed("number", &all), &new).to_string();
 
-    let reviewed = review_within(body.as_bytes(), &Known::default(), kept, &Effort::full());
+    let begun = begin(body.as_bytes(), &Known::default(), &Effort::full());
+    let Begun::Comparing(draft) = begun else { panic!("{begun:?}") };
+    let reviewed = draft.assess(kept);
 
     let answer: Value = serde_json::from_slice(&reviewed.answer).unwrap();
     (reviewed.outcome, answer["response"].clone())
@@ -118,9 +120,16 @@ fn versions_that_cannot_be_read_are_a_warning() {
 }
 
 #[test]
-fn only_changes_of_event_types_may_compare() {
-    let update = changed(&typed("integer", &Value::Null), &typed("number", &Value::Null));
+fn only_a_changed_schema_is_compared() {
+    let compares = |review: &Value| {
+        let begun = begin(review.to_string().as_bytes(), &Known::default(), &Effort::brief());
+        matches!(begun, Begun::Comparing(_))
+    };
+    let none = json!({"level": "None"});
 
-    assert!(may_compare(update.to_string().as_bytes()));
-    assert!(!may_compare(event(&json!({"a": 1})).to_string().as_bytes()));
+    assert!(compares(&changed(&typed("integer", &Value::Null), &typed("number", &Value::Null))));
+    assert!(!compares(&changed(&typed("integer", &none), &typed("number", &none))));
+    let described = json!({"name": "a.b", "description": "d", "schema": typed("integer", &none)["schema"]});
+    assert!(!compares(&changed(&typed("integer", &Value::Null), &described)));
+    assert!(!compares(&event(&json!({"a": 1}))));
 }

@@ -1,20 +1,15 @@
 //! Whether a schema may be written over the one that Svix has.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use crate::{
     api::{Receivers, RefusedChange, SvixConnection, WebhookEventType},
-    judging::{self, Panicked},
     plan::{
         ReconcileError,
-        compatibility::{self, Assessment, KeptVersions, Schema},
+        compatibility::{self, Assessment, Change, Schema},
         event_type::{Desired, EventTypeStep, SCHEMA_VERSION, writes_schema},
         receivers,
     },
-    schema::Effort,
-    turns::Caller,
 };
 
 use super::{
@@ -24,7 +19,7 @@ use super::{
         object::Object,
         outcome::{Details, Error, Outcome},
     },
-    history,
+    history::{self, NotCompared},
 };
 
 /// What an event type and its connection say about changes of the schema.
@@ -84,43 +79,36 @@ impl Gate<'_> {
         }
         // Svix does not know which formats were enforced.
         let format_assertion = self.event_type.spec.format_assertion();
-        let allowed = compatibility::allowed(self.event_type).map(str::to_owned);
-        let (old, new) = (Arc::new(old.cloned()), Arc::new(schema.value.clone()));
-        // Few at once, since all versions are in memory, and not on a thread that serves others.
-        let namespace = self.event_type.metadata.namespace.as_deref().unwrap_or_default();
-        let permit = ctx.judging.acquire(Caller::INTERNAL, namespace).await;
-        let kept = match needs_history {
-            true => history::kept_versions(ctx, self.object)
-                .await
-                .map_err(|error| NotWritten::Failed(error.into()))?,
-            false => KeptVersions::default(),
-        };
-        let assess = {
-            let (old, new) = (old.clone(), new.clone());
-            move |_: &Effort| {
-                let of = |value| Schema { value, format_assertion };
-                let last = old.as_ref().as_ref().map(of);
-                compatibility::assess_all(last, &kept, of(&new), &policies, allowed.as_deref())
-            }
-        };
-        match judging::thoroughly(permit, assess).await {
-            Ok(Assessment::Compatible) => Ok(None),
-            Ok(Assessment::Warn(message)) => {
+        let of = |value| Schema { value, format_assertion };
+        let allowed = compatibility::allowed(self.event_type);
+        let change = Change::begin(old.map(of), of(&schema.value), &policies, allowed);
+        let Some(change) = change else { return Ok(None) };
+        let digest = change.digest().to_owned();
+        match self.assess(ctx, change).await? {
+            Assessment::Compatible => Ok(None),
+            Assessment::Warn(message) => {
                 let receivers = self.receivers(ctx, wanted);
                 Ok(Some(receivers::append(message, Some(&receivers))))
             }
-            Ok(Assessment::Refuse(message)) => {
-                let digest = compatibility::digest(old.as_ref().as_ref().unwrap_or(&Value::Null), &new);
+            Assessment::Refuse(message) => {
                 let change = self.refused_change(ctx, wanted, digest);
                 let message = receivers::append(message, change.receivers.as_ref());
                 let error = compatibility::refusal(&schema.field, &message);
                 Err(NotWritten::Refused(Box::new(Refused { error, change })))
             }
-            // A panic, a defect of this program: as what is not decided.
-            Err(Panicked) => {
+        }
+    }
+
+    /// Makes the comparisons of a change.
+    async fn assess<H: Host>(self, ctx: &Context<H>, mut change: Change) -> Result<Assessment, NotWritten> {
+        match history::compare_all(ctx, self.object, &mut change).await {
+            Ok(()) => Ok(change.end()),
+            Err(NotCompared::Host(error)) => Err(NotWritten::Failed(error.into())),
+            // As what is not decided.
+            Err(NotCompared::Panicked(_)) => {
                 tracing::error!("the comparison of two schemas failed");
                 let message = "not decided whether the schema breaks compatibility: the comparison failed";
-                Ok(Some(message.to_owned()))
+                Ok(Assessment::Warn(message.to_owned()))
             }
         }
     }

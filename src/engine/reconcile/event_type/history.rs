@@ -12,13 +12,14 @@ use jiff::Timestamp;
 
 use crate::{
     api::{CLAIM_ANNOTATION, SchemaHistory, WebhookEventType, annotation},
-    judging::{self, Panicked},
+    comparing::Asker,
+    judging::Panicked,
     plan::{
-        compatibility::{KeptVersions, RevisionReader},
+        compatibility::{Change, RevisionReader},
         event_type::DesiredSchema,
-        revision::{self, Comparison, ComparisonResult, HistoryStep, Published, Revision},
+        revision::{self, Comparison, ComparisonResult, HistoryStep, Pair, Published, Revision},
     },
-    schema::{Effort, evolution::Level},
+    schema::evolution::Level,
     turns::Caller,
 };
 
@@ -82,6 +83,17 @@ pub(super) async fn record<H: Host>(
         // Somebody else changed it meanwhile.
         Err(error @ (HostError::Conflict | HostError::Gone)) => Err(error.into()),
     }
+}
+
+/// Why a change was not compared to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotCompared {
+    /// What it is compared with cannot be read now.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A comparison panicked, which is a defect of this program.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 /// The version that Svix has.
@@ -169,34 +181,62 @@ async fn compare<H: Host>(
     if levels.is_empty() {
         return Ok(not_compared);
     }
-    // Few at once, since both are in memory, and not on a thread that serves others.
-    let permit = ctx.judging.acquire(Caller::INTERNAL, object.namespace()).await;
+    let _memory = ctx.reserve_kept(object).await;
     let Some(old) = ctx.host.published(object, &last.name).await? else { return Ok(not_compared) };
-    let compare = move |_: &Effort| revision::compare(&old, &new, &levels);
-    // A panic, a defect of this program, is no reason to lose the version.
-    Ok(judging::thoroughly(permit, compare).await.unwrap_or_else(|Panicked| {
-        tracing::error!("the comparison of two schemas failed");
-        not_compared
-    }))
+    let pair = Pair { old: old.into(), new: new.into(), known: Vec::new() };
+    let mut compared = Vec::new();
+    for level in levels {
+        match ctx.comparisons.compare(asker(object), &pair, level).await {
+            Ok(one) => compared.push((level, one)),
+            // A panic, a defect of this program, is no reason to lose the version.
+            Err(Panicked) => {
+                tracing::error!("the comparison of two schemas failed");
+                return Ok(not_compared);
+            }
+        }
+    }
+    Ok(revision::worst(compared))
 }
 
-/// Reads the versions that are kept, for a policy that compares with all of them.
-pub(super) async fn kept_versions<H: Host>(
+/// Makes all comparisons of a change: with the version that it replaces and, where a policy asks for that, with those that are
+/// kept. Each is read when the one before is compared, and without a permit to compare, since the API server may take its time.
+pub(super) async fn compare_all<H: Host>(
     ctx: &Context<H>,
     object: &Object,
-) -> Result<KeptVersions, HostError> {
+    change: &mut Change,
+) -> Result<(), NotCompared> {
+    if let Some(last) = change.last() {
+        ctx.comparisons.step(asker(object), change, &last).await?;
+    }
+    if !change.needs_kept() {
+        return Ok(());
+    }
     let revisions = match ctx.host.revisions(object).await {
         Ok(revisions) => revisions,
         // What is not decided is a warning. What is transient is tried again before anything is written.
         Err(HostError::Forbidden(message) | HostError::Refused(message)) => {
-            return Ok(KeptVersions::unread(message));
+            change.missing(&[message]);
+            return Ok(());
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let mut reader = RevisionReader::new(revisions);
-    while let Some(revision) = reader.next_revision() {
+    while change.needs_kept()
+        && let Some(revision) = reader.next_revision()
+    {
+        let mut memory = ctx.reserve_kept(object).await;
         let published = ctx.host.published(object, &revision.name).await?;
-        reader.add(published);
+        memory.shrink(published.as_ref().map_or(0, |published| published.schema.len()));
+        let Some((number, published)) = reader.pass(published) else { continue };
+        let step = change.kept(number, published);
+        ctx.comparisons.step(asker(object), change, &step).await?;
     }
-    Ok(reader.into_kept())
+    if change.needs_kept() {
+        change.missing(&reader.into_kept().missing);
+    }
+    Ok(())
+}
+
+fn asker(object: &Object) -> Asker<'_> {
+    Asker { caller: Caller::INTERNAL, namespace: object.namespace() }
 }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{enumerations, raw::Raw};
 use crate::schema::evolution::{
-    budget::Budget,
+    budget::{Budget, Budgets},
     model::{Keyword, Members, Model, NodeId},
 };
 
@@ -17,9 +17,9 @@ const MAX_TAKEN: u64 = 1_000_000;
 const MAX_COMPARED: u64 = 1_000_000;
 
 /// Returns the node of the model that each raw node is.
-pub(super) fn intern(raw: &[Raw], model: &mut Model) -> Vec<NodeId> {
+pub(super) fn intern(raw: &[Raw], model: &mut Model, budgets: &Budgets) -> Vec<NodeId> {
     let mut nodes: Vec<Option<NodeId>> = vec![None; raw.len()];
-    let mut taken = Budget::of(MAX_TAKEN);
+    let mut taken = budgets.budget(MAX_TAKEN);
     let children = |node: usize| {
         let mut children = Vec::new();
         raw[node].keywords.iter().for_each(|keyword| keyword.each_node(|child| children.push(child)));
@@ -47,7 +47,7 @@ pub(super) fn intern(raw: &[Raw], model: &mut Model) -> Vec<NodeId> {
     }
     let cyclic: Vec<usize> = (0..raw.len()).filter(|node| nodes[*node].is_none()).collect();
     if !cyclic.is_empty() {
-        let classes = classes(raw, &cyclic, &nodes);
+        let classes = classes(raw, &cyclic, &nodes, budgets);
         let mut made: HashMap<usize, NodeId> = HashMap::new();
         for node in &cyclic {
             nodes[*node] = Some(*made.entry(classes[node]).or_insert_with(|| model.reserve()));
@@ -143,12 +143,17 @@ fn simple(keyword: Keyword) -> Option<Keyword> {
 }
 
 /// Divides nodes on cycles into classes that assert the same.
-fn classes(raw: &[Raw], cyclic: &[usize], nodes: &[Option<NodeId>]) -> HashMap<usize, usize> {
+fn classes(
+    raw: &[Raw],
+    cyclic: &[usize],
+    nodes: &[Option<NodeId>],
+    budgets: &Budgets,
+) -> HashMap<usize, usize> {
     // A node of the model is named by its index, a class by an index beyond all of them.
     let beyond = nodes.iter().flatten().max().map_or(0, |most| most + 1);
     let mut classes: HashMap<usize, usize> = cyclic.iter().map(|node| (*node, beyond)).collect();
     let mut count = 1;
-    let mut compared = Budget::of(MAX_COMPARED);
+    let mut compared = budgets.budget(MAX_COMPARED);
     let size: u64 = cyclic.iter().flat_map(|node| &raw[*node].keywords).map(weight).sum();
     loop {
         // Where that is too much work, each node is one of its own: then only what is the same on both sides is not seen.

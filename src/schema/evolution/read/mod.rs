@@ -14,7 +14,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use serde_json::Value;
 
 use super::{
-    budget::Budget,
+    budget::{Budget, Budgets},
     model::{Keyword, Members, Model, NodeId},
 };
 use crate::schema::{
@@ -73,20 +73,25 @@ pub(super) struct Read {
 }
 
 /// Reads both schemas into the model, each in its mode.
-pub(super) fn read(old: (Source<'_, '_>, Mode), new: (Source<'_, '_>, Mode), model: &mut Model) -> Read {
-    let mut raw = nodes(old.0, old.1, model);
+pub(super) fn read(
+    old: (Source<'_, '_>, Mode),
+    new: (Source<'_, '_>, Mode),
+    model: &mut Model,
+    budgets: &Budgets,
+) -> Read {
+    let mut raw = nodes(old.0, old.1, model, budgets);
     let second = raw.len();
-    raw.extend(nodes(new.0, new.1, model).into_iter().map(|it| Raw {
+    raw.extend(nodes(new.0, new.1, model, budgets).into_iter().map(|it| Raw {
         keywords: it.keywords.iter().map(|keyword| keyword.map(|node| node + second)).collect(),
         pointer: it.pointer,
     }));
     cycles::cut(&mut raw);
-    let nodes = intern::intern(&raw, model);
+    let nodes = intern::intern(&raw, model, budgets);
     Read { raw, nodes, roots: [0, second] }
 }
 
 /// The raw nodes of a schema; the first is the root.
-fn nodes<'a>(source: Source<'a, '_>, mode: Mode, model: &mut Model) -> Vec<Raw> {
+fn nodes<'a>(source: Source<'a, '_>, mode: Mode, model: &mut Model, budgets: &Budgets) -> Vec<Raw> {
     let document = source.document;
     let mut anchors = HashMap::new();
     for (name, _) in (0..document.resources.len()).flat_map(|resource| document.dynamic_anchors(resource)) {
@@ -99,7 +104,7 @@ fn nodes<'a>(source: Source<'a, '_>, mode: Mode, model: &mut Model) -> Vec<Raw> 
         raw: Vec::new(),
         known: HashMap::new(),
         unread: Vec::new(),
-        budget: Budget::of(MAX_STEPS),
+        budget: budgets.budget(MAX_STEPS),
         anchors,
         recursive,
     };

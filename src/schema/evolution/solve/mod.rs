@@ -34,7 +34,7 @@ use std::{collections::HashMap, rc::Rc};
 use serde_json::Value;
 
 use super::{
-    budget::Budget,
+    budget::{Budget, Budgets},
     constants::{Constants, weight},
     evaluate::{Checks, Evaluation},
     model::{Goal, KeyId, Keyword, Model, NodeId, PatternId, Type},
@@ -98,6 +98,7 @@ pub(super) struct Solver<'m> {
     pub model: &'m mut Model,
     pub checks: Checks,
     pub budget: Budget,
+    budgets: Budgets,
     /// The automata of patterns.
     automata: library::Library,
     depth: usize,
@@ -116,11 +117,12 @@ type Question = (u8, Vec<Goal>);
 const ALL_TYPES: u8 = 63;
 
 impl<'m> Solver<'m> {
-    pub fn new(model: &'m mut Model) -> Self {
+    pub fn new(model: &'m mut Model, budgets: &Budgets) -> Self {
         Self {
             model,
             checks: Checks::default(),
-            budget: Budget::of(MAX_STEPS),
+            budget: budgets.budget(MAX_STEPS),
+            budgets: budgets.clone(),
             automata: library::Library::default(),
             depth: 0,
             known: HashMap::new(),
@@ -132,7 +134,7 @@ impl<'m> Solver<'m> {
 
     /// Allows a further question as many steps as the first one had.
     pub fn refill(&mut self) {
-        self.budget = Budget::of(MAX_STEPS);
+        self.budget = self.budgets.budget(MAX_STEPS);
         self.obstacles.clear();
         self.known.retain(|_, outcome| !matches!(outcome, Outcome::Unknown(_)));
     }

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::name;
-use crate::schema::evolution::{Level, Verdict, Version, compare_counted, with_stack, witness::MAX_JUDGED};
+use crate::schema::evolution::{
+    Counts, Level, Obstruction, Verdict, Version, Work, budget::JUDGING_STEPS, compare, compare_counted,
+    with_stack,
+};
 
 /// More steps than any comparison of one level may take.
 const MAX_STEPS: u64 = 6_000_000;
@@ -23,12 +26,13 @@ fn cost(old: &Value, new: &Value, level: Level) -> Cost {
     // Allocations are counted for each thread.
     let measured = with_stack(|| {
         let mut result = None;
-        let allocated = allocation_counter::measure(|| result = Some(compare_counted(&old, &new, level)));
+        let allocated =
+            allocation_counter::measure(|| result = Some(compare_counted(&old, &new, level, Work::Full)));
         (allocated, result.unwrap())
     });
     let (allocated, (verdict, counts)) = measured.unwrap();
     Cost {
-        verdict: name(&verdict),
+        verdict: name(&verdict.unwrap()),
         steps: counts.steps,
         bytes: allocated.bytes_max,
         allocations: allocated.count_total,
@@ -246,6 +250,35 @@ fn hostile_pairs_end_in_bounded_work() {
     }
 }
 
+/// More steps of the solver than any brief comparison in one direction may take.
+const MAX_BRIEF_STEPS: u64 = 130_000;
+
+#[test]
+fn brief_work_on_hostile_pairs_ends_early_and_decides_alike() {
+    let (mut decided, mut given_up) = (0, 0);
+    for (name, old, new) in pairs() {
+        let [old, new] = [&old, &new].map(|schema| Version::new(schema, true).unwrap());
+        for level in [Level::ConsumerSafe, Level::Backward] {
+            let (brief, counts) = with_stack(|| compare_counted(&old, &new, level, Work::Brief)).unwrap();
+
+            assert!(counts.steps <= MAX_BRIEF_STEPS, "{name}: {counts:?}");
+            match brief {
+                None => given_up += 1,
+                Some(brief) => {
+                    decided += 1;
+                    assert_eq!(brief, compare(&old, &new, level), "{name} {level}");
+                }
+            }
+        }
+    }
+    assert!(decided > 10 && given_up > 10, "{decided} {given_up}");
+}
+
+fn counted(old: &Value, new: &Value, level: Level, work: Work) -> (Option<Verdict>, Counts) {
+    let [old, new] = [old, new].map(|schema| Version::new(schema, true).unwrap());
+    with_stack(|| compare_counted(&old, &new, level, work)).unwrap()
+}
+
 /// A schema with which one payload of 150 members takes a million steps of a validator.
 fn judges_again_and_again() -> Value {
     let members = json!({"type": "object", "additionalProperties": {"type": "string"}});
@@ -261,13 +294,44 @@ fn a_payload_is_made_small_within_bounded_work() {
     let old =
         json!({"type": "object", "required": texts(150, "m"), "properties": {"m0": {"type": "integer"}}});
     let new = judges_again_and_again();
-    let [old, new] = [&old, &new].map(|schema| Version::new(schema, true).unwrap());
 
-    let (verdict, counts) = with_stack(|| compare_counted(&old, &new, Level::Strict)).unwrap();
+    let (full, counts) = counted(&old, &new, Level::Strict, Work::Full);
+    let (brief, brief_counts) = counted(&old, &new, Level::Strict, Work::Brief);
 
-    assert!(matches!(verdict, Verdict::Breaking(_)), "{verdict:?}");
-    // The payload at which the bound is reached is judged to its end.
-    assert!((MAX_JUDGED..2 * MAX_JUDGED).contains(&counts.judged), "{counts:?}");
+    assert!(matches!(full, Some(Verdict::Breaking(_))), "{full:?}");
+    assert_eq!(counts.judged, JUDGING_STEPS);
+    assert_eq!(brief, None, "a payload is not smaller since the work is to be brief");
+    assert!(brief_counts.judged < JUDGING_STEPS / 10, "{brief_counts:?}");
+}
+
+/// A pair where only the validators know that each of 199 values is permitted. One value takes more than `20 * 2^depth` steps.
+fn expensive_values(depth: usize) -> (Value, Value) {
+    let texts_only = json!({"items": {"type": "string"}});
+    let mut new = doubling(depth, |next| json!({"allOf": [next, next]}), texts_only);
+    new["allOf"] = json!([{"$ref": new["$ref"].take()}]);
+    new.as_object_mut().unwrap().remove("$ref");
+    new["enum"] = (0..199).map(|index| vec![format!("m{index}"); 20]).collect();
+    let old = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "items": {"$dynamicRef": "#n"},
+        "$defs": {"base": {"$dynamicAnchor": "n", "type": "string"}, "two": {"$id": "two", "$dynamicAnchor": "n"}},
+    });
+    (old, new)
+}
+
+#[test]
+fn few_values_are_tried_within_bounded_work() {
+    let [cheap, expensive] = [4, 13].map(|depth| {
+        let (old, new) = expensive_values(depth);
+        counted(&old, &new, Level::Strict, Work::Full)
+    });
+
+    let (verdict, counts) = cheap;
+    assert_eq!(verdict, Some(Verdict::Safe));
+    assert!(counts.judged < JUDGING_STEPS, "{counts:?}");
+    let (verdict, counts) = expensive;
+    let Some(Verdict::NotDecided { places }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(places.first(), Some(&Obstruction::Steps), "{places:?}");
+    assert_eq!(counts.judged, JUDGING_STEPS);
 }
 
 #[test]

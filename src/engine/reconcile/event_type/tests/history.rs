@@ -1,7 +1,10 @@
 //! The published versions of a schema.
 
 use super::*;
-use crate::plan::revision::{ComparisonResult, MAX_SCHEMA, Revision};
+use crate::{
+    plan::revision::{ComparisonResult, MAX_SCHEMA, Revision},
+    turns::{Caller, Permit, heavy_tasks},
+};
 
 fn schema(type_: &str) -> Value {
     json!({"type": "object", "properties": {"n": {"type": type_}}})
@@ -322,4 +325,61 @@ async fn against_last_no_history_is_read() {
 
     assert_eq!(fixture.reason(&key()), "BreakingChange");
     assert_eq!(fixture.ctx.host.revision_lists(), 0);
+}
+
+/// A version that is too large for a brief comparison, and permits only strings.
+fn large() -> Value {
+    json!({
+        "type": "object", "description": "x".repeat(100_000), "properties": {"n": {"type": "string"}},
+    })
+}
+
+/// All permits for what takes long.
+async fn all_permits(fixture: &Fixture) -> Vec<Permit> {
+    let take = |_| fixture.ctx.judging.acquire(Caller::INTERNAL, "other");
+    futures::future::join_all((0..heavy_tasks()).map(take)).await
+}
+
+#[tokio::test]
+async fn a_small_change_does_not_wait_for_long_work() {
+    let fixture = synced(against_all()).await;
+    publish_all(&fixture, &["integer"]).await;
+    let _all = all_permits(&fixture).await;
+
+    // It would wait forever.
+    publish_all(&fixture, &["number"]).await;
+
+    assert_eq!(fixture.reason(&key()), "BreakingChange");
+}
+
+#[tokio::test]
+async fn kept_versions_are_read_without_a_permit() {
+    let warned = declared("integer").with("compatibility", json!({"against": "All"}));
+    let fixture = synced(warned).await;
+    for schema in [large(), schema("integer")] {
+        publish(&fixture, &schema);
+        fixture.reconcile(&key()).await;
+    }
+    assert_eq!(numbers(&fixture), [2, 3]);
+    let (all, lists) = (all_permits(&fixture).await, fixture.ctx.host.revision_lists());
+    publish(&fixture, &json!({"type": "object", "properties": {"n": {"type": "integer", "minimum": 0}}}));
+
+    let key = key();
+    let mut reconcile = std::pin::pin!(fixture.reconcile(&key));
+    let listed = async {
+        while fixture.ctx.host.revision_lists() == lists {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut reconcile => panic!("it does not wait for a permit"),
+        () = listed => {}
+    }
+    drop(all);
+    reconcile.await;
+
+    let events = fixture.ctx.host.events(&key);
+    let warning = events.iter().rfind(|event| event.reason == "BreakingChange").unwrap();
+    assert!(warning.message.contains("revision 2"), "{}", warning.message);
 }

@@ -1,0 +1,98 @@
+//! Which thread compares versions of schemas, and when: each comparison is a turn of its own.
+//!
+//! Most comparisons take a few milliseconds, and some a good part of a second. How long one takes is not estimated: it is begun
+//! with little work, and where that is too little, it is begun again when it is its turn among those that take long.
+//!
+//! # Guarantees
+//! - No comparison runs on a thread that serves others: also a brief one takes milliseconds, and a stack that the threads of
+//!   the runtime do not have.
+//! - Brief comparisons never wait for long ones, and namespaces take turns at both.
+//! - A turn is the comparison of two versions in one direction, however many versions and levels a change is compared with. So
+//!   another namespace waits for at most one comparison of each namespace before its own.
+//! - While a comparison has a permit, it waits for nothing else: what it reads was read before.
+//! - The verdict is the one of full work always.
+
+use crate::{
+    judging::{Panicked, thoroughly},
+    plan::{
+        compatibility::{Change, Step},
+        revision::{Compared, Pair},
+    },
+    schema::evolution::{Level, Verdict},
+    turns::{Caller, Permits, heavy_tasks},
+};
+
+/// Permits for comparisons. Cheap to clone.
+#[derive(Clone)]
+pub struct Comparisons {
+    brief: Permits,
+    long: Permits,
+}
+
+/// For whom something is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The caller.
+    pub caller: Caller,
+    /// The namespace; empty where it is not known.
+    pub namespace: &'a str,
+}
+
+impl Comparisons {
+    /// Returns permits for brief comparisons, beside those for what takes long. A task that has one of `long` must not wait for
+    /// something that waits for a comparison.
+    #[must_use]
+    pub fn beside(long: Permits) -> Self {
+        Self { brief: Permits::new(heavy_tasks()), long }
+    }
+
+    /// Compares two versions at one level, each of its parts in a turn of its own.
+    ///
+    /// # Errors
+    /// When the comparison panics, which is a defect.
+    pub async fn compare(&self, asker: Asker<'_>, pair: &Pair, level: Level) -> Result<Compared, Panicked> {
+        let mut verdict = None;
+        for part in level.parts() {
+            let of_part = match self.turn(asker, pair, *part).await? {
+                Compared::Verdict(of_part) => Verdict::of_parts(verdict, of_part),
+                other => return Ok(other),
+            };
+            if of_part.is_final() {
+                return Ok(Compared::Verdict(of_part));
+            }
+            verdict = Some(of_part);
+        }
+        // Each level has a part.
+        Ok(Compared::Verdict(verdict.unwrap_or(Verdict::NotDecided { places: Vec::new() })))
+    }
+
+    async fn turn(&self, asker: Asker<'_>, pair: &Pair, level: Level) -> Result<Compared, Panicked> {
+        if pair.is_small() {
+            let permit = self.brief.acquire(asker.caller, asker.namespace).await;
+            let pair = pair.clone();
+            if let Some(compared) = thoroughly(permit, move |_| pair.compare_briefly(level)).await? {
+                return Ok(compared);
+            }
+        }
+        let permit = self.long.acquire(asker.caller, asker.namespace).await;
+        let pair = pair.clone();
+        thoroughly(permit, move |_| pair.compare(level)).await
+    }
+
+    /// Makes one step of a change: the comparisons with one version.
+    ///
+    /// # Errors
+    /// When a comparison panics, which is a defect.
+    pub async fn step(&self, asker: Asker<'_>, change: &mut Change, step: &Step) -> Result<(), Panicked> {
+        for policy in &step.policies {
+            let compared = self.compare(asker, &step.pair, policy.level).await?;
+            if !change.record(step.revision, *policy, compared) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Who waits for which comparison.
+#![allow(clippy::unwrap_used)]
+
+use std::rc::Rc;
+
+use futures::{FutureExt as _, future::LocalBoxFuture};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    api::{CompatibilityAction, CompatibilityAgainst},
+    plan::{
+        compatibility::{Assessment, KeptVersions, Policy, Schema},
+        revision::Published,
+    },
+};
+
+fn asker(namespace: &str) -> Asker<'_> {
+    Asker { caller: Caller::INTERNAL, namespace }
+}
+
+fn published(value: &Value) -> Published {
+    Published { schema: value.to_string(), format_assertion: true }
+}
+
+fn pair(old: &Value, new: &Value) -> Pair {
+    Pair { old: published(old).into(), new: published(new).into(), known: Vec::new() }
+}
+
+/// A schema that is too large for a brief comparison.
+fn large(kind: &str) -> Value {
+    json!({"type": kind, "description": "x".repeat(100_000)})
+}
+
+fn change_to_large(kind: &str) -> Change {
+    let policy = Policy {
+        level: Level::Strict,
+        action: CompatibilityAction::Warn,
+        against: CompatibilityAgainst::All,
+    };
+    let [old, new] = ["number", kind].map(large);
+    let of = |value| Schema { value, format_assertion: true };
+    Change::begin(Some(of(&old)), of(&new), &[policy], None).unwrap()
+}
+
+/// Compares a change with the last version and then with these, and writes down when it is done.
+fn assess<'a>(
+    comparisons: &'a Comparisons,
+    namespace: &'static str,
+    kept: &'a [Value],
+    log: &Rc<Mutex<Vec<&'static str>>>,
+) -> LocalBoxFuture<'a, Assessment> {
+    let log = Rc::clone(log);
+    async move {
+        let mut change = change_to_large("integer");
+        let last = change.last().unwrap();
+        comparisons.step(asker(namespace), &mut change, &last).await.unwrap();
+        for (number, value) in (1..).zip(kept) {
+            let step = change.kept(number, published(value));
+            comparisons.step(asker(namespace), &mut change, &step).await.unwrap();
+        }
+        log.lock().push(namespace);
+        change.end()
+    }
+    .boxed_local()
+}
+
+#[tokio::test]
+async fn small_ones_do_not_wait_for_long_ones() {
+    let long = Permits::new(1);
+    let comparisons = Comparisons::beside(long.clone());
+    let _all = long.acquire(Caller::INTERNAL, "other").await;
+
+    // It would wait forever.
+    let small = pair(&json!({"type": "integer"}), &json!({"type": "number"}));
+    let compared = comparisons.compare(asker("a"), &small, Level::ConsumerSafe).await.unwrap();
+
+    assert_eq!(compared, small.compare(Level::ConsumerSafe));
+    let large = pair(&large("integer"), &large("number"));
+    let waiting = comparisons.compare(asker("a"), &large, Level::ConsumerSafe);
+    assert!(waiting.now_or_never().is_none(), "a long one waits");
+}
+
+#[tokio::test]
+async fn what_takes_more_than_a_brief_one_waits() {
+    let long = Permits::new(1);
+    let comparisons = Comparisons::beside(long.clone());
+    let all = long.acquire(Caller::INTERNAL, "other").await;
+    let many = |kind: &str| {
+        let bound = if kind == "number" { "minimum" } else { "maximum" };
+        let objects: Vec<_> = (0..450).map(|index| json!({bound: index})).collect();
+        json!({"type": kind, "oneOf": objects})
+    };
+    let pair = pair(&many("number"), &many("integer"));
+    assert!(pair.is_small());
+    assert_eq!(pair.compare_briefly(Level::Strict), None);
+
+    let mut waiting = Box::pin(comparisons.compare(asker("a"), &pair, Level::Strict));
+    // Until the brief one has ended, and the permit of it is free for another.
+    let brief = async { comparisons.brief.acquire(Caller::INTERNAL, "a").await };
+    tokio::select! {
+        biased;
+        _ = &mut waiting => unreachable!("there is no permit for it"),
+        _ = brief => {}
+    }
+    drop(all);
+
+    assert_eq!(waiting.await.unwrap(), pair.compare(Level::Strict));
+}
+
+#[tokio::test]
+async fn others_have_turns_between_the_versions() {
+    let long = Permits::new(1);
+    let comparisons = Comparisons::beside(long.clone());
+    let kept: Vec<_> = ["string", "boolean", "array"].map(large).into();
+    let log = Rc::default();
+    let all = long.acquire(Caller::INTERNAL, "first").await;
+    let mut many = assess(&comparisons, "many", &kept, &log);
+    let mut one = assess(&comparisons, "one", &[], &log);
+    assert!((&mut many).now_or_never().is_none() && (&mut one).now_or_never().is_none());
+
+    drop(all);
+    tokio::join!(many, one);
+
+    assert_eq!(*log.lock(), ["one", "many"], "the other one waited for all of its versions");
+}
+
+#[tokio::test]
+async fn turns_change_no_assessment() {
+    let comparisons = Comparisons::beside(Permits::new(1));
+    let kept: Vec<_> = ["string", "integer", "number"].map(large).into();
+    let versions = (1..).zip(kept.iter().map(published)).collect();
+
+    let in_turns = assess(&comparisons, "a", &kept, &Rc::default()).await;
+
+    let at_once = change_to_large("integer").assess(&KeptVersions { versions, missing: Vec::new() });
+    assert_eq!(in_turns, at_once);
+    assert!(matches!(in_turns, Assessment::Warn(_)), "{in_turns:?}");
+}
+
+#[tokio::test]
+async fn a_comparison_that_is_given_up_keeps_no_permit() {
+    let long = Permits::new(1);
+    let comparisons = Comparisons::beside(long.clone());
+    let all = long.acquire(Caller::INTERNAL, "other").await;
+    let pair = pair(&large("integer"), &large("number"));
+    let mut given_up = Box::pin(comparisons.compare(asker("a"), &pair, Level::Strict));
+    assert!(given_up.as_mut().now_or_never().is_none());
+
+    drop(given_up);
+    drop(all);
+
+    assert!(long.acquire(Caller::INTERNAL, "a").now_or_never().is_some());
+}
