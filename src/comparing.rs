@@ -31,7 +31,7 @@ pub struct Comparisons {
 
 /// For whom something is compared.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct Requester<'a> {
     /// The caller.
     pub caller: Caller,
     /// The namespace; empty where it is not known.
@@ -50,10 +50,15 @@ impl Comparisons {
     ///
     /// # Errors
     /// When the comparison panics, which is a defect.
-    pub async fn compare(&self, asker: Asker<'_>, pair: &Pair, level: Level) -> Result<Compared, Panicked> {
+    pub async fn compare(
+        &self,
+        requester: Requester<'_>,
+        pair: &Pair,
+        level: Level,
+    ) -> Result<Compared, Panicked> {
         let mut verdict = None;
         for part in level.parts() {
-            let of_part = match self.turn(asker, pair, *part).await? {
+            let of_part = match self.turn(requester, pair, *part).await? {
                 Compared::Verdict(of_part) => Verdict::of_parts(verdict, of_part),
                 other => return Ok(other),
             };
@@ -66,15 +71,15 @@ impl Comparisons {
         Ok(Compared::Verdict(verdict.unwrap_or(Verdict::NotDecided { places: Vec::new() })))
     }
 
-    async fn turn(&self, asker: Asker<'_>, pair: &Pair, level: Level) -> Result<Compared, Panicked> {
+    async fn turn(&self, requester: Requester<'_>, pair: &Pair, level: Level) -> Result<Compared, Panicked> {
         if pair.is_small() {
-            let permit = self.brief.acquire(asker.caller, asker.namespace).await;
+            let permit = self.brief.acquire(requester.caller, requester.namespace).await;
             let pair = pair.clone();
             if let Some(compared) = thoroughly(permit, move |_| pair.compare_briefly(level)).await? {
                 return Ok(compared);
             }
         }
-        let permit = self.long.acquire(asker.caller, asker.namespace).await;
+        let permit = self.long.acquire(requester.caller, requester.namespace).await;
         let pair = pair.clone();
         thoroughly(permit, move |_| pair.compare(level)).await
     }
@@ -83,9 +88,14 @@ impl Comparisons {
     ///
     /// # Errors
     /// When a comparison panics, which is a defect.
-    pub async fn step(&self, asker: Asker<'_>, change: &mut Change, step: &Step) -> Result<(), Panicked> {
+    pub async fn step(
+        &self,
+        requester: Requester<'_>,
+        change: &mut Change,
+        step: &Step,
+    ) -> Result<(), Panicked> {
         for policy in &step.policies {
-            let compared = self.compare(asker, &step.pair, policy.level).await?;
+            let compared = self.compare(requester, &step.pair, policy.level).await?;
             if !change.record(step.revision, *policy, compared) {
                 break;
             }

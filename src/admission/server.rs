@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
-    comparing::{Asker, Comparisons},
+    comparing::{Comparisons, Requester},
     connections::{self, Connection, HeadLimits, serve_http1},
     judging::{self, Panicked},
     memory::{self, MemoryBudget, MemoryPermit},
@@ -266,9 +266,9 @@ async fn compared(
     mut memory: Option<(MemoryPermit, usize)>,
 ) -> Result<Reviewed, Panicked> {
     let (namespace, comparisons) = (namespace_of(body), &shared.turns.comparisons);
-    let asker = Asker { caller: sender.caller(), namespace: &namespace };
+    let requester = Requester { caller: sender.caller(), namespace: &namespace };
     if let Some(last) = draft.change().last() {
-        comparisons.step(asker, draft.change(), &last).await?;
+        comparisons.step(requester, draft.change(), &last).await?;
     }
     let history = shared.known.history.as_ref().filter(|_| draft.change().needs_kept());
     let needed = history.and_then(|history| Some((history, history::needed(body, &shared.known.directory)?)));
@@ -285,7 +285,7 @@ async fn compared(
             break;
         }
         let step = draft.change().kept(revision, version);
-        comparisons.step(asker, draft.change(), &step).await?;
+        comparisons.step(requester, draft.change(), &step).await?;
     }
     if draft.change().needs_kept() {
         draft.change().missing(&kept.missing);

@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-fn asker(namespace: &str) -> Asker<'_> {
-    Asker { caller: Caller::INTERNAL, namespace }
+fn requester(namespace: &str) -> Requester<'_> {
+    Requester { caller: Caller::INTERNAL, namespace }
 }
 
 fn published(value: &Value) -> Published {
@@ -55,10 +55,10 @@ fn assess<'a>(
     async move {
         let mut change = change_to_large("integer");
         let last = change.last().unwrap();
-        comparisons.step(asker(namespace), &mut change, &last).await.unwrap();
+        comparisons.step(requester(namespace), &mut change, &last).await.unwrap();
         for (number, value) in (1..).zip(kept) {
             let step = change.kept(number, published(value));
-            comparisons.step(asker(namespace), &mut change, &step).await.unwrap();
+            comparisons.step(requester(namespace), &mut change, &step).await.unwrap();
         }
         log.lock().push(namespace);
         change.end()
@@ -74,11 +74,11 @@ async fn small_ones_do_not_wait_for_long_ones() {
 
     // It would wait forever.
     let small = pair(&json!({"type": "integer"}), &json!({"type": "number"}));
-    let compared = comparisons.compare(asker("a"), &small, Level::ConsumerSafe).await.unwrap();
+    let compared = comparisons.compare(requester("a"), &small, Level::ConsumerSafe).await.unwrap();
 
     assert_eq!(compared, small.compare(Level::ConsumerSafe));
     let large = pair(&large("integer"), &large("number"));
-    let waiting = comparisons.compare(asker("a"), &large, Level::ConsumerSafe);
+    let waiting = comparisons.compare(requester("a"), &large, Level::ConsumerSafe);
     assert!(waiting.now_or_never().is_none(), "a long one waits");
 }
 
@@ -96,7 +96,7 @@ async fn what_takes_more_than_a_brief_one_waits() {
     assert!(pair.is_small());
     assert_eq!(pair.compare_briefly(Level::Strict), None);
 
-    let mut waiting = Box::pin(comparisons.compare(asker("a"), &pair, Level::Strict));
+    let mut waiting = Box::pin(comparisons.compare(requester("a"), &pair, Level::Strict));
     // Until the brief one has ended, and the permit of it is free for another.
     let brief = async { comparisons.brief.acquire(Caller::INTERNAL, "a").await };
     tokio::select! {
@@ -145,7 +145,7 @@ async fn a_comparison_that_is_given_up_keeps_no_permit() {
     let comparisons = Comparisons::beside(long.clone());
     let all = long.acquire(Caller::INTERNAL, "other").await;
     let pair = pair(&large("integer"), &large("number"));
-    let mut given_up = Box::pin(comparisons.compare(asker("a"), &pair, Level::Strict));
+    let mut given_up = Box::pin(comparisons.compare(requester("a"), &pair, Level::Strict));
     assert!(given_up.as_mut().now_or_never().is_none());
 
     drop(given_up);

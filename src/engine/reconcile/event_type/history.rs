@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{CLAIM_ANNOTATION, SchemaHistory, WebhookEventType, annotation},
-    comparing::Asker,
+    comparing::Requester,
     judging::Panicked,
     plan::{
         compatibility::{Change, RevisionReader},
@@ -186,7 +186,7 @@ async fn compare<H: Host>(
     let pair = Pair { old: old.into(), new: new.into(), known: Vec::new() };
     let mut compared = Vec::new();
     for level in levels {
-        match ctx.comparisons.compare(asker(object), &pair, level).await {
+        match ctx.comparisons.compare(requester(object), &pair, level).await {
             Ok(one) => compared.push((level, one)),
             // A panic, a defect of this program, is no reason to lose the version.
             Err(Panicked) => {
@@ -206,7 +206,7 @@ pub(super) async fn compare_all<H: Host>(
     change: &mut Change,
 ) -> Result<(), NotCompared> {
     if let Some(last) = change.last() {
-        ctx.comparisons.step(asker(object), change, &last).await?;
+        ctx.comparisons.step(requester(object), change, &last).await?;
     }
     if !change.needs_kept() {
         return Ok(());
@@ -229,7 +229,7 @@ pub(super) async fn compare_all<H: Host>(
         memory.shrink(published.as_ref().map_or(0, |published| published.schema.len()));
         let Some((number, published)) = reader.pass(published) else { continue };
         let step = change.kept(number, published);
-        ctx.comparisons.step(asker(object), change, &step).await?;
+        ctx.comparisons.step(requester(object), change, &step).await?;
     }
     if change.needs_kept() {
         change.missing(&reader.into_kept().missing);
@@ -237,6 +237,6 @@ pub(super) async fn compare_all<H: Host>(
     Ok(())
 }
 
-fn asker(object: &Object) -> Asker<'_> {
-    Asker { caller: Caller::INTERNAL, namespace: object.namespace() }
+fn requester(object: &Object) -> Requester<'_> {
+    Requester { caller: Caller::INTERNAL, namespace: object.namespace() }
 }
