@@ -27,7 +27,7 @@ pub(super) struct Sources<'a> {
 
 /// Converts an error of the validator.
 pub(super) fn violation(error: &ValidationError<'_>, sources: Sources<'_>) -> Violation {
-    Violation { pointer: error.instance_path().as_str().to_owned(), message: message(error, sources) }
+    Violation::at(error.instance_path().as_str(), message(error, sources))
 }
 
 /// The message of an error in a schema.

@@ -47,6 +47,7 @@ use messages::Sources;
 use patterns::Patterns;
 pub use payload::{parse, parts};
 pub use place::Place;
+use place::Places;
 pub use size::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH};
 use violation::{MAX_COUNTED, MAX_VIOLATIONS};
 pub use violation::{Violation, describe};
@@ -84,8 +85,8 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn given_up(pointer: String, message: String, steps: u64) -> Self {
-        let (violations, places) = (vec![Violation { pointer, message }], vec![Place::given_up()]);
+    fn given_up(pointer: &str, message: String, steps: u64) -> Self {
+        let (violations, places) = (vec![Violation::at(pointer, message)], vec![Place::given_up()]);
         Self { violations, more: 0, places, is_given_up: true, steps }
     }
 }
@@ -208,7 +209,7 @@ impl Compiled {
                  validate in bounded time; make the payload flatter, or the schema less recursive",
                 deepest = self.deepest
             );
-            return Findings::given_up(pointer, message, 0);
+            return Findings::given_up(&pointer, message, 0);
         }
         let mut meter = Meter::new(effort.judging(), self.weights);
         for (number, digits) in rounded {
@@ -229,7 +230,7 @@ impl Compiled {
                      request or object included, and was given up at this place; make the payload smaller, or the schema \
                      simpler"
                 );
-                Findings::given_up(pointer, message, steps)
+                Findings::given_up(&pointer, message, steps)
             }
             None if is_valid == Some(true) => Findings { steps, ..Findings::default() },
             None => self.found(payload, meter, steps, effort),
@@ -239,7 +240,8 @@ impl Compiled {
     /// Returns what is wrong with a payload that does not match.
     fn found(&self, payload: &Value, meter: Meter, mut steps: u64, effort: &Effort) -> Findings {
         // Few violations take little memory. Many are collected for one payload at a time.
-        let meter = meter.finding(effort.finding(FEW_FINDING_STEPS));
+        let longest = size::longest_pointer(payload);
+        let meter = meter.finding(effort.finding(FEW_FINDING_STEPS), longest);
         let findings = self.collected(payload, &meter, &mut steps);
         effort.spend_finding(meter.spent());
         if let Some(findings) = findings {
@@ -250,13 +252,13 @@ impl Compiled {
             return Findings::default();
         }
         let _guard = exclusive::enter();
-        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS), longest);
         let findings = self.collected(payload, &meter, &mut steps);
         effort.spend_finding(meter.spent());
         if let Some(findings) = findings {
             return findings;
         }
-        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS));
+        let meter = meter.finding(effort.finding(MAX_FINDING_STEPS), longest);
         let first = meter.run(|| self.validator.validate(Instance { value: payload, meter: &meter }).err());
         let first = first.flatten();
         effort.spend_finding(meter.spent());
@@ -265,11 +267,16 @@ impl Compiled {
             None => "found a payload that does not match, and is too large to say where",
         };
         let rest = Violation { pointer: String::new(), message: message.to_owned() };
-        let mut places = Vec::new();
-        first.iter().for_each(|error| place::add(&mut places, error));
+        let mut places = Places::default();
+        first.iter().for_each(|error| places.add(error));
         let violations =
             first.iter().map(|error| self.violation(error, payload, &meter)).chain([rest]).collect();
-        Findings { violations, places, steps: steps + meter.spent(), ..Findings::default() }
+        Findings {
+            violations,
+            places: places.into_vec(),
+            steps: steps + meter.spent(),
+            ..Findings::default()
+        }
     }
 
     fn violation(&self, error: &ValidationError<'_>, payload: &Value, meter: &Meter) -> Violation {
@@ -282,20 +289,21 @@ impl Compiled {
         let errors = meter.run(|| self.validator.iter_errors(Instance { value: payload, meter }));
         *steps += meter.spent();
         let mut errors = errors?;
-        let (mut violations, mut places, mut more) = (Vec::new(), Vec::new(), 0);
+        let (mut violations, mut places, mut more) = (Vec::new(), Places::default(), 0);
         for error in errors.by_ref().take(MAX_VIOLATIONS) {
-            place::add(&mut places, &error);
+            places.add(&error);
             violations.push(self.violation(&error, payload, meter));
         }
         for error in errors.take(MAX_COUNTED) {
-            place::add(&mut places, &error);
+            places.add(&error);
             more += 1;
         }
-        Some(Findings { violations, more, places, steps: *steps, ..Findings::default() })
+        Some(Findings { violations, more, places: places.into_vec(), steps: *steps, ..Findings::default() })
     }
 }
 
-/// Returns the memory of the largest part of a schema that an error copies, and of its list of alternatives.
+/// Returns the memory of the largest part of a schema that an error copies, of its list of alternatives, and of its place in the
+/// schema.
 fn largest_copied(document: &Document<'_>) -> u64 {
     /// What an error has for each alternative.
     const ALTERNATIVE: usize = 32;
@@ -303,9 +311,13 @@ fn largest_copied(document: &Document<'_>) -> u64 {
         let part = |keyword: &str| subschema.value.get(keyword);
         let copied = ["not", "enum", "const"].map(|keyword| part(keyword).map(size::memory));
         let listed = ["anyOf", "oneOf"].map(|keyword| Some(part(keyword)?.as_array()?.len() * ALTERNATIVE));
-        copied.into_iter().chain(listed).flatten()
+        let of_members = part("dependencies").into_iter().chain(part("dependentRequired"));
+        let of_members = of_members.filter_map(Value::as_object).flat_map(|members| members.values());
+        let names = part("required").into_iter().chain(of_members).filter_map(Value::as_array).flatten();
+        copied.into_iter().chain(listed).flatten().chain(names.map(size::memory))
     });
-    parts.max().unwrap_or_default() as u64
+    let places = document.subschemas.iter().map(|subschema| subschema.pointer.len());
+    (parts.max().unwrap_or_default() + places.max().unwrap_or_default()) as u64
 }
 
 impl std::fmt::Debug for Compiled {

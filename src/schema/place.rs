@@ -8,6 +8,8 @@ use super::formats;
 
 /// Most places of one payload that are distinguished.
 const MAX_PLACES: usize = 32;
+/// Most bytes of paths that are read for one payload: a path is as long as the references and names on it.
+const MAX_PATHS: usize = 1024 * 1024;
 /// Longest place, in characters.
 const MAX_LENGTH: usize = 512;
 /// Stands for an index, and for the name of a member that the schema does not declare.
@@ -30,19 +32,34 @@ impl Place {
     }
 }
 
-/// Adds the place of an error, unless it is there already.
-pub(super) fn add(places: &mut Vec<Place>, error: &ValidationError<'_>) {
-    if places.len() < MAX_PLACES {
-        let place = place(error);
-        if !places.contains(&place) {
-            places.push(place);
+/// The places of errors, each once.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    places: Vec<Place>,
+    /// The length of the paths that were read.
+    bytes: usize,
+}
+
+impl Places {
+    /// Adds the place of an error, unless it is there already.
+    pub fn add(&mut self, error: &ValidationError<'_>) {
+        if self.places.len() < MAX_PLACES && self.bytes < MAX_PATHS {
+            let path = error.evaluation_path().as_str();
+            self.bytes += path.len();
+            let place = place(error, path);
+            if !self.places.contains(&place) {
+                self.places.push(place);
+            }
         }
+    }
+
+    pub fn into_vec(self) -> Vec<Place> {
+        self.places
     }
 }
 
 /// Returns the place of an error, read from the path through the schema that led to it.
-fn place(error: &ValidationError<'_>) -> Place {
-    let path = error.evaluation_path().as_str();
+fn place(error: &ValidationError<'_>, path: &str) -> Place {
     let mut parts: VecDeque<&str> =
         path.strip_prefix('/').into_iter().flat_map(|path| path.split('/')).collect();
     let mut payload = String::new();

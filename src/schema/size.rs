@@ -75,6 +75,22 @@ pub(super) fn place_of(payload: &Value, address: usize) -> String {
     pointer
 }
 
+/// Returns the length of the longest JSON Pointer of a value within a payload, in bytes.
+pub(super) fn longest_pointer(payload: &Value) -> usize {
+    let longest = match payload {
+        Value::Object(map) => {
+            let escaped = |key: &str| key.bytes().filter(|byte| matches!(byte, b'~' | b'/')).count();
+            map.iter().map(|(key, value)| 1 + key.len() + escaped(key) + longest_pointer(value)).max()
+        }
+        Value::Array(items) => {
+            let digits = items.len().checked_ilog10().unwrap_or(0) as usize + 1;
+            items.iter().map(longest_pointer).max().map(|below| 1 + digits + below)
+        }
+        _ => None,
+    };
+    longest.unwrap_or(0)
+}
+
 /// Returns the memory that a copy of a value takes, in bytes, about.
 pub(super) fn memory(value: &Value) -> usize {
     const VALUE: usize = 32;
@@ -110,6 +126,15 @@ mod tests {
     #[test]
     fn values_are_counted_at_every_depth() {
         assert_eq!(values(&json!({"a": [1, {"b": null}], "c": "x"})), 6);
+    }
+
+    #[test]
+    fn no_pointer_is_longer_than_the_longest() {
+        let payload = json!({"a": [1, {"b/c~": null}], "d": "x"});
+
+        assert_eq!(longest_pointer(&payload), "/a/1/b~1c~0".len());
+        assert_eq!(longest_pointer(&json!([[], {}, 5])), "/2".len());
+        assert_eq!(longest_pointer(&json!(5)), 0);
     }
 
     #[test]

@@ -230,6 +230,66 @@ fn errors_that_list_members_are_few() {
     assert!(memory.bytes_max < 100 * 1024 * 1024, "{memory:?}");
 }
 
+/// Errors copy names: of the payload, in their place and in what they list, and of the schema.
+#[test]
+fn errors_that_copy_long_names_are_few() {
+    let long = "x".repeat(100_000);
+    let texts = json!({"items": {"type": "string"}});
+    let numbers = json!(vec![1; 20_000]);
+    let empty = json!(vec![json!({}); 20_000]);
+    let strings = json!(vec!["y"; 20_000]);
+    let by_name = |value: Value| json!({ &long: value });
+    let deep = (0..20).fold(numbers.clone(), |below, _| json!({ &long[..5_000]: below }));
+    let escaped = json!({ "/~".repeat(50_000): &numbers });
+    let recursive = json!({
+        "additionalProperties": {"$ref": "#"}, "items": {"type": "string"},
+    });
+    let closed = json!({"allOf": vec![json!({"additionalProperties": false}); 2_000]});
+    let unevaluated = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "allOf": vec![json!({"unevaluatedProperties": false}); 2_000],
+    });
+    let names = json!({"allOf": vec![json!({"propertyNames": {"maxLength": 5}}); 2_000]});
+    let first = json!({"required": ["a"], "additionalProperties": &texts});
+    let alternatives = json!({"additionalProperties": {"items": {"anyOf": vec![&texts; 20]}}});
+    let cases = [
+        ("members", json!({"additionalProperties": &texts}), by_name(numbers.clone())),
+        ("patterns", json!({"patternProperties": {"^x": &texts}}), by_name(numbers.clone())),
+        ("declared", json!({"properties": {&long: &texts}}), by_name(numbers.clone())),
+        ("escaped", json!({"additionalProperties": &texts}), escaped),
+        ("deep", recursive, deep),
+        ("after another", first, by_name(numbers.clone())),
+        ("alternatives", alternatives, by_name(json!(vec![json!([1]); 5_000]))),
+        ("closed", closed, by_name(json!(1))),
+        ("unevaluated", unevaluated, by_name(json!(1))),
+        ("names", names, by_name(json!(1))),
+        ("required", json!({"items": {"required": [&long]}}), empty.clone()),
+        (
+            "dependencies",
+            json!({"items": {"dependencies": {"a": [&long]}}}),
+            json!(vec![json!({"a": 1}); 20_000]),
+        ),
+        ("pattern", json!({"items": {"pattern": format!("{}z", "x".repeat(2_000))}}), strings.clone()),
+        (
+            "path",
+            json!({"definitions": {&long: {"type": "string"}}, "items": {"$ref": format!("#/definitions/{long}")}}),
+            numbers,
+        ),
+    ];
+    for (name, schema, payload) in cases {
+        let compiled = Compiled::new(&schema, true).unwrap();
+
+        let memory = allocation_counter::measure(|| {
+            let (violations, _) = compiled.violations(&payload);
+            let bytes: usize = violations.iter().map(|it| it.pointer.len() + it.message.len()).sum();
+            assert!(!violations.is_empty(), "{name}");
+            assert!(bytes < 16 * 1024, "{name}: {bytes}");
+        });
+
+        assert!(memory.bytes_max < 64 * 1024 * 1024, "{name}: {memory:?}");
+    }
+}
+
 /// Attacks that no bound but that of the steps ends.
 const GIVEN_UP: [&str; 12] = [
     "integers of long decimals",

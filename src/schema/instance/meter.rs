@@ -66,6 +66,10 @@ pub(in crate::schema) struct Meter {
     weights: Weights,
     /// Steps for each member and element.
     of_entry: u64,
+    /// What an error copies besides the value that it is about: its place in the payload, at most so many bytes.
+    place: u64,
+    /// Whether the names of members may be copied.
+    copies_names: bool,
     /// The address of the value at which the steps were used up.
     stopped: OnceCell<usize>,
     /// The digits of numbers that a float rounds, by the address of the value.
@@ -83,21 +87,33 @@ impl Meter {
             budget,
             weights,
             of_entry: 1,
+            place: 0,
+            copies_names: false,
             stopped: OnceCell::new(),
             digits: HashMap::new(),
             matching: RefCell::default(),
         }
     }
 
-    /// The meter for finding errors in the same payload.
-    pub fn finding(self, budget: u64) -> Self {
-        Self { digits: self.digits, of_entry: STEPS_OF_LISTED, ..Self::new(budget, self.weights) }
+    /// The meter for finding errors in the same payload. `longest`: the length of the longest JSON Pointer in the payload, which
+    /// each error has a copy of.
+    pub fn finding(self, budget: u64, longest: usize) -> Self {
+        let place = longest as u64;
+        let of_entry = STEPS_OF_LISTED;
+        Self { digits: self.digits, of_entry, place, copies_names: true, ..Self::new(budget, self.weights) }
     }
 
-    /// The steps for a member or an element.
+    /// The steps for an element.
     #[inline]
-    pub(super) fn of_entry(&self) -> u64 {
+    pub(super) fn of_element(&self) -> u64 {
         self.of_entry
+    }
+
+    /// The steps for a member.
+    #[inline]
+    pub(super) fn of_member(&self, name: &str) -> u64 {
+        let copied = if self.copies_names { name.len() as u64 / BYTES_COPIED_PER_STEP } else { 0 };
+        self.of_entry + copied + reading(name.len())
     }
 
     /// The steps for an error about a value.
@@ -106,7 +122,7 @@ impl Meter {
             Value::Object(_) | Value::Array(_) if !self.weights.copies_values => 0,
             value => size::memory(value) as u64,
         };
-        STEPS_OF_ERROR + (copied + self.weights.copied) / BYTES_COPIED_PER_STEP
+        STEPS_OF_ERROR + (copied + self.weights.copied + self.place) / BYTES_COPIED_PER_STEP
     }
 
     /// Has a number of the payload be judged by its digits.

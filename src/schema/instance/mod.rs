@@ -241,9 +241,7 @@ impl<'a> Iterator for MembersIter<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (name, value) = self.members.next()?;
         let instance = self.instance;
-        instance
-            .charge(instance.meter.of_entry() + meter::reading(name.len()))
-            .then(|| (Name { instance, name }, instance.at(value)))
+        instance.charge(instance.meter.of_member(name)).then(|| (Name { instance, name }, instance.at(value)))
     }
 }
 
@@ -309,6 +307,6 @@ impl<'a> Iterator for ElementsIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Instance<'a>> {
         let value = self.items.next()?;
-        self.instance.charge(self.instance.meter.of_entry()).then(|| self.instance.at(value))
+        self.instance.charge(self.instance.meter.of_element()).then(|| self.instance.at(value))
     }
 }
