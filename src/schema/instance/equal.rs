@@ -17,8 +17,7 @@ pub(super) fn same(left: Instance<'_>, right: Instance<'_>) -> bool {
     match (left.value, right.value) {
         (Value::String(a), Value::String(b)) => a.len() == b.len() && left.charge(reading(a.len())) && a == b,
         (Value::Number(a), Value::Number(b)) => {
-            let number =
-                |number, value| Number { instance: left, number, digits: left.meter.digits(value) };
+            let number = |number, value| Number { instance: left, number, digits: left.meter.digits(value) };
             number(a, left.value).equals(&number(b, right.value))
         }
         (Value::Array(a), Value::Array(b)) => {
