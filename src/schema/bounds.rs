@@ -92,7 +92,6 @@ impl Bound {
             _ => self.ordering_of_floats(number),
         };
         let ordering = ordering.or_else(|| Some(number.decimal()?.cmp(&self.decimal)));
-        // A number beyond all bounds of exponents never gets here: it is not read.
         ordering.is_some_and(|ordering| self.rule.allows(ordering))
     }
 

@@ -4,7 +4,11 @@
 //! of a number say nothing about whether it was changed. And a float of 64 bits rounds: `100.0000000000000000000001` is
 //! read as `100`, but is greater.
 
+mod exponent;
+
 use std::cmp::Ordering;
+
+use exponent::Exponent;
 
 /// Whole numbers of at most so many digits are written in full; it holds every integer of 64 bits.
 const MAX_PLAIN_DIGITS: usize = 20;
@@ -22,8 +26,8 @@ pub fn canonical(text: &str) -> String {
         return "0".to_owned();
     }
     let sign = if is_negative { "-" } else { "" };
-    match usize::try_from(exponent) {
-        Ok(zeros) if zeros.saturating_add(digits.len()) <= MAX_PLAIN_DIGITS => {
+    match exponent.to_i64().and_then(|exponent| usize::try_from(exponent).ok()) {
+        Some(zeros) if zeros.saturating_add(digits.len()) <= MAX_PLAIN_DIGITS => {
             format!("{sign}{digits}{}", "0".repeat(zeros))
         }
         _ => format!("{sign}{digits}e{exponent}"),
@@ -36,37 +40,34 @@ pub(super) struct Decimal {
     is_negative: bool,
     /// Without zeros at either end; empty for zero.
     digits: String,
-    exponent: i64,
+    exponent: Exponent,
 }
 
 impl Decimal {
-    /// Reads a number as JSON writes it. `None`: its exponent has more than 64 bits.
+    /// Reads a number as JSON writes it. `None`: it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let (is_negative, unsigned) = match text.strip_prefix('-') {
             Some(unsigned) => (true, unsigned),
             None => (false, text),
         };
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
-            None => (unsigned, 0),
+            Some((mantissa, exponent)) => (mantissa, Exponent::parse(exponent)?),
+            None => (unsigned, Exponent::ZERO),
         };
         let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits = format!("{integer}{fraction}");
         let digits = digits.trim_start_matches('0');
         let significant = digits.trim_end_matches('0');
         if significant.is_empty() {
-            return Some(Self { is_negative: false, digits: String::new(), exponent: 0 });
+            return Some(Self { is_negative: false, digits: String::new(), exponent: Exponent::ZERO });
         }
-        let shift = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
-        let exponent = exponent
-            .saturating_sub(shift(fraction.len()))
-            .saturating_add(shift(digits.len() - significant.len()));
-        Some(Self { is_negative, digits: significant.to_owned(), exponent })
+        let shift = length(digits) - length(significant) - length(fraction);
+        Some(Self { is_negative, digits: significant.to_owned(), exponent: exponent.plus(shift) })
     }
 
     /// Whether it is a whole number.
     pub fn is_integer(&self) -> bool {
-        self.exponent >= 0
+        !self.exponent.is_negative()
     }
 
     /// Whether it is a multiple of another number. Of zero, nothing is.
@@ -75,29 +76,33 @@ impl Decimal {
             return true;
         }
         // A divisor is read from a float or an integer of 64 bits, so it has at most twenty digits.
-        let Ok(divisor_digits) = divisor.digits.parse::<u64>() else { return false };
-        let zeros = self.exponent.saturating_sub(divisor.exponent);
+        let (Ok(divisor_digits), Some(divisor_exponent)) =
+            (divisor.digits.parse::<u64>(), divisor.exponent.to_i64())
+        else {
+            return false;
+        };
+        let zeros = self.exponent.plus(divisor_exponent.saturating_neg());
         // Without zeros at its end, a number is no multiple of a power of ten.
-        if divisor_digits == 0 || zeros < 0 {
+        if divisor_digits == 0 || zeros.is_negative() {
             return false;
         }
         let modulus = u128::from(divisor_digits);
         let fold = |rest: u128, digit: u8| (rest * 10 + u128::from(digit - b'0')) % modulus;
         let rest = self.digits.bytes().fold(0, fold);
-        (rest * power_of_ten(zeros, modulus)).is_multiple_of(modulus)
+        (rest * power_of_ten(&zeros, modulus)).is_multiple_of(modulus)
     }
 
     /// The number, if it is a whole one of at most 38 digits.
     pub fn to_i128(&self) -> Option<i128> {
         let digits: i128 = if self.digits.is_empty() { 0 } else { self.digits.parse().ok()? };
-        let power = 10_i128.checked_pow(u32::try_from(self.exponent).ok()?)?;
+        let power = 10_i128.checked_pow(u32::try_from(self.exponent.to_i64()?).ok()?)?;
         let absolute = digits.checked_mul(power)?;
         Some(if self.is_negative { -absolute } else { absolute })
     }
 
     /// The position of the first digit, counted from the decimal point.
-    fn magnitude(&self) -> i64 {
-        self.exponent.saturating_add(i64::try_from(self.digits.len()).unwrap_or(i64::MAX))
+    fn magnitude(&self) -> Exponent {
+        self.exponent.plus(length(&self.digits))
     }
 
     fn cmp_absolute(&self, other: &Self) -> Ordering {
@@ -130,17 +135,19 @@ impl PartialOrd for Decimal {
     }
 }
 
-/// `10^exponent` modulo a number of at most 64 bits.
-fn power_of_ten(mut exponent: i64, modulus: u128) -> u128 {
-    let (mut power, mut base) = (1 % modulus, 10 % modulus);
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            power = power * base % modulus;
-        }
-        base = base * base % modulus;
-        exponent >>= 1;
-    }
-    power
+fn length(text: &str) -> i64 {
+    i64::try_from(text.len()).unwrap_or(i64::MAX)
+}
+
+/// Ten to the power of a positive number, modulo a number of at most 64 bits.
+fn power_of_ten(exponent: &Exponent, modulus: u128) -> u128 {
+    let times = |a: u128, b: u128| a * b % modulus;
+    let power = |base: u128, exponent: u8| (0..exponent).fold(1 % modulus, |power, _| times(power, base));
+    // Digit by digit: 10^123 is (10^12)^10 times 10^3.
+    exponent
+        .to_string()
+        .bytes()
+        .fold(1 % modulus, |so_far, digit| times(power(so_far, 10), power(10 % modulus, digit - b'0')))
 }
 
 /// Whether a reader that knows only integers and floats of 64 bits reads the number that is written, as JSON writes it.
@@ -192,7 +199,9 @@ mod tests {
     fn an_exponent_without_bounds_is_no_work() {
         assert_eq!(canonical("1e999999999999"), "1e999999999999");
         assert_eq!(canonical("1e99999999999999999999"), "1e99999999999999999999");
-        assert_eq!(canonical("1.5e-9223372036854775808"), "15e-9223372036854775808");
+        assert_eq!(canonical("-10e-100000000000000000000"), "-1e-99999999999999999999");
+        assert_eq!(canonical("0e99999999999999999999"), "0");
+        assert_eq!(canonical("1.5e-9223372036854775808"), "15e-9223372036854775809");
     }
 
     fn decimal(text: &str) -> Decimal {
@@ -202,12 +211,17 @@ mod tests {
     #[test]
     fn decimals_are_ordered_by_value() {
         let ascending = [
+            "-1e99999999999999999999",
             "-1e400",
             "-100.0000000000000000000001",
             "-100",
             "-99.9",
             "-1e-400",
+            "-1e-99999999999999999999",
             "0",
+            "1e-99999999999999999999",
+            "1e-9223372036854775809",
+            "1e-9223372036854775808",
             "1e-400",
             "0.5",
             "2",
@@ -217,6 +231,7 @@ mod tests {
             "100.0000000000000000000001",
             "101",
             "1e400",
+            "1e9223372036854775808",
         ];
         for (i, a) in ascending.iter().enumerate() {
             for (j, b) in ascending.iter().enumerate() {
@@ -242,6 +257,12 @@ mod tests {
             ("100.0000000000000000000001", "100", false),
             ("10", "20", false),
             ("1", "10", false),
+            ("1e99999999999999999999", "0.123456789", false),
+            ("1e99999999999999999999", "1048576", true),
+            ("1e-99999999999999999999", "0.1", false),
+            // By Fermat, 10^(p - 1) is 1 modulo a prime p.
+            ("1e16000000000000000000000", "17", false),
+            ("1.6e16000000000000000000001", "17", false),
         ] {
             assert_eq!(decimal(number).is_multiple_of(&decimal(divisor)), expected, "{number} {divisor}");
         }
@@ -262,6 +283,8 @@ mod tests {
             "9007199254740993",
             "1E2",
             "0.30000000000000004",
+            "0e9223372036854775808",
+            "-0.0E-99999999999999999999",
         ] {
             assert!(is_exact(exact), "{exact}");
         }
@@ -272,6 +295,7 @@ mod tests {
             "1e-400",
             "0.1000000000000000055",
             "1.7976931348623157e308000",
+            "1e-99999999999999999999",
         ] {
             assert!(!is_exact(rounded), "{rounded}");
         }

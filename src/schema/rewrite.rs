@@ -5,6 +5,7 @@
 //! pointer leads to in the draft of the document's root. Where a schema has dynamic references, each schema resource
 //! becomes one as well: the validator notes the documents that it enters, and no identifier has to stay.
 
+mod constants;
 mod counted;
 mod keys;
 
@@ -187,6 +188,7 @@ impl<'a, 'd> Rewriter<'a, 'd> {
         }
         if let (Some(node), Copy::Judged) = (node, copy) {
             let subschema = &self.document.subschemas[node];
+            constants::compare_by_digits(subschema.draft, &mut out);
             counted::add_look(subschema.draft, subschema.value, &mut out);
         }
         out

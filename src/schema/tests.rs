@@ -3,6 +3,8 @@ use serde_json::json;
 
 use super::*;
 
+mod numbers;
+
 fn violations(schema: &Value, payload: &Value) -> String {
     let (violations, more) = Compiled::new(schema, true).unwrap().violations(payload);
     describe(&violations, more)

@@ -1,10 +1,8 @@
 //! Whether values are equal, in JSON Schema's sense: numbers by value.
 
-use jsonschema::json::cmp;
 use serde_json::Value;
 
 use super::{meter::reading, number::Number, value::Instance};
-use crate::schema::decimal::Decimal;
 
 /// Whether a value equals one of the schema.
 pub(super) fn equals(instance: Instance<'_>, expected: &Value) -> bool {
@@ -19,12 +17,8 @@ pub(super) fn same(left: Instance<'_>, right: Instance<'_>) -> bool {
     match (left.value, right.value) {
         (Value::String(a), Value::String(b)) => a.len() == b.len() && left.charge(reading(a.len())) && a == b,
         (Value::Number(a), Value::Number(b)) => {
-            let digits = (left.meter.digits(left.value), right.meter.digits(right.value));
-            if digits == (None, None) {
-                return cmp::equal(left.value, right.value);
-            }
-            let decimal = |number, digits| Number { instance: left, number, digits }.decimal();
-            decimal(a, digits.0).is_some_and(|a: Decimal| Some(a) == decimal(b, digits.1))
+            let number = |number, value| Number { instance: left, number, digits: left.meter.digits(value) };
+            number(a, left.value).equals(&number(b, right.value))
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(left.at(a), right.at(b)))

@@ -18,6 +18,10 @@ pub(in crate::schema) struct Number<'a> {
     pub(super) digits: Option<&'a str>,
 }
 
+/// Floats up to here are the integers that they are written as. Beyond, 9223372036854775808 is written as
+/// `9.223372036854776e18`, which is another number.
+pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl Number<'_> {
     /// The number as a decimal, if a float would round it.
     pub fn rounded(&self) -> Option<&str> {
@@ -33,6 +37,21 @@ impl Number<'_> {
         match self.digits {
             Some(digits) => Decimal::parse(digits),
             None => Decimal::parse(&self.number.to_string()),
+        }
+    }
+
+    /// Whether two numbers are equal as decimals.
+    pub fn equals(&self, other: &Self) -> bool {
+        let (a, b) = (self.number, other.number);
+        // Equal decimals are rounded to one float.
+        if a.as_f64() != b.as_f64() {
+            return false;
+        }
+        let are_written_alike = a.is_f64() == b.is_f64();
+        match (self.digits, other.digits) {
+            (None, None) if are_written_alike => a == b,
+            (None, None) if a.as_f64().is_some_and(|float| float.abs() < MAX_EXACT) => true,
+            _ => self.decimal().is_some_and(|decimal| Some(decimal) == other.decimal()),
         }
     }
 }

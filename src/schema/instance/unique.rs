@@ -5,17 +5,20 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::{BuildHasher, Hash as _, Hasher, RandomState},
 };
 
 use serde_json::Value;
 
-use super::{equal::same, meter::reading, number::Number, value::Instance};
+use super::{
+    equal::same,
+    meter::reading,
+    number::{MAX_EXACT, Number},
+    value::Instance,
+};
 
 /// Steps for each value within an element.
 const STEPS: u64 = 4;
-/// From here on, floats are not integers of 64 bits.
-const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 
 /// Whether the elements all differ; also where the steps are used up.
 pub(super) fn is_unique(array: Instance<'_>, items: &[Value]) -> bool {
@@ -81,32 +84,31 @@ fn feed_text(item: Instance<'_>, text: &str, hasher: &mut impl Hasher) {
     }
 }
 
-/// Numbers that are equal are fed alike, however they are written.
+/// Numbers that are equal are fed alike, however they are written: a whole one of few digits as an integer, any other
+/// float by its bits, and what a float rounds by its digits.
 fn feed_number(number: &Number<'_>, hasher: &mut impl Hasher) {
     hasher.write_u8(3);
-    let integer = match (number.rounded(), number.number.as_i64(), number.number.as_u64()) {
-        (Some(_), _, _) => None,
-        (None, Some(integer), _) => Some(i128::from(integer)),
-        (None, None, Some(integer)) => Some(i128::from(integer)),
-        (None, None, None) => {
-            number.number.as_f64().filter(|it| it.fract() == 0.0 && it.abs() < TWO_TO_64).map(whole)
+    let float = number.number.as_f64().filter(|_| number.number.is_f64() && number.rounded().is_none());
+    let integer = number.number.as_i64().map(i128::from).or(number.number.as_u64().map(i128::from));
+    match (integer, float) {
+        (Some(integer), _) => hasher.write_i128(integer),
+        (None, Some(float)) if float.abs() < MAX_EXACT && float.fract() == 0.0 => {
+            hasher.write_i128(whole(float));
         }
-    };
-    if let Some(integer) = integer {
-        hasher.write_i128(integer);
-        return;
-    }
-    match (number.rounded(), number.number.as_f64()) {
-        // A number that is rounded as a float may still be an integer of 64 bits.
-        (Some(_), _) => match number.decimal().and_then(|decimal| decimal.to_i128()) {
-            Some(integer) => hasher.write_i128(integer),
-            None => hasher.write_u64(0),
-        },
-        (None, float) => hasher.write_u64(float.map_or(1, f64::to_bits)),
+        (None, Some(float)) if float.abs() < MAX_EXACT => hasher.write_u64(float.to_bits()),
+        (None, _) => {
+            let Some(decimal) = number.decimal() else { return };
+            match (decimal.to_i128(), float) {
+                (Some(integer), _) => hasher.write_i128(integer),
+                // No number that a float rounds is equal to one that it does not.
+                (None, Some(float)) => hasher.write_u64(float.to_bits()),
+                (None, None) => decimal.hash(hasher),
+            }
+        }
     }
 }
 
-/// A float that is whole and within 64 bits.
+/// A float that is whole and exact.
 #[allow(clippy::cast_possible_truncation)]
 fn whole(float: f64) -> i128 {
     float as i128
@@ -132,7 +134,8 @@ mod tests {
             json!([0, 2, -0.0]),
             json!([{"a": 1, "b": [2]}, 3, {"b": [2.0], "a": 1}]),
             json!([1e18, "x", 1_000_000_000_000_000_000_i64]),
-            json!([9_223_372_036_854_775_808_u64, 1, 9.223_372_036_854_776e18]),
+            json!([9_223_372_036_854_776_000_u64, 1, 9.223_372_036_854_776e18]),
+            json!([-9_007_199_254_740_992_i64, 1, -9_007_199_254_740_992.0]),
             json!([[], {}, []]),
             json!(["a", "a"]),
             json!([1.5, null, 1.5]),
@@ -145,6 +148,8 @@ mod tests {
     fn elements_that_differ_are_told_apart() {
         for all_differ in [
             json!([[[], []], [[[]]], [], [[]]]),
+            // By their digits, of which a float has as many as it is written with.
+            json!([9_223_372_036_854_775_808_u64, 1, 9.223_372_036_854_776e18]),
             json!([1, "1", true, [1], {"1": 1}, null, false, 0]),
             json!([{"a": 1, "b": 2}, {"a": 2, "b": 1}, {"a": 1}]),
             json!(["ab", "a", "b", ["a", "b"], ["ab"]]),
