@@ -175,7 +175,7 @@ impl Explanation<'_, '_> {
         closing: &'static [&'static str],
         path: &mut Vec<String>,
     ) {
-        if !self.refuses(node, value) {
+        if self.refusals.len() >= MAX_CHANGES || !self.refuses(node, value) {
             return;
         }
         path.push(part);
