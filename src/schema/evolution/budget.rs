@@ -133,3 +133,22 @@ impl Budget {
         self.left
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_of_one_comparison_share_bytes() {
+        let budgets = Budgets::of(Work::Brief);
+        let [mut one, mut other] = [budgets.budget(10), budgets.judging()];
+
+        assert!(one.keep(KEPT_BYTES - 1));
+        assert!(other.keep(1) && !other.is_exceeded());
+        other.give_back(5);
+        assert!(one.keep(5));
+        assert!(!budgets.are_too_small());
+        assert!(!one.keep(1) && one.is_exceeded() && one.left() == 0);
+        assert!(budgets.are_too_small());
+    }
+}

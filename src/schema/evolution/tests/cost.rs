@@ -8,8 +8,7 @@ use crate::schema::evolution::{Level, Version, Work, compare_counted, with_stack
 /// More steps than any comparison of one level may take.
 pub(super) const MAX_STEPS: u64 = 6_000_000;
 /// More bytes than any comparison may take at once.
-pub(super) const MAX_BYTES: u64 = 200_000_000;
-
+pub(super) const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// More allocations than any comparison may take.
 pub(super) const MAX_ALLOCATIONS: u64 = 5_000_000;
 
