@@ -19,17 +19,22 @@ const BRIEF_STEPS: u64 = 60_000;
 pub(super) const JUDGING_STEPS: u64 = 10_000_000;
 /// The same of a brief one.
 const BRIEF_JUDGING_STEPS: u64 = 500_000;
+/// Most bytes that one comparison keeps at once: what it knows of questions, values, patterns, and cases that are not
+/// decided. The two schemas as nodes, and what a single operation needs, are bounded apart.
+const KEPT_BYTES: u64 = 24 * 1024 * 1024;
 
 /// The budgets of one comparison.
 #[derive(Clone, Debug)]
 pub(super) struct Budgets {
     work: Work,
     is_exceeded: Rc<Cell<bool>>,
+    /// The bytes that are left to all budgets together.
+    bytes: Rc<Cell<u64>>,
 }
 
 impl Budgets {
     pub fn of(work: Work) -> Self {
-        Self { work, is_exceeded: Rc::default() }
+        Self { work, is_exceeded: Rc::default(), bytes: Rc::new(Cell::new(KEPT_BYTES)) }
     }
 
     /// Returns a budget of so many steps, of fewer where the work is to be brief.
@@ -38,7 +43,12 @@ impl Budgets {
             Work::Brief => steps.min(BRIEF_STEPS),
             Work::Full => steps,
         };
-        Budget { is_any_exceeded: Rc::clone(&self.is_exceeded), ..Budget::of(steps) }
+        self.of_steps(steps)
+    }
+
+    fn of_steps(&self, steps: u64) -> Budget {
+        let (is_any_exceeded, bytes) = (Rc::clone(&self.is_exceeded), Rc::clone(&self.bytes));
+        Budget { is_any_exceeded, bytes, ..Budget::of(steps) }
     }
 
     /// Returns the budget of the validators.
@@ -47,7 +57,7 @@ impl Budgets {
             Work::Brief => BRIEF_JUDGING_STEPS,
             Work::Full => JUDGING_STEPS,
         };
-        Budget { is_any_exceeded: Rc::clone(&self.is_exceeded), ..Budget::of(steps) }
+        self.of_steps(steps)
     }
 
     /// Whether a brief comparison was given up in some part, so that its verdict does not count.
@@ -64,11 +74,14 @@ pub(super) struct Budget {
     is_exceeded: bool,
     /// Whether any budget of the same comparison was exceeded.
     is_any_exceeded: Rc<Cell<bool>>,
+    /// The bytes that are left to all budgets of the same comparison.
+    bytes: Rc<Cell<u64>>,
 }
 
 impl Budget {
     pub fn of(steps: u64) -> Self {
-        Self { all: steps, left: steps, is_exceeded: false, is_any_exceeded: Rc::default() }
+        let bytes = Rc::new(Cell::new(KEPT_BYTES));
+        Self { all: steps, left: steps, is_exceeded: false, is_any_exceeded: Rc::default(), bytes }
     }
 
     /// Uses up steps. False when fewer are left: then none is left for what follows, either.
@@ -78,13 +91,31 @@ impl Budget {
                 self.left = left;
                 true
             }
-            _ => {
-                self.left = 0;
-                self.is_exceeded = true;
-                self.is_any_exceeded.set(true);
-                false
-            }
+            _ => self.exceed(),
         }
+    }
+
+    /// Takes up bytes. False when fewer are left: then no step is left for what follows, either.
+    pub fn keep(&mut self, bytes: u64) -> bool {
+        match self.bytes.get().checked_sub(bytes) {
+            Some(left) if !self.is_exceeded => {
+                self.bytes.set(left);
+                true
+            }
+            _ => self.exceed(),
+        }
+    }
+
+    /// Gives back bytes that were taken up.
+    pub fn give_back(&mut self, bytes: u64) {
+        self.bytes.set((self.bytes.get() + bytes).min(KEPT_BYTES));
+    }
+
+    fn exceed(&mut self) -> bool {
+        self.left = 0;
+        self.is_exceeded = true;
+        self.is_any_exceeded.set(true);
+        false
     }
 
     /// The steps that were used up.
@@ -100,5 +131,24 @@ impl Budget {
     /// The steps that are left.
     pub fn left(&self) -> u64 {
         self.left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_of_one_comparison_share_bytes() {
+        let budgets = Budgets::of(Work::Brief);
+        let [mut one, mut other] = [budgets.budget(10), budgets.judging()];
+
+        assert!(one.keep(KEPT_BYTES - 1));
+        assert!(other.keep(1) && !other.is_exceeded());
+        other.give_back(5);
+        assert!(one.keep(5));
+        assert!(!budgets.are_too_small());
+        assert!(!one.keep(1) && one.is_exceeded() && one.left() == 0);
+        assert!(budgets.are_too_small());
     }
 }

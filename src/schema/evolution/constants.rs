@@ -141,6 +141,19 @@ pub(super) fn weight(value: &Value) -> u64 {
     }
 }
 
+/// The bytes that a value takes, about.
+pub(super) fn bytes(value: &Value) -> u64 {
+    let inner = match value {
+        Value::String(text) => 16 + text.len() as u64,
+        Value::Array(items) => items.iter().map(bytes).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| 56 + key.len() as u64 + bytes(value)).sum::<u64>()
+        }
+        _ => 0,
+    };
+    32 + inner
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

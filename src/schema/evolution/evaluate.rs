@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use regex_automata::meta::Regex;
+use regex_automata::{meta::Regex, nfa::thompson::WhichCaptures};
 use serde_json::Value;
 
 use super::{
@@ -17,6 +17,12 @@ use crate::schema::Compiled;
 const MAX_DEPTH: usize = 200;
 /// How many nodes are evaluated before the results are remembered: most evaluations are shorter.
 const REMEMBERED_FROM: usize = 64;
+/// Most results that are remembered.
+const MAX_REMEMBERED: usize = 100_000;
+/// Most bytes of the tables with which a pattern is matched.
+const MAX_TABLES: usize = 64 * 1024;
+/// The steps, and the bytes, of compiling a facet.
+const FACET: (u64, u64) = (500, 16 * 1024);
 
 /// Patterns and facets, compiled when they are first needed.
 #[derive(Default)]
@@ -38,8 +44,14 @@ impl Checks {
             return None;
         }
         let regex = self.patterns.entry(pattern).or_insert_with(|| {
-            let regex = Regex::new(model.pattern(pattern)).ok()?;
-            budget.spend(regex.memory_usage() as u64 / 64).then_some(regex)
+            let config = Regex::config()
+                .which_captures(WhichCaptures::None)
+                .hybrid_cache_capacity(MAX_TABLES)
+                .onepass(false)
+                .backtrack(false);
+            let regex = Regex::builder().configure(config).build(model.pattern(pattern)).ok()?;
+            let bytes = regex.memory_usage() as u64;
+            (budget.spend(bytes / 64) && budget.keep(bytes + MAX_TABLES as u64 / 4)).then_some(regex)
         });
         regex.as_ref().map(|regex| regex.is_match(text))
     }
@@ -56,6 +68,9 @@ impl Checks {
             return None;
         }
         let compiled = self.facets.entry(facet).or_insert_with(|| {
+            if !budget.spend(FACET.0) || !budget.keep(FACET.1) {
+                return None;
+            }
             let schema = serde_json::from_str(&model.facet(facet).schema).ok()?;
             Compiled::new(&schema, true).ok()
         });
@@ -120,7 +135,7 @@ impl<'m> Evaluation<'m> {
         self.count += 1;
         let model = self.model;
         let matches = all(model.keys(node).iter().map(|key| self.keyword(model.keyword(*key), value, depth)));
-        if self.count > REMEMBERED_FROM {
+        if self.count > REMEMBERED_FROM && self.known.len() < MAX_REMEMBERED {
             self.known.insert(place, matches);
         }
         matches

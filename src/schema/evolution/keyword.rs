@@ -86,7 +86,7 @@ pub(super) enum Keyword {
         name: String,
         node: NodeId,
     },
-    /// What is not modelled: the keyword, and all that it may depend on, as text.
+    /// What is not modelled: the keyword, and a digest of all that it may depend on.
     Other {
         keyword: &'static str,
         content: Rc<str>,

@@ -60,6 +60,11 @@ impl Model {
         self.nodes.len() - 1
     }
 
+    /// The number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Reserves a node whose keywords refer to it; [`Model::fill`] sets them.
     pub fn reserve(&mut self) -> NodeId {
         self.nodes.push(Vec::new());

@@ -69,7 +69,7 @@ pub(super) fn obstructions(read: &Read, solver: &Solver<'_>) -> Vec<Obstruction>
                 continue;
             }
             let side = if raw < read.roots[1] { Side::Old } else { Side::New };
-            let mut pointer = read.raw[raw].pointer.clone();
+            let mut pointer = read.raw[raw].pointer.to_string();
             if let Keyword::Other { keyword, .. } = solver.model.keyword(*key) {
                 push_part(&mut pointer, keyword);
             }
@@ -175,7 +175,7 @@ impl Explanation<'_, '_> {
         closing: &'static [&'static str],
         path: &mut Vec<String>,
     ) {
-        if !self.refuses(node, value) {
+        if self.refusals.len() >= MAX_CHANGES || !self.refuses(node, value) {
             return;
         }
         path.push(part);

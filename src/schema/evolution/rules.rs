@@ -44,7 +44,7 @@ pub(super) fn names(keyword: &Keyword) -> &'static [&'static str] {
 
 /// The rule of a raw node that has one of some names.
 pub(super) fn rule(read: &Read, schema: &Value, raw: RawId, names: &[&str]) -> Option<Rule> {
-    let mut pointer = read.raw[raw].pointer.clone();
+    let mut pointer = read.raw[raw].pointer.to_string();
     let map = schema.pointer(&pointer)?.as_object()?;
     let (keyword, value) = names.iter().find_map(|name| Some((*name, map.get(*name)?)))?;
     push_part(&mut pointer, keyword);
@@ -53,7 +53,7 @@ pub(super) fn rule(read: &Read, schema: &Value, raw: RawId, names: &[&str]) -> O
 
 /// The rule of a raw node for a member.
 pub(super) fn member_rule(read: &Read, schema: &Value, raw: RawId, name: &str) -> Option<Rule> {
-    let mut pointer = read.raw[raw].pointer.clone();
+    let mut pointer = read.raw[raw].pointer.to_string();
     push_part(&mut pointer, "properties");
     push_part(&mut pointer, name);
     let value = short(schema.pointer(&pointer)?);

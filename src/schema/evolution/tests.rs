@@ -8,7 +8,9 @@ use crate::schema::Effort;
 
 mod canonical;
 mod containment;
+mod cost;
 mod hostile;
+mod hostile_patterns;
 mod opened;
 mod payloads;
 mod random;

@@ -170,11 +170,11 @@ fn list(value: &Value, path: &mut Path, edits: &mut Vec<Edit>) {
         Value::Number(number) if number.as_i64() != Some(0) => return replace(0.into()),
         _ => return,
     };
-    for position in 0..children.len() {
+    // More than that are never tried.
+    for position in (0..children.len()).take(MAX_TRIES + 1) {
         edits.push(Edit::Remove([path.as_slice(), &[position]].concat()));
     }
     for (position, child) in children.into_iter().enumerate() {
-        // More than that are never tried.
         if edits.len() > MAX_TRIES {
             return;
         }

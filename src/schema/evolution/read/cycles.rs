@@ -12,13 +12,12 @@ pub(super) fn cut(raw: &mut [Raw]) {
         return;
     }
     for node in (0..raw.len()).filter(|node| on_cycle[*node]) {
-        let place = format!("{node} {}", raw[node].pointer);
         for keyword in &mut raw[node].keywords {
             let Some(name) = in_place(keyword) else { continue };
             let mut leads_around = false;
             keyword.each_node(|to| leads_around |= on_cycle[to]);
             if leads_around {
-                *keyword = Keyword::Other { keyword: name, content: format!("{name} around {place}").into() };
+                *keyword = Keyword::Other { keyword: name, content: format!("{name} around {node}").into() };
             }
         }
     }

@@ -6,10 +6,11 @@ mod cycles;
 mod enumerations;
 mod intern;
 mod keywords;
+mod others;
 mod raw;
 mod unevaluated;
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, rc::Rc};
 
 use serde_json::Value;
 
@@ -26,8 +27,6 @@ pub(super) use raw::{Raw, RawId};
 
 /// Most steps of reading one schema, beyond what every subschema takes once.
 const MAX_STEPS: u64 = 1_000_000;
-/// Bytes of text that count as a step.
-const BYTES_PER_STEP: u64 = 16;
 
 /// How a subschema is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +52,7 @@ pub(super) struct Reader<'a, 'd, 'm> {
     model: &'m mut Model,
     raw: Vec<Raw>,
     known: HashMap<(Node, Mode), RawId>,
+    pointers: HashMap<Node, Rc<str>>,
     /// Nodes whose keywords are not read yet.
     unread: Vec<(Node, Mode, RawId)>,
     budget: Budget,
@@ -103,6 +103,7 @@ fn nodes<'a>(source: Source<'a, '_>, mode: Mode, model: &mut Model, budgets: &Bu
         model,
         raw: Vec::new(),
         known: HashMap::new(),
+        pointers: HashMap::new(),
         unread: Vec::new(),
         budget: budgets.budget(MAX_STEPS),
         anchors,
@@ -121,7 +122,7 @@ impl<'a> Reader<'a, '_, '_> {
         if let Some(known) = self.known.get(&(node, mode)) {
             return *known;
         }
-        let pointer = self.source.document.subschemas[node].pointer.clone();
+        let pointer = self.pointer(node);
         let raw = self.push(Vec::new(), pointer);
         self.known.insert((node, mode), raw);
         self.unread.push((node, mode, raw));
@@ -133,14 +134,20 @@ impl<'a> Reader<'a, '_, '_> {
         self.source.document.node_of(value).map(|node| self.node(node, mode))
     }
 
-    fn push(&mut self, keywords: Vec<Keyword>, pointer: String) -> RawId {
+    /// Where a subschema stands. There may be many raw nodes of one, and pointers are as long as keys are.
+    fn pointer(&mut self, node: Node) -> Rc<str> {
+        let pointer = || self.source.document.subschemas[node].pointer.as_str().into();
+        Rc::clone(self.pointers.entry(node).or_insert_with(pointer))
+    }
+
+    fn push(&mut self, keywords: Vec<Keyword>, pointer: Rc<str>) -> RawId {
         self.raw.push(Raw { keywords, pointer });
         self.raw.len() - 1
     }
 
     /// A raw node that has no place of its own.
     fn made(&mut self, keywords: Vec<Keyword>, like: Node) -> RawId {
-        let pointer = self.source.document.subschemas[like].pointer.clone();
+        let pointer = self.pointer(like);
         self.push(keywords, pointer)
     }
 
@@ -182,45 +189,5 @@ impl<'a> Reader<'a, '_, '_> {
             }
             ReferenceKeyword::RecursiveRef => self.recursive <= 1,
         }
-    }
-
-    /// A keyword that is not modelled. Two are the same where all that they may depend on is the same text; where that is too
-    /// much text, none is the same as another.
-    fn other(&mut self, node: Node, keyword: &'static str) -> Keyword {
-        let content = self.content(node, keyword).unwrap_or_else(|| {
-            format!(
-                "{keyword} of {:p} {}",
-                self.source.document, self.source.document.subschemas[node].pointer
-            )
-        });
-        Keyword::Other { keyword, content: content.into() }
-    }
-
-    fn content(&mut self, node: Node, keyword: &'static str) -> Option<String> {
-        let document = self.source.document;
-        let mut content = format!("{} {}", keyword, self.source.format_assertion);
-        let mut seen = std::collections::HashSet::new();
-        let mut unseen = vec![node];
-        while let Some(next) = unseen.pop() {
-            if !seen.insert(next) {
-                continue;
-            }
-            let before = content.len();
-            let subschema = &document.subschemas[next];
-            // A parent's text has the text of its children, but not of what they refer to.
-            if next == node || !subschema.references.is_empty() {
-                let _ = write!(content, "\n{:?} {}", subschema.draft, subschema.value);
-            }
-            for reference in &subschema.references {
-                let target = &document.subschemas[reference.to];
-                let _ = write!(content, "\n{} {:?} {}", target.pointer, target.draft, target.value);
-                unseen.push(reference.to);
-            }
-            unseen.extend(subschema.children.iter().map(|edge| edge.to));
-            if !self.budget.spend(1 + (content.len() - before) as u64 / BYTES_PER_STEP) {
-                return None;
-            }
-        }
-        Some(content)
     }
 }

@@ -36,7 +36,15 @@ struct Case {
 impl Case {
     /// The work that a copy is.
     fn weight(&self) -> u64 {
-        (1 + self.conditions.len() + self.names.len() + self.patterns.len() + self.contains.len()) as u64
+        let texts = self.names.iter().map(String::len).sum::<usize>() / 16;
+        (1 + self.conditions.len() + self.names.len() + texts + self.patterns.len() + self.contains.len())
+            as u64
+    }
+
+    /// The bytes of the keyword that it becomes, about.
+    fn bytes(&self) -> u64 {
+        let names = self.names.iter().map(|name| 56 + name.len()).sum::<usize>();
+        (names + 16 * self.patterns.len() + 8 * self.elements) as u64
     }
 
     fn and(&self, other: &Self) -> Self {
@@ -67,7 +75,8 @@ impl<'a> Reader<'a, '_, '_> {
         let all = self.made(Vec::new(), node);
         let mut alternatives = Vec::new();
         for case in cases {
-            if !self.budget.spend(case.weight()) {
+            // The keyword is there twice: as it is read, and in the model.
+            if !self.budget.spend(case.weight()) || !self.budget.keep(2 * case.bytes()) {
                 return Some(self.other(node, keyword));
             }
             if case.all && case.conditions.is_empty() {

@@ -14,6 +14,8 @@ use crate::schema::evolution::model::Keyword;
 
 /// Most elements that `minContains` asks for.
 const MAX_DEMANDS: usize = 32;
+/// Bytes of a copy of an element of which something is asked, with a few goals.
+const ELEMENT_BYTES: u64 = 160;
 
 impl Solver<'_> {
     pub(super) fn solve_array(&mut self, facts: &Facts) -> Outcome {
@@ -90,7 +92,9 @@ impl Solver<'_> {
             if demand.group.is_some_and(|group| groups.is_some_and(|groups| groups.contains(&group))) {
                 continue;
             }
-            if !self.spend(slots.goals.len() as u64 + 1) {
+            let open_bytes = self.open_bytes;
+            let bytes = ELEMENT_BYTES * (1 + slots.goals.len() as u64);
+            if !self.spend(slots.goals.len() as u64 + 1) || !self.open_bytes(bytes) {
                 return Outcome::Unknown(None);
             }
             let mut slots = slots.clone();
@@ -99,11 +103,13 @@ impl Solver<'_> {
             let goals = self.goals_of(elements, &slots, place);
             // A place that cannot meet the demand need not be tried with all that follows.
             if matches!(self.solve(&goals), Outcome::Empty) {
+                self.close_bytes(open_bytes);
                 continue;
             }
             self.depth += 1;
             let placed = self.place(elements, next + 1, slots);
             self.depth -= 1;
+            self.close_bytes(open_bytes);
             match placed {
                 Outcome::Empty => {}
                 Outcome::Value(value) => return Outcome::Value(value),

@@ -28,7 +28,12 @@ impl Solver<'_> {
             if !self.spend(1) {
                 return Ok(());
             }
+            let choices = branch.choices.len();
             self.assert_step(branch, step, &mut steps)?;
+            let bytes = branch.choices[choices..].iter().map(|choice| choice.bytes()).sum();
+            if bytes > 0 && !self.open_bytes(bytes) {
+                return Ok(());
+            }
         }
         Ok(())
     }

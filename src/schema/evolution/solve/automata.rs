@@ -19,8 +19,10 @@ use super::{
 };
 use crate::schema::evolution::budget::Budget;
 
-/// Most bytes of the automata of one walk.
-const MAX_CACHES: usize = 32 * 1024 * 1024;
+/// Most bytes of one walk: its automata, and the states and texts that were reached.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of a state beside its cells, and of the text that leads to one.
+const STATE_BYTES: (usize, usize) = (160, 32);
 /// A pattern, and whether it must match.
 pub(super) type Wanted<'a> = (&'a str, bool);
 
@@ -95,6 +97,7 @@ fn walk(
     let mut texts: Vec<(Option<usize>, char)> = Vec::new();
     let mut seen: HashSet<State> = HashSet::new();
     let mut length: u64 = 0;
+    let mut bytes = 0;
     loop {
         if length >= size.min {
             for (state, text) in &layer {
@@ -114,6 +117,7 @@ fn walk(
         }
         let mut next = Vec::new();
         let mut of_this_layer = HashSet::new();
+        let mut layer_bytes = 0;
         for (state, text) in layer {
             for character in &alphabet {
                 let before = memory(&automata);
@@ -122,7 +126,8 @@ fn walk(
                 }
                 let cells = advance(&mut automata, &state.cells, *character).ok()?;
                 let after = memory(&automata);
-                if after > MAX_CACHES || !budget.spend((after.saturating_sub(before) / BYTES_PER_STEP) as u64)
+                if after + bytes + layer_bytes > MAX_BYTES
+                    || !budget.spend((after.saturating_sub(before) / BYTES_PER_STEP) as u64)
                 {
                     return None;
                 }
@@ -136,6 +141,9 @@ fn walk(
                     seen.insert(reached.clone())
                 };
                 if is_new {
+                    let state = STATE_BYTES.0 + patterns.len() * size_of::<Cell>();
+                    *(if length + 1 < size.min { &mut layer_bytes } else { &mut bytes }) += state;
+                    bytes += STATE_BYTES.1;
                     if !budget.spend(10 + weight) {
                         return None;
                     }

@@ -48,6 +48,27 @@ pub(super) struct Branch {
     pub inexact: Vec<KeyId>,
 }
 
+/// Bytes of an entry of a branch.
+const ENTRY_BYTES: u64 = 64;
+
+impl Choice {
+    /// The bytes that it takes, about.
+    pub fn bytes(&self) -> u64 {
+        self.alternatives.iter().map(|steps| 32 + steps.iter().map(Step::bytes).sum::<u64>()).sum()
+    }
+}
+
+impl Step {
+    fn bytes(&self) -> u64 {
+        let inner = match self {
+            Self::Has(name, _) | Self::Lacks(name) => 16 + name.len() as u64,
+            Self::OneOf(all) => all.iter().map(|steps| 24 + steps.iter().map(Self::bytes).sum::<u64>()).sum(),
+            _ => 0,
+        };
+        size_of::<Self>() as u64 + inner
+    }
+}
+
 /// The steps of a branch contradict each other.
 pub(super) struct Contradiction;
 
@@ -66,9 +87,31 @@ impl Branch {
     /// The work that a copy is.
     pub fn weight(&self) -> u64 {
         let object = &self.facts.object;
+        let array = &self.facts.array;
         let facts =
             self.facts.excluded.len() + object.present.len() + object.absent.len() + object.some.len();
-        (facts + self.choices.len() + self.nodes.len() + self.keys.len()) as u64 / 2
+        let elements = array.items.len() + array.at.len() + array.from.len();
+        let limits = array.at_least.len() + array.at_most.len();
+        let texts = self.facts.patterns.len() + self.facts.facets.len();
+        let numbers = self.facts.number.not_divisors.len();
+        (facts
+            + elements
+            + limits
+            + texts
+            + numbers
+            + self.inexact.len()
+            + self.choices.len()
+            + self.nodes.len()
+            + self.keys.len()) as u64
+            / 2
+    }
+
+    /// The bytes that a copy takes, about.
+    pub fn bytes(&self) -> u64 {
+        let object = &self.facts.object;
+        let present = object.present.iter().map(|(name, goals)| name.len() + goals.len() * size_of::<Goal>());
+        let names = present.chain(object.absent.iter().map(String::len)).sum::<usize>();
+        ENTRY_BYTES * (8 + 2 * self.weight()) + names as u64
     }
 
     /// Adds alternatives, one of which must be met.

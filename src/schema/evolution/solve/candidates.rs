@@ -44,6 +44,9 @@ impl Solver<'_> {
             };
             goals.extend(some.goal);
             goals.extend(members.object.present.get(name).into_iter().flatten());
+            if !self.open_bytes(name.len() as u64 + 64 + size_of_val(goals.as_slice()) as u64) {
+                return (candidates, false);
+            }
             match self.solve(&goals) {
                 Outcome::Empty => {}
                 Outcome::Value(_) => {

@@ -69,6 +69,10 @@ impl Solver<'_> {
             return self.first_that_is_empty(elements, slots, last.max(elements.listed + 1));
         }
         let length = usize::try_from(length).unwrap_or(0);
+        let of_each = elements.facts.array.items.len() as u64;
+        if !self.open_bytes(length as u64 * (64 + of_each * size_of::<Goal>() as u64)) {
+            return Outcome::Unknown(None);
+        }
         let mut goals: Vec<Vec<Goal>> =
             (0..length).map(|index| self.goals_of(elements, slots, index)).collect();
         match self.refuse_surplus(elements, &mut goals) {
@@ -93,7 +97,8 @@ impl Solver<'_> {
         if let (Outcome::Value(value), Some(first)) = (&outcome, goals.first_mut())
             && let Some(element) = value.get(0)
         {
-            let same = self.model.node_of(Keyword::Enum(Rc::new(Constants::of([element.clone()]))));
+            let same = Rc::new(Constants::of([element.clone()]));
+            let Some(same) = self.node_of_values(&same) else { return Outcome::Unknown(None) };
             first.push((same, false));
             let outcome = self.values(elements, slots, &goals);
             if matches!(&outcome, Outcome::Value(value) if !elements.facts.is_excluded(value)) {
@@ -196,7 +201,8 @@ impl Solver<'_> {
                     return Outcome::Unknown(None);
                 }
                 let taken = Rc::new(Constants::of(values.values().cloned()));
-                with.push((self.model.node_of(Keyword::Enum(taken)), false));
+                let Some(taken) = self.node_of_values(&taken) else { return Outcome::Unknown(None) };
+                with.push((taken, false));
             }
             match self.solve(&with) {
                 Outcome::Value(value) => {

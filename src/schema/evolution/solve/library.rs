@@ -54,5 +54,8 @@ fn compile(pattern: &str, budget: &mut Budget) -> Option<Compiled> {
     collect(&hir, &mut sets);
     sets.sort_unstable();
     sets.dedup();
-    budget.spend((dfa.memory_usage() / BYTES_PER_STEP) as u64).then_some(Compiled { dfa, sets })
+    let bytes =
+        dfa.memory_usage() + sets.iter().map(|set| 24 + set.len() * size_of::<(u32, u32)>()).sum::<usize>();
+    let is_left = budget.spend((dfa.memory_usage() / BYTES_PER_STEP) as u64) && budget.keep(bytes as u64);
+    is_left.then_some(Compiled { dfa, sets })
 }

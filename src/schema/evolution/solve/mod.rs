@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use super::{
     budget::{Budget, Budgets},
-    constants::{Constants, weight},
+    constants::{Constants, bytes, weight},
     evaluate::{Checks, Evaluation},
     model::{Goal, KeyId, Keyword, Model, NodeId, PatternId, Type},
 };
@@ -45,6 +45,8 @@ use super::{
 const MAX_STEPS: u64 = 3_000_000;
 /// The steps of a question or a case, beside those of what it asserts.
 const CASE_STEPS: u64 = 10;
+/// Bytes of a question beside its goals, and of other small entries.
+const QUESTION_BYTES: u64 = 160;
 /// Most values that are judged by the validators one by one.
 const MAX_FINITE: usize = 200;
 /// Deepest nesting of questions and cases.
@@ -103,6 +105,10 @@ pub(super) struct Solver<'m> {
     automata: library::Library,
     depth: usize,
     known: HashMap<Question, Outcome>,
+    /// The bytes that what is known takes, with its values.
+    known_bytes: u64,
+    /// The bytes that the open questions and cases take. They are given back when these are answered.
+    open_bytes: u64,
     /// The questions that are being answered, each with its depth.
     open: HashMap<Question, usize>,
     /// The least depth of an open question that came up again.
@@ -126,6 +132,8 @@ impl<'m> Solver<'m> {
             automata: library::Library::default(),
             depth: 0,
             known: HashMap::new(),
+            known_bytes: 0,
+            open_bytes: 0,
             open: HashMap::new(),
             reopened: usize::MAX,
             obstacles: std::collections::BTreeSet::new(),
@@ -134,8 +142,15 @@ impl<'m> Solver<'m> {
 
     /// Allows a further question as many steps as the first one had.
     pub fn refill(&mut self) {
+        let is_exceeded = self.budget.is_exceeded();
         self.budget = self.budgets.budget(MAX_STEPS);
         self.obstacles.clear();
+        if is_exceeded {
+            self.known = HashMap::new();
+            self.automata = library::Library::default();
+            let bytes = std::mem::take(&mut self.known_bytes);
+            self.budget.give_back(bytes);
+        }
         self.known.retain(|_, outcome| !matches!(outcome, Outcome::Unknown(_)));
     }
 
@@ -172,7 +187,11 @@ impl<'m> Solver<'m> {
             self.obstacles.insert(Obstacle::Steps);
             return Outcome::Unknown(None);
         }
-        let depth = self.depth;
+        let (depth, open_bytes) = (self.depth, self.open_bytes);
+        let question_bytes = QUESTION_BYTES + size_of::<Goal>() as u64 * question.1.len() as u64;
+        if !self.open_bytes(2 * question_bytes) {
+            return Outcome::Unknown(None);
+        }
         self.depth += 1;
         self.open.insert(question.clone(), depth);
         let reopened = std::mem::replace(&mut self.reopened, usize::MAX);
@@ -193,10 +212,12 @@ impl<'m> Solver<'m> {
         }
         self.open.remove(&question);
         self.depth = depth;
+        self.close_bytes(open_bytes);
         // An answer that rests on an open question further up is not one for everywhere.
         let rests_on_another = self.reopened < depth;
         self.reopened = reopened.min(if rests_on_another { self.reopened } else { usize::MAX });
-        if matches!(outcome, Outcome::Value(_)) || !rests_on_another {
+        let is_for_everywhere = matches!(outcome, Outcome::Value(_)) || !rests_on_another;
+        if is_for_everywhere && self.keep(question_bytes) {
             self.known.insert(question, outcome.clone());
         }
         outcome
@@ -216,9 +237,51 @@ impl<'m> Solver<'m> {
         is_left
     }
 
-    /// Copies a value; `None` where that takes too many steps.
+    /// Takes up bytes for what is known from now on; false when too few are left.
+    fn keep(&mut self, bytes: u64) -> bool {
+        let is_left = self.budget.keep(bytes);
+        if is_left {
+            self.known_bytes += bytes;
+        } else {
+            self.obstacles.insert(Obstacle::Steps);
+        }
+        is_left
+    }
+
+    /// Takes up bytes until the question or case is answered; false when too few are left.
+    fn open_bytes(&mut self, bytes: u64) -> bool {
+        let is_left = self.budget.keep(bytes);
+        if is_left {
+            self.open_bytes += bytes;
+        } else {
+            self.obstacles.insert(Obstacle::Steps);
+        }
+        is_left
+    }
+
+    /// Gives back the bytes of open questions and cases down to those that were taken up before.
+    fn close_bytes(&mut self, before: u64) {
+        self.budget.give_back(self.open_bytes - before);
+        self.open_bytes = before;
+    }
+
+    /// Copies a value; `None` where that takes too much.
     fn copy(&mut self, value: &Value) -> Option<Value> {
-        self.spend(weight(value)).then(|| value.clone())
+        (self.spend(weight(value)) && self.keep(bytes(value))).then(|| value.clone())
+    }
+
+    /// The node that permits some values only. It remains in the model; `None` where that takes too much.
+    fn node_of_values(&mut self, values: &Rc<Constants>) -> Option<NodeId> {
+        let before = self.model.len();
+        let node = self.model.node_of(Keyword::Enum(Rc::clone(values)));
+        let is_new = self.model.len() > before;
+        let all = || values.iter().map(bytes).sum::<u64>();
+        // It is not given back, since the model cannot lose it.
+        let is_kept = !is_new || self.budget.keep(QUESTION_BYTES + all());
+        if !is_kept {
+            self.obstacles.insert(Obstacle::Steps);
+        }
+        is_kept.then_some(node)
     }
 
     /// Whether a value meets all goals; `None` where that is not known.

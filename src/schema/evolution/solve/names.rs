@@ -1,6 +1,10 @@
 //! The names of members: those that the schemas mention, and all others by the patterns that they match.
 
-use std::{cell::OnceCell, collections::BTreeSet, rc::Rc};
+use std::{
+    cell::{Cell, OnceCell},
+    collections::BTreeSet,
+    rc::Rc,
+};
 
 use serde_json::Value;
 
@@ -9,8 +13,8 @@ use super::{
     facts::{Facts, ObjectFacts, SomeMember, SomeName},
 };
 use crate::schema::evolution::{
-    constants::Constants,
-    model::{self, KeyId, Keyword, Model, PatternId},
+    constants::{Constants, bytes},
+    model::{self, KeyId, Keyword, Model, NodeId, PatternId},
 };
 
 /// Most patterns by which names are divided.
@@ -24,6 +28,8 @@ pub(super) struct Members<'f> {
     keywords: Vec<Rc<Keyword>>,
     /// The names that are mentioned, once they are needed.
     mentioned: OnceCell<Rc<Constants>>,
+    /// The node that permits these only.
+    mentioned_node: Cell<Option<NodeId>>,
     patterns: Vec<PatternId>,
 }
 
@@ -51,7 +57,14 @@ impl<'f> Members<'f> {
             _ => None,
         }));
         let patterns = patterns.into_iter().collect();
-        Self { facts, object, keywords, mentioned: OnceCell::new(), patterns }
+        Self {
+            facts,
+            object,
+            keywords,
+            mentioned: OnceCell::new(),
+            mentioned_node: Cell::new(None),
+            patterns,
+        }
     }
 
     /// The work of collecting the names that are mentioned.
@@ -128,6 +141,9 @@ impl Solver<'_> {
         let mut with_value = Vec::new();
         for signs in classes {
             let mut goals = self.goals_of_class(members, &signs);
+            if !self.open_bytes(size_of_val(goals.as_slice()) as u64) {
+                return (with_value, false);
+            }
             goals.extend(some.and_then(|some| some.goal));
             match self.solve(&goals) {
                 Outcome::Empty => {}
@@ -143,7 +159,8 @@ impl Solver<'_> {
         let mut goals = Vec::new();
         for key in &members.object.members {
             if let Keyword::Properties(properties) = self.model.keyword(*key) {
-                let like = |pattern: &PatternId| signs.contains(&(*pattern, true));
+                // The signs are in the order of the patterns.
+                let like = |pattern: &PatternId| signs.binary_search(&(*pattern, true)).is_ok();
                 let matching = properties.patterns.iter().filter(|(pattern, _)| like(pattern));
                 let matching: Vec<_> = matching.map(|(_, node)| (*node, true)).collect();
                 if matching.is_empty() {
@@ -167,10 +184,15 @@ impl Solver<'_> {
                 for sign in [false, true] {
                     let mut signs = signs.clone();
                     signs.push((*pattern, sign));
-                    if self.contradicts(&signs, some) {
+                    if self.contradicts((*pattern, sign), some) {
                         continue;
                     }
-                    if !matches!(self.name_of_class(members, &signs, some, [].iter()), Outcome::Empty) {
+                    let name = self.name_of_class(members, &signs, some, [].iter());
+                    // Once nothing is known any more, all classes would seem to have a name: twice as many for each pattern.
+                    if self.budget.is_exceeded() || !self.open_bytes(size_of_val(signs.as_slice()) as u64) {
+                        return (Vec::new(), false);
+                    }
+                    if !matches!(name, Outcome::Empty) {
                         divided.push(signs);
                     }
                 }
@@ -180,13 +202,13 @@ impl Solver<'_> {
         (classes, true)
     }
 
-    /// Whether names that patterns divide in this way cannot meet a demand.
-    fn contradicts(&self, signs: &Signs, some: Option<&SomeMember>) -> bool {
+    /// Whether names that match a pattern, or do not, cannot meet a demand.
+    fn contradicts(&self, (pattern, sign): (PatternId, bool), some: Option<&SomeMember>) -> bool {
         match some.map(|some| some.name) {
-            Some(SomeName::Like(pattern)) => signs.contains(&(pattern, false)),
+            Some(SomeName::Like(wanted)) => wanted == pattern && !sign,
             Some(SomeName::Beyond(key)) => match self.model.keyword(key) {
                 Keyword::Properties(properties) => {
-                    properties.patterns.iter().any(|(pattern, _)| signs.contains(&(*pattern, true)))
+                    sign && properties.patterns.iter().any(|(other, _)| *other == pattern)
                 }
                 _ => false,
             },
@@ -209,17 +231,39 @@ impl Solver<'_> {
         for (pattern, sign) in signs {
             goals.push((self.model.node_of(Keyword::Pattern(*pattern)), *sign));
         }
-        if !members.mentioned().is_empty() {
-            goals.push((self.model.node_of(Keyword::Enum(Rc::clone(members.mentioned()))), false));
+        match self.node_of_mentioned(members) {
+            Some(mentioned) => goals.extend(mentioned),
+            None => return Outcome::Unknown(None),
         }
         let taken = Constants::of(taken.map(|name| Value::from(name.as_str())));
         if !self.spend(4 * taken.len() as u64 + 1) {
             return Outcome::Unknown(None);
         }
         if !taken.is_empty() {
-            goals.push((self.model.node_of(Keyword::Enum(Rc::new(taken))), false));
+            match self.node_of_values(&Rc::new(taken)) {
+                Some(taken) => goals.push((taken, false)),
+                None => return Outcome::Unknown(None),
+            }
         }
         self.solve_text(&goals)
+    }
+
+    /// The goal of names that are not mentioned, if any are; `None` where that takes too much.
+    fn node_of_mentioned(&mut self, members: &Members<'_>) -> Option<Option<Goal>> {
+        if members.mentioned().is_empty() {
+            return Some(None);
+        }
+        let node = match members.mentioned_node.get() {
+            Some(node) => node,
+            None => {
+                let all = members.mentioned().iter().map(bytes).sum::<u64>();
+                let node =
+                    self.open_bytes(all).then(|| self.node_of_values(members.mentioned())).flatten()?;
+                members.mentioned_node.set(Some(node));
+                node
+            }
+        };
+        Some(Some((node, false)))
     }
 
     /// Another name of the class that a name is in, if there is one; `None` where that is not known.

@@ -13,7 +13,7 @@ use super::{
     facts::{Facts, SomeName},
     names::Members,
 };
-use crate::schema::evolution::{constants::Constants, model::Keyword};
+use crate::schema::evolution::constants::Constants;
 
 /// Most members of an object that is made.
 const MAX_MEMBERS: u64 = 1_000;
@@ -23,6 +23,14 @@ const MAX_MEMBERS: u64 = 1_000;
 struct Slots {
     /// The goals of each value, those of the schema included.
     members: BTreeMap<String, Vec<Goal>>,
+}
+
+impl Slots {
+    /// The bytes that a copy takes, about.
+    fn bytes(&self) -> u64 {
+        let each = |(name, goals): (&String, &Vec<Goal>)| 64 + name.len() + goals.len() * size_of::<Goal>();
+        self.members.iter().map(each).sum::<usize>() as u64
+    }
 }
 
 impl Solver<'_> {
@@ -123,7 +131,8 @@ impl Solver<'_> {
                 names.reverse();
             }
             for name in names {
-                if !self.spend(slots.members.len() as u64) {
+                let open_bytes = self.open_bytes;
+                if !self.spend(slots.members.len() as u64) || !self.open_bytes(slots.bytes()) {
                     return Outcome::Unknown(None);
                 }
                 let mut slots = slots.clone();
@@ -131,11 +140,13 @@ impl Solver<'_> {
                 goals.extend(&candidate.goals);
                 let goals = goals.clone();
                 if matches!(self.solve(&goals), Outcome::Empty) {
+                    self.close_bytes(open_bytes);
                     continue;
                 }
                 self.depth += 1;
                 let placed = self.place_next(members, demands, next + 1, slots, is_complete);
                 self.depth -= 1;
+                self.close_bytes(open_bytes);
                 match placed {
                     Outcome::Empty => {}
                     Outcome::Value(value) => return Outcome::Value(value),
@@ -173,7 +184,11 @@ impl Solver<'_> {
         }
         if let Outcome::Value(value) = &outcome {
             for (name, value) in value.as_object().into_iter().flatten() {
-                let same = self.model.node_of(Keyword::Enum(Rc::new(Constants::of([value.clone()]))));
+                if !self.spend(slots.members.len() as u64) {
+                    return Outcome::Unknown(None);
+                }
+                let same = Rc::new(Constants::of([value.clone()]));
+                let Some(same) = self.node_of_values(&same) else { return Outcome::Unknown(None) };
                 let mut other = slots.clone();
                 other.members.entry(name.clone()).or_default().push((same, false));
                 let outcome = self.member_values(&other);
@@ -198,6 +213,9 @@ impl Solver<'_> {
                 Outcome::Unknown(guess) => {
                     is_known = false;
                     let guess = guess.and_then(|guess| self.copy(&guess));
+                    if guess.is_none() && !self.spend(1) {
+                        return Outcome::Unknown(None);
+                    }
                     map.insert(name.clone(), guess.unwrap_or(Value::Null));
                 }
             }

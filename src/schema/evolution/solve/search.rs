@@ -9,7 +9,10 @@ use super::{
     branch::{Asserted, Branch, Choice, Contradiction, Step},
     facts::Facts,
 };
-use crate::schema::evolution::model::Type;
+use crate::schema::evolution::{
+    constants::{bytes, weight},
+    model::Type,
+};
 
 impl Solver<'_> {
     pub(super) fn solve_type(&mut self, kind: Type, goals: &[Goal]) -> Outcome {
@@ -73,11 +76,17 @@ impl Solver<'_> {
             if self.is_member_empty(&branch, alternative) {
                 continue;
             }
-            let mut case = branch.clone();
-            if alternative.iter().try_for_each(|step| self.assert(&mut case, step.clone())).is_err() {
-                continue;
+            let open_bytes = self.open_bytes;
+            if !self.open_bytes(branch.bytes()) {
+                result = result.or_unknown();
+                break;
             }
-            match self.search(case, goals) {
+            let mut case = branch.clone();
+            let is_possible =
+                alternative.iter().try_for_each(|step| self.assert(&mut case, step.clone())).is_ok();
+            let outcome = if is_possible { self.search(case, goals) } else { Outcome::Empty };
+            self.close_bytes(open_bytes);
+            match outcome {
                 Outcome::Empty => {}
                 Outcome::Value(value) => {
                     result = Outcome::Value(value);
@@ -134,7 +143,7 @@ impl Solver<'_> {
         let Some(values) = &branch.facts.values else { return Outcome::Unknown(None) };
         let mut outcome = Outcome::Empty;
         for value in values.of_type(branch.kind) {
-            if !self.spend(1) {
+            if !self.spend(weight(value)) {
                 return outcome.or_unknown();
             }
             if branch.facts.is_excluded(value) {
@@ -142,9 +151,10 @@ impl Solver<'_> {
             }
             for value in self.spellings(value) {
                 match self.meets(goals, &value) {
-                    Some(true) => return Outcome::value(value),
+                    Some(true) if self.keep(bytes(&value)) => return Outcome::value(value),
                     Some(false) => {}
-                    None => outcome = Outcome::Unknown(Some(value.into())),
+                    Some(true) => return Outcome::Unknown(None),
+                    None => outcome = Outcome::Unknown(self.keep(bytes(&value)).then(|| value.into())),
                 }
             }
         }

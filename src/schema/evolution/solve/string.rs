@@ -45,7 +45,10 @@ impl Solver<'_> {
         let walk = automata::shortest(&mut self.automata, &wanted, facts.size, &excluded, &mut self.budget);
         let found = match walk {
             Walk::Empty => return Outcome::Empty,
-            Walk::Text(text) if is_exact => return Outcome::value(text),
+            Walk::Text(text) if is_exact => {
+                let is_kept = self.keep(text.len() as u64 + 64);
+                return if is_kept { Outcome::value(text) } else { Outcome::Unknown(None) };
+            }
             Walk::Text(text) => Some(text),
             Walk::Unknown => None,
         };
@@ -53,10 +56,11 @@ impl Solver<'_> {
         let examples = facts.facets.keys().flat_map(|facet| self.examples(*facet)).collect::<Vec<_>>();
         let candidates = found.into_iter().chain(examples).chain(formats::ODD.map(str::to_owned));
         for text in candidates {
-            if self.fits(facts, &text) {
+            if self.fits(facts, &text) && self.keep(text.len() as u64 + 64) {
                 return Outcome::value(text);
             }
         }
+        let guess = guess.filter(|text| self.keep(text.len() as u64 + 64));
         Outcome::Unknown(guess.map(|text| std::rc::Rc::new(text.into())))
     }
 

@@ -2,50 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::name;
+use super::cost::{MAX_ALLOCATIONS, MAX_BYTES, MAX_STEPS, cost, members, objects, texts};
 use crate::schema::evolution::{
     Counts, Level, Obstruction, Verdict, Version, Work, budget::JUDGING_STEPS, compare, compare_counted,
     with_stack,
 };
-
-/// More steps than any comparison of one level may take.
-const MAX_STEPS: u64 = 6_000_000;
-/// More bytes than any comparison may take at once.
-const MAX_BYTES: u64 = 200_000_000;
-
-/// What a comparison took.
-struct Cost {
-    verdict: &'static str,
-    steps: u64,
-    bytes: u64,
-    allocations: u64,
-}
-
-fn cost(old: &Value, new: &Value, level: Level) -> Cost {
-    let [old, new] = [old, new].map(|schema| Version::new(schema, true).unwrap());
-    // Allocations are counted for each thread.
-    let measured = with_stack(|| {
-        let mut result = None;
-        let allocated =
-            allocation_counter::measure(|| result = Some(compare_counted(&old, &new, level, Work::Full)));
-        (allocated, result.unwrap())
-    });
-    let (allocated, (verdict, counts)) = measured.unwrap();
-    Cost {
-        verdict: name(&verdict.unwrap()),
-        steps: counts.steps,
-        bytes: allocated.bytes_max,
-        allocations: allocated.count_total,
-    }
-}
-
-fn texts(count: usize, prefix: &str) -> Vec<Value> {
-    (0..count).map(|index| format!("{prefix}{index}").into()).collect()
-}
-
-fn objects(count: usize, make: impl Fn(usize) -> Value) -> Value {
-    (0..count).map(make).collect()
-}
 
 /// Definitions, each of which refers to the next one twice.
 fn doubling(depth: usize, make: impl Fn(Value) -> Value, last: Value) -> Value {
@@ -71,13 +32,9 @@ fn formula(variables: u64, clauses: u64, seed: u64) -> Value {
     json!({"type": "object", "allOf": clauses})
 }
 
-fn members(count: usize, prefix: &str, schema: &Value) -> Map<String, Value> {
-    (0..count).map(|index| (format!("{prefix}{index}"), schema.clone())).collect()
-}
-
 /// Pairs that take much work.
 #[allow(clippy::too_many_lines)]
-fn pairs() -> Vec<(&'static str, Value, Value)> {
+pub(super) fn pairs() -> Vec<(&'static str, Value, Value)> {
     let text = json!({"type": "string"});
     let number = json!({"type": "number"});
     let deep =
@@ -233,9 +190,6 @@ fn pairs() -> Vec<(&'static str, Value, Value)> {
         ),
     ]
 }
-
-/// More allocations than any comparison may take.
-const MAX_ALLOCATIONS: u64 = 5_000_000;
 
 #[test]
 fn hostile_pairs_end_in_bounded_work() {
