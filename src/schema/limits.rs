@@ -53,7 +53,7 @@ pub(super) fn check(schema: &Value) -> Result<bool, InvalidSchema> {
     check_bytes(bytes)?;
     let pointers = pointers::check(schema, &|key| key)?;
     let are_addresses_large = addresses::check(schema)?;
-    Ok(objects > LARGE_OBJECTS || bytes > LARGE_BYTES || pointers::are_large(pointers) || are_addresses_large)
+    Ok(objects > LARGE_OBJECTS || bytes > LARGE_BYTES || pointers.is_large() || are_addresses_large)
 }
 
 fn walk(value: &Value, depth: usize, objects: &mut usize) -> Result<(), InvalidSchema> {

@@ -62,8 +62,8 @@ pub struct Compiled {
     validator: Validator<Metered>,
     /// Patterns as their author wrote them, for messages.
     patterns: Patterns,
-    /// The bytes of the JSON Pointers that the validator keeps.
-    pointers: usize,
+    /// The JSON Pointers that the validator keeps.
+    pointers: pointers::Size,
     /// Payloads that are nested deeper would be too much work.
     deepest: usize,
     /// What the schema does with text.
@@ -142,7 +142,7 @@ impl Compiled {
         let patterns = Patterns::within(&document, effort.pattern_size())?;
         // The pointers of the validator contain patterns as they are translated.
         let pointers = pointers::check(schema, &|key| patterns.translated(key))?;
-        let is_larger = patterns.memory() > LARGE_PATTERNS || pointers::are_large(pointers);
+        let is_larger = patterns.memory() > LARGE_PATTERNS || pointers.is_large();
         if effort.is_brief() && is_larger {
             return Err(error::beyond("too large to be compiled at once"));
         }
@@ -162,8 +162,7 @@ impl Compiled {
     /// The memory that patterns and pointers take beside what [`compiled_size`] says of the text, in bytes, about.
     #[must_use]
     pub fn further_memory(&self) -> usize {
-        // Most are kept twice.
-        self.patterns.memory() + 2 * self.pointers
+        self.patterns.memory() + self.pointers.kept()
     }
 
     /// Whether a payload matches the schema, and the steps of finding out: more than `most` where that is not known, which

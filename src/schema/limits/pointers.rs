@@ -11,20 +11,39 @@ use crate::schema::{error::InvalidSchema, pointer::push_part, text::quoted};
 /// most 512 KiB.
 const MAX_POINTERS: usize = 8 * 1024 * 1024;
 
-/// Returns the bytes of the JSON Pointers to all subschemas and keywords. Refuses a schema with too many of them, at the
+/// Pointers up to so many bytes are ordinary: what they take is part of what each part of a schema takes.
+const ORDINARY: usize = 64;
+
+/// The JSON Pointers of a schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::schema) struct Size {
+    /// The bytes of all of them.
+    bytes: usize,
+    /// The bytes beyond [`ORDINARY`] ones.
+    beyond: usize,
+}
+
+impl Size {
+    /// Whether they take so much that one schema with as many is compiled at a time.
+    pub fn is_large(self) -> bool {
+        self.bytes > LARGE_TEXT
+    }
+
+    /// What a validator keeps of them beside what each part of a schema takes, in bytes, about: up to three of each.
+    pub fn kept(self) -> usize {
+        3 * self.beyond
+    }
+}
+
+/// Returns the size of the JSON Pointers to all subschemas and keywords. Refuses a schema with too many of them, at the
 /// object with the longest key. `translated`: a key of `patternProperties` as the validator gets it.
 pub(in crate::schema) fn check<'a>(
     schema: &'a Value,
     translated: &impl Fn(&'a str) -> &'a str,
-) -> Result<usize, InvalidSchema> {
-    let mut pointers = Pointers { bytes: 0, pointer: String::new(), translated };
+) -> Result<Size, InvalidSchema> {
+    let mut pointers = Pointers { size: Size::default(), pointer: String::new(), translated };
     pointers.walk(schema, Way::default(), false)?;
-    Ok(pointers.bytes)
-}
-
-/// Whether pointers of so many bytes take so much that one schema with as many is compiled at a time.
-pub(in crate::schema) fn are_large(bytes: usize) -> bool {
-    bytes > LARGE_TEXT
+    Ok(pointers.size)
 }
 
 /// The keys on the way to a value.
@@ -37,7 +56,7 @@ struct Way<'a> {
 }
 
 struct Pointers<'t, T> {
-    bytes: usize,
+    size: Size,
     /// Where the walk is.
     pointer: String,
     translated: &'t T,
@@ -78,8 +97,9 @@ impl<'a, T: Fn(&'a str) -> &'a str> Pointers<'_, T> {
     }
 
     fn add(&mut self, way: Way<'_>) -> Result<(), InvalidSchema> {
-        self.bytes += way.length;
-        if self.bytes <= MAX_POINTERS {
+        self.size.bytes += way.length;
+        self.size.beyond += way.length.saturating_sub(ORDINARY);
+        if self.size.bytes <= MAX_POINTERS {
             return Ok(());
         }
         let (key, length, place) = way.longest.unwrap_or_default();

@@ -5,7 +5,7 @@ use super::*;
 use crate::schema::{Compiled, compiled_size};
 
 fn bytes(schema: &Value) -> usize {
-    check(schema, &|key| key).unwrap()
+    check(schema, &|key| key).unwrap().bytes
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn each_subschema_and_keyword_has_a_pointer() {
 fn keys_that_are_patterns_count_as_translated() {
     let schema = json!({"patternProperties": {"\\s": {"type": "string"}}, "properties": {"\\s": true}});
 
-    let bytes = check(&schema, &|key| if key == "\\s" { "[ \\t]" } else { key }).unwrap();
+    let bytes = check(&schema, &|key| if key == "\\s" { "[ \\t]" } else { key }).unwrap().bytes;
 
     let below = ["/patternProperties", "/patternProperties/[ \\t]", "/patternProperties/[ \\t]/type"];
     assert_eq!(bytes, below.concat().len() + "/properties/properties/\\s".len());
