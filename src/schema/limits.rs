@@ -20,8 +20,6 @@ pub const MAX_SUBSCHEMAS: usize = 10_000;
 /// Schemas with more objects or text are large: compiling one takes megabytes.
 const LARGE_OBJECTS: usize = 500;
 const LARGE_BYTES: usize = 32 * 1024;
-/// The same for the bytes of their pointers, and of their addresses: ordinary schemas that are not large have fewer.
-const LARGE_TEXT: usize = 256 * 1024;
 
 /// Refuses the text of a schema beyond the bounds, before anything is built of it.
 pub fn check_text(schema: &str) -> Result<(), InvalidSchema> {

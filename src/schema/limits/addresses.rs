@@ -6,12 +6,13 @@
 
 use serde_json::{Map, Value};
 
-use super::LARGE_TEXT;
 use crate::schema::{error::InvalidSchema, pointer::push_part, text::quoted};
 
 /// Most bytes of all addresses of a schema. A schema of 10,000 objects has fewer, if each has an address of 300 bytes.
 /// Compiling it, and then finding out whether Svix accepts it, may take up to twelve times as much.
 const MAX_ADDRESSES: usize = 3 * 1024 * 1024;
+/// More bytes make a schema large: ordinary addresses of one that is not large for its text take less.
+const LARGE: usize = 256 * 1024;
 /// The address of a schema that has none.
 const DEFAULT: usize = "json-schema:///".len();
 
@@ -25,7 +26,7 @@ const NAMES: [&str; 5] = ["$ref", "$dynamicRef", "$recursiveRef", "$anchor", "$d
 pub(super) fn check(schema: &Value) -> Result<bool, InvalidSchema> {
     let mut addresses = Addresses { bytes: 0, pointer: String::new() };
     addresses.walk(schema, Base { length: DEFAULT, longest: None })?;
-    Ok(addresses.bytes > LARGE_TEXT)
+    Ok(addresses.bytes > LARGE)
 }
 
 /// What the addresses at a place are relative to.

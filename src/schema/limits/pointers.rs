@@ -4,13 +4,14 @@
 
 use serde_json::Value;
 
-use super::LARGE_TEXT;
 use crate::schema::{error::InvalidSchema, pointer::push_part, text::quoted};
 
 /// Most bytes of all JSON Pointers of a schema. Those of published schemas take up to six times the schema, which has at
 /// most 512 KiB.
 const MAX_POINTERS: usize = 8 * 1024 * 1024;
 
+/// More bytes make a schema large: ordinary pointers of one that is not large for its text take less.
+const LARGE: usize = 256 * 1024;
 /// Pointers up to so many bytes are ordinary: what they take is part of what each part of a schema takes.
 const ORDINARY: usize = 64;
 
@@ -26,7 +27,7 @@ pub(in crate::schema) struct Size {
 impl Size {
     /// Whether they take so much that one schema with as many is compiled at a time.
     pub fn is_large(self) -> bool {
-        self.bytes > LARGE_TEXT
+        self.bytes > LARGE
     }
 
     /// What a validator keeps of them beside what each part of a schema takes, in bytes, about: up to three of each.
