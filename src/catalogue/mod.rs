@@ -456,7 +456,7 @@ impl Catalogue {
         }
         let compiled = Arc::new(compiled?);
         entry.compiled.store(Some(compiled.clone()));
-        self.inner.compiled.lock().insert(entry.clone(), entry.size + compiled.pattern_memory());
+        self.inner.compiled.lock().insert(entry.clone(), entry.size + compiled.further_memory());
         Ok(Some(compiled))
     }
 }

@@ -1,4 +1,7 @@
-//! What a schema may ask for: bounds on its size, and no reference out of it.
+//! What a schema may ask for: bounds on its size, its pointers and its addresses.
+
+mod addresses;
+pub(super) mod pointers;
 
 use serde_json::Value;
 
@@ -13,8 +16,6 @@ pub const MAX_SCHEMA_BYTES: usize = 512 * 1024;
 pub const MAX_DEPTH: usize = 64;
 /// Most objects in a schema: each may be a subschema.
 pub const MAX_SUBSCHEMAS: usize = 10_000;
-/// Most bytes of the JSON Pointers to all objects: the validator keeps one for each of its parts.
-const MAX_POINTERS: usize = 8 * 1024 * 1024;
 
 /// Schemas with more objects or text are large: compiling one takes megabytes.
 const LARGE_OBJECTS: usize = 500;
@@ -43,55 +44,31 @@ pub(super) fn check(schema: &Value) -> Result<bool, InvalidSchema> {
     if !schema.is_object() && !schema.is_boolean() {
         return Err(beyond("expected a JSON Schema: an object"));
     }
-    let mut found = Found::default();
-    walk(schema, &mut String::new(), 0, &mut found)?;
-    // After the walk: printing recurses, and the depth is bounded by now.
+    let mut objects = 0;
+    walk(schema, 0, &mut objects)?;
+    // After the walk: the others recurse, and the depth is bounded by now.
     let bytes = schema.to_string().len();
     check_bytes(bytes)?;
-    Ok(found.objects > LARGE_OBJECTS || bytes > LARGE_BYTES)
+    let pointers = pointers::check(schema, &|key| key)?;
+    let are_addresses_large = addresses::check(schema)?;
+    Ok(objects > LARGE_OBJECTS || bytes > LARGE_BYTES || pointers.is_large() || are_addresses_large)
 }
 
-#[derive(Default)]
-struct Found {
-    objects: usize,
-    pointers: usize,
-}
-
-fn walk(value: &Value, pointer: &mut String, depth: usize, found: &mut Found) -> Result<(), InvalidSchema> {
+fn walk(value: &Value, depth: usize, objects: &mut usize) -> Result<(), InvalidSchema> {
     if depth > MAX_DEPTH {
         return Err(beyond(format!("the schema is nested deeper than {MAX_DEPTH} levels")));
     }
     match value {
         Value::Object(map) => {
-            found.objects += 1;
-            found.pointers += pointer.len();
-            if found.objects > MAX_SUBSCHEMAS {
+            *objects += 1;
+            if *objects > MAX_SUBSCHEMAS {
                 return Err(beyond(format!("the schema has more than {MAX_SUBSCHEMAS} parts")));
             }
-            if found.pointers > MAX_POINTERS {
-                return Err(beyond(format!(
-                    "the JSON Pointers to the parts of the schema have more than {MAX_POINTERS} bytes; use shorter keys"
-                )));
-            }
-            for (key, item) in map {
-                let length = pointer.len();
-                pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                walk(item, pointer, depth + 1, found)?;
-                pointer.truncate(length);
-            }
+            map.values().try_for_each(|item| walk(item, depth + 1, objects))
         }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                let length = pointer.len();
-                pointer.push_str(&format!("/{index}"));
-                walk(item, pointer, depth + 1, found)?;
-                pointer.truncate(length);
-            }
-        }
-        _ => {}
+        Value::Array(items) => items.iter().try_for_each(|item| walk(item, depth + 1, objects)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -110,8 +87,10 @@ mod tests {
         let large = json!({"description": "x".repeat(MAX_SCHEMA_BYTES)});
         assert!(check(&large).unwrap_err().to_string().contains("at most 524288"));
         let inner: serde_json::Map<_, _> = (0..9_000).map(|i| (i.to_string(), json!({}))).collect();
-        let long = json!({"properties": {"x".repeat(200_000): {"properties": inner}}});
+        let long = json!({"properties": {"x".repeat(200_000): {"properties": &inner}}});
         assert!(check(&long).unwrap_err().to_string().contains("use shorter keys"));
+        let long = json!({"$id": "x".repeat(200_000), "properties": inner});
+        assert!(check(&long).unwrap_err().to_string().contains("use a shorter identifier"));
         assert!(check(&json!({"type": "object"})).is_ok());
     }
 }

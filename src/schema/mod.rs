@@ -42,6 +42,7 @@ use effort::{FEW_FINDING_STEPS, MAX_FINDING_STEPS};
 pub use error::InvalidSchema;
 pub use exact::Payload;
 use instance::{Instance, Meter, Metered, Weights};
+use limits::pointers;
 pub use limits::{MAX_DEPTH, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS, check_text as check_schema_text};
 use messages::Sources;
 use patterns::Patterns;
@@ -62,6 +63,8 @@ pub struct Compiled {
     validator: Validator<Metered>,
     /// Patterns as their author wrote them, for messages.
     patterns: Patterns,
+    /// The JSON Pointers that the validator keeps.
+    pointers: pointers::Size,
     /// Payloads that are nested deeper would be too much work.
     deepest: usize,
     /// What the schema does with text.
@@ -138,7 +141,13 @@ impl Compiled {
         let document = Document::read(schema, draft(schema)?)?;
         let deepest = work::deepest_payload(&document, effort.reference_steps())?;
         let patterns = Patterns::within(&document, effort.pattern_size())?;
-        let _guard = (!is_large && patterns.memory() > LARGE_PATTERNS).then(exclusive::enter);
+        // The pointers of the validator contain patterns as they are translated.
+        let pointers = pointers::check(schema, &|key| patterns.translated(key))?;
+        let is_larger = patterns.memory() > LARGE_PATTERNS || pointers.is_large();
+        if effort.is_brief() && is_larger {
+            return Err(error::beyond("too large to be compiled at once"));
+        }
+        let _guard = (!is_large && is_larger).then(exclusive::enter);
         let validator = validator::build(&document, &patterns, format_assertion)?;
         let weights = Weights {
             text: if format_assertion { formats::weight(&document) } else { 0 },
@@ -148,13 +157,13 @@ impl Compiled {
                 ["anyOf", "oneOf"].iter().any(|keyword| subschema.value.get(keyword).is_some())
             }),
         };
-        Ok((Self { validator, patterns, deepest, weights }, document))
+        Ok((Self { validator, patterns, pointers, deepest, weights }, document))
     }
 
-    /// The memory that the patterns take beside what [`compiled_size`] says of the text, in bytes, about.
+    /// The memory that patterns and pointers take beside what [`compiled_size`] says of the text, in bytes, about.
     #[must_use]
-    pub fn pattern_memory(&self) -> usize {
-        self.patterns.memory()
+    pub fn further_memory(&self) -> usize {
+        self.patterns.memory() + self.pointers.kept()
     }
 
     /// Whether a payload matches the schema, and the steps of finding out: more than `most` where that is not known, which

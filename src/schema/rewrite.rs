@@ -106,7 +106,7 @@ impl<'a, 'd> Rewriter<'a, 'd> {
     /// The length of all references as JSON Pointers: a short name may stand for a long one.
     pub fn bytes_of_references(&self) -> usize {
         let all = self.document.subschemas.iter().flat_map(|subschema| &subschema.references);
-        all.map(|reference| self.places.get(&reference.to).map_or(0, |(_, pointer)| pointer.len())).sum()
+        all.map(|reference| self.places.get(&reference.to).map_or(0, |(_, pointer)| encoded(pointer))).sum()
     }
 
     /// The documents as the validator gets them.
@@ -288,11 +288,20 @@ impl<'a, 'd> Rewriter<'a, 'd> {
 fn push_encoded(fragment: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
-            b'/' | b'~' | b'-' | b'.' | b'_' | b'$' => fragment.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => fragment.push(char::from(byte)),
+            _ if is_plain(byte) => fragment.push(char::from(byte)),
             _ => fragment.push_str(&format!("%{byte:02X}")),
         }
     }
+}
+
+/// The length of text in a fragment.
+fn encoded(text: &str) -> usize {
+    text.bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum()
+}
+
+/// Whether a byte is not encoded in a fragment.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/~-._$".contains(&byte)
 }
 
 /// What a copy is for.
