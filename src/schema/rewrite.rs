@@ -103,10 +103,14 @@ impl<'a, 'd> Rewriter<'a, 'd> {
         }
     }
 
-    /// The length of all references as JSON Pointers: a short name may stand for a long one.
-    pub fn bytes_of_references(&self) -> usize {
+    /// Whether all references as JSON Pointers have more than so many bytes: a short name may stand for a long one.
+    pub fn has_longer_references(&self, most: usize) -> bool {
         let all = self.document.subschemas.iter().flat_map(|subschema| &subschema.references);
-        all.map(|reference| self.places.get(&reference.to).map_or(0, |(_, pointer)| encoded(pointer))).sum()
+        let mut pointers = all.filter_map(|reference| Some(&self.places.get(&reference.to)?.1));
+        // Each is read to know its length, so the first ones beyond the bound end it.
+        pointers
+            .try_fold(0, |bytes, pointer| Some(bytes + encoded(pointer)).filter(|bytes| *bytes <= most))
+            .is_none()
     }
 
     /// The documents as the validator gets them.

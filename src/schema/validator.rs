@@ -36,7 +36,7 @@ pub(super) fn build(
                 .unwrap_or_else(|| invalid(&error, &pointer, patterns)));
         }
     }
-    if rewriter.bytes_of_references() > MAX_REFERENCES {
+    if rewriter.has_longer_references(MAX_REFERENCES) {
         return Err(beyond(format!(
             "the references of the schema have more than {MAX_REFERENCES} bytes as JSON Pointers; use shorter keys, or \
              fewer references"
