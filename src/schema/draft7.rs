@@ -4,6 +4,7 @@
 //! neither the draft nor, for a reference, the place. Its compiler is an older version of ours, and the two read regular
 //! expressions differently, so these are checked apart from the rest (`regex`).
 
+mod brief;
 mod regex;
 
 use jsonschema::{Draft, ReferencingError, ValidationError, error::ValidationErrorKind};

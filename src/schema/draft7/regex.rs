@@ -15,6 +15,7 @@ use super::super::{
     keywords::{self, Child, DATA, Part},
     pointer::push_part,
 };
+use super::brief::brief;
 
 /// A regular expression that Svix refuses.
 pub(super) struct Refused<'a> {
@@ -90,7 +91,8 @@ fn refused_here<'a>(map: &'a Map<String, Value>, pointer: &str, is_compiled: boo
 
 /// Whether Svix takes a text for a regular expression. What is not compiled is only translated.
 fn is_accepted(pattern: &str, is_compiled: bool) -> bool {
-    let Ok(translated) = jsonschema_regex_svix::to_rust_regex(pattern) else { return false };
+    let brief = brief(pattern);
+    let Ok(translated) = jsonschema_regex_svix::to_rust_regex(&brief) else { return false };
     if !is_compiled {
         return true;
     }
@@ -131,7 +133,7 @@ pub(super) fn without_patterns(schema: &Value) -> Value {
 fn as_text(key: &str) -> String {
     let is_plain = !key.contains(['[', ']', '{', '}', '(', '\\']);
     let is_read = || {
-        let schema = json!({ "pattern": key });
+        let schema = json!({ "pattern": brief(key) });
         jsonschema::options().with_draft(Draft::Draft7).offline().build(&schema).is_ok()
     };
     if is_plain || is_read() { key.to_owned() } else { regex_syntax::escape(key) }
