@@ -6,6 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use tokio::net::TcpSocket;
+
 /// Below those that the kernel gives to whoever asks for any, a client's connection included. One of these, given back
 /// until its server takes it, would sometimes be another test's by then.
 const FIRST: u16 = 12_000;
@@ -42,14 +44,47 @@ pub fn free_port() -> u16 {
         let left = claimed.last_mut().and_then(|block| block.left.next());
         match left {
             // Something else on this machine may listen there.
-            Some(port) if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() => return port,
+            Some(port) if is_free(port) => return port,
             Some(_) => {}
             None => claimed.push(Block::claim()),
         }
     }
 }
 
+/// Whether nobody listens at a port. This does not listen either: a process that another test starts at this moment has the
+/// socket, too, until its program begins, and the server for which the port is would find it in use.
+fn is_free(port: u16) -> bool {
+    let bound = TcpSocket::new_v4().and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind((Ipv4Addr::LOCALHOST, port).into())
+    });
+    bound.is_ok()
+}
+
 /// The same as an address.
 pub fn free_address() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, free_port()).into()
+}
+
+#[test]
+fn a_port_at_which_somebody_listens_is_not_free() {
+    let port = free_port();
+    let is_free_before = is_free(port);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+
+    assert!(is_free_before && !is_free(port));
+    drop(listener);
+}
+
+#[test]
+fn a_port_that_is_being_tried_can_be_listened_at() {
+    let port = free_port();
+    let tried = TcpSocket::new_v4().unwrap();
+    tried.set_reuseaddr(true).unwrap();
+    tried.bind((Ipv4Addr::LOCALHOST, port).into()).unwrap();
+
+    // As while another process still has the socket.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+
+    assert!(listener.is_ok(), "{listener:?}");
 }
