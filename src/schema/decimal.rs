@@ -12,6 +12,9 @@ use exponent::Exponent;
 
 /// Whole numbers of at most so many digits are written in full; it holds every integer of 64 bits.
 const MAX_PLAIN_DIGITS: usize = 20;
+/// Floats up to here are the integers that they are written as. Beyond, 9223372036854775808 is written as
+/// `9.223372036854776e18`, which is another number.
+pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 /// Decimals of so many significant digits are read as the float that is written with the same digits.
 const FLOAT_DIGITS: usize = 15;
 

@@ -50,7 +50,6 @@ pub struct Effort {
     judging: Cell<u64>,
     finding: Cell<u64>,
     compiling: &'static Compiling,
-    is_brief: bool,
     is_exceeded: Cell<bool>,
 }
 
@@ -80,9 +79,8 @@ impl Effort {
     }
 
     fn new(judging: u64, finding: u64, compiling: &'static Compiling) -> Self {
-        let is_brief = compiling.values < usize::MAX;
         let (judging, finding) = (Cell::new(judging), Cell::new(finding));
-        Self { judging, finding, compiling, is_brief, is_exceeded: Cell::new(false) }
+        Self { judging, finding, compiling, is_exceeded: Cell::new(false) }
     }
 
     /// Whether a judgement was given up, or a schema was not compiled, since that would have taken more.
@@ -94,7 +92,7 @@ impl Effort {
     /// Whether a schema of so many bytes may be read and compiled. If not, the effort is exceeded.
     #[must_use]
     pub fn allows_schema(&self, bytes: usize) -> bool {
-        let is_allowed = !self.is_brief || bytes <= BRIEF_SCHEMA_BYTES;
+        let is_allowed = !self.is_brief() || bytes <= BRIEF_SCHEMA_BYTES;
         if !is_allowed {
             self.exceed();
         }
@@ -121,7 +119,7 @@ impl Effort {
     }
 
     pub(super) fn is_brief(&self) -> bool {
-        self.is_brief
+        self.compiling.values < usize::MAX
     }
 
     /// The steps that are left for finding out whether a payload matches.

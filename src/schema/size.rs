@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::pointer::push_part;
+use super::pointer::{part_length, push_part};
 
 /// Largest payload that is judged, in bytes: Svix Cloud's own bound.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
@@ -79,8 +79,7 @@ pub(super) fn place_of(payload: &Value, address: usize) -> String {
 pub(super) fn longest_pointer(payload: &Value) -> usize {
     let longest = match payload {
         Value::Object(map) => {
-            let escaped = |key: &str| key.bytes().filter(|byte| matches!(byte, b'~' | b'/')).count();
-            map.iter().map(|(key, value)| 1 + key.len() + escaped(key) + longest_pointer(value)).max()
+            map.iter().map(|(key, value)| 1 + part_length(key) + longest_pointer(value)).max()
         }
         Value::Array(items) => {
             let digits = items.len().checked_ilog10().unwrap_or(0) as usize + 1;

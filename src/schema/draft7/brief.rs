@@ -23,8 +23,7 @@ fn in_one_step(pattern: &str) -> String {
     let pattern = with_controls(pattern);
     // What cannot be parsed is not translated any further.
     let Ok(parsed) = Parser::new().parse(&pattern) else { return pattern };
-    let Ok(mut classes) = ast::visit(&parsed, Classes(Vec::new()));
-    classes.sort_unstable_by_key(|(span, _)| span.start.offset);
+    let Ok(classes) = ast::visit(&parsed, Classes(Vec::new()));
     let (mut brief, mut end) = (String::with_capacity(pattern.len()), 0);
     for (span, class) in classes {
         brief.push_str(&pattern[end..span.start.offset]);
@@ -59,7 +58,7 @@ fn with_controls(pattern: &str) -> String {
     replaced
 }
 
-/// Collects the classes that have names of one letter, with what Svix's compiler replaces them by.
+/// Collects, in their order, the classes that have names of one letter, with what Svix's compiler replaces them by.
 struct Classes(Vec<(Span, &'static str)>);
 
 impl Classes {

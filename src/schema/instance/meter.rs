@@ -64,12 +64,10 @@ pub(in crate::schema) struct Meter {
     left: Cell<i64>,
     budget: i64,
     weights: Weights,
-    /// Steps for each member and element.
-    of_entry: u64,
     /// What an error copies besides the value that it is about: its place in the payload, at most so many bytes.
     place: u64,
-    /// Whether the names of members may be copied.
-    copies_names: bool,
+    /// Whether errors are found, which may list members and elements, and copy the names of members.
+    is_finding: bool,
     /// The address of the value at which the steps were used up.
     stopped: OnceCell<usize>,
     /// The digits of numbers that a float rounds, by the address of the value.
@@ -86,9 +84,8 @@ impl Meter {
             left: Cell::new(budget),
             budget,
             weights,
-            of_entry: 1,
             place: 0,
-            copies_names: false,
+            is_finding: false,
             stopped: OnceCell::new(),
             digits: HashMap::new(),
             matching: RefCell::default(),
@@ -99,21 +96,20 @@ impl Meter {
     /// each error has a copy of.
     pub fn finding(self, budget: u64, longest: usize) -> Self {
         let place = longest as u64;
-        let of_entry = STEPS_OF_LISTED;
-        Self { digits: self.digits, of_entry, place, copies_names: true, ..Self::new(budget, self.weights) }
+        Self { digits: self.digits, place, is_finding: true, ..Self::new(budget, self.weights) }
     }
 
     /// The steps for an element.
     #[inline]
     pub(super) fn of_element(&self) -> u64 {
-        self.of_entry
+        if self.is_finding { STEPS_OF_LISTED } else { 1 }
     }
 
     /// The steps for a member.
     #[inline]
     pub(super) fn of_member(&self, name: &str) -> u64 {
-        let copied = if self.copies_names { name.len() as u64 / BYTES_COPIED_PER_STEP } else { 0 };
-        self.of_entry + copied + reading(name.len())
+        let copied = if self.is_finding { name.len() as u64 / BYTES_COPIED_PER_STEP } else { 0 };
+        self.of_element() + copied + reading(name.len())
     }
 
     /// The steps for an error about a value.

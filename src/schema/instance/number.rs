@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jsonschema::json::JsonNumber;
 
 use super::value::Instance;
-use crate::schema::decimal::Decimal;
+use crate::schema::decimal::{Decimal, MAX_EXACT};
 
 /// Steps of computing with a number as a decimal, besides one for each digit.
 const STEPS_OF_DECIMAL: u64 = 64;
@@ -17,10 +17,6 @@ pub(in crate::schema) struct Number<'a> {
     /// The number as it is written, if neither an integer nor a float of 64 bits is that number.
     pub(super) digits: Option<&'a str>,
 }
-
-/// Floats up to here are the integers that they are written as. Beyond, 9223372036854775808 is written as
-/// `9.223372036854776e18`, which is another number.
-pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Number<'_> {
     /// The number as a decimal, if a float would round it.

@@ -10,12 +10,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    equal::same,
-    meter::reading,
-    number::{MAX_EXACT, Number},
-    value::Instance,
-};
+use super::{equal::same, meter::reading, number::Number, value::Instance};
+use crate::schema::decimal::MAX_EXACT;
 
 /// Steps for each value within an element.
 const STEPS: u64 = 4;

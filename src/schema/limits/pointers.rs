@@ -4,7 +4,11 @@
 
 use serde_json::Value;
 
-use crate::schema::{error::InvalidSchema, pointer::push_part, text::quoted};
+use crate::schema::{
+    error::InvalidSchema,
+    pointer::{part_length, push_part},
+    text::quoted,
+};
 
 /// Most bytes of all JSON Pointers of a schema. Those of published schemas take up to six times the schema, which has at
 /// most 512 KiB.
@@ -70,7 +74,7 @@ impl<'a, T: Fn(&'a str) -> &'a str> Pointers<'_, T> {
         match value {
             Value::Object(map) => {
                 for (key, item) in map {
-                    let length = escaped(if are_patterns { (self.translated)(key) } else { key });
+                    let length = part_length(if are_patterns { (self.translated)(key) } else { key });
                     let is_longest = way.longest.is_none_or(|(_, longest, _)| length > longest);
                     let longest = if is_longest { Some((key.as_str(), length, place)) } else { way.longest };
                     let below = Way { length: way.length + 1 + length, longest };
@@ -111,11 +115,6 @@ impl<'a, T: Fn(&'a str) -> &'a str> Pointers<'_, T> {
         );
         Err(InvalidSchema::Limit { pointer: self.pointer[..place].to_owned(), message })
     }
-}
-
-/// The length of a part of a pointer.
-fn escaped(part: &str) -> usize {
-    part.len() + part.bytes().filter(|byte| matches!(byte, b'~' | b'/')).count()
 }
 
 #[cfg(test)]

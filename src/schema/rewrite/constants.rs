@@ -6,10 +6,7 @@
 use jsonschema::Draft;
 use serde_json::{Map, Number, Value};
 
-use crate::schema::decimal::Decimal;
-
-/// Integers and floats of 64 bits up to here are compared exactly.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+use crate::schema::decimal::{Decimal, MAX_EXACT};
 
 /// Writes a `const` that is a long number as the only value of `enum`, or none where `enum` does not permit it.
 pub(super) fn compare_by_digits(draft: Draft, rewritten: &mut Map<String, Value>) {

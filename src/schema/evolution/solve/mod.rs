@@ -231,6 +231,11 @@ impl<'m> Solver<'m> {
     /// Uses up steps; false when none is left.
     fn spend(&mut self, steps: u64) -> bool {
         let is_left = self.budget.spend(steps);
+        self.noted(is_left)
+    }
+
+    /// Notes where the budget is used up.
+    fn noted(&mut self, is_left: bool) -> bool {
         if !is_left {
             self.obstacles.insert(Obstacle::Steps);
         }
@@ -240,23 +245,15 @@ impl<'m> Solver<'m> {
     /// Takes up bytes for what is known from now on; false when too few are left.
     fn keep(&mut self, bytes: u64) -> bool {
         let is_left = self.budget.keep(bytes);
-        if is_left {
-            self.known_bytes += bytes;
-        } else {
-            self.obstacles.insert(Obstacle::Steps);
-        }
-        is_left
+        self.known_bytes += if is_left { bytes } else { 0 };
+        self.noted(is_left)
     }
 
     /// Takes up bytes until the question or case is answered; false when too few are left.
     fn open_bytes(&mut self, bytes: u64) -> bool {
         let is_left = self.budget.keep(bytes);
-        if is_left {
-            self.open_bytes += bytes;
-        } else {
-            self.obstacles.insert(Obstacle::Steps);
-        }
-        is_left
+        self.open_bytes += if is_left { bytes } else { 0 };
+        self.noted(is_left)
     }
 
     /// Gives back the bytes of open questions and cases down to those that were taken up before.
@@ -278,10 +275,7 @@ impl<'m> Solver<'m> {
         let all = || values.iter().map(bytes).sum::<u64>();
         // It is not given back, since the model cannot lose it.
         let is_kept = !is_new || self.budget.keep(QUESTION_BYTES + all());
-        if !is_kept {
-            self.obstacles.insert(Obstacle::Steps);
-        }
-        is_kept.then_some(node)
+        self.noted(is_kept).then_some(node)
     }
 
     /// Whether a value meets all goals; `None` where that is not known.
