@@ -230,14 +230,18 @@ async fn what_is_deleted_while_it_is_compiled_is_not_used() {
     let mut fixture = Fixture::new();
     let (name, _) = read(&older("one"));
     let (begun, is_compiling) = std::sync::mpsc::channel();
+    let (finish, may_finish) = std::sync::mpsc::channel();
+    let may_finish = Mutex::new(may_finish);
     fixture.catalogue.on_compile(move || {
-        let _ = begun.send(());
+        begun.send(()).unwrap();
+        may_finish.lock().recv().unwrap();
     });
 
     fixture.hand_in(&older("one"));
     assert!(fixture.feed.advance().now_or_never().is_none());
     is_compiling.recv().unwrap();
     fixture.feed.remove(&name);
+    finish.send(()).unwrap();
     fixture.feed.settle().await;
 
     assert!(!fixture.catalogue.contains("default", "a.b"));
