@@ -1,4 +1,4 @@
-//! A payload that was read, with the digits of the numbers that reading rounded.
+//! A payload that was read, with the digits of the numbers of which reading lost something.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{payload, rounded, rounded::Rounded, text::beginning, violation::Viol
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Payload {
     value: Value,
-    /// The numbers of it that differ from what is written.
+    /// The numbers of it that are not as they are written.
     rounded: Vec<Rounded>,
 }
 
@@ -42,15 +42,17 @@ impl Payload {
 
     /// The numbers that reading rounded: where each is, how it is written, and what it was read as. Long ones are shortened.
     pub fn rounded_numbers(&self) -> impl Iterator<Item = (&str, String, &Value)> {
-        self.rounded.iter().filter_map(|Rounded { pointer, digits }| {
-            Some((pointer.as_str(), beginning(digits), self.value.pointer(pointer)?))
-        })
+        self.rounded.iter().filter(|number| !number.is_equal).filter_map(
+            |Rounded { pointer, digits, .. }| {
+                Some((pointer.as_str(), beginning(digits), self.value.pointer(pointer)?))
+            },
+        )
     }
 
     pub(super) fn rounded(&self) -> impl Iterator<Item = (&Value, &str)> {
         self.rounded
             .iter()
-            .filter_map(|Rounded { pointer, digits }| Some((self.value.pointer(pointer)?, &**digits)))
+            .filter_map(|Rounded { pointer, digits, .. }| Some((self.value.pointer(pointer)?, &**digits)))
     }
 }
 

@@ -81,6 +81,30 @@ fn numbers_are_judged_by_their_digits() {
     assert_eq!(unique.judge(&payload("[9007199254740993.0, 3, 9007199254740993]")).violations.len(), 1);
 }
 
+/// Draft 4: an integer is a number without a fraction or exponent part.
+#[test]
+fn integers_of_draft_4_are_those_written_so() {
+    let schema =
+        json!({"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer", "minimum": 1});
+    let compiled = Compiled::new(&schema, true).unwrap();
+    for (text, is_integer) in [
+        ("1", true),
+        ("9223372036854775808", true),
+        ("18446744073709551616", true),
+        ("20000000000000000000", true),
+        ("123456789012345678901234567890", true),
+        ("1.0", false),
+        ("2e19", false),
+        ("20000000000000000000.0", false),
+        ("-20000000000000000000", false),
+    ] {
+        let found = compiled.judge(&Payload::parse(text.as_bytes()).unwrap()).violations;
+        assert_eq!(found.is_empty(), is_integer, "{text}: {found:?}");
+    }
+    let negative = compiled.judge(&Payload::parse(b"-20000000000000000000").unwrap()).violations;
+    assert_eq!(negative[0].message, "found -20000000000000000000, expected at least 1");
+}
+
 #[test]
 fn formats_are_asserted_only_when_asked() {
     let schema = json!({"properties": {"d": {"format": "date-time"}}});
