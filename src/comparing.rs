@@ -19,10 +19,10 @@ use crate::{
         revision::{Compared, Pair},
     },
     schema::evolution::{Level, Verdict},
-    turns::{Caller, Permits, heavy_tasks},
+    turns::{Caller, Permits},
 };
 
-/// Permits for comparisons. Cheap to clone.
+/// Permits for comparisons: one for brief ones, and those for long ones. Cheap to clone.
 #[derive(Clone)]
 pub struct Comparisons {
     brief: Permits,
@@ -39,11 +39,11 @@ pub struct Requester<'a> {
 }
 
 impl Comparisons {
-    /// Returns permits for brief comparisons, beside those for what takes long. A task that has one of `long` must not wait for
-    /// something that waits for a comparison.
+    /// Returns a permit for brief comparisons, beside those for what takes long: a long comparison takes up to 40 MiB. A task
+    /// that has one of `long` must not wait for something that waits for a comparison.
     #[must_use]
     pub fn beside(long: Permits) -> Self {
-        Self { brief: Permits::new(heavy_tasks()), long }
+        Self { brief: Permits::new(1), long }
     }
 
     /// Compares two versions at one level, each of its parts in a turn of its own.

@@ -6,8 +6,8 @@
 //!
 //! # Flow
 //! 1. [`briefly`] validates on the thread of the caller, unless the input is large.
-//! 2. Where that was not enough, the caller waits for a permit of [`Permits`](crate::turns::Permits), which exist for
-//!    [`heavy_tasks`](crate::turns::heavy_tasks) validations at once and are handed out in turns.
+//! 2. Where that was not enough, the caller waits for a permit of [`Permits`](crate::turns::Permits), which exist for few
+//!    validations at once and are handed out in turns.
 //! 3. [`thoroughly`] validates on another thread.
 //!
 //! # Guarantees

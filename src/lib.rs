@@ -20,6 +20,7 @@ pub mod manifests;
 pub mod memory;
 pub mod messages;
 pub mod plan;
+pub mod processors;
 pub mod schema;
 pub mod signatures;
 pub mod svix;

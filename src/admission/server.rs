@@ -80,8 +80,9 @@ impl ReviewTurns {
         Self {
             small: Permits::new(limits.reviews),
             large: Permits::new(limits.large_reviews),
-            // Not those of large reviews: who has one of them may wait for memory, which a review has while it compares.
-            comparisons: Comparisons::beside(Permits::new(limits.large_reviews)),
+            // Not those of large reviews: who has one of them may wait for memory, which a review has while it compares. Two
+            // comparisons at once could take more memory than there is.
+            comparisons: Comparisons::beside(Permits::new(1)),
             memory,
         }
     }

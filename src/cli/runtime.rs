@@ -5,12 +5,14 @@ use std::{fmt::Display, process::ExitCode, thread};
 use tokio::{runtime::Handle, task::JoinError};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use crate::processors;
+
 /// How many threads a command uses.
 #[derive(Clone, Copy)]
 pub enum Threads {
     /// One, for commands that one person runs. More threads cost memory: each has a heap of its own.
     One,
-    /// As many as there are processors.
+    /// One for each processor that is used.
     Many,
 }
 
@@ -24,6 +26,8 @@ pub fn block_on<E: Display>(
         Threads::One => tokio::runtime::Builder::new_current_thread(),
         Threads::Many => tokio::runtime::Builder::new_multi_thread(),
     };
+    // Of a runtime of one thread, it says nothing.
+    builder.worker_threads(processors::used());
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

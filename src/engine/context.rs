@@ -21,7 +21,7 @@ use crate::{
     schema::{Effort, Place},
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
-    turns::{Caller, Permits, Sender, Share, Shares, heavy_tasks},
+    turns::{Caller, Permits, Sender, Share, Shares},
 };
 
 use super::{
@@ -127,7 +127,7 @@ pub struct Context<H: Host> {
     pub catalogue: Catalogue,
     /// The memory that reconcilers take for objects. [`Self::reserve`] takes it for the namespace of one.
     pub memory: MemoryBudget,
-    /// Judgements that take long are made few at once, and namespaces take turns.
+    /// Judgements that take long are made one at a time, and namespaces take turns.
     pub judging: Permits,
     /// The comparisons of schemas; those that take long have the permits of `judging`.
     pub comparisons: Comparisons,
@@ -146,7 +146,8 @@ pub struct Context<H: Host> {
 impl<H: Host> Context<H> {
     /// Returns a context that knows nothing yet.
     pub fn new(host: H, options: Options, metrics: Metrics) -> Self {
-        let judging = Permits::new(heavy_tasks());
+        // Two comparisons at once could take more memory than there is.
+        let judging = Permits::new(1);
         Self {
             queue: Queue::new(options.concurrency),
             sessions: Sessions::new(options.listed.clone()),

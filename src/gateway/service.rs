@@ -23,9 +23,10 @@ use crate::{
     judging, local_requests,
     memory::{self, MemoryPermit},
     plan::{self, ids},
+    processors,
     schema::{self, Effort},
     telemetry::{GatewayMetrics, GatewayOutcome},
-    turns::{self, Caller, Permits, Sender},
+    turns::{Caller, Permits, Sender},
 };
 
 use super::{
@@ -116,7 +117,7 @@ impl Service {
             budget: BufferBudget::new(options.limits.max_buffered),
             credentials: RandomState::new(),
             in_flight: InFlight::new(options.limits.max_in_flight, metrics.clone()),
-            turns: Permits::new(turns::heavy_tasks()),
+            turns: Permits::new(processors::heavy_tasks()),
             is_loaded: AtomicBool::new(false),
             audit: AuditLog::default(),
             options,

@@ -11,8 +11,9 @@ use jsonschema::{Draft, ReferencingError, ValidationError, error::ValidationErro
 use serde_json::Value;
 
 use super::{
+    exclusive,
     keywords::DATA,
-    messages,
+    limits, messages,
     patterns::Patterns,
     pointer::push_part,
     text::{quoted, shortened},
@@ -43,6 +44,8 @@ pub fn check(schema: &Value) -> Result<(), NotDraft7> {
         });
     }
     let schema = &regex::without_patterns(schema);
+    // One beyond the limits does not come here.
+    let _guard = limits::check(schema).unwrap_or(true).then(exclusive::enter);
     match jsonschema::options().with_draft(Draft::Draft7).offline().build(schema) {
         Ok(_) => Ok(()),
         Err(error) => Err(problem(schema, &error)),

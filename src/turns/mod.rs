@@ -108,13 +108,6 @@ impl<K: Clone + Eq + Hash, T> Turns<K, T> {
     }
 }
 
-/// Returns how many tasks that may take a second of a processor each run at once: half of the processors, at least one, so
-/// that the others are free for what is small.
-#[must_use]
-pub fn heavy_tasks() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
-}
-
 /// Whether a group that uses `used` of `limit` places may have another one, while `free` of them are free.
 ///
 /// One group gets at most about three quarters of the places, and several share what one would get, so a part of the

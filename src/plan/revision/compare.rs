@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::schema::{
     self, Effort,
-    evolution::{self, Level, Obstruction, Verdict, Version, Work},
+    evolution::{self, Level, Verdict, Version, Work},
 };
 
 use super::{Comparison, ComparisonResult, Published};
@@ -61,7 +61,7 @@ impl Pair {
     pub fn compare(&self, level: Level) -> Compared {
         self.compare_within(level, &Effort::full(), Work::Full).unwrap_or_else(|| {
             // Full work is enough for all pairs.
-            Compared::Verdict(Verdict::NotDecided { places: vec![Obstruction::Steps] })
+            Compared::Verdict(evolution::not_compared())
         })
     }
 
@@ -72,6 +72,10 @@ impl Pair {
             return None;
         }
         let Ok(new) = new else { return Some(Compared::UnusableNew) };
+        if new.is_too_large() {
+            // Another one that is compiled, too, would take more memory than a comparison may.
+            return Some(Compared::Verdict(evolution::not_compared()));
+        }
         let Some(old) = read(&self.old) else { return Some(Compared::Unreadable) };
         let is_known = self.known.iter().any(|known| {
             known.format_assertion == self.old.format_assertion && read(known).as_ref() == Some(&old)

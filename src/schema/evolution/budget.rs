@@ -19,9 +19,12 @@ const BRIEF_STEPS: u64 = 60_000;
 pub(super) const JUDGING_STEPS: u64 = 10_000_000;
 /// The same of a brief one.
 const BRIEF_JUDGING_STEPS: u64 = 500_000;
-/// Most bytes that one comparison keeps at once: what it knows of questions, values, patterns, and cases that are not
-/// decided. The two schemas as nodes, and what a single operation needs, are bounded apart.
-const KEPT_BYTES: u64 = 24 * 1024 * 1024;
+/// Most bytes that one comparison keeps at once: the programs of patterns of both versions, and what it knows of questions,
+/// values, patterns, and cases that are not decided. The two schemas as nodes, and what a single operation needs, are bounded
+/// apart.
+const KEPT_BYTES: u64 = 20 * 1024 * 1024;
+/// The same of a brief one.
+const BRIEF_KEPT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The budgets of one comparison.
 #[derive(Clone, Debug)]
@@ -33,8 +36,13 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
-    pub fn of(work: Work) -> Self {
-        Self { work, is_exceeded: Rc::default(), bytes: Rc::new(Cell::new(KEPT_BYTES)) }
+    /// Returns the budgets of a comparison whose versions take so many bytes beside their text.
+    pub fn of(work: Work, versions: u64) -> Self {
+        let bytes = match work {
+            Work::Brief => BRIEF_KEPT_BYTES,
+            Work::Full => KEPT_BYTES,
+        };
+        Self { work, is_exceeded: Rc::default(), bytes: Rc::new(Cell::new(bytes.saturating_sub(versions))) }
     }
 
     /// Returns a budget of so many steps, of fewer where the work is to be brief.
@@ -140,10 +148,10 @@ mod tests {
 
     #[test]
     fn budgets_of_one_comparison_share_bytes() {
-        let budgets = Budgets::of(Work::Brief);
+        let budgets = Budgets::of(Work::Brief, 7);
         let [mut one, mut other] = [budgets.budget(10), budgets.judging()];
 
-        assert!(one.keep(KEPT_BYTES - 1));
+        assert!(one.keep(BRIEF_KEPT_BYTES - 7 - 1));
         assert!(other.keep(1) && !other.is_exceeded());
         other.give_back(5);
         assert!(one.keep(5));

@@ -47,11 +47,15 @@ pub fn compare(old: &Version<'_>, new: &Version<'_>, level: Level) -> Verdict {
 /// As [`compare`], within so much work. `None`: it takes more; a verdict is the one of [`Work::Full`] always.
 #[must_use]
 pub fn compare_within(old: &Version<'_>, new: &Version<'_>, level: Level, work: Work) -> Option<Verdict> {
+    if old.is_too_large() || new.is_too_large() {
+        return Some(not_compared());
+    }
     with_stack(|| compare_counted(old, new, level, work).0).unwrap_or_else(|| Some(not_compared()))
 }
 
-/// There is no thread left: nothing is known of the schemas.
-fn not_compared() -> Verdict {
+/// The verdict where it takes too much to compare the schemas, or there is no thread left.
+#[must_use]
+pub fn not_compared() -> Verdict {
     Verdict::NotDecided { places: vec![Obstruction::Steps] }
 }
 
@@ -85,7 +89,7 @@ fn compare_counted(
 ) -> (Option<Verdict>, Counts) {
     let (mut verdict, mut counts) = (None, Counts::default());
     for part in level.parts() {
-        let budgets = Budgets::of(work);
+        let budgets = Budgets::of(work, old.further_memory() + new.further_memory());
         let of_part = compare_one(old, new, *part, &budgets, &mut counts);
         if budgets.are_too_small() {
             return (None, counts);

@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::{budget::Budget, read::Source};
 use crate::schema::{Compiled, Effort, InvalidSchema, MAX_STEPS, document::Document};
 
+/// Most bytes that the patterns and pointers of a version take that is compared with another one.
+const MAX_FURTHER_MEMORY: u64 = 8 * 1024 * 1024;
+
 /// A schema that can be compared with another.
 pub struct Version<'a> {
     pub(super) schema: &'a Value,
@@ -41,6 +44,18 @@ impl<'a> Version<'a> {
     pub(super) fn permits_within(&self, payload: &Value, budget: &mut Budget) -> Option<bool> {
         let (permits, steps) = self.compiled.permits(payload, budget.left());
         budget.spend(steps).then_some(permits)
+    }
+
+    /// Whether its patterns and pointers take so much memory that it is compared with no other version: the verdict is that it
+    /// is not decided.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.further_memory() > MAX_FURTHER_MEMORY
+    }
+
+    /// The memory that patterns and pointers take beside what follows from the text, in bytes, about.
+    pub(super) fn further_memory(&self) -> u64 {
+        self.compiled.further_memory() as u64
     }
 
     /// What is needed to read the schema into a model.

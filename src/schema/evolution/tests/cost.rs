@@ -3,16 +3,16 @@
 use serde_json::{Map, Value};
 
 use super::name;
-use crate::schema::evolution::{Level, Version, Work, compare_counted, with_stack};
+use crate::schema::evolution::{Counts, Level, Version, Work, compare_counted, not_compared, with_stack};
 
 /// More steps than any comparison of one level may take.
 pub(super) const MAX_STEPS: u64 = 6_000_000;
-/// More bytes than any comparison may take at once.
-pub(super) const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// More bytes than any comparison may take at once, the compiled versions included.
+pub(super) const MAX_BYTES: u64 = 42 * 1024 * 1024;
 /// More allocations than any comparison may take.
 pub(super) const MAX_ALLOCATIONS: u64 = 5_000_000;
 
-/// What a comparison took.
+/// What a comparison took, with the compilation of both versions.
 pub(super) struct Cost {
     pub verdict: &'static str,
     pub steps: u64,
@@ -21,13 +21,20 @@ pub(super) struct Cost {
 }
 
 pub(super) fn cost(old: &Value, new: &Value, level: Level) -> Cost {
-    let [old, new] = [old, new].map(|schema| Version::new(schema, true).unwrap());
     // Allocations are counted for each thread.
     let measured = with_stack(|| {
-        let mut result = None;
-        let allocated =
-            allocation_counter::measure(|| result = Some(compare_counted(&old, &new, level, Work::Full)));
-        (allocated, result.unwrap())
+        let mut result = (Some(not_compared()), Counts::default());
+        let allocated = allocation_counter::measure(|| {
+            let new = Version::new(new, true).unwrap();
+            if new.is_too_large() {
+                return;
+            }
+            let old = Version::new(old, true).unwrap();
+            if !old.is_too_large() {
+                result = compare_counted(&old, &new, level, Work::Full);
+            }
+        });
+        (allocated, result)
     });
     let (allocated, (verdict, counts)) = measured.unwrap();
     Cost {

@@ -63,8 +63,8 @@ pub(super) fn pairs() -> Vec<(&'static str, Value, Value)> {
         ),
         (
             "many patterns",
-            json!({"type": "string", "allOf": objects(180, |index| json!({"pattern": format!("a.{{{index}}}b")}))}),
-            json!({"type": "string", "allOf": objects(180, |index| json!({"pattern": format!("b.{{{index}}}a")}))}),
+            json!({"type": "string", "allOf": objects(115, |index| json!({"pattern": format!("a.{{{index}}}b")}))}),
+            json!({"type": "string", "allOf": objects(115, |index| json!({"pattern": format!("b.{{{index}}}a")}))}),
         ),
         (
             "patterns that count",

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::cost::{MAX_ALLOCATIONS, MAX_BYTES, MAX_STEPS, cost, members, objects, texts};
-use crate::schema::evolution::{Counts, Level, Version, Work, budget::Budgets, compare_one, with_stack};
+use crate::schema::evolution::{
+    Counts, Level, Version, Work, budget::Budgets, compare, compare_one, not_compared, with_stack,
+};
 
 const NEWEST: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -54,7 +56,20 @@ fn of_names() -> Vec<Pair> {
     let remembering = |one| patterns(30, move |index| format!("^(?:[ab]*{one}[ab]{{{index}}})$"));
     let alphabets = |end| patterns(20, move |index| format!(r"^[\p{{L}}\p{{N}}]{{{}}}{end}$", 1 + index / 2));
     let long = |end| patterns(60, move |index| format!("^(?:.{{{}}}){end}$", 20 + index));
+    let texts = |end: &str| {
+        let of = |index| (format!("p{index}"), json!({"pattern": format!("^a{index}{end}$")}));
+        json!({"properties": (0..660).map(of).collect::<Map<_, _>>()})
+    };
+    let repeating = |end: &str| {
+        let of = |index| {
+            let pattern = format!("^(?:[\u{100}-\u{101}{index}]|x{{1,22}}){{1,40}}{end}$");
+            (format!("p{index}"), json!({"pattern": pattern}))
+        };
+        json!({"properties": (0..70).map(of).collect::<Map<_, _>>()})
+    };
     vec![
+        ("patterns of texts", texts("a"), texts("b")),
+        ("repeating patterns of texts", repeating(""), repeating("b?")),
         ("34 counters", counters(34, ""), rest(counters(34, "c?"))),
         ("59 counters", counters(59, ""), rest(counters(59, "c?"))),
         ("60 beginnings", beginnings(60, ""), rest(beginnings(60, "."))),
@@ -197,12 +212,26 @@ fn a_comparison_keeps_nothing_but_its_verdict() {
 
         let allocated = with_stack(|| {
             allocation_counter::measure(|| {
-                let budgets = Budgets::of(Work::Full);
+                let budgets = Budgets::of(Work::Full, 0);
                 drop(compare_one(&old, &new, Level::Backward, &budgets, &mut Counts::default()));
             })
         });
 
         let kept = allocated.unwrap().bytes_current;
         assert!(kept <= MAX_REST, "{name}: {kept} bytes");
+    }
+}
+
+#[test]
+fn versions_with_too_many_patterns_are_not_compared() {
+    let of = |end: &'static str| {
+        let pattern = move |index| (format!("p{index}"), json!({"pattern": format!("^a{index}{end}$")}));
+        json!({"properties": (0..1_000).map(pattern).collect::<Map<_, _>>()})
+    };
+    let (large, other) = (of("a"), json!({"type": "string"}));
+    let [large, other] = [&large, &other].map(|schema| Version::new(schema, true).unwrap());
+
+    for (old, new) in [(&large, &other), (&other, &large)] {
+        assert_eq!(compare(old, new, Level::Strict), not_compared());
     }
 }
