@@ -6,9 +6,9 @@
 use std::{num::NonZero, thread};
 
 /// Most processors that are used.
-const MAX: usize = 4;
+const MAX: usize = 2;
 
-/// Returns how many processors are used: those that this process may use, at most four.
+/// Returns how many processors are used: those that this process may use, at most two.
 #[must_use]
 pub fn used() -> usize {
     used_of(thread::available_parallelism().map_or(1, NonZero::get))
@@ -37,7 +37,7 @@ mod tests {
     fn large_machines_are_used_as_small_ones() {
         let of_machines = [1, 2, 3, 4, 5, 128].map(used_of);
 
-        assert_eq!(of_machines, [1, 2, 3, 4, 4, 4]);
-        assert_eq!(of_machines.map(heavy_tasks_of), [1, 1, 1, 2, 2, 2]);
+        assert_eq!(of_machines, [1, 2, 2, 2, 2, 2]);
+        assert_eq!(of_machines.map(heavy_tasks_of), [1; 6]);
     }
 }

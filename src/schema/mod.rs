@@ -143,7 +143,7 @@ impl Compiled {
         let patterns = Patterns::within(&document, effort.pattern_size())?;
         // The pointers of the validator contain patterns as they are translated.
         let pointers = pointers::check(schema, &|key| patterns.translated(key))?;
-        let is_larger = patterns.memory() > LARGE_PATTERNS || pointers.is_large();
+        let is_larger = patterns.programs() > LARGE_PATTERNS || pointers.is_large();
         if effort.is_brief() && is_larger {
             return Err(error::beyond("too large to be compiled at once"));
         }

@@ -61,7 +61,7 @@ pub(super) fn build(
         .with_draft(root.draft)
         .should_validate_formats(format_assertion)
         // Linear time: a payload cannot make a pattern backtrack forever.
-        .with_pattern_options(PatternOptions::regex().dfa_size_limit(patterns::MAX_KEPT_TABLE))
+        .with_pattern_options(PatternOptions::regex().dfa_size_limit(patterns::TABLE))
         .offline()
         .with_registry(&registry)
         .with_base_uri("json-schema:///entry")

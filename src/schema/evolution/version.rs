@@ -53,9 +53,10 @@ impl<'a> Version<'a> {
         self.further_memory() > MAX_FURTHER_MEMORY
     }
 
-    /// The memory that patterns and pointers take beside what follows from the text, in bytes, about.
+    /// The memory that patterns and pointers take beside what follows from the text, in bytes, about. No payload fills tables
+    /// of a version that is only compared.
     pub(super) fn further_memory(&self) -> u64 {
-        self.compiled.further_memory() as u64
+        (self.compiled.patterns.programs() + self.compiled.pointers.kept()) as u64
     }
 
     /// What is needed to read the schema into a model.

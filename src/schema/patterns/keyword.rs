@@ -21,7 +21,7 @@ use regex_automata::{
 };
 use serde_json::{Map, Value};
 
-use super::cost;
+use super::{cost, tables::Tables};
 use crate::schema::{
     instance::{Instance, Matching, Metered},
     text::quoted,
@@ -29,10 +29,10 @@ use crate::schema::{
 
 /// Largest compiled program of one pattern, in bytes.
 const MAX_PROGRAM: usize = 10 * 1024 * 1024;
-/// Largest table of transitions that a pattern keeps between judgements, in bytes: enough for what people write, and a pattern
-/// that needs more is matched without one. The regex crate's two megabytes would add up, as a schema may have thousands of
-/// patterns, and payloads can fill the table of each.
-pub(in crate::schema) const MAX_KEPT_TABLE: usize = 16 * 1024;
+/// Largest table of transitions of a pattern, in bytes: enough for what people write, and a pattern that needs more is matched
+/// without one. The regex crate's two megabytes would add up, as a schema may have thousands of patterns, and payloads can fill
+/// the table of each.
+pub(in crate::schema) const TABLE: usize = 16 * 1024;
 /// Most steps of the first kind for a pattern in one judgement.
 const MAX_SIMPLE_STEPS: u64 = 20_000;
 /// Largest table of transitions; one that is full is begun again.
@@ -60,6 +60,7 @@ pub(in crate::schema) fn factory(
         let matcher = Arc::new(Matcher {
             index: known.len(),
             regex,
+            tables: Tables::default(),
             dfa: OnceLock::new(),
             translated: pattern.as_str().into(),
             states: cost::states(pattern).max(1) as u64,
@@ -74,8 +75,9 @@ pub(in crate::schema) fn factory(
 fn regex(pattern: &str) -> Result<Regex, Box<regex_automata::meta::BuildError>> {
     let config = Regex::config()
         .nfa_size_limit(Some(MAX_PROGRAM))
-        .which_captures(WhichCaptures::None)
-        .hybrid_cache_capacity(MAX_KEPT_TABLE)
+        // Without the group of the whole match, a search with a table of ours finds none.
+        .which_captures(WhichCaptures::Implicit)
+        .hybrid_cache_capacity(TABLE)
         .onepass(false)
         .backtrack(false);
     Ok(Regex::builder().configure(config).build(pattern)?)
@@ -88,6 +90,7 @@ struct Matcher {
     /// The number of the pattern in its schema.
     index: usize,
     regex: Regex,
+    tables: Tables,
     translated: Box<str>,
     /// The lazy DFA, made when it is needed; `None` inside: it cannot match this pattern.
     dfa: OnceLock<Option<DFA>>,
@@ -113,7 +116,7 @@ impl Matcher {
             {
                 return found;
             }
-            !instance.charge(1 + steps) || self.regex.is_match(text)
+            !instance.charge(1 + steps) || self.tables.is_match(&self.regex, text)
         })
     }
 

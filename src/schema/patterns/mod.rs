@@ -4,6 +4,7 @@
 mod cost;
 pub(super) mod ecma;
 mod keyword;
+mod tables;
 
 use std::{
     borrow::Cow,
@@ -14,10 +15,15 @@ use serde_json::{Map, Value};
 
 use super::{document::Document, error::InvalidSchema, pointer::push_part, text::quoted};
 use cost::Cost;
-pub(super) use keyword::{MAX_KEPT_TABLE, factory};
+pub(super) use keyword::{TABLE, factory};
 
 /// Most memory of the programs of all patterns of a schema, in bytes.
-const MAX_MEMORY: usize = 20 * 1024 * 1024;
+const MAX_PROGRAMS: usize = 20 * 1024 * 1024;
+/// The tables of transitions of a pattern for names of members, in bytes, as measured: the regex crate has one for each thread
+/// that matches at the same time as others, and payloads can fill each of them.
+const TABLES_OF_NAMES: usize = 4 * TABLE;
+/// Most memory of such tables of a schema, in bytes.
+const MAX_TABLES: usize = 20 * 1024 * 1024;
 
 /// The patterns of a schema and their translations.
 #[derive(Debug, Default)]
@@ -28,7 +34,9 @@ pub(super) struct Patterns {
     original: HashMap<String, String>,
     cost: Cost,
     /// The memory of all programs, in bytes, about.
-    memory: usize,
+    programs: usize,
+    /// The memory of the tables of patterns for names, in bytes, at most.
+    tables: usize,
     /// The most states of one key of `patternProperties`.
     states_of_names: usize,
 }
@@ -77,12 +85,13 @@ impl Patterns {
             let own = patterns.cost.add(&translation, &pointer, max_size)?;
             if is_of_names {
                 patterns.states_of_names = patterns.states_of_names.max(own.states());
+                patterns.tables += TABLES_OF_NAMES;
             }
             let is_new = known.insert(pattern);
             // Of the patterns of texts, each has one program in a schema.
             if is_new || is_of_names {
-                patterns.memory += own.memory();
-                if patterns.memory > MAX_MEMORY {
+                patterns.programs += own.memory();
+                if patterns.programs > MAX_PROGRAMS || patterns.tables > MAX_TABLES {
                     return Err(cost::too_large(&pointer));
                 }
             }
@@ -151,8 +160,13 @@ impl Patterns {
     }
 
     /// The memory of all programs, in bytes, about.
+    pub fn programs(&self) -> usize {
+        self.programs
+    }
+
+    /// The memory of all programs, and of the tables that payloads can fill, in bytes, about.
     pub fn memory(&self) -> usize {
-        self.memory
+        self.programs + self.tables
     }
 
     /// The most states of one pattern for names of members.
