@@ -22,7 +22,7 @@ use crate::{
     turns::{Caller, Permits},
 };
 
-/// Permits for comparisons: one for brief ones, and those for long ones. Cheap to clone.
+/// Permits for comparisons. Cheap to clone.
 #[derive(Clone)]
 pub struct Comparisons {
     brief: Permits,
@@ -30,32 +30,49 @@ pub struct Comparisons {
 }
 
 /// For whom something is compared.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Requester<'a> {
     /// The caller.
     pub caller: Caller,
     /// The namespace; empty where it is not known.
     pub namespace: &'a str,
+    /// Whether it may wait for the turn of a long comparison. It is asked when there is one to make.
+    pub may_take_long: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// The comparison panicked, which is a defect.
+    Panicked,
+    /// It takes long, and the requester may not wait for that now.
+    TakesLong,
+}
+
+impl From<Panicked> for Interrupted {
+    fn from(Panicked: Panicked) -> Self {
+        Self::Panicked
+    }
 }
 
 impl Comparisons {
-    /// Returns a permit for brief comparisons, beside those for what takes long: a long comparison takes up to 40 MiB. A task
-    /// that has one of `long` must not wait for something that waits for a comparison.
+    /// Uses the permits for what takes some milliseconds, and those for what takes long. A brief comparison takes up to 8 MiB, a
+    /// long one 40. A task that has one of either must not wait for something that waits for a comparison.
     #[must_use]
-    pub fn beside(long: Permits) -> Self {
-        Self { brief: Permits::new(1), long }
+    pub fn new(brief: Permits, long: Permits) -> Self {
+        Self { brief, long }
     }
 
     /// Compares two versions at one level, each of its parts in a turn of its own.
     ///
     /// # Errors
-    /// When the comparison panics, which is a defect.
+    /// See [`Interrupted`].
     pub async fn compare(
         &self,
         requester: Requester<'_>,
         pair: &Pair,
         level: Level,
-    ) -> Result<Compared, Panicked> {
+    ) -> Result<Compared, Interrupted> {
         let mut verdict = None;
         for part in level.parts() {
             let of_part = match self.turn(requester, pair, *part).await? {
@@ -71,7 +88,12 @@ impl Comparisons {
         Ok(Compared::Verdict(verdict.unwrap_or(Verdict::NotDecided { places: Vec::new() })))
     }
 
-    async fn turn(&self, requester: Requester<'_>, pair: &Pair, level: Level) -> Result<Compared, Panicked> {
+    async fn turn(
+        &self,
+        requester: Requester<'_>,
+        pair: &Pair,
+        level: Level,
+    ) -> Result<Compared, Interrupted> {
         if pair.is_small() {
             let permit = self.brief.acquire(requester.caller, requester.namespace).await;
             let pair = pair.clone();
@@ -79,21 +101,24 @@ impl Comparisons {
                 return Ok(compared);
             }
         }
+        if !(requester.may_take_long)() {
+            return Err(Interrupted::TakesLong);
+        }
         let permit = self.long.acquire(requester.caller, requester.namespace).await;
         let pair = pair.clone();
-        thoroughly(permit, move |_| pair.compare(level)).await
+        Ok(thoroughly(permit, move |_| pair.compare(level)).await?)
     }
 
     /// Makes one step of a change: the comparisons with one version.
     ///
     /// # Errors
-    /// When a comparison panics, which is a defect.
+    /// See [`Interrupted`].
     pub async fn step(
         &self,
         requester: Requester<'_>,
         change: &mut Change,
         step: &Step,
-    ) -> Result<(), Panicked> {
+    ) -> Result<(), Interrupted> {
         for policy in &step.policies {
             let compared = self.compare(requester, &step.pair, policy.level).await?;
             if !change.record(step.revision, *policy, compared) {

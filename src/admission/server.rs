@@ -31,12 +31,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
-    comparing::{Comparisons, Requester},
+    comparing::{Comparisons, Interrupted, Requester},
     connections::{self, Connection, HeadLimits, serve_http1},
-    judging::{self, Panicked},
+    judging,
     memory::{self, MemoryBudget, MemoryPermit},
     plan::revision::MAX_COMPARED,
-    schema::Effort,
+    schema::{Effort, SMALL_BYTES},
     telemetry::AdmissionMetrics,
     turns::{Caller, Permit, Permits, Sender},
 };
@@ -61,12 +61,17 @@ const HEAD: usize = 8 * 1024;
 /// never closes a connection on which a request is on its way.
 const IDLE: Duration = Duration::from_secs(150);
 
+/// Largest body of a review that may take some milliseconds only, in bytes: it has two versions of an object.
+const MAX_SHORT: usize = 2 * SMALL_BYTES;
+
 /// The permits of reviews, and their memory. Those of small and of large ones are apart, so that small ones never wait for large
 /// ones; for the permits of both, callers and namespaces take turns. A review that begins as a small one and takes long is begun
 /// again as a large one. Cheap to clone.
 #[derive(Clone)]
 pub struct ReviewTurns {
     small: Permits,
+    /// What takes some milliseconds, one at a time: also brief comparisons.
+    short: Permits,
     large: Permits,
     comparisons: Comparisons,
     memory: MemoryBudget,
@@ -77,12 +82,14 @@ impl ReviewTurns {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         let memory = MemoryBudget::new(memory::SMALL_TOTAL, limits.memory);
+        let short = Permits::new(1);
         Self {
             small: Permits::new(limits.reviews),
             large: Permits::new(limits.large_reviews),
             // Not those of large reviews: who has one of them may wait for memory, which a review has while it compares. Two
             // comparisons at once could take more memory than there is.
-            comparisons: Comparisons::beside(Permits::new(1)),
+            comparisons: Comparisons::new(short.clone(), Permits::new(1)),
+            short,
             memory,
         }
     }
@@ -228,7 +235,7 @@ async fn validate(
 
 /// Reviews a request: at once where that takes little, else on another thread. Schemas are compared at the end, in turns of their
 /// own and without a permit for reviews.
-async fn reviewed(shared: &Shared, sender: Sender, body: Bytes) -> Result<Reviewed, Panicked> {
+async fn reviewed(shared: &Shared, sender: Sender, body: Bytes) -> Result<Reviewed, Interrupted> {
     let bytes = super::memory(&body);
     let mut begun = None;
     // A small body can be a large tree, and would wait for the memory of others.
@@ -241,11 +248,16 @@ async fn reviewed(shared: &Shared, sender: Sender, body: Bytes) -> Result<Review
         // What is compared is a copy of a part of the body.
         Some(begun) => (begun, None),
         None => {
-            let permit = shared.turns.acquire_large(sender.caller(), &body).await;
-            let memory = shared.turns.memory.reserve(sender, bytes).await;
-            let (known, body) = (shared.known.clone(), body.clone());
-            let review = move |effort: &Effort| (begin(&body, &known, effort), memory);
-            let (begun, memory) = judging::thoroughly(permit, review).await?;
+            let (begun, memory) = match begun_shortly(shared, sender, &body, bytes).await? {
+                Some(begun) => begun,
+                None => {
+                    let permit = shared.turns.acquire_large(sender.caller(), &body).await;
+                    let memory = shared.turns.memory.reserve(sender, bytes).await;
+                    let (known, body) = (shared.known.clone(), body.clone());
+                    let review = move |effort: &Effort| (begin(&body, &known, effort), memory);
+                    judging::thoroughly(permit, review).await?
+                }
+            };
             // Small reviews do not wait for memory until somebody's turn to compare.
             (begun, Some(memory).filter(|_| bytes > memory::SMALL))
         }
@@ -258,6 +270,23 @@ async fn reviewed(shared: &Shared, sender: Sender, body: Bytes) -> Result<Review
     }
 }
 
+/// Begins a review that takes some milliseconds. `None`: it takes longer.
+async fn begun_shortly(
+    shared: &Shared,
+    sender: Sender,
+    body: &Bytes,
+    bytes: usize,
+) -> Result<Option<(Begun, MemoryPermit)>, Interrupted> {
+    if body.len() > MAX_SHORT {
+        return Ok(None);
+    }
+    // Memory first: a review that has memory may wait for a permit, to compare.
+    let memory = shared.turns.memory.reserve(sender, bytes).await;
+    let permit = shared.turns.short.acquire(sender.caller(), &namespace_of(body)).await;
+    let (known, body) = (shared.known.clone(), body.clone());
+    Ok(judging::shortly(permit, move |effort| (begin(&body, &known, effort), memory)).await?)
+}
+
 /// Makes the comparisons of a review. `memory`: what is reserved for it, and how much that is.
 async fn compared(
     shared: &Shared,
@@ -265,9 +294,10 @@ async fn compared(
     body: &[u8],
     mut draft: Draft,
     mut memory: Option<(MemoryPermit, usize)>,
-) -> Result<Reviewed, Panicked> {
+) -> Result<Reviewed, Interrupted> {
     let (namespace, comparisons) = (namespace_of(body), &shared.turns.comparisons);
-    let requester = Requester { caller: sender.caller(), namespace: &namespace };
+    // A review that waits has neither a task nor a permit that another one needs.
+    let requester = Requester { caller: sender.caller(), namespace: &namespace, may_take_long: &|| true };
     if let Some(last) = draft.change().last() {
         comparisons.step(requester, draft.change(), &last).await?;
     }

@@ -33,7 +33,7 @@ pub(super) fn header_field(name: &str) -> String {
 /// The fields of an event type that is created.
 pub(super) fn created_event_type(desired: &event_type::Desired) -> Vec<FieldChange> {
     let fields = [
-        (Field::Schema, side(desired.schema.as_ref().map(|schema| schema.value.clone()))),
+        (Field::Schema, side(desired.schema.as_ref().map(|schema| (*schema.value).clone()))),
         (Field::Description, side(desired.description.clone())),
         (Field::Deprecated, side(desired.deprecated.filter(|deprecated| *deprecated))),
         (Field::GroupName, side(desired.group_name.clone().flatten())),
@@ -63,7 +63,7 @@ pub(super) fn changed_event_type(
                         .filter(|schema| !schema.is_null())
                         .cloned(),
                 ),
-                side(desired.schema.as_ref().map(|schema| schema.value.clone())),
+                side(desired.schema.as_ref().map(|schema| (*schema.value).clone())),
             ),
             Field::Description => (
                 side(observed.map(|observed| observed.description.clone())),

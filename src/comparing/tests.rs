@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn requester(namespace: &str) -> Requester<'_> {
-    Requester { caller: Caller::INTERNAL, namespace }
+    Requester { caller: Caller::INTERNAL, namespace, may_take_long: &|| true }
 }
 
 fn published(value: &Value) -> Published {
@@ -30,7 +30,7 @@ fn pair(old: &Value, new: &Value) -> Pair {
 
 /// A schema that is too large for a brief comparison.
 fn large(kind: &str) -> Value {
-    json!({"type": kind, "description": "x".repeat(100_000)})
+    json!({"type": kind, "description": "x".repeat(200_000)})
 }
 
 fn change_to_large(kind: &str) -> Change {
@@ -69,7 +69,7 @@ fn assess<'a>(
 #[tokio::test]
 async fn small_ones_do_not_wait_for_long_ones() {
     let long = Permits::new(1);
-    let comparisons = Comparisons::beside(long.clone());
+    let comparisons = Comparisons::new(Permits::new(1), long.clone());
     let _all = long.acquire(Caller::INTERNAL, "other").await;
 
     // It would wait forever.
@@ -83,9 +83,21 @@ async fn small_ones_do_not_wait_for_long_ones() {
 }
 
 #[tokio::test]
+async fn only_long_ones_need_permission_to_take_long() {
+    let comparisons = Comparisons::new(Permits::new(1), Permits::new(1));
+    let requester = Requester { may_take_long: &|| false, ..requester("a") };
+
+    let small = pair(&json!({"type": "integer"}), &json!({"type": "number"}));
+    assert!(comparisons.compare(requester, &small, Level::Full).await.is_ok());
+
+    let large = pair(&large("integer"), &large("number"));
+    assert_eq!(comparisons.compare(requester, &large, Level::Full).await, Err(Interrupted::TakesLong));
+}
+
+#[tokio::test]
 async fn what_takes_more_than_a_brief_one_waits() {
     let long = Permits::new(1);
-    let comparisons = Comparisons::beside(long.clone());
+    let comparisons = Comparisons::new(Permits::new(1), long.clone());
     let all = long.acquire(Caller::INTERNAL, "other").await;
     let many = |kind: &str| {
         let bound = if kind == "number" { "minimum" } else { "maximum" };
@@ -112,7 +124,7 @@ async fn what_takes_more_than_a_brief_one_waits() {
 #[tokio::test]
 async fn others_have_turns_between_the_versions() {
     let long = Permits::new(1);
-    let comparisons = Comparisons::beside(long.clone());
+    let comparisons = Comparisons::new(Permits::new(1), long.clone());
     let kept: Vec<_> = ["string", "boolean", "array"].map(large).into();
     let log = Rc::default();
     let all = long.acquire(Caller::INTERNAL, "first").await;
@@ -128,7 +140,7 @@ async fn others_have_turns_between_the_versions() {
 
 #[tokio::test]
 async fn turns_change_no_assessment() {
-    let comparisons = Comparisons::beside(Permits::new(1));
+    let comparisons = Comparisons::new(Permits::new(1), Permits::new(1));
     let kept: Vec<_> = ["string", "integer", "number"].map(large).into();
     let versions = (1..).zip(kept.iter().map(published)).collect();
 
@@ -142,7 +154,7 @@ async fn turns_change_no_assessment() {
 #[tokio::test]
 async fn a_comparison_that_is_given_up_keeps_no_permit() {
     let long = Permits::new(1);
-    let comparisons = Comparisons::beside(long.clone());
+    let comparisons = Comparisons::new(Permits::new(1), long.clone());
     let all = long.acquire(Caller::INTERNAL, "other").await;
     let pair = pair(&large("integer"), &large("number"));
     let mut given_up = Box::pin(comparisons.compare(requester("a"), &pair, Level::Strict));

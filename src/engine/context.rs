@@ -18,7 +18,7 @@ use crate::{
     judging::{self, Panicked},
     memory::{MemoryBudget, MemoryPermit},
     plan::{Cause, ReconcileError, claims, revision::MAX_SCHEMA},
-    schema::{Effort, Place},
+    schema::{Effort, Place, SMALL_BYTES},
     svix::{Changed, Error, jitter},
     telemetry::Metrics,
     turns::{Caller, Permits, Sender, Share, Shares},
@@ -28,7 +28,9 @@ use super::{
     audits::Audits,
     events::{EventReason, EventRecord},
     host::{Host, HostError},
+    long_work::LongWork,
     object::{Kind, Mode, Object, ObjectKey, SvixResource},
+    outcome,
     policy::{self, Lane},
     queue::{Queue, UntilDue},
     registry::{Change, Registry},
@@ -127,10 +129,14 @@ pub struct Context<H: Host> {
     pub catalogue: Catalogue,
     /// The memory that reconcilers take for objects. [`Self::reserve`] takes it for the namespace of one.
     pub memory: MemoryBudget,
-    /// Judgements that take long are made one at a time, and namespaces take turns.
+    /// Judgements that take some milliseconds are made one at a time, and namespaces take turns.
+    pub judging_shortly: Permits,
+    /// The same of judgements that take long.
     pub judging: Permits,
-    /// The comparisons of schemas; those that take long have the permits of `judging`.
+    /// The comparisons of schemas, with the permits of judgements.
     pub comparisons: Comparisons,
+    /// The reconciles that may wait for work that takes long.
+    pub long_work: LongWork,
     /// The memory of kept versions that are compared, in bytes of their text. [`Self::reserve_kept`] takes it.
     kept: Shares,
     /// The connections in use.
@@ -147,7 +153,9 @@ impl<H: Host> Context<H> {
     /// Returns a context that knows nothing yet.
     pub fn new(host: H, options: Options, metrics: Metrics) -> Self {
         // Two comparisons at once could take more memory than there is.
-        let judging = Permits::new(1);
+        // A quarter of the tasks of a connection.
+        let long_work = options.concurrency / 4;
+        let (judging_shortly, judging) = (Permits::new(1), Permits::new(1));
         Self {
             queue: Queue::new(options.concurrency),
             sessions: Sessions::new(options.listed.clone()),
@@ -160,8 +168,10 @@ impl<H: Host> Context<H> {
             audits: Audits::default(),
             catalogue: Catalogue::with_memory(COMPILED_SCHEMAS, COMPILED_BYTES),
             memory: MemoryBudget::default(),
-            comparisons: Comparisons::beside(judging.clone()),
+            comparisons: Comparisons::new(judging_shortly.clone(), judging.clone()),
+            judging_shortly,
             judging,
+            long_work: LongWork::new(long_work),
             kept: Shares::new(KEPT_VERSIONS),
             undecodable: Mutex::default(),
             references: watch::Sender::new(()),
@@ -188,6 +198,13 @@ impl<H: Host> Context<H> {
         self.scratch.forget(key);
         self.audits.forget(key);
         self.waiters.forget(key);
+        self.wake_all(self.long_work.forget(key));
+    }
+
+    /// Whether the reconcile of an object may do work that takes long. If not, it is to end
+    /// ([`outcome::Error::waiting_for_long_work`]).
+    pub fn may_take_long(&self, object: &Object) -> bool {
+        self.long_work.enter(&object.key())
     }
 
     /// Has an object reconciled as soon as possible.
@@ -387,20 +404,34 @@ impl<H: Host> Context<H> {
 
     /// Runs `judge` for an object: at once where that takes little, else on another thread. `bytes`: the size of what it
     /// reads.
+    ///
+    /// # Errors
+    /// It takes long, and the object has to wait for that.
     pub async fn judge<T: Send + 'static>(
         &self,
         object: &Object,
         bytes: usize,
-        judge: impl Fn(&Effort) -> T + Send + 'static,
-    ) -> T {
+        judge: impl Fn(&Effort) -> T + Send + Sync + 'static,
+    ) -> Result<T, outcome::Error> {
         if bytes <= judging::LARGE
             && let Some(judged) = judging::briefly(&judge).unwrap_or_else(unwind)
         {
-            return judged;
+            return Ok(judged);
         }
-        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let (namespace, judge) = (&object.key().namespace, Arc::new(judge));
+        if bytes <= SMALL_BYTES {
+            let permit = self.judging_shortly.acquire(Caller::INTERNAL, namespace).await;
+            let judge = Arc::clone(&judge);
+            let judged = judging::shortly(permit, move |effort| judge(effort)).await;
+            if let Some(judged) = judged.unwrap_or_else(unwind) {
+                return Ok(judged);
+            }
+        }
+        if !self.may_take_long(object) {
+            return Err(outcome::Error::waiting_for_long_work());
+        }
         let permit = self.judging.acquire(Caller::INTERNAL, namespace).await;
-        judging::thoroughly(permit, judge).await.unwrap_or_else(unwind)
+        Ok(judging::thoroughly(permit, move |effort| judge(effort)).await.unwrap_or_else(unwind))
     }
 
     /// Counts an event that is sent although its payload does not match, for the status of its event type.

@@ -14,6 +14,7 @@ mod driver;
 mod events;
 mod failing;
 mod host;
+mod long_work;
 mod object;
 mod outcome;
 mod policy;

@@ -119,6 +119,13 @@ impl Error {
         Self::Waiting(ReconcileError::new(reason, message), Next::Settled)
     }
 
+    /// It waits until it may do work that takes long, and is woken then.
+    pub fn waiting_for_long_work() -> Self {
+        // Should it not be woken, which would be a defect, it is delayed and not lost.
+        const AT_MOST: Duration = Duration::from_secs(60);
+        Self::Requeue(Next::After(AT_MOST))
+    }
+
     /// Svix's responses contradict each other for longer than any race explains.
     pub fn unsteady(operation: &'static str) -> Self {
         let message = "it keeps changing while it is being changed".to_owned();

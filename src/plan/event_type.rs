@@ -1,11 +1,12 @@
 //! Event types: the next step, from the desired and the observed event type.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use crate::api::{
-    Action, Adoption, EventTypeNames, JsonPointer, Reason, WebhookEventType, WebhookEventTypeSpec,
+use crate::{
+    api::{Action, Adoption, EventTypeNames, JsonPointer, Reason, WebhookEventType, WebhookEventTypeSpec},
+    schema::Effort,
 };
 
 use super::{
@@ -40,11 +41,21 @@ pub struct Desired {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DesiredSchema {
     /// The schema.
-    pub value: Value,
+    pub value: Arc<Value>,
     /// The digest of `value`.
     pub digest: Digest,
     /// The field of the spec that contains the schema.
     pub field: JsonPointer,
+}
+
+impl DesiredSchema {
+    /// Refuses a schema that Svix will not accept, as [`schema_source::check_draft7`].
+    ///
+    /// # Errors
+    /// What Svix would not accept, and where.
+    pub fn check_accepted(&self, effort: &Effort) -> Result<(), ReconcileError> {
+        schema_source::check_draft7(&self.field, &self.value, effort)
+    }
 }
 
 impl Desired {
@@ -198,7 +209,7 @@ pub fn desired(
     let schema = schema.map(|schema| with_examples(schema, examples)).map(|value| DesiredSchema {
         digest: Digest::of_json(&value),
         field: schema_source::field(object),
-        value,
+        value: Arc::new(value),
     });
     Ok(Desired {
         schema,
@@ -343,43 +354,11 @@ pub fn locate(
 ///
 /// Event types carry no mark in Svix; `is_ours` comes from Kubernetes (status, or the claim that was written before
 /// the first write to Svix). An archived event type has no owner: Svix itself creates it again on a POST. So it is compared
-/// with what a create would write ([`Desired::with_defaults`]). A schema that Svix would refuse is not written. `schemas` are the schemas in Svix by version, where they were read: then a
-/// difference says where they differ.
+/// with what a create would write ([`Desired::with_defaults`]). `schemas` are the schemas in Svix by version, where they were
+/// read: then a difference says where they differ. A step that writes the schema ([`writes_schema`]) is carried out only if
+/// Svix accepts it ([`DesiredSchema::check_accepted`]).
 #[must_use]
 pub fn plan(
-    desired: &Desired,
-    observed: Option<&Observed>,
-    schemas: Option<&Value>,
-    is_ours: bool,
-    adoption: Adoption,
-) -> EventTypeStep {
-    let step = compare(desired, observed, schemas, is_ours, adoption);
-    match &desired.schema {
-        Some(schema) if writes_schema(&step) => {
-            match schema_source::check_draft7(&schema.field, &schema.value) {
-                Ok(()) => step,
-                Err(error) => EventTypeStep::Refuse(error),
-            }
-        }
-        _ => step,
-    }
-}
-
-/// Whether a step writes the schema.
-#[must_use]
-pub fn writes_schema(step: &EventTypeStep) -> bool {
-    match step {
-        EventTypeStep::Create => true,
-        EventTypeStep::Overwrite(differences)
-        | EventTypeStep::Revive(differences)
-        | EventTypeStep::Change(differences) => {
-            differences.iter().any(|difference| difference.field == Field::Schema)
-        }
-        EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Refuse(_) => false,
-    }
-}
-
-fn compare(
     desired: &Desired,
     observed: Option<&Observed>,
     schemas: Option<&Value>,
@@ -420,6 +399,20 @@ fn compare(
     }
 }
 
+/// Whether a step writes the schema.
+#[must_use]
+pub fn writes_schema(step: &EventTypeStep) -> bool {
+    match step {
+        EventTypeStep::Create => true,
+        EventTypeStep::Overwrite(differences)
+        | EventTypeStep::Revive(differences)
+        | EventTypeStep::Change(differences) => {
+            differences.iter().any(|difference| difference.field == Field::Schema)
+        }
+        EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Refuse(_) => false,
+    }
+}
+
 /// The action that a step would be, for an object that is only compared; `None`: none.
 #[must_use]
 pub fn what_if(step: &EventTypeStep) -> Option<(Action, &[Difference])> {
@@ -442,7 +435,7 @@ pub fn merge_schemas(desired: &Desired, observed: Option<&Value>) -> Option<Valu
         Some(Value::Object(map)) => map.clone(),
         _ => Map::new(),
     };
-    schemas.insert(SCHEMA_VERSION.to_owned(), declared.value.clone());
+    schemas.insert(SCHEMA_VERSION.to_owned(), (*declared.value).clone());
     Some(Value::Object(schemas))
 }
 

@@ -11,11 +11,15 @@ use jsonschema::{Draft, ReferencingError, ValidationError, error::ValidationErro
 use serde_json::Value;
 
 use super::{
+    Effort,
+    document::Document,
+    draft::draft,
     exclusive,
     keywords::DATA,
     limits, messages,
     patterns::Patterns,
     pointer::push_part,
+    size,
     text::{quoted, shortened},
 };
 
@@ -29,6 +33,27 @@ pub struct NotDraft7 {
     pub found: String,
     /// The way out.
     pub advice: &'static str,
+}
+
+/// As [`check`], if that takes no more than the effort. Otherwise it is exceeded, and the schema is not checked.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_within(schema: &Value, effort: &Effort) -> Result<(), NotDraft7> {
+    if effort.is_brief() && !is_brief(schema, effort) {
+        effort.exceed();
+        return Ok(());
+    }
+    check(schema)
+}
+
+fn is_brief(schema: &Value, effort: &Effort) -> bool {
+    size::values(schema) <= effort.schema_values()
+        && limits::check(schema).is_ok_and(|size| !size.is_exclusive() && effort.allows_schema(size.bytes))
+        && draft(schema)
+            .and_then(|draft| Document::read(schema, draft))
+            .and_then(|document| Patterns::within(&document, effort.pattern_size()))
+            .is_ok()
 }
 
 /// Checks a schema as Svix does. The schema is one that [`super::Compiled::new`] accepted, so its size is bounded.
@@ -45,7 +70,7 @@ pub fn check(schema: &Value) -> Result<(), NotDraft7> {
     }
     let schema = &regex::without_patterns(schema);
     // One beyond the limits does not come here.
-    let _guard = limits::check(schema).unwrap_or(true).then(exclusive::enter);
+    let _guard = limits::check(schema).map_or(true, limits::Size::is_exclusive).then(exclusive::enter);
     match jsonschema::options().with_draft(Draft::Draft7).offline().build(schema) {
         Ok(_) => Ok(()),
         Err(error) => Err(problem(schema, &error)),

@@ -15,14 +15,18 @@ pub(super) const FEW_FINDING_STEPS: u64 = 1_000_000;
 const BRIEF_STEPS: u64 = 50_000;
 /// Largest programs of all patterns of a schema together, in ranges of characters.
 pub(super) const MAX_PATTERN_SIZE: usize = 1_000_000;
-/// Most values of a schema that is compiled in about a millisecond have about so many bytes of text.
-const BRIEF_SCHEMA_BYTES: usize = 16 * 1024;
+/// The same of one that takes less than ten milliseconds.
+const SMALL_STEPS: u64 = 10 * BRIEF_STEPS;
+/// Most bytes of a schema that is compiled in some milliseconds.
+pub const SMALL_BYTES: usize = 128 * 1024;
 
 /// The work of compiling a schema.
 #[derive(Debug)]
 struct Compiling {
     /// Most values of the schema.
     values: usize,
+    /// Most bytes of it.
+    bytes: usize,
     /// Most steps of finding out how the parts of the schema refer to each other.
     reference_steps: usize,
     /// Largest programs of all patterns together, in ranges of characters.
@@ -30,12 +34,18 @@ struct Compiling {
 }
 
 /// A schema that takes more is too intricate.
-const FULL: Compiling =
-    Compiling { values: usize::MAX, reference_steps: 5_000_000, pattern_size: MAX_PATTERN_SIZE };
+const FULL: Compiling = Compiling {
+    values: usize::MAX,
+    bytes: usize::MAX,
+    reference_steps: 5_000_000,
+    pattern_size: MAX_PATTERN_SIZE,
+};
 /// About a millisecond.
-const BRIEF: Compiling = Compiling { values: 1_000, reference_steps: 20_000, pattern_size: 2_000 };
-/// A few milliseconds: all of GitHub's schemas, whose versions are compared.
-const SMALL: Compiling = Compiling { values: 5_000, reference_steps: 100_000, pattern_size: 5_000 };
+const BRIEF: Compiling =
+    Compiling { values: 1_000, bytes: 16 * 1024, reference_steps: 20_000, pattern_size: 2_000 };
+/// Some milliseconds: all of GitHub's schemas.
+const SMALL: Compiling =
+    Compiling { values: 10_000, bytes: SMALL_BYTES, reference_steps: 200_000, pattern_size: 10_000 };
 
 /// The work that judging may take: of all payloads of one request or object together.
 ///
@@ -66,10 +76,10 @@ impl Effort {
         Self::new(BRIEF_STEPS, BRIEF_STEPS, &BRIEF)
     }
 
-    /// As much as compiling a schema may take where others wait for a few milliseconds at most.
+    /// As much as may be done where others wait for some milliseconds: enough for most schemas and payloads.
     #[must_use]
     pub fn small() -> Self {
-        Self::new(BRIEF_STEPS, BRIEF_STEPS, &SMALL)
+        Self::new(SMALL_STEPS, SMALL_STEPS, &SMALL)
     }
 
     /// So many steps of finding out whether payloads match, and as many of what is wrong with them. For measurements and tests.
@@ -92,7 +102,7 @@ impl Effort {
     /// Whether a schema of so many bytes may be read and compiled. If not, the effort is exceeded.
     #[must_use]
     pub fn allows_schema(&self, bytes: usize) -> bool {
-        let is_allowed = !self.is_brief() || bytes <= BRIEF_SCHEMA_BYTES;
+        let is_allowed = bytes <= self.compiling.bytes;
         if !is_allowed {
             self.exceed();
         }
@@ -118,6 +128,7 @@ impl Effort {
         self.is_exceeded.set(true);
     }
 
+    /// Whether it is less than all that may be done.
     pub(super) fn is_brief(&self) -> bool {
         self.compiling.values < usize::MAX
     }

@@ -6,6 +6,7 @@ pub(super) mod pointers;
 use serde_json::Value;
 
 use super::{
+    effort::SMALL_BYTES,
     error::{InvalidSchema, beyond},
     weight,
 };
@@ -39,8 +40,30 @@ fn check_bytes(bytes: usize) -> Result<(), InvalidSchema> {
     Ok(())
 }
 
-/// Refuses a schema beyond the bounds. Returns whether it is large.
-pub(super) fn check(schema: &Value) -> Result<bool, InvalidSchema> {
+/// The size of a schema.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    objects: usize,
+    /// The bytes of its compact JSON.
+    pub bytes: usize,
+    /// Whether its pointers or addresses take megabytes.
+    pub has_long_pointers: bool,
+}
+
+impl Size {
+    /// Whether compiling the schema takes megabytes.
+    pub fn is_large(self) -> bool {
+        self.objects > LARGE_OBJECTS || self.bytes > LARGE_BYTES || self.has_long_pointers
+    }
+
+    /// Whether compiling it takes too many megabytes to be done beside other compilations.
+    pub fn is_exclusive(self) -> bool {
+        self.bytes > SMALL_BYTES || self.has_long_pointers
+    }
+}
+
+/// Refuses a schema beyond the bounds.
+pub(super) fn check(schema: &Value) -> Result<Size, InvalidSchema> {
     if !schema.is_object() && !schema.is_boolean() {
         return Err(beyond("expected a JSON Schema: an object"));
     }
@@ -51,7 +74,7 @@ pub(super) fn check(schema: &Value) -> Result<bool, InvalidSchema> {
     check_bytes(bytes)?;
     let pointers = pointers::check(schema, &|key| key)?;
     let are_addresses_large = addresses::check(schema)?;
-    Ok(objects > LARGE_OBJECTS || bytes > LARGE_BYTES || pointers.is_large() || are_addresses_large)
+    Ok(Size { objects, bytes, has_long_pointers: pointers.is_large() || are_addresses_large })
 }
 
 fn walk(value: &Value, depth: usize, objects: &mut usize) -> Result<(), InvalidSchema> {

@@ -37,7 +37,7 @@ use serde_json::Value;
 
 use document::Document;
 use draft::draft;
-pub use effort::{Effort, MAX_STEPS};
+pub use effort::{Effort, MAX_STEPS, SMALL_BYTES};
 use effort::{FEW_FINDING_STEPS, MAX_FINDING_STEPS};
 pub use error::InvalidSchema;
 pub use exact::Payload;
@@ -132,11 +132,12 @@ impl Compiled {
         if effort.is_brief() && size::values(schema) > effort.schema_values() {
             return Err(error::beyond("too large to be compiled at once"));
         }
-        let is_large = limits::check(schema)?;
-        if effort.is_brief() && is_large {
+        let size = limits::check(schema)?;
+        if effort.is_brief() && (size.is_exclusive() || !effort.allows_schema(size.bytes)) {
             // It would wait for other large ones.
             return Err(error::beyond("too large to be compiled at once"));
         }
+        let is_large = size.is_large() && !effort.is_brief();
         let _large = is_large.then(exclusive::enter);
         let document = Document::read(schema, draft(schema)?)?;
         let deepest = work::deepest_payload(&document, effort.reference_steps())?;

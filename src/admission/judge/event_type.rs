@@ -43,7 +43,8 @@ pub fn event_type(
             match schema_source::validate_all(object, schema, effort) {
                 // Payloads are validated by its own draft all the same, so the object is of use where nothing is written.
                 Ok((schema, examples)) => {
-                    let error = schema_source::check_draft7(&schema_source::field(object), &schema).err();
+                    let error =
+                        schema_source::check_draft7(&schema_source::field(object), &schema, effort).err();
                     findings.warnings.extend(error.map(Problem::from));
                     declared = Some(Some(event_type::with_examples(schema, examples)));
                 }

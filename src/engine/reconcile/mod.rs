@@ -45,11 +45,14 @@ use kind::Reconcile as _;
 /// A panic, a defect of ours or of a library, costs this object its turn and no other anything.
 pub async fn reconcile<H: Host>(ctx: &Context<H>, work: &Work) -> Next {
     let reconciled = on_behalf_of(work.key.namespace.clone(), reconcile_and_report(ctx, work));
-    AssertUnwindSafe(reconciled).catch_unwind().await.unwrap_or_else(|_| {
+    ctx.long_work.begin(&work.key);
+    let next = AssertUnwindSafe(reconciled).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(object = %work.key, "a defect: the reconcile of this object panicked; it is tried again");
         ctx.metrics.reconcile_error(work.key.kind.as_str(), "panic");
         Next::Failed
-    })
+    });
+    ctx.wake_all(ctx.long_work.end(&work.key));
+    next
 }
 
 async fn reconcile_and_report<H: Host>(ctx: &Context<H>, work: &Work) -> Next {

@@ -11,9 +11,6 @@ use crate::schema::{
 
 use super::{Comparison, ComparisonResult, Published};
 
-/// Largest text of a version in a brief comparison, in bytes: reading a larger one alone takes long.
-const MAX_BRIEF: usize = 64 * 1024;
-
 /// Two versions to compare. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Pair {
@@ -46,7 +43,7 @@ impl Pair {
     #[must_use]
     pub fn is_small(&self) -> bool {
         let mut all = [&self.old, &self.new].into_iter().chain(&self.known);
-        all.all(|version| version.schema.len() <= MAX_BRIEF)
+        all.all(|version| version.schema.len() <= schema::SMALL_BYTES)
     }
 
     /// Compares with a few milliseconds of work. `None`: it takes more; otherwise what is returned is the same as of

@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc};
 /// How much work a comparison may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// A few milliseconds. That is enough for most pairs of schemas, and it never changes a verdict: what takes more has
+    /// Some milliseconds. That is enough for most pairs of schemas, and it never changes a verdict: what takes more has
     /// none.
     Brief,
     /// As much as any pair may take.
@@ -13,7 +13,7 @@ pub enum Work {
 }
 
 /// Most steps of one budget of a brief comparison.
-const BRIEF_STEPS: u64 = 60_000;
+const BRIEF_STEPS: u64 = 120_000;
 /// Most steps of the validators that judge the payloads of one comparison, all together: references can make each judgement
 /// expensive, and some comparisons try hundreds of payloads.
 pub(super) const JUDGING_STEPS: u64 = 10_000_000;

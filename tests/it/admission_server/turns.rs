@@ -201,6 +201,33 @@ async fn small_reviews_do_not_wait_for_the_memory_of_large_ones() {
     heavy.iter().for_each(JoinHandle::abort);
 }
 
+#[tokio::test]
+async fn reviews_of_ordinary_size_do_not_wait_for_large_ones() {
+    let bundle = new_bundle();
+    let limits = Limits { request: PATIENCE, ..Limits::default() };
+    let memory = MemoryBudget::default();
+    let turns = ReviewTurns::new(&limits).sharing(memory.clone());
+    let server = Server::start_with(&bundle, limits, turns).await;
+    server.known.catalogue.loaded();
+    let _all = memory.reserve(Sender::at(Caller::namespace("other")), usize::MAX).await;
+    let send = |padding: Value| {
+        let (client, url, mut body) = (client(&bundle), server.url(), review());
+        body["padding"] = padding;
+        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap().status() })
+    };
+
+    // They have all permits of large reviews, and wait for memory.
+    let mut large: Vec<_> = (0..8).map(|_| send(json!(vec![json!({"": 0}); 40_000]))).collect();
+    tokio::time::timeout(Duration::from_millis(500), futures::future::join_all(&mut large))
+        .await
+        .expect_err("they wait for memory");
+    // The size of a change of one of GitHub's schemas.
+    let ordinary = tokio::time::timeout(PATIENCE / 3, send("x".repeat(150_000).into())).await;
+
+    assert_eq!(ordinary.expect("it does not wait").unwrap(), 200);
+    large.iter().for_each(JoinHandle::abort);
+}
+
 /// A change of a schema from `integer` to `number`, which breaks.
 fn change(against: &str) -> Value {
     let object = |kind: &str| {
@@ -286,9 +313,9 @@ async fn large_reviews_do_not_wait_for_the_api_server() {
     };
     let mut change = change("All");
     // Behind the kind and the operation, as in the reviews of API servers.
-    change["request"]["userInfo"] = json!({"username": "x".repeat(100_000)});
+    change["request"]["userInfo"] = json!({"username": "x".repeat(300_000)});
     let mut large = review();
-    large["padding"] = "x".repeat(100_000).into();
+    large["padding"] = "x".repeat(300_000).into();
 
     let compared = send(change);
     history.asked.notified().await;

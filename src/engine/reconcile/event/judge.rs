@@ -94,7 +94,7 @@ pub(super) async fn judge<H: Host>(
             Ok((judgement, digest))
         }
     });
-    let judgement: Result<_, InvalidSchema> = judgement.await;
+    let judgement: Result<_, InvalidSchema> = judgement.await?;
     let Ok((judgement, digest)) = judgement else { return Err(not_there(Next::Settled)) };
     let (policy, violations, more, places, is_given_up) = match judgement {
         Judgement::Undeclared => return Err(not_there(Next::Settled)),

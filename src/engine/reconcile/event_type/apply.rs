@@ -26,6 +26,22 @@ use super::{
 /// More attempts than any sequence of surprises takes; then the object is reconciled again later.
 const MAX_ATTEMPTS: usize = 6;
 
+/// Returns the step, or a refusal where it writes a schema that Svix does not accept.
+pub(super) async fn unless_refused<H: Host>(
+    ctx: &Context<H>,
+    object: &Object,
+    wanted: &Desired,
+    step: EventTypeStep,
+) -> Result<EventTypeStep, Error> {
+    let Some(schema) = wanted.schema.clone().filter(|_| event_type::writes_schema(&step)) else {
+        return Ok(step);
+    };
+    match ctx.judge(object, 0, move |effort| schema.check_accepted(effort)).await? {
+        Ok(()) => Ok(step),
+        Err(error) => Ok(EventTypeStep::Refuse(error)),
+    }
+}
+
 /// Carries out the plan until Svix holds what is wanted. Returns what the server did not apply.
 pub(super) async fn apply<H: Host>(
     ctx: &Context<H>,
@@ -43,6 +59,7 @@ pub(super) async fn apply<H: Host>(
         let is_ours = is_ours(session, &object, wanted, observed.as_ref(), claim);
         let schemas = document.as_ref().and_then(|document| document.schemas.as_ref());
         let step = event_type::plan(wanted, observed.as_ref(), schemas, is_ours, claim.adoption);
+        let step = unless_refused(ctx, &object, wanted, step).await?;
         let is_certain = matches!(step, EventTypeStep::InSync | EventTypeStep::Adopt | EventTypeStep::Create);
         if observed.is_some() && document.is_none() && (!is_certain || claim.reads_svix) {
             document = read(session, &wanted.name).await?;

@@ -104,6 +104,7 @@ impl Gate<'_> {
         match history::compare_all(ctx, self.object, &mut change).await {
             Ok(()) => Ok(change.end()),
             Err(NotCompared::Host(error)) => Err(NotWritten::Failed(error.into())),
+            Err(NotCompared::TakesLong) => Err(NotWritten::Failed(Error::waiting_for_long_work())),
             // As what is not decided.
             Err(NotCompared::Panicked(_)) => {
                 tracing::error!("the comparison of two schemas failed");

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{CLAIM_ANNOTATION, SchemaHistory, WebhookEventType, annotation},
-    comparing::Requester,
+    comparing::{Interrupted, Requester},
     judging::Panicked,
     plan::{
         compatibility::{Change, RevisionReader},
@@ -73,15 +73,19 @@ pub(super) async fn record<H: Host>(
     let version = Version { schema, format_assertion: spec.format_assertion(), digest, limit };
     match version.keep(ctx, before, event_type, levels).await {
         Ok(history) => Ok(Recorded::Changed(history)),
-        Err(HostError::Forbidden(message) | HostError::Refused(message)) => {
+        Err(NotCompared::Host(HostError::Forbidden(message) | HostError::Refused(message))) => {
             Ok(Recorded::Failed { message, next: Next::Later(FORBIDDEN_RETRY) })
         }
-        Err(HostError::Failed(message)) => {
+        Err(NotCompared::Host(HostError::Failed(message))) => {
             ctx.metrics.reconcile_error(before.kind().as_str(), "kubernetes");
             Ok(Recorded::Failed { message, next: Next::Failed })
         }
         // Somebody else changed it meanwhile.
-        Err(error @ (HostError::Conflict | HostError::Gone)) => Err(error.into()),
+        Err(NotCompared::Host(error @ (HostError::Conflict | HostError::Gone))) => Err(error.into()),
+        Err(NotCompared::TakesLong) => Err(Error::waiting_for_long_work()),
+        Err(NotCompared::Panicked(panicked)) => {
+            Ok(Recorded::Failed { message: panicked.to_string(), next: Next::Failed })
+        }
     }
 }
 
@@ -94,6 +98,18 @@ pub(super) enum NotCompared {
     /// A comparison panicked, which is a defect of this program.
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    /// It takes long, and the object has to wait for that.
+    #[error("the comparison takes long")]
+    TakesLong,
+}
+
+impl From<Interrupted> for NotCompared {
+    fn from(interrupted: Interrupted) -> Self {
+        match interrupted {
+            Interrupted::Panicked => Self::Panicked(Panicked),
+            Interrupted::TakesLong => Self::TakesLong,
+        }
+    }
 }
 
 /// The version that Svix has.
@@ -111,7 +127,7 @@ impl Version<'_> {
         object: &Object,
         event_type: &WebhookEventType,
         levels: Vec<Level>,
-    ) -> Result<SchemaHistory, HostError> {
+    ) -> Result<SchemaHistory, NotCompared> {
         // Nothing was ever written for an object without a trace of it, so it has no revisions.
         let is_new = event_type.status.as_ref().is_none_or(|status| status.svix.is_none())
             && !object.has_finalizer()
@@ -175,7 +191,7 @@ async fn compare<H: Host>(
     last: Option<&Revision>,
     new: Published,
     levels: Vec<Level>,
-) -> Result<Comparison, HostError> {
+) -> Result<Comparison, NotCompared> {
     let Some(last) = last else { return Ok(Comparison::without_level(ComparisonResult::First)) };
     let not_compared = Comparison::without_level(ComparisonResult::NotCompared);
     if levels.is_empty() {
@@ -185,11 +201,13 @@ async fn compare<H: Host>(
     let Some(old) = ctx.host.published(object, &last.name).await? else { return Ok(not_compared) };
     let pair = Pair { old: old.into(), new: new.into(), known: Vec::new() };
     let mut compared = Vec::new();
+    let may_take_long = || ctx.may_take_long(object);
     for level in levels {
-        match ctx.comparisons.compare(requester(object), &pair, level).await {
+        match ctx.comparisons.compare(requester(object, &may_take_long), &pair, level).await {
             Ok(one) => compared.push((level, one)),
+            Err(Interrupted::TakesLong) => return Err(NotCompared::TakesLong),
             // A panic, a defect of this program, is no reason to lose the version.
-            Err(Panicked) => {
+            Err(Interrupted::Panicked) => {
                 tracing::error!("the comparison of two schemas failed");
                 return Ok(not_compared);
             }
@@ -205,8 +223,10 @@ pub(super) async fn compare_all<H: Host>(
     object: &Object,
     change: &mut Change,
 ) -> Result<(), NotCompared> {
+    let may_take_long = || ctx.may_take_long(object);
+    let requester = requester(object, &may_take_long);
     if let Some(last) = change.last() {
-        ctx.comparisons.step(requester(object), change, &last).await?;
+        ctx.comparisons.step(requester, change, &last).await?;
     }
     if !change.needs_kept() {
         return Ok(());
@@ -229,7 +249,7 @@ pub(super) async fn compare_all<H: Host>(
         memory.shrink(published.as_ref().map_or(0, |published| published.schema.len()));
         let Some((number, published)) = reader.pass(published) else { continue };
         let step = change.kept(number, published);
-        ctx.comparisons.step(requester(object), change, &step).await?;
+        ctx.comparisons.step(requester, change, &step).await?;
     }
     if change.needs_kept() {
         change.missing(&reader.into_kept().missing);
@@ -237,6 +257,6 @@ pub(super) async fn compare_all<H: Host>(
     Ok(())
 }
 
-fn requester(object: &Object) -> Requester<'_> {
-    Requester { caller: Caller::INTERNAL, namespace: object.namespace() }
+fn requester<'a>(object: &'a Object, may_take_long: &'a (dyn Fn() -> bool + Sync)) -> Requester<'a> {
+    Requester { caller: Caller::INTERNAL, namespace: object.namespace(), may_take_long }
 }

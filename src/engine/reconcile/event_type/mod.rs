@@ -123,7 +123,7 @@ async fn desired<H: Host>(
             let bytes = schema.as_str().len() + examples_size(event_type);
             let owned = event_type.clone();
             let validate = move |effort: &Effort| validate_within(&owned, schema.to_value(), effort);
-            let (schema, examples) = ctx.judge(object, bytes, validate).await?;
+            let (schema, examples) = ctx.judge(object, bytes, validate).await??;
             (Some(schema), examples)
         }
         None => (None, Vec::new()),
@@ -154,7 +154,8 @@ async fn observe_only<H: Host>(
     }
     let schemas = schemas.flatten();
     let is_ours = is_ours(session, object, wanted, observed.as_ref(), claim);
-    let mut step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
+    let step = event_type::plan(wanted, observed.as_ref(), schemas.as_ref(), is_ours, claim.adoption);
+    let mut step = apply::unless_refused(ctx, object, wanted, step).await?;
     let (mut refused_change, mut warning) = (None, None);
     match gate.check(ctx, wanted, &step, schemas.as_ref()).await {
         Ok(reported) => warning = reported,

@@ -205,7 +205,7 @@ fn hostile_pairs_end_in_bounded_work() {
 }
 
 /// More steps of the solver than any brief comparison in one direction may take.
-const MAX_BRIEF_STEPS: u64 = 130_000;
+const MAX_BRIEF_STEPS: u64 = 260_000;
 
 #[test]
 fn brief_work_on_hostile_pairs_ends_early_and_decides_alike() {

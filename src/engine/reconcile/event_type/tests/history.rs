@@ -330,13 +330,43 @@ async fn against_last_no_history_is_read() {
 /// A version that is too large for a brief comparison, and permits only strings.
 fn large() -> Value {
     json!({
-        "type": "object", "description": "x".repeat(100_000), "properties": {"n": {"type": "string"}},
+        "type": "object", "description": "x".repeat(200_000), "properties": {"n": {"type": "string"}},
     })
 }
 
 /// The permit for what takes long.
 async fn only_permit(fixture: &Fixture) -> Permit {
     fixture.ctx.judging.acquire(Caller::INTERNAL, "other").await
+}
+
+#[tokio::test]
+async fn a_namespace_waits_for_long_work_in_one_task() {
+    let fixture = synced(declared("integer")).await;
+    let other = event_type("a.two").key();
+    fixture.declare(event_type("a.two").with("schema", large()));
+    publish(&fixture, &large());
+    let (permit, key) = (only_permit(&fixture).await, key());
+
+    let mut first = std::pin::pin!(fixture.reconcile(&key));
+    let has_place = async {
+        while !fixture.ctx.long_work.has_place(&key) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("it does not wait for a permit"),
+        () = has_place => {}
+    }
+    let next = fixture.reconcile(&other).await;
+    assert!(matches!(next, Next::After(_)), "it waits without a task: {next:?}");
+
+    drop(permit);
+    first.await;
+    assert!(fixture.woken().contains("a.two"));
+    fixture.reconcile(&other).await;
+    assert_eq!(fixture.reason(&other), "InSync");
+    assert!(!fixture.ctx.long_work.has_place(&other));
 }
 
 #[tokio::test]
