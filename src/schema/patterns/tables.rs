@@ -14,7 +14,7 @@ use regex_automata::{
 };
 
 /// Most bytes of this process that tables have grown by, or that a pattern has beside its first one.
-const MAX_GROWTH: usize = 8 * 1024 * 1024;
+const MAX_GROWTH: usize = 4 * 1024 * 1024;
 
 static GROWTH: AtomicUsize = AtomicUsize::new(0);
 

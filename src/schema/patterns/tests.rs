@@ -162,3 +162,15 @@ fn patterns_are_read_the_same_under_each_keyword_and_draft() {
     assert_eq!(said(&schema, &json!({"<a": 1})), "");
     assert_ne!(said(&schema, &json!({"a": 1})), "");
 }
+
+#[test]
+fn patterns_of_names_have_a_bound_of_their_own() {
+    let of = |count: usize| {
+        let patterns = (0..count).map(|index| (format!("^{index}$"), json!(true)));
+        json!({"patternProperties": patterns.collect::<serde_json::Map<_, _>>()})
+    };
+
+    assert!(Compiled::new(&of(320), true).is_ok());
+    let error = Compiled::new(&of(321), true).unwrap_err();
+    assert!(error.to_string().contains("use fewer different patterns"), "{error}");
+}
