@@ -6,7 +6,8 @@
 //! # Guarantees
 //! - No comparison runs on a thread that serves others: also a brief one takes milliseconds, and a stack that the threads of
 //!   the runtime do not have.
-//! - Brief comparisons never wait for long ones, and namespaces take turns at both.
+//! - Brief comparisons never wait for long ones, and namespaces take turns at both. Once a comparison of a change took long, no
+//!   other one of it is begun as a brief one: many such attempts would delay the brief ones of others for nothing.
 //! - A turn is the comparison of two versions in one direction, however many versions and levels a change is compared with. So
 //!   another namespace waits for at most one comparison of each namespace before its own.
 //! - While a comparison has a permit, it waits for nothing else: what it reads was read before.
@@ -73,9 +74,20 @@ impl Comparisons {
         pair: &Pair,
         level: Level,
     ) -> Result<Compared, Interrupted> {
+        self.compare_as_expected(requester, pair, level, &mut false).await
+    }
+
+    /// `takes_long`: whether to begin with long comparisons; set where one was needed.
+    async fn compare_as_expected(
+        &self,
+        requester: Requester<'_>,
+        pair: &Pair,
+        level: Level,
+        takes_long: &mut bool,
+    ) -> Result<Compared, Interrupted> {
         let mut verdict = None;
         for part in level.parts() {
-            let of_part = match self.turn(requester, pair, *part).await? {
+            let of_part = match self.turn(requester, pair, *part, takes_long).await? {
                 Compared::Verdict(of_part) => Verdict::of_parts(verdict, of_part),
                 other => return Ok(other),
             };
@@ -93,14 +105,16 @@ impl Comparisons {
         requester: Requester<'_>,
         pair: &Pair,
         level: Level,
+        takes_long: &mut bool,
     ) -> Result<Compared, Interrupted> {
-        if pair.is_small() {
+        if pair.is_small() && !*takes_long {
             let permit = self.brief.acquire(requester.caller, requester.namespace).await;
             let pair = pair.clone();
             if let Some(compared) = thoroughly(permit, move |_| pair.compare_briefly(level)).await? {
                 return Ok(compared);
             }
         }
+        *takes_long = true;
         if !(requester.may_take_long)() {
             return Err(Interrupted::TakesLong);
         }
@@ -120,7 +134,11 @@ impl Comparisons {
         step: &Step,
     ) -> Result<(), Interrupted> {
         for policy in &step.policies {
-            let compared = self.compare(requester, &step.pair, policy.level).await?;
+            let mut takes_long = change.takes_long;
+            let compared =
+                self.compare_as_expected(requester, &step.pair, policy.level, &mut takes_long).await;
+            change.takes_long = takes_long;
+            let compared = compared?;
             if !change.record(step.revision, *policy, compared) {
                 break;
             }

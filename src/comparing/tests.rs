@@ -165,3 +165,19 @@ async fn a_comparison_that_is_given_up_keeps_no_permit() {
 
     assert!(long.acquire(Caller::INTERNAL, "a").now_or_never().is_some());
 }
+
+#[tokio::test]
+async fn a_change_that_takes_long_uses_no_further_brief_turns() {
+    let (brief, long) = (Permits::new(1), Permits::new(1));
+    let comparisons = Comparisons::new(brief.clone(), long);
+    let mut change = change_to_large("integer");
+    let last = change.last().unwrap();
+    comparisons.step(requester("a"), &mut change, &last).await.unwrap();
+    let _brief = brief.acquire(Caller::INTERNAL, "other").await;
+
+    // It would wait forever.
+    let small = Step { pair: pair(&json!({"type": "string"}), &json!({"type": "integer"})), ..last };
+    comparisons.step(requester("a"), &mut change, &small).await.unwrap();
+
+    assert!(change.takes_long);
+}

@@ -60,6 +60,8 @@ pub struct Change {
     allowed: Option<String>,
     /// How many comparisons used up their steps.
     exhausted: usize,
+    /// Whether a comparison took long. Then the others most likely do, too.
+    pub takes_long: bool,
     /// Why the change may not be written.
     refusal: Option<String>,
     /// The first of what is to be reported.
@@ -93,6 +95,7 @@ impl Change {
             new: published(new),
             allowed: allowed.map(str::to_owned),
             exhausted: 0,
+            takes_long: false,
             refusal: None,
             warning: None,
             is_invalid: false,
