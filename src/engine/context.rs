@@ -402,6 +402,11 @@ impl<H: Host> Context<H> {
         Ok(object)
     }
 
+    /// Gives back the place for long work that an object may have, and wakes those that have one now.
+    pub fn end_long_work(&self, key: &ObjectKey) {
+        self.wake_all(self.long_work.end(key));
+    }
+
     /// Runs `judge` for an object: at once where that takes little, else on another thread. `bytes`: the size of what it
     /// reads.
     ///

@@ -6,7 +6,8 @@
 //!
 //! # Guarantees
 //! - There are few places, and at most one for each namespace: small work of others always finds tasks.
-//! - Namespaces take turns. A reconcile keeps its place until it ends, so an object that was given one needs no other.
+//! - Namespaces take turns. A reconcile keeps its place until its long work is done, at the latest until it ends, so an object
+//!   that was given one needs no other.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -61,7 +62,7 @@ impl LongWork {
         false
     }
 
-    /// Records that the reconcile of an object has ended. Returns the objects that have a place now and are to be reconciled.
+    /// Records that the long work of a reconcile is done, or that the reconcile has ended. Returns the objects that have a place now and are to be reconciled.
     #[must_use]
     pub fn end(&self, key: &ObjectKey) -> Vec<ObjectKey> {
         let mut inner = self.inner.lock();

@@ -51,7 +51,7 @@ pub async fn reconcile<H: Host>(ctx: &Context<H>, work: &Work) -> Next {
         ctx.metrics.reconcile_error(work.key.kind.as_str(), "panic");
         Next::Failed
     });
-    ctx.wake_all(ctx.long_work.end(&work.key));
+    ctx.end_long_work(&work.key);
     next
 }
 

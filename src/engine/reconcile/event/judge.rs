@@ -95,6 +95,8 @@ pub(super) async fn judge<H: Host>(
         }
     });
     let judgement: Result<_, InvalidSchema> = judgement.await?;
+    // What is left are calls to Svix, which may overlap with the validation of the next event.
+    ctx.end_long_work(&object.key());
     let Ok((judgement, digest)) = judgement else { return Err(not_there(Next::Settled)) };
     let (policy, violations, more, places, is_given_up) = match judgement {
         Judgement::Undeclared => return Err(not_there(Next::Settled)),
