@@ -42,18 +42,14 @@ pub struct Requester<'a> {
 }
 
 /// Why there is no verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Interrupted {
     /// The comparison panicked, which is a defect.
-    Panicked,
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
     /// It takes long, and the requester may not wait for that now.
+    #[error("the comparison takes long")]
     TakesLong,
-}
-
-impl From<Panicked> for Interrupted {
-    fn from(Panicked: Panicked) -> Self {
-        Self::Panicked
-    }
 }
 
 impl Comparisons {
@@ -64,21 +60,12 @@ impl Comparisons {
         Self { brief, long }
     }
 
-    /// Compares two versions at one level, each of its parts in a turn of its own.
+    /// Compares two versions at one level, each of its parts in a turn of its own. `takes_long`: whether to begin with long
+    /// comparisons; set where one was needed.
     ///
     /// # Errors
     /// See [`Interrupted`].
     pub async fn compare(
-        &self,
-        requester: Requester<'_>,
-        pair: &Pair,
-        level: Level,
-    ) -> Result<Compared, Interrupted> {
-        self.compare_as_expected(requester, pair, level, &mut false).await
-    }
-
-    /// `takes_long`: whether to begin with long comparisons; set where one was needed.
-    async fn compare_as_expected(
         &self,
         requester: Requester<'_>,
         pair: &Pair,
@@ -134,11 +121,7 @@ impl Comparisons {
         step: &Step,
     ) -> Result<(), Interrupted> {
         for policy in &step.policies {
-            let mut takes_long = change.takes_long;
-            let compared =
-                self.compare_as_expected(requester, &step.pair, policy.level, &mut takes_long).await;
-            change.takes_long = takes_long;
-            let compared = compared?;
+            let compared = self.compare(requester, &step.pair, policy.level, &mut change.takes_long).await?;
             if !change.record(step.revision, *policy, compared) {
                 break;
             }

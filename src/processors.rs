@@ -5,7 +5,7 @@
 
 use std::{num::NonZero, thread};
 
-/// Most processors that are used.
+/// Most processors that are used. Of what takes long, one task runs at a time, so the other processor is free for what is small.
 const MAX: usize = 2;
 
 /// Returns how many processors are used: those that this process may use, at most two.
@@ -18,26 +18,12 @@ fn used_of(available: usize) -> usize {
     available.min(MAX)
 }
 
-/// Returns how many tasks that may take a second of a processor each run at once: half of the processors that are used, at
-/// least one, so that the others are free for what is small.
-#[must_use]
-pub fn heavy_tasks() -> usize {
-    heavy_tasks_of(used())
-}
-
-fn heavy_tasks_of(used: usize) -> usize {
-    (used / 2).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn large_machines_are_used_as_small_ones() {
-        let of_machines = [1, 2, 3, 4, 5, 128].map(used_of);
-
-        assert_eq!(of_machines, [1, 2, 2, 2, 2, 2]);
-        assert_eq!(of_machines.map(heavy_tasks_of), [1; 6]);
+        assert_eq!([1, 2, 3, 4, 5, 128].map(used_of), [1, 2, 2, 2, 2, 2]);
     }
 }

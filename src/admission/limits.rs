@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{memory, processors};
+use crate::memory;
 
 /// Limits and timeouts.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ impl Default for Limits {
             // One API server has at most 600 requests in progress by default: three quarters.
             connections: 800,
             reviews: 64,
-            large_reviews: processors::heavy_tasks(),
+            large_reviews: 1,
             stop: Duration::from_secs(4),
         }
     }

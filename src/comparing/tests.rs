@@ -74,11 +74,13 @@ async fn small_ones_do_not_wait_for_long_ones() {
 
     // It would wait forever.
     let small = pair(&json!({"type": "integer"}), &json!({"type": "number"}));
-    let compared = comparisons.compare(requester("a"), &small, Level::ConsumerSafe).await.unwrap();
+    let compared =
+        comparisons.compare(requester("a"), &small, Level::ConsumerSafe, &mut false).await.unwrap();
 
     assert_eq!(compared, small.compare(Level::ConsumerSafe));
     let large = pair(&large("integer"), &large("number"));
-    let waiting = comparisons.compare(requester("a"), &large, Level::ConsumerSafe);
+    let mut takes_long = false;
+    let waiting = comparisons.compare(requester("a"), &large, Level::ConsumerSafe, &mut takes_long);
     assert!(waiting.now_or_never().is_none(), "a long one waits");
 }
 
@@ -88,10 +90,13 @@ async fn only_long_ones_need_permission_to_take_long() {
     let requester = Requester { may_take_long: &|| false, ..requester("a") };
 
     let small = pair(&json!({"type": "integer"}), &json!({"type": "number"}));
-    assert!(comparisons.compare(requester, &small, Level::Full).await.is_ok());
+    assert!(comparisons.compare(requester, &small, Level::Full, &mut false).await.is_ok());
 
     let large = pair(&large("integer"), &large("number"));
-    assert_eq!(comparisons.compare(requester, &large, Level::Full).await, Err(Interrupted::TakesLong));
+    assert_eq!(
+        comparisons.compare(requester, &large, Level::Full, &mut false).await,
+        Err(Interrupted::TakesLong)
+    );
 }
 
 #[tokio::test]
@@ -108,7 +113,8 @@ async fn what_takes_more_than_a_brief_one_waits() {
     assert!(pair.is_small());
     assert_eq!(pair.compare_briefly(Level::Strict), None);
 
-    let mut waiting = Box::pin(comparisons.compare(requester("a"), &pair, Level::Strict));
+    let mut takes_long = false;
+    let mut waiting = Box::pin(comparisons.compare(requester("a"), &pair, Level::Strict, &mut takes_long));
     // Until the brief one has ended, and the permit of it is free for another.
     let brief = async { comparisons.brief.acquire(Caller::INTERNAL, "a").await };
     tokio::select! {
@@ -157,7 +163,8 @@ async fn a_comparison_that_is_given_up_keeps_no_permit() {
     let comparisons = Comparisons::new(Permits::new(1), long.clone());
     let all = long.acquire(Caller::INTERNAL, "other").await;
     let pair = pair(&large("integer"), &large("number"));
-    let mut given_up = Box::pin(comparisons.compare(requester("a"), &pair, Level::Strict));
+    let mut takes_long = false;
+    let mut given_up = Box::pin(comparisons.compare(requester("a"), &pair, Level::Strict, &mut takes_long));
     assert!(given_up.as_mut().now_or_never().is_none());
 
     drop(given_up);

@@ -152,9 +152,9 @@ pub struct Context<H: Host> {
 impl<H: Host> Context<H> {
     /// Returns a context that knows nothing yet.
     pub fn new(host: H, options: Options, metrics: Metrics) -> Self {
-        // Two comparisons at once could take more memory than there is.
         // A quarter of the tasks of a connection.
         let long_work = options.concurrency / 4;
+        // Two comparisons at once could take more memory than there is.
         let (judging_shortly, judging) = (Permits::new(1), Permits::new(1));
         Self {
             queue: Queue::new(options.concurrency),

@@ -92,7 +92,7 @@ impl LongWork {
 
 impl Inner {
     fn has_room(&self, namespace: &str, limit: usize) -> bool {
-        self.places.len() < limit && !self.places.keys().any(|key| &*key.namespace == namespace)
+        self.places.len() < limit && !has_place(&self.places, namespace)
     }
 
     fn stop_waiting(&mut self, key: &ObjectKey) {
@@ -108,13 +108,18 @@ impl Inner {
             if places.len() >= limit {
                 return admitted;
             }
-            let may = |namespace: &Arc<str>| !places.keys().any(|key| key.namespace == *namespace);
-            let Some((_, key)) = waiting.pop_if(may) else { return admitted };
+            let Some((_, key)) = waiting.pop_if(|namespace| !has_place(places, namespace)) else {
+                return admitted;
+            };
             queued.remove(&key);
             places.insert(key.clone(), false);
             admitted.push(key);
         }
     }
+}
+
+fn has_place(places: &HashMap<ObjectKey, bool>, namespace: &str) -> bool {
+    places.keys().any(|key| &*key.namespace == namespace)
 }
 
 #[cfg(test)]

@@ -5,6 +5,16 @@ use serde_json::Value;
 
 use super::{error::InvalidSchema, text::shortened};
 
+/// Every draft, as `$schema` names it.
+#[cfg(test)]
+pub(super) const DRAFTS: [&str; 5] = [
+    "http://json-schema.org/draft-04/schema#",
+    "http://json-schema.org/draft-06/schema#",
+    "http://json-schema.org/draft-07/schema#",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+];
+
 /// Returns the draft that a whole schema is written in: Draft 7 unless `$schema` names another.
 pub(super) fn draft(schema: &Value) -> Result<Draft, InvalidSchema> {
     match (schema.get("$schema"), draft_of(schema)) {

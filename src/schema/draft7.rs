@@ -35,32 +35,30 @@ pub struct NotDraft7 {
     pub advice: &'static str,
 }
 
-/// As [`check`], if that takes no more than the effort. Otherwise it is exceeded, and the schema is not checked.
-///
-/// # Errors
-/// As [`check`].
-pub fn check_within(schema: &Value, effort: &Effort) -> Result<(), NotDraft7> {
-    if effort.is_brief() && !is_brief(schema, effort) {
-        effort.exceed();
-        return Ok(());
-    }
-    check(schema)
-}
-
-fn is_brief(schema: &Value, effort: &Effort) -> bool {
-    size::values(schema) <= effort.schema_values()
-        && limits::check(schema).is_ok_and(|size| !size.is_exclusive() && effort.allows_schema(size.bytes))
-        && draft(schema)
-            .and_then(|draft| Document::read(schema, draft))
-            .and_then(|document| Patterns::within(&document, effort.pattern_size()))
-            .is_ok()
-}
-
 /// Checks a schema as Svix does. The schema is one that [`super::Compiled::new`] accepted, so its size is bounded.
 ///
 /// # Errors
 /// The schema is not valid as Draft 7, or a reference in it leads nowhere when it is read as Draft 7.
 pub fn check(schema: &Value) -> Result<(), NotDraft7> {
+    check_within(schema, &Effort::full())
+}
+
+/// As [`check`], if that takes no more than the effort. Otherwise it is exceeded, and the schema is not checked.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_within(schema: &Value, effort: &Effort) -> Result<(), NotDraft7> {
+    if effort.is_brief() && size::values(schema) > effort.schema_values() {
+        effort.exceed();
+        return Ok(());
+    }
+    // One beyond the limits does not come here.
+    let size = limits::check(schema).ok();
+    let is_brief = || size.is_some_and(|size| size.is_brief(effort)) && has_brief_patterns(schema, effort);
+    if effort.is_brief() && !is_brief() {
+        effort.exceed();
+        return Ok(());
+    }
     if let Some(regex::Refused { pointer, pattern }) = regex::refused(schema) {
         return Err(NotDraft7 {
             found: format!("found {}, expected a regular expression that Svix accepts", quoted(pattern)),
@@ -69,12 +67,16 @@ pub fn check(schema: &Value) -> Result<(), NotDraft7> {
         });
     }
     let schema = &regex::without_patterns(schema);
-    // One beyond the limits does not come here.
-    let _guard = limits::check(schema).map_or(true, limits::Size::is_exclusive).then(exclusive::enter);
+    let _guard = size.is_none_or(limits::Size::is_exclusive).then(exclusive::enter);
     match jsonschema::options().with_draft(Draft::Draft7).offline().build(schema) {
         Ok(_) => Ok(()),
         Err(error) => Err(problem(schema, &error)),
     }
+}
+
+fn has_brief_patterns(schema: &Value, effort: &Effort) -> bool {
+    let document = draft(schema).and_then(|draft| Document::read(schema, draft));
+    document.and_then(|document| Patterns::within(&document, effort.pattern_size())).is_ok()
 }
 
 fn problem(schema: &Value, error: &ValidationError<'_>) -> NotDraft7 {

@@ -6,7 +6,7 @@ pub(super) mod pointers;
 use serde_json::Value;
 
 use super::{
-    effort::SMALL_BYTES,
+    effort::{Effort, SMALL_BYTES},
     error::{InvalidSchema, beyond},
     weight,
 };
@@ -45,9 +45,9 @@ fn check_bytes(bytes: usize) -> Result<(), InvalidSchema> {
 pub(super) struct Size {
     objects: usize,
     /// The bytes of its compact JSON.
-    pub bytes: usize,
+    bytes: usize,
     /// Whether its pointers or addresses take megabytes.
-    pub has_long_pointers: bool,
+    has_long_pointers: bool,
 }
 
 impl Size {
@@ -59,6 +59,11 @@ impl Size {
     /// Whether compiling it takes too many megabytes to be done beside other compilations.
     pub fn is_exclusive(self) -> bool {
         self.bytes > SMALL_BYTES || self.has_long_pointers
+    }
+
+    /// Whether a schema of this size may be compiled within an effort that is not full.
+    pub fn is_brief(self, effort: &Effort) -> bool {
+        !self.is_exclusive() && effort.allows_schema(self.bytes)
     }
 }
 

@@ -133,7 +133,7 @@ impl Compiled {
             return Err(error::beyond("too large to be compiled at once"));
         }
         let size = limits::check(schema)?;
-        if effort.is_brief() && (size.is_exclusive() || !effort.allows_schema(size.bytes)) {
+        if effort.is_brief() && !size.is_brief(effort) {
             // It would wait for other large ones.
             return Err(error::beyond("too large to be compiled at once"));
         }

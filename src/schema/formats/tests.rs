@@ -4,15 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::schema::Compiled;
-
-const DRAFTS: [&str; 5] = [
-    "http://json-schema.org/draft-04/schema#",
-    "http://json-schema.org/draft-06/schema#",
-    "http://json-schema.org/draft-07/schema#",
-    "https://json-schema.org/draft/2019-09/schema",
-    "https://json-schema.org/draft/2020-12/schema",
-];
+use crate::schema::{Compiled, draft::DRAFTS};
 
 /// For each format, values that it has and others that it has not.
 fn table() -> Vec<(&'static str, Value, Value)> {

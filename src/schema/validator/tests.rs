@@ -5,15 +5,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::schema::Compiled;
-
-const DRAFTS: [&str; 5] = [
-    "http://json-schema.org/draft-04/schema#",
-    "http://json-schema.org/draft-06/schema#",
-    "http://json-schema.org/draft-07/schema#",
-    "https://json-schema.org/draft/2019-09/schema",
-    "https://json-schema.org/draft/2020-12/schema",
-];
+use crate::schema::{Compiled, draft::DRAFTS};
 
 /// A reference, to a part that may be there.
 fn reference() -> impl Strategy<Value = &'static str> {

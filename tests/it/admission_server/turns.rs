@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use svix_operator::{
     admission::{EventTypeId, SchemaHistory},
+    memory::MemoryPermit,
     plan::compatibility::KeptVersions,
     turns::{Caller, Sender},
 };
@@ -201,31 +202,59 @@ async fn small_reviews_do_not_wait_for_the_memory_of_large_ones() {
     heavy.iter().for_each(JoinHandle::abort);
 }
 
+/// A server of which reviews that wait for memory have all permits of large reviews.
+struct Busy {
+    bundle: CertificateBundle,
+    server: Server,
+    large: Vec<JoinHandle<reqwest::Response>>,
+    _all: MemoryPermit,
+}
+
+impl Busy {
+    async fn start() -> Self {
+        let bundle = new_bundle();
+        let limits = Limits { request: PATIENCE, ..Limits::default() };
+        let memory = MemoryBudget::default();
+        let turns = ReviewTurns::new(&limits).sharing(memory.clone());
+        let server = Server::start_with(&bundle, limits, turns).await;
+        server.known.catalogue.loaded();
+        let _all = memory.reserve(Sender::at(Caller::namespace("other")), usize::MAX).await;
+        let mut busy = Self { bundle, server, large: Vec::new(), _all };
+        let mut large = review();
+        large["padding"] = json!(vec![json!({"": 0}); 40_000]);
+        busy.large = (0..8).map(|_| busy.send(&large)).collect();
+        tokio::time::timeout(Duration::from_millis(500), futures::future::join_all(&mut busy.large))
+            .await
+            .expect_err("they wait for memory");
+        busy
+    }
+
+    fn send(&self, body: &Value) -> JoinHandle<reqwest::Response> {
+        let (client, url, body) = (client(&self.bundle), self.server.url(), body.clone());
+        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap() })
+    }
+
+    /// Sends a review that does not wait for the large ones.
+    async fn reviews(&self, body: &Value) -> reqwest::Response {
+        let reviewed = tokio::time::timeout(PATIENCE / 3, self.send(body)).await;
+        reviewed.expect("it does not wait").unwrap()
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.large.iter().for_each(JoinHandle::abort);
+    }
+}
+
 #[tokio::test]
 async fn reviews_of_ordinary_size_do_not_wait_for_large_ones() {
-    let bundle = new_bundle();
-    let limits = Limits { request: PATIENCE, ..Limits::default() };
-    let memory = MemoryBudget::default();
-    let turns = ReviewTurns::new(&limits).sharing(memory.clone());
-    let server = Server::start_with(&bundle, limits, turns).await;
-    server.known.catalogue.loaded();
-    let _all = memory.reserve(Sender::at(Caller::namespace("other")), usize::MAX).await;
-    let send = |padding: Value| {
-        let (client, url, mut body) = (client(&bundle), server.url(), review());
-        body["padding"] = padding;
-        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap().status() })
-    };
-
-    // They have all permits of large reviews, and wait for memory.
-    let mut large: Vec<_> = (0..8).map(|_| send(json!(vec![json!({"": 0}); 40_000]))).collect();
-    tokio::time::timeout(Duration::from_millis(500), futures::future::join_all(&mut large))
-        .await
-        .expect_err("they wait for memory");
+    let busy = Busy::start().await;
+    let mut ordinary = review();
     // The size of a change of one of GitHub's schemas.
-    let ordinary = tokio::time::timeout(PATIENCE / 3, send("x".repeat(150_000).into())).await;
+    ordinary["padding"] = "x".repeat(150_000).into();
 
-    assert_eq!(ordinary.expect("it does not wait").unwrap(), 200);
-    large.iter().for_each(JoinHandle::abort);
+    assert_eq!(busy.reviews(&ordinary).await.status(), 200);
 }
 
 /// A change of a schema from `integer` to `number`, which breaks.
@@ -253,30 +282,11 @@ fn breaks(response: &Value) -> bool {
 
 #[tokio::test]
 async fn small_comparisons_do_not_wait_for_large_reviews() {
-    let bundle = new_bundle();
-    let limits = Limits { request: PATIENCE, ..Limits::default() };
-    let memory = MemoryBudget::default();
-    let turns = ReviewTurns::new(&limits).sharing(memory.clone());
-    let server = Server::start_with(&bundle, limits, turns).await;
-    server.known.catalogue.loaded();
-    let _all = memory.reserve(Sender::at(Caller::namespace("other")), usize::MAX).await;
-    let mut heavy = review();
-    heavy["padding"] = json!(vec![json!({"": 0}); 7_000]);
-    let send = |body: &Value| {
-        let (client, url, body) = (client(&bundle), server.url(), body.clone());
-        tokio::spawn(async move { client.post(url).json(&body).send().await.unwrap() })
-    };
+    let busy = Busy::start().await;
 
-    // They have all permits of large reviews, and wait for memory.
-    let mut heavy: Vec<_> = (0..8).map(|_| send(&heavy)).collect();
-    tokio::time::timeout(Duration::from_millis(500), futures::future::join_all(&mut heavy))
-        .await
-        .expect_err("they wait for memory");
-    let compared = tokio::time::timeout(PATIENCE / 3, send(&change("Last"))).await;
+    let response: Value = busy.reviews(&change("Last")).await.json().await.unwrap();
 
-    let response: Value = compared.expect("it does not wait").unwrap().json().await.unwrap();
     assert!(breaks(&response), "{response}");
-    heavy.iter().for_each(JoinHandle::abort);
 }
 
 /// A history that is read when somebody says so.

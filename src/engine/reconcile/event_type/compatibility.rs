@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     api::{Receivers, RefusedChange, SvixConnection, WebhookEventType},
+    comparing::Interrupted,
     plan::{
         ReconcileError,
         compatibility::{self, Assessment, Change, Schema},
@@ -104,9 +105,11 @@ impl Gate<'_> {
         match history::compare_all(ctx, self.object, &mut change).await {
             Ok(()) => Ok(change.end()),
             Err(NotCompared::Host(error)) => Err(NotWritten::Failed(error.into())),
-            Err(NotCompared::TakesLong) => Err(NotWritten::Failed(Error::waiting_for_long_work())),
+            Err(NotCompared::Interrupted(Interrupted::TakesLong)) => {
+                Err(NotWritten::Failed(Error::waiting_for_long_work()))
+            }
             // As what is not decided.
-            Err(NotCompared::Panicked(_)) => {
+            Err(NotCompared::Interrupted(Interrupted::Panicked(_))) => {
                 tracing::error!("the comparison of two schemas failed");
                 let message = "not decided whether the schema breaks compatibility: the comparison failed";
                 Ok(Assessment::Warn(message.to_owned()))

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use crate::{
     api::{CLAIM_ANNOTATION, SchemaHistory, WebhookEventType, annotation},
     comparing::{Interrupted, Requester},
-    judging::Panicked,
     plan::{
         compatibility::{Change, RevisionReader},
         event_type::DesiredSchema,
@@ -82,8 +81,8 @@ pub(super) async fn record<H: Host>(
         }
         // Somebody else changed it meanwhile.
         Err(NotCompared::Host(error @ (HostError::Conflict | HostError::Gone))) => Err(error.into()),
-        Err(NotCompared::TakesLong) => Err(Error::waiting_for_long_work()),
-        Err(NotCompared::Panicked(panicked)) => {
+        Err(NotCompared::Interrupted(Interrupted::TakesLong)) => Err(Error::waiting_for_long_work()),
+        Err(NotCompared::Interrupted(Interrupted::Panicked(panicked))) => {
             Ok(Recorded::Failed { message: panicked.to_string(), next: Next::Failed })
         }
     }
@@ -95,21 +94,9 @@ pub(super) enum NotCompared {
     /// What it is compared with cannot be read now.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// A comparison panicked, which is a defect of this program.
+    /// There is no verdict.
     #[error(transparent)]
-    Panicked(#[from] Panicked),
-    /// It takes long, and the object has to wait for that.
-    #[error("the comparison takes long")]
-    TakesLong,
-}
-
-impl From<Interrupted> for NotCompared {
-    fn from(interrupted: Interrupted) -> Self {
-        match interrupted {
-            Interrupted::Panicked => Self::Panicked(Panicked),
-            Interrupted::TakesLong => Self::TakesLong,
-        }
-    }
+    Interrupted(#[from] Interrupted),
 }
 
 /// The version that Svix has.
@@ -201,13 +188,14 @@ async fn compare<H: Host>(
     let Some(old) = ctx.host.published(object, &last.name).await? else { return Ok(not_compared) };
     let pair = Pair { old: old.into(), new: new.into(), known: Vec::new() };
     let mut compared = Vec::new();
-    let may_take_long = || ctx.may_take_long(object);
+    let (may_take_long, mut takes_long) = (|| ctx.may_take_long(object), false);
     for level in levels {
-        match ctx.comparisons.compare(requester(object, &may_take_long), &pair, level).await {
+        match ctx.comparisons.compare(requester(object, &may_take_long), &pair, level, &mut takes_long).await
+        {
             Ok(one) => compared.push((level, one)),
-            Err(Interrupted::TakesLong) => return Err(NotCompared::TakesLong),
+            Err(error @ Interrupted::TakesLong) => return Err(error.into()),
             // A panic, a defect of this program, is no reason to lose the version.
-            Err(Interrupted::Panicked) => {
+            Err(Interrupted::Panicked(_)) => {
                 tracing::error!("the comparison of two schemas failed");
                 return Ok(not_compared);
             }

@@ -3,15 +3,7 @@ use jsonschema::uri;
 use serde_json::json;
 
 use super::*;
-use crate::schema::{Compiled, draft7};
-
-const DRAFTS: [&str; 5] = [
-    "http://json-schema.org/draft-04/schema#",
-    "http://json-schema.org/draft-06/schema#",
-    "http://json-schema.org/draft-07/schema#",
-    "https://json-schema.org/draft/2019-09/schema",
-    "https://json-schema.org/draft/2020-12/schema",
-];
+use crate::schema::{Compiled, draft::DRAFTS, draft7};
 
 fn keyed(schemas: impl Iterator<Item = Value>) -> Value {
     schemas.enumerate().map(|(i, schema)| (format!("d{i}"), schema)).collect()
